@@ -1,0 +1,73 @@
+# ticketpool: build, install, test.
+#
+#   make && sudo make install        build with the pg_config on PATH (or PG_CONFIG=/path/to/pg_config)
+#   make installcheck                regression, isolation and TAP tests of what is installed, on servers of their own;
+#                                    narrowed by REGRESS="one two", ISOLATION=one, TAP=test/t/001_one.pl (empty: none)
+#   make deps | demo | test          what a Debian machine lacks; a show on a private server; every test there is
+#   make bench | lint
+
+EXTENSION  = ticketpool
+MODULE_big = ticketpool
+DATA       = $(wildcard sql/ticketpool--*.sql)
+OBJS       = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp)))
+
+# One export list for the linker: templates of the standard library and Boost are marked visible by their authors
+# and would be exported from here in spite of -fvisibility=hidden.
+SHLIB_EXPORTS = src/exports.txt
+
+PG_CONFIG ?= pg_config
+PGXS      := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+
+# The server's headers are system headers here, so that WERROR judges our code alone.
+WERROR      = -Werror
+PG_CPPFLAGS = -Iinclude -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
+PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-register -MMD -MP
+EXTRA_CLEAN = $(OBJS:.o=.d) build/unit-* build/test-output
+
+# PGXS makes bitcode with flags of its own, without PG_CXXFLAGS; nothing here gains from inlining into queries.
+override with_llvm = no
+
+# The tests' servers can't run as root, which PGXS's rule would try: test/run is the rule here, for all kinds of tests.
+NO_INSTALLCHECK = yes
+
+.DEFAULT_GOAL := all
+.PHONY: deps demo demo-stop test installcheck bench lint
+
+ifneq ($(wildcard $(PGXS)),)
+include $(PGXS)
+# PGXS links with the C compiler.
+COMPILER = $(CXX) $(CXXFLAGS)
+# arena.cpp alone meets exceptions and type information: Boost.Interprocess throws when its memory is used up.
+$(filter-out src/core/arena.o,$(OBJS)): override CXXFLAGS += -fno-exceptions -fno-rtti
+$(OBJS): Makefile
+-include $(OBJS:.o=.d)
+else
+all install uninstall clean:
+	@echo >&2 "'$(PG_CONFIG)' finds no PostgreSQL server headers (PGXS). Run 'make deps' to install them on Debian or Ubuntu,"
+	@echo >&2 "or name another installation: make PG_CONFIG=/path/to/pg_config"
+	@exit 1
+endif
+
+# These scripts install what is missing and then call make again: PGXS may not have been there when this make started.
+export PG_CONFIG
+
+deps:
+	@test/deps.sh
+
+demo:
+	@test/demo/demo.sh start
+
+demo-stop:
+	@test/demo/demo.sh stop
+
+test:
+	@test/run
+
+installcheck:
+	@test/run regress isolation tap
+
+bench:
+	@test/bench/run.sh
+
+lint:
+	@test/lint.sh

@@ -1,0 +1,87 @@
+// Which seat: best fit, first fit, random; parties and seat wishes; choosing and claiming in one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "ticketpool/seat_choice.hpp"
+#include "ticketpool/seat_map.hpp"
+#include "ticketpool/segment_mask.hpp"
+#include "ticketpool/status.hpp"
+
+namespace ticketpool {
+
+enum class Allocation : int {
+    kBestFit,   // the seat whose free run around the trip is shortest
+    kFirstFit,  // the lowest seat number
+    kRandom,    // the first free seat from a random position on
+};
+
+inline constexpr std::uint8_t kWindow = 1;  // SeatGeometry::flags: the seat is at a window
+inline constexpr std::uint8_t kAisle = 2;   // SeatGeometry::flags: the seat is at an aisle
+
+// Where a seat stands. The seats of a class are ordered by (coach, row, letter).
+struct SeatGeometry {
+    std::uint16_t coach;
+    std::uint16_t row;    // unique within its coach only
+    std::uint8_t letter;  // 'A'..'Z', or 0 for none
+    std::uint8_t flags;   // kWindow | kAisle
+    std::uint16_t reserved;
+};
+
+static_assert(sizeof(SeatGeometry) == 8);
+static_assert(std::is_standard_layout_v<SeatGeometry> &&
+              std::is_trivially_destructible_v<SeatGeometry>);
+
+// Bits of a seat that the buyer's own refunds still hold in the pool: taken for everyone else, free
+// for the buyer. Arrays of these are sorted by seat, each seat once.
+struct OwnFree {
+    std::uint32_t seat;
+    SegmentMask bits;
+};
+
+struct SeatRequest {
+    SegmentMask trip;  // trip_mask(from, to)
+    int from = 0;      // segments; 0 <= from < to <= map.segments
+    int to = 0;
+    std::uint32_t party = 1;  // seats wanted, all or none
+    Allocation policy = Allocation::kBestFit;
+    std::uint64_t seed = 0;  // spreads concurrent buyers; any value, best a new one every call
+    SeatChoice choice;
+    const OwnFree* own = nullptr;
+    std::uint32_t own_count = 0;
+};
+
+// Bytes of scratch, 8-byte aligned, that claim_seats needs; 0 for a single seat. The width of a seat
+// does not matter so far.
+std::size_t scratch_bytes(std::uint32_t seats, std::uint32_t party, int words_per_seat) noexcept;
+
+// Chooses request.party seats and claims them, all or none.
+//
+// A single seat follows the policy; if it has a wish, seats that honour it come first. A party gets
+// one row if any row has room, else one coach (the tightest stretch of seat order), else few
+// coaches. Among candidates that are equally together the one that honours most wishes wins, then
+// the policy decides: the smallest sum of free runs, the first, or the first from a random start.
+//
+// `geometry` has map.seats entries; null means that the seats are in one coach without rows. Rows
+// of more than 64 seats are treated as a stretch of their coach. `out` has room for request.party
+// entries: out[i] is passenger i's seat.
+//
+// kOk: `out` is filled and from_pool of each entry is the caller's. Otherwise nothing is held and
+// `out` is unspecified: kSoldOut (certain, by the careful look, or party > seats), kLookAgain (met
+// an unfinished attempt, or lost a bounded number of races), kMalformed (from, to or party).
+// Lost races are added to *lost_races if it is not null.
+Status claim_seats(SeatMap& map, const SeatGeometry* geometry, const SeatRequest& request,
+                   void* scratch, SeatClaim* out, std::uint32_t* lost_races = nullptr) noexcept;
+
+// The last look before "sold out" (see seat_map.hpp); the caller must hold no unfinished attempt.
+// kOk: at least `party` seats are free after all; kSoldOut or kLookAgain otherwise. Acquire loads.
+Status careful_look(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
+                    std::uint32_t own_count, std::uint32_t party) noexcept;
+
+// count_free for a buyer whose own refunds hold `own`: their bits count as free.
+std::uint32_t count_free_with_own(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
+                                  std::uint32_t own_count) noexcept;
+
+}  // namespace ticketpool

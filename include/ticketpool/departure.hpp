@@ -1,0 +1,159 @@
+// What is in shared memory: routes, layouts and departures. All three are single blocks with byte
+// offsets inside, so that a block built in private memory can be copied in as it is.
+//
+// A route is a stop list, a layout the seats of a formation; both are immutable and shared by all
+// departures opened with them. A departure is the mutable part: one word (1 to 4 x 64 bits) a seat.
+#pragma once
+
+#include <boost/interprocess/offset_ptr.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#include "ticketpool/allocation.hpp"
+#include "ticketpool/seat_map.hpp"
+#include "ticketpool/segment_mask.hpp"
+
+namespace ticketpool {
+
+template <typename T>
+using SharedPtr = boost::interprocess::offset_ptr<T>;
+
+inline constexpr int kMaxNameBytes = 63;  // train, station, class, coach: codes, not prose
+
+// A string inside a block: offset from the block's start.
+struct TextRef {
+    uint32_t offset;
+    uint32_t length;
+};
+
+// Head of an immutable shared block. The directory lock guards `next` and `departures`.
+struct SharedPart {
+    uint32_t database;          // key: database, order table's oid, id of the row
+    uint32_t relation;
+    int64_t id;
+    uint32_t bytes;             // of the whole block
+    uint32_t departures;        // departures in memory that refer to this block
+    SharedPtr<SharedPart> next; // in its hash chain
+
+    const char *at(uint32_t offset) const noexcept {
+        return reinterpret_cast<const char *>(this) + offset;
+    }
+    bool equals(TextRef text, const char *data, std::size_t length) const noexcept {
+        return text.length == length && std::memcmp(at(text.offset), data, length) == 0;
+    }
+};
+
+struct Stop {
+    TextRef station;    // code
+    uint32_t code_hash; // of the code, see Route::find_trip
+    int32_t stop_no;
+    int64_t arrives;    // microseconds since midnight of the service date; kNoTime: none
+    int64_t departs;
+};
+inline constexpr int64_t kNoTime = INT64_MIN;
+
+struct Trip {
+    int from;  // stop indexes, from < to: segments [from, to)
+    int to;
+};
+
+struct Route {
+    SharedPart head;
+    TextRef train;
+    uint32_t stop_count;
+    uint32_t reserved;
+    // Stop[stop_count] and the strings follow
+
+    const Stop *stops() const noexcept { return reinterpret_cast<const Stop *>(this + 1); }
+    Stop *stops() noexcept { return reinterpret_cast<Stop *>(this + 1); }
+    int segments() const noexcept { return static_cast<int>(stop_count) - 1; }
+
+    // Does the train call at the station with this code?
+    bool calls_at(uint32_t hash, const char *code, std::size_t length) const noexcept;
+    // The trip between two station codes: fewest stops, the earlier on a tie. False: none.
+    bool find_trip(uint32_t from_hash, const char *from, std::size_t from_length, uint32_t to_hash,
+                   const char *to, std::size_t to_length, Trip *trip) const noexcept;
+};
+
+struct LayoutClass {
+    TextRef name;
+    uint32_t first_seat;  // index into Layout::geometry()
+    uint32_t seats;
+};
+
+struct LayoutCoach {
+    TextRef name;
+    uint32_t class_index;
+    uint32_t reserved;
+};
+
+struct Layout {
+    SharedPart head;
+    uint32_t class_count;
+    uint32_t coach_count;
+    uint32_t seat_count;
+    uint32_t coaches_offset;
+    uint32_t geometry_offset;
+    uint32_t reserved;
+    // LayoutClass[class_count], LayoutCoach[coach_count], SeatGeometry[seat_count], strings follow
+
+    const LayoutClass *classes() const noexcept {
+        return reinterpret_cast<const LayoutClass *>(this + 1);
+    }
+    const LayoutCoach *coaches() const noexcept {
+        return reinterpret_cast<const LayoutCoach *>(head.at(coaches_offset));
+    }
+    const SeatGeometry *geometry(uint32_t class_index) const noexcept {
+        return reinterpret_cast<const SeatGeometry *>(head.at(geometry_offset)) +
+               classes()[class_index].first_seat;
+    }
+    // Index of the class, or -1.
+    int find_class(const char *name, std::size_t length) const noexcept;
+    // Index of the seat in its class, or -1. `label` is row number and letter: 12F.
+    int64_t find_seat(uint32_t class_index, const char *coach, std::size_t coach_length,
+                      const char *label, std::size_t label_length) const noexcept;
+};
+
+// "12F" -> row 12, letter 'F'. False: not a seat label.
+bool parse_seat_label(const char *label, std::size_t length, uint16_t *row,
+                      uint8_t *letter) noexcept;
+
+enum class SaleStatus : int32_t { kOpen, kClosed, kWithdrawn };
+
+struct alignas(64) Departure {
+    int64_t departure_id;
+    int64_t opens_at;   // server time stamps, microseconds
+    int64_t closes_at;  // kNoTime: until closed
+    std::atomic<SaleStatus> status;
+    int32_t service_date;  // days since 2000-01-01
+    uint32_t bytes;
+    uint16_t segments;
+    uint8_t words_per_seat;
+    uint8_t reserved;
+    SharedPtr<Route> route;
+    SharedPtr<Layout> layout;
+    // ClassControl[class_count] (a cache line each), then the words of all seats, class by class
+
+    static std::size_t bytes_required(const Layout &layout, int segments) noexcept;
+    // Writes an empty departure (every seat free) over raw memory of bytes_required().
+    static Departure *init_in_place(void *memory, Route *route, Layout *layout) noexcept;
+
+    ClassControl *controls() noexcept { return reinterpret_cast<ClassControl *>(this + 1); }
+    std::atomic<uint64_t> *words() noexcept {
+        return reinterpret_cast<std::atomic<uint64_t> *>(controls() + layout->class_count);
+    }
+    SeatMap seat_map(uint32_t class_index) noexcept;
+};
+
+static_assert(std::is_standard_layout_v<Route> && std::is_trivially_destructible_v<Route>);
+static_assert(std::is_standard_layout_v<Layout> && std::is_trivially_destructible_v<Layout>);
+static_assert(std::is_standard_layout_v<Departure> && std::is_trivially_destructible_v<Departure>);
+static_assert(std::atomic<SaleStatus>::is_always_lock_free);
+static_assert(sizeof(Departure) == 64 && alignof(Departure) == 64);
+static_assert(sizeof(Route) % alignof(Stop) == 0 && sizeof(Layout) % alignof(LayoutClass) == 0);
+
+}  // namespace ticketpool

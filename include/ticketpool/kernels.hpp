@@ -1,0 +1,51 @@
+// The scans over all seats of a class that are worth CPU-specific code. The one place where the
+// core looks at what the machine can do.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "ticketpool/segment_mask.hpp"
+
+namespace ticketpool {
+
+inline constexpr std::uint32_t kNoSeat = UINT32_MAX;
+
+// A trip and the train it is on, as the scans want it.
+struct TripScan {
+    SegmentMask trip;  // trip_mask(from, to)
+    int from;
+    int to;
+    int segments;
+};
+
+// Number of the `seats` seats with (mask & trip) == 0.
+using CountFree = std::uint32_t (*)(const std::atomic<std::uint64_t>* words, std::uint32_t seats,
+                                    const SegmentMask& trip) noexcept;
+
+// Among the seats that are free over the trip, one whose maximal free run around it is shortest.
+// Seats are taken in the cyclic order start, start + 1, ..., and the first minimum wins; the scan
+// ends at once at an exact fit. kNoSeat if no seat is free. 0 <= start < seats.
+using BestFit = std::uint32_t (*)(const std::atomic<std::uint64_t>* words, std::uint32_t seats,
+                                  const TripScan& scan, std::uint32_t start) noexcept;
+
+// One entry per words_per_seat, index words_per_seat - 1.
+struct Kernels {
+    CountFree count_free[kMaxWords];
+    BestFit best_fit[kMaxWords];
+};
+
+// Relaxed atomic loads, any machine.
+const Kernels& baseline_kernels() noexcept;
+
+// AVX2, BMI, BMI2, LZCNT and POPCNT, or null if this machine or build cannot run them.
+const Kernels* vector_kernels() noexcept;
+
+// The kernels in use: the baseline, until kernels_init has found better ones.
+const Kernels& kernels() noexcept;
+
+// Chooses the kernels for this machine. Call once at load, before any other thread exists;
+// calling it again is harmless.
+void kernels_init() noexcept;
+
+}  // namespace ticketpool

@@ -1,0 +1,162 @@
+// The seats of one class of one departure: one mask per seat, in shared memory, and the protocol
+// by which buyers take and give back bits of it without a lock.
+//
+// The claim protocol
+// ------------------
+// A bit that is set is taken. A claim that needs ONE word of ONE seat is a single compare-and-swap
+// and writes nothing else that is shared: the fast path of nearly every purchase.
+//
+// An attempt that needs several word operations (a wide seat whose trip crosses words, a party of
+// several seats) can be seen half done, so it says that it is under way:
+//
+//     unfinished.fetch_add(1)
+//     claim the pieces in ascending (seat, word) order
+//     all taken:      unfinished.fetch_sub(1)                                    it holds all
+//     a piece failed: clear own pieces, undone.fetch_add(1), unfinished.fetch_sub(1)
+//                                                                     it holds nothing; choose anew
+//
+// Ascending order means that no two attempts refuse each other: an attempt that failed at piece p
+// holds nothing above p, so whoever holds p cannot be stopped by it any more. Of all rivals the one
+// that stands highest goes on.
+//
+// Nobody may answer "sold out" because of bits that a failing attempt held for a moment. Whoever is
+// about to give that answer, holding nothing itself, takes the careful look:
+//
+//     u0 = undone
+//     scan the seats; enough are free: go and claim them
+//     unfinished != 0: kLookAgain
+//     undone != u0:    scan again (a bounded number of times, then kLookAgain)
+//     else:            kSoldOut
+//
+// Why this is right. Let the scan have seen a bit that attempt A had claimed.
+//  (1) The load that saw the bit is an acquire load and reads from A's compare-and-swap (release),
+//      or from a later read-modify-write of the same word, which continues its release sequence. So
+//      A's unfinished.fetch_add happens before the look at `unfinished`, which comes after the
+//      scan.
+//  (2) If that look reads a value from before A's fetch_sub, A is counted in it: kLookAgain.
+//  (3) Otherwise it reads A's fetch_sub (release) or a later read-modify-write of `unfinished`, so
+//      all that A did happens before the look at `undone`. If A kept its seats, refusing is right.
+//      If A undid, the look at `undone` sees A's increment.
+//  (4) That increment is not in u0 already: u0 is an acquire load, and had it read A's increment
+//      (release) or a later one, A's clearing of the bit would happen before the scan, which could
+//      then not have seen the bit.
+//  So a bit seen in passing leads to kLookAgain or another scan, and kSoldOut rests on bits of
+//  finished claims only. Each step is a release/acquire pair on one variable; no step compares the
+//  order of two independent variables as seen by third parties, so nothing needs seq_cst, and no
+//  fence is used (ThreadSanitizer does not understand fences).
+//
+// Giving back (release) clears bits with release order, so that whoever takes them next sees all
+// that their last holder did. It is no attempt and touches neither counter.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "ticketpool/segment_mask.hpp"
+#include "ticketpool/status.hpp"
+
+namespace ticketpool {
+
+// The two counters of the protocol above, on a cache line of their own: single-word claims only
+// read them, and only when they find nothing.
+struct alignas(64) ClassControl {
+    std::atomic<std::uint32_t> unfinished;  // attempts of several pieces that are under way
+    std::atomic<std::uint32_t> undone;      // attempts that gave up and cleared their pieces; wraps
+};
+
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+static_assert(sizeof(std::atomic<std::uint64_t>) == sizeof(std::uint64_t));
+static_assert(std::is_standard_layout_v<ClassControl>);
+static_assert(std::is_trivially_destructible_v<ClassControl>);
+static_assert(sizeof(ClassControl) == 64);
+
+// A view of the seats of one class; itself private to the caller, what it points to is shared.
+// Seat s occupies words[s * words_per_seat ...]; a set bit is a taken segment. Bits at and above
+// `segments` are never set. A zeroed words array and ClassControl are an empty train.
+struct SeatMap {
+    std::atomic<std::uint64_t>* words;  // seats * words_per_seat words, 8-byte aligned
+    ClassControl* control;
+    std::uint32_t seats;
+    int words_per_seat;  // words_for(segments)
+    int segments;        // 1..kMaxSegments
+};
+
+static_assert(std::is_trivially_copyable_v<SeatMap>);
+
+// What a purchase took of one seat. from_pool | from_own is the trip; only from_pool was claimed in
+// the pool, from_own was still held there by the buyer's own refunds.
+struct SeatClaim {
+    std::uint32_t seat;
+    SegmentMask from_pool;
+    SegmentMask from_own;
+};
+
+static_assert(std::is_trivially_copyable_v<SeatClaim>);
+
+// Word `word` (0 .. words_per_seat - 1) of `seat`.
+inline std::atomic<std::uint64_t>& seat_word(const SeatMap& map, std::uint32_t seat,
+                                             int word) noexcept {
+    return map.words[std::size_t{seat} * static_cast<std::size_t>(map.words_per_seat) +
+                     static_cast<std::size_t>(word)];
+}
+
+// The words of `seat` as one mask. Acquire loads, word by word: each word is right by itself, the
+// words of a wide seat may be of different moments.
+inline SegmentMask load_seat(const SeatMap& map, std::uint32_t seat) noexcept {
+    SegmentMask mask;
+    for (int i = 0; i < map.words_per_seat; ++i) {
+        mask.w[i] = seat_word(map, seat, i).load(std::memory_order_acquire);
+    }
+    return mask;
+}
+
+// True if no bit of `bits` is taken in `seat`. Acquire loads.
+inline bool seat_is_free(const SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {
+    std::uint64_t met = 0;
+    for (int i = 0; i < map.words_per_seat; ++i) {
+        met |= seat_word(map, seat, i).load(std::memory_order_acquire) & bits.w[i];
+    }
+    return met == 0;
+}
+
+// Number of seats with no bit of `trip` taken. Loads are relaxed: an estimate while others buy,
+// exact when nobody does. Not the careful look; see look_carefully.
+std::uint32_t count_free(const SeatMap& map, const SegmentMask& trip) noexcept;
+
+// Total of free bits within [0, segments) over all seats, in seat-segments. Relaxed loads.
+std::uint64_t count_free_seat_segments(const SeatMap& map) noexcept;
+
+// Takes `bits` of `seat`, all or none. True if the caller now holds them, false if one of them was
+// taken (or the word stayed contended beyond a fixed number of tries). Follows the protocol above:
+// a compare-and-swap (acquire-release) for each touched word, ascending. Empty `bits` succeed.
+bool try_claim(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept;
+
+// Takes from_pool of each claim, all or none, as one attempt. `claims` must be sorted by seat, each
+// seat at most once; claims with an empty from_pool take part without any operation.
+bool try_claim_all(SeatMap& map, const SeatClaim* claims, std::uint32_t count) noexcept;
+
+// Gives `bits` of `seat` back: one fetch_and (release) for each touched word. Cannot fail;
+// idempotent, and harmless for bits that were never taken.
+void release(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept;
+
+inline constexpr int kMaxLooks = 4;  // careful scans before kLookAgain
+
+// The careful look of the protocol above. `enough_free` scans with acquire loads and says whether
+// the caller's claim would fit; it is called at most kMaxLooks times. The caller must hold no
+// unfinished attempt of its own. kOk: it would fit, go and claim; else kSoldOut or kLookAgain.
+template <typename Scan>
+Status look_carefully(const ClassControl& control, Scan enough_free) noexcept {
+    for (int look = 0; look < kMaxLooks; ++look) {
+        const std::uint32_t undone = control.undone.load(std::memory_order_acquire);
+        if (enough_free()) return Status::kOk;
+        // In this order: an attempt that is not under way any more has counted its undoing.
+        if (control.unfinished.load(std::memory_order_acquire) != 0) return Status::kLookAgain;
+        if (control.undone.load(std::memory_order_acquire) == undone) return Status::kSoldOut;
+    }
+    return Status::kLookAgain;
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,111 @@
+#include "ticketpool/seat_map.hpp"
+
+#include <bit>
+
+#include "ticketpool/kernels.hpp"
+
+namespace ticketpool {
+
+namespace {
+
+// A compare-and-swap fails only because another one on the same word succeeded. After this many in
+// a row the word is called taken, which costs a lost race and keeps the loop bounded.
+constexpr int kMaxSwaps = 256;
+
+// Release on success publishes the attempt's unfinished.fetch_add along with the bit (step 1 of the
+// argument in the header); acquire takes over what the last holder of the bit did.
+bool claim_word(std::atomic<std::uint64_t>& word, std::uint64_t bits) noexcept {
+    std::uint64_t seen = word.load(std::memory_order_relaxed);
+    for (int i = 0; i < kMaxSwaps; ++i) {
+        if ((seen & bits) != 0) return false;
+        if (word.compare_exchange_weak(seen, seen | bits, std::memory_order_acq_rel,
+                                       std::memory_order_relaxed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Claims the words of one seat in ascending order. Returns the word at which it failed, leaving the
+// words below it claimed, or kMaxWords if all are claimed.
+int claim_words(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {
+    for (int i = 0; i < map.words_per_seat; ++i) {
+        if (bits.w[i] != 0 && !claim_word(seat_word(map, seat, i), bits.w[i])) return i;
+    }
+    return kMaxWords;
+}
+
+// Clears the bits of the words below `end`.
+void clear_words(SeatMap& map, std::uint32_t seat, const SegmentMask& bits, int end) noexcept {
+    for (int i = 0; i < map.words_per_seat && i < end; ++i) {
+        if (bits.w[i] != 0) {
+            seat_word(map, seat, i).fetch_and(~bits.w[i], std::memory_order_release);
+        }
+    }
+}
+
+// Relaxed would do: the compare-and-swap that follows releases it.
+void begin_attempt(ClassControl& control) noexcept {
+    control.unfinished.fetch_add(1, std::memory_order_relaxed);
+}
+
+// Release: who sees the attempt gone sees what it did, the increment of `undone` above all.
+void end_attempt(ClassControl& control, bool taken) noexcept {
+    if (!taken) control.undone.fetch_add(1, std::memory_order_release);
+    control.unfinished.fetch_sub(1, std::memory_order_release);
+}
+
+}  // namespace
+
+std::uint32_t count_free(const SeatMap& map, const SegmentMask& trip) noexcept {
+    return kernels().count_free[map.words_per_seat - 1](map.words, map.seats, trip);
+}
+
+std::uint64_t count_free_seat_segments(const SeatMap& map) noexcept {
+    const SegmentMask all = trip_mask(0, map.segments);
+    std::uint64_t free = 0;
+    for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
+        for (int i = 0; i < map.words_per_seat; ++i) {
+            const std::uint64_t taken = seat_word(map, seat, i).load(std::memory_order_relaxed);
+            free += static_cast<std::uint64_t>(std::popcount(all.w[i] & ~taken));
+        }
+    }
+    return free;
+}
+
+bool try_claim(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {
+    const SeatClaim claim{seat, bits, {}};
+    return try_claim_all(map, &claim, 1);
+}
+
+bool try_claim_all(SeatMap& map, const SeatClaim* claims, std::uint32_t count) noexcept {
+    std::uint32_t pieces = 0;
+    for (std::uint32_t i = 0; i < count && pieces < 2; ++i) {
+        pieces += static_cast<std::uint32_t>(claims[i].from_pool.touched_words());
+    }
+    const bool several = pieces > 1;
+
+    if (several) begin_attempt(*map.control);
+    std::uint32_t done = 0;
+    int failed_word = kMaxWords;
+    for (; done < count; ++done) {
+        failed_word = claim_words(map, claims[done].seat, claims[done].from_pool);
+        if (failed_word != kMaxWords) break;
+    }
+    const bool taken = done == count;
+    if (!taken && several) {
+        clear_words(map, claims[done].seat, claims[done].from_pool, failed_word);
+        while (done > 0) {
+            --done;
+            clear_words(map, claims[done].seat, claims[done].from_pool, kMaxWords);
+        }
+    }
+    if (several) end_attempt(*map.control, taken);
+    return taken;
+}
+
+void release(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {
+    clear_words(map, seat, bits, kMaxWords);
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,120 @@
+#include "catalog.hpp"
+
+extern "C" {
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "utils/syscache.h"
+}
+
+namespace ticketpool {
+
+uint64_t catalog_generation = 1;
+uint64_t station_generation = 1;
+uint64_t route_generation = 1;
+uint64_t departure_generation = 1;
+
+namespace {
+
+constinit Catalog cached{};
+constinit bool cache_valid = false;
+
+Oid relation_named(Oid schema, const char *name) {
+    const Oid oid = get_relname_relid(name, schema);
+    if (!OidIsValid(oid)) {
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                        errmsg("relation \"%s.%s\" of extension ticketpool does not exist",
+                               get_namespace_name(schema), name),
+                        errhint("Drop and create the extension again, or restore the relation.")));
+    }
+    return oid;
+}
+
+Oid owner_of(Oid relation) {
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+    if (!HeapTupleIsValid(tuple)) {
+        elog(ERROR, "cache lookup failed for relation %u", relation);
+    }
+    const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+    ReleaseSysCache(tuple);
+    return owner;
+}
+
+Catalog resolve(Oid schema) {
+    Catalog catalog{};
+    catalog.schema = schema;
+    const struct {
+        Oid *oid;
+        const char *name;
+    } relations[] = {
+        {&catalog.station, "ticket_station"},
+        {&catalog.station_pkey, "ticket_station_pkey"},
+        {&catalog.station_name, "ticket_station_name"},
+        {&catalog.stop, "ticket_stop"},
+        {&catalog.formation, "ticket_formation"},
+        {&catalog.departure, "ticket_departure"},
+        {&catalog.departure_pkey, "ticket_departure_pkey"},
+        {&catalog.departure_train_date, "ticket_departure_train_service_date_key"},
+        {&catalog.route, "ticket_route"},
+        {&catalog.route_pkey, "ticket_route_pkey"},
+        {&catalog.route_call, "ticket_route_call"},
+        {&catalog.layout_coach, "ticket_layout_coach"},
+        {&catalog.layout_coach_pkey, "ticket_layout_coach_pkey"},
+        {&catalog.order, "ticket_order"},
+        {&catalog.order_pkey, "ticket_order_pkey"},
+        {&catalog.order_live, "ticket_order_live"},
+        {&catalog.order_request, "ticket_order_request"},
+        {&catalog.order_sequence, "ticket_order_id_seq"},
+    };
+    for (const auto &relation : relations) {
+        *relation.oid = relation_named(schema, relation.name);
+    }
+    catalog.owner = owner_of(catalog.order);
+    return catalog;
+}
+
+void on_relation_change(Datum, Oid relation) {
+    const bool all = relation == InvalidOid;
+    if (all || relation == cached.station) {
+        station_generation++;
+    }
+    if (all || relation == cached.route_call) {
+        route_generation++;
+    }
+    if (all || relation == cached.departure) {
+        departure_generation++;
+    }
+    // Content of these three changes often; what they are does not change without `order`.
+    if (all || relation == cached.order || relation == cached.order_pkey ||
+        relation == cached.order_live || relation == cached.order_request ||
+        relation == cached.order_sequence) {
+        cache_valid = false;
+        catalog_generation++;
+    }
+}
+
+}  // namespace
+
+const Catalog &catalog_of(FunctionCallInfo fcinfo) {
+    const Oid schema = get_func_namespace(fcinfo->flinfo->fn_oid);
+    while (!cache_valid || cached.schema != schema) {
+        cache_valid = true;  // an invalidation during the look-up makes it false again
+        cached = resolve(schema);
+    }
+    return cached;
+}
+
+void announce_change(Oid relation) { CacheInvalidateRelcacheByRelid(relation); }
+
+void install_catalog_callbacks() { CacheRegisterRelcacheCallback(on_relation_change, 0); }
+
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_cache_reset) {
+    if (!CALLED_AS_TRIGGER(fcinfo)) {
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("function \"ticket_cache_reset\" was not called by trigger manager")));
+    }
+    const TriggerData *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
+    ticketpool::announce_change(RelationGetRelid(trigger->tg_relation));
+    return PointerGetDatum(nullptr);
+}

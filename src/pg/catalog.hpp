@@ -1,0 +1,37 @@
+// Which tables, indexes and sequences belong to the extension in this database: resolved once a
+// session, and again after anything about them has changed (relcache invalidation).
+#pragma once
+
+#include "pg.hpp"
+
+namespace ticketpool {
+
+struct Catalog {
+    Oid schema;
+    Oid owner;  // of ticket_order: rows are written in its name
+    Oid station, station_pkey, station_name;
+    Oid stop, formation;
+    Oid departure, departure_pkey, departure_train_date;
+    Oid route, route_pkey, route_call;
+    Oid layout_coach, layout_coach_pkey;
+    Oid order, order_pkey, order_live, order_request, order_sequence;
+};
+
+// The catalog of the extension that the running SQL function belongs to.
+const Catalog &catalog_of(FunctionCallInfo fcinfo);
+
+// Counts up with each change of the extension's relations: what was cached before is void.
+extern uint64_t catalog_generation;
+
+// Counts up with each change of the content of ticket_station, ticket_route_call and
+// ticket_departure (their triggers and ticket_open announce it).
+extern uint64_t station_generation;
+extern uint64_t route_generation;
+extern uint64_t departure_generation;
+
+// Announces, at commit and to every session, that cached content of the table is void.
+void announce_change(Oid relation);
+
+void install_catalog_callbacks();
+
+}  // namespace ticketpool

@@ -1,0 +1,33 @@
+// The extension's own SQLSTATEs, and the checks of arguments that every function shares.
+#pragma once
+
+#include "pg.hpp"
+
+namespace ticketpool {
+
+inline constexpr int kErrorNoDeparture = MAKE_SQLSTATE('T', 'K', '0', '0', '1');
+inline constexpr int kErrorNoTrip = MAKE_SQLSTATE('T', 'K', '0', '0', '2');
+inline constexpr int kErrorNotOnSale = MAKE_SQLSTATE('T', 'K', '0', '0', '3');
+inline constexpr int kErrorRule = MAKE_SQLSTATE('T', 'K', '0', '0', '4');
+inline constexpr int kErrorOrder = MAKE_SQLSTATE('T', 'K', '0', '0', '5');
+inline constexpr int kErrorClass = MAKE_SQLSTATE('T', 'K', '0', '0', '6');
+
+// 22004 where argument `number` (from 0) is NULL.
+void require_argument(FunctionCallInfo fcinfo, int number, const char *name);
+
+// 0A000 where a channel is named: quotas are not there yet.
+void refuse_channel(FunctionCallInfo fcinfo, int number);
+
+// The caller's place for a set of rows; ereports where it has none. Returning without a result set
+// (InitMaterializedSRF) then means no row.
+ReturnSetInfo *require_set_result(FunctionCallInfo fcinfo);
+
+// TK001.
+[[noreturn]] void report_no_departure(Text train, DateADT date);
+
+// 53200: every departure in memory is in use.
+[[noreturn]] void report_out_of_memory(size_t bytes);
+
+const char *date_text(DateADT date);
+
+}  // namespace ticketpool

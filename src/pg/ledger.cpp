@@ -1,0 +1,302 @@
+#include "ledger.hpp"
+
+#include "directory.hpp"
+
+namespace ticketpool {
+
+namespace {
+
+enum class Kind : uint8_t { kClaim, kRelease, kTakeOver, kStatus, kOpened };
+
+struct Entry {
+    Kind kind;
+    int level;             // transaction nesting level
+    uint32_t slot;
+    uint32_t class_index;
+    uint32_t seat;
+    size_t release;        // take-over: index of the release entry
+    SaleStatus status;
+    SegmentMask bits;
+};
+
+struct Ledger {
+    Entry *entries;
+    size_t count;
+    size_t room;
+    size_t releases;       // entries of kind release
+    size_t statuses;       // entries of kind status
+    // Departures pinned by this transaction: slot numbers, and a bit a slot to ask quickly.
+    uint32_t *pinned;
+    size_t pinned_count;
+    size_t pinned_room;
+    uint64_t *pinned_bits;
+    int own_pins;          // how many of them are in our BackendSlot; the rest are shared pins
+};
+constinit Ledger ledger{};
+
+constexpr size_t kKeepEntries = 4096;  // more room than this is given back at the transaction's end
+
+bool is_pinned(uint32_t slot) { return (ledger.pinned_bits[slot / 64] >> (slot % 64) & 1) != 0; }
+
+SeatMap map_of(const Entry &entry) {
+    return shared.slots[entry.slot].departure->seat_map(entry.class_index);
+}
+
+// Counts for the views, in this backend's own slot.
+void publish_claims(uint32_t slot, int change) {
+    BackendSlot *mine = shared.mine;
+    const uint32_t claims = mine->claims.load(std::memory_order_relaxed);
+    if (claims == 0) {
+        mine->since.store(GetCurrentStatementStartTimestamp(), std::memory_order_relaxed);
+    }
+    mine->claims.store(claims + static_cast<uint32_t>(change), std::memory_order_release);
+    for (int i = 0; i < ledger.own_pins; i++) {
+        if (mine->pins[i].load(std::memory_order_relaxed) == slot + 1) {
+            const uint32_t of_slot = mine->pin_claims[i].load(std::memory_order_relaxed);
+            mine->pin_claims[i].store(of_slot + static_cast<uint32_t>(change), std::memory_order_relaxed);
+            return;
+        }
+    }
+}
+
+Entry *append(Kind kind, uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits) {
+    Assert(ledger.count < ledger.room && is_pinned(slot));
+    Entry *entry = &ledger.entries[ledger.count++];
+    *entry = Entry{kind, GetCurrentTransactionNestLevel(), slot, class_index, seat, 0, SaleStatus::kOpen, bits};
+    return entry;
+}
+
+// Undoes the entries from the end down to `first`.
+void undo_from(size_t first) {
+    while (ledger.count > first) {
+        const Entry &entry = ledger.entries[--ledger.count];
+        switch (entry.kind) {
+            case Kind::kClaim: {
+                SeatMap map = map_of(entry);
+                release(map, entry.seat, entry.bits);
+                publish_claims(entry.slot, -1);
+                break;
+            }
+            case Kind::kRelease:
+                ledger.releases--;
+                break;
+            case Kind::kTakeOver:
+                ledger.entries[entry.release].bits = ledger.entries[entry.release].bits | entry.bits;
+                break;
+            case Kind::kStatus:
+                ledger.statuses--;
+                break;
+            case Kind::kOpened:
+                directory_discard(entry.slot);
+                break;
+        }
+    }
+}
+
+void settle() {
+    for (size_t i = 0; i < ledger.count; i++) {
+        const Entry &entry = ledger.entries[i];
+        if (entry.kind == Kind::kRelease && entry.bits.any()) {
+            SeatMap map = map_of(entry);
+            release(map, entry.seat, entry.bits);
+        } else if (entry.kind == Kind::kStatus) {
+            shared.slots[entry.slot].departure->status.store(entry.status, std::memory_order_release);
+        } else if (entry.kind == Kind::kOpened) {
+            shared.slots[entry.slot].owner.store(0, std::memory_order_release);
+        }
+    }
+    ledger.count = 0;
+    ledger.releases = 0;
+    ledger.statuses = 0;
+}
+
+void unpin_all() {
+    BackendSlot *mine = shared.mine;
+    mine->claims.store(0, std::memory_order_relaxed);
+    for (size_t i = 0; i < ledger.pinned_count; i++) {
+        const uint32_t slot = ledger.pinned[i];
+        ledger.pinned_bits[slot / 64] &= ~(uint64_t{1} << (slot % 64));
+        if (i < static_cast<size_t>(ledger.own_pins)) {
+            mine->pin_claims[i].store(0, std::memory_order_relaxed);
+            mine->pins[i].store(0, std::memory_order_seq_cst);
+        } else {
+            shared.slots[slot].shared_pins.fetch_sub(1, std::memory_order_seq_cst);
+        }
+    }
+    ledger.pinned_count = 0;
+    ledger.own_pins = 0;
+    if (ledger.room > kKeepEntries) {
+        pfree(ledger.entries);
+        ledger.entries = nullptr;
+        ledger.room = 0;
+    }
+}
+
+void on_transaction_event(XactEvent event, void *) {
+    if (shared.control == nullptr || shared.mine == nullptr) {
+        return;
+    }
+    switch (event) {
+        case XACT_EVENT_PRE_PREPARE:
+            if (ledger.count > 0) {
+                ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                                errmsg("cannot PREPARE a transaction that has bought or refunded tickets"),
+                                errdetail("Its claims on seats end with this session's transaction."),
+                                errhint("Use COMMIT.")));
+            }
+            break;
+        case XACT_EVENT_COMMIT:
+            settle();
+            unpin_all();
+            break;
+        case XACT_EVENT_ABORT:
+            directory_abandon();
+            undo_from(0);
+            unpin_all();
+            break;
+        case XACT_EVENT_PREPARE:
+            directory_abandon();
+            unpin_all();
+            break;
+        default:
+            break;
+    }
+}
+
+void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
+    if (shared.control == nullptr || shared.mine == nullptr) {
+        return;
+    }
+    const int level = GetCurrentTransactionNestLevel();
+    size_t first = ledger.count;
+    while (first > 0 && ledger.entries[first - 1].level >= level) {
+        first--;
+    }
+    if (event == SUBXACT_EVENT_COMMIT_SUB) {
+        for (size_t i = first; i < ledger.count; i++) {
+            ledger.entries[i].level = level - 1;
+        }
+    } else if (event == SUBXACT_EVENT_ABORT_SUB) {
+        directory_abandon();
+        undo_from(first);
+    }
+}
+
+}  // namespace
+
+static void *grow(void *memory, size_t room, size_t size) {
+    return memory == nullptr ? MemoryContextAllocHuge(TopMemoryContext, room * size) : repalloc_huge(memory, room * size);
+}
+
+void ledger_reserve(size_t entries) {
+    if (ledger.pinned_bits == nullptr) {
+        ledger.pinned_bits = static_cast<uint64_t *>(
+            MemoryContextAllocZero(TopMemoryContext, (shared.control->slot_count / 64 + 1) * sizeof(uint64_t)));
+    }
+    if (ledger.pinned_count == ledger.pinned_room) {
+        const size_t room = Max(ledger.pinned_room * 2, static_cast<size_t>(64));
+        ledger.pinned = static_cast<uint32_t *>(grow(ledger.pinned, room, sizeof(uint32_t)));
+        ledger.pinned_room = room;
+    }
+    const size_t wanted = ledger.count + entries;
+    if (wanted > ledger.room) {
+        const size_t room = Max(wanted, Max(ledger.room * 2, static_cast<size_t>(64)));
+        ledger.entries = static_cast<Entry *>(grow(ledger.entries, room, sizeof(Entry)));
+        ledger.room = room;
+    }
+}
+
+void ledger_pin(uint32_t slot) {
+    if (is_pinned(slot)) {
+        return;
+    }
+    Assert(ledger.pinned_count < ledger.pinned_room);
+    if (ledger.own_pins < kBackendPins) {
+        shared.mine->pins[ledger.own_pins++].store(slot + 1, std::memory_order_seq_cst);
+    } else {
+        shared.slots[slot].shared_pins.fetch_add(1, std::memory_order_seq_cst);
+    }
+    ledger.pinned[ledger.pinned_count++] = slot;
+    ledger.pinned_bits[slot / 64] |= uint64_t{1} << (slot % 64);
+}
+
+void ledger_add_claim(uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits) {
+    append(Kind::kClaim, slot, class_index, seat, bits);
+    publish_claims(slot, 1);
+}
+
+void ledger_add_release(uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits) {
+    append(Kind::kRelease, slot, class_index, seat, bits);
+    ledger.releases++;
+}
+
+void ledger_add_status(uint32_t slot, SaleStatus status) {
+    append(Kind::kStatus, slot, 0, 0, SegmentMask{})->status = status;
+    ledger.statuses++;
+}
+
+void ledger_add_opened(uint32_t slot) { append(Kind::kOpened, slot, 0, 0, SegmentMask{}); }
+
+void ledger_take_over(uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits) {
+    const size_t end = ledger.count;
+    for (size_t i = 0; i < end; i++) {
+        Entry &entry = ledger.entries[i];
+        const SegmentMask part = entry.bits & bits;
+        if (entry.kind == Kind::kRelease && entry.slot == slot && entry.class_index == class_index &&
+            entry.seat == seat && part.any()) {
+            append(Kind::kTakeOver, slot, class_index, seat, part)->release = i;
+            entry.bits = entry.bits & ~part;
+        }
+    }
+}
+
+size_t ledger_release_count() { return ledger.releases; }
+
+static int compare_own(const void *a, const void *b) {
+    const uint32_t left = static_cast<const OwnFree *>(a)->seat;
+    const uint32_t right = static_cast<const OwnFree *>(b)->seat;
+    return left < right ? -1 : left > right;
+}
+
+uint32_t ledger_own_free(uint32_t slot, uint32_t class_index, OwnFree **own) {
+    *own = nullptr;
+    if (ledger.releases == 0) {
+        return 0;
+    }
+    uint32_t count = 0;
+    *own = static_cast<OwnFree *>(palloc(ledger.releases * sizeof(OwnFree)));
+    for (size_t i = 0; i < ledger.count; i++) {
+        const Entry &entry = ledger.entries[i];
+        if (entry.kind == Kind::kRelease && entry.slot == slot && entry.class_index == class_index &&
+            entry.bits.any()) {
+            (*own)[count++] = OwnFree{entry.seat, entry.bits};
+        }
+    }
+    qsort(*own, count, sizeof(OwnFree), compare_own);
+    uint32_t merged = 0;  // one entry a seat
+    for (uint32_t i = 0; i < count; i++) {
+        if (merged > 0 && (*own)[merged - 1].seat == (*own)[i].seat) {
+            (*own)[merged - 1].bits = (*own)[merged - 1].bits | (*own)[i].bits;
+        } else {
+            (*own)[merged++] = (*own)[i];
+        }
+    }
+    return merged;
+}
+
+SaleStatus ledger_status(uint32_t slot, const Departure *departure) {
+    for (size_t i = ledger.statuses > 0 ? ledger.count : 0; i > 0; i--) {
+        const Entry &entry = ledger.entries[i - 1];
+        if (entry.kind == Kind::kStatus && entry.slot == slot) {
+            return entry.status;
+        }
+    }
+    return departure->status.load(std::memory_order_acquire);
+}
+
+void install_transaction_callbacks() {
+    RegisterXactCallback(on_transaction_event, nullptr);
+    RegisterSubXactCallback(on_subtransaction_event, nullptr);
+}
+
+}  // namespace ticketpool

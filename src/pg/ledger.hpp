@@ -1,0 +1,50 @@
+// What this transaction has claimed and what it will give back: a log in private memory.
+//
+//   claim       bits taken in the pool by this transaction     abort: release them
+//   release     bits of a refunded ticket                      commit: release them
+//   take-over   bits of an own release, bought again           abort: they go back to that release
+//   status      a departure's new sale status                  commit: store it
+//   opened      a departure whose ticket_open is uncommitted   commit: everybody's; abort: discard it
+//
+// Entries carry the nesting level that wrote them. A subtransaction that commits hands its entries
+// to its parent; one that aborts undoes them, last first. The transaction's end settles the whole
+// log. None of this can fail or allocates: room is reserved before a claim is taken.
+//
+// At commit the callback runs when other sessions see the transaction as committed already: a
+// refunded seat is free a moment later than it is refunded, never sooner. Until then the departure
+// stays pinned, so nobody can rebuild it in between and have a late release free a seat sold anew.
+#pragma once
+
+#include "pg.hpp"
+#include "shared_memory.hpp"
+
+namespace ticketpool {
+
+// Room for so many more entries and one more pin; ereports before anything is claimed.
+void ledger_reserve(size_t entries);
+
+// Everything below is no-fail after ledger_reserve.
+
+// Keeps a departure in memory to the end of the transaction. The caller has it announced.
+void ledger_pin(uint32_t slot);
+
+// After ledger_pin.
+void ledger_add_claim(uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits);
+void ledger_add_release(uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits);
+void ledger_add_status(uint32_t slot, SaleStatus status);
+void ledger_add_opened(uint32_t slot);
+
+// `bits` of own pending releases of this seat were bought again. Needs one entry of room for each
+// release entry of the seat, at most ledger_release_count().
+void ledger_take_over(uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits);
+size_t ledger_release_count();
+
+// What own refunds in this class will free, by seat, in palloc'd memory: free for this transaction.
+uint32_t ledger_own_free(uint32_t slot, uint32_t class_index, OwnFree **own);
+
+// The sale status as this transaction sees it.
+SaleStatus ledger_status(uint32_t slot, const Departure *departure);
+
+void install_transaction_callbacks();
+
+}  // namespace ticketpool

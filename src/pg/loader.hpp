@@ -1,0 +1,43 @@
+// Builds a departure from its rows.
+#pragma once
+
+#include "catalog.hpp"
+#include "pg.hpp"
+
+namespace ticketpool {
+
+struct DepartureRow {
+    int64_t departure_id;
+    DateADT service_date;
+    int64_t opens_at;
+    int64_t closes_at;  // kNoTime: none
+    SaleStatus status;
+    int64_t route_id;
+    int64_t layout_id;
+    bool own_insert;    // inserted by the running transaction
+    char train[kMaxNameBytes + 1];
+};
+
+// As a fresh snapshot sees it; false: no such row.
+bool read_departure_row(const Catalog &catalog, Text train, DateADT date, DepartureRow *row);
+bool read_departure_row(const Catalog &catalog, int64_t departure_id, DepartureRow *row);
+
+// Allocates and fills the departure from `row` and its live orders: one pass over the live index.
+Departure *load_departure(const Catalog &catalog, const DepartureRow &row);
+
+// A live row of ticket_order, as the loader and ticket_verify read it.
+struct LiveTicket {
+    int64_t order_id;
+    int32_t ticket_no;
+    uint32_t class_index;
+    uint32_t seat;
+    SegmentMask bits;
+};
+
+// Translates the current row; false, with the reason, where it does not fit the departure.
+struct TableReader;
+struct OrderLeaf;
+bool read_live_ticket(TableReader *reader, const OrderLeaf &leaf, const Departure *departure, LiveTicket *ticket,
+                      const char **problem);
+
+}  // namespace ticketpool

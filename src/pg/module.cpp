@@ -1,0 +1,27 @@
+// The library's entry: wiring only.
+#include "catalog.hpp"
+#include "ledger.hpp"
+#include "order_rows.hpp"
+#include "pg.hpp"
+#include "settings.hpp"
+#include "shared_memory.hpp"
+#include "ticketpool/kernels.hpp"
+
+extern "C" {
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+}
+
+void _PG_init(void) {
+    using namespace ticketpool;
+    if (!process_shared_preload_libraries_in_progress) {
+        return;  // the functions say what to set: require_shared_memory()
+    }
+    kernels_init();
+    define_settings();
+    install_shared_memory_hooks();
+    install_transaction_callbacks();
+    install_catalog_callbacks();
+    install_order_callbacks();
+}

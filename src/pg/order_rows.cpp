@@ -1,0 +1,394 @@
+#include "order_rows.hpp"
+
+#include "errors.hpp"
+
+extern "C" {
+#include "access/attmap.h"
+#include "access/tupconvert.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "commands/sequence.h"
+#include "executor/spi.h"
+#include "nodes/execnodes.h"
+#include "nodes/makefuncs.h"
+#include "partitioning/partbounds.h"
+#include "partitioning/partdesc.h"
+#include "rewrite/prs2lock.h"
+#include "storage/lmgr.h"
+#include "utils/datetime.h"
+#include "utils/partcache.h"
+#include "utils/uuid.h"
+}
+
+namespace ticketpool {
+
+namespace {
+
+constexpr int kSequenceBits = 37;
+
+// Partitions by date, direct mapped; an entry is void once its relation or the parent changed.
+struct CachedLeaf {
+    uint64_t generation;  // of the catalog; 0: empty
+    DateADT date;
+    OrderLeaf leaf;
+};
+constexpr uint32_t kCacheSize = 64;
+constinit CachedLeaf cache[kCacheSize]{};
+
+void on_relation_change(Datum, Oid relation) {
+    for (CachedLeaf &entry : cache) {
+        if (relation == InvalidOid || entry.leaf.relation == relation || entry.leaf.pkey == relation ||
+            entry.leaf.live == relation || entry.leaf.request == relation) {
+            entry.generation = 0;
+        }
+    }
+}
+
+Oid leaf_relation(const Catalog &catalog, DateADT date) {
+    Relation parent = table_open(catalog.order, AccessShareLock);
+    PartitionKey key = RelationGetPartitionKey(parent);
+    PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
+    Oid leaf = InvalidOid;
+    if (partitions->nparts > 0) {
+        Datum value = DateADTGetDatum(date);
+        bool is_equal = false;
+        const int bound = partition_range_datum_bsearch(key->partsupfunc, key->partcollation, partitions->boundinfo, 1,
+                                                        &value, &is_equal);
+        const int index = partitions->boundinfo->indexes[bound + 1];
+        if (index >= 0) {
+            if (!partitions->is_leaf[index]) {
+                ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                                errmsg("partition \"%s\" of ticket_order is partitioned itself",
+                                       get_rel_name(partitions->oids[index])),
+                                errdetail("Rows are written straight into the partition of a service date."),
+                                errhint("Use one level of partitions.")));
+            }
+            leaf = partitions->oids[index];
+        }
+    }
+    table_close(parent, AccessShareLock);
+    return leaf;
+}
+
+// Column names in the order of OrderColumn.
+const char *const kColumnNames[kOrderColumns + 1] = {
+    nullptr,   "order_id",  "ticket_no", "departure_id", "service_date", "user_id",    "passenger_id",
+    "seat_class", "coach",  "seat",      "from_stop",    "to_stop",      "status",     "held_until",
+    "channel", "request_id", "created_at", "changed_at", "changed_from"};
+
+bool is_own_column(const char *name) {
+    for (int i = 1; i <= kOrderColumns; i++) {
+        if (strcmp(name, kColumnNames[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool has_plain_columns(Relation relation) {
+    const TupleDesc columns = RelationGetDescr(relation);
+    const TupleConstr *constraints = columns->constr;
+    if (constraints == nullptr) {
+        return true;
+    }
+    if (constraints->num_check > 0 || constraints->has_generated_stored) {
+        return false;
+    }
+    for (int i = 0; i < columns->natts; i++) {
+        const Form_pg_attribute column = TupleDescAttr(columns, i);
+        const bool asks = column->atthasdef || column->attnotnull || column->attidentity != '\0';
+        if (!column->attisdropped && asks && !is_own_column(NameStr(column->attname))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool wants_executor(Relation relation) {
+    return relation->trigdesc != nullptr || relation->rd_rules != nullptr ||
+           (relation->rd_rel->relrowsecurity && relation->rd_rel->relforcerowsecurity) || !has_plain_columns(relation);
+}
+
+// Which of our indexes the partition's index is; null: none of them.
+Oid *own_index(const Catalog &catalog, OrderLeaf *leaf, Oid index) {
+    if (!get_rel_relispartition(index)) {
+        return nullptr;
+    }
+    const Oid parent = get_partition_parent(index, true);
+    return parent == catalog.order_pkey      ? &leaf->pkey
+           : parent == catalog.order_live    ? &leaf->live
+           : parent == catalog.order_request ? &leaf->request
+                                             : nullptr;
+}
+
+void describe_leaf(const Catalog &catalog, Oid relation_oid, OrderLeaf *leaf) {
+    *leaf = OrderLeaf{};
+    leaf->relation = relation_oid;
+    Relation parent = table_open(catalog.order, AccessShareLock);
+    Relation relation = table_open(relation_oid, AccessShareLock);
+    leaf->direct = !wants_executor(parent) && !wants_executor(relation);
+    for (AttrNumber i = 1; i <= kOrderColumns; i++) {
+        leaf->column[i] = get_attnum(relation_oid, kColumnNames[i]);
+        if (leaf->column[i] == InvalidAttrNumber) {
+            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+                            errmsg("partition \"%s\" has no column \"%s\"", RelationGetRelationName(relation), kColumnNames[i]),
+                            errhint("Restore the column of ticket_order.")));
+        }
+    }
+    List *indexes = RelationGetIndexList(relation);
+    ListCell *cell;
+    foreach (cell, indexes) {
+        Oid *own = own_index(catalog, leaf, lfirst_oid(cell));
+        if (own != nullptr) {
+            *own = lfirst_oid(cell);
+        } else {
+            leaf->direct = false;
+        }
+    }
+    list_free(indexes);
+    if (!OidIsValid(leaf->pkey) || !OidIsValid(leaf->live) || !OidIsValid(leaf->request)) {
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                        errmsg("partition \"%s\" lacks an index of ticket_order", RelationGetRelationName(relation)),
+                        errhint("Attach it to ticket_order again: that builds the indexes.")));
+    }
+    table_close(relation, NoLock);
+    table_close(parent, NoLock);
+}
+
+}  // namespace
+
+bool find_order_leaf(const Catalog &catalog, DateADT date, OrderLeaf *leaf) {
+    CachedLeaf *entry = &cache[static_cast<uint32_t>(date) % kCacheSize];
+    while (entry->generation != catalog_generation || entry->date != date) {
+        const uint64_t generation = catalog_generation;
+        const Oid relation = leaf_relation(catalog, date);
+        if (!OidIsValid(relation)) {
+            return false;
+        }
+        // An invalidation while we look makes the entry void, and we look again.
+        entry->date = date;
+        entry->generation = generation;
+        entry->leaf.relation = relation;
+        OrderLeaf found;
+        describe_leaf(catalog, relation, &found);
+        entry->leaf = found;
+    }
+    *leaf = entry->leaf;
+    return true;
+}
+
+void ensure_order_leaf(const Catalog &catalog, DateADT date) {
+    OrderLeaf leaf;
+    if (find_order_leaf(catalog, date, &leaf)) {
+        return;
+    }
+    // One at a time; buyers do not meet this lock. Somebody may have been quicker.
+    LockRelationOid(catalog.order, ShareUpdateExclusiveLock);
+    if (find_order_leaf(catalog, date, &leaf)) {
+        return;
+    }
+    int year, month, day;
+    j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
+    const char *schema = quote_identifier(get_namespace_name(catalog.schema));
+    const char *parent = qualified_name(catalog.order);
+    const char *name = psprintf("%s.ticket_order_p%04d%02d%02d", schema, year, month, day);
+    SPI_connect();
+    const char *create = psprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
+                                  "INCLUDING STORAGE)",
+                                  name, parent);
+    const char *attach = psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%04d-%02d-%02d') TO (date '%04d-%02d-%02d' + 1)",
+                                  parent, name, year, month, day, year, month, day);
+    if (SPI_execute(create, false, 0) != SPI_OK_UTILITY || SPI_execute(attach, false, 0) != SPI_OK_UTILITY) {
+        elog(ERROR, "could not create partition %s", name);
+    }
+    SPI_finish();
+}
+
+int64_t next_order_id(const Catalog &catalog, DateADT date) {
+    const int64_t number = nextval_internal(catalog.order_sequence, false);
+    return (static_cast<int64_t>(date) & 0xFFFF) << kSequenceBits | number;
+}
+
+DateADT date_of_order(int64_t order_id) { return static_cast<DateADT>(order_id >> kSequenceBits & 0xFFFF); }
+
+const char *qualified_name(Oid relation) {
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
+}
+
+void owner_begin(const Catalog &catalog, OwnerScope *scope) {
+    GetUserIdAndSecContext(&scope->user, &scope->security_context);
+    SetUserIdAndSecContext(catalog.owner, scope->security_context | SECURITY_LOCAL_USERID_CHANGE);
+    scope->guc_level = NewGUCNestLevel();
+    set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+void owner_end(const OwnerScope &scope) {
+    AtEOXact_GUC(true, scope.guc_level);
+    SetUserIdAndSecContext(scope.user, scope.security_context);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Writing
+// ---------------------------------------------------------------------------------------------
+
+namespace {
+
+// Opens the partition for writing and makes sure that what we know of it still holds.
+Relation open_leaf(const Catalog &catalog, DateADT date, OrderLeaf *leaf) {
+    for (;;) {
+        if (!find_order_leaf(catalog, date, leaf)) {
+            ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION), errmsg("ticket_order has no partition for %s", date_text(date)),
+                            errdetail("The partition of this service date was detached or dropped."),
+                            errhint("Attach the partition again.")));
+        }
+        Relation relation = try_table_open(leaf->relation, RowExclusiveLock);
+        OrderLeaf now;
+        if (relation != nullptr && find_order_leaf(catalog, date, &now) && now.relation == leaf->relation) {
+            *leaf = now;
+            return relation;
+        }
+        if (relation != nullptr) {
+            table_close(relation, RowExclusiveLock);
+        }
+    }
+}
+
+void insert_index_entry(Relation heap, Relation index, IndexInfo *info, TupleTableSlot *slot, const OrderValues &row,
+                        const OrderColumn *columns, int count, IndexUniqueCheck unique) {
+    Datum values[4];
+    bool nulls[4];
+    for (int i = 0; i < count; i++) {
+        values[i] = row.value[columns[i]];
+        nulls[i] = row.is_null[columns[i]];
+    }
+    index_insert(index, values, nulls, &slot->tts_tid, heap, unique, false, info);
+}
+
+constexpr OrderColumn kPkeyColumns[] = {kOrderId, kTicketNo, kServiceDate};
+constexpr OrderColumn kLiveColumns[] = {kDepartureId};
+constexpr OrderColumn kRequestColumns[] = {kServiceDate, kUserId, kRequestId, kTicketNo};
+
+void insert_directly(Relation heap, const OrderLeaf &leaf, const OrderValues *rows, int count) {
+    TupleTableSlot *slot = table_slot_create(heap, nullptr);
+    const int columns = RelationGetDescr(heap)->natts;
+    const bool with_request = !rows[0].is_null[kRequestId];
+    Relation pkey = index_open(leaf.pkey, RowExclusiveLock);
+    Relation live = index_open(leaf.live, RowExclusiveLock);
+    Relation request = with_request ? index_open(leaf.request, RowExclusiveLock) : nullptr;
+    IndexInfo *info = makeNode(IndexInfo);
+    const CommandId command = GetCurrentCommandId(true);
+    for (int i = 0; i < count; i++) {
+        ExecClearTuple(slot);
+        memset(slot->tts_isnull, true, static_cast<size_t>(columns));
+        for (AttrNumber c = 1; c <= kOrderColumns; c++) {
+            slot->tts_values[leaf.column[c] - 1] = rows[i].value[c];
+            slot->tts_isnull[leaf.column[c] - 1] = rows[i].is_null[c];
+        }
+        ExecStoreVirtualTuple(slot);
+        slot->tts_tableOid = RelationGetRelid(heap);
+        table_tuple_insert(heap, slot, command, 0, nullptr);
+        insert_index_entry(heap, pkey, info, slot, rows[i], kPkeyColumns, lengthof(kPkeyColumns), UNIQUE_CHECK_YES);
+        insert_index_entry(heap, live, info, slot, rows[i], kLiveColumns, lengthof(kLiveColumns), UNIQUE_CHECK_NO);
+        if (with_request) {
+            insert_index_entry(heap, request, info, slot, rows[i], kRequestColumns, lengthof(kRequestColumns),
+                               UNIQUE_CHECK_YES);
+        }
+    }
+    pfree(info);
+    index_close(pkey, NoLock);
+    index_close(live, NoLock);
+    if (request != nullptr) {
+        index_close(request, NoLock);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    CommandCounterIncrement();
+}
+
+void return_values(const OrderValues *rows, int count, ReturnSetInfo *result) {
+    const TupleDesc columns = result->setDesc;
+    Datum *values = static_cast<Datum *>(palloc0(static_cast<size_t>(columns->natts) * sizeof(Datum)));
+    bool *nulls = static_cast<bool *>(palloc(static_cast<size_t>(columns->natts) * sizeof(bool)));
+    for (int i = 0; i < count; i++) {
+        memset(nulls, true, static_cast<size_t>(columns->natts));
+        memcpy(values, &rows[i].value[1], kOrderColumns * sizeof(Datum));
+        memcpy(nulls, &rows[i].is_null[1], kOrderColumns * sizeof(bool));
+        tuplestore_putvalues(result->setResult, columns, values, nulls);
+    }
+}
+
+const Oid kColumnTypes[kOrderColumns] = {INT8OID, INT4OID, INT8OID, DATEOID, INT8OID, INT8OID,
+                                         TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID,
+                                         TIMESTAMPTZOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
+
+// The executor's way: triggers, defaults, generated columns, checks and policies all have their say.
+void insert_by_sql(const Catalog &catalog, const OrderValues *rows, int count, ReturnSetInfo *result) {
+    OwnerScope scope;
+    owner_begin(catalog, &scope);
+    SPI_connect();
+    StringInfoData sql;
+    initStringInfo(&sql);
+    appendStringInfo(&sql, "INSERT INTO %s (", qualified_name(catalog.order));
+    for (int c = 1; c <= kOrderColumns; c++) {
+        appendStringInfo(&sql, "%s%s", c == 1 ? "" : ", ", kColumnNames[c]);
+    }
+    appendStringInfoString(&sql, ") VALUES (");
+    for (int c = 1; c <= kOrderColumns; c++) {
+        appendStringInfo(&sql, "%s$%d", c == 1 ? "" : ", ", c);
+    }
+    appendStringInfoString(&sql, ") RETURNING *");
+    for (int i = 0; i < count; i++) {
+        char nulls[kOrderColumns];
+        Datum values[kOrderColumns];
+        for (int c = 0; c < kOrderColumns; c++) {
+            nulls[c] = rows[i].is_null[c + 1] ? 'n' : ' ';
+            values[c] = rows[i].value[c + 1];
+        }
+        Oid types[kOrderColumns];
+        memcpy(types, kColumnTypes, sizeof types);
+        if (SPI_execute_with_args(sql.data, kOrderColumns, types, values, nulls, false, 0) != SPI_OK_INSERT_RETURNING ||
+            SPI_processed != 1) {
+            ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION), errmsg("the row of a ticket was not stored"),
+                            errdetail("A trigger or a rule on ticket_order left it out."),
+                            errhint("Let a trigger raise an error where a purchase may not happen.")));
+        }
+        return_spi_rows(result);
+    }
+    SPI_finish();
+    owner_end(scope);
+}
+
+}  // namespace
+
+void insert_orders(const Catalog &catalog, DateADT date, const OrderValues *rows, int count, ReturnSetInfo *result) {
+    OrderLeaf leaf;
+    Relation heap = open_leaf(catalog, date, &leaf);
+    if (leaf.direct) {
+        insert_directly(heap, leaf, rows, count);
+        return_values(rows, count, result);
+    } else {
+        insert_by_sql(catalog, rows, count, result);
+    }
+    table_close(heap, NoLock);
+}
+
+void return_order_row(TableReader *reader, ReturnSetInfo *result) {
+    bool should_free = false;
+    HeapTuple tuple = ExecFetchSlotHeapTuple(reader->row, true, &should_free);
+    TupleConversionMap *map = convert_tuples_by_name(RelationGetDescr(reader->heap), result->setDesc);
+    if (map != nullptr) {
+        tuple = execute_attr_map_tuple(tuple, map);
+    }
+    tuplestore_puttuple(result->setResult, tuple);
+}
+
+void return_spi_rows(ReturnSetInfo *result) {
+    TupleConversionMap *map = convert_tuples_by_name(SPI_tuptable->tupdesc, result->setDesc);
+    for (uint64 i = 0; i < SPI_processed; i++) {
+        HeapTuple tuple = SPI_tuptable->vals[i];
+        tuplestore_puttuple(result->setResult, map == nullptr ? tuple : execute_attr_map_tuple(tuple, map));
+    }
+}
+
+void install_order_callbacks() { CacheRegisterRelcacheCallback(on_relation_change, 0); }
+
+}  // namespace ticketpool

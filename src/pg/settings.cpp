@@ -1,0 +1,41 @@
+#include "settings.hpp"
+
+#include "pg.hpp"
+
+namespace ticketpool {
+
+int setting_memory_kb;
+int setting_allocation;
+
+namespace {
+
+const config_enum_entry kAllocations[] = {
+    {"best_fit", static_cast<int>(Allocation::kBestFit), false},
+    {"first_fit", static_cast<int>(Allocation::kFirstFit), false},
+    {"random", static_cast<int>(Allocation::kRandom), false},
+    {nullptr, 0, false},
+};
+
+constexpr int kDefaultMemoryKb = 64 * 1024;
+constexpr int kMinMemoryKb = 2 * 1024;
+constexpr int kMaxMemoryKb = 1024 * 1024 * 1024;  // 1 TB
+
+}  // namespace
+
+void define_settings() {
+    DefineCustomIntVariable(
+        "ticketpool.memory", "Shared memory reserved for the seat pool at server start.",
+        "Departures that do not fit make room for each other, coldest first, and are rebuilt from "
+        "their orders at the next touch.",
+        &setting_memory_kb, kDefaultMemoryKb, kMinMemoryKb, kMaxMemoryKb, PGC_POSTMASTER,
+        GUC_UNIT_KB, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable(
+        "ticketpool.allocation", "Which of the free seats a purchase takes.",
+        "best_fit keeps long free runs whole for long trips; first_fit takes the first free seat; "
+        "random any.",
+        &setting_allocation, static_cast<int>(Allocation::kBestFit), kAllocations, PGC_USERSET, 0,
+        nullptr, nullptr, nullptr);
+    MarkGUCPrefixReserved("ticketpool");
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,145 @@
+#include "shared_memory.hpp"
+
+#include <new>
+
+#include "settings.hpp"
+
+namespace ticketpool {
+
+constinit Shared shared{};
+
+namespace {
+
+constinit shmem_request_hook_type previous_request_hook = nullptr;
+constinit shmem_startup_hook_type previous_startup_hook = nullptr;
+
+constexpr const char *kTranche = "ticketpool";
+
+// Where each piece lies in the one block of shared memory. Request and start-up both use this.
+struct Plan {
+    uint32_t slots;
+    uint32_t buckets;
+    uint32_t backends;
+    Size names_at, ids_at, routes_at, layouts_at, slots_at, backends_at, arena_at;
+    Size arena_bytes;
+    Size total;
+};
+
+Size place(Size *end, Size bytes) {
+    const Size start = TYPEALIGN(128, *end);
+    *end = add_size(start, bytes);
+    return start;
+}
+
+Plan plan_memory() {
+    const Size memory = mul_size(static_cast<Size>(setting_memory_kb), 1024);
+    Plan plan{};
+    // A slot for every 4 kB: a departure with 500 seats. Less than 4 % of the memory.
+    plan.slots = static_cast<uint32_t>(Min(memory / 4096, static_cast<Size>(1) << 26));
+    plan.buckets = 256;
+    while (plan.buckets < plan.slots) {
+        plan.buckets *= 2;
+    }
+    plan.backends = static_cast<uint32_t>(MaxBackends);
+    Size end = sizeof(Control);
+    plan.names_at = place(&end, plan.buckets * sizeof(uint32_t));
+    plan.ids_at = place(&end, plan.buckets * sizeof(uint32_t));
+    plan.routes_at = place(&end, plan.buckets / 4 * sizeof(SharedPtr<SharedPart>));
+    plan.layouts_at = place(&end, plan.buckets / 4 * sizeof(SharedPtr<SharedPart>));
+    plan.slots_at = place(&end, plan.slots * sizeof(DirectorySlot));
+    plan.backends_at = place(&end, plan.backends * sizeof(BackendSlot));
+    // ticketpool.memory is the pool with its directory; the backends' slots come on top.
+    const Size overhead = end - plan.backends * sizeof(BackendSlot);
+    plan.arena_bytes = memory - overhead;
+    plan.arena_at = place(&end, plan.arena_bytes);
+    plan.total = end + 128;  // to align the block itself
+    return plan;
+}
+
+void request() {
+    if (previous_request_hook != nullptr) {
+        previous_request_hook();
+    }
+    RequestAddinShmemSpace(plan_memory().total);
+    RequestNamedLWLockTranche(kTranche, 1);
+}
+
+void initialize(const Plan &plan) {
+    Control *control = shared.control;
+    control->lock = &GetNamedLWLockTranche(kTranche)->lock;
+    ConditionVariableInit(&control->loaded);
+    control->slot_count = plan.slots;
+    control->bucket_count = plan.buckets;
+    control->backend_count = plan.backends;
+    control->arena_bytes = plan.arena_bytes;
+    for (uint32_t i = 0; i < plan.buckets; i++) {
+        shared.by_name[i] = kNoSlot;
+        shared.by_id[i] = kNoSlot;
+    }
+    for (uint32_t i = 0; i < plan.buckets / 4; i++) {
+        new (&shared.routes[i]) SharedPtr<SharedPart>(nullptr);
+        new (&shared.layouts[i]) SharedPtr<SharedPart>(nullptr);
+    }
+    for (uint32_t i = 0; i < plan.slots; i++) {
+        DirectorySlot *slot = new (&shared.slots[i]) DirectorySlot{};
+        slot->next_by_name = i + 1 < plan.slots ? i + 1 : kNoSlot;
+    }
+    control->free_slots = 0;
+    for (uint32_t i = 0; i < plan.backends; i++) {
+        new (&shared.backends[i]) BackendSlot{};
+    }
+}
+
+void startup() {
+    if (previous_startup_hook != nullptr) {
+        previous_startup_hook();
+    }
+    shared = Shared{};  // this runs again after a crash
+    const Plan plan = plan_memory();
+    bool found = false;
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    char *block = static_cast<char *>(ShmemInitStruct("ticketpool", plan.total, &found));
+    char *base = reinterpret_cast<char *>(TYPEALIGN(128, block));
+    shared.control = reinterpret_cast<Control *>(base);
+    shared.by_name = reinterpret_cast<uint32_t *>(base + plan.names_at);
+    shared.by_id = reinterpret_cast<uint32_t *>(base + plan.ids_at);
+    shared.routes = reinterpret_cast<SharedPtr<SharedPart> *>(base + plan.routes_at);
+    shared.layouts = reinterpret_cast<SharedPtr<SharedPart> *>(base + plan.layouts_at);
+    shared.slots = reinterpret_cast<DirectorySlot *>(base + plan.slots_at);
+    shared.backends = reinterpret_cast<BackendSlot *>(base + plan.backends_at);
+    bool usable = true;
+    if (!found) {
+        initialize(plan);
+        usable = shared.arena.create(base + plan.arena_at, plan.arena_bytes);
+    }
+    LWLockRelease(AddinShmemInitLock);
+    if (!usable) {
+        ereport(FATAL, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                        errmsg("\"ticketpool.memory\" is too small"),
+                        errhint("Set \"ticketpool.memory\" to 2MB or more.")));
+    }
+}
+
+}  // namespace
+
+void install_shared_memory_hooks() {
+    previous_request_hook = shmem_request_hook;
+    shmem_request_hook = request;
+    previous_startup_hook = shmem_startup_hook;
+    shmem_startup_hook = startup;
+}
+
+void require_shared_memory() {
+    if (shared.control == nullptr) {
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("ticketpool must be loaded via \"shared_preload_libraries\""),
+                        errdetail("The seat pool lives in shared memory that the server reserves at start."),
+                        errhint("Add ticketpool to \"shared_preload_libraries\" and restart the server.")));
+    }
+    if (shared.mine == nullptr) {
+        shared.mine = &shared.backends[my_backend_number()];
+        shared.mine->pid.store(MyProcPid, std::memory_order_relaxed);
+    }
+}
+
+}  // namespace ticketpool

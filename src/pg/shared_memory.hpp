@@ -1,0 +1,123 @@
+// The shared memory of the extension and its lock protocol.
+//
+// Three pieces, reserved at start and laid out here:
+//
+//   Control         one struct: the directory lock, hash buckets, free list
+//   DirectorySlot[] one a departure in memory (see directory.hpp)
+//   BackendSlot[]   one a backend: what it reads and pins right now, and its counters
+//   arena           all the rest of ticketpool.memory: routes, layouts, departures
+//
+// Who may touch what:
+//
+//   directory lock, shared       walk a hash chain
+//   directory lock, exclusive    change a chain, the free list, the arena, a SharedPart's `departures`;
+//                                take a slot from FREE to LOADING, from READY to FREE
+//   no lock                      read and claim in a departure that the backend has announced
+//
+// Announcing (the hot path writes no cache line that another backend writes): a backend stores
+// the slot's number in its own BackendSlot (`reading`, or an entry of `pins`), seq_cst, and then
+// checks that the slot's version is still the READY one it knows. An evictor, under the exclusive
+// lock, first moves the version on, seq_cst, and then looks at all BackendSlots; if one announces
+// the slot, it puts back a READY version and picks another victim. One of the two always sees the
+// other (both store, then load, in one total order), so memory is never freed under a reader.
+//
+// `reading` protects a call that only looks; a pin lasts to the end of the transaction and is set
+// before the first claim or release is recorded in the ledger. A pinned departure is in memory
+// from before its first uncommitted order row until after that transaction's end is visible to
+// every new snapshot and its claims and releases are settled. Therefore a loader, which only runs
+// for a departure that nobody has pinned, finds all there is in one fresh snapshot.
+//
+// Death: a backend that exits runs its transaction callbacks first, which settle the ledger and
+// drop pins. If a process is killed outright, the server restarts and all of this memory is made
+// anew, empty; the tables are the truth.
+#pragma once
+
+#include "pg.hpp"
+
+namespace ticketpool {
+
+inline constexpr uint32_t kNoSlot = UINT32_MAX;
+inline constexpr int kBackendPins = 24;  // more departures in a transaction use shared_pins
+
+enum class SlotState : uint64_t { kFree = 0, kLoading = 1, kReady = 2 };
+
+// A departure's entry in the directory.
+struct alignas(64) DirectorySlot {
+    std::atomic<uint64_t> version;        // counts changes; its low two bits are the SlotState
+    int64_t departure_id;                 // key, with database and relation
+    SharedPtr<Departure> departure;       // valid while READY
+    uint32_t database;
+    uint32_t relation;                    // oid of ticket_order: differs after re-creation
+    int32_t service_date;                 // key by name, with train
+    uint32_t name_hash;                   // of train and service date
+    uint32_t next_by_name;                // hash chains, or the free list
+    uint32_t next_by_id;
+    std::atomic<int32_t> last_use;        // seconds since 2000-01-01; written once a second at most
+    std::atomic<uint32_t> shared_pins;    // pins that did not fit into their BackendSlot
+    std::atomic<int32_t> owner;           // backend number + 1 while its ticket_open is uncommitted, or 0
+    uint32_t reserved;
+};
+static_assert(sizeof(DirectorySlot) == 128 || sizeof(DirectorySlot) == 64);
+
+struct Counters {
+    std::atomic<uint64_t> buys;  // tickets claimed
+    std::atomic<uint64_t> refunds;
+    std::atomic<uint64_t> sold_outs;
+    std::atomic<uint64_t> lost_races;
+    std::atomic<uint64_t> rebuilds;
+    std::atomic<uint64_t> evictions;
+};
+
+// Written by its backend alone; read by evictors and the views. Counters go on counting when the
+// next backend takes the slot over.
+struct alignas(128) BackendSlot {
+    std::atomic<uint32_t> reading;             // directory slot + 1, or 0
+    std::atomic<int32_t> pid;                  // of the backend that last used the slot
+    std::atomic<uint32_t> pin_count;           // entries of pins in use
+    std::atomic<uint32_t> claims;              // in the running transaction
+    std::atomic<int64_t> since;                // when the first of them was taken
+    std::atomic<uint32_t> pins[kBackendPins];  // directory slot + 1
+    std::atomic<uint32_t> pin_claims[kBackendPins];
+    Counters counters;
+};
+
+struct Control {
+    LWLock *lock;                  // the directory lock
+    ConditionVariable loaded;      // a LOADING slot became READY or FREE
+    uint32_t slot_count;
+    uint32_t bucket_count;         // a power of two; three arrays of this size
+    uint32_t free_slots;           // head of the free list
+    uint32_t backend_count;
+    uint64_t arena_bytes;
+};
+
+// The shared structures as this process sees them; `control` is null without the preload.
+struct Shared {
+    Control *control;
+    uint32_t *by_name;                // buckets -> first slot of the chain
+    uint32_t *by_id;
+    SharedPtr<SharedPart> *routes;
+    SharedPtr<SharedPart> *layouts;
+    DirectorySlot *slots;
+    BackendSlot *backends;
+    BackendSlot *mine;                // this backend's, once used
+    Arena arena;
+};
+extern constinit Shared shared;
+
+void install_shared_memory_hooks();
+
+// Ereports where the library was not preloaded. Every SQL function calls it first.
+void require_shared_memory();
+
+inline SlotState state_of(uint64_t version) { return static_cast<SlotState>(version & 3); }
+inline uint64_t next_version(uint64_t version, SlotState state) {
+    return ((version >> 2) + 1) << 2 | static_cast<uint64_t>(state);
+}
+
+// Adds to a counter that only this backend writes.
+inline void count(std::atomic<uint64_t> &counter, uint64_t by = 1) {
+    counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,237 @@
+// ticket_verify: the proof that pool and tables agree.
+//
+// For each departure: what its live rows say must be taken (committed rows, and rows of
+// transactions under way) is compared with the pool. Sales go on meanwhile, so a difference counts
+// only if it is there in every one of several looks: a claim comes a moment before its row, a
+// release a moment after its commit.
+#include "directory.hpp"
+#include "errors.hpp"
+#include "ledger.hpp"
+#include "loader.hpp"
+#include "order_rows.hpp"
+#include "sale.hpp"
+
+namespace ticketpool {
+namespace {
+
+struct SeatState {
+    SegmentMask sold;     // committed live rows, and own ones
+    SegmentMask pending;  // rows of transactions under way, and own releases to come
+    SegmentMask missing;  // sold, but free in the pool, in every look so far
+    SegmentMask extra;    // taken in the pool, but not sold, in every look so far
+};
+
+struct Proof {
+    const Catalog *catalog;
+    DepartureRef ref;
+    OrderLeaf leaf;
+    bool has_leaf;
+    SeatState *seats;  // of all classes
+    uint64_t undecided_rows;
+    ReturnSetInfo *result;
+};
+
+void report(const Proof &proof, const char *problem) {
+    Datum values[] = {Int64GetDatum(proof.ref.departure->departure_id), CStringGetTextDatum(problem)};
+    bool nulls[lengthof(values)] = {};
+    tuplestore_putvalues(proof.result->setResult, proof.result->setDesc, values, nulls);
+}
+
+SeatState *state_of_seat(const Proof &proof, uint32_t class_index, uint32_t seat) {
+    return &proof.seats[proof.ref.departure->layout->classes()[class_index].first_seat + seat];
+}
+
+// Reads the live rows: undecided ones where `snapshot` is null. Problems of the rows themselves are
+// reported on the last look.
+void read_rows(Proof *proof, Snapshot snapshot, bool last) {
+    if (!proof->has_leaf) {
+        return;
+    }
+    TableReader reader;
+    reader_open(&reader, proof->leaf.relation, proof->leaf.live, snapshot);
+    reader_key_int64(&reader, proof->ref.departure->departure_id);
+    while (reader_next(&reader)) {
+        LiveTicket ticket;
+        const char *problem;
+        if (!read_live_ticket(&reader, proof->leaf, proof->ref.departure, &ticket, &problem)) {
+            if (last && snapshot != nullptr) {
+                report(*proof, psprintf("ticket %d of order " INT64_FORMAT " %s", ticket.ticket_no, ticket.order_id, problem));
+            }
+            continue;
+        }
+        SeatState *state = state_of_seat(*proof, ticket.class_index, ticket.seat);
+        if (snapshot == nullptr) {
+            proof->undecided_rows++;
+            state->pending = state->pending | ticket.bits;
+            continue;
+        }
+        if (last && (state->sold & ticket.bits).any()) {
+            report(*proof, psprintf("ticket %d of order " INT64_FORMAT " is on a seat and stretch that another live ticket has",
+                                    ticket.ticket_no, ticket.order_id));
+        }
+        state->sold = state->sold | ticket.bits;
+    }
+    reader_close(&reader);
+}
+
+// Claims of other sessions' transactions on the departure.
+uint64_t claims_of_others(uint32_t slot) {
+    uint64_t claims = 0;
+    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
+        const BackendSlot &backend = shared.backends[i];
+        for (int p = 0; &backend != shared.mine && p < kBackendPins; p++) {
+            if (backend.pins[p].load(std::memory_order_acquire) == slot + 1) {
+                claims += backend.pin_claims[p].load(std::memory_order_acquire);
+            }
+        }
+    }
+    return claims;
+}
+
+// One look; true where something still differs.
+bool look(Proof *proof, bool first, bool last) {
+    Departure *departure = proof->ref.departure;
+    const Layout *layout = departure->layout.get();
+    for (uint32_t i = 0; i < layout->seat_count; i++) {
+        proof->seats[i].sold = SegmentMask{};
+        proof->seats[i].pending = SegmentMask{};
+    }
+    proof->undecided_rows = 0;
+    read_rows(proof, nullptr, last);
+    Snapshot snapshot = take_fresh_snapshot();
+    read_rows(proof, snapshot, last);
+    drop_snapshot(snapshot);
+    bool differs = false;
+    for (uint32_t c = 0; c < layout->class_count; c++) {
+        OwnFree *own;
+        const uint32_t own_count = ledger_own_free(proof->ref.slot, c, &own);
+        for (uint32_t i = 0; i < own_count; i++) {
+            SeatState *state = state_of_seat(*proof, c, own[i].seat);
+            state->pending = state->pending | own[i].bits;
+        }
+        const SeatMap map = departure->seat_map(c);
+        for (uint32_t seat = 0; seat < map.seats; seat++) {
+            SeatState *state = state_of_seat(*proof, c, seat);
+            const SegmentMask taken = load_seat(map, seat);
+            const SegmentMask missing = state->sold & ~taken;
+            const SegmentMask extra = taken & ~(state->sold | state->pending);
+            state->missing = first ? missing : state->missing & missing;
+            state->extra = first ? extra : state->extra & extra;
+            differs = differs || state->missing.any() || state->extra.any();
+        }
+    }
+    return differs;
+}
+
+// "3-5": the stop numbers around a mask's segments.
+const char *stretch(const Departure *departure, const SegmentMask &bits) {
+    int first = -1;
+    int last = -1;
+    for (int i = 0; i < departure->segments; i++) {
+        if ((bits.w[i / 64] >> (i % 64) & 1) != 0) {
+            first = first < 0 ? i : first;
+            last = i;
+        }
+    }
+    const Stop *stops = departure->route->stops();
+    return psprintf("%d and %d", stops[first].stop_no, stops[last + 1].stop_no);
+}
+
+void report_differences(const Proof &proof) {
+    Departure *departure = proof.ref.departure;
+    const Layout *layout = departure->layout.get();
+    // A claim whose row is still to be written explains itself when its transaction goes on.
+    const bool claims_without_row = claims_of_others(proof.ref.slot) > proof.undecided_rows;
+    for (uint32_t c = 0; c < layout->class_count; c++) {
+        for (uint32_t seat = 0; seat < layout->classes()[c].seats; seat++) {
+            const SeatState *state = state_of_seat(proof, c, seat);
+            const SeatGeometry &geometry = layout->geometry(c)[seat];
+            const char *coach = printable(text_of(layout->head, layout->coaches()[geometry.coach].name));
+            if (state->missing.any()) {
+                report(proof, psprintf("coach %s seat %s is sold but free in the pool between stops %s", coach, seat_label(geometry),
+                                       stretch(departure, state->missing)));
+            }
+            if (state->extra.any() && !claims_without_row) {
+                report(proof, psprintf("coach %s seat %s is taken in the pool but not sold between stops %s", coach, seat_label(geometry),
+                                       stretch(departure, state->extra)));
+            }
+        }
+    }
+}
+
+void verify(const Catalog &catalog, int64_t departure_id, bool required, ReturnSetInfo *result) {
+    constexpr int kLooks = 12;
+    constexpr long kFirstPauseMicros = 500;  // doubles: one second in all
+    Proof proof{};
+    proof.catalog = &catalog;
+    proof.result = result;
+    proof.ref = directory_find_id(catalog, departure_id);
+    if (proof.ref.departure == nullptr) {
+        if (required) {
+            ereport(ERROR, (errcode(kErrorNoDeparture), errmsg("departure " INT64_FORMAT " does not exist", departure_id),
+                            errdetail("No row of ticket_departure has this id."), errhint("Pass NULL for all departures.")));
+        }
+        return;  // gone since the list was made
+    }
+    proof.has_leaf = find_order_leaf(catalog, proof.ref.departure->service_date, &proof.leaf);
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "ticket_verify", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext previous = MemoryContextSwitchTo(context);
+    proof.seats = static_cast<SeatState *>(MemoryContextAllocExtended(
+        context, Max(proof.ref.departure->layout->seat_count, 1u) * sizeof(SeatState), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    // The last look reports what is wrong with the rows themselves, so there is always one.
+    bool differs = look(&proof, true, false);
+    for (int i = 1; differs && i < kLooks - 1; i++) {
+        CHECK_FOR_INTERRUPTS();
+        pg_usleep(kFirstPauseMicros << Min(i, 9));
+        differs = look(&proof, false, false);
+    }
+    differs = look(&proof, false, true);
+    if (differs) {
+        report_differences(proof);
+    }
+    directory_done();
+    MemoryContextSwitchTo(previous);
+    MemoryContextDelete(context);
+}
+
+// The ids of all departures, as of now.
+int64_t *list_departures(const Catalog &catalog, size_t *count) {
+    size_t room = 1024;
+    int64_t *ids = static_cast<int64_t *>(palloc(room * sizeof(int64_t)));
+    *count = 0;
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, catalog.departure, catalog.departure_pkey, snapshot);
+    while (reader_next(&reader)) {
+        if (*count == room) {
+            room *= 2;
+            ids = static_cast<int64_t *>(repalloc_huge(ids, room * sizeof(int64_t)));
+        }
+        ids[(*count)++] = row_int64(reader.row, 1);
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return ids;
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_verify) {
+    using namespace ticketpool;
+    require_shared_memory();
+    ReturnSetInfo *result = require_set_result(fcinfo);
+    InitMaterializedSRF(fcinfo, 0);
+    const Catalog &catalog = catalog_of(fcinfo);
+    if (!PG_ARGISNULL(0)) {
+        verify(catalog, PG_GETARG_INT64(0), true, result);
+        return 0;
+    }
+    size_t count;
+    const int64_t *ids = list_departures(catalog, &count);
+    for (size_t i = 0; i < count; i++) {
+        CHECK_FOR_INTERRUPTS();
+        verify(catalog, ids[i], false, result);
+    }
+    return 0;
+}

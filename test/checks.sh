@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# What no other suite sees: exported symbols, where exceptions may live, the pure core's includes, one version everywhere. Prints TAP.
+set -eu
+cd "$(dirname "$0")/.."
+number=0 status=0
+
+# check NAME FOUND: FOUND is what should not be there.
+check() {
+  number=$((number + 1))
+  if [ -z "$2" ]; then printf 'ok %d - %s\n' "$number" "$1"
+  else status=1; printf 'not ok %d - %s\n' "$number" "$1"; printf '%s\n' "$2" | sed 's/^/#   /'
+  fi
+}
+same() { [ "$1" = "$2" ] || printf "'%s', not '%s'" "$1" "$2"; }
+
+check 'the library is built' "$([ -f ticketpool.so ] || echo 'no ticketpool.so')"
+check 'the library exports its magic, _PG_init and our prefixes only' \
+  "$(nm -D --defined-only ticketpool.so | awk '{ print $NF }' |
+     grep -vE '^(Pg_magic_func|_PG_init|(pg_finfo_)?(ticket|item|ticketpool)_[a-z0-9_]+)$' || true)"
+check 'every SQL function has its symbol' \
+  "$(grep -hoE "^CREATE (OR REPLACE )?FUNCTION @extschema@\.[a-z_]+" sql/ticketpool--*.sql | sed 's/.*\.//' | sort -u |
+     comm -23 - <(nm -D --defined-only ticketpool.so | awk '{ print $NF }' | sort))"
+
+# An exception that crosses the server's frames skips its clean-up: thrown and caught in arena.cpp alone.
+check 'nothing outside arena.cpp throws or catches' \
+  "$(for object in src/core/*.o src/pg/*.o; do
+       [ "$object" = src/core/arena.o ] ||
+         nm -u "$object" | awk -v o="$object" '/__cxa_(throw|rethrow|allocate_exception|begin_catch)|_ZSt[0-9]+__throw_/ { print o ": " $NF }'
+     done)"
+check 'the core includes nothing of PostgreSQL' \
+  "$(grep -nE '#include *[<"](postgres|fmgr|c\.h|utils/|storage/|access/|miscadmin|libpq)' -r include src/core || true)"
+
+release=$(sed -n '/"meta-spec"/q; s/^ *"version": "\([^"]*\)".*/\1/p' META.json | sort -u)
+version=${release%.*}
+check 'META.json has one version' "$(same "$(printf '%s\n' "$release" | wc -l)" 1)"
+check 'ticketpool.control has it' "$(same "$(sed -n "s/^default_version = '\(.*\)'/\1/p" ticketpool.control)" "$version")"
+check 'CHANGELOG.md begins with it' "$(same "$(sed -n '/^## /{s/^## \([^ ]*\).*/\1/p;q}' CHANGELOG.md)" "$release")"
+check "an SQL script has it, and META.json names it" \
+  "$([ -f "sql/ticketpool--$version.sql" ] || echo "no sql/ticketpool--$version.sql"
+     grep -q "\"file\": \"sql/ticketpool--$version.sql\"" META.json || echo 'META.json names another one')"
+printf '1..%d\n' "$number"
+exit "$status"

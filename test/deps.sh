@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Installs what is missing on a Debian or Ubuntu machine to build, show and test ticketpool. Says first what; does nothing when
+# nothing is missing. No database cluster is made or started.
+# usage: test/deps.sh [demo]      (demo: only what the demo needs)
+set -eu
+cd "$(dirname "$0")/.."
+. test/lib.sh
+
+has_header() { printf '#include <%s>\n' "$1" | g++ -std=c++20 -E -x c++ - >/dev/null 2>&1; }
+has_server() { [ -x "$("$pg_config" --bindir 2>/dev/null)/postgres" ]; }
+has_pgxs() { [ -f "$("$pg_config" --pgxs 2>/dev/null)" ]; }
+
+# find_missing: fills `what` (for people) and `packages` (for apt; PG stands for the server's major version).
+find_missing() {
+  what=() packages=()
+  need() { "${@:3}" >/dev/null 2>&1 || { what+=("$1"); packages+=("$2"); }; }
+  need 'a C++ compiler' g++ command -v g++
+  need make make command -v make
+  need 'a PostgreSQL server' postgresql-PG has_server
+  need "its headers" postgresql-server-dev-PG has_pgxs
+  need 'Boost headers' libboost-dev has_header boost/interprocess/managed_external_buffer.hpp
+  [ "${1:-}" != demo ] || return 0
+  need cmake cmake command -v cmake
+  need GoogleTest libgtest-dev has_header gtest/gtest.h
+  need prove perl command -v prove
+  need 'Perl IPC::Run' libipc-run-perl perl -MIPC::Run -e 1
+}
+
+# The newest server installed, else the one that this release of the system comes with.
+server_major() {
+  local installed
+  installed=$(ls -d /usr/lib/postgresql/*/bin/postgres 2>/dev/null | cut -d/ -f5 | sort -n | tail -1)
+  if [ -n "$installed" ]; then echo "$installed"
+  else LC_ALL=C apt-cache policy postgresql | sed -n 's/^ *Candidate: \([0-9]*\).*/\1/p'
+  fi
+}
+
+find_missing "${1:-}"
+[ ${#what[@]} -gt 0 ] || exit 0
+list=$(printf '%s, ' "${what[@]}")
+say "Missing on this machine: ${list%, }."
+command -v apt-get >/dev/null || die "Please install them: this script knows Debian and Ubuntu only."
+
+mkdir -p build
+log=build/deps.log
+apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null; }
+# One archive out of reach is no reason to stop: what matters is whether the packages are found.
+apt update >"$log" 2>&1 || true
+major=$(server_major)
+[ "${major:-0}" -ge 15 ] || die "ticketpool needs PostgreSQL 15 or later; this release offers '${major:-none}'. See https://wiki.postgresql.org/wiki/Apt"
+packages=("${packages[@]/%-PG/-$major}")
+say "Installing with apt-get: ${packages[*]}"
+
+# The server package makes a cluster 'main' and starts it on port 5432, unless told otherwise before. Told only for this once.
+policy=/etc/postgresql-common/createcluster.d/ticketpool-deps.conf
+case " ${packages[*]} " in *" postgresql-$major "*)
+  trap 'as_root rm -f "$policy"' EXIT
+  as_root mkdir -p "${policy%/*}"
+  echo 'create_main_cluster = false' | as_root tee "$policy" >/dev/null
+esac
+apt install --no-install-recommends "${packages[@]}" >>"$log" 2>&1 || { tail -n 20 "$log" >&2; die "apt-get failed; its output is in $log"; }
+
+find_missing "${1:-}"
+[ ${#what[@]} -eq 0 ] || die "Still missing: ${what[*]}. Is '$pg_config' the one of the server to use (PG_CONFIG=…)?"

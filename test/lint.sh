@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Format and static analysis, with what of clang-format, clang-tidy and cppcheck is installed.
+set -eu
+cd "$(dirname "$0")/.."
+. test/lib.sh
+status=0
+sources=(src/core/*.cpp src/pg/*.cpp)
+headers=(include/ticketpool/*.hpp src/pg/*.hpp)
+# tool NAME ARGUMENTS…
+tool() {
+  if ! command -v "$1" >/dev/null; then say "$1: not installed, skipped"; return; fi
+  say "$1"
+  "$@" || status=1
+}
+tool clang-format --style=file --fallback-style=none --dry-run -Werror "${sources[@]}" "${headers[@]}"
+tool cppcheck --quiet --std=c++20 --language=c++ --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+  -Iinclude --suppress=missingIncludeSystem --suppress='*:/usr/*' src/core include/ticketpool
+tool clang-tidy --quiet src/core/*.cpp -- -std=c++20 -Iinclude
+tool clang-tidy --quiet src/pg/*.cpp -- -std=c++20 -Iinclude -isystem "$("$pg_config" --includedir-server)"
+exit "$status"

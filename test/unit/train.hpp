@@ -1,0 +1,136 @@
+// What the unit tests share: a class of seats in plain memory, and a naive model to compare with.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "ticketpool/allocation.hpp"
+#include "ticketpool/seat_map.hpp"
+
+namespace ticketpool {
+
+inline SegmentMask all_segments(int segments) {
+    return trip_mask(0, segments);
+}
+
+inline SegmentMask random_mask(std::mt19937_64& random, int segments, int percent) {
+    SegmentMask mask;
+    for (int i = 0; i < segments; ++i) {
+        if (static_cast<int>(random() % 100) < percent) mask.set(i);
+    }
+    return mask;
+}
+
+// One class of one departure. Geometry, unless a test sets its own: coaches of `rows` rows with the
+// letters given; first and last letter at a window, the others at an aisle.
+class Train {
+  public:
+    Train(std::uint32_t seats, int segments, int rows = 4, const std::string& letters = "ABCDF")
+        : words_(new std::atomic<std::uint64_t>[seats *
+                                                static_cast<std::size_t>(words_for(segments))]()) {
+        map = {words_.get(), &control, seats, words_for(segments), segments};
+        const auto width = static_cast<std::uint32_t>(letters.size());
+        const std::uint32_t coach = width * static_cast<std::uint32_t>(rows);
+        for (std::uint32_t seat = 0; seat < seats; ++seat) {
+            const std::uint32_t place = seat % width;
+            const bool window = place == 0 || place == width - 1;
+            geometry.push_back({static_cast<std::uint16_t>(seat / coach),
+                                static_cast<std::uint16_t>(seat % coach / width + 1),
+                                static_cast<std::uint8_t>(letters[place]),
+                                window ? kWindow : kAisle, 0});
+        }
+    }
+
+    void take(std::uint32_t seat) { take(seat, all_segments(map.segments)); }
+    void take(std::uint32_t seat, const SegmentMask& bits) {
+        for (int i = 0; i < map.words_per_seat; ++i) seat_word(map, seat, i) |= bits.w[i];
+    }
+    void take_all() {
+        for (std::uint32_t seat = 0; seat < map.seats; ++seat) take(seat);
+    }
+    void take_all_but(const std::vector<std::uint32_t>& kept) {
+        for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
+            bool keep = false;
+            for (const std::uint32_t k : kept) keep = keep || k == seat;
+            if (!keep) take(seat);
+        }
+    }
+    void fill(std::mt19937_64& random, int percent) {
+        for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
+            take(seat, random_mask(random, map.segments, percent));
+        }
+    }
+
+    SeatRequest request(int from, int to, std::uint32_t party = 1,
+                        Allocation policy = Allocation::kBestFit) const {
+        SeatRequest wanted;
+        wanted.trip = trip_mask(from, to);
+        wanted.from = from;
+        wanted.to = to;
+        wanted.party = party;
+        wanted.policy = policy;
+        return wanted;
+    }
+
+    // Claims, and leaves the result in `claims` and `lost_races`.
+    Status claim(const SeatRequest& wanted) {
+        claims.assign(wanted.party, SeatClaim{});
+        std::vector<std::uint64_t> scratch(
+            scratch_bytes(map.seats, wanted.party, map.words_per_seat) / 8);
+        return claim_seats(map, geometry.data(), wanted, scratch.data(), claims.data(),
+                           &lost_races);
+    }
+
+    SeatMap map{};
+    ClassControl control{};
+    std::vector<SeatGeometry> geometry;
+    std::vector<SeatClaim> claims;
+    std::uint32_t lost_races = 0;
+
+  private:
+    std::unique_ptr<std::atomic<std::uint64_t>[]> words_;
+};
+
+inline SeatChoice choice_of(const char* text, std::uint32_t passengers) {
+    SeatChoice choice;
+    parse_seat_choice(text, std::strlen(text), passengers, nullptr, &choice);
+    return choice;
+}
+
+// The same class as a table of booleans, written for being obviously right.
+struct NaiveTrain {
+    explicit NaiveTrain(const SeatMap& map)
+        : segments(map.segments), taken(map.seats, std::vector<bool>(map.segments)) {
+        for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
+            const SegmentMask mask = load_seat(map, seat);
+            for (int i = 0; i < segments; ++i) taken[seat][i] = mask.test(i);
+        }
+    }
+
+    bool is_free(std::uint32_t seat, int from, int to) const {
+        for (int i = from; i < to; ++i) {
+            if (taken[seat][i]) return false;
+        }
+        return true;
+    }
+    std::uint32_t count(int from, int to) const {
+        std::uint32_t free = 0;
+        for (std::uint32_t seat = 0; seat < taken.size(); ++seat) free += is_free(seat, from, to);
+        return free;
+    }
+    int run(std::uint32_t seat, int from, int to) const {
+        while (from > 0 && !taken[seat][from - 1]) --from;
+        while (to < segments && !taken[seat][to]) ++to;
+        return to - from;
+    }
+
+    int segments;
+    std::vector<std::vector<bool>> taken;
+};
+
+}  // namespace ticketpool
