@@ -40,6 +40,7 @@ find_missing "${1:-}"
 list=$(printf '%s, ' "${what[@]}")
 say "Missing on this machine: ${list%, }."
 command -v apt-get >/dev/null || die "Please install them: this script knows Debian and Ubuntu only."
+[ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || die "Please run 'make deps' as root: there is no sudo here."
 
 mkdir -p build
 log=build/deps.log

@@ -12,7 +12,7 @@ die() { printf '%s\n' "$*" >&2; exit 1; }
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"
   elif command -v sudo >/dev/null; then sudo "$@"
-  else die "This needs root, and there is no sudo here: $*"
+  else say "Root must run this, and there is no sudo here: $*" >&2; return 1
   fi
 }
 

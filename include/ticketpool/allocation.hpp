@@ -53,8 +53,8 @@ struct SeatRequest {
     std::uint32_t own_count = 0;
 };
 
-// Bytes of scratch, 8-byte aligned, that claim_seats needs; 0 for a single seat. The width of a seat
-// does not matter so far.
+// Bytes of scratch, 8-byte aligned, that claim_seats needs; 0 for a single seat. The width of a
+// seat does not matter so far.
 std::size_t scratch_bytes(std::uint32_t seats, std::uint32_t party, int words_per_seat) noexcept;
 
 // Chooses request.party seats and claims them, all or none.

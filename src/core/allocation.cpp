@@ -294,8 +294,8 @@ std::uint32_t survey(Plan& plan) noexcept {
 
 // The free seats of one row, which begins at seat `begin`, and which of them are picked.
 struct Row {
-    std::uint32_t begin;
-    std::uint32_t seat[kMaxRow];
+    std::uint32_t begin = 0;
+    std::uint32_t seat[kMaxRow];  // the first `free` entries count; setting all to 0 costs time
     std::uint32_t free = 0;
     std::uint64_t picked = 0;
     std::uint32_t picks = 0;
@@ -356,7 +356,7 @@ bool plan_row(Plan& plan) noexcept {
     Rank best;
     std::uint32_t end = 0;
     for (std::uint32_t begin = 0; begin < seats; begin = end) {
-        Row row{};
+        Row row;
         row.begin = begin;
         for (end = begin; end < seats && geometry[end].coach == geometry[begin].coach &&
                           geometry[end].row == geometry[begin].row;

@@ -2,7 +2,7 @@
 # A show: a private server, the trains between Beijing and Shanghai for 15 days, ten seconds of selling, and the proof.
 # usage: test/demo/demo.sh start     STAY=1: leaves the server running
 #        test/demo/demo.sh stop      stops and removes a server that was left running
-set -eu
+set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 . test/lib.sh
 seconds=10
@@ -11,6 +11,7 @@ remembered=build/demo-server
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 [ -t 1 ] || step() { printf '\n== %s\n' "$*"; }
 sql() { as_server_user psql -X -q -h "$private" -U postgres -d demo -v ON_ERROR_STOP=1 -P footer=off -P linestyle=unicode "$@"; }
+show() { sql "$@" | sed '/^$/d'; }
 value() { sql -A -t -c "$1"; }
 sell() {
   as_server_user pgbench -n -h "$private" -U seller -d demo -M prepared -D wishes="$wishes" -T "$seconds" "$@" >>"$private/pgbench.log" 2>&1
@@ -50,7 +51,7 @@ test/deps.sh demo
 bindir=$("$pg_config" --bindir)
 mkdir -p build
 say 'Building ticketpool'
-install_extension >build/demo-build.log 2>&1 || { tail -n 40 build/demo-build.log >&2; die 'The build failed: build/demo-build.log'; }
+install_extension >build/demo-build.log 2>&1 || { tail -n 40 build/demo-build.log >&2; die 'Building or installing failed; all of it: build/demo-build.log'; }
 stop_remembered
 trap remove_private_dir EXIT
 trap 'exit 1' INT TERM
@@ -68,7 +69,7 @@ sql -f demo/setup.sql
 wishes=$(value 'SELECT count(*) FROM demo_wish')
 
 step "Tomorrow, before: ticket_search('北京南', '上海虹桥', CURRENT_DATE + 1)"
-sql -f demo/search.sql
+show -f demo/search.sql
 
 step "$seconds seconds, 8 clients: most buy any trip or the express G1, some refund, two pick seats in open transactions and walk away"
 sell -c 2 -f demo/walk_away.sql &
@@ -83,16 +84,24 @@ value "SELECT format('%s tickets sold, %s a second; %s of them refunded; %s time
   to_char(count(*) FILTER (WHERE status = 'refunded'), 'FM999,999,999'),
   to_char((SELECT sold_outs FROM ticket_pool_stat), 'FM999,999,999')) FROM ticket_order"
 step 'Tomorrow, after'
-sql -f demo/search.sql
+show -f demo/search.sql
 
-step "G125 tomorrow, a few seats: ticket_seat_map('G125', CURRENT_DATE + 1, 'second')"
-value "SELECT * FROM ticket_seat_map('G125', CURRENT_DATE + 1, 'second') LIMIT 12"
+step "The fullest seats of G125 tomorrow, a column a stretch: ticket_seat_map('G125', CURRENT_DATE + 1, 'second')"
+value "SELECT string_agg(name, ' ' ORDER BY stop_no) FROM ticket_stop JOIN ticket_station USING (station) WHERE train = 'G125'"
+value "SELECT seat FROM ticket_seat_map('G125', CURRENT_DATE + 1, 'second') AS seat ORDER BY length(replace(seat, '.', '')) DESC LIMIT 8"
+
+step 'The counters: SELECT * FROM ticket_pool_stat'
+show -x -c 'SELECT * FROM ticket_pool_stat'
+
+step 'Somebody pulls the plug (pg_ctl stop -m immediate); the server starts again'
+left="SELECT sum(remaining) FROM generate_series(1, 14) AS n, ticket_search('北京南', '上海虹桥', CURRENT_DATE + n)"
+before=$(value "$left")
+as_server_user pg_ctl stop -s -w -D server -m immediate
+as_server_user pg_ctl start -s -w -D server -l server.log
+say "seats left from 北京南 to 上海虹桥 on all days: $before before, $(value "$left") after"
 
 step 'The proof'
-sql -f demo/proof.sql
-
-step 'The pool: SELECT * FROM ticket_pool_stat'
-sql -x -c 'SELECT * FROM ticket_pool_stat'
+show -f demo/proof.sql
 
 [ "$(value "SELECT count(*) FROM ticket_verify()")" = 0 ] || die 'The pool and the tables disagree.'
 psql="psql -h $private -U postgres demo"

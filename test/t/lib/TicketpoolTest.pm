@@ -1,0 +1,254 @@
+# What the TAP tests share: servers with the extension, trains, sessions that several tests drive at once, and the
+# proofs that pool and tables agree. The proofs use plain SQL on the order table, not the extension's own word.
+package TicketpoolTest;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use File::Temp ();
+use FindBin;
+use IO::Handle;
+use POSIX ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TicketpoolTest::Session;
+
+our @EXPORT = qw(seed new_server load_data make_train make_formation open_departures session start_workers
+  wait_workers log_lines wait_log_lines await not_twice agrees in_flight_is_empty matrix DAY);
+
+# Far enough away that no test depends on the date it runs on.
+use constant DAY => '2031-05-01';
+
+$SIG{PIPE} = 'IGNORE';
+
+# The seed of this run: TICKETPOOL_SEED, else a new one; printed, so that a failure can be replayed.
+sub seed
+{
+	my $seed = $ENV{TICKETPOOL_SEED} // int(rand(2**31));
+	srand($seed);
+	diag("TICKETPOOL_SEED=$seed") if defined $ENV{TICKETPOOL_SEED};
+	note("seed: set TICKETPOOL_SEED=$seed to replay");
+	return $seed;
+}
+
+# A running server with the library preloaded and the extension in database postgres.
+# conf: more settings; database => 0: no extension.
+sub new_server
+{
+	my ($name, %options) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
+	$node->append_conf('postgresql.conf', join("\n",
+		"shared_preload_libraries = 'ticketpool'",
+		'log_statement = none',
+		'max_connections = 40',
+		'restart_after_crash = on',
+		'autovacuum = on',
+		$options{conf} // ''));
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION ticketpool') unless $options{plain};
+	return $node;
+}
+
+# The timetables of test/data: 'sample' (China) or 'edge' (India). Not both into one database.
+sub load_data
+{
+	my ($node, $database, $which) = @_;
+	my $dir = "$FindBin::RealBin/../data";
+	$node->command_ok([ 'psql', '-XAtq', '-v', "dir=$dir", '-d', $node->connstr($database), '-f', "$dir/load_$which.sql" ],
+		"timetable '$which' is loaded");
+	return;
+}
+
+# A train with stops S1 … Sn (prefix S by default), ten minutes apart.
+sub make_train
+{
+	my ($node, $database, $train, $stops, $prefix) = @_;
+	$prefix //= 'S';
+	$node->safe_psql($database, qq{
+		INSERT INTO ticket_station SELECT '$prefix' || n, 'Station $prefix' || n FROM generate_series(1, $stops) n
+			ON CONFLICT DO NOTHING;
+		INSERT INTO ticket_stop SELECT '$train', n, '$prefix' || n, interval '10 minutes' * n, interval '10 minutes' * n
+			FROM generate_series(1, $stops) n});
+	return;
+}
+
+# A formation of one class with so many seats, 100 a coach, five a row.
+sub make_formation
+{
+	my ($node, $database, $formation, $seats, $class) = @_;
+	$class //= 'second';
+	$node->safe_psql($database, qq{
+		INSERT INTO ticket_formation (formation, coach, seat_class, seats)
+		SELECT '$formation', to_char(i / 100 + 1, 'FM000'), '$class',
+			array_agg((i % 100) / 5 + 1 || substr('ABCDF', i % 5 + 1, 1) ORDER BY i)
+		FROM generate_series(0, $seats - 1) i GROUP BY i / 100});
+	return;
+}
+
+# Puts a train on sale for so many days from DAY on.
+sub open_departures
+{
+	my ($node, $database, $train, $formation, $days) = @_;
+	my $day = DAY;
+	$days //= 1;
+	$node->safe_psql($database,
+		"SELECT count(ticket_open('$train', date '$day' + n, '$formation', '2020-01-01')) FROM generate_series(0, $days - 1) n");
+	return;
+}
+
+sub session
+{
+	my ($node, $database, %options) = @_;
+	return TicketpoolTest::Session->new($node->connstr($database // 'postgres'), %options);
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Workers: processes that run a sub each. What they print to their log is there for the test afterwards, line by line.
+# ---------------------------------------------------------------------------------------------------------------------
+
+# start_workers($count, sub { my ($number, $log) = @_; … }): each with its own random numbers, in the seed's order.
+sub start_workers
+{
+	my ($count, $work) = @_;
+	my $dir = File::Temp::tempdir(CLEANUP => 1);
+	my @seeds = map { int(rand(2**31)) } 1 .. $count;
+	my @pids;
+	for my $number (0 .. $count - 1)
+	{
+		my $pid = fork();
+		die "fork: $!" unless defined $pid;
+		if ($pid == 0)
+		{
+			# Nothing of the parent's end of run happens here.
+			my $status = 1;
+			srand($seeds[$number]);
+			open(my $log, '>', "$dir/$number") or POSIX::_exit(2);
+			$log->autoflush(1);
+			$status = 0 if eval { $work->($number, $log); 1 };
+			print STDERR "worker $number: $@" if $status;
+			close $log;
+			POSIX::_exit($status);
+		}
+		push @pids, $pid;
+	}
+	return { pids => \@pids, dir => $dir };
+}
+
+# True where every worker ended well.
+sub wait_workers
+{
+	my ($workers) = @_;
+	my $failed = 0;
+	for my $pid (@{ $workers->{pids} })
+	{
+		waitpid($pid, 0);
+		$failed++ if $? != 0;
+	}
+	return $failed == 0;
+}
+
+# The workers' whole lines so far, each with its worker's number in front.
+sub log_lines
+{
+	my ($workers) = @_;
+	my @lines;
+	for my $number (0 .. $#{ $workers->{pids} })
+	{
+		open(my $log, '<', "$workers->{dir}/$number") or next;
+		while (my $line = <$log>)
+		{
+			push @lines, "$number $1" if $line =~ /^(.*)\n$/;
+		}
+		close $log;
+	}
+	return @lines;
+}
+
+# Until the workers have written so many more lines than there were.
+sub wait_log_lines
+{
+	my ($workers, $count) = @_;
+	return await(sub { scalar(log_lines($workers)) >= $count });
+}
+
+# Calls the sub until it returns true; false after the usual time limit of tests.
+sub await
+{
+	my ($condition) = @_;
+	my $tries = 20 * $PostgreSQL::Test::Utils::timeout_default;
+	while ($tries-- > 0)
+	{
+		return 1 if $condition->();
+		select(undef, undef, undef, 0.05);
+	}
+	return 0;
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Proofs
+# ---------------------------------------------------------------------------------------------------------------------
+
+# No two live tickets hold one seat over one stretch.
+sub not_twice
+{
+	my ($node, $database, $label) = @_;
+	is($node->safe_psql($database, q{
+		SELECT count(*) FROM (
+			SELECT from_stop < max(to_stop) OVER (PARTITION BY departure_id, coach, seat ORDER BY from_stop, to_stop, order_id, ticket_no
+				ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS twice
+			FROM ticket_order WHERE status IN ('held', 'sold')) o WHERE twice}),
+		'0', "$label: no seat is sold twice");
+	return;
+}
+
+# For every pair of stops of every departure on sale, what the tables say must be left: one row where the matrix from
+# memory differs.
+my $differences = q{
+	WITH class AS (
+		SELECT d.departure_id, d.train, d.service_date, c.seat_class, sum(cardinality(c.seats)) AS seats
+		FROM ticket_departure d JOIN ticket_layout_coach c USING (layout_id)
+		WHERE d.status = 'open' AND %s GROUP BY 1, 2, 3, 4
+	), live AS MATERIALIZED (
+		SELECT departure_id, seat_class, coach, seat, from_stop, to_stop FROM ticket_order WHERE status IN ('held', 'sold')
+	), taken AS (
+		SELECT c.departure_id, c.seat_class, m.from_stop, m.to_stop, c.seats, m.remaining,
+			(SELECT count(DISTINCT (l.coach, l.seat)) FROM live l
+			 WHERE l.departure_id = c.departure_id AND l.seat_class = c.seat_class
+			   AND l.from_stop < m.to_stop AND l.to_stop > m.from_stop) AS taken
+		FROM class c, LATERAL ticket_remaining_matrix(c.train, c.service_date, c.seat_class) m
+	)
+	SELECT * FROM taken WHERE remaining <> seats - taken};
+
+# Pool and tables agree, by SQL of ours and by ticket_verify, and no seat is sold twice. Nothing may be running.
+# where: a condition on ticket_departure d, to compare the matrices of some only.
+sub agrees
+{
+	my ($node, $database, $label, $where) = @_;
+	not_twice($node, $database, $label);
+	is($node->safe_psql($database, sprintf($differences, $where // 'true')), '', "$label: the pool is what the tables say");
+	is($node->safe_psql($database, 'SELECT * FROM ticket_verify()'), '', "$label: ticket_verify finds nothing");
+	return;
+}
+
+# Transactions that ended left no claim behind. (One that is just being cleaned up after a lost client is waited for.)
+sub in_flight_is_empty
+{
+	my ($node, $database, $label) = @_;
+	ok( $node->poll_query_until($database, 'SELECT count(*) = 0 FROM ticket_inflight'),
+		"$label: no claim is left in flight");
+	return;
+}
+
+# All counts of all departures on sale in one string.
+sub matrix
+{
+	my ($node, $database) = @_;
+	return $node->safe_psql($database, q{
+		SELECT d.departure_id, m.from_stop, m.to_stop, m.remaining
+		FROM ticket_departure d, LATERAL ticket_remaining_matrix(d.train, d.service_date, NULL) m ORDER BY 1, 2, 3});
+}
+
+1;
