@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # Shared by the scripts in this folder: sourced by bash, with the checkout as working directory.
 
 pg_config=${PG_CONFIG:-pg_config}

@@ -56,13 +56,13 @@ END {
     if (list == "") continue
     split(setting_order[s], part, ",")
     printf "| %-26s | %7s | %18s | %6.2f | %12s | %4s | %3s |\n", above[r] " / " below[r], part[1], part[2], median(list),
-      spread(list, "%.2f"), aim[r], aim[r] == "" ? "" : median(list) >= aim[r] ? "yes" : "no"
+      spread(list, "%.2f"), aim[r], (aim[r] == "" ? "" : (median(list) >= aim[r] ? "yes" : "no"))
   }
   if (cpus) {
     printf "\n"
     header("one client,CPU us of the backend a call,min .. max,instructions:u a call", "-14,29,14,21")
     for (k = 1; k <= cpus; k++) printf "| %-14s | %29.1f | %14s | %21s |\n", cpu_order[k], median(cpu[cpu_order[k]]),
-      spread(cpu[cpu_order[k]], "%.1f"), cpu_order[k] in instructions ? sprintf("%.0f", median(instructions[cpu_order[k]])) : "-"
+      spread(cpu[cpu_order[k]], "%.1f"), (cpu_order[k] in instructions ? sprintf("%.0f", median(instructions[cpu_order[k]])) : "-")
   }
   if (sold_outs) printf "\n%d purchases met a sold-out trip: their rows measure less than a sale.\n", sold_outs
 }

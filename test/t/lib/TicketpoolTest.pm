@@ -16,7 +16,7 @@ use Test::More;
 use TicketpoolTest::Session;
 
 our @EXPORT = qw(seed new_server load_data make_train make_formation open_departures session start_workers
-  wait_workers log_lines wait_log_lines await not_twice agrees in_flight_is_empty matrix DAY);
+  wait_workers becomes_true log_lines wait_log_lines await not_twice agrees in_flight_is_empty matrix DAY);
 
 # Far enough away that no test depends on the date it runs on.
 use constant DAY => '2031-05-01';
@@ -128,7 +128,7 @@ sub start_workers
 			open(my $log, '>', "$dir/$number") or POSIX::_exit(2);
 			$log->autoflush(1);
 			$status = 0 if eval { $work->($number, $log); 1 };
-			print STDERR "worker $number: $@" if $status;
+			diag("worker $number: $@") if $status;
 			close $log;
 			POSIX::_exit($status);
 		}
@@ -187,6 +187,16 @@ sub await
 	return 0;
 }
 
+# Waits until the query says 't', also through a server's restart. (poll_query_until dies of a psql that could not connect.)
+sub becomes_true
+{
+	my ($node, $database, $sql) = @_;
+	return await(sub {
+		my ($out) = PostgreSQL::Test::Utils::run_command([ 'psql', '-XAtq', '-d', $node->connstr($database), '-c', $sql ]);
+		return defined $out && $out eq 't';
+	});
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Proofs
 # ---------------------------------------------------------------------------------------------------------------------
@@ -237,8 +247,7 @@ sub agrees
 sub in_flight_is_empty
 {
 	my ($node, $database, $label) = @_;
-	ok( $node->poll_query_until($database, 'SELECT count(*) = 0 FROM ticket_inflight'),
-		"$label: no claim is left in flight");
+	ok(becomes_true($node, $database, 'SELECT count(*) = 0 FROM ticket_inflight'), "$label: no claim is left in flight");
 	return;
 }
 

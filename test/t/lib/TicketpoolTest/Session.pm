@@ -56,7 +56,7 @@ sub wait
 {
 	my ($self) = @_;
 	my $limit = time() + $PostgreSQL::Test::Utils::timeout_default;
-	until ($self->{lost} || $self->{buffer} =~ /^\Q$self->{marker}\E (\S+) (\S+)\n/m)
+	until ($self->{lost} || $self->{buffer} =~ /^\Q$self->{marker}\E (\S+) (\S*)\n/m)
 	{
 		if (!IO::Select->new($self->{from})->can_read(1))
 		{
@@ -72,9 +72,15 @@ sub wait
 		$self->{output} = $self->{buffer};
 		return $self->{output};
 	}
-	$self->{buffer} =~ s/\A(.*?)^\Q$self->{marker}\E (\S+) (\S+)\n//ms;
+	$self->{buffer} =~ s/\A(.*?)^\Q$self->{marker}\E (\S+) (\S*)\n//ms;
 	($self->{output}, $self->{sqlstate}) = ($1, $3);
 	chomp $self->{output};
+	# An error without a state is psql's own: the connection broke.
+	if ($self->{sqlstate} eq '')
+	{
+		$self->lose;
+		$self->{sqlstate} = 'lost';
+	}
 	return $self->{output};
 }
 
