@@ -13,6 +13,8 @@ function sorted(list, values,    n, i, j, v) {  # fills values from a blank-sepa
 }
 function median(list,    v, n) { n = sorted(list, v); return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2 }
 function spread(list, format,    v, n) { n = sorted(list, v); return sprintf(format " .. " format, v[1], v[n]) }
+# A ratio that doubles from one repeat to another says nothing about an aim.
+function verdict(list, aim,    v, n) { n = sorted(list, v); return aim == "" ? "" : v[n] > 2 * v[1] ? "?" : median(list) >= aim ? "yes" : "no" }
 function add(table, key, value) { table[key] = table[key] " " value }
 function header(names, widths,    i, n, name, width, rule) {
   n = split(names, name, ","); split(widths, width, ",")
@@ -56,8 +58,9 @@ END {
     if (list == "") continue
     split(setting_order[s], part, ",")
     printf "| %-26s | %7s | %18s | %6.2f | %12s | %4s | %3s |\n", above[r] " / " below[r], part[1], part[2], median(list),
-      spread(list, "%.2f"), aim[r], (aim[r] == "" ? "" : (median(list) >= aim[r] ? "yes" : "no"))
+      spread(list, "%.2f"), aim[r], verdict(list, aim[r])
   }
+  printf "\n?: the ratio more than doubled between repeats (a disk or neighbours that come and go): no verdict.\n"
   if (cpus) {
     printf "\n"
     header("one client,CPU us of the backend a call,min .. max,instructions:u a call", "-14,29,14,21")

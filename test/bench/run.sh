@@ -108,7 +108,7 @@ cpu() {
       sleep 0.01
     done
     pid=$other
-    perf stat -x, -e "task-clock,instructions:u" -p "$pid" >"$private/perf.log" 2>&1
+    perf stat -x, -e "task-clock,instructions:u" -p "$pid" >"$private/perf.log" 2>&1 || { cat "$private/perf.log" >&2; die 'perf failed.'; }
   done
   wait $! || die "pgbench failed: $2"
   awk -F, -v OFS=, -v head="$1,$2,$calls" -v calls="$calls" '

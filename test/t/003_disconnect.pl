@@ -20,7 +20,7 @@ open_departures($node, 'postgres', 'T2', 'small', 2);
 $node->safe_psql('postgres', qq{
 	SELECT count(*) FROM generate_series(1, 8) i, ticket_buy('T1', 'S' || i, 'S' || i + 1, i, '$day', passengers => ARRAY[i, i + 1]);
 	SELECT count(*) FROM generate_series(1, 9) i, ticket_buy('T2', 'S' || i * 10, 'S' || i * 16, i, '$day')});
-my $before = matrix($node, 'postgres');
+my $before = digest();
 my $orders = $node->safe_psql('postgres', 'SELECT count(*) FROM ticket_order');
 my $a_sold_one = $node->safe_psql('postgres', 'SELECT min(order_id) FROM ticket_order');
 my $free = "SELECT ticket_remaining('T1', 'S1', 'S9', '$day')";
@@ -40,6 +40,7 @@ sub open_claims
 		'SAVEPOINT undone',
 		"SELECT count(*) FROM ticket_buy('T2', 'S3', 'S90', 1, '$day')",
 		'ROLLBACK TO undone',
+		'RELEASE undone',
 		"SELECT count(*) FROM generate_series(0, 29) i, ticket_buy('T1', 'S1', 'S9', 1, date '$day' + i)",
 		"SELECT count(*) FROM ticket_refund($a_sold_one)",
 		"SELECT count(*) FROM generate_series(1, 39) i, ticket_buy('T1', 'S1', 'S3', i, '$day')";
@@ -47,11 +48,19 @@ sub open_claims
 	return;
 }
 
+# Compares digests: the whole matrix would flood the log.
+sub digest
+{
+	return $node->safe_psql('postgres', q{
+		SELECT md5(string_agg(concat_ws('|', d.departure_id, m.from_stop, m.to_stop, m.remaining), ',' ORDER BY d.departure_id, m.from_stop, m.to_stop))
+		FROM ticket_departure d, LATERAL ticket_remaining_matrix(d.train, d.service_date, NULL) m});
+}
+
 sub unchanged
 {
 	my ($label) = @_;
 	in_flight_is_empty($node, 'postgres', $label);
-	is(matrix($node, 'postgres'), $before, "$label: every count is what it was");
+	is(digest(), $before, "$label: every count is what it was");
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM ticket_order'), $orders, "$label: no order is left");
 	is($node->safe_psql('postgres', 'SELECT sum(claims_in_flight) FROM ticket_pool'), '0', "$label: the pool shows no claim");
 	return;
@@ -110,7 +119,7 @@ for my $ending (sort keys %endings)
 {
 	my $session = session($node);
 	open_claims($session);
-	isnt(matrix($node, 'postgres'), $before, "$ending: others see the claims");
+	isnt(digest(), $before, "$ending: others see the claims");
 	$endings{$ending}->($session);
 	unchanged($ending);
 	$session->quit;

@@ -215,22 +215,31 @@ sub not_twice
 }
 
 # For every pair of stops of every departure on sale, what the tables say must be left: one row where the matrix from
-# memory differs.
+# memory differs. A seat is free over a trip where one of the gaps between its tickets covers the trip.
 my $differences = q{
 	WITH class AS (
-		SELECT d.departure_id, d.train, d.service_date, c.seat_class, sum(cardinality(c.seats)) AS seats
-		FROM ticket_departure d JOIN ticket_layout_coach c USING (layout_id)
-		WHERE d.status = 'open' AND %s GROUP BY 1, 2, 3, 4
-	), live AS MATERIALIZED (
-		SELECT departure_id, seat_class, coach, seat, from_stop, to_stop FROM ticket_order WHERE status IN ('held', 'sold')
-	), taken AS (
-		SELECT c.departure_id, c.seat_class, m.from_stop, m.to_stop, c.seats, m.remaining,
-			(SELECT count(DISTINCT (l.coach, l.seat)) FROM live l
-			 WHERE l.departure_id = c.departure_id AND l.seat_class = c.seat_class
-			   AND l.from_stop < m.to_stop AND l.to_stop > m.from_stop) AS taken
-		FROM class c, LATERAL ticket_remaining_matrix(c.train, c.service_date, c.seat_class) m
+		SELECT d.departure_id, d.train, d.service_date, c.seat_class, r.stop_nos[1] AS first, r.stop_nos[cardinality(r.stop_nos)] AS last
+		FROM ticket_departure d JOIN ticket_route r USING (route_id) JOIN ticket_layout_coach c USING (layout_id)
+		WHERE d.status = 'open' AND %s GROUP BY d.departure_id, c.seat_class, r.stop_nos
+	), stretch AS (
+		SELECT departure_id, seat_class, coach, seat, from_stop, to_stop FROM ticket_order
+		WHERE status IN ('held', 'sold') AND departure_id IN (SELECT departure_id FROM class)
+		UNION ALL
+		SELECT departure_id, c.seat_class, coach, seat, last, NULL
+		FROM class c JOIN ticket_departure d USING (departure_id) JOIN ticket_layout_coach l USING (layout_id, seat_class), unnest(l.seats) seat
+	), gap AS (
+		SELECT departure_id, seat_class, from_stop AS gap_to,
+			max(to_stop) OVER (PARTITION BY departure_id, seat_class, coach, seat ORDER BY from_stop, to_stop
+				ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS gap_from
+		FROM stretch
+	), gaps AS MATERIALIZED (
+		SELECT departure_id, seat_class, coalesce(gap_from, first) AS gap_from, gap_to, count(*) AS seats
+		FROM gap JOIN class USING (departure_id, seat_class) WHERE coalesce(gap_from, first) < gap_to GROUP BY 1, 2, 3, 4
 	)
-	SELECT * FROM taken WHERE remaining <> seats - taken};
+	SELECT c.departure_id, c.seat_class, m.from_stop, m.to_stop, m.remaining AS in_memory, coalesce(sum(g.seats), 0) AS in_tables
+	FROM class c CROSS JOIN LATERAL ticket_remaining_matrix(c.train, c.service_date, c.seat_class) m
+		LEFT JOIN gaps g ON g.departure_id = c.departure_id AND g.seat_class = c.seat_class AND gap_from <= m.from_stop AND gap_to >= m.to_stop
+	GROUP BY c.departure_id, c.seat_class, m.from_stop, m.to_stop, m.remaining HAVING m.remaining <> coalesce(sum(g.seats), 0)};
 
 # Pool and tables agree, by SQL of ours and by ticket_verify, and no seat is sold twice. Nothing may be running.
 # where: a condition on ticket_departure d, to compare the matrices of some only.

@@ -1,0 +1,110 @@
+-- Who may do what: nothing for PUBLIC but harmless questions; a seller needs EXECUTE and no right on any table.
+INSERT INTO ticket_station (station, name) VALUES ('GRA', 'Grant A'), ('GRB', 'Grant B');
+INSERT INTO ticket_stop (train, stop_no, station, arrives, departs) VALUES ('GR1', 1, 'GRA', NULL, '8:00'), ('GR1', 2, 'GRB', '9:00', NULL);
+INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('GR-F', '01', 'second', '{1A,1B,1C}');
+SELECT ticket_open('GR1', '2031-05-01', 'GR-F') > 0 AS opened;
+CREATE ROLE regress_ticket_public;
+CREATE ROLE regress_ticket_seller;
+CREATE ROLE regress_ticket_monitor IN ROLE pg_monitor;
+GRANT EXECUTE ON FUNCTION ticket_buy, ticket_refund TO regress_ticket_seller;
+
+-- What PUBLIC holds: these functions, and no table.
+SELECT p.proname FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'ticketpool') AND d.deptype = 'e'
+  AND has_function_privilege('regress_ticket_public', p.oid, 'EXECUTE') ORDER BY 1;
+SELECT c.relname FROM pg_depend d JOIN pg_class c ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
+WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'ticketpool') AND d.deptype = 'e' AND c.relkind IN ('r', 'p', 'v', 'S')
+  AND CASE c.relkind WHEN 'S' THEN has_sequence_privilege('regress_ticket_public', c.oid, 'USAGE, SELECT, UPDATE')
+      ELSE has_table_privilege('regress_ticket_public', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER') END ORDER BY 1;
+-- Partitions made by ticket_open are no exception.
+SELECT c.relname FROM pg_inherits JOIN pg_class c ON inhrelid = c.oid WHERE inhparent = 'ticket_order'::regclass
+  AND has_table_privilege('regress_ticket_public', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER');
+
+SET ROLE regress_ticket_public;
+\set VERBOSITY sqlstate
+SELECT ticket_remaining('GR1', 'Grant A', 'GRB', '2031-05-01'), (SELECT count(*) FROM ticket_search('GRA', 'GRB', '2031-05-01')) AS found,
+       (SELECT count(*) FROM ticket_trains('GRA', 'Grant B', '2031-05-01')) AS trains, (SELECT sum(remaining) FROM ticket_remaining_matrix('GR1', '2031-05-01', 'second')) AS matrix;
+SELECT * FROM ticket_buy('GR1', 'GRA', 'GRB', 1, '2031-05-01');
+SELECT * FROM ticket_refund(1);
+SELECT ticket_open('GR1', '2031-05-02', 'GR-F');
+SELECT ticket_close('GR1', '2031-05-01');
+SELECT * FROM ticket_verify();
+SELECT * FROM ticket_seat_map('GR1', '2031-05-01', 'second');
+SELECT * FROM ticket_pool();
+SELECT * FROM ticket_inflight();
+SELECT ticket_pool_stat();
+TABLE ticket_pool;
+TABLE ticket_inflight;
+TABLE ticket_pool_stat;
+TABLE ticket_station;
+TABLE ticket_stop;
+TABLE ticket_formation;
+TABLE ticket_departure;
+TABLE ticket_order;
+TABLE ticket_route;
+TABLE ticket_layout;
+INSERT INTO ticket_order DEFAULT VALUES;
+DELETE FROM ticket_departure;
+SELECT nextval('ticket_order_id_seq');
+CREATE TRIGGER t AFTER INSERT ON ticket_station FOR EACH STATEMENT EXECUTE FUNCTION ticket_cache_reset();
+SELECT ticket_cache_reset();
+RESET ROLE;
+
+-- A seller buys and refunds; rows belong to nobody but the tables' owner.
+SET ROLE regress_ticket_seller;
+SELECT order_id AS order_1 FROM ticket_buy('GR1', 'Grant A', 'GRB', 1, '2031-05-01') \gset
+SELECT order_id AS order_2 FROM ticket_buy('GR1', 'GRA', 'Grant B', 1, '2031-05-01', passengers => '{1,2}', request_id => '00000000-0000-0000-0000-0000000000d1') WHERE ticket_no = 1 \gset
+SELECT count(*) FROM ticket_buy('GR1', 'GRA', 'GRB', 1, '2031-05-01', passengers => '{1,2}', request_id => '00000000-0000-0000-0000-0000000000d1');
+SELECT status FROM ticket_refund(:order_2, '{2}');
+SELECT current_user, ticket_remaining('GR1', 'GRA', 'GRB', '2031-05-01');
+SELECT * FROM ticket_buy('GR1', 'GRA', 'GRA', 1, '2031-05-01');
+SELECT current_user;
+SELECT * FROM ticket_refund(1);
+SELECT current_user;
+TABLE ticket_order;
+UPDATE ticket_order SET status = 'refunded';
+SELECT ticket_open('GR1', '2031-05-02', 'GR-F');
+SELECT ticket_close('GR1', '2031-05-01');
+-- After an error inside a function, in a block that goes on
+\set VERBOSITY default
+DO $$
+BEGIN
+    BEGIN
+        PERFORM ticket_refund(1);
+    EXCEPTION WHEN OTHERS THEN
+        RAISE NOTICE '% as %, search_path %', SQLSTATE, current_user, current_setting('search_path');
+    END;
+    PERFORM FROM ticket_order;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE NOTICE 'no right on the table';
+END $$;
+\set VERBOSITY sqlstate
+RESET ROLE;
+SELECT status, count(*) FROM ticket_order WHERE order_id IN (:order_1, :order_2) GROUP BY 1 ORDER BY 1;
+
+-- The dispatcher's part can be granted as well.
+GRANT EXECUTE ON FUNCTION ticket_open, ticket_close, ticket_seat_map, ticket_verify TO regress_ticket_seller;
+SET ROLE regress_ticket_seller;
+SELECT ticket_open('GR1', '2031-05-02', 'GR-F') > 0 AS opened;
+SELECT count(*) FROM ticket_buy('GR1', 'GRA', 'GRB', 1, '2031-05-02');
+SELECT count(*) AS lines FROM ticket_seat_map('GR1', '2031-05-02', 'second');
+SELECT ticket_close('GR1', '2031-05-02');
+SELECT * FROM ticket_verify();
+RESET ROLE;
+SELECT relowner::regrole = (SELECT relowner FROM pg_class WHERE oid = 'ticket_order'::regclass) AS owned_like_its_parent
+FROM pg_class WHERE oid = (SELECT tableoid FROM ticket_order WHERE service_date = '2031-05-02' LIMIT 1);
+-- Monitoring
+SET ROLE regress_ticket_monitor;
+SELECT count(*) >= 0 AS pool FROM ticket_pool;
+SELECT count(*) AS inflight FROM ticket_inflight;
+SELECT buys > 0 AS buys, refunds > 0 AS refunds, departures > 0 AS departures, bytes_used > 0 AND bytes_used < bytes_reserved AS bytes FROM ticket_pool_stat;
+RESET ROLE;
+REVOKE ALL ON FUNCTION ticket_buy, ticket_refund, ticket_open, ticket_close, ticket_seat_map, ticket_verify FROM regress_ticket_seller;
+DROP ROLE regress_ticket_public, regress_ticket_seller, regress_ticket_monitor;
+
+-- Pool and tables agree, and no two live tickets meet on a seat.
+\set VERBOSITY default
+SELECT * FROM ticket_verify();
+SELECT a.departure_id, a.coach, a.seat FROM ticket_order a JOIN ticket_order b USING (departure_id, coach, seat)
+WHERE a.status IN ('held', 'sold') AND b.status IN ('held', 'sold') AND (a.order_id, a.ticket_no) < (b.order_id, b.ticket_no)
+  AND a.from_stop < b.to_stop AND b.from_stop < a.to_stop;

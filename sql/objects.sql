@@ -1,0 +1,30 @@
+-- The extension's objects: described, and where they belong.
+CREATE TEMP VIEW member AS
+SELECT classid, objid FROM pg_depend
+WHERE refclassid = 'pg_extension'::regclass AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'ticketpool') AND deptype = 'e';
+-- Each has a comment. (A sequence of an identity column is described by its table.)
+SELECT pg_describe_object(classid, objid, 0) AS without_comment FROM member
+WHERE obj_description(objid, classid::regclass::name) IS NULL
+  AND NOT EXISTS (SELECT FROM pg_depend i WHERE i.classid = member.classid AND i.objid = member.objid AND i.deptype = 'i')
+ORDER BY 1;
+SELECT count(*) > 10 AS functions FROM member WHERE classid = 'pg_proc'::regclass;
+-- Users' names for arguments and columns.
+SELECT p.oid::regprocedure AS function, p.proargnames[1:p.pronargs] AS arguments FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
+WHERE p.proname IN ('ticket_open', 'ticket_close', 'ticket_remaining', 'ticket_remaining_matrix', 'ticket_search', 'ticket_trains', 'ticket_buy', 'ticket_refund',
+                    'ticket_verify', 'ticket_seat_map') ORDER BY p.proname;
+SELECT proname, pg_get_function_result(p.oid) AS result FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
+WHERE p.proname IN ('ticket_open', 'ticket_close', 'ticket_remaining', 'ticket_remaining_matrix', 'ticket_search', 'ticket_trains', 'ticket_buy', 'ticket_refund',
+                    'ticket_verify', 'ticket_seat_map') ORDER BY p.proname;
+-- The promised columns are there, in order, with their types. (There may be more.)
+SELECT attrelid::regclass AS relation, string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) AS columns FROM pg_attribute
+WHERE attrelid IN ('ticket_station'::regclass, 'ticket_stop'::regclass, 'ticket_formation'::regclass) AND attnum > 0 AND NOT attisdropped GROUP BY 1 ORDER BY 1::text;
+SELECT v.name AS missing FROM unnest('{order_id,ticket_no,departure_id,service_date,user_id,passenger_id,seat_class,coach,seat,from_stop,to_stop,status,held_until,channel,request_id,created_at,changed_at}'::text[]) AS v (name)
+WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'ticket_order'::regclass AND attname = v.name);
+SELECT v.name AS missing FROM unnest('{departure_id,train,service_date,formation,opens_at,closes_at,status}'::text[]) AS v (name)
+WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'ticket_departure'::regclass AND attname = v.name);
+SELECT v.view, v.name AS missing FROM (VALUES ('ticket_inflight', 'pid'), ('ticket_inflight', 'claims'), ('ticket_inflight', 'since')) AS v (view, name)
+WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = v.view::regclass AND attname = v.name);
+-- Nothing may run in parallel workers, nor be thought to be stable.
+SELECT p.proname FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid WHERE p.proparallel <> 'u' OR p.provolatile <> 'v';
+-- No function runs with another role's rights by itself, and none but C is there to be tricked.
+SELECT p.proname FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid JOIN pg_language l ON l.oid = p.prolang WHERE p.prosecdef OR l.lanname <> 'c';

@@ -1,0 +1,209 @@
+# A pool that is much too small for what is on sale: cold departures make room, pinned ones stay, and large ones find
+# a place among small ones.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TicketpoolTest;
+
+my $seed = seed();
+my $day = DAY;
+my $trains = 100;
+my $days = 25;
+my $node = new_server('memory', conf => 'ticketpool.memory = 2MB');
+make_formation($node, 'postgres', 'tiny', 10);
+make_formation($node, 'postgres', 'mid', 2500);       # 20 kB and more
+make_formation($node, 'postgres', 'large', 25_000);   # 200 kB and more
+$node->safe_psql('postgres', qq{
+	INSERT INTO ticket_station SELECT 'S' || n, 'Station ' || n FROM generate_series(1, 10) n;
+	INSERT INTO ticket_stop SELECT 'T' || t, n, 'S' || n, interval '10 minutes' * n, interval '10 minutes' * n
+		FROM generate_series(1, $trains) t, generate_series(1, 10) n;
+	INSERT INTO ticket_stop SELECT x || t, n, 'S' || n, interval '10 minutes' * n, interval '10 minutes' * n
+		FROM unnest(ARRAY['M', 'L']) x, generate_series(1, 100) t, generate_series(1, 10) n});
+is($node->safe_psql('postgres', qq{
+	SELECT count(ticket_open('T' || t, date '$day' + n, 'tiny', '2020-01-01')) FROM generate_series(1, $trains) t, generate_series(0, $days - 1) n}),
+	$trains * $days, 'thousands of departures are opened by one statement');
+$node->safe_psql('postgres', qq{
+	SELECT count(ticket_open('M' || t, '$day', 'mid', '2020-01-01')) FROM generate_series(1, 100) t;
+	SELECT count(ticket_open('L' || t, '$day', 'large', '2020-01-01')) FROM generate_series(1, 5) t;
+	ANALYZE});
+
+sub stat_of { return $node->safe_psql('postgres', "SELECT $_[0] FROM ticket_pool_stat") }
+
+my $touch_all = q{SELECT count(*) FROM ticket_departure d WHERE d.train LIKE 'T%' AND ticket_remaining(d.train, 'S1', 'S10', d.service_date) <> 10};
+is($node->safe_psql('postgres', $touch_all), '0', 'all of them can be asked');
+cmp_ok(stat_of('evictions'), '>=', 1500, 'most of them have made room again');
+cmp_ok(stat_of('bytes_used'), '<=', 2 * 1024 * 1024, 'within the memory that is reserved');
+cmp_ok(stat_of('departures'), '<', 600, 'which has room for a part of them');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Random touching by several clients at once
+# ---------------------------------------------------------------------------------------------------------------------
+my $evictions = stat_of('evictions');
+my $workers = start_workers(5, sub {
+	my ($number, $log) = @_;
+	my $session = session($node);
+	my @orders;
+	for my $step (1 .. 500)
+	{
+		# Few enough departures to be met again, more than there is room for.
+		my $which = sprintf(q{'T%d', 'S%%d', 'S%%d'}, 1 + rand 60);
+		my $from = 1 + int(rand 9);
+		my $trip = sprintf($which, $from, $from + 1 + int(rand(10 - $from)));
+		my $date = sprintf("date '%s' + %d", $day, rand $days);
+		my $kind = rand;
+		if ($kind < 0.3)
+		{
+			$session->run("SELECT ticket_remaining($trip, $date)");
+		}
+		elsif ($kind < 0.75 || !@orders)
+		{
+			my $id = $session->run("SELECT order_id FROM ticket_buy($trip, $number, $date)");
+			push @orders, $id if $session->is_ok && $id ne '';
+		}
+		elsif ($kind < 0.9)
+		{
+			$session->run('SELECT count(*) FROM ticket_refund(' . splice(@orders, rand @orders, 1) . ')');
+		}
+		else
+		{
+			$session->run('BEGIN');
+			$session->run("SELECT order_id FROM ticket_buy($trip, $number, $date)");
+			$session->run("SELECT count(*) FROM ticket_refund($orders[0])");
+			print $log $session->sqlstate, "\n";
+			$session->run('ROLLBACK');
+		}
+		print $log $session->sqlstate, "\n";
+	}
+	print $log "orders $_\n" for @orders;
+	$session->quit;
+});
+ok(wait_workers($workers), 'clients touch departures at random');
+my (%states, @kept);
+for (log_lines($workers))
+{
+	my (undef, $state, $id) = split / /;
+	if (defined $id) { push @kept, $id }
+	else { $states{$state}++ }
+}
+is(join(' ', keys %states), '00000', 'none of them meets an error');
+is($node->safe_psql('postgres', q{SELECT string_agg(order_id::text, ' ' ORDER BY order_id) FROM ticket_order WHERE status = 'sold'}),
+	join(' ', sort { $a <=> $b } @kept), 'sold is what they bought and kept');
+cmp_ok(stat_of('evictions'), '>', $evictions + 500, 'departures made room all the time');
+in_flight_is_empty($node, 'postgres', 'random touching');
+agrees($node, 'postgres', 'random touching', q{d.train LIKE 'T%' AND EXISTS (SELECT FROM ticket_order o WHERE o.departure_id = d.departure_id)});
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Pinned: what an open transaction has claims on is not forgotten
+# ---------------------------------------------------------------------------------------------------------------------
+my $pins = 40;    # more than a backend has pins of its own
+my $holder = session($node);
+$holder->run('BEGIN');
+is($holder->run(qq{SELECT count(*) FROM generate_series(1, $pins) t, ticket_buy('T' || 60 + t, 'S1', 'S10', 1, '$day')}), $pins,
+	'a transaction has claims on many departures');
+my $refunder = session($node);
+my $sold = $node->safe_psql('postgres', q{
+	SELECT order_id, train, service_date FROM ticket_order JOIN ticket_departure USING (departure_id, service_date)
+	WHERE ticket_order.status = 'sold' AND from_stop = 1 ORDER BY 1 LIMIT 1});
+my ($sold_id, $sold_train, $sold_date) = split /\|/, $sold;
+my $ask_refunded = "SELECT ticket_remaining('$sold_train', 'S1', 'S2', '$sold_date')";
+my $left = $node->safe_psql('postgres', $ask_refunded);
+$refunder->run('BEGIN');
+$refunder->run("SELECT count(*) FROM ticket_refund($sold_id)");
+my $ask_pinned = qq{SELECT string_agg(DISTINCT ticket_remaining('T' || 60 + t, 'S1', 'S10', '$day')::text, ' ') FROM generate_series(1, $pins) t};
+$evictions = stat_of('evictions');
+for my $round (1 .. 3)
+{
+	# Use is remembered by the second: now they are the coldest of all.
+	sleep 2;
+	$node->safe_psql('postgres', $touch_all);
+	is($node->safe_psql('postgres', qq{SELECT count(*) FROM ticket_pool WHERE service_date = '$day' AND train IN (SELECT 'T' || 60 + t FROM generate_series(1, $pins) t)}),
+		$pins, "round $round: they are all in memory still");
+	is($node->safe_psql('postgres', $ask_pinned), '9', "round $round: and their claims count");
+	is($node->safe_psql('postgres', $ask_refunded), $left, "round $round: a refund that has not committed frees nothing");
+}
+cmp_ok(stat_of('evictions'), '>', $evictions + 3000, 'while everything else made room');
+is($node->safe_psql('postgres', qq{SELECT count(*) FROM generate_series(1, 30) i, ticket_buy('T61', 'S1', 'S10', i, '$day')}), '9',
+	'others buy the rest, and no claimed seat');
+$holder->run('COMMIT');
+is($holder->sqlstate, '00000', 'the transaction commits');
+$refunder->run('COMMIT');
+is($node->safe_psql('postgres', $ask_refunded), $left + 1, 'the refund frees its seat when it commits');
+sleep 2;
+$node->safe_psql('postgres', $touch_all);
+is($node->safe_psql('postgres', $ask_pinned), '0 9', 'all is as it was after they were forgotten and loaded again');
+$_->quit for $holder, $refunder;
+
+# ---------------------------------------------------------------------------------------------------------------------
+# All pinned: 53200, until the transaction ends
+# ---------------------------------------------------------------------------------------------------------------------
+for my $case ([ 'M', 100, 'memory' ], [ 'T', 2000, 'slots' ])
+{
+	my ($prefix, $most, $what) = @$case;
+	for my $ending ('ROLLBACK', 'COMMIT')
+	{
+		my $label = "$what used up, $ending";
+		my $greedy = session($node, 'postgres', verbosity => 'verbose');
+		$greedy->run('BEGIN');
+		my @list = split /\n/, $node->safe_psql('postgres',
+			"SELECT train || ''', ''S1'', ''S10'', 1, ''' || service_date FROM ticket_departure WHERE train LIKE '$prefix%' ORDER BY departure_id DESC LIMIT $most");
+		my $held = 0;
+		for my $which (@list)
+		{
+			$greedy->run('SAVEPOINT s');
+			$greedy->run("SELECT count(*) FROM ticket_buy('$which')");
+			last unless $greedy->is_ok;
+			$held += $greedy->output;
+			$greedy->run('RELEASE s');
+		}
+		is($greedy->sqlstate, '53200', "$label: at some departure the pool is full");
+		like($greedy->output, qr/HINT:.*ticketpool\.memory/, "$label: the hint names the setting");
+		$greedy->run('ROLLBACK TO s');
+		my $other = session($node);
+		$other->run("SELECT ticket_remaining('L1', 'S1', 'S10', '$day')");
+		is($other->sqlstate, '53200', "$label: others can't load anything large either");
+		$list[0] =~ /^(\w+)'.*'([-\d]+)$/;
+		like($other->run("SELECT ticket_remaining('$1', 'S1', 'S10', '$2')"), qr/^\d+$/, "$label: what is in memory can be sold");
+		is($node->safe_psql('postgres', 'SELECT claims FROM ticket_inflight'), $held, "$label: claims are shown");
+		$greedy->run($ending);
+		is($greedy->sqlstate, '00000', "$label: the transaction ends well");
+		$other->run("SELECT ticket_remaining('L1', 'S1', 'S10', '$day')");
+		is($other->sqlstate, '00000', "$label: and there is room again");
+		$_->quit for $greedy, $other;
+	}
+}
+in_flight_is_empty($node, 'postgres', 'all pinned');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Small ones all over the memory, and a large one comes
+# ---------------------------------------------------------------------------------------------------------------------
+my $client = session($node);
+my %seats = (M => 2500, L => 25_000);
+my @bad;
+for my $round (1 .. 12)
+{
+	# Keep three small ones in use, wherever they lie.
+	$client->run("SELECT count(ticket_remaining('T' || (random() * 99 + 1)::int, 'S1', 'S10', date '$day' + (random() * 24)::int)) FROM generate_series(1, 700)");
+	push @bad, 'small ' . $client->output unless $client->is_ok;
+	my $keeper = session($node);
+	$keeper->run('BEGIN');
+	$keeper->run("SELECT count(*) FROM generate_series(1, 3) i, ticket_buy('T' || (random() * 99 + 1)::int, 'S1', 'S10', 1, date '$day' + (random() * 24)::int)");
+	for my $train (map { (rand() < 0.7 ? 'M' . int(1 + rand 100) : 'L' . int(1 + rand 5)) } 1 .. 8)
+	{
+		$client->run("SELECT ticket_remaining('$train', 'S2', 'S9', '$day')");
+		push @bad, "$train " . $client->output unless $client->is_ok && $client->output + 100 > $seats{ substr($train, 0, 1) };
+	}
+	$keeper->run('ROLLBACK');
+	$keeper->quit;
+}
+is("@bad", '', 'large departures find room among small ones, and small among large');
+$client->quit;
+cmp_ok(stat_of('bytes_used'), '<=', 2 * 1024 * 1024, 'within the memory that is reserved');
+agrees($node, 'postgres', 'at last', q{d.service_date = '2031-05-03'});
+
+$node->stop;
+done_testing();
