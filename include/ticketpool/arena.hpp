@@ -10,11 +10,11 @@ namespace ticketpool {
 class Arena {
   public:
     // Takes over `bytes` at `base` (64-byte aligned). False: too small for its own bookkeeping.
-    bool create(void *base, std::size_t bytes) noexcept;
+    bool create(void* base, std::size_t bytes) noexcept;
 
     // 64-byte aligned memory, or null when no hole is large enough. Not zeroed.
-    void *allocate(std::size_t bytes) noexcept;
-    void deallocate(void *block) noexcept;
+    void* allocate(std::size_t bytes) noexcept;
+    void deallocate(void* block) noexcept;
 
     std::size_t free_bytes() const noexcept;
     std::size_t total_bytes() const noexcept;
@@ -25,7 +25,7 @@ class Arena {
     }
 
   private:
-    void *manager_ = nullptr;  // Boost's segment manager, at the head of the buffer
+    void* manager_ = nullptr;  // Boost's segment manager, at the head of the buffer
 };
 
 }  // namespace ticketpool

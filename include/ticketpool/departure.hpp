@@ -14,6 +14,8 @@
 #include <type_traits>
 
 #include "ticketpool/allocation.hpp"
+#include "ticketpool/place_counter.hpp"
+#include "ticketpool/quota.hpp"
 #include "ticketpool/seat_map.hpp"
 #include "ticketpool/segment_mask.hpp"
 
@@ -32,26 +34,26 @@ struct TextRef {
 
 // Head of an immutable shared block. The directory lock guards `next` and `departures`.
 struct SharedPart {
-    uint32_t database;          // key: database, order table's oid, id of the row
+    uint32_t database;  // key: database, order table's oid, id of the row
     uint32_t relation;
     int64_t id;
-    uint32_t bytes;             // of the whole block
-    uint32_t departures;        // departures in memory that refer to this block
-    SharedPtr<SharedPart> next; // in its hash chain
+    uint32_t bytes;              // of the whole block
+    uint32_t departures;         // departures in memory that refer to this block
+    SharedPtr<SharedPart> next;  // in its hash chain
 
-    const char *at(uint32_t offset) const noexcept {
-        return reinterpret_cast<const char *>(this) + offset;
+    const char* at(uint32_t offset) const noexcept {
+        return reinterpret_cast<const char*>(this) + offset;
     }
-    bool equals(TextRef text, const char *data, std::size_t length) const noexcept {
+    bool equals(TextRef text, const char* data, std::size_t length) const noexcept {
         return text.length == length && std::memcmp(at(text.offset), data, length) == 0;
     }
 };
 
 struct Stop {
-    TextRef station;    // code
-    uint32_t code_hash; // of the code, see Route::find_trip
+    TextRef station;     // code
+    uint32_t code_hash;  // of the code, see Route::find_trip
     int32_t stop_no;
-    int64_t arrives;    // microseconds since midnight of the service date; kNoTime: none
+    int64_t arrives;  // microseconds since midnight of the service date; kNoTime: none
     int64_t departs;
 };
 inline constexpr int64_t kNoTime = INT64_MIN;
@@ -68,15 +70,15 @@ struct Route {
     uint32_t reserved;
     // Stop[stop_count] and the strings follow
 
-    const Stop *stops() const noexcept { return reinterpret_cast<const Stop *>(this + 1); }
-    Stop *stops() noexcept { return reinterpret_cast<Stop *>(this + 1); }
+    const Stop* stops() const noexcept { return reinterpret_cast<const Stop*>(this + 1); }
+    Stop* stops() noexcept { return reinterpret_cast<Stop*>(this + 1); }
     int segments() const noexcept { return static_cast<int>(stop_count) - 1; }
 
     // Does the train call at the station with this code?
-    bool calls_at(uint32_t hash, const char *code, std::size_t length) const noexcept;
+    bool calls_at(uint32_t hash, const char* code, std::size_t length) const noexcept;
     // The trip between two station codes: fewest stops, the earlier on a tie. False: none.
-    bool find_trip(uint32_t from_hash, const char *from, std::size_t from_length, uint32_t to_hash,
-                   const char *to, std::size_t to_length, Trip *trip) const noexcept;
+    bool find_trip(uint32_t from_hash, const char* from, std::size_t from_length, uint32_t to_hash,
+                   const char* to, std::size_t to_length, Trip* trip) const noexcept;
 };
 
 struct LayoutClass {
@@ -88,6 +90,8 @@ struct LayoutClass {
 struct LayoutCoach {
     TextRef name;
     uint32_t class_index;
+    uint32_t places;        // unnumbered; 0: a coach with seats
+    uint32_t place_number;  // which of the coaches with places it is
     uint32_t reserved;
 };
 
@@ -98,29 +102,34 @@ struct Layout {
     uint32_t seat_count;
     uint32_t coaches_offset;
     uint32_t geometry_offset;
-    uint32_t reserved;
+    uint32_t place_coaches;  // coaches with places
     // LayoutClass[class_count], LayoutCoach[coach_count], SeatGeometry[seat_count], strings follow
 
-    const LayoutClass *classes() const noexcept {
-        return reinterpret_cast<const LayoutClass *>(this + 1);
+    const LayoutClass* classes() const noexcept {
+        return reinterpret_cast<const LayoutClass*>(this + 1);
     }
-    const LayoutCoach *coaches() const noexcept {
-        return reinterpret_cast<const LayoutCoach *>(head.at(coaches_offset));
+    const LayoutCoach* coaches() const noexcept {
+        return reinterpret_cast<const LayoutCoach*>(head.at(coaches_offset));
     }
-    const SeatGeometry *geometry(uint32_t class_index) const noexcept {
-        return reinterpret_cast<const SeatGeometry *>(head.at(geometry_offset)) +
+    const SeatGeometry* geometry(uint32_t class_index) const noexcept {
+        return reinterpret_cast<const SeatGeometry*>(head.at(geometry_offset)) +
                classes()[class_index].first_seat;
     }
     // Index of the class, or -1.
-    int find_class(const char *name, std::size_t length) const noexcept;
+    int find_class(const char* name, std::size_t length) const noexcept;
+    // Index of the class's coach with places of this name, or -1.
+    int find_place_coach(uint32_t class_index, const char* coach,
+                         std::size_t length) const noexcept;
+    // Seats and places of a class.
+    uint32_t capacity(uint32_t class_index) const noexcept;
     // Index of the seat in its class, or -1. `label` is row number and letter: 12F.
-    int64_t find_seat(uint32_t class_index, const char *coach, std::size_t coach_length,
-                      const char *label, std::size_t label_length) const noexcept;
+    int64_t find_seat(uint32_t class_index, const char* coach, std::size_t coach_length,
+                      const char* label, std::size_t label_length) const noexcept;
 };
 
 // "12F" -> row 12, letter 'F'. False: not a seat label.
-bool parse_seat_label(const char *label, std::size_t length, uint16_t *row,
-                      uint8_t *letter) noexcept;
+bool parse_seat_label(const char* label, std::size_t length, uint16_t* row,
+                      uint8_t* letter) noexcept;
 
 enum class SaleStatus : int32_t { kOpen, kClosed, kWithdrawn };
 
@@ -136,17 +145,29 @@ struct alignas(64) Departure {
     uint8_t reserved;
     SharedPtr<Route> route;
     SharedPtr<Layout> layout;
-    // ClassControl[class_count] (a cache line each), then the words of all seats, class by class
+    std::atomic<uint64_t> quotas;  // the first Quota, in bytes from here; 0: none
+    // ClassControl[class_count] (a cache line each), then the words of all seats, class by class,
+    // then the counters of the coaches with places, uint32_t[segments] each
 
-    static std::size_t bytes_required(const Layout &layout, int segments) noexcept;
+    static std::size_t bytes_required(const Layout& layout, int segments) noexcept;
     // Writes an empty departure (every seat free) over raw memory of bytes_required().
-    static Departure *init_in_place(void *memory, Route *route, Layout *layout) noexcept;
+    static Departure* init_in_place(void* memory, Route* route, Layout* layout) noexcept;
 
-    ClassControl *controls() noexcept { return reinterpret_cast<ClassControl *>(this + 1); }
-    std::atomic<uint64_t> *words() noexcept {
-        return reinterpret_cast<std::atomic<uint64_t> *>(controls() + layout->class_count);
+    ClassControl* controls() noexcept { return reinterpret_cast<ClassControl*>(this + 1); }
+    std::atomic<uint64_t>* words() noexcept {
+        return reinterpret_cast<std::atomic<uint64_t>*>(controls() + layout->class_count);
     }
     SeatMap seat_map(uint32_t class_index) noexcept;
+    PlaceMap place_map(uint32_t coach_index) noexcept;
+    Quota* quota_at(uint64_t offset) noexcept {
+        return offset == 0 ? nullptr
+                           : reinterpret_cast<Quota*>(reinterpret_cast<char*>(this) + offset);
+    }
+    Quota* first_quota() noexcept { return quota_at(quotas.load(std::memory_order_acquire)); }
+    uint64_t offset_of(const Quota* quota) const noexcept {
+        return static_cast<uint64_t>(reinterpret_cast<const char*>(quota) -
+                                     reinterpret_cast<const char*>(this));
+    }
 };
 
 static_assert(std::is_standard_layout_v<Route> && std::is_trivially_destructible_v<Route>);

@@ -142,6 +142,18 @@ bool try_claim_all(SeatMap& map, const SeatClaim* claims, std::uint32_t count) n
 // idempotent, and harmless for bits that were never taken.
 void release(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept;
 
+// The frame of an attempt of several pieces, for claims that try_claim_all does not know. Relaxed
+// at the begin: the compare-and-swap that follows releases it. Release at the end: who sees the
+// attempt gone sees what it did, the increment of `undone` above all.
+inline void begin_attempt(ClassControl& control) noexcept {
+    control.unfinished.fetch_add(1, std::memory_order_relaxed);
+}
+
+inline void end_attempt(ClassControl& control, bool taken) noexcept {
+    if (!taken) control.undone.fetch_add(1, std::memory_order_release);
+    control.unfinished.fetch_sub(1, std::memory_order_release);
+}
+
 inline constexpr int kMaxLooks = 4;  // careful scans before kLookAgain
 
 // The careful look of the protocol above. `enough_free` scans with acquire loads and says whether

@@ -16,11 +16,13 @@ using Manager = Buffer::segment_manager;
 
 constexpr std::size_t kAlignment = 64;
 
-Manager *manager_of(void *pointer) { return static_cast<Manager *>(pointer); }
+Manager* manager_of(void* pointer) {
+    return static_cast<Manager*>(pointer);
+}
 
 }  // namespace
 
-bool Arena::create(void *base, std::size_t bytes) noexcept {
+bool Arena::create(void* base, std::size_t bytes) noexcept {
     manager_ = nullptr;
     try {
         // The buffer object only holds the address; closing it leaves the memory as it is.
@@ -32,7 +34,7 @@ bool Arena::create(void *base, std::size_t bytes) noexcept {
     return manager_ != nullptr;
 }
 
-void *Arena::allocate(std::size_t bytes) noexcept {
+void* Arena::allocate(std::size_t bytes) noexcept {
     try {
         return manager_of(manager_)->allocate_aligned(bytes, kAlignment, std::nothrow);
     } catch (...) {
@@ -40,7 +42,7 @@ void *Arena::allocate(std::size_t bytes) noexcept {
     }
 }
 
-void Arena::deallocate(void *block) noexcept {
+void Arena::deallocate(void* block) noexcept {
     try {
         manager_of(manager_)->deallocate(block);
     } catch (...) {
@@ -48,8 +50,12 @@ void Arena::deallocate(void *block) noexcept {
     }
 }
 
-std::size_t Arena::free_bytes() const noexcept { return manager_of(manager_)->get_free_memory(); }
+std::size_t Arena::free_bytes() const noexcept {
+    return manager_of(manager_)->get_free_memory();
+}
 
-std::size_t Arena::total_bytes() const noexcept { return manager_of(manager_)->get_size(); }
+std::size_t Arena::total_bytes() const noexcept {
+    return manager_of(manager_)->get_size();
+}
 
 }  // namespace ticketpool

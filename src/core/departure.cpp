@@ -4,7 +4,7 @@
 
 namespace ticketpool {
 
-bool Route::calls_at(uint32_t hash, const char *code, std::size_t length) const noexcept {
+bool Route::calls_at(uint32_t hash, const char* code, std::size_t length) const noexcept {
     for (uint32_t i = 0; i < stop_count; i++) {
         if (stops()[i].code_hash == hash && head.equals(stops()[i].station, code, length)) {
             return true;
@@ -13,10 +13,10 @@ bool Route::calls_at(uint32_t hash, const char *code, std::size_t length) const 
     return false;
 }
 
-bool Route::find_trip(uint32_t from_hash, const char *from, std::size_t from_length,
-                      uint32_t to_hash, const char *to, std::size_t to_length,
-                      Trip *trip) const noexcept {
-    const Stop *stop = stops();
+bool Route::find_trip(uint32_t from_hash, const char* from, std::size_t from_length,
+                      uint32_t to_hash, const char* to, std::size_t to_length,
+                      Trip* trip) const noexcept {
+    const Stop* stop = stops();
     int last_from = -1;
     bool found = false;
     for (int i = 0; i < static_cast<int>(stop_count); i++) {
@@ -32,12 +32,11 @@ bool Route::find_trip(uint32_t from_hash, const char *from, std::size_t from_len
         }
     }
     // From a station to itself is no trip, also where a train calls there twice.
-    return found &&
-           !head.equals(stop[trip->from].station, head.at(stop[trip->to].station.offset),
-                        stop[trip->to].station.length);
+    return found && !head.equals(stop[trip->from].station, head.at(stop[trip->to].station.offset),
+                                 stop[trip->to].station.length);
 }
 
-int Layout::find_class(const char *name, std::size_t length) const noexcept {
+int Layout::find_class(const char* name, std::size_t length) const noexcept {
     for (uint32_t i = 0; i < class_count; i++) {
         if (head.equals(classes()[i].name, name, length)) {
             return static_cast<int>(i);
@@ -46,8 +45,27 @@ int Layout::find_class(const char *name, std::size_t length) const noexcept {
     return -1;
 }
 
-bool parse_seat_label(const char *label, std::size_t length, uint16_t *row,
-                      uint8_t *letter) noexcept {
+int Layout::find_place_coach(uint32_t class_index, const char* coach,
+                             std::size_t length) const noexcept {
+    for (uint32_t i = 0; i < coach_count; i++) {
+        if (coaches()[i].class_index == class_index && coaches()[i].places > 0 &&
+            head.equals(coaches()[i].name, coach, length)) {
+            return static_cast<int>(i);
+        }
+    }
+    return -1;
+}
+
+uint32_t Layout::capacity(uint32_t class_index) const noexcept {
+    uint32_t capacity = classes()[class_index].seats;
+    for (uint32_t i = 0; place_coaches > 0 && i < coach_count; i++) {
+        capacity += coaches()[i].class_index == class_index ? coaches()[i].places : 0;
+    }
+    return capacity;
+}
+
+bool parse_seat_label(const char* label, std::size_t length, uint16_t* row,
+                      uint8_t* letter) noexcept {
     if (length < 2 || length > 5 || label[0] == '0') {
         return false;
     }
@@ -67,8 +85,8 @@ bool parse_seat_label(const char *label, std::size_t length, uint16_t *row,
     return true;
 }
 
-int64_t Layout::find_seat(uint32_t class_index, const char *coach, std::size_t coach_length,
-                          const char *label, std::size_t label_length) const noexcept {
+int64_t Layout::find_seat(uint32_t class_index, const char* coach, std::size_t coach_length,
+                          const char* label, std::size_t label_length) const noexcept {
     uint16_t row;
     uint8_t letter;
     if (!parse_seat_label(label, label_length, &row, &letter)) {
@@ -85,9 +103,11 @@ int64_t Layout::find_seat(uint32_t class_index, const char *coach, std::size_t c
         return -1;
     }
     // Seats are in order of (coach, row, letter).
-    const auto key = [](uint32_t c, uint32_t r, uint32_t l) { return (uint64_t{c} << 32) | (r << 8) | l; };
+    const auto key = [](uint32_t c, uint32_t r, uint32_t l) {
+        return (uint64_t{c} << 32) | (r << 8) | l;
+    };
     const uint64_t wanted = key(static_cast<uint32_t>(coach_index), row, letter);
-    const SeatGeometry *seat = geometry(class_index);
+    const SeatGeometry* seat = geometry(class_index);
     uint32_t low = 0;
     uint32_t high = classes()[class_index].seats;
     while (low < high) {
@@ -105,15 +125,16 @@ int64_t Layout::find_seat(uint32_t class_index, const char *coach, std::size_t c
     return -1;
 }
 
-std::size_t Departure::bytes_required(const Layout &layout, int segments) noexcept {
+std::size_t Departure::bytes_required(const Layout& layout, int segments) noexcept {
     return sizeof(Departure) + layout.class_count * sizeof(ClassControl) +
            std::size_t{layout.seat_count} * static_cast<unsigned>(words_for(segments)) *
-               sizeof(uint64_t);
+               sizeof(uint64_t) +
+           std::size_t{layout.place_coaches} * static_cast<unsigned>(segments) * sizeof(uint32_t);
 }
 
-Departure *Departure::init_in_place(void *memory, Route *route, Layout *layout) noexcept {
+Departure* Departure::init_in_place(void* memory, Route* route, Layout* layout) noexcept {
     const std::size_t bytes = bytes_required(*layout, route->segments());
-    Departure *departure = new (memory) Departure{};
+    Departure* departure = new (memory) Departure{};
     departure->bytes = static_cast<uint32_t>(bytes);
     departure->segments = static_cast<uint16_t>(route->segments());
     departure->words_per_seat = static_cast<uint8_t>(words_for(route->segments()));
@@ -126,13 +147,27 @@ Departure *Departure::init_in_place(void *memory, Route *route, Layout *layout) 
     for (std::size_t i = 0; i < count; i++) {
         new (&departure->words()[i]) std::atomic<uint64_t>(0);
     }
+    std::atomic<uint32_t>* taken =
+        reinterpret_cast<std::atomic<uint32_t>*>(departure->words() + count);
+    const std::size_t counters = std::size_t{layout->place_coaches} * departure->segments;
+    for (std::size_t i = 0; i < counters; i++) {
+        new (&taken[i]) std::atomic<uint32_t>(0);
+    }
     return departure;
 }
 
 SeatMap Departure::seat_map(uint32_t class_index) noexcept {
-    const LayoutClass &seat_class = layout->classes()[class_index];
+    const LayoutClass& seat_class = layout->classes()[class_index];
     return SeatMap{words() + std::size_t{seat_class.first_seat} * words_per_seat,
                    &controls()[class_index], seat_class.seats, words_per_seat, segments};
+}
+
+PlaceMap Departure::place_map(uint32_t coach_index) noexcept {
+    const LayoutCoach& coach = layout->coaches()[coach_index];
+    std::atomic<uint32_t>* taken = reinterpret_cast<std::atomic<uint32_t>*>(
+        words() + std::size_t{layout->seat_count} * words_per_seat);
+    return PlaceMap{taken + std::size_t{coach.place_number} * segments,
+                    &controls()[coach.class_index], coach.places, segments};
 }
 
 }  // namespace ticketpool

@@ -44,17 +44,6 @@ void clear_words(SeatMap& map, std::uint32_t seat, const SegmentMask& bits, int 
     }
 }
 
-// Relaxed would do: the compare-and-swap that follows releases it.
-void begin_attempt(ClassControl& control) noexcept {
-    control.unfinished.fetch_add(1, std::memory_order_relaxed);
-}
-
-// Release: who sees the attempt gone sees what it did, the increment of `undone` above all.
-void end_attempt(ClassControl& control, bool taken) noexcept {
-    if (!taken) control.undone.fetch_add(1, std::memory_order_release);
-    control.unfinished.fetch_sub(1, std::memory_order_release);
-}
-
 }  // namespace
 
 std::uint32_t count_free(const SeatMap& map, const SegmentMask& trip) noexcept {

@@ -11,6 +11,7 @@ namespace ticketpool {
 uint64_t catalog_generation = 1;
 uint64_t station_generation = 1;
 uint64_t route_generation = 1;
+uint64_t rule_generation = 1;
 uint64_t departure_generation = 1;
 
 namespace {
@@ -18,7 +19,7 @@ namespace {
 constinit Catalog cached{};
 constinit bool cache_valid = false;
 
-Oid relation_named(Oid schema, const char *name) {
+Oid relation_named(Oid schema, const char* name) {
     const Oid oid = get_relname_relid(name, schema);
     if (!OidIsValid(oid)) {
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
@@ -43,8 +44,8 @@ Catalog resolve(Oid schema) {
     Catalog catalog{};
     catalog.schema = schema;
     const struct {
-        Oid *oid;
-        const char *name;
+        Oid* oid;
+        const char* name;
     } relations[] = {
         {&catalog.station, "ticket_station"},
         {&catalog.station_pkey, "ticket_station_pkey"},
@@ -57,15 +58,19 @@ Catalog resolve(Oid schema) {
         {&catalog.route, "ticket_route"},
         {&catalog.route_pkey, "ticket_route_pkey"},
         {&catalog.route_call, "ticket_route_call"},
+        {&catalog.rule, "ticket_rule"},
+        {&catalog.reservation, "ticket_reservation"},
+        {&catalog.reservation_open, "ticket_reservation_open"},
         {&catalog.layout_coach, "ticket_layout_coach"},
         {&catalog.layout_coach_pkey, "ticket_layout_coach_pkey"},
         {&catalog.order, "ticket_order"},
         {&catalog.order_pkey, "ticket_order_pkey"},
         {&catalog.order_live, "ticket_order_live"},
         {&catalog.order_request, "ticket_order_request"},
+        {&catalog.order_held, "ticket_order_held"},
         {&catalog.order_sequence, "ticket_order_id_seq"},
     };
-    for (const auto &relation : relations) {
+    for (const auto& relation : relations) {
         *relation.oid = relation_named(schema, relation.name);
     }
     catalog.owner = owner_of(catalog.order);
@@ -80,13 +85,16 @@ void on_relation_change(Datum, Oid relation) {
     if (all || relation == cached.route_call) {
         route_generation++;
     }
+    if (all || relation == cached.rule) {
+        rule_generation++;
+    }
     if (all || relation == cached.departure) {
         departure_generation++;
     }
     // Content of these three changes often; what they are does not change without `order`.
     if (all || relation == cached.order || relation == cached.order_pkey ||
         relation == cached.order_live || relation == cached.order_request ||
-        relation == cached.order_sequence) {
+        relation == cached.order_held || relation == cached.order_sequence) {
         cache_valid = false;
         catalog_generation++;
     }
@@ -94,8 +102,11 @@ void on_relation_change(Datum, Oid relation) {
 
 }  // namespace
 
-const Catalog &catalog_of(FunctionCallInfo fcinfo) {
-    const Oid schema = get_func_namespace(fcinfo->flinfo->fn_oid);
+const Catalog& catalog_of(FunctionCallInfo fcinfo) {
+    return catalog_in(get_func_namespace(fcinfo->flinfo->fn_oid));
+}
+
+const Catalog& catalog_in(Oid schema) {
     while (!cache_valid || cached.schema != schema) {
         cache_valid = true;  // an invalidation during the look-up makes it false again
         cached = resolve(schema);
@@ -103,18 +114,23 @@ const Catalog &catalog_of(FunctionCallInfo fcinfo) {
     return cached;
 }
 
-void announce_change(Oid relation) { CacheInvalidateRelcacheByRelid(relation); }
+void announce_change(Oid relation) {
+    CacheInvalidateRelcacheByRelid(relation);
+}
 
-void install_catalog_callbacks() { CacheRegisterRelcacheCallback(on_relation_change, 0); }
+void install_catalog_callbacks() {
+    CacheRegisterRelcacheCallback(on_relation_change, 0);
+}
 
 }  // namespace ticketpool
 
 TICKETPOOL_FUNCTION(ticket_cache_reset) {
     if (!CALLED_AS_TRIGGER(fcinfo)) {
-        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("function \"ticket_cache_reset\" was not called by trigger manager")));
+        ereport(ERROR,
+                (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                 errmsg("function \"ticket_cache_reset\" was not called by trigger manager")));
     }
-    const TriggerData *trigger = reinterpret_cast<TriggerData *>(fcinfo->context);
+    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
     ticketpool::announce_change(RelationGetRelid(trigger->tg_relation));
     return PointerGetDatum(nullptr);
 }

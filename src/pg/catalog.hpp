@@ -13,20 +13,25 @@ struct Catalog {
     Oid stop, formation;
     Oid departure, departure_pkey, departure_train_date;
     Oid route, route_pkey, route_call;
+    Oid reservation, reservation_open;
+    Oid rule;
     Oid layout_coach, layout_coach_pkey;
-    Oid order, order_pkey, order_live, order_request, order_sequence;
+    Oid order, order_pkey, order_live, order_request, order_held, order_sequence;
 };
 
 // The catalog of the extension that the running SQL function belongs to.
-const Catalog &catalog_of(FunctionCallInfo fcinfo);
+const Catalog& catalog_of(FunctionCallInfo fcinfo);
+// The catalog of the extension in this schema.
+const Catalog& catalog_in(Oid schema);
 
 // Counts up with each change of the extension's relations: what was cached before is void.
 extern uint64_t catalog_generation;
 
-// Counts up with each change of the content of ticket_station, ticket_route_call and
+// Counts up with each change of the content of ticket_station, ticket_route_call, ticket_rule and
 // ticket_departure (their triggers and ticket_open announce it).
 extern uint64_t station_generation;
 extern uint64_t route_generation;
+extern uint64_t rule_generation;
 extern uint64_t departure_generation;
 
 // Announces, at commit and to every session, that cached content of the table is void.

@@ -15,9 +15,9 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-constexpr DateADT kFirstDate = 0;       // 2000-01-01
-constexpr DateADT kLastDate = 0xFFFF;   // what an order id has room for: 2179-06-06
-constexpr uint64 kMaxSeats = 1000000;   // of one departure
+constexpr DateADT kFirstDate = 0;      // 2000-01-01
+constexpr DateADT kLastDate = 0xFFFF;  // what an order id has room for: 2179-06-06
+constexpr uint64 kMaxSeats = 1000000;  // of one departure
 
 struct Opening {
     Text train;
@@ -34,56 +34,67 @@ int64_t only_int64() {
     return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 }
 
-Text text_column(uint64 row, int number, bool *is_null) {
-    const Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, is_null);
+Text text_column(uint64 row, int number, bool* is_null) {
+    const Datum value =
+        SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, is_null);
     return *is_null ? Text{"", 0} : text_of(value);
 }
 
-void query(const char *sql, int count, Oid *types, Datum *values, const char *nulls, int expected) {
+void query(const char* sql, int count, Oid* types, Datum* values, const char* nulls, int expected) {
     const int result = SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
     if (result != expected) {
         elog(ERROR, "unexpected result of a ticketpool query: %s", SPI_result_code_string(result));
     }
 }
 
-void query_text(const char *sql, Text value, int expected) {
+void query_text(const char* sql, Text value, int expected) {
     Oid types[] = {TEXTOID};
     Datum values[] = {text_datum(value)};
     query(sql, 1, types, values, nullptr, expected);
 }
 
-void check_name(const char *what, Text value) {
+void check_name(const char* what, Text value) {
     if (value.length > kMaxNameBytes) {
-        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("%s \"%s\" is too long", what, printable(value)),
-                        errdetail("It has %zu bytes; the limit is %d.", value.length, kMaxNameBytes),
-                        errhint("Use a shorter code.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                 errmsg("%s \"%s\" is too long", what, printable(value)),
+                 errdetail("It has %zu bytes; the limit is %d.", value.length, kMaxNameBytes),
+                 errhint("Use a shorter code.")));
     }
     if (value.length == 0) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is empty", what),
-                        errdetail("Trains, stations, classes and coaches need a name."), errhint("Give it a name.")));
+                        errdetail("Trains, stations, classes and coaches need a name."),
+                        errhint("Give it a name.")));
     }
 }
 
-[[noreturn]] void report_bad_stops(Text train, const char *detail) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the stop list of train \"%s\" cannot be sold", printable(train)),
+[[noreturn]] void report_bad_stops(Text train, const char* detail) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("the stop list of train \"%s\" cannot be sold", printable(train)),
                     errdetail_internal("%s", detail), errhint("Correct its rows in ticket_stop.")));
 }
 
 // The rows of ticket_stop, checked before anything is written.
-void check_stops(const Catalog &catalog, Text train) {
+void check_stops(const Catalog& catalog, Text train) {
     query_text(psprintf("SELECT station, arrives IS NULL AND departs IS NULL, "
-                        "coalesce(extract(month FROM arrives) <> 0 OR extract(year FROM arrives) <> 0 OR arrives < interval '0', false) OR "
-                        "coalesce(extract(month FROM departs) <> 0 OR extract(year FROM departs) <> 0 OR departs < interval '0', false) "
+                        "coalesce(extract(month FROM arrives) <> 0 OR extract(year FROM arrives) "
+                        "<> 0 OR arrives < interval '0', false) OR "
+                        "coalesce(extract(month FROM departs) <> 0 OR extract(year FROM departs) "
+                        "<> 0 OR departs < interval '0', false) "
                         "FROM %s WHERE train = $1 ORDER BY stop_no",
                         qualified_name(catalog.stop)),
                train, SPI_OK_SELECT);
     if (SPI_processed == 0) {
-        ereport(ERROR, (errcode(kErrorNoDeparture), errmsg("train \"%s\" does not exist", printable(train)),
-                        errdetail("ticket_stop has no row of it."), errhint("Load its stops into ticket_stop first.")));
+        ereport(ERROR, (errcode(kErrorNoDeparture),
+                        errmsg("train \"%s\" does not exist", printable(train)),
+                        errdetail("ticket_stop has no row of it."),
+                        errhint("Load its stops into ticket_stop first.")));
     }
     if (SPI_processed > kMaxStops) {
-        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("train \"%s\" has too many stops", printable(train)),
-                        errdetail("It has " UINT64_FORMAT " stops; the limit is %d.", SPI_processed, kMaxStops),
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("train \"%s\" has too many stops", printable(train)),
+                        errdetail("It has " UINT64_FORMAT " stops; the limit is %d.", SPI_processed,
+                                  kMaxStops),
                         errhint("Sell it as two trains.")));
     }
     if (SPI_processed < 2) {
@@ -92,33 +103,37 @@ void check_stops(const Catalog &catalog, Text train) {
     for (uint64 i = 0; i < SPI_processed; i++) {
         bool is_null;
         check_name("station", text_column(i, 1, &is_null));
-        if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &is_null))) {
+        if (DatumGetBool(
+                SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &is_null))) {
             report_bad_stops(train, "A stop has neither an arrival nor a departure time.");
         }
-        if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &is_null))) {
+        if (DatumGetBool(
+                SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &is_null))) {
             report_bad_stops(train, "A time is negative or counts in months.");
         }
     }
 }
 
-[[noreturn]] void report_bad_formation(Text formation, Text coach, const char *detail) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("coach \"%s\" of formation \"%s\" cannot be sold", printable(coach), printable(formation)),
-                    errdetail_internal("%s", detail), errhint("Correct its row in ticket_formation.")));
+[[noreturn]] void report_bad_formation(Text formation, Text coach, const char* detail) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("coach \"%s\" of formation \"%s\" cannot be sold", printable(coach),
+                    printable(formation)),
+             errdetail_internal("%s", detail), errhint("Correct its row in ticket_formation.")));
 }
 
-int compare_labels(const void *a, const void *b) {
-    const uint32_t left = *static_cast<const uint32_t *>(a);
-    const uint32_t right = *static_cast<const uint32_t *>(b);
+int compare_labels(const void* a, const void* b) {
+    const uint32_t left = *static_cast<const uint32_t*>(a);
+    const uint32_t right = *static_cast<const uint32_t*>(b);
     return left < right ? -1 : left > right;
 }
 
 // Appends the coach's labels as numbers; refuses what is no label.
-void check_labels(Text formation, Text coach, Datum seats, uint32_t *labels, uint64 *count) {
-    Datum *values;
-    bool *nulls;
+void check_labels(Text formation, Text coach, Datum seats, uint32_t* labels, uint64* count) {
+    Datum* values;
+    bool* nulls;
     int elements;
-    ArrayType *array = DatumGetArrayTypeP(seats);
+    ArrayType* array = DatumGetArrayTypeP(seats);
     if (ARR_NDIM(array) != 1) {
         report_bad_formation(formation, coach, "Its seats are no list of labels, or an empty one.");
     }
@@ -128,16 +143,19 @@ void check_labels(Text formation, Text coach, Datum seats, uint32_t *labels, uin
         uint16_t row;
         uint8_t letter;
         if (nulls[i] || !parse_seat_label(label.data, label.length, &row, &letter)) {
-            report_bad_formation(formation, coach,
-                                 psprintf("Seat \"%s\" is not a row number (1 to 9999) and a letter (A to Z).", printable(label)));
+            report_bad_formation(
+                formation, coach,
+                psprintf("Seat \"%s\" is not a row number (1 to 9999) and a letter (A to Z).",
+                         printable(label)));
         }
         labels[(*count)++] = static_cast<uint32_t>(row) << 8 | letter;
     }
 }
 
 // All coaches of the formation, in order of the train: by number where the coach has one.
-constexpr const char *kCoachOrder =
-    "length(substring(coach FROM '^[0-9]+')), substring(coach FROM '^[0-9]+') COLLATE \"C\", coach COLLATE \"C\", seat_class COLLATE \"C\"";
+constexpr const char* kCoachOrder =
+    "length(substring(coach FROM '^[0-9]+')), substring(coach FROM '^[0-9]+') COLLATE \"C\", coach "
+    "COLLATE \"C\", seat_class COLLATE \"C\"";
 
 uint64 seats_of_formation(Text formation) {
     uint64 seats = 0;
@@ -148,37 +166,46 @@ uint64 seats_of_formation(Text formation) {
         check_name("seat class", text_column(i, 2, &is_null));
         bool no_seats;
         bool no_places;
-        const Datum labels = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &no_seats);
-        const int32_t places = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4, &no_places));
+        const Datum labels =
+            SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &no_seats);
+        const int32_t places = DatumGetInt32(
+            SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4, &no_places));
         if (no_seats == no_places) {
-            report_bad_formation(formation, coach, "It needs either numbered seats or a number of places.");
+            report_bad_formation(formation, coach,
+                                 "It needs either numbered seats or a number of places.");
         }
         if (!no_places) {
             if (places <= 0) {
                 report_bad_formation(formation, coach, psprintf("It has %d places.", places));
             }
-            ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("unnumbered places are not supported yet"),
-                            errdetail("Coach \"%s\" of formation \"%s\" has places.", printable(coach), printable(formation)),
-                            errhint("Give the coach numbered seats.")));
+            seats += static_cast<uint64>(places);
+        } else {
+            ArrayType* array = DatumGetArrayTypeP(labels);
+            seats += static_cast<uint64>(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
         }
-        seats += static_cast<uint64>(ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(labels)), ARR_DIMS(DatumGetArrayTypeP(labels))));
         if (seats > kMaxSeats) {
-            ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("formation \"%s\" has too many seats", printable(formation)),
-                            errdetail("The limit is " UINT64_FORMAT ".", kMaxSeats), errhint("Sell it as two trains.")));
+            ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                            errmsg("formation \"%s\" has too many seats", printable(formation)),
+                            errdetail("The limit is " UINT64_FORMAT ".", kMaxSeats),
+                            errhint("Sell it as two trains.")));
         }
     }
     return seats;
 }
 
-void check_formation(const Catalog &catalog, Text formation) {
-    query_text(psprintf("SELECT coach, seat_class, seats, places FROM %s WHERE formation = $1 ORDER BY %s",
-                        qualified_name(catalog.formation), kCoachOrder),
-               formation, SPI_OK_SELECT);
+void check_formation(const Catalog& catalog, Text formation) {
+    query_text(
+        psprintf("SELECT coach, seat_class, seats, places FROM %s WHERE formation = $1 ORDER BY %s",
+                 qualified_name(catalog.formation), kCoachOrder),
+        formation, SPI_OK_SELECT);
     if (SPI_processed == 0) {
-        ereport(ERROR, (errcode(kErrorNoDeparture), errmsg("formation \"%s\" does not exist", printable(formation)),
-                        errdetail("ticket_formation has no row of it."), errhint("Load its coaches into ticket_formation first.")));
+        ereport(ERROR, (errcode(kErrorNoDeparture),
+                        errmsg("formation \"%s\" does not exist", printable(formation)),
+                        errdetail("ticket_formation has no row of it."),
+                        errhint("Load its coaches into ticket_formation first.")));
     }
-    uint32_t *labels = static_cast<uint32_t *>(palloc(seats_of_formation(formation) * sizeof(uint32_t) + 1));
+    uint32_t* labels =
+        static_cast<uint32_t*>(palloc(seats_of_formation(formation) * sizeof(uint32_t) + 1));
     uint64 count = 0;
     for (uint64 i = 0; i < SPI_processed; i++) {
         bool is_null;
@@ -186,72 +213,100 @@ void check_formation(const Catalog &catalog, Text formation) {
         if (i > 0 && !same_text(coach, text_column(i - 1, 1, &is_null))) {
             count = 0;  // labels are unique in a coach, which may have several classes
         }
-        check_labels(formation, coach, SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &is_null), labels, &count);
+        const Datum seats =
+            SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &is_null);
+        if (!is_null) {
+            check_labels(formation, coach, seats, labels, &count);
+        }
         qsort(labels, count, sizeof(uint32_t), compare_labels);
         for (uint64 j = 1; j < count; j++) {
             if (labels[j] == labels[j - 1]) {
-                report_bad_formation(formation, coach, psprintf("Seat %u%c is there twice.", labels[j] >> 8, labels[j] & 0xFF));
+                report_bad_formation(
+                    formation, coach,
+                    psprintf("Seat %u%c is there twice.", labels[j] >> 8, labels[j] & 0xFF));
             }
         }
     }
 }
 
 // The route of the train's present stops: an equal one, or a new one with its calls.
-int64_t keep_route(const Catalog &catalog, Text train) {
-    const char *route = qualified_name(catalog.route);
-    const char *select = psprintf(
-        "SELECT train, array_agg(stop_no ORDER BY stop_no) AS stop_nos, array_agg(station ORDER BY stop_no) AS stations, "
-        "array_agg(arrives ORDER BY stop_no) AS arrives, array_agg(departs ORDER BY stop_no) AS departs, "
+int64_t keep_route(const Catalog& catalog, Text train) {
+    const char* route = qualified_name(catalog.route);
+    const char* select = psprintf(
+        "SELECT train, array_agg(stop_no ORDER BY stop_no) AS stop_nos, array_agg(station ORDER BY "
+        "stop_no) AS stations, "
+        "array_agg(arrives ORDER BY stop_no) AS arrives, array_agg(departs ORDER BY stop_no) AS "
+        "departs, "
         "md5(train || '/' || string_agg(concat_ws('/', stop_no, octet_length(station), station, "
-        "coalesce(extract(epoch FROM arrives)::text, '-'), coalesce(extract(epoch FROM departs)::text, '-')), '/' ORDER BY stop_no))::uuid AS digest "
+        "coalesce(extract(epoch FROM arrives)::text, '-'), coalesce(extract(epoch FROM "
+        "departs)::text, '-')), '/' ORDER BY stop_no))::uuid AS digest "
         "FROM %s WHERE train = $1 GROUP BY train",
         qualified_name(catalog.stop));
     // Somebody else's insert of the same route is waited for, and seen by the second statement.
-    query_text(psprintf("WITH s AS (%s), r AS (INSERT INTO %s (digest, train, stop_nos, stations, arrives, departs) "
-                        "SELECT digest, train, stop_nos, stations, arrives, departs FROM s ON CONFLICT (digest) DO NOTHING RETURNING route_id, stations) "
+    query_text(psprintf("WITH s AS (%s), r AS (INSERT INTO %s (digest, train, stop_nos, stations, "
+                        "arrives, departs) "
+                        "SELECT digest, train, stop_nos, stations, arrives, departs FROM s ON "
+                        "CONFLICT (digest) DO NOTHING RETURNING route_id, stations) "
                         "INSERT INTO %s (station, route_id, stop_index) "
-                        "SELECT c.station, r.route_id, c.n - 1 FROM r, unnest(r.stations) WITH ORDINALITY AS c (station, n)",
+                        "SELECT c.station, r.route_id, c.n - 1 FROM r, unnest(r.stations) WITH "
+                        "ORDINALITY AS c (station, n)",
                         select, route, qualified_name(catalog.route_call)),
                train, SPI_OK_INSERT);
-    query_text(psprintf("WITH s AS (%s) SELECT r.route_id FROM s JOIN %s AS r USING (digest)", select, route), train, SPI_OK_SELECT);
+    query_text(psprintf("WITH s AS (%s) SELECT r.route_id FROM s JOIN %s AS r USING (digest)",
+                        select, route),
+               train, SPI_OK_SELECT);
     if (SPI_processed != 1) {
-        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("could not serialize access due to a concurrent ticket_open"),
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("could not serialize access due to a concurrent ticket_open"),
                         errhint("Retry the transaction.")));
     }
     return only_int64();
 }
 
-int64_t keep_layout(const Catalog &catalog, Text formation) {
-    const char *layout = qualified_name(get_relname_relid("ticket_layout", catalog.schema));
-    const char *select = psprintf(
-        "SELECT md5(string_agg(concat_ws('/', octet_length(coach), coach, octet_length(seat_class), seat_class, "
-        "coalesce(array_to_string(seats, ','), '-'), coalesce(places::text, '-')), '/' ORDER BY %s))::uuid AS digest "
+int64_t keep_layout(const Catalog& catalog, Text formation) {
+    const char* layout = qualified_name(get_relname_relid("ticket_layout", catalog.schema));
+    const char* select = psprintf(
+        "SELECT md5(string_agg(concat_ws('/', octet_length(coach), coach, "
+        "octet_length(seat_class), seat_class, "
+        "coalesce(array_to_string(seats, ','), '-'), coalesce(places::text, '-')), '/' ORDER BY "
+        "%s))::uuid AS digest "
         "FROM %s WHERE formation = $1",
         kCoachOrder, qualified_name(catalog.formation));
-    query_text(psprintf("WITH s AS (%s), l AS (INSERT INTO %s (digest) SELECT digest FROM s ON CONFLICT (digest) DO NOTHING RETURNING layout_id) "
+    query_text(psprintf("WITH s AS (%s), l AS (INSERT INTO %s (digest) SELECT digest FROM s ON "
+                        "CONFLICT (digest) DO NOTHING RETURNING layout_id) "
                         "INSERT INTO %s (layout_id, position, coach, seat_class, seats, places) "
-                        "SELECT l.layout_id, row_number() OVER (ORDER BY %s), coach, seat_class, seats, places FROM l, %s WHERE formation = $1",
-                        select, layout, qualified_name(catalog.layout_coach), kCoachOrder, qualified_name(catalog.formation)),
+                        "SELECT l.layout_id, row_number() OVER (ORDER BY %s), coach, seat_class, "
+                        "seats, places FROM l, %s WHERE formation = $1",
+                        select, layout, qualified_name(catalog.layout_coach), kCoachOrder,
+                        qualified_name(catalog.formation)),
                formation, SPI_OK_INSERT);
-    query_text(psprintf("WITH s AS (%s) SELECT l.layout_id FROM s JOIN %s AS l USING (digest)", select, layout), formation, SPI_OK_SELECT);
+    query_text(psprintf("WITH s AS (%s) SELECT l.layout_id FROM s JOIN %s AS l USING (digest)",
+                        select, layout),
+               formation, SPI_OK_SELECT);
     if (SPI_processed != 1) {
-        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE), errmsg("could not serialize access due to a concurrent ticket_open"),
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("could not serialize access due to a concurrent ticket_open"),
                         errhint("Retry the transaction.")));
     }
     return only_int64();
 }
 
-int64_t open_departure(const Catalog &catalog, const Opening &opening) {
+int64_t open_departure(const Catalog& catalog, const Opening& opening) {
     check_stops(catalog, opening.train);
     check_formation(catalog, opening.formation);
     const int64_t route_id = keep_route(catalog, opening.train);
     const int64_t layout_id = keep_layout(catalog, opening.formation);
     ensure_order_leaf(catalog, opening.date);
     Oid types[] = {TEXTOID, DATEOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID};
-    Datum values[] = {text_datum(opening.train), DateADTGetDatum(opening.date), text_datum(opening.formation),
-                      TimestampTzGetDatum(opening.opens_at), TimestampTzGetDatum(opening.closes_at), Int64GetDatum(route_id),
+    Datum values[] = {text_datum(opening.train),
+                      DateADTGetDatum(opening.date),
+                      text_datum(opening.formation),
+                      TimestampTzGetDatum(opening.opens_at),
+                      TimestampTzGetDatum(opening.closes_at),
+                      Int64GetDatum(route_id),
                       Int64GetDatum(layout_id)};
-    query(psprintf("INSERT INTO %s (train, service_date, formation, opens_at, closes_at, route_id, layout_id) "
+    query(psprintf("INSERT INTO %s (train, service_date, formation, opens_at, closes_at, route_id, "
+                   "layout_id) "
                    "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING departure_id",
                    qualified_name(catalog.departure)),
           7, types, values, opening.closes ? "       " : "    n  ", SPI_OK_INSERT_RETURNING);
@@ -260,9 +315,11 @@ int64_t open_departure(const Catalog &catalog, const Opening &opening) {
 
 void check_date(DateADT date) {
     if (DATE_NOT_FINITE(date) || date < kFirstDate || date > kLastDate) {
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("service_date is out of range"),
-                        errdetail("Departures are sold from %s to %s.", date_text(kFirstDate), date_text(kLastDate)),
-                        errhint("Check the date.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("service_date is out of range"),
+                 errdetail("Departures are sold from %s to %s.", date_text(kFirstDate),
+                           date_text(kLastDate)),
+                 errhint("Check the date.")));
     }
 }
 
@@ -287,10 +344,12 @@ TICKETPOOL_FUNCTION(ticket_open) {
     check_name("train", opening.train);
     check_date(opening.date);
     if (opening.closes && opening.closes_at <= opening.opens_at) {
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("closes_at is not after opens_at"),
-                        errdetail("Nothing could be sold."), errhint("Pass NULL to sell until ticket_close.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                 errmsg("closes_at is not after opens_at"), errdetail("Nothing could be sold."),
+                 errhint("Pass NULL to sell until ticket_close.")));
     }
-    const Catalog &catalog = catalog_of(fcinfo);
+    const Catalog& catalog = catalog_of(fcinfo);
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
@@ -306,7 +365,7 @@ TICKETPOOL_FUNCTION(ticket_close) {
     require_argument(fcinfo, 0, "train");
     require_argument(fcinfo, 1, "service_date");
     PreventCommandIfReadOnly("ticket_close()");
-    const Catalog &catalog = catalog_of(fcinfo);
+    const Catalog& catalog = catalog_of(fcinfo);
     const Text train = text_of(PG_GETARG_DATUM(0));
     const DepartureRef ref = directory_find(catalog, train, PG_GETARG_DATEADT(1));
     if (ref.departure == nullptr) {
@@ -321,8 +380,9 @@ TICKETPOOL_FUNCTION(ticket_close) {
     SPI_connect();
     Oid types[] = {INT8OID};
     Datum values[] = {Int64GetDatum(ref.departure->departure_id)};
-    query(psprintf("UPDATE %s SET status = 'closed' WHERE departure_id = $1 AND status = 'open'", qualified_name(catalog.departure)), 1,
-          types, values, nullptr, SPI_OK_UPDATE);
+    query(psprintf("UPDATE %s SET status = 'closed' WHERE departure_id = $1 AND status = 'open'",
+                   qualified_name(catalog.departure)),
+          1, types, values, nullptr, SPI_OK_UPDATE);
     const bool closed = SPI_processed > 0;
     SPI_finish();
     owner_end(scope);

@@ -1,6 +1,7 @@
 #include "directory.hpp"
 
 #include "errors.hpp"
+#include "eviction.hpp"
 #include "ledger.hpp"
 #include "loader.hpp"
 
@@ -25,20 +26,25 @@ struct CachedSlot {
     uint32_t reserved;
 };
 constexpr uint32_t kCacheSize = 4096;
-CachedSlot *cache;  // kCacheSize entries, allocated at first use
+CachedSlot* cache;  // kCacheSize entries, allocated at first use
 
-uint64_t name_key(const Catalog &catalog, Text train, DateADT date) {
+uint64_t name_key(const Catalog& catalog, Text train, DateADT date) {
     const uint64_t seed = uint64_t{catalog.order} << 32 | static_cast<uint32_t>(date);
-    return hash_bytes_extended(reinterpret_cast<const unsigned char *>(train.data), static_cast<int>(train.length), seed) | 1;
+    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(train.data),
+                               static_cast<int>(train.length), seed) |
+           1;
 }
 
-uint64_t id_key(const Catalog &catalog, int64_t departure_id) {
-    return hash_bytes_extended(reinterpret_cast<const unsigned char *>(&departure_id), sizeof departure_id, catalog.order) | 1;
+uint64_t id_key(const Catalog& catalog, int64_t departure_id) {
+    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(&departure_id),
+                               sizeof departure_id, catalog.order) |
+           1;
 }
 
-CachedSlot *cache_entry(uint64_t key) {
+CachedSlot* cache_entry(uint64_t key) {
     if (cache == nullptr) {
-        cache = static_cast<CachedSlot *>(MemoryContextAllocZero(TopMemoryContext, kCacheSize * sizeof(CachedSlot)));
+        cache = static_cast<CachedSlot*>(
+            MemoryContextAllocZero(TopMemoryContext, kCacheSize * sizeof(CachedSlot)));
     }
     return &cache[(key >> 1) % kCacheSize];
 }
@@ -47,11 +53,9 @@ CachedSlot *cache_entry(uint64_t key) {
 // Hash chains. All of these hold the directory lock.
 // ---------------------------------------------------------------------------------------------
 
-uint32_t *bucket(uint32_t *table, uint64_t hash) { return &table[hash & (shared.control->bucket_count - 1)]; }
-
 // What a caller looks for: by name where `train` is set, else by id.
 struct Key {
-    const Catalog *catalog;
+    const Catalog* catalog;
     Text train;
     DateADT date;
     int64_t departure_id;
@@ -59,18 +63,20 @@ struct Key {
     bool by_id;
 };
 
-Key key_of(const Catalog &catalog, Text train, DateADT date) {
+Key key_of(const Catalog& catalog, Text train, DateADT date) {
     return Key{&catalog, train, date, 0, name_key(catalog, train, date), false};
 }
 
-Key key_of(const Catalog &catalog, int64_t departure_id) {
+Key key_of(const Catalog& catalog, int64_t departure_id) {
     return Key{&catalog, {nullptr, 0}, 0, departure_id, id_key(catalog, departure_id), true};
 }
 
-uint32_t low_hash(uint64_t hash) { return static_cast<uint32_t>(hash); }
+uint32_t low_hash(uint64_t hash) {
+    return static_cast<uint32_t>(hash);
+}
 
 // A READY slot holds the key. (Hash values of names are compared first: trains differ rarely then.)
-bool slot_matches(const DirectorySlot &slot, const Key &key, bool ready) {
+bool slot_matches(const DirectorySlot& slot, const Key& key, bool ready) {
     if (slot.database != MyDatabaseId || slot.relation != key.catalog->order) {
         return false;
     }
@@ -81,223 +87,24 @@ bool slot_matches(const DirectorySlot &slot, const Key &key, bool ready) {
         return false;
     }
     // While it is loading its train is not known yet: wait for it and look again.
-    return !ready || same_text(text_of(slot.departure->route->head, slot.departure->route->train), key.train);
+    return !ready ||
+           same_text(text_of(slot.departure->route->head, slot.departure->route->train), key.train);
 }
 
-uint32_t chain_find(const Key &key) {
-    uint32_t index = *bucket(key.by_id ? shared.by_id : shared.by_name, low_hash(key.hash));
+uint32_t chain_find(const Key& key) {
+    uint32_t index =
+        *directory_bucket(key.by_id ? shared.by_id : shared.by_name, low_hash(key.hash));
     while (index != kNoSlot) {
-        const DirectorySlot &slot = shared.slots[index];
-        if (slot_matches(slot, key, state_of(slot.version.load(std::memory_order_acquire)) == SlotState::kReady)) {
+        const DirectorySlot& slot = shared.slots[index];
+        if (slot_matches(
+                slot, key,
+                state_of(slot.version.load(std::memory_order_acquire)) == SlotState::kReady)) {
             break;
         }
         index = key.by_id ? slot.next_by_id : slot.next_by_name;
     }
     return index;
 }
-
-void unlink_slot(uint32_t index) {
-    DirectorySlot &slot = shared.slots[index];
-    uint32_t *link = bucket(shared.by_name, slot.name_hash);
-    while (*link != index) {
-        link = &shared.slots[*link].next_by_name;
-    }
-    *link = slot.next_by_name;
-    Catalog catalog{};
-    catalog.order = slot.relation;
-    link = bucket(shared.by_id, low_hash(id_key(catalog, slot.departure_id)));
-    while (*link != index) {
-        link = &shared.slots[*link].next_by_id;
-    }
-    *link = slot.next_by_id;
-}
-
-// ---------------------------------------------------------------------------------------------
-// Shared parts
-// ---------------------------------------------------------------------------------------------
-
-SharedPtr<SharedPart> *part_bucket(SharedPtr<SharedPart> *table, Oid database, Oid relation, int64_t id) {
-    const uint64_t hash = hash_bytes_extended(reinterpret_cast<const unsigned char *>(&id), sizeof id,
-                                              uint64_t{database} << 32 | relation);
-    return &table[hash & (shared.control->bucket_count / 4 - 1)];
-}
-
-SharedPart *part_find(SharedPtr<SharedPart> *table, Oid database, Oid relation, int64_t id) {
-    SharedPart *part = part_bucket(table, database, relation, id)->get();
-    while (part != nullptr && (part->id != id || part->database != database || part->relation != relation)) {
-        part = part->next.get();
-    }
-    return part;
-}
-
-void part_drop(SharedPtr<SharedPart> *table, SharedPart *part) {
-    if (part == nullptr || --part->departures > 0) {
-        return;
-    }
-    SharedPtr<SharedPart> *link = part_bucket(table, part->database, part->relation, part->id);
-    while (link->get() != part) {
-        link = &(*link)->next;
-    }
-    *link = part->next;
-    shared.arena.deallocate(part);
-}
-
-// ---------------------------------------------------------------------------------------------
-// Eviction, under the exclusive lock
-// ---------------------------------------------------------------------------------------------
-
-bool is_announced(uint32_t index) {
-    if (shared.slots[index].shared_pins.load(std::memory_order_seq_cst) > 0) {
-        return true;
-    }
-    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
-        const BackendSlot &backend = shared.backends[i];
-        // `reading` first: a pin is set before the reading that it replaces is cleared.
-        if (backend.reading.load(std::memory_order_seq_cst) == index + 1) {
-            return true;
-        }
-        for (const auto &pin : backend.pins) {
-            if (pin.load(std::memory_order_seq_cst) == index + 1) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-void free_slot(uint32_t index, uint64_t version) {
-    DirectorySlot &slot = shared.slots[index];
-    Departure *departure = slot.departure.get();
-    if (departure != nullptr) {
-        part_drop(shared.routes, &departure->route->head);
-        part_drop(shared.layouts, &departure->layout->head);
-        shared.arena.deallocate(departure);
-    }
-    unlink_slot(index);
-    slot.departure = nullptr;
-    slot.owner.store(0, std::memory_order_relaxed);
-    slot.version.store(next_version(version, SlotState::kFree), std::memory_order_release);
-    slot.next_by_name = shared.control->free_slots;
-    shared.control->free_slots = index;
-}
-
-bool try_evict(uint32_t index) {
-    DirectorySlot &slot = shared.slots[index];
-    const uint64_t version = slot.version.load(std::memory_order_acquire);
-    if (state_of(version) != SlotState::kReady || is_announced(index)) {
-        return false;
-    }
-    // From here on nobody new gets in; whoever announced himself before is seen now.
-    const uint64_t leaving = next_version(version, SlotState::kLoading);
-    slot.version.store(leaving, std::memory_order_seq_cst);
-    if (is_announced(index)) {
-        slot.version.store(next_version(leaving, SlotState::kReady), std::memory_order_seq_cst);
-        return false;
-    }
-    free_slot(index, leaving);
-    count(shared.mine->counters.evictions);
-    return true;
-}
-
-// The READY slot that comes next after (`age`, `index`) in order of last use, or kNoSlot.
-uint32_t next_coldest(int32_t age, uint32_t after) {
-    uint32_t best = kNoSlot;
-    int32_t best_age = INT32_MAX;
-    for (uint32_t i = 0; i < shared.control->slot_count; i++) {
-        const DirectorySlot &slot = shared.slots[i];
-        if (state_of(slot.version.load(std::memory_order_relaxed)) != SlotState::kReady) {
-            continue;
-        }
-        const int32_t use = slot.last_use.load(std::memory_order_relaxed);
-        if ((use > age || (use == age && i > after)) && use < best_age) {
-            best = i;
-            best_age = use;
-        }
-    }
-    return best;
-}
-
-// The READY slot whose block lies nearest to `address`, above or below it, or kNoSlot.
-uint32_t nearest_block(uintptr_t address, bool above) {
-    uint32_t best = kNoSlot;
-    uintptr_t best_distance = UINTPTR_MAX;
-    for (uint32_t i = 0; i < shared.control->slot_count; i++) {
-        const DirectorySlot &slot = shared.slots[i];
-        if (state_of(slot.version.load(std::memory_order_relaxed)) != SlotState::kReady) {
-            continue;
-        }
-        const uintptr_t block = reinterpret_cast<uintptr_t>(slot.departure.get());
-        const bool on_side = above ? block > address : block < address;
-        const uintptr_t distance = above ? block - address : address - block;
-        if (on_side && distance < best_distance) {
-            best = i;
-            best_distance = distance;
-        }
-    }
-    return best;
-}
-
-// A hole of `bytes` by evicting the neighbours of a block that was just freed: freeing the coldest
-// blocks wherever they lie may leave plenty of memory and no hole that is large enough.
-void *widen_hole(uintptr_t freed, size_t bytes) {
-    for (const bool above : {true, false}) {
-        uintptr_t edge = freed;
-        while (edge + Arena::footprint(bytes) > freed && edge < freed + Arena::footprint(bytes)) {
-            const uint32_t neighbour = nearest_block(edge, above);
-            if (neighbour == kNoSlot) {
-                break;
-            }
-            edge = reinterpret_cast<uintptr_t>(shared.slots[neighbour].departure.get());
-            if (!try_evict(neighbour)) {
-                break;
-            }
-            if (void *block = shared.arena.allocate(bytes)) {
-                return block;
-            }
-        }
-    }
-    return nullptr;
-}
-
-void *allocate_or_evict(size_t bytes) {
-    void *block = shared.arena.allocate(bytes);
-    int32_t age = INT32_MIN;
-    uint32_t after = 0;
-    while (block == nullptr) {
-        const uint32_t victim = next_coldest(age, after);
-        if (victim == kNoSlot) {
-            break;
-        }
-        age = shared.slots[victim].last_use.load(std::memory_order_relaxed);
-        after = victim;
-        const uintptr_t address = reinterpret_cast<uintptr_t>(shared.slots[victim].departure.get());
-        if (try_evict(victim)) {
-            block = shared.arena.allocate(bytes);
-            if (block == nullptr) {
-                block = widen_hole(address, bytes);
-            }
-        }
-    }
-    return block;
-}
-
-uint32_t take_slot() {
-    int32_t age = INT32_MIN;
-    uint32_t after = 0;
-    while (shared.control->free_slots == kNoSlot) {
-        const uint32_t victim = next_coldest(age, after);
-        if (victim == kNoSlot) {
-            return kNoSlot;
-        }
-        age = shared.slots[victim].last_use.load(std::memory_order_relaxed);
-        after = victim;
-        try_evict(victim);
-    }
-    const uint32_t index = shared.control->free_slots;
-    shared.control->free_slots = shared.slots[index].next_by_name;
-    return index;
-}
-
 // ---------------------------------------------------------------------------------------------
 // Announcing and loading
 // ---------------------------------------------------------------------------------------------
@@ -306,19 +113,19 @@ uint32_t take_slot() {
 struct Loading {
     bool active;
     uint32_t slot;
-    Departure *departure;
-    SharedPart *route;
-    SharedPart *layout;
+    Departure* departure;
+    SharedPart* route;
+    SharedPart* layout;
 };
 constinit Loading loading{};
 
-bool may_see(const DirectorySlot &slot) {
+bool may_see(const DirectorySlot& slot) {
     const int32_t owner = slot.owner.load(std::memory_order_acquire);
     return owner == 0 || owner == my_backend_number() + 1;
 }
 
 DepartureRef announced(uint32_t index, uint64_t key, uint64_t version) {
-    DirectorySlot &slot = shared.slots[index];
+    DirectorySlot& slot = shared.slots[index];
     *cache_entry(key) = CachedSlot{key, version, index, 0};
     const int32_t now = static_cast<int32_t>(GetCurrentStatementStartTimestamp() / USECS_PER_SEC);
     if (slot.last_use.load(std::memory_order_relaxed) != now) {
@@ -328,15 +135,16 @@ DepartureRef announced(uint32_t index, uint64_t key, uint64_t version) {
 }
 
 // The way without a lock.
-DepartureRef find_in_cache(const Key &key) {
-    const CachedSlot *entry = cache_entry(key.hash);
+DepartureRef find_in_cache(const Key& key) {
+    const CachedSlot* entry = cache_entry(key.hash);
     if (entry->key != key.hash || entry->slot == kNoSlot) {
         return {kNoSlot, nullptr};
     }
     const uint32_t index = entry->slot;
-    DirectorySlot &slot = shared.slots[index];
+    DirectorySlot& slot = shared.slots[index];
     shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
-    if (slot.version.load(std::memory_order_seq_cst) == entry->version && slot_matches(slot, key, true) && may_see(slot)) {
+    if (slot.version.load(std::memory_order_seq_cst) == entry->version &&
+        slot_matches(slot, key, true) && may_see(slot)) {
         return announced(index, key.hash, entry->version);
     }
     directory_done();
@@ -345,14 +153,15 @@ DepartureRef find_in_cache(const Key &key) {
 
 enum class Found { kReady, kBusy, kNothing };
 
-Found find_in_chain(const Key &key, DepartureRef *ref) {
+Found find_in_chain(const Key& key, DepartureRef* ref) {
     Found result = Found::kNothing;
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const uint32_t index = chain_find(key);
     if (index != kNoSlot) {
-        DirectorySlot &slot = shared.slots[index];
+        DirectorySlot& slot = shared.slots[index];
         const uint64_t version = slot.version.load(std::memory_order_acquire);
-        result = state_of(version) == SlotState::kReady && may_see(slot) ? Found::kReady : Found::kBusy;
+        result =
+            state_of(version) == SlotState::kReady && may_see(slot) ? Found::kReady : Found::kBusy;
         if (result == Found::kReady) {
             // No eviction while the lock is held: the announcement needs no second look.
             shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
@@ -364,7 +173,7 @@ Found find_in_chain(const Key &key, DepartureRef *ref) {
 }
 
 // Enters a LOADING slot for the row; false: somebody else has one.
-bool begin_loading(const Catalog &catalog, const DepartureRow &row) {
+bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
     const Key by_id = key_of(catalog, row.departure_id);
     const Key by_name = key_of(catalog, {row.train, strlen(row.train)}, row.service_date);
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
@@ -377,30 +186,33 @@ bool begin_loading(const Catalog &catalog, const DepartureRow &row) {
         LWLockRelease(shared.control->lock);
         report_out_of_memory(sizeof(DirectorySlot));
     }
-    DirectorySlot &slot = shared.slots[index];
+    DirectorySlot& slot = shared.slots[index];
     slot.database = MyDatabaseId;
     slot.relation = catalog.order;
     slot.departure_id = row.departure_id;
     slot.service_date = row.service_date;
     slot.name_hash = low_hash(by_name.hash);
+    slot.id_hash = low_hash(by_id.hash);
     slot.owner.store(row.own_insert ? my_backend_number() + 1 : 0, std::memory_order_relaxed);
-    slot.next_by_name = *bucket(shared.by_name, by_name.hash);
-    *bucket(shared.by_name, by_name.hash) = index;
-    slot.next_by_id = *bucket(shared.by_id, low_hash(by_id.hash));
-    *bucket(shared.by_id, low_hash(by_id.hash)) = index;
-    slot.version.store(next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading),
-                       std::memory_order_release);
+    slot.next_by_name = *directory_bucket(shared.by_name, by_name.hash);
+    *directory_bucket(shared.by_name, by_name.hash) = index;
+    slot.next_by_id = *directory_bucket(shared.by_id, low_hash(by_id.hash));
+    *directory_bucket(shared.by_id, low_hash(by_id.hash)) = index;
+    slot.version.store(
+        next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading),
+        std::memory_order_release);
     loading = Loading{true, index, nullptr, nullptr, nullptr};
     LWLockRelease(shared.control->lock);
     return true;
 }
 
-void finish_loading(const Key &key, DepartureRef *ref) {
-    DirectorySlot &slot = shared.slots[loading.slot];
+void finish_loading(const Key& key, DepartureRef* ref) {
+    DirectorySlot& slot = shared.slots[loading.slot];
     slot.departure = loading.departure;
     slot.last_use.store(0, std::memory_order_relaxed);
     shared.mine->reading.store(loading.slot + 1, std::memory_order_seq_cst);
-    const uint64_t version = next_version(slot.version.load(std::memory_order_relaxed), SlotState::kReady);
+    const uint64_t version =
+        next_version(slot.version.load(std::memory_order_relaxed), SlotState::kReady);
     slot.version.store(version, std::memory_order_seq_cst);
     loading.active = false;
     ConditionVariableBroadcast(&shared.control->loaded);
@@ -410,7 +222,7 @@ void finish_loading(const Key &key, DepartureRef *ref) {
 
 // Sleeps until some load ends, unless `key` is there by now. A departure that is hidden from us
 // while its ticket_open commits is looked at again soon.
-void wait_for_loader(const Key &key) {
+void wait_for_loader(const Key& key) {
     constexpr long kLookAgainMs = 10;
     ConditionVariablePrepareToSleep(&shared.control->loaded);
     LWLockAcquire(shared.control->lock, LW_SHARED);
@@ -423,14 +235,14 @@ void wait_for_loader(const Key &key) {
     CHECK_FOR_INTERRUPTS();
 }
 
-bool read_row(const Key &key, DepartureRow *row) {
+bool read_row(const Key& key, DepartureRow* row) {
     return key.by_id ? read_departure_row(*key.catalog, key.departure_id, row)
                      : read_departure_row(*key.catalog, key.train, key.date, row);
 }
 
 // Reads the row to learn the id, enters the slot, and only then reads what it builds from: from
 // that moment on nobody can change the departure without waiting for this load.
-bool load(const Key &key, DepartureRef *ref) {
+bool load(const Key& key, DepartureRef* ref) {
     DepartureRow row;
     if (!read_row(key, &row)) {
         *ref = {kNoSlot, nullptr};
@@ -456,7 +268,7 @@ bool load(const Key &key, DepartureRef *ref) {
     return true;
 }
 
-DepartureRef find(const Key &key) {
+DepartureRef find(const Key& key) {
     require_shared_memory();
     DepartureRef ref = find_in_cache(key);
     while (ref.departure == nullptr) {
@@ -475,9 +287,10 @@ DepartureRef find(const Key &key) {
     return ref;
 }
 
-SharedPart *find_part(SharedPtr<SharedPart> *table, SharedPart **mine, const Catalog &catalog, int64_t id) {
+SharedPart* find_part(SharedPtr<SharedPart>* table, SharedPart** mine, const Catalog& catalog,
+                      int64_t id) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    SharedPart *part = part_find(table, MyDatabaseId, catalog.order, id);
+    SharedPart* part = part_find(table, MyDatabaseId, catalog.order, id);
     if (part != nullptr) {
         part->departures++;
         *mine = part;
@@ -486,17 +299,18 @@ SharedPart *find_part(SharedPtr<SharedPart> *table, SharedPart **mine, const Cat
     return part;
 }
 
-SharedPart *add_part(SharedPtr<SharedPart> *table, SharedPart **mine, const SharedPart *built) {
+SharedPart* add_part(SharedPtr<SharedPart>* table, SharedPart** mine, const SharedPart* built) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    SharedPart *part = part_find(table, built->database, built->relation, built->id);
+    SharedPart* part = part_find(table, built->database, built->relation, built->id);
     if (part == nullptr) {
-        part = static_cast<SharedPart *>(allocate_or_evict(built->bytes));
+        part = static_cast<SharedPart*>(allocate_or_evict(built->bytes));
         if (part == nullptr) {
             LWLockRelease(shared.control->lock);
             report_out_of_memory(built->bytes);
         }
-        memcpy(static_cast<void *>(part), built, built->bytes);
-        SharedPtr<SharedPart> *head = part_bucket(table, built->database, built->relation, built->id);
+        memcpy(static_cast<void*>(part), built, built->bytes);
+        SharedPtr<SharedPart>* head =
+            part_bucket(table, built->database, built->relation, built->id);
         part->departures = 0;
         part->next = *head;
         *head = part;
@@ -509,15 +323,16 @@ SharedPart *add_part(SharedPtr<SharedPart> *table, SharedPart **mine, const Shar
 
 }  // namespace
 
-DepartureRef directory_find(const Catalog &catalog, Text train, DateADT date) {
+DepartureRef directory_find(const Catalog& catalog, Text train, DateADT date) {
     return find(key_of(catalog, train, date));
 }
 
-DepartureRef directory_find_if_any(const Catalog &catalog, Text train, DateADT date) {
+DepartureRef directory_find_if_any(const Catalog& catalog, Text train, DateADT date) {
     require_shared_memory();
     const Key key = key_of(catalog, train, date);
-    CachedSlot *entry = cache_entry(key.hash);
-    if (entry->key == key.hash && entry->slot == kNoSlot && entry->version == departure_generation) {
+    CachedSlot* entry = cache_entry(key.hash);
+    if (entry->key == key.hash && entry->slot == kNoSlot &&
+        entry->version == departure_generation) {
         return {kNoSlot, nullptr};
     }
     const uint64_t generation = departure_generation;
@@ -528,18 +343,20 @@ DepartureRef directory_find_if_any(const Catalog &catalog, Text train, DateADT d
     return ref;
 }
 
-DepartureRef directory_find_id(const Catalog &catalog, int64_t departure_id) {
+DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id) {
     return find(key_of(catalog, departure_id));
 }
 
-void directory_done() { shared.mine->reading.store(0, std::memory_order_release); }
+void directory_done() {
+    shared.mine->reading.store(0, std::memory_order_release);
+}
 
-bool directory_announce_slot(const Catalog &catalog, uint32_t index, DepartureRef *ref) {
-    DirectorySlot &slot = shared.slots[index];
+bool directory_announce_slot(const Catalog& catalog, uint32_t index, DepartureRef* ref) {
+    DirectorySlot& slot = shared.slots[index];
     shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
     const uint64_t version = slot.version.load(std::memory_order_seq_cst);
-    if (state_of(version) == SlotState::kReady && slot.database == MyDatabaseId && slot.relation == catalog.order &&
-        may_see(slot)) {
+    if (state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
+        slot.relation == catalog.order && may_see(slot)) {
         *ref = DepartureRef{index, slot.departure.get()};
         return true;
     }
@@ -547,9 +364,9 @@ bool directory_announce_slot(const Catalog &catalog, uint32_t index, DepartureRe
     return false;
 }
 
-void *directory_allocate(size_t bytes) {
+void* directory_allocate(size_t bytes) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    void *block = allocate_or_evict(bytes);
+    void* block = allocate_or_evict(bytes);
     LWLockRelease(shared.control->lock);
     if (block == nullptr) {
         report_out_of_memory(bytes);
@@ -557,19 +374,32 @@ void *directory_allocate(size_t bytes) {
     return block;
 }
 
-SharedPart *directory_find_route(const Catalog &catalog, int64_t route_id) {
+SharedPart* directory_find_route(const Catalog& catalog, int64_t route_id) {
     return find_part(shared.routes, &loading.route, catalog, route_id);
 }
 
-SharedPart *directory_find_layout(const Catalog &catalog, int64_t layout_id) {
+SharedPart* directory_find_layout(const Catalog& catalog, int64_t layout_id) {
     return find_part(shared.layouts, &loading.layout, catalog, layout_id);
 }
 
-SharedPart *directory_add_route(const SharedPart *part) { return add_part(shared.routes, &loading.route, part); }
+SharedPart* directory_add_route(const SharedPart* part) {
+    return add_part(shared.routes, &loading.route, part);
+}
 
-SharedPart *directory_add_layout(const SharedPart *part) { return add_part(shared.layouts, &loading.layout, part); }
+SharedPart* directory_add_layout(const SharedPart* part) {
+    return add_part(shared.layouts, &loading.layout, part);
+}
 
-void directory_loading_block(Departure *departure) { loading.departure = departure; }
+void directory_loading_block(Departure* departure) {
+    loading.departure = departure;
+}
+
+void directory_link_quota(Departure* departure, Quota* quota) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    quota->next = departure->first_quota();
+    departure->quotas.store(departure->offset_of(quota), std::memory_order_release);
+    LWLockRelease(shared.control->lock);
+}
 
 void directory_abandon() {
     if (loading.active) {
@@ -577,7 +407,7 @@ void directory_abandon() {
         part_drop(shared.routes, loading.route);
         part_drop(shared.layouts, loading.layout);
         if (loading.departure != nullptr) {
-            shared.arena.deallocate(loading.departure);
+            free_departure(loading.departure);
         }
         const uint32_t index = loading.slot;
         free_slot(index, shared.slots[index].version.load(std::memory_order_relaxed));
@@ -590,8 +420,9 @@ void directory_abandon() {
 
 void directory_discard(uint32_t index) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    DirectorySlot &slot = shared.slots[index];
-    const uint64_t leaving = next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading);
+    DirectorySlot& slot = shared.slots[index];
+    const uint64_t leaving =
+        next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading);
     slot.version.store(leaving, std::memory_order_seq_cst);
     free_slot(index, leaving);
     LWLockRelease(shared.control->lock);

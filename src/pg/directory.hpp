@@ -11,37 +11,40 @@ namespace ticketpool {
 // announcement, or, once pinned in the ledger, to the end of the transaction.
 struct DepartureRef {
     uint32_t slot;
-    Departure *departure;  // null: there is none
+    Departure* departure;  // null: there is none
 };
 
 // Finds the departure, loading it where it is not in memory. Waits, interruptibly, while another
 // backend loads it.
-DepartureRef directory_find(const Catalog &catalog, Text train, DateADT date);
+DepartureRef directory_find(const Catalog& catalog, Text train, DateADT date);
 // The same for searches, which ask for many departures that do not exist: remembers that.
-DepartureRef directory_find_if_any(const Catalog &catalog, Text train, DateADT date);
-DepartureRef directory_find_id(const Catalog &catalog, int64_t departure_id);
+DepartureRef directory_find_if_any(const Catalog& catalog, Text train, DateADT date);
+DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id);
 
 // Ends the announcement.
 void directory_done();
 
 // Steps through the slots, for views: announces the departure in slot `index` where it is one of
 // this database and committed; false otherwise.
-bool directory_announce_slot(const Catalog &catalog, uint32_t index, DepartureRef *ref);
+bool directory_announce_slot(const Catalog& catalog, uint32_t index, DepartureRef* ref);
 
 // For the loader ------------------------------------------------------------------------------
 
 // Memory for a departure or a shared part; evicts as needed; ereports 53200.
-void *directory_allocate(size_t bytes);
+void* directory_allocate(size_t bytes);
 
 // The shared part with this id, or null. Counted as used by the departure that is being loaded.
-SharedPart *directory_find_route(const Catalog &catalog, int64_t route_id);
-SharedPart *directory_find_layout(const Catalog &catalog, int64_t layout_id);
+SharedPart* directory_find_route(const Catalog& catalog, int64_t route_id);
+SharedPart* directory_find_layout(const Catalog& catalog, int64_t layout_id);
 // Copies a part into shared memory unless another backend was quicker; as find.
-SharedPart *directory_add_route(const SharedPart *part);
-SharedPart *directory_add_layout(const SharedPart *part);
+SharedPart* directory_add_route(const SharedPart* part);
+SharedPart* directory_add_layout(const SharedPart* part);
 
 // The memory of the departure that is being loaded: freed where the load fails.
-void directory_loading_block(Departure *departure);
+void directory_loading_block(Departure* departure);
+
+// Puts a quota into a departure's list, for everybody to see.
+void directory_link_quota(Departure* departure, Quota* quota);
 
 // For the ledger: no-fail ---------------------------------------------------------------------
 

@@ -13,14 +13,16 @@ inline constexpr int kErrorOrder = MAKE_SQLSTATE('T', 'K', '0', '0', '5');
 inline constexpr int kErrorClass = MAKE_SQLSTATE('T', 'K', '0', '0', '6');
 
 // 22004 where argument `number` (from 0) is NULL.
-void require_argument(FunctionCallInfo fcinfo, int number, const char *name);
+void require_argument(FunctionCallInfo fcinfo, int number, const char* name);
 
-// 0A000 where a channel is named: quotas are not there yet.
-void refuse_channel(FunctionCallInfo fcinfo, int number);
+[[noreturn]] void report_null(const char* name);
+
+// 22023 where a channel has no name, or one that is too long.
+void check_channel(Text channel);
 
 // The caller's place for a set of rows; ereports where it has none. Returning without a result set
 // (InitMaterializedSRF) then means no row.
-ReturnSetInfo *require_set_result(FunctionCallInfo fcinfo);
+ReturnSetInfo* require_set_result(FunctionCallInfo fcinfo);
 
 // TK001.
 [[noreturn]] void report_no_departure(Text train, DateADT date);
@@ -28,6 +30,6 @@ ReturnSetInfo *require_set_result(FunctionCallInfo fcinfo);
 // 53200: every departure in memory is in use.
 [[noreturn]] void report_out_of_memory(size_t bytes);
 
-const char *date_text(DateADT date);
+const char* date_text(DateADT date);
 
 }  // namespace ticketpool

@@ -6,45 +6,73 @@ namespace ticketpool {
 
 namespace {
 
-enum class Kind : uint8_t { kClaim, kRelease, kTakeOver, kStatus, kOpened };
+enum class Kind : uint8_t { kClaim, kRelease, kTakeOver, kStatus, kBar, kOpened, kQuota, kClosing };
 
 struct Entry {
     Kind kind;
-    int level;             // transaction nesting level
-    uint32_t slot;
-    uint32_t class_index;
+    int level;  // transaction nesting level
+    SeatSource source;
     uint32_t seat;
-    size_t release;        // take-over: index of the release entry
+    size_t release;  // take-over: index of the release entry
     SaleStatus status;
     SegmentMask bits;
 };
 
 struct Ledger {
-    Entry *entries;
+    Entry* entries;
     size_t count;
     size_t room;
-    size_t releases;       // entries of kind release
-    size_t statuses;       // entries of kind status
+    size_t releases;  // entries of kind release
+    size_t statuses;  // entries of kind status
     // Departures pinned by this transaction: slot numbers, and a bit a slot to ask quickly.
-    uint32_t *pinned;
+    uint32_t* pinned;
     size_t pinned_count;
     size_t pinned_room;
-    uint64_t *pinned_bits;
-    int own_pins;          // how many of them are in our BackendSlot; the rest are shared pins
+    uint64_t* pinned_bits;
+    int own_pins;  // how many of them are in our BackendSlot; the rest are shared pins
 };
 constinit Ledger ledger{};
 
 constexpr size_t kKeepEntries = 4096;  // more room than this is given back at the transaction's end
 
-bool is_pinned(uint32_t slot) { return (ledger.pinned_bits[slot / 64] >> (slot % 64) & 1) != 0; }
+bool is_pinned(uint32_t slot) {
+    return (ledger.pinned_bits[slot / 64] >> (slot % 64) & 1) != 0;
+}
 
-SeatMap map_of(const Entry &entry) {
-    return shared.slots[entry.slot].departure->seat_map(entry.class_index);
+bool same_source(const SeatSource& a, const SeatSource& b) {
+    return a.slot == b.slot && a.class_index == b.class_index && a.quota == b.quota &&
+           a.place_coach == b.place_coach;
+}
+
+void give_back_to(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
+    Departure* departure = shared.slots[source.slot].departure.get();
+    SeatMap map = departure->seat_map(source.class_index);
+    if (source.place_coach >= 0) {
+        PlaceMap places = departure->place_map(static_cast<uint32_t>(source.place_coach));
+        release_place(places, bits);
+    } else if (source.quota != 0) {
+        Quota* quota = departure->quota_at(source.quota);
+        SeatMap own = quota->seat_map(map.control);
+        give_back(*quota, own, map, seat, bits);
+    } else {
+        release(map, seat, bits);
+    }
+}
+
+void close_quota(const SeatSource& source) {
+    Departure* departure = shared.slots[source.slot].departure.get();
+    Quota* quota = departure->quota_at(source.quota);
+    SeatMap map = departure->seat_map(source.class_index);
+    SeatMap own = quota->seat_map(map.control);
+    quota->closed.store(true, std::memory_order_release);
+    for (uint32_t seat = 0; seat < quota->seats; seat++) {
+        move_to_departure(*quota, own, map, seat);
+    }
 }
 
 // Counts for the views, in this backend's own slot.
 void publish_claims(uint32_t slot, int change) {
-    BackendSlot *mine = shared.mine;
+    BackendSlot* mine = shared.mine;
     const uint32_t claims = mine->claims.load(std::memory_order_relaxed);
     if (claims == 0) {
         mine->since.store(GetCurrentStatementStartTimestamp(), std::memory_order_relaxed);
@@ -53,41 +81,64 @@ void publish_claims(uint32_t slot, int change) {
     for (int i = 0; i < ledger.own_pins; i++) {
         if (mine->pins[i].load(std::memory_order_relaxed) == slot + 1) {
             const uint32_t of_slot = mine->pin_claims[i].load(std::memory_order_relaxed);
-            mine->pin_claims[i].store(of_slot + static_cast<uint32_t>(change), std::memory_order_relaxed);
+            mine->pin_claims[i].store(of_slot + static_cast<uint32_t>(change),
+                                      std::memory_order_relaxed);
             return;
         }
     }
 }
 
-Entry *append(Kind kind, uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits) {
-    Assert(ledger.count < ledger.room && is_pinned(slot));
-    Entry *entry = &ledger.entries[ledger.count++];
-    *entry = Entry{kind, GetCurrentTransactionNestLevel(), slot, class_index, seat, 0, SaleStatus::kOpen, bits};
+Entry* append(Kind kind, const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
+    if (unlikely(ledger.count >= ledger.room || !is_pinned(source.slot))) {
+        // A caller that forgot to reserve: better a restart, which is safe, than a damaged ledger.
+        elog(PANIC, "ticketpool ledger has no room");
+    }
+    Entry* entry = &ledger.entries[ledger.count++];
+    *entry =
+        Entry{kind, GetCurrentTransactionNestLevel(), source, seat, 0, SaleStatus::kOpen, bits};
     return entry;
+}
+
+Entry* append(Kind kind, uint32_t slot) {
+    return append(kind, seats_of_class(slot, 0), 0, SegmentMask{});
+}
+
+Quota* quota_of(const Entry& entry) {
+    return shared.slots[entry.source.slot].departure->quota_at(entry.source.quota);
 }
 
 // Undoes the entries from the end down to `first`.
 void undo_from(size_t first) {
     while (ledger.count > first) {
-        const Entry &entry = ledger.entries[--ledger.count];
+        const Entry& entry = ledger.entries[--ledger.count];
         switch (entry.kind) {
-            case Kind::kClaim: {
-                SeatMap map = map_of(entry);
-                release(map, entry.seat, entry.bits);
-                publish_claims(entry.slot, -1);
+            case Kind::kClaim:
+                give_back_to(entry.source, entry.seat, entry.bits);
+                publish_claims(entry.source.slot, -1);
                 break;
-            }
             case Kind::kRelease:
                 ledger.releases--;
                 break;
             case Kind::kTakeOver:
-                ledger.entries[entry.release].bits = ledger.entries[entry.release].bits | entry.bits;
+                ledger.entries[entry.release].bits =
+                    ledger.entries[entry.release].bits | entry.bits;
                 break;
             case Kind::kStatus:
                 ledger.statuses--;
                 break;
+            case Kind::kBar:
+                shared.slots[entry.source.slot].departure->status.store(entry.status,
+                                                                        std::memory_order_seq_cst);
+                break;
             case Kind::kOpened:
-                directory_discard(entry.slot);
+                directory_discard(entry.source.slot);
+                break;
+            case Kind::kQuota:
+                // Its seats go back with the claims that were taken for it: nothing is left to
+                // move.
+                quota_of(entry)->closed.store(true, std::memory_order_release);
+                break;
+            case Kind::kClosing:
                 break;
         }
     }
@@ -95,14 +146,18 @@ void undo_from(size_t first) {
 
 void settle() {
     for (size_t i = 0; i < ledger.count; i++) {
-        const Entry &entry = ledger.entries[i];
+        const Entry& entry = ledger.entries[i];
         if (entry.kind == Kind::kRelease && entry.bits.any()) {
-            SeatMap map = map_of(entry);
-            release(map, entry.seat, entry.bits);
+            give_back_to(entry.source, entry.seat, entry.bits);
+        } else if (entry.kind == Kind::kQuota) {
+            quota_of(entry)->owner.store(0, std::memory_order_release);
+        } else if (entry.kind == Kind::kClosing) {
+            close_quota(entry.source);
         } else if (entry.kind == Kind::kStatus) {
-            shared.slots[entry.slot].departure->status.store(entry.status, std::memory_order_release);
+            shared.slots[entry.source.slot].departure->status.store(entry.status,
+                                                                    std::memory_order_release);
         } else if (entry.kind == Kind::kOpened) {
-            shared.slots[entry.slot].owner.store(0, std::memory_order_release);
+            shared.slots[entry.source.slot].owner.store(0, std::memory_order_release);
         }
     }
     ledger.count = 0;
@@ -111,7 +166,7 @@ void settle() {
 }
 
 void unpin_all() {
-    BackendSlot *mine = shared.mine;
+    BackendSlot* mine = shared.mine;
     mine->claims.store(0, std::memory_order_relaxed);
     for (size_t i = 0; i < ledger.pinned_count; i++) {
         const uint32_t slot = ledger.pinned[i];
@@ -132,27 +187,30 @@ void unpin_all() {
     }
 }
 
-void on_transaction_event(XactEvent event, void *) {
+void on_transaction_event(XactEvent event, void*) {
     if (shared.control == nullptr || shared.mine == nullptr) {
         return;
     }
     switch (event) {
         case XACT_EVENT_PRE_PREPARE:
             if (ledger.count > 0) {
-                ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                                errmsg("cannot PREPARE a transaction that has bought or refunded tickets"),
-                                errdetail("Its claims on seats end with this session's transaction."),
-                                errhint("Use COMMIT.")));
+                ereport(ERROR,
+                        (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                         errmsg("cannot PREPARE a transaction that has changed the seat pool"),
+                         errdetail("Its claims on seats end with this session's transaction."),
+                         errhint("Use COMMIT.")));
             }
             break;
         case XACT_EVENT_COMMIT:
             settle();
             unpin_all();
+            announce_deadline();
             break;
         case XACT_EVENT_ABORT:
             directory_abandon();
             undo_from(0);
             unpin_all();
+            forget_deadline();
             break;
         case XACT_EVENT_PREPARE:
             directory_abandon();
@@ -163,7 +221,7 @@ void on_transaction_event(XactEvent event, void *) {
     }
 }
 
-void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void *) {
+void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
     if (shared.control == nullptr || shared.mine == nullptr) {
         return;
     }
@@ -184,24 +242,25 @@ void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactio
 
 }  // namespace
 
-static void *grow(void *memory, size_t room, size_t size) {
-    return memory == nullptr ? MemoryContextAllocHuge(TopMemoryContext, room * size) : repalloc_huge(memory, room * size);
+static void* grow(void* memory, size_t room, size_t size) {
+    return memory == nullptr ? MemoryContextAllocHuge(TopMemoryContext, room * size)
+                             : repalloc_huge(memory, room * size);
 }
 
 void ledger_reserve(size_t entries) {
     if (ledger.pinned_bits == nullptr) {
-        ledger.pinned_bits = static_cast<uint64_t *>(
-            MemoryContextAllocZero(TopMemoryContext, (shared.control->slot_count / 64 + 1) * sizeof(uint64_t)));
+        ledger.pinned_bits = static_cast<uint64_t*>(MemoryContextAllocZero(
+            TopMemoryContext, (shared.control->slot_count / 64 + 1) * sizeof(uint64_t)));
     }
     if (ledger.pinned_count == ledger.pinned_room) {
         const size_t room = Max(ledger.pinned_room * 2, static_cast<size_t>(64));
-        ledger.pinned = static_cast<uint32_t *>(grow(ledger.pinned, room, sizeof(uint32_t)));
+        ledger.pinned = static_cast<uint32_t*>(grow(ledger.pinned, room, sizeof(uint32_t)));
         ledger.pinned_room = room;
     }
     const size_t wanted = ledger.count + entries;
     if (wanted > ledger.room) {
         const size_t room = Max(wanted, Max(ledger.room * 2, static_cast<size_t>(64)));
-        ledger.entries = static_cast<Entry *>(grow(ledger.entries, room, sizeof(Entry)));
+        ledger.entries = static_cast<Entry*>(grow(ledger.entries, room, sizeof(Entry)));
         ledger.room = room;
     }
 }
@@ -220,55 +279,101 @@ void ledger_pin(uint32_t slot) {
     ledger.pinned_bits[slot / 64] |= uint64_t{1} << (slot % 64);
 }
 
-void ledger_add_claim(uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits) {
-    append(Kind::kClaim, slot, class_index, seat, bits);
-    publish_claims(slot, 1);
+void ledger_add_claim(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
+    append(Kind::kClaim, source, seat, bits);
+    publish_claims(source.slot, 1);
 }
 
-void ledger_add_release(uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits) {
-    append(Kind::kRelease, slot, class_index, seat, bits);
+void ledger_add_release(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
+    append(Kind::kRelease, source, seat, bits);
     ledger.releases++;
 }
 
 void ledger_add_status(uint32_t slot, SaleStatus status) {
-    append(Kind::kStatus, slot, 0, 0, SegmentMask{})->status = status;
+    append(Kind::kStatus, slot)->status = status;
     ledger.statuses++;
 }
 
-void ledger_add_opened(uint32_t slot) { append(Kind::kOpened, slot, 0, 0, SegmentMask{}); }
+void ledger_bar(uint32_t slot) {
+    Departure* departure = shared.slots[slot].departure.get();
+    append(Kind::kBar, slot)->status = departure->status.load(std::memory_order_relaxed);
+    departure->status.store(SaleStatus::kWithdrawn, std::memory_order_seq_cst);
+}
 
-void ledger_take_over(uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits) {
+void ledger_add_opened(uint32_t slot) {
+    append(Kind::kOpened, slot);
+}
+
+void ledger_add_quota(const SeatSource& source) {
+    append(Kind::kQuota, source, 0, SegmentMask{});
+}
+
+void ledger_add_closing(const SeatSource& source) {
+    append(Kind::kClosing, source, 0, SegmentMask{});
+}
+
+void ledger_take_over(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
     const size_t end = ledger.count;
-    for (size_t i = 0; i < end; i++) {
-        Entry &entry = ledger.entries[i];
-        const SegmentMask part = entry.bits & bits;
-        if (entry.kind == Kind::kRelease && entry.slot == slot && entry.class_index == class_index &&
+    SegmentMask left = bits;
+    for (size_t i = 0; i < end && left.any(); i++) {
+        Entry& entry = ledger.entries[i];
+        const SegmentMask part = entry.bits & left;
+        if (entry.kind == Kind::kRelease && same_source(entry.source, source) &&
             entry.seat == seat && part.any()) {
-            append(Kind::kTakeOver, slot, class_index, seat, part)->release = i;
+            append(Kind::kTakeOver, source, seat, part)->release = i;
             entry.bits = entry.bits & ~part;
+            left = left & ~part;
         }
     }
 }
 
-size_t ledger_release_count() { return ledger.releases; }
+size_t ledger_mark() {
+    return ledger.count;
+}
 
-static int compare_own(const void *a, const void *b) {
-    const uint32_t left = static_cast<const OwnFree *>(a)->seat;
-    const uint32_t right = static_cast<const OwnFree *>(b)->seat;
+void ledger_undo_to(size_t mark) {
+    undo_from(mark);
+}
+
+size_t ledger_release_count() {
+    return ledger.releases;
+}
+
+static int compare_own(const void* a, const void* b) {
+    const uint32_t left = static_cast<const OwnFree*>(a)->seat;
+    const uint32_t right = static_cast<const OwnFree*>(b)->seat;
     return left < right ? -1 : left > right;
 }
 
-uint32_t ledger_own_free(uint32_t slot, uint32_t class_index, OwnFree **own) {
+uint32_t* ledger_own_places(const SeatSource& source, int segments) {
+    uint32_t* places = nullptr;
+    for (size_t i = 0; ledger.releases > 0 && i < ledger.count; i++) {
+        const Entry& entry = ledger.entries[i];
+        if (entry.kind != Kind::kRelease || !same_source(entry.source, source) ||
+            !entry.bits.any()) {
+            continue;
+        }
+        if (places == nullptr) {
+            places =
+                static_cast<uint32_t*>(palloc0(static_cast<size_t>(segments) * sizeof(uint32_t)));
+        }
+        for (int s = 0; s < segments; s++) {
+            places[s] += entry.bits.test(s) ? 1 : 0;
+        }
+    }
+    return places;
+}
+
+uint32_t ledger_own_free(const SeatSource& source, OwnFree** own) {
     *own = nullptr;
     if (ledger.releases == 0) {
         return 0;
     }
     uint32_t count = 0;
-    *own = static_cast<OwnFree *>(palloc(ledger.releases * sizeof(OwnFree)));
+    *own = static_cast<OwnFree*>(palloc(ledger.releases * sizeof(OwnFree)));
     for (size_t i = 0; i < ledger.count; i++) {
-        const Entry &entry = ledger.entries[i];
-        if (entry.kind == Kind::kRelease && entry.slot == slot && entry.class_index == class_index &&
-            entry.bits.any()) {
+        const Entry& entry = ledger.entries[i];
+        if (entry.kind == Kind::kRelease && same_source(entry.source, source) && entry.bits.any()) {
             (*own)[count++] = OwnFree{entry.seat, entry.bits};
         }
     }
@@ -284,14 +389,14 @@ uint32_t ledger_own_free(uint32_t slot, uint32_t class_index, OwnFree **own) {
     return merged;
 }
 
-SaleStatus ledger_status(uint32_t slot, const Departure *departure) {
+SaleStatus ledger_status(uint32_t slot, const Departure* departure) {
     for (size_t i = ledger.statuses > 0 ? ledger.count : 0; i > 0; i--) {
-        const Entry &entry = ledger.entries[i - 1];
-        if (entry.kind == Kind::kStatus && entry.slot == slot) {
+        const Entry& entry = ledger.entries[i - 1];
+        if (entry.kind == Kind::kStatus && entry.source.slot == slot) {
             return entry.status;
         }
     }
-    return departure->status.load(std::memory_order_acquire);
+    return departure->status.load(std::memory_order_seq_cst);
 }
 
 void install_transaction_callbacks() {

@@ -4,7 +4,11 @@
 //   release     bits of a refunded ticket                      commit: release them
 //   take-over   bits of an own release, bought again           abort: they go back to that release
 //   status      a departure's new sale status                  commit: store it
-//   opened      a departure whose ticket_open is uncommitted   commit: everybody's; abort: discard it
+//   bar         a departure withdrawn, at once                 abort: its status comes back
+//   quota       a quota that ticket_reserve set up               commit: everybody's; abort: closed
+//   closing     a quota that ticket_recycle gives back           commit: closed
+//   opened      a departure whose ticket_open is uncommitted   commit: everybody's; abort: discard
+//   it
 //
 // Entries carry the nesting level that wrote them. A subtransaction that commits hands its entries
 // to its parent; one that aborts undoes them, last first. The transaction's end settles the whole
@@ -20,6 +24,18 @@
 
 namespace ticketpool {
 
+// Where a claim is: seats of a class, of a quota of it, or places of a coach of it.
+struct SeatSource {
+    uint32_t slot;
+    uint32_t class_index;
+    uint64_t quota;       // offset from the departure; 0: the class's own seats
+    int32_t place_coach;  // index of the coach; -1: numbered seats. Its "seat" is always 0
+};
+
+inline SeatSource seats_of_class(uint32_t slot, uint32_t class_index) {
+    return {slot, class_index, 0, -1};
+}
+
 // Room for so many more entries and one more pin; ereports before anything is claimed.
 void ledger_reserve(size_t entries);
 
@@ -29,21 +45,32 @@ void ledger_reserve(size_t entries);
 void ledger_pin(uint32_t slot);
 
 // After ledger_pin.
-void ledger_add_claim(uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits);
-void ledger_add_release(uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits);
+void ledger_add_claim(const SeatSource& source, uint32_t seat, const SegmentMask& bits);
+void ledger_add_release(const SeatSource& source, uint32_t seat, const SegmentMask& bits);
 void ledger_add_status(uint32_t slot, SaleStatus status);
 void ledger_add_opened(uint32_t slot);
+// A quota that was set up by this transaction; one that it closes.
+void ledger_add_quota(const SeatSource& source);
+void ledger_add_closing(const SeatSource& source);
+// Withdraws the departure in memory, for everybody and at once.
+void ledger_bar(uint32_t slot);
 
 // `bits` of own pending releases of this seat were bought again. Needs one entry of room for each
 // release entry of the seat, at most ledger_release_count().
-void ledger_take_over(uint32_t slot, uint32_t class_index, uint32_t seat, const SegmentMask &bits);
+void ledger_take_over(const SeatSource& source, uint32_t seat, const SegmentMask& bits);
 size_t ledger_release_count();
 
-// What own refunds in this class will free, by seat, in palloc'd memory: free for this transaction.
-uint32_t ledger_own_free(uint32_t slot, uint32_t class_index, OwnFree **own);
+// Undoes what was entered after the mark, inside one function: no-fail.
+size_t ledger_mark();
+void ledger_undo_to(size_t mark);
+
+// What own refunds will free, by seat, in palloc'd memory: free for this transaction.
+uint32_t ledger_own_free(const SeatSource& source, OwnFree** own);
+// The same of places: how many on each of the departure's segments; null: none.
+uint32_t* ledger_own_places(const SeatSource& source, int segments);
 
 // The sale status as this transaction sees it.
-SaleStatus ledger_status(uint32_t slot, const Departure *departure);
+SaleStatus ledger_status(uint32_t slot, const Departure* departure);
 
 void install_transaction_callbacks();
 

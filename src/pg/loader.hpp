@@ -2,6 +2,7 @@
 #pragma once
 
 #include "catalog.hpp"
+#include "directory.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {
@@ -14,30 +15,47 @@ struct DepartureRow {
     SaleStatus status;
     int64_t route_id;
     int64_t layout_id;
-    bool own_insert;    // inserted by the running transaction
+    bool own_insert;  // inserted by the running transaction
     char train[kMaxNameBytes + 1];
 };
 
 // As a fresh snapshot sees it; false: no such row.
-bool read_departure_row(const Catalog &catalog, Text train, DateADT date, DepartureRow *row);
-bool read_departure_row(const Catalog &catalog, int64_t departure_id, DepartureRow *row);
+bool read_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row);
+bool read_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row);
 
 // Allocates and fills the departure from `row` and its live orders: one pass over the live index.
-Departure *load_departure(const Catalog &catalog, const DepartureRow &row);
+Departure* load_departure(const Catalog& catalog, const DepartureRow& row);
 
 // A live row of ticket_order, as the loader and ticket_verify read it.
 struct LiveTicket {
     int64_t order_id;
     int32_t ticket_no;
     uint32_t class_index;
-    uint32_t seat;
+    uint32_t seat;        // number in its class
+    int32_t place_coach;  // index of the coach of an unnumbered place; -1: a numbered seat
     SegmentMask bits;
 };
 
 // Translates the current row; false, with the reason, where it does not fit the departure.
 struct TableReader;
 struct OrderLeaf;
-bool read_live_ticket(TableReader *reader, const OrderLeaf &leaf, const Departure *departure, LiveTicket *ticket,
-                      const char **problem);
+
+// An open row of ticket_reservation.
+struct ReservationRow {
+    int64_t reservation_id;
+    uint32_t class_index;
+    Trip stretch;
+    Text channel;
+    uint32_t* numbers;  // of its seats in their class, ascending
+    uint32_t count;
+};
+// False: it does not fit the departure.
+bool read_reservation(TableReader* reader, const Departure* departure, ReservationRow* row);
+// Puts a quota into the departure's list; nothing of it is sold yet, and in the departure's own map
+// its stretch is as it was. `owner`: see Quota.
+Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, int32_t owner);
+
+bool read_live_ticket(TableReader* reader, const OrderLeaf& leaf, const Departure* departure,
+                      LiveTicket* ticket, const char** problem);
 
 }  // namespace ticketpool

@@ -3,9 +3,12 @@
 #include "ledger.hpp"
 #include "order_rows.hpp"
 #include "pg.hpp"
+#include "restore.hpp"
+#include "rules.hpp"
 #include "settings.hpp"
 #include "shared_memory.hpp"
 #include "ticketpool/kernels.hpp"
+#include "worker.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;
@@ -24,4 +27,7 @@ void _PG_init(void) {
     install_transaction_callbacks();
     install_catalog_callbacks();
     install_order_callbacks();
+    install_rule_callbacks();
+    install_restore_hook();
+    register_launcher();
 }

@@ -36,15 +36,16 @@ constexpr uint32_t kCacheSize = 64;
 constinit CachedLeaf cache[kCacheSize]{};
 
 void on_relation_change(Datum, Oid relation) {
-    for (CachedLeaf &entry : cache) {
-        if (relation == InvalidOid || entry.leaf.relation == relation || entry.leaf.pkey == relation ||
-            entry.leaf.live == relation || entry.leaf.request == relation) {
+    for (CachedLeaf& entry : cache) {
+        if (relation == InvalidOid || entry.leaf.relation == relation ||
+            entry.leaf.pkey == relation || entry.leaf.live == relation ||
+            entry.leaf.request == relation || entry.leaf.held == relation) {
             entry.generation = 0;
         }
     }
 }
 
-Oid leaf_relation(const Catalog &catalog, DateADT date) {
+Oid leaf_relation(const Catalog& catalog, DateADT date) {
     Relation parent = table_open(catalog.order, AccessShareLock);
     PartitionKey key = RelationGetPartitionKey(parent);
     PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
@@ -52,16 +53,18 @@ Oid leaf_relation(const Catalog &catalog, DateADT date) {
     if (partitions->nparts > 0) {
         Datum value = DateADTGetDatum(date);
         bool is_equal = false;
-        const int bound = partition_range_datum_bsearch(key->partsupfunc, key->partcollation, partitions->boundinfo, 1,
-                                                        &value, &is_equal);
+        const int bound = partition_range_datum_bsearch(
+            key->partsupfunc, key->partcollation, partitions->boundinfo, 1, &value, &is_equal);
         const int index = partitions->boundinfo->indexes[bound + 1];
         if (index >= 0) {
             if (!partitions->is_leaf[index]) {
-                ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                                errmsg("partition \"%s\" of ticket_order is partitioned itself",
-                                       get_rel_name(partitions->oids[index])),
-                                errdetail("Rows are written straight into the partition of a service date."),
-                                errhint("Use one level of partitions.")));
+                ereport(
+                    ERROR,
+                    (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                     errmsg("partition \"%s\" of ticket_order is partitioned itself",
+                            get_rel_name(partitions->oids[index])),
+                     errdetail("Rows are written straight into the partition of a service date."),
+                     errhint("Use one level of partitions.")));
             }
             leaf = partitions->oids[index];
         }
@@ -71,12 +74,13 @@ Oid leaf_relation(const Catalog &catalog, DateADT date) {
 }
 
 // Column names in the order of OrderColumn.
-const char *const kColumnNames[kOrderColumns + 1] = {
-    nullptr,   "order_id",  "ticket_no", "departure_id", "service_date", "user_id",    "passenger_id",
-    "seat_class", "coach",  "seat",      "from_stop",    "to_stop",      "status",     "held_until",
-    "channel", "request_id", "created_at", "changed_at", "changed_from"};
+const char* const kColumnNames[kOrderColumns + 1] = {
+    nullptr,      "order_id",     "ticket_no",  "departure_id", "service_date",
+    "user_id",    "passenger_id", "seat_class", "coach",        "seat",
+    "from_stop",  "to_stop",      "status",     "held_until",   "channel",
+    "request_id", "created_at",   "changed_at", "changed_from"};
 
-bool is_own_column(const char *name) {
+bool is_own_column(const char* name) {
     for (int i = 1; i <= kOrderColumns; i++) {
         if (strcmp(name, kColumnNames[i]) == 0) {
             return true;
@@ -87,7 +91,7 @@ bool is_own_column(const char *name) {
 
 bool has_plain_columns(Relation relation) {
     const TupleDesc columns = RelationGetDescr(relation);
-    const TupleConstr *constraints = columns->constr;
+    const TupleConstr* constraints = columns->constr;
     if (constraints == nullptr) {
         return true;
     }
@@ -106,11 +110,12 @@ bool has_plain_columns(Relation relation) {
 
 bool wants_executor(Relation relation) {
     return relation->trigdesc != nullptr || relation->rd_rules != nullptr ||
-           (relation->rd_rel->relrowsecurity && relation->rd_rel->relforcerowsecurity) || !has_plain_columns(relation);
+           (relation->rd_rel->relrowsecurity && relation->rd_rel->relforcerowsecurity) ||
+           !has_plain_columns(relation);
 }
 
 // Which of our indexes the partition's index is; null: none of them.
-Oid *own_index(const Catalog &catalog, OrderLeaf *leaf, Oid index) {
+Oid* own_index(const Catalog& catalog, OrderLeaf* leaf, Oid index) {
     if (!get_rel_relispartition(index)) {
         return nullptr;
     }
@@ -118,10 +123,11 @@ Oid *own_index(const Catalog &catalog, OrderLeaf *leaf, Oid index) {
     return parent == catalog.order_pkey      ? &leaf->pkey
            : parent == catalog.order_live    ? &leaf->live
            : parent == catalog.order_request ? &leaf->request
+           : parent == catalog.order_held    ? &leaf->held
                                              : nullptr;
 }
 
-void describe_leaf(const Catalog &catalog, Oid relation_oid, OrderLeaf *leaf) {
+void describe_leaf(const Catalog& catalog, Oid relation_oid, OrderLeaf* leaf) {
     *leaf = OrderLeaf{};
     leaf->relation = relation_oid;
     Relation parent = table_open(catalog.order, AccessShareLock);
@@ -131,14 +137,15 @@ void describe_leaf(const Catalog &catalog, Oid relation_oid, OrderLeaf *leaf) {
         leaf->column[i] = get_attnum(relation_oid, kColumnNames[i]);
         if (leaf->column[i] == InvalidAttrNumber) {
             ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                            errmsg("partition \"%s\" has no column \"%s\"", RelationGetRelationName(relation), kColumnNames[i]),
+                            errmsg("partition \"%s\" has no column \"%s\"",
+                                   RelationGetRelationName(relation), kColumnNames[i]),
                             errhint("Restore the column of ticket_order.")));
         }
     }
-    List *indexes = RelationGetIndexList(relation);
-    ListCell *cell;
+    List* indexes = RelationGetIndexList(relation);
+    ListCell* cell;
     foreach (cell, indexes) {
-        Oid *own = own_index(catalog, leaf, lfirst_oid(cell));
+        Oid* own = own_index(catalog, leaf, lfirst_oid(cell));
         if (own != nullptr) {
             *own = lfirst_oid(cell);
         } else {
@@ -146,9 +153,11 @@ void describe_leaf(const Catalog &catalog, Oid relation_oid, OrderLeaf *leaf) {
         }
     }
     list_free(indexes);
-    if (!OidIsValid(leaf->pkey) || !OidIsValid(leaf->live) || !OidIsValid(leaf->request)) {
+    if (!OidIsValid(leaf->pkey) || !OidIsValid(leaf->live) || !OidIsValid(leaf->request) ||
+        !OidIsValid(leaf->held)) {
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                        errmsg("partition \"%s\" lacks an index of ticket_order", RelationGetRelationName(relation)),
+                        errmsg("partition \"%s\" lacks an index of ticket_order",
+                               RelationGetRelationName(relation)),
                         errhint("Attach it to ticket_order again: that builds the indexes.")));
     }
     table_close(relation, NoLock);
@@ -157,8 +166,8 @@ void describe_leaf(const Catalog &catalog, Oid relation_oid, OrderLeaf *leaf) {
 
 }  // namespace
 
-bool find_order_leaf(const Catalog &catalog, DateADT date, OrderLeaf *leaf) {
-    CachedLeaf *entry = &cache[static_cast<uint32_t>(date) % kCacheSize];
+bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
+    CachedLeaf* entry = &cache[static_cast<uint32_t>(date) % kCacheSize];
     while (entry->generation != catalog_generation || entry->date != date) {
         const uint64_t generation = catalog_generation;
         const Oid relation = leaf_relation(catalog, date);
@@ -177,7 +186,16 @@ bool find_order_leaf(const Catalog &catalog, DateADT date, OrderLeaf *leaf) {
     return true;
 }
 
-void ensure_order_leaf(const Catalog &catalog, DateADT date) {
+// A partition that was detached may still have the name of its day.
+static const char* free_relation_name(Oid schema, const char* wanted) {
+    const char* name = wanted;
+    for (int i = 2; OidIsValid(get_relname_relid(name, schema)); i++) {
+        name = psprintf("%s_%d", wanted, i);
+    }
+    return quote_qualified_identifier(get_namespace_name(schema), name);
+}
+
+void ensure_order_leaf(const Catalog& catalog, DateADT date) {
     OrderLeaf leaf;
     if (find_order_leaf(catalog, date, &leaf)) {
         return;
@@ -189,40 +207,48 @@ void ensure_order_leaf(const Catalog &catalog, DateADT date) {
     }
     int year, month, day;
     j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-    const char *schema = quote_identifier(get_namespace_name(catalog.schema));
-    const char *parent = qualified_name(catalog.order);
-    const char *name = psprintf("%s.ticket_order_p%04d%02d%02d", schema, year, month, day);
+    const char* parent = qualified_name(catalog.order);
+    const char* name = free_relation_name(catalog.schema,
+                                          psprintf("ticket_order_p%04d%02d%02d", year, month, day));
     SPI_connect();
-    const char *create = psprintf("CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
-                                  "INCLUDING STORAGE)",
-                                  name, parent);
-    const char *attach = psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%04d-%02d-%02d') TO (date '%04d-%02d-%02d' + 1)",
-                                  parent, name, year, month, day, year, month, day);
-    if (SPI_execute(create, false, 0) != SPI_OK_UTILITY || SPI_execute(attach, false, 0) != SPI_OK_UTILITY) {
+    const char* create = psprintf(
+        "CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
+        "INCLUDING STORAGE)",
+        name, parent);
+    const char* attach = psprintf(
+        "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%04d-%02d-%02d') TO (date "
+        "'%04d-%02d-%02d' + 1)",
+        parent, name, year, month, day, year, month, day);
+    if (SPI_execute(create, false, 0) != SPI_OK_UTILITY ||
+        SPI_execute(attach, false, 0) != SPI_OK_UTILITY) {
         elog(ERROR, "could not create partition %s", name);
     }
     SPI_finish();
 }
 
-int64_t next_order_id(const Catalog &catalog, DateADT date) {
+int64_t next_order_id(const Catalog& catalog, DateADT date) {
     const int64_t number = nextval_internal(catalog.order_sequence, false);
     return (static_cast<int64_t>(date) & 0xFFFF) << kSequenceBits | number;
 }
 
-DateADT date_of_order(int64_t order_id) { return static_cast<DateADT>(order_id >> kSequenceBits & 0xFFFF); }
-
-const char *qualified_name(Oid relation) {
-    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation));
+DateADT date_of_order(int64_t order_id) {
+    return static_cast<DateADT>(order_id >> kSequenceBits & 0xFFFF);
 }
 
-void owner_begin(const Catalog &catalog, OwnerScope *scope) {
+const char* qualified_name(Oid relation) {
+    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+                                      get_rel_name(relation));
+}
+
+void owner_begin(const Catalog& catalog, OwnerScope* scope) {
     GetUserIdAndSecContext(&scope->user, &scope->security_context);
     SetUserIdAndSecContext(catalog.owner, scope->security_context | SECURITY_LOCAL_USERID_CHANGE);
     scope->guc_level = NewGUCNestLevel();
-    set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+                      GUC_ACTION_SAVE, true, 0, false);
 }
 
-void owner_end(const OwnerScope &scope) {
+void owner_end(const OwnerScope& scope) {
     AtEOXact_GUC(true, scope.guc_level);
     SetUserIdAndSecContext(scope.user, scope.security_context);
 }
@@ -234,16 +260,19 @@ void owner_end(const OwnerScope &scope) {
 namespace {
 
 // Opens the partition for writing and makes sure that what we know of it still holds.
-Relation open_leaf(const Catalog &catalog, DateADT date, OrderLeaf *leaf) {
+Relation open_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
     for (;;) {
         if (!find_order_leaf(catalog, date, leaf)) {
-            ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION), errmsg("ticket_order has no partition for %s", date_text(date)),
-                            errdetail("The partition of this service date was detached or dropped."),
-                            errhint("Attach the partition again.")));
+            ereport(ERROR,
+                    (errcode(ERRCODE_CHECK_VIOLATION),
+                     errmsg("ticket_order has no partition for %s", date_text(date)),
+                     errdetail("The partition of this service date was detached or dropped."),
+                     errhint("Attach the partition again.")));
         }
         Relation relation = try_table_open(leaf->relation, RowExclusiveLock);
         OrderLeaf now;
-        if (relation != nullptr && find_order_leaf(catalog, date, &now) && now.relation == leaf->relation) {
+        if (relation != nullptr && find_order_leaf(catalog, date, &now) &&
+            now.relation == leaf->relation) {
             *leaf = now;
             return relation;
         }
@@ -253,8 +282,9 @@ Relation open_leaf(const Catalog &catalog, DateADT date, OrderLeaf *leaf) {
     }
 }
 
-void insert_index_entry(Relation heap, Relation index, IndexInfo *info, TupleTableSlot *slot, const OrderValues &row,
-                        const OrderColumn *columns, int count, IndexUniqueCheck unique) {
+void insert_index_entry(Relation heap, Relation index, IndexInfo* info, TupleTableSlot* slot,
+                        const OrderValues& row, const OrderColumn* columns, int count,
+                        IndexUniqueCheck unique) {
     Datum values[4];
     bool nulls[4];
     for (int i = 0; i < count; i++) {
@@ -266,48 +296,90 @@ void insert_index_entry(Relation heap, Relation index, IndexInfo *info, TupleTab
 
 constexpr OrderColumn kPkeyColumns[] = {kOrderId, kTicketNo, kServiceDate};
 constexpr OrderColumn kLiveColumns[] = {kDepartureId};
+constexpr OrderColumn kHeldColumns[] = {kHeldUntil};
 constexpr OrderColumn kRequestColumns[] = {kServiceDate, kUserId, kRequestId, kTicketNo};
 
-void insert_directly(Relation heap, const OrderLeaf &leaf, const OrderValues *rows, int count) {
-    TupleTableSlot *slot = table_slot_create(heap, nullptr);
-    const int columns = RelationGetDescr(heap)->natts;
-    const bool with_request = !rows[0].is_null[kRequestId];
-    Relation pkey = index_open(leaf.pkey, RowExclusiveLock);
-    Relation live = index_open(leaf.live, RowExclusiveLock);
-    Relation request = with_request ? index_open(leaf.request, RowExclusiveLock) : nullptr;
-    IndexInfo *info = makeNode(IndexInfo);
+void store_row(TupleTableSlot* slot, Relation heap, const OrderLeaf& leaf, const OrderValues& row) {
+    ExecClearTuple(slot);
+    memset(slot->tts_isnull, true, static_cast<size_t>(slot->tts_tupleDescriptor->natts));
+    for (AttrNumber c = 1; c <= kOrderColumns; c++) {
+        slot->tts_values[leaf.column[c] - 1] = row.value[c];
+        slot->tts_isnull[leaf.column[c] - 1] = row.is_null[c];
+    }
+    ExecStoreVirtualTuple(slot);
+    slot->tts_tableOid = RelationGetRelid(heap);
+}
+
+// The partition's indexes, opened as they are needed.
+struct LeafIndexes {
+    Relation pkey, live, request, held;
+};
+
+Relation opened(Relation* index, Oid oid) {
+    if (*index == nullptr) {
+        *index = index_open(oid, RowExclusiveLock);
+    }
+    return *index;
+}
+
+void insert_index_entries(Relation heap, const OrderLeaf& leaf, LeafIndexes* indexes,
+                          IndexInfo* info, TupleTableSlot* slot, const OrderValues& row) {
+    insert_index_entry(heap, opened(&indexes->pkey, leaf.pkey), info, slot, row, kPkeyColumns,
+                       lengthof(kPkeyColumns), UNIQUE_CHECK_YES);
+    insert_index_entry(heap, opened(&indexes->live, leaf.live), info, slot, row, kLiveColumns,
+                       lengthof(kLiveColumns), UNIQUE_CHECK_NO);
+    if (!row.is_null[kRequestId]) {
+        insert_index_entry(heap, opened(&indexes->request, leaf.request), info, slot, row,
+                           kRequestColumns, lengthof(kRequestColumns), UNIQUE_CHECK_YES);
+    }
+    if (!row.is_null[kHeldUntil]) {
+        insert_index_entry(heap, opened(&indexes->held, leaf.held), info, slot, row, kHeldColumns,
+                           lengthof(kHeldColumns), UNIQUE_CHECK_NO);
+    }
+}
+
+// Rows go into the table a page at a time where there are several.
+void insert_directly(Relation heap, const OrderLeaf& leaf, const OrderValues* rows, int count) {
+    constexpr int kChunk = 256;
+    TupleTableSlot* slots[kChunk];
+    const int room = Min(count, kChunk);
+    for (int i = 0; i < room; i++) {
+        slots[i] = table_slot_create(heap, nullptr);
+    }
+    LeafIndexes indexes{};
+    IndexInfo* info = makeNode(IndexInfo);
     const CommandId command = GetCurrentCommandId(true);
-    for (int i = 0; i < count; i++) {
-        ExecClearTuple(slot);
-        memset(slot->tts_isnull, true, static_cast<size_t>(columns));
-        for (AttrNumber c = 1; c <= kOrderColumns; c++) {
-            slot->tts_values[leaf.column[c] - 1] = rows[i].value[c];
-            slot->tts_isnull[leaf.column[c] - 1] = rows[i].is_null[c];
+    for (int first = 0; first < count; first += kChunk) {
+        const int chunk = Min(count - first, kChunk);
+        for (int i = 0; i < chunk; i++) {
+            store_row(slots[i], heap, leaf, rows[first + i]);
         }
-        ExecStoreVirtualTuple(slot);
-        slot->tts_tableOid = RelationGetRelid(heap);
-        table_tuple_insert(heap, slot, command, 0, nullptr);
-        insert_index_entry(heap, pkey, info, slot, rows[i], kPkeyColumns, lengthof(kPkeyColumns), UNIQUE_CHECK_YES);
-        insert_index_entry(heap, live, info, slot, rows[i], kLiveColumns, lengthof(kLiveColumns), UNIQUE_CHECK_NO);
-        if (with_request) {
-            insert_index_entry(heap, request, info, slot, rows[i], kRequestColumns, lengthof(kRequestColumns),
-                               UNIQUE_CHECK_YES);
+        if (chunk == 1) {
+            table_tuple_insert(heap, slots[0], command, 0, nullptr);
+        } else {
+            table_multi_insert(heap, slots, chunk, command, 0, nullptr);
         }
+        for (int i = 0; i < chunk; i++) {
+            insert_index_entries(heap, leaf, &indexes, info, slots[i], rows[first + i]);
+        }
+    }
+    for (Relation index : {indexes.pkey, indexes.live, indexes.request, indexes.held}) {
+        if (index != nullptr) {
+            index_close(index, NoLock);
+        }
+    }
+    for (int i = 0; i < room; i++) {
+        ExecDropSingleTupleTableSlot(slots[i]);
     }
     pfree(info);
-    index_close(pkey, NoLock);
-    index_close(live, NoLock);
-    if (request != nullptr) {
-        index_close(request, NoLock);
-    }
-    ExecDropSingleTupleTableSlot(slot);
     CommandCounterIncrement();
 }
 
-void return_values(const OrderValues *rows, int count, ReturnSetInfo *result) {
+void return_values(const OrderValues* rows, int count, ReturnSetInfo* result) {
     const TupleDesc columns = result->setDesc;
-    Datum *values = static_cast<Datum *>(palloc0(static_cast<size_t>(columns->natts) * sizeof(Datum)));
-    bool *nulls = static_cast<bool *>(palloc(static_cast<size_t>(columns->natts) * sizeof(bool)));
+    Datum* values =
+        static_cast<Datum*>(palloc0(static_cast<size_t>(columns->natts) * sizeof(Datum)));
+    bool* nulls = static_cast<bool*>(palloc(static_cast<size_t>(columns->natts) * sizeof(bool)));
     for (int i = 0; i < count; i++) {
         memset(nulls, true, static_cast<size_t>(columns->natts));
         memcpy(values, &rows[i].value[1], kOrderColumns * sizeof(Datum));
@@ -316,12 +388,15 @@ void return_values(const OrderValues *rows, int count, ReturnSetInfo *result) {
     }
 }
 
-const Oid kColumnTypes[kOrderColumns] = {INT8OID, INT4OID, INT8OID, DATEOID, INT8OID, INT8OID,
-                                         TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID,
-                                         TIMESTAMPTZOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
+const Oid kColumnTypes[kOrderColumns] = {
+    INT8OID,        INT4OID, INT8OID, DATEOID,        INT8OID,        INT8OID,
+    TEXTOID,        TEXTOID, TEXTOID, INT4OID,        INT4OID,        TEXTOID,
+    TIMESTAMPTZOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
 
-// The executor's way: triggers, defaults, generated columns, checks and policies all have their say.
-void insert_by_sql(const Catalog &catalog, const OrderValues *rows, int count, ReturnSetInfo *result) {
+// The executor's way: triggers, defaults, generated columns, checks and policies all have their
+// say.
+void insert_by_sql(const Catalog& catalog, const OrderValues* rows, int count,
+                   ReturnSetInfo* result) {
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
@@ -345,13 +420,18 @@ void insert_by_sql(const Catalog &catalog, const OrderValues *rows, int count, R
         }
         Oid types[kOrderColumns];
         memcpy(types, kColumnTypes, sizeof types);
-        if (SPI_execute_with_args(sql.data, kOrderColumns, types, values, nulls, false, 0) != SPI_OK_INSERT_RETURNING ||
+        if (SPI_execute_with_args(sql.data, kOrderColumns, types, values, nulls, false, 0) !=
+                SPI_OK_INSERT_RETURNING ||
             SPI_processed != 1) {
-            ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION), errmsg("the row of a ticket was not stored"),
-                            errdetail("A trigger or a rule on ticket_order left it out."),
-                            errhint("Let a trigger raise an error where a purchase may not happen.")));
+            ereport(ERROR,
+                    (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+                     errmsg("the row of a ticket was not stored"),
+                     errdetail("A trigger or a rule on ticket_order left it out."),
+                     errhint("Let a trigger raise an error where a purchase may not happen.")));
         }
-        return_spi_rows(result);
+        if (result != nullptr) {
+            return_spi_rows(result);
+        }
     }
     SPI_finish();
     owner_end(scope);
@@ -359,36 +439,43 @@ void insert_by_sql(const Catalog &catalog, const OrderValues *rows, int count, R
 
 }  // namespace
 
-void insert_orders(const Catalog &catalog, DateADT date, const OrderValues *rows, int count, ReturnSetInfo *result) {
+void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows, int count,
+                   ReturnSetInfo* result) {
     OrderLeaf leaf;
     Relation heap = open_leaf(catalog, date, &leaf);
     if (leaf.direct) {
         insert_directly(heap, leaf, rows, count);
-        return_values(rows, count, result);
+        if (result != nullptr) {
+            return_values(rows, count, result);
+        }
     } else {
         insert_by_sql(catalog, rows, count, result);
     }
     table_close(heap, NoLock);
 }
 
-void return_order_row(TableReader *reader, ReturnSetInfo *result) {
+void return_order_row(TableReader* reader, ReturnSetInfo* result) {
     bool should_free = false;
     HeapTuple tuple = ExecFetchSlotHeapTuple(reader->row, true, &should_free);
-    TupleConversionMap *map = convert_tuples_by_name(RelationGetDescr(reader->heap), result->setDesc);
+    TupleConversionMap* map =
+        convert_tuples_by_name(RelationGetDescr(reader->heap), result->setDesc);
     if (map != nullptr) {
         tuple = execute_attr_map_tuple(tuple, map);
     }
     tuplestore_puttuple(result->setResult, tuple);
 }
 
-void return_spi_rows(ReturnSetInfo *result) {
-    TupleConversionMap *map = convert_tuples_by_name(SPI_tuptable->tupdesc, result->setDesc);
+void return_spi_rows(ReturnSetInfo* result) {
+    TupleConversionMap* map = convert_tuples_by_name(SPI_tuptable->tupdesc, result->setDesc);
     for (uint64 i = 0; i < SPI_processed; i++) {
         HeapTuple tuple = SPI_tuptable->vals[i];
-        tuplestore_puttuple(result->setResult, map == nullptr ? tuple : execute_attr_map_tuple(tuple, map));
+        tuplestore_puttuple(result->setResult,
+                            map == nullptr ? tuple : execute_attr_map_tuple(tuple, map));
     }
 }
 
-void install_order_callbacks() { CacheRegisterRelcacheCallback(on_relation_change, 0); }
+void install_order_callbacks() {
+    CacheRegisterRelcacheCallback(on_relation_change, 0);
+}
 
 }  // namespace ticketpool

@@ -39,8 +39,9 @@ struct OrderLeaf {
     Oid pkey;
     Oid live;
     Oid request;
-    bool direct;                          // rows may be written without the executor
-    AttrNumber column[kOrderColumns + 1]; // number in the partition of each of our columns
+    Oid held;
+    bool direct;                           // rows may be written without the executor
+    AttrNumber column[kOrderColumns + 1];  // number in the partition of each of our columns
 };
 
 // Columns by number in ticket_order; index 0 is not used.
@@ -50,19 +51,21 @@ struct OrderValues {
 };
 
 // The partition of a service date; false: there is none.
-bool find_order_leaf(const Catalog &catalog, DateADT date, OrderLeaf *leaf);
+bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf);
 // Creates it where there is none (standalone, then attached: an idle buyer blocks nobody).
-void ensure_order_leaf(const Catalog &catalog, DateADT date);
+void ensure_order_leaf(const Catalog& catalog, DateADT date);
 
 // A new order id for the date, below 2^53; and back: the date that an id names.
-int64_t next_order_id(const Catalog &catalog, DateADT date);
+int64_t next_order_id(const Catalog& catalog, DateADT date);
 DateADT date_of_order(int64_t order_id);
 
-// Inserts the rows of one service date and appends them, as stored, to the result set.
-void insert_orders(const Catalog &catalog, DateADT date, const OrderValues *rows, int count, ReturnSetInfo *result);
+// Inserts the rows of one service date and appends them, as stored, to the result set (may be
+// null).
+void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows, int count,
+                   ReturnSetInfo* result);
 
 // Appends the current row of a reader on the partition to the result set.
-void return_order_row(TableReader *reader, ReturnSetInfo *result);
+void return_order_row(TableReader* reader, ReturnSetInfo* result);
 
 // Runs SQL as the extension's owner with a search_path that the caller has no hand in.
 struct OwnerScope {
@@ -70,14 +73,14 @@ struct OwnerScope {
     int security_context;
     int guc_level;
 };
-void owner_begin(const Catalog &catalog, OwnerScope *scope);
-void owner_end(const OwnerScope &scope);
+void owner_begin(const Catalog& catalog, OwnerScope* scope);
+void owner_end(const OwnerScope& scope);
 
 // Appends the rows that SPI has just returned to the result set.
-void return_spi_rows(ReturnSetInfo *result);
+void return_spi_rows(ReturnSetInfo* result);
 
 // Quoted "schema.relation", for SQL text.
-const char *qualified_name(Oid relation);
+const char* qualified_name(Oid relation);
 
 void install_order_callbacks();
 

@@ -55,11 +55,11 @@ extern "C" {
 #endif
 
 // Defines an SQL-callable function: TICKETPOOL_FUNCTION(ticket_buy) { ... PG_RETURN_...; }
-#define TICKETPOOL_FUNCTION(name)                       \
-    extern "C" {                                        \
-    PGDLLEXPORT Datum name(FunctionCallInfo fcinfo);    \
-    PG_FUNCTION_INFO_V1(name);                          \
-    }                                                   \
+#define TICKETPOOL_FUNCTION(name)                    \
+    extern "C" {                                     \
+    PGDLLEXPORT Datum name(FunctionCallInfo fcinfo); \
+    PG_FUNCTION_INFO_V1(name);                       \
+    }                                                \
     Datum name([[maybe_unused]] FunctionCallInfo fcinfo)
 
 namespace ticketpool {
@@ -75,16 +75,18 @@ inline int my_backend_number() {
 
 // A string that lives elsewhere, not terminated.
 struct Text {
-    const char *data;
+    const char* data;
     size_t length;
 };
 
 inline Text text_of(Datum datum) {
-    const text *value = DatumGetTextPP(datum);
+    const text* value = DatumGetTextPP(datum);
     return {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
 }
 
-inline Text text_of(const SharedPart &part, TextRef ref) { return {part.at(ref.offset), ref.length}; }
+inline Text text_of(const SharedPart& part, TextRef ref) {
+    return {part.at(ref.offset), ref.length};
+}
 
 inline Datum text_datum(Text value) {
     return PointerGetDatum(cstring_to_text_with_len(value.data, static_cast<int>(value.length)));
@@ -95,12 +97,14 @@ inline bool same_text(Text a, Text b) {
 }
 
 // For messages: a terminated copy, cut to a length that a log line bears.
-inline const char *printable(Text value) {
-    return pnstrdup(value.data, static_cast<Size>(pg_mbcliplen(value.data, static_cast<int>(value.length), 200)));
+inline const char* printable(Text value) {
+    return pnstrdup(value.data, static_cast<Size>(
+                                    pg_mbcliplen(value.data, static_cast<int>(value.length), 200)));
 }
 
 inline uint32_t text_hash(Text value) {
-    return hash_bytes(reinterpret_cast<const unsigned char *>(value.data), static_cast<int>(value.length));
+    return hash_bytes(reinterpret_cast<const unsigned char*>(value.data),
+                      static_cast<int>(value.length));
 }
 
 }  // namespace ticketpool

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "catalog.hpp"
+#include "claim.hpp"
 #include "directory.hpp"
 #include "order_rows.hpp"
 #include "pg.hpp"
+#include "ticketpool/order_status.hpp"
 
 extern "C" {
 #include "utils/uuid.h"
@@ -19,21 +21,61 @@ struct Purchase {
     uint32_t class_index;
     DateADT service_date;
     int64_t user_id;
-    const int64_t *passengers;  // party of them
+    const int64_t* passengers;  // party of them
     uint32_t party;
     SeatChoice choice;
-    const pg_uuid_t *request_id;  // null: none
+    const pg_uuid_t* request_id;  // null: none
+    Text channel;                 // data null: none
+    OrderStatus status;           // of the rows: held or sold
+    TimestampTz held_until;       // of a hold
+    int64_t changed_from;         // the order that this one replaces; 0: none
 };
 
+// The ten leading arguments of every function that buys.
+inline constexpr int kBuyArguments = 10;
+struct BuyArguments {
+    Datum value[kBuyArguments];
+    bool is_null[kBuyArguments];
+};
+void read_arguments(FunctionCallInfo fcinfo, BuyArguments* arguments);
+
+// Checks them, resolves names, announces the departure. The purchase refers to itself and to the
+// arguments: neither may move.
+void parse_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase);
+
+// 22023 where it is no choice; the class and the party are known.
+void parse_choice(Text text, Purchase* purchase);
+
+// Idempotency: the calls of one request are serialized to the end of the transaction that made the
+// first, by an advisory transaction lock on its key (objsubid 3 in pg_locks, so that it meets no
+// advisory lock of a user's). The rows of the first call, as they are now, are handed to
+// `row_found`; false: there was none.
+uint64_t request_key(const Catalog& catalog, const Purchase& purchase);
+void lock_request(uint64_t key);
+using FirstCallRow = void (*)(TableReader* reader, const OrderLeaf& leaf, void* context);
+bool find_first_call(const Catalog& catalog, const Purchase& purchase, FirstCallRow row_found,
+                     void* context);
+
+// Sells: the rows are appended to the caller's set of rows; none: sold out. A request_id that was
+// used before returns the rows of then.
+void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const Purchase& purchase);
+
+// Its parts, for exchanges, late payments and batches.
+Demand demand_of(const Purchase& purchase);
+void build_orders(const Catalog& catalog, const Purchase& purchase, const Claimed* claims,
+                  OrderValues* rows);
+void write_orders(const Catalog& catalog, const Purchase& purchase, const Claimed* claims,
+                  ReturnSetInfo* result);
+
 // The class by name; NULL where the departure has one class only. Ereports TK006.
-uint32_t resolve_class(const Departure *departure, Text train, bool is_null, Datum seat_class);
+uint32_t resolve_class(const Departure* departure, Text train, bool is_null, Datum seat_class);
 
 // Ereports TK003 where the departure is not on sale right now.
-void require_on_sale(const DepartureRef &ref);
+void require_on_sale(const DepartureRef& ref);
 // The same as an answer.
-bool is_on_sale(const DepartureRef &ref);
+bool is_on_sale(const DepartureRef& ref);
 
 // "12F"
-const char *seat_label(const SeatGeometry &seat);
+const char* seat_label(const SeatGeometry& seat);
 
 }  // namespace ticketpool

@@ -6,6 +6,8 @@ namespace ticketpool {
 
 int setting_memory_kb;
 int setting_allocation;
+int setting_hold_ttl;
+int setting_user_limit;
 
 namespace {
 
@@ -35,6 +37,13 @@ void define_settings() {
         "random any.",
         &setting_allocation, static_cast<int>(Allocation::kBestFit), kAllocations, PGC_USERSET, 0,
         nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.hold_ttl", "How long ticket_hold keeps seats for a user who pays.", nullptr,
+        &setting_hold_ttl, 600, 1, 366 * 86400, PGC_USERSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.user_limit",
+        "Live tickets of one user for one departure, for the rule ticket_rule_user_limit.", nullptr,
+        &setting_user_limit, 5, 1, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     MarkGUCPrefixReserved("ticketpool");
 }
 

@@ -6,6 +6,10 @@ namespace ticketpool {
 extern int setting_memory_kb;   // ticketpool.memory: the whole pool
 extern int setting_allocation;  // ticketpool.allocation: an Allocation
 
+extern int setting_hold_ttl;  // ticketpool.hold_ttl: seconds
+
+extern int setting_user_limit;  // ticketpool.user_limit: tickets, for the rule
+
 void define_settings();
 
 }  // namespace ticketpool

@@ -13,19 +13,19 @@ namespace {
 constinit shmem_request_hook_type previous_request_hook = nullptr;
 constinit shmem_startup_hook_type previous_startup_hook = nullptr;
 
-constexpr const char *kTranche = "ticketpool";
+constexpr const char* kTranche = "ticketpool";
 
 // Where each piece lies in the one block of shared memory. Request and start-up both use this.
 struct Plan {
     uint32_t slots;
     uint32_t buckets;
     uint32_t backends;
-    Size names_at, ids_at, routes_at, layouts_at, slots_at, backends_at, arena_at;
+    Size names_at, ids_at, routes_at, layouts_at, slots_at, databases_at, backends_at, arena_at;
     Size arena_bytes;
     Size total;
 };
 
-Size place(Size *end, Size bytes) {
+Size place(Size* end, Size bytes) {
     const Size start = TYPEALIGN(128, *end);
     *end = add_size(start, bytes);
     return start;
@@ -47,6 +47,7 @@ Plan plan_memory() {
     plan.routes_at = place(&end, plan.buckets / 4 * sizeof(SharedPtr<SharedPart>));
     plan.layouts_at = place(&end, plan.buckets / 4 * sizeof(SharedPtr<SharedPart>));
     plan.slots_at = place(&end, plan.slots * sizeof(DirectorySlot));
+    plan.databases_at = place(&end, kMaxDatabases * sizeof(DatabaseDue));
     plan.backends_at = place(&end, plan.backends * sizeof(BackendSlot));
     // ticketpool.memory is the pool with its directory; the backends' slots come on top.
     const Size overhead = end - plan.backends * sizeof(BackendSlot);
@@ -64,8 +65,8 @@ void request() {
     RequestNamedLWLockTranche(kTranche, 1);
 }
 
-void initialize(const Plan &plan) {
-    Control *control = shared.control;
+void initialize(const Plan& plan) {
+    Control* control = shared.control;
     control->lock = &GetNamedLWLockTranche(kTranche)->lock;
     ConditionVariableInit(&control->loaded);
     control->slot_count = plan.slots;
@@ -81,10 +82,14 @@ void initialize(const Plan &plan) {
         new (&shared.layouts[i]) SharedPtr<SharedPart>(nullptr);
     }
     for (uint32_t i = 0; i < plan.slots; i++) {
-        DirectorySlot *slot = new (&shared.slots[i]) DirectorySlot{};
+        DirectorySlot* slot = new (&shared.slots[i]) DirectorySlot{};
         slot->next_by_name = i + 1 < plan.slots ? i + 1 : kNoSlot;
     }
     control->free_slots = 0;
+    for (int i = 0; i < kMaxDatabases; i++) {
+        DatabaseDue* database = new (&shared.databases[i]) DatabaseDue{};
+        database->next_due.store(INT64_MAX, std::memory_order_relaxed);
+    }
     for (uint32_t i = 0; i < plan.backends; i++) {
         new (&shared.backends[i]) BackendSlot{};
     }
@@ -98,15 +103,16 @@ void startup() {
     const Plan plan = plan_memory();
     bool found = false;
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-    char *block = static_cast<char *>(ShmemInitStruct("ticketpool", plan.total, &found));
-    char *base = reinterpret_cast<char *>(TYPEALIGN(128, block));
-    shared.control = reinterpret_cast<Control *>(base);
-    shared.by_name = reinterpret_cast<uint32_t *>(base + plan.names_at);
-    shared.by_id = reinterpret_cast<uint32_t *>(base + plan.ids_at);
-    shared.routes = reinterpret_cast<SharedPtr<SharedPart> *>(base + plan.routes_at);
-    shared.layouts = reinterpret_cast<SharedPtr<SharedPart> *>(base + plan.layouts_at);
-    shared.slots = reinterpret_cast<DirectorySlot *>(base + plan.slots_at);
-    shared.backends = reinterpret_cast<BackendSlot *>(base + plan.backends_at);
+    char* block = static_cast<char*>(ShmemInitStruct("ticketpool", plan.total, &found));
+    char* base = reinterpret_cast<char*>(TYPEALIGN(128, block));
+    shared.control = reinterpret_cast<Control*>(base);
+    shared.by_name = reinterpret_cast<uint32_t*>(base + plan.names_at);
+    shared.by_id = reinterpret_cast<uint32_t*>(base + plan.ids_at);
+    shared.routes = reinterpret_cast<SharedPtr<SharedPart>*>(base + plan.routes_at);
+    shared.layouts = reinterpret_cast<SharedPtr<SharedPart>*>(base + plan.layouts_at);
+    shared.slots = reinterpret_cast<DirectorySlot*>(base + plan.slots_at);
+    shared.databases = reinterpret_cast<DatabaseDue*>(base + plan.databases_at);
+    shared.backends = reinterpret_cast<BackendSlot*>(base + plan.backends_at);
     bool usable = true;
     if (!found) {
         initialize(plan);
@@ -131,10 +137,12 @@ void install_shared_memory_hooks() {
 
 void require_shared_memory() {
     if (shared.control == nullptr) {
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("ticketpool must be loaded via \"shared_preload_libraries\""),
-                        errdetail("The seat pool lives in shared memory that the server reserves at start."),
-                        errhint("Add ticketpool to \"shared_preload_libraries\" and restart the server.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("ticketpool must be loaded via \"shared_preload_libraries\""),
+             errdetail("The seat pool lives in shared memory that the server reserves at start."),
+             errhint("Add ticketpool to \"shared_preload_libraries\" and restart the server.")));
     }
     if (shared.mine == nullptr) {
         shared.mine = &shared.backends[my_backend_number()];

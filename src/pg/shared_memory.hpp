@@ -5,12 +5,14 @@
 //   Control         one struct: the directory lock, hash buckets, free list
 //   DirectorySlot[] one a departure in memory (see directory.hpp)
 //   BackendSlot[]   one a backend: what it reads and pins right now, and its counters
+//   DatabaseDue[]   one a database: when the worker is due there (see deadlines.hpp)
 //   arena           all the rest of ticketpool.memory: routes, layouts, departures
 //
 // Who may touch what:
 //
 //   directory lock, shared       walk a hash chain
-//   directory lock, exclusive    change a chain, the free list, the arena, a SharedPart's `departures`;
+//   directory lock, exclusive    change a chain, the free list, the arena, a SharedPart's
+//   `departures`;
 //                                take a slot from FREE to LOADING, from READY to FREE
 //   no lock                      read and claim in a departure that the backend has announced
 //
@@ -32,6 +34,7 @@
 // anew, empty; the tables are the truth.
 #pragma once
 
+#include "deadlines.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {
@@ -43,21 +46,21 @@ enum class SlotState : uint64_t { kFree = 0, kLoading = 1, kReady = 2 };
 
 // A departure's entry in the directory.
 struct alignas(64) DirectorySlot {
-    std::atomic<uint64_t> version;        // counts changes; its low two bits are the SlotState
-    int64_t departure_id;                 // key, with database and relation
-    SharedPtr<Departure> departure;       // valid while READY
+    std::atomic<uint64_t> version;   // counts changes; its low two bits are the SlotState
+    int64_t departure_id;            // key, with database and relation
+    SharedPtr<Departure> departure;  // valid while READY
     uint32_t database;
-    uint32_t relation;                    // oid of ticket_order: differs after re-creation
-    int32_t service_date;                 // key by name, with train
-    uint32_t name_hash;                   // of train and service date
-    uint32_t next_by_name;                // hash chains, or the free list
+    uint32_t relation;      // oid of ticket_order: differs after re-creation
+    int32_t service_date;   // key by name, with train
+    uint32_t name_hash;     // of train and service date
+    uint32_t next_by_name;  // hash chains, or the free list
     uint32_t next_by_id;
-    std::atomic<int32_t> last_use;        // seconds since 2000-01-01; written once a second at most
-    std::atomic<uint32_t> shared_pins;    // pins that did not fit into their BackendSlot
-    std::atomic<int32_t> owner;           // backend number + 1 while its ticket_open is uncommitted, or 0
-    uint32_t reserved;
+    std::atomic<int32_t> last_use;      // seconds since 2000-01-01; written once a second at most
+    std::atomic<uint32_t> shared_pins;  // pins that did not fit into their BackendSlot
+    std::atomic<int32_t> owner;  // backend number + 1 while its ticket_open is uncommitted, or 0
+    uint32_t id_hash;            // of the departure id
 };
-static_assert(sizeof(DirectorySlot) == 128 || sizeof(DirectorySlot) == 64);
+static_assert(sizeof(DirectorySlot) == 64);
 
 struct Counters {
     std::atomic<uint64_t> buys;  // tickets claimed
@@ -82,25 +85,26 @@ struct alignas(128) BackendSlot {
 };
 
 struct Control {
-    LWLock *lock;                  // the directory lock
-    ConditionVariable loaded;      // a LOADING slot became READY or FREE
+    LWLock* lock;              // the directory lock
+    ConditionVariable loaded;  // a LOADING slot became READY or FREE
     uint32_t slot_count;
-    uint32_t bucket_count;         // a power of two; three arrays of this size
-    uint32_t free_slots;           // head of the free list
+    uint32_t bucket_count;  // a power of two; three arrays of this size
+    uint32_t free_slots;    // head of the free list
     uint32_t backend_count;
     uint64_t arena_bytes;
 };
 
 // The shared structures as this process sees them; `control` is null without the preload.
 struct Shared {
-    Control *control;
-    uint32_t *by_name;                // buckets -> first slot of the chain
-    uint32_t *by_id;
-    SharedPtr<SharedPart> *routes;
-    SharedPtr<SharedPart> *layouts;
-    DirectorySlot *slots;
-    BackendSlot *backends;
-    BackendSlot *mine;                // this backend's, once used
+    Control* control;
+    uint32_t* by_name;  // buckets -> first slot of the chain
+    uint32_t* by_id;
+    SharedPtr<SharedPart>* routes;
+    SharedPtr<SharedPart>* layouts;
+    DirectorySlot* slots;
+    BackendSlot* backends;
+    DatabaseDue* databases;  // kMaxDatabases
+    BackendSlot* mine;       // this backend's, once used
     Arena arena;
 };
 extern constinit Shared shared;
@@ -110,13 +114,15 @@ void install_shared_memory_hooks();
 // Ereports where the library was not preloaded. Every SQL function calls it first.
 void require_shared_memory();
 
-inline SlotState state_of(uint64_t version) { return static_cast<SlotState>(version & 3); }
+inline SlotState state_of(uint64_t version) {
+    return static_cast<SlotState>(version & 3);
+}
 inline uint64_t next_version(uint64_t version, SlotState state) {
     return ((version >> 2) + 1) << 2 | static_cast<uint64_t>(state);
 }
 
 // Adds to a counter that only this backend writes.
-inline void count(std::atomic<uint64_t> &counter, uint64_t by = 1) {
+inline void count(std::atomic<uint64_t>& counter, uint64_t by = 1) {
     counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
 }
 

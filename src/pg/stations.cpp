@@ -18,10 +18,11 @@ struct CachedName {
     char code[kMaxNameBytes];
 };
 constexpr uint32_t kCacheSize = 1024;
-CachedName *cache;  // kCacheSize entries, allocated at first use
+CachedName* cache;  // kCacheSize entries, allocated at first use
 
 // One row of ticket_station with this code or name, copied to *code. Returns how many there are.
-int read_station(const Catalog &catalog, Snapshot snapshot, Oid index, Text value, char *code, size_t *length) {
+int read_station(const Catalog& catalog, Snapshot snapshot, Oid index, Text value, char* code,
+                 size_t* length) {
     TableReader reader;
     reader_open(&reader, catalog.station, index, snapshot);
     reader_key_text(&reader, value);
@@ -40,7 +41,7 @@ int read_station(const Catalog &catalog, Snapshot snapshot, Oid index, Text valu
     return found;
 }
 
-void resolve_station(const Catalog &catalog, Text station, char *code, size_t *length) {
+void resolve_station(const Catalog& catalog, Text station, char* code, size_t* length) {
     Snapshot snapshot = take_fresh_snapshot();
     int found = read_station(catalog, snapshot, catalog.station_pkey, station, code, length);
     if (found == 0) {
@@ -48,12 +49,14 @@ void resolve_station(const Catalog &catalog, Text station, char *code, size_t *l
     }
     drop_snapshot(snapshot);
     if (found == 0) {
-        ereport(ERROR, (errcode(kErrorNoTrip), errmsg("station \"%s\" does not exist", printable(station)),
-                        errdetail("No row of ticket_station has this code or name."),
-                        errhint("Use a code or a name from ticket_station.")));
+        ereport(ERROR,
+                (errcode(kErrorNoTrip), errmsg("station \"%s\" does not exist", printable(station)),
+                 errdetail("No row of ticket_station has this code or name."),
+                 errhint("Use a code or a name from ticket_station.")));
     }
     if (found > 1) {
-        ereport(ERROR, (errcode(kErrorNoTrip), errmsg("station name \"%s\" is ambiguous", printable(station)),
+        ereport(ERROR, (errcode(kErrorNoTrip),
+                        errmsg("station name \"%s\" is ambiguous", printable(station)),
                         errdetail("More than one station has this name."),
                         errhint("Use the station's code.")));
     }
@@ -61,17 +64,18 @@ void resolve_station(const Catalog &catalog, Text station, char *code, size_t *l
 
 }  // namespace
 
-StationCode find_station(const Catalog &catalog, Text station, const Route *route) {
+StationCode find_station(const Catalog& catalog, Text station, const Route* route) {
     const uint32_t hash = text_hash(station);
     if (route != nullptr && route->calls_at(hash, station.data, station.length)) {
         return {station, hash};
     }
     if (cache == nullptr) {
-        cache = static_cast<CachedName *>(MemoryContextAllocZero(TopMemoryContext, kCacheSize * sizeof(CachedName)));
+        cache = static_cast<CachedName*>(
+            MemoryContextAllocZero(TopMemoryContext, kCacheSize * sizeof(CachedName)));
     }
     static constinit CachedName uncached{};
     const bool cacheable = station.length <= kMaxNameBytes;
-    CachedName *entry = cacheable ? &cache[hash % kCacheSize] : &uncached;
+    CachedName* entry = cacheable ? &cache[hash % kCacheSize] : &uncached;
     if (!cacheable || entry->generation != station_generation ||
         !same_text({entry->name, entry->name_length}, station)) {
         size_t length = 0;
@@ -89,7 +93,7 @@ StationCode find_station(const Catalog &catalog, Text station, const Route *rout
     return {code, text_hash(code)};
 }
 
-Trip find_trip(const Catalog &catalog, const Route *route, Text from, Text to) {
+Trip find_trip(const Catalog& catalog, const Route* route, Text from, Text to) {
     char from_code[kMaxNameBytes];
     StationCode start = find_station(catalog, from, route);
     if (start.code.data != from.data) {  // the cache entry may go with the next look-up
@@ -102,9 +106,10 @@ Trip find_trip(const Catalog &catalog, const Route *route, Text from, Text to) {
                           end.code.length, &trip)) {
         const Text train = text_of(route->head, route->train);
         ereport(ERROR, (errcode(kErrorNoTrip),
-                        errmsg("train \"%s\" does not go from \"%s\" to \"%s\"", printable(train), printable(from),
-                               printable(to)),
-                        errdetail("The train calls at one of them only, or in the other order, or they are one station."),
+                        errmsg("train \"%s\" does not go from \"%s\" to \"%s\"", printable(train),
+                               printable(from), printable(to)),
+                        errdetail("The train calls at one of them only, or in the other order, or "
+                                  "they are one station."),
                         errhint("ticket_remaining_matrix shows the trips of a train.")));
     }
     return trip;

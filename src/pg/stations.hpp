@@ -13,9 +13,9 @@ struct StationCode {
 
 // The station's code; ereports TK002 where no station, or more than one, is meant. The text stays
 // valid until the next look-up. `route` (optional): a code at which it calls is taken as it is.
-StationCode find_station(const Catalog &catalog, Text station, const Route *route);
+StationCode find_station(const Catalog& catalog, Text station, const Route* route);
 
 // Both ends of a trip; ereports TK002 where the train does not go from there to there.
-Trip find_trip(const Catalog &catalog, const Route *route, Text from, Text to);
+Trip find_trip(const Catalog& catalog, const Route* route, Text from, Text to);
 
 }  // namespace ticketpool

@@ -14,8 +14,8 @@ struct TableReader {
     Relation heap;
     Relation index;
     IndexScanDesc scan;
-    TupleTableSlot *row;   // the current row
-    Snapshot snapshot;     // registered; null in undecided mode
+    TupleTableSlot* row;  // the current row
+    Snapshot snapshot;    // registered; null in undecided mode
     ScanKeyData keys[3];
     int key_count;
 };
@@ -24,26 +24,26 @@ struct TableReader {
 Snapshot take_fresh_snapshot();
 void drop_snapshot(Snapshot snapshot);
 
-void reader_open(TableReader *reader, Oid heap, Oid index, Snapshot snapshot);
+void reader_open(TableReader* reader, Oid heap, Oid index, Snapshot snapshot);
 // Equality keys on the leading index columns, in order.
-void reader_key_text(TableReader *reader, Text value);
-void reader_key_int64(TableReader *reader, int64_t value);
-void reader_key_date(TableReader *reader, DateADT value);
-void reader_key_uuid(TableReader *reader, Datum value);
+void reader_key_text(TableReader* reader, Text value);
+void reader_key_int64(TableReader* reader, int64_t value);
+void reader_key_date(TableReader* reader, DateADT value);
+void reader_key_uuid(TableReader* reader, Datum value);
 // False at the end. The first call starts the scan.
-bool reader_next(TableReader *reader);
-void reader_close(TableReader *reader);
+bool reader_next(TableReader* reader);
+void reader_close(TableReader* reader);
 
 // Columns of the current row by table attribute number; ereports on NULL where it must not be.
-Datum row_value(TupleTableSlot *row, AttrNumber attribute, bool *is_null);
-Datum row_datum(TupleTableSlot *row, AttrNumber attribute);
-inline int64_t row_int64(TupleTableSlot *row, AttrNumber attribute) {
+Datum row_value(TupleTableSlot* row, AttrNumber attribute, bool* is_null);
+Datum row_datum(TupleTableSlot* row, AttrNumber attribute);
+inline int64_t row_int64(TupleTableSlot* row, AttrNumber attribute) {
     return DatumGetInt64(row_datum(row, attribute));
 }
-inline int32_t row_int32(TupleTableSlot *row, AttrNumber attribute) {
+inline int32_t row_int32(TupleTableSlot* row, AttrNumber attribute) {
     return DatumGetInt32(row_datum(row, attribute));
 }
-inline Text row_text(TupleTableSlot *row, AttrNumber attribute) {
+inline Text row_text(TupleTableSlot* row, AttrNumber attribute) {
     return text_of(row_datum(row, attribute));
 }
 

@@ -8,7 +8,7 @@
 namespace ticketpool {
 namespace {
 
-const char *status_name(SaleStatus status) {
+const char* status_name(SaleStatus status) {
     switch (status) {
         case SaleStatus::kOpen:
             return "open";
@@ -32,13 +32,14 @@ int64_t claims_in_flight(uint32_t slot) {
     return claims;
 }
 
-void return_departure(const DepartureRef &ref, ReturnSetInfo *result) {
-    Departure *departure = ref.departure;
+void return_departure(const DepartureRef& ref, ReturnSetInfo* result) {
+    Departure* departure = ref.departure;
     uint64_t free_segments = 0;
     for (uint32_t c = 0; c < departure->layout->class_count; c++) {
         free_segments += count_free_seat_segments(departure->seat_map(c));
     }
-    const TimestampTz last_use = int64_t{shared.slots[ref.slot].last_use.load(std::memory_order_relaxed)} * USECS_PER_SEC;
+    const TimestampTz last_use =
+        int64_t{shared.slots[ref.slot].last_use.load(std::memory_order_relaxed)} * USECS_PER_SEC;
     Datum values[] = {
         Int64GetDatum(departure->departure_id),
         text_datum(text_of(departure->route->head, departure->route->train)),
@@ -61,9 +62,9 @@ void return_departure(const DepartureRef &ref, ReturnSetInfo *result) {
 TICKETPOOL_FUNCTION(ticket_pool) {
     using namespace ticketpool;
     require_shared_memory();
-    ReturnSetInfo *result = require_set_result(fcinfo);
+    ReturnSetInfo* result = require_set_result(fcinfo);
     InitMaterializedSRF(fcinfo, 0);
-    const Catalog &catalog = catalog_of(fcinfo);
+    const Catalog& catalog = catalog_of(fcinfo);
     for (uint32_t i = 0; i < shared.control->slot_count; i++) {
         DepartureRef ref;
         CHECK_FOR_INTERRUPTS();
@@ -78,13 +79,14 @@ TICKETPOOL_FUNCTION(ticket_pool) {
 TICKETPOOL_FUNCTION(ticket_inflight) {
     using namespace ticketpool;
     require_shared_memory();
-    ReturnSetInfo *result = require_set_result(fcinfo);
+    ReturnSetInfo* result = require_set_result(fcinfo);
     InitMaterializedSRF(fcinfo, 0);
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
-        const BackendSlot &backend = shared.backends[i];
+        const BackendSlot& backend = shared.backends[i];
         const uint32_t claims = backend.claims.load(std::memory_order_acquire);
         if (claims > 0) {
-            Datum values[] = {Int32GetDatum(backend.pid.load(std::memory_order_relaxed)), Int64GetDatum(claims),
+            Datum values[] = {Int32GetDatum(backend.pid.load(std::memory_order_relaxed)),
+                              Int64GetDatum(claims),
                               TimestampTzGetDatum(backend.since.load(std::memory_order_relaxed))};
             bool nulls[lengthof(values)] = {};
             tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
@@ -102,16 +104,20 @@ TICKETPOOL_FUNCTION(ticket_pool_stat) {
     }
     uint64_t sums[6] = {};
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
-        const Counters &counters = shared.backends[i].counters;
-        const std::atomic<uint64_t> *const members[] = {&counters.buys,       &counters.refunds,  &counters.sold_outs,
-                                                        &counters.lost_races, &counters.rebuilds, &counters.evictions};
+        const Counters& counters = shared.backends[i].counters;
+        const std::atomic<uint64_t>* const members[] = {&counters.buys,      &counters.refunds,
+                                                        &counters.sold_outs, &counters.lost_races,
+                                                        &counters.rebuilds,  &counters.evictions};
         for (size_t m = 0; m < lengthof(members); m++) {
             sums[m] += members[m]->load(std::memory_order_relaxed);
         }
     }
     int64_t departures = 0;
     for (uint32_t i = 0; i < shared.control->slot_count; i++) {
-        departures += state_of(shared.slots[i].version.load(std::memory_order_relaxed)) == SlotState::kReady ? 1 : 0;
+        departures +=
+            state_of(shared.slots[i].version.load(std::memory_order_relaxed)) == SlotState::kReady
+                ? 1
+                : 0;
     }
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const size_t used = shared.arena.total_bytes() - shared.arena.free_bytes();

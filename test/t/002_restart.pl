@@ -131,9 +131,10 @@ my %ways = (
 		my $pid = $node->safe_psql('postgres', q{
 			SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
 			ORDER BY state = 'active' DESC, random() LIMIT 1});
+		my $offset = -s $node->logfile;
 		kill 'KILL', $pid;
 		# The server restarts by itself; a connection before that would only meet the end of the old one.
-		return becomes_true($node, 'postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'psql' AND pid <> pg_backend_pid()");
+		return await(sub { slurp_file($node->logfile, $offset) =~ /ready to accept connections/ });
 	});
 
 for my $round (1 .. $rounds)

@@ -1,0 +1,79 @@
+// A quota: seats of one class set aside for a channel over a stretch.
+//
+// In the departure's own seat map the stretch of each of its seats is taken. The quota has a seat
+// map of its own, a word for each of its seats, in which everything outside the stretch is taken
+// and the stretch is free until the channel sells it. So a purchase from the quota is the same
+// claim on another map, and the two maps never offer the same bit.
+//
+// Giving a quota back ("closing" it)
+//   the closer    claims what is free in the quota's map (undone by a rollback); at commit it sets
+//                 `closed` and releases the same bits in the departure's map
+//   a give-back   (rollback or refund of a ticket of the quota) clears its bits in the quota's map
+//   and then
+//                 looks at `closed`; if it is set, it moves what is free on to the departure's map
+// Moving is setting the bits in the quota's map and then releasing those that were clear in the
+// departure's: whoever sets a bit moves it, nobody moves it twice. `closed` is stored before the
+// closer's last fetch_or of a word, and a give-back looks at it after its fetch_and of the word;
+// of these two on one word one is first: either the closer finds the bits free, or the give-back
+// acquires what the closer released, `closed` above all.
+#pragma once
+
+#include <boost/interprocess/offset_ptr.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "ticketpool/allocation.hpp"
+#include "ticketpool/seat_map.hpp"
+
+namespace ticketpool {
+
+struct alignas(64) Quota {
+    boost::interprocess::offset_ptr<Quota> next;  // of the same departure; set before it is linked
+    int64_t reservation_id;
+    std::atomic<int32_t> owner;  // backend number + 1 while its ticket_reserve is uncommitted
+    std::atomic<bool> closed;
+    uint32_t class_index;
+    uint32_t seats;
+    uint16_t from;  // the stretch, in segments
+    uint16_t to;
+    uint16_t segments;
+    uint8_t words_per_seat;
+    uint8_t channel_length;
+    char channel[64];
+    // uint32_t[seats], the numbers of its seats in their class, ascending; SeatGeometry[seats];
+    // the words
+
+    static std::size_t bytes_required(uint32_t seats, int segments) noexcept;
+    // An empty quota (nothing sold) over raw memory: fields to be filled, then fill().
+    static Quota* init_in_place(void* memory, uint32_t seats, int from, int to,
+                                int segments) noexcept;
+
+    uint32_t* numbers() noexcept { return reinterpret_cast<uint32_t*>(this + 1); }
+    const uint32_t* numbers() const noexcept { return reinterpret_cast<const uint32_t*>(this + 1); }
+    SeatGeometry* geometry() noexcept {
+        return reinterpret_cast<SeatGeometry*>(reinterpret_cast<char*>(this + 1) +
+                                               (std::size_t{seats} * sizeof(uint32_t) + 7) / 8 * 8);
+    }
+    SeatMap seat_map(ClassControl* control) noexcept {
+        return SeatMap{reinterpret_cast<std::atomic<uint64_t>*>(geometry() + seats), control, seats,
+                       words_per_seat, segments};
+    }
+    // Which of its seats has this number in the class, or -1.
+    int64_t find(uint32_t number) const noexcept;
+};
+
+static_assert(std::is_trivially_destructible_v<Quota>);
+static_assert(sizeof(Quota) == 128);
+
+// Gives `bits` of one of its seats back: to the quota, or, if it is closed, to the departure.
+// Cannot fail.
+void give_back(Quota& quota, SeatMap& own, SeatMap& departure, uint32_t seat,
+               const SegmentMask& bits) noexcept;
+
+// Moves what is free of one seat of a closed quota to the departure's map. Cannot fail.
+void move_to_departure(Quota& quota, SeatMap& own, SeatMap& departure, uint32_t seat) noexcept;
+
+}  // namespace ticketpool

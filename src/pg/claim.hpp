@@ -1,0 +1,53 @@
+// From "so many seats over this trip" to claims in the ledger.
+//
+// A purchase draws from sources, in this order: the quotas of its channel, the numbered seats of
+// the class, the coaches with unnumbered places. A party first tries each source as a whole, and
+// only when none has enough for everybody it takes what each has, as one attempt of the claim
+// protocol.
+#pragma once
+
+#include "directory.hpp"
+#include "ledger.hpp"
+#include "pg.hpp"
+
+namespace ticketpool {
+
+// What to claim.
+struct Demand {
+    DepartureRef ref;
+    uint32_t class_index;
+    Trip trip;
+    uint32_t party;
+    SeatChoice choice;
+    Text channel;   // data null: none
+    bool together;  // false: seat by seat, as for a quota
+};
+
+// What one passenger got.
+struct Claimed {
+    SeatSource source;
+    SeatClaim claim;
+};
+
+// Claims and enters in the ledger; the departure is announced or pinned. False: sold out.
+bool claim_demand(const Demand& demand, Claimed* claimed);
+
+// Exactly these seats of one source, one a passenger, where all of them are free over the trip.
+bool claim_named(const Demand& demand, const SeatSource& source, const uint32_t* seats,
+                 Claimed* claimed);
+
+// Seats and places that could be bought now, as this transaction sees it.
+uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel);
+
+// The number of a claimed seat in its class; -1: an unnumbered place.
+int64_t seat_number(const DepartureRef& ref, const Claimed& claimed);
+
+// An open quota of the channel which has this seat over this stretch, or the class's own seats.
+// Sets *seat to its number there.
+SeatSource source_of_seat(const DepartureRef& ref, uint32_t class_index, Text channel,
+                          const SegmentMask& bits, uint32_t* seat);
+
+// Is the quota open, of this class, and visible to this session?
+bool quota_usable(const Quota& quota, uint32_t class_index);
+
+}  // namespace ticketpool

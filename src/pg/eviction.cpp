@@ -1,0 +1,221 @@
+#include "eviction.hpp"
+
+namespace ticketpool {
+
+namespace {
+
+void unlink_slot(uint32_t index) {
+    DirectorySlot& slot = shared.slots[index];
+    uint32_t* link = directory_bucket(shared.by_name, slot.name_hash);
+    while (*link != index) {
+        link = &shared.slots[*link].next_by_name;
+    }
+    *link = slot.next_by_name;
+    link = directory_bucket(shared.by_id, slot.id_hash);
+    while (*link != index) {
+        link = &shared.slots[*link].next_by_id;
+    }
+    *link = slot.next_by_id;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------
+// Shared parts
+// ---------------------------------------------------------------------------------------------
+
+SharedPtr<SharedPart>* part_bucket(SharedPtr<SharedPart>* table, Oid database, Oid relation,
+                                   int64_t id) {
+    const uint64_t hash = hash_bytes_extended(reinterpret_cast<const unsigned char*>(&id),
+                                              sizeof id, uint64_t{database} << 32 | relation);
+    return &table[hash & (shared.control->bucket_count / 4 - 1)];
+}
+
+SharedPart* part_find(SharedPtr<SharedPart>* table, Oid database, Oid relation, int64_t id) {
+    SharedPart* part = part_bucket(table, database, relation, id)->get();
+    while (part != nullptr &&
+           (part->id != id || part->database != database || part->relation != relation)) {
+        part = part->next.get();
+    }
+    return part;
+}
+
+void part_drop(SharedPtr<SharedPart>* table, SharedPart* part) {
+    if (part == nullptr || --part->departures > 0) {
+        return;
+    }
+    SharedPtr<SharedPart>* link = part_bucket(table, part->database, part->relation, part->id);
+    while (link->get() != part) {
+        link = &(*link)->next;
+    }
+    *link = part->next;
+    shared.arena.deallocate(part);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Eviction, under the exclusive lock
+// ---------------------------------------------------------------------------------------------
+
+bool is_announced(uint32_t index) {
+    if (shared.slots[index].shared_pins.load(std::memory_order_seq_cst) > 0) {
+        return true;
+    }
+    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
+        const BackendSlot& backend = shared.backends[i];
+        // `reading` first: a pin is set before the reading that it replaces is cleared.
+        if (backend.reading.load(std::memory_order_seq_cst) == index + 1) {
+            return true;
+        }
+        for (const auto& pin : backend.pins) {
+            if (pin.load(std::memory_order_seq_cst) == index + 1) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void free_departure(Departure* departure) {
+    Quota* quota = departure->first_quota();
+    while (quota != nullptr) {
+        Quota* next = quota->next.get();
+        shared.arena.deallocate(quota);
+        quota = next;
+    }
+    shared.arena.deallocate(departure);
+}
+
+void free_slot(uint32_t index, uint64_t version) {
+    DirectorySlot& slot = shared.slots[index];
+    Departure* departure = slot.departure.get();
+    if (departure != nullptr) {
+        part_drop(shared.routes, &departure->route->head);
+        part_drop(shared.layouts, &departure->layout->head);
+        free_departure(departure);
+    }
+    unlink_slot(index);
+    slot.departure = nullptr;
+    slot.owner.store(0, std::memory_order_relaxed);
+    slot.version.store(next_version(version, SlotState::kFree), std::memory_order_release);
+    slot.next_by_name = shared.control->free_slots;
+    shared.control->free_slots = index;
+}
+
+bool try_evict(uint32_t index) {
+    DirectorySlot& slot = shared.slots[index];
+    const uint64_t version = slot.version.load(std::memory_order_acquire);
+    if (state_of(version) != SlotState::kReady || is_announced(index)) {
+        return false;
+    }
+    // From here on nobody new gets in; whoever announced himself before is seen now.
+    const uint64_t leaving = next_version(version, SlotState::kLoading);
+    slot.version.store(leaving, std::memory_order_seq_cst);
+    if (is_announced(index)) {
+        slot.version.store(next_version(leaving, SlotState::kReady), std::memory_order_seq_cst);
+        return false;
+    }
+    free_slot(index, leaving);
+    count(shared.mine->counters.evictions);
+    return true;
+}
+
+// The READY slot that comes next after (`age`, `index`) in order of last use, or kNoSlot.
+uint32_t next_coldest(int32_t age, uint32_t after) {
+    uint32_t best = kNoSlot;
+    int32_t best_age = INT32_MAX;
+    for (uint32_t i = 0; i < shared.control->slot_count; i++) {
+        const DirectorySlot& slot = shared.slots[i];
+        if (state_of(slot.version.load(std::memory_order_relaxed)) != SlotState::kReady) {
+            continue;
+        }
+        const int32_t use = slot.last_use.load(std::memory_order_relaxed);
+        if ((use > age || (use == age && i > after)) && use < best_age) {
+            best = i;
+            best_age = use;
+        }
+    }
+    return best;
+}
+
+// The READY slot whose block lies nearest to `address`, above or below it, or kNoSlot.
+uint32_t nearest_block(uintptr_t address, bool above) {
+    uint32_t best = kNoSlot;
+    uintptr_t best_distance = UINTPTR_MAX;
+    for (uint32_t i = 0; i < shared.control->slot_count; i++) {
+        const DirectorySlot& slot = shared.slots[i];
+        if (state_of(slot.version.load(std::memory_order_relaxed)) != SlotState::kReady) {
+            continue;
+        }
+        const uintptr_t block = reinterpret_cast<uintptr_t>(slot.departure.get());
+        const bool on_side = above ? block > address : block < address;
+        const uintptr_t distance = above ? block - address : address - block;
+        if (on_side && distance < best_distance) {
+            best = i;
+            best_distance = distance;
+        }
+    }
+    return best;
+}
+
+// A hole of `bytes` by evicting the neighbours of a block that was just freed: freeing the coldest
+// blocks wherever they lie may leave plenty of memory and no hole that is large enough.
+void* widen_hole(uintptr_t freed, size_t bytes) {
+    for (const bool above : {true, false}) {
+        uintptr_t edge = freed;
+        while (edge + Arena::footprint(bytes) > freed && edge < freed + Arena::footprint(bytes)) {
+            const uint32_t neighbour = nearest_block(edge, above);
+            if (neighbour == kNoSlot) {
+                break;
+            }
+            edge = reinterpret_cast<uintptr_t>(shared.slots[neighbour].departure.get());
+            if (!try_evict(neighbour)) {
+                break;
+            }
+            if (void* block = shared.arena.allocate(bytes)) {
+                return block;
+            }
+        }
+    }
+    return nullptr;
+}
+
+void* allocate_or_evict(size_t bytes) {
+    void* block = shared.arena.allocate(bytes);
+    int32_t age = INT32_MIN;
+    uint32_t after = 0;
+    while (block == nullptr) {
+        const uint32_t victim = next_coldest(age, after);
+        if (victim == kNoSlot) {
+            break;
+        }
+        age = shared.slots[victim].last_use.load(std::memory_order_relaxed);
+        after = victim;
+        const uintptr_t address = reinterpret_cast<uintptr_t>(shared.slots[victim].departure.get());
+        if (try_evict(victim)) {
+            block = shared.arena.allocate(bytes);
+            if (block == nullptr) {
+                block = widen_hole(address, bytes);
+            }
+        }
+    }
+    return block;
+}
+
+uint32_t take_slot() {
+    int32_t age = INT32_MIN;
+    uint32_t after = 0;
+    while (shared.control->free_slots == kNoSlot) {
+        const uint32_t victim = next_coldest(age, after);
+        if (victim == kNoSlot) {
+            return kNoSlot;
+        }
+        age = shared.slots[victim].last_use.load(std::memory_order_relaxed);
+        after = victim;
+        try_evict(victim);
+    }
+    const uint32_t index = shared.control->free_slots;
+    shared.control->free_slots = shared.slots[index].next_by_name;
+    return index;
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,33 @@
+// Memory of the directory: what goes when there is no room. Callers hold the directory lock
+// exclusively, but for part_bucket() and part_find(), which read.
+#pragma once
+
+#include "pg.hpp"
+#include "shared_memory.hpp"
+
+namespace ticketpool {
+
+// The head of a hash chain of slots.
+inline uint32_t* directory_bucket(uint32_t* table, uint64_t hash) {
+    return &table[hash & (shared.control->bucket_count - 1)];
+}
+
+// Memory for a block of the pool; evicts the coldest departures that nobody uses as needed. Null:
+// all are in use.
+void* allocate_or_evict(size_t bytes);
+
+// A free slot, evicting as needed; kNoSlot: all are in use.
+uint32_t take_slot();
+
+// Takes a slot out of its chains and frees what it has; `version` is its present one.
+void free_slot(uint32_t index, uint64_t version);
+// A departure with its quotas.
+void free_departure(Departure* departure);
+
+// Routes and layouts: found by id, dropped with their last departure.
+SharedPtr<SharedPart>* part_bucket(SharedPtr<SharedPart>* table, Oid database, Oid relation,
+                                   int64_t id);
+SharedPart* part_find(SharedPtr<SharedPart>* table, Oid database, Oid relation, int64_t id);
+void part_drop(SharedPtr<SharedPart>* table, SharedPart* part);
+
+}  // namespace ticketpool

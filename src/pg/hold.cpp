@@ -1,0 +1,201 @@
+// ticket_hold, ticket_confirm, ticket_cancel: seats locked while the user pays.
+//
+// A hold's claim is like a purchase's; its row says 'held' until `held_until`, and the worker lets
+// it expire then (sweep.cpp). Payment and expiry lock the order's rows, in order of ticket number,
+// so one of them is first and decides. A late payer gets what is free now: the old seats if nobody
+// took them, or equal ones, or nothing.
+#include "deadlines.hpp"
+#include "errors.hpp"
+#include "ledger.hpp"
+#include "orders.hpp"
+#include "rules.hpp"
+#include "sale.hpp"
+#include "settings.hpp"
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace ticketpool {
+namespace {
+
+constexpr int kArgTtl = 10;
+constexpr int64_t kMaxTtl = 366 * USECS_PER_DAY;
+
+// When a hold that begins now runs out.
+TimestampTz hold_deadline(FunctionCallInfo fcinfo) {
+    const TimestampTz now = GetCurrentTimestamp();
+    TimestampTz deadline;
+    if (PG_ARGISNULL(kArgTtl)) {
+        deadline = now + int64_t{setting_hold_ttl} * USECS_PER_SEC;
+    } else {
+        const Interval* ttl = PG_GETARG_INTERVAL_P(kArgTtl);
+        // Months are too long whatever their length, and sums could overflow.
+        const bool too_long = ttl->month != 0 || ttl->day > 366 || ttl->day < -366 ||
+                              ttl->time > kMaxTtl || ttl->time < -kMaxTtl;
+        deadline = too_long ? now : now + ttl->time + ttl->day * USECS_PER_DAY;
+    }
+    if (deadline <= now || deadline > now + kMaxTtl) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ttl is out of range"),
+                        errdetail("A hold lasts more than nothing and at most 366 days."),
+                        errhint("Pass NULL for \"ticketpool.hold_ttl\".")));
+    }
+    return deadline;
+}
+
+// The order as something to buy again.
+void purchase_again(const Order& order, Purchase* purchase) {
+    *purchase = Purchase{};
+    purchase->ref = order.ref;
+    purchase->trip = order.tickets[0].trip;
+    purchase->class_index = order.tickets[0].source.class_index;
+    purchase->channel = order.channel;
+    purchase->service_date = order.service_date;
+    purchase->user_id = order.user_id;
+    purchase->party = static_cast<uint32_t>(order.count);
+    purchase->status = OrderStatus::kSold;
+    int64_t* passengers =
+        static_cast<int64_t*>(palloc(static_cast<size_t>(order.count) * sizeof(int64_t)));
+    for (int i = 0; i < order.count; i++) {
+        passengers[i] = order.tickets[i].passenger_id;
+    }
+    purchase->passengers = passengers;
+}
+
+// Writes the seats that expired tickets have now.
+void write_seats(const Order& order, const Claimed* claims) {
+    const Layout* layout = order.ref.departure->layout.get();
+    for (int i = 0; i < order.count; i++) {
+        const int64_t number = seat_number(order.ref, claims[i]);
+        uint32_t coach = static_cast<uint32_t>(claims[i].source.place_coach);
+        Datum label = 0;
+        if (number >= 0) {
+            const SeatGeometry& seat = layout->geometry(claims[i].source.class_index)[number];
+            coach = seat.coach;
+            label = CStringGetTextDatum(seat_label(seat));
+        }
+        Oid types[] = {INT8OID, INT4OID, DATEOID, TEXTOID, TEXTOID};
+        Datum values[] = {Int64GetDatum(order.order_id), Int32GetDatum(order.tickets[i].ticket_no),
+                          DateADTGetDatum(order.service_date),
+                          text_datum(text_of(layout->head, layout->coaches()[coach].name)), label};
+        const char* sql = psprintf(
+            "UPDATE %s SET coach = $4, seat = $5 WHERE order_id = $1 AND ticket_no = $2 AND "
+            "service_date = $3",
+            order.relation);
+        if (SPI_execute_with_args(sql, 5, types, values, number < 0 ? "    n" : nullptr, false,
+                                  0) != SPI_OK_UPDATE ||
+            SPI_processed != 1) {
+            elog(ERROR, "could not write the seats of order " INT64_FORMAT, order.order_id);
+        }
+    }
+}
+
+// Payment after expiry. False: nothing is left for it.
+bool confirm_late(const Catalog& catalog, Order* order) {
+    if (order->ref.departure == nullptr || !order->tickets[0].located || !is_on_sale(order->ref)) {
+        return false;
+    }
+    Claimed* claims =
+        static_cast<Claimed*>(palloc(static_cast<size_t>(order->count) * sizeof(Claimed)));
+    Purchase purchase;
+    purchase_again(*order, &purchase);
+    check_rules(catalog, purchase);
+    const Demand demand = demand_of(purchase);
+    if (!claim_same_seats(*order, demand, claims)) {
+        if (!claim_demand(demand, claims)) {
+            return false;
+        }
+        write_seats(*order, claims);
+    }
+    set_status(order, OrderStatus::kExpired, OrderStatus::kSold);
+    return true;
+}
+
+// What a payment does to the order. False: no row.
+bool confirm(const Catalog& catalog, Order* order) {
+    if (count_status(*order, OrderStatus::kHeld) == order->count) {
+        set_status(order, OrderStatus::kHeld, OrderStatus::kSold);
+        return true;
+    }
+    if (count_status(*order, OrderStatus::kExpired) == order->count) {
+        return confirm_late(catalog, order);
+    }
+    if (count_status(*order, OrderStatus::kSold) > 0) {
+        return true;  // paid before
+    }
+    report_status(*order, order->tickets[0], "confirmed", "Only a hold can be paid. Buy again.");
+}
+
+void cancel(Order* order) {
+    for (int i = 0; i < order->count; i++) {
+        const OrderStatus status = order->tickets[i].status;
+        if (status != OrderStatus::kHeld && status != OrderStatus::kCancelled &&
+            status != OrderStatus::kExpired) {
+            report_status(*order, order->tickets[i], "cancelled",
+                          "Only a hold can be cancelled. Refund a sold ticket with ticket_refund.");
+        }
+    }
+    set_status(order, OrderStatus::kHeld, OrderStatus::kCancelled);
+}
+
+// Begins a function over an order: its rows are locked, its departure is pinned.
+void begin_order(FunctionCallInfo fcinfo, const char* command, OwnerScope* scope, Order* order) {
+    require_shared_memory();
+    require_argument(fcinfo, 0, "order_id");
+    PreventCommandIfReadOnly(command);
+    require_set_result(fcinfo);
+    InitMaterializedSRF(fcinfo, 0);
+    const Catalog& catalog = catalog_of(fcinfo);
+    owner_begin(catalog, scope);
+    SPI_connect();
+    lock_order(catalog, PG_GETARG_INT64(0), TicketNos{nullptr}, order);
+}
+
+void end_order(const OwnerScope& scope) {
+    SPI_finish();
+    owner_end(scope);
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_hold) {
+    using namespace ticketpool;
+    require_shared_memory();
+    PreventCommandIfReadOnly("ticket_hold()");
+    require_set_result(fcinfo);
+    const TimestampTz deadline = hold_deadline(fcinfo);
+    const Catalog& catalog = catalog_of(fcinfo);
+    BuyArguments arguments;
+    Purchase purchase;
+    read_arguments(fcinfo, &arguments);
+    parse_purchase(arguments, catalog, &purchase);
+    purchase.status = OrderStatus::kHeld;
+    purchase.held_until = deadline;
+    sell(fcinfo, catalog, purchase);
+    deadline_at_commit(deadline);
+    return 0;
+}
+
+TICKETPOOL_FUNCTION(ticket_confirm) {
+    using namespace ticketpool;
+    OwnerScope scope;
+    Order order;
+    begin_order(fcinfo, "ticket_confirm()", &scope, &order);
+    if (confirm(catalog_of(fcinfo), &order)) {
+        return_order(order, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+    }
+    end_order(scope);
+    return 0;
+}
+
+TICKETPOOL_FUNCTION(ticket_cancel) {
+    using namespace ticketpool;
+    OwnerScope scope;
+    Order order;
+    begin_order(fcinfo, "ticket_cancel()", &scope, &order);
+    cancel(&order);
+    return_order(order, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+    end_order(scope);
+    return 0;
+}

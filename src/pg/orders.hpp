@@ -1,0 +1,70 @@
+// Orders as a whole: their rows locked, their tickets changed from one status to the next, and what
+// that means for the pool. Every change of status goes through set_status(), which knows no
+// transition but the legal ones (order_status.hpp).
+#pragma once
+
+#include "claim.hpp"
+#include "directory.hpp"
+#include "order_rows.hpp"
+#include "pg.hpp"
+#include "ticketpool/order_status.hpp"
+
+namespace ticketpool {
+
+struct Ticket {
+    int32_t ticket_no;
+    OrderStatus status;
+    int64_t passenger_id;
+    bool located;       // false: the departure does not have its seat or stops
+    SeatSource source;  // where its claim is, and the seat's number there
+    uint32_t seat;
+    SegmentMask bits;  // of its trip
+    Trip trip;
+};
+
+// An order, or the named tickets of it, in order of ticket number. Strings are palloc'd.
+struct Order {
+    int64_t order_id;
+    int64_t departure_id;
+    DateADT service_date;
+    int64_t user_id;
+    bool is_held_until_null;
+    TimestampTz held_until;
+    Text channel;          // data null: none
+    Text seat_class;       // of the first ticket
+    const char* relation;  // where its rows are, qualified and quoted
+    DepartureRef ref;      // pinned; departure null where its row is gone
+    Ticket* tickets;
+    int count;
+};
+
+// The ticket numbers that a caller named; null: all.
+struct TicketNos {
+    ArrayType* array;
+};
+TicketNos parse_ticket_nos(FunctionCallInfo fcinfo, int argument);
+
+// Locks the rows to the end of the transaction and reads them; pins the departure before anything
+// of it changes, so that nobody, not even this session, rebuilds it from rows whose release is
+// still to come. Ereports TK005 where there is no such order or ticket.
+// Call inside SPI and owner_begin().
+void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order* order);
+
+// How many tickets have the status.
+int count_status(const Order& order, OrderStatus status);
+
+// Changes all tickets of `order` that are in status `from` to `to`, in the table and in *order.
+// Tickets that stop being live are released at commit.
+void set_status(Order* order, OrderStatus from, OrderStatus to);
+
+// The same seats for everybody, where all of them are free over the demand's trip.
+bool claim_same_seats(const Order& order, const Demand& demand, Claimed* claims);
+
+// Appends the rows of the order's tickets, as they are now, to the result set.
+void return_order(const Order& order, ReturnSetInfo* result);
+
+// TK005: the ticket's status does not allow it.
+[[noreturn]] void report_status(const Order& order, const Ticket& ticket, const char* action,
+                                const char* hint);
+
+}  // namespace ticketpool

@@ -1,0 +1,162 @@
+// ticket_withdraw: the train is cancelled.
+//
+// 1. The departure's row is locked and says 'withdrawn': one withdrawal at a time.
+// 2. The sale status in memory becomes "withdrawn" at once (a rollback puts it back): from here on
+//    no new purchase passes the check of it, because a buyer announces himself before he checks.
+// 3. Whoever announced himself or pinned the departure before is waited for, interruptibly. All
+//    their rows are then committed or gone.
+// 4. Its quotas are given back, and every live row is refunded or cancelled. A ticket that was
+//    sold from a quota frees its seat in the departure's map: the quota is closed.
+#include "directory.hpp"
+#include "errors.hpp"
+#include "ledger.hpp"
+#include "loader.hpp"
+#include "order_rows.hpp"
+#include "reserve.hpp"
+#include "shared_memory.hpp"
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace ticketpool {
+namespace {
+
+// Does another session use the departure, in a call or in its transaction?
+bool others_use(uint32_t slot) {
+    uint32_t shared_pins = shared.slots[slot].shared_pins.load(std::memory_order_seq_cst);
+    bool own_is_shared = true;
+    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
+        const BackendSlot& backend = shared.backends[i];
+        const bool mine = &backend == shared.mine;
+        if (!mine && backend.reading.load(std::memory_order_seq_cst) == slot + 1) {
+            return true;
+        }
+        for (const auto& pin : backend.pins) {
+            if (pin.load(std::memory_order_seq_cst) == slot + 1) {
+                if (!mine) {
+                    return true;
+                }
+                own_is_shared = false;
+            }
+        }
+    }
+    return shared_pins > (own_is_shared ? 1u : 0u);
+}
+
+void wait_for_others(uint32_t slot) {
+    constexpr long kLongestPauseMicros = 10000;
+    long pause = 100;
+    while (others_use(slot)) {
+        CHECK_FOR_INTERRUPTS();
+        pg_usleep(pause);
+        pause = Min(pause * 2, kLongestPauseMicros);
+    }
+}
+
+// Marks the row; false: it was withdrawn before.
+bool mark_row(const Catalog& catalog, int64_t departure_id) {
+    Oid types[] = {INT8OID};
+    Datum values[] = {Int64GetDatum(departure_id)};
+    const char* sql = psprintf(
+        "UPDATE %s SET status = 'withdrawn' WHERE departure_id = $1 AND status <> 'withdrawn'",
+        qualified_name(catalog.departure));
+    if (SPI_execute_with_args(sql, 1, types, values, nullptr, false, 0) != SPI_OK_UPDATE) {
+        elog(ERROR, "could not withdraw departure " INT64_FORMAT, departure_id);
+    }
+    return SPI_processed > 0;
+}
+
+// Live rows that a fresh snapshot sees.
+bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, leaf.relation, leaf.live, snapshot);
+    reader_key_int64(&reader, departure_id);
+    const bool found = reader_next(&reader);
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return found;
+}
+
+// Notes the releases of all live tickets: read before their rows change.
+uint64 release_tickets(const OrderLeaf& leaf, const DepartureRef& ref) {
+    uint64 count = 0;
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, leaf.relation, leaf.live, snapshot);
+    reader_key_int64(&reader, ref.departure->departure_id);
+    while (reader_next(&reader)) {
+        LiveTicket ticket;
+        const char* problem;
+        count++;
+        if (read_live_ticket(&reader, leaf, ref.departure, &ticket, &problem)) {
+            ledger_reserve(1);
+            ledger_add_release({ref.slot, ticket.class_index, 0, ticket.place_coach}, ticket.seat,
+                               ticket.bits);
+        }
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return count;
+}
+
+uint64 refund_all(const Catalog& catalog, const DepartureRef& ref) {
+    OrderLeaf leaf;
+    if (!find_order_leaf(catalog, ref.departure->service_date, &leaf)) {
+        return 0;
+    }
+    recycle_all(catalog, ref);
+    const uint64 tickets = release_tickets(leaf, ref);
+    Oid types[] = {INT8OID, DATEOID};
+    Datum values[] = {Int64GetDatum(ref.departure->departure_id),
+                      DateADTGetDatum(ref.departure->service_date)};
+    const char* sql = psprintf(
+        "UPDATE %s SET status = CASE status WHEN 'sold' THEN 'refunded' ELSE 'cancelled' END, "
+        "changed_at = now() "
+        "WHERE departure_id = $1 AND service_date = $2 AND status IN ('held', 'sold')",
+        leaf.direct ? qualified_name(leaf.relation) : qualified_name(catalog.order));
+    if (SPI_execute_with_args(sql, 2, types, values, nullptr, false, 0) != SPI_OK_UPDATE) {
+        elog(ERROR, "could not refund the tickets of departure " INT64_FORMAT,
+             ref.departure->departure_id);
+    }
+    if (SPI_processed != tickets || has_live_rows(leaf, ref.departure->departure_id)) {
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("could not serialize access due to concurrent purchases"),
+                        errdetail("Tickets were sold after this transaction's snapshot was taken."),
+                        errhint("Retry the transaction, at READ COMMITTED.")));
+    }
+    return tickets;
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_withdraw) {
+    using namespace ticketpool;
+    require_shared_memory();
+    require_argument(fcinfo, 0, "train");
+    require_argument(fcinfo, 1, "service_date");
+    PreventCommandIfReadOnly("ticket_withdraw()");
+    const Catalog& catalog = catalog_of(fcinfo);
+    const Text train = text_of(PG_GETARG_DATUM(0));
+    const DepartureRef ref = directory_find(catalog, train, PG_GETARG_DATEADT(1));
+    if (ref.departure == nullptr) {
+        report_no_departure(train, PG_GETARG_DATEADT(1));
+    }
+    ledger_reserve(1);
+    ledger_pin(ref.slot);
+    directory_done();
+    OwnerScope scope;
+    owner_begin(catalog, &scope);
+    SPI_connect();
+    uint64 tickets = 0;
+    if (mark_row(catalog, ref.departure->departure_id)) {
+        ledger_bar(ref.slot);
+        wait_for_others(ref.slot);
+        tickets = refund_all(catalog, ref);
+    }
+    SPI_finish();
+    owner_end(scope);
+    PG_RETURN_INT64(static_cast<int64_t>(tickets));
+}

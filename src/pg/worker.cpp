@@ -1,0 +1,228 @@
+// The background workers.
+//
+// One launcher serves all databases. It is connected to none of them, so DROP DATABASE and template
+// copies never wait for it; when a deadline has come somewhere (see deadlines.hpp) it starts a
+// sweeper, which connects to that database, does what is due and leaves. After a start it has every
+// database swept once, because nothing is known yet of what ran out meanwhile; and once a minute
+// all of them that ever had a deadline, should anything have been missed. On a standby it starts
+// with the promotion.
+#include "worker.hpp"
+
+#include "catalog.hpp"
+#include "deadlines.hpp"
+#include "pg.hpp"
+#include "shared_memory.hpp"
+#include "sweep.hpp"
+
+extern "C" {
+#include "access/heapam.h"
+#include "catalog/pg_database.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/wait_event.h"
+}
+
+extern "C" {
+PGDLLEXPORT void ticketpool_launcher_main(Datum argument);
+PGDLLEXPORT void ticketpool_sweeper_main(Datum argument);
+}
+
+namespace ticketpool {
+namespace {
+
+constexpr long kRoundMs = 1000;
+constexpr TimestampTz kRetry = 5 * USECS_PER_SEC;  // after a sweep that failed
+
+uint32 wait_event() {
+#if PG_VERSION_NUM >= 170000
+    static uint32 event = 0;
+    if (event == 0) {
+        event = WaitEventExtensionNew("TicketpoolLauncher");
+    }
+    return event;
+#else
+    return PG_WAIT_EXTENSION;
+#endif
+}
+
+void fill_worker(BackgroundWorker* worker, const char* name, const char* function) {
+    memset(worker, 0, sizeof *worker);
+    worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker->bgw_restart_time = BGW_NEVER_RESTART;
+    strlcpy(worker->bgw_library_name, "ticketpool", sizeof worker->bgw_library_name);
+    strlcpy(worker->bgw_function_name, function, sizeof worker->bgw_function_name);
+    strlcpy(worker->bgw_name, name, sizeof worker->bgw_name);
+    strlcpy(worker->bgw_type, name, sizeof worker->bgw_type);
+}
+
+// Calls `found` for every database that can be connected to.
+template <typename Found>
+void for_each_database(Found found) {
+    StartTransactionCommand();
+    Relation relation = table_open(DatabaseRelationId, AccessShareLock);
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
+    TupleTableSlot* row = table_slot_create(relation, nullptr);
+    while (table_scan_getnextslot(scan, ForwardScanDirection, row)) {
+        bool is_null;
+        if (DatumGetBool(slot_getattr(row, Anum_pg_database_datallowconn, &is_null))) {
+            found(DatumGetObjectId(slot_getattr(row, Anum_pg_database_oid, &is_null)),
+                  DatumGetBool(slot_getattr(row, Anum_pg_database_datistemplate, &is_null)));
+        }
+    }
+    ExecDropSingleTupleTableSlot(row);
+    table_endscan(scan);
+    UnregisterSnapshot(snapshot);
+    table_close(relation, AccessShareLock);
+    CommitTransactionCommand();
+}
+
+void enter_all_databases() {
+    for_each_database([](Oid database, bool is_template) {
+        if (!is_template) {
+            lower_next_due(database, GetCurrentTimestamp());
+        }
+    });
+}
+
+// A database that was dropped is due no more.
+bool still_exists(Oid wanted) {
+    bool exists = false;
+    for_each_database(
+        [wanted, &exists](Oid database, bool) { exists = exists || database == wanted; });
+    return exists;
+}
+
+// Runs a sweeper in the database and waits for its end.
+void sweep_database(DatabaseDue* entry, Oid database) {
+    BackgroundWorker worker;
+    BackgroundWorkerHandle* handle;
+    fill_worker(&worker, "ticketpool sweeper", "ticketpool_sweeper_main");
+    worker.bgw_main_arg = ObjectIdGetDatum(database);
+    worker.bgw_notify_pid = MyProcPid;
+    entry->swept.store(false, std::memory_order_relaxed);
+    entry->next_due.store(INT64_MAX, std::memory_order_seq_cst);
+    if (!RegisterDynamicBackgroundWorker(&worker, &handle)) {
+        lower_next_due(database, GetCurrentTimestamp() + kRetry);
+        ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+                          errmsg("ticketpool could not start a worker"),
+                          errdetail("Holds that ran out are freed later."),
+                          errhint("Raise \"max_worker_processes\".")));
+        return;
+    }
+    if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED) {
+        proc_exit(1);
+    }
+    if (!entry->swept.load(std::memory_order_acquire)) {
+        lower_next_due(database, GetCurrentTimestamp() + kRetry);
+    }
+    pfree(handle);
+}
+
+void sweep_due_databases() {
+    for (int i = 0; i < kMaxDatabases; i++) {
+        DatabaseDue* entry = &shared.databases[i];
+        const Oid database = entry->database.load(std::memory_order_acquire);
+        if (database != InvalidOid &&
+            entry->next_due.load(std::memory_order_acquire) <= GetCurrentTimestamp()) {
+            CHECK_FOR_INTERRUPTS();
+            if (still_exists(database)) {
+                sweep_database(entry, database);
+            } else {
+                entry->next_due.store(INT64_MAX, std::memory_order_relaxed);
+                entry->database.store(InvalidOid, std::memory_order_release);
+            }
+        }
+    }
+}
+
+// The schema of the extension in this database, or InvalidOid.
+Oid extension_schema() {
+    Oid schema = InvalidOid;
+    if (SPI_execute("SELECT extnamespace FROM pg_catalog.pg_extension WHERE extname "
+                    "OPERATOR(pg_catalog.=) 'ticketpool'",
+                    true, 1) == SPI_OK_SELECT &&
+        SPI_processed == 1) {
+        bool is_null;
+        schema = DatumGetObjectId(
+            SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+    }
+    return schema;
+}
+
+// One transaction: `work` with the extension's catalog. False: the extension is not here.
+template <typename Work>
+bool in_transaction(Work work) {
+    SetCurrentStatementStartTimestamp();
+    StartTransactionCommand();
+    PushActiveSnapshot(GetTransactionSnapshot());
+    SPI_connect();
+    const Oid schema = extension_schema();
+    SPI_finish();
+    if (OidIsValid(schema)) {
+        work(catalog_in(schema));
+    }
+    PopActiveSnapshot();
+    CommitTransactionCommand();
+    return OidIsValid(schema);
+}
+
+}  // namespace
+
+void register_launcher() {
+    BackgroundWorker worker;
+    fill_worker(&worker, "ticketpool launcher", "ticketpool_launcher_main");
+    worker.bgw_restart_time = 1;
+    RegisterBackgroundWorker(&worker);
+}
+
+}  // namespace ticketpool
+
+void ticketpool_launcher_main(Datum) {
+    using namespace ticketpool;
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+    BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
+    require_shared_memory();
+    enter_all_databases();
+    for (;;) {
+        sweep_due_databases();
+        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kRoundMs,
+                        wait_event());
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+        if (ConfigReloadPending) {
+            ConfigReloadPending = false;
+            ProcessConfigFile(PGC_SIGHUP);
+        }
+    }
+}
+
+void ticketpool_sweeper_main(Datum argument) {
+    using namespace ticketpool;
+    const Oid database = DatumGetObjectId(argument);
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+    BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+    require_shared_memory();
+    bool more = true;
+    while (more) {
+        CHECK_FOR_INTERRUPTS();
+        more =
+            in_transaction([&more](const Catalog& catalog) { more = sweep_batch(catalog) > 0; }) &&
+            more;
+    }
+    in_transaction(
+        [database](const Catalog& catalog) { lower_next_due(database, next_deadline(catalog)); });
+    DatabaseDue* entry = find_database_due(database);
+    if (entry != nullptr) {
+        entry->swept.store(true, std::memory_order_release);
+    }
+}
