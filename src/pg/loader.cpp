@@ -50,9 +50,6 @@ void copy_departure_row(TupleTableSlot* slot, DepartureRow* row) {
     row->status = parse_status(row_text(slot, kDepStatus));
     row->route_id = row_int64(slot, kDepRouteId);
     row->layout_id = row_int64(slot, kDepLayoutId);
-    const TransactionId inserter =
-        DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber, &is_null));
-    row->own_insert = TransactionIdIsCurrentTransactionId(inserter);
     const Text train = row_text(slot, kDepTrain);
     if (train.length > kMaxNameBytes) {
         report_damaged("ticket_departure", row->departure_id);
@@ -61,15 +58,45 @@ void copy_departure_row(TupleTableSlot* slot, DepartureRow* row) {
     row->train[train.length] = '\0';
 }
 
-bool read_one(TableReader* reader, DepartureRow* row) {
-    const bool found = reader_next(reader);
-    if (found) {
-        copy_departure_row(reader->row, row);
+// What is looked for: by id, or by name where `train` is set.
+struct DepartureKey {
+    Text train;
+    DateADT date;
+    int64_t departure_id;
+};
+
+bool read_with(const Catalog& catalog, const DepartureKey& key, Snapshot snapshot,
+               DepartureRow* row) {
+    TableReader reader;
+    if (key.train.data == nullptr) {
+        reader_open(&reader, catalog.departure, catalog.departure_pkey, snapshot);
+        reader_key_int64(&reader, key.departure_id);
+    } else {
+        reader_open(&reader, catalog.departure, catalog.departure_train_date, snapshot);
+        reader_key_text(&reader, key.train);
+        reader_key_date(&reader, key.date);
     }
-    Snapshot snapshot = reader->snapshot;
-    reader_close(reader);
+    const bool found = reader_next(&reader);
+    if (found) {
+        copy_departure_row(reader.row, row);
+    }
+    reader_close(&reader);
     drop_snapshot(snapshot);
     return found;
+}
+
+// First as others see it: what this transaction changed in the row by hand is not theirs yet. Only
+// where there is no such row it may be one that this transaction inserted.
+bool read_row(const Catalog& catalog, const DepartureKey& key, DepartureRow* row) {
+    Snapshot others = take_fresh_snapshot();
+    others->curcid = FirstCommandId;  // before all commands of this transaction
+    row->own_insert = false;
+    if (read_with(catalog, key, others, row)) {
+        return true;
+    }
+    row->own_insert = true;
+    return TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
+           read_with(catalog, key, take_fresh_snapshot(), row);
 }
 
 void mark_ticket(Departure* departure, const LiveTicket& ticket) {
@@ -143,18 +170,11 @@ int compare_seat_numbers(const void* a, const void* b) {
 }  // namespace
 
 bool read_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row) {
-    TableReader reader;
-    reader_open(&reader, catalog.departure, catalog.departure_train_date, take_fresh_snapshot());
-    reader_key_text(&reader, train);
-    reader_key_date(&reader, date);
-    return read_one(&reader, row);
+    return read_row(catalog, DepartureKey{train, date, 0}, row);
 }
 
 bool read_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row) {
-    TableReader reader;
-    reader_open(&reader, catalog.departure, catalog.departure_pkey, take_fresh_snapshot());
-    reader_key_int64(&reader, departure_id);
-    return read_one(&reader, row);
+    return read_row(catalog, DepartureKey{{nullptr, 0}, 0, departure_id}, row);
 }
 
 bool read_live_ticket(TableReader* reader, const OrderLeaf& leaf, const Departure* departure,
