@@ -257,20 +257,85 @@ TICKETPOOL_TARGET std::uint32_t count_free_4(const Word* words, std::uint32_t se
     return free;
 }
 
-// One word per seat: eight seats are tested at once, and none of them is looked at if all are
-// taken, so that a nearly full train costs little.
+constexpr std::uint32_t kBlock = 8;  // seats of one word that are tested at once
+
+// Lanes whose seat can be taken at all.
+struct FreeLanes {
+    TICKETPOOL_TARGET explicit FreeLanes(const TripScan& scan) noexcept
+        : wanted(_mm256_set1_epi64x(static_cast<long long>(scan.trip.w[0]))) {}
+
+    TICKETPOOL_TARGET __m256i operator()(const Word* words) const noexcept {
+        return free_lanes(words, wanted);
+    }
+
+    __m256i wanted;
+};
+
+// Lanes whose seat is free and has a shorter run than `run`, found without counting the length of
+// any: let `end` be the bit that ends the run and `last` the last taken bit before the trip, then
+//     end - last - 1 < run   <=>   last >= end - run   <=>   the bits up to `last`, as a number,
+//                                                            are at least 2^end >> run.
+// The power of two comes of a carry: one added at the trip's end runs through the free bits and
+// stops at the first taken one. Without a taken bit before the trip `last` is -1, and 0 is at least
+// 2^end >> run just if end < run. Ends are shifted down by one, so that bit 63 can be the last of
+// the train; hence run > 1, which holds for all runs but exact ones.
+struct BetterLanes {
+    TICKETPOOL_TARGET BetterLanes(const TripScan& scan, int run) noexcept
+        : upto_trip(_mm256_set1_epi64x(static_cast<long long>(word_bits(0, scan.to)))),
+          below(_mm256_set1_epi64x(static_cast<long long>(word_bits(0, scan.from)))),
+          above(_mm256_set1_epi64x(
+              static_cast<long long>(word_bits(scan.to - 1, scan.segments - 1)))),
+          carry(_mm256_set1_epi64x(static_cast<long long>(word_bits(scan.to - 1, scan.to)))),
+          shift(_mm_cvtsi32_si128(run - 1)) {}
+
+    TICKETPOOL_TARGET __m256i operator()(const Word* words) const noexcept {
+        const __m256i taken = load4(words);
+        const __m256i free = _mm256_andnot_si256(_mm256_srli_epi64(taken, 1), above);
+        const __m256i end = _mm256_andnot_si256(free, _mm256_add_epi64(free, carry));
+        const __m256i needed = _mm256_srl_epi64(end, shift);
+        // A bit within the trip makes this number larger than any without one, or, as bit 63 is the
+        // sign, smaller than what is needed.
+        const __m256i before = _mm256_and_si256(taken, upto_trip);
+        const __m256i no_better =
+            _mm256_or_si256(_mm256_cmpgt_epi64(needed, before), _mm256_cmpgt_epi64(before, below));
+        return _mm256_xor_si256(no_better, _mm256_set1_epi64x(-1));
+    }
+
+    __m256i upto_trip;
+    __m256i below;
+    __m256i above;
+    __m256i carry;
+    __m128i shift;
+};
+
+// The first seat from `seat` on whose lane passes, or one that has less than a block to `end`.
+template <typename Lanes>
+TICKETPOOL_TARGET inline std::uint32_t next_seat(const Word* words, std::uint32_t seat,
+                                                 std::uint32_t end, const Lanes& lanes) noexcept {
+    for (; seat + kBlock <= end; seat += kBlock) {
+        const __m256i low = lanes(words + seat);
+        const __m256i high = lanes(words + seat + 4);
+        const __m256i any = _mm256_or_si256(low, high);
+        if (_mm256_testz_si256(any, any) != 0) continue;
+        const int passed = _mm256_movemask_pd(_mm256_castsi256_pd(low)) |
+                           _mm256_movemask_pd(_mm256_castsi256_pd(high)) << 4;
+        return seat + static_cast<std::uint32_t>(std::countr_zero(static_cast<unsigned>(passed)));
+    }
+    return seat;
+}
+
+// One word per seat: only seats that are better than the best so far are looked at one by one, and
+// they are few. Until one is found all that are free would be better, which is a simpler question:
+// a sold-out train costs least.
 TICKETPOOL_TARGET inline bool best_fit_range_1(const Word* words, std::uint32_t begin,
                                                std::uint32_t end, const TripScan& scan,
                                                const RunMasks& masks, BestSeat& best) noexcept {
-    const __m256i wanted = _mm256_set1_epi64x(static_cast<long long>(scan.trip.w[0]));
-    std::uint32_t seat = begin;
-    for (; seat + 8 <= end; seat += 8) {
-        const __m256i free =
-            _mm256_or_si256(free_lanes(words + seat, wanted), free_lanes(words + seat + 4, wanted));
-        if (_mm256_testz_si256(free, free) != 0) continue;
-        if (best_fit_range<1>(words, seat, seat + 8, scan, masks, best)) return true;
+    for (std::uint32_t seat = begin;; ++seat) {
+        seat = best.seat == kNoSeat ? next_seat(words, seat, end, FreeLanes(scan))
+                                    : next_seat(words, seat, end, BetterLanes(scan, best.run));
+        if (seat + kBlock > end) return best_fit_range<1>(words, seat, end, scan, masks, best);
+        if (best_fit_range<1>(words, seat, seat + 1, scan, masks, best)) return true;
     }
-    return best_fit_range<1>(words, seat, end, scan, masks, best);
 }
 
 TICKETPOOL_TARGET std::uint32_t best_fit_1(const Word* words, std::uint32_t seats,

@@ -60,21 +60,70 @@ TEST(Kernels, VectorAgreesWithTheModel) {
     compare_with_model(*vector_kernels());
 }
 
-TEST(Kernels, EveryTripOfASmallTrain) {
-    std::mt19937_64 random(4);
-    Train train(19, 10);
-    train.fill(random, 35);
-    const NaiveTrain naive(train.map);
-    for (int from = 0; from < 10; ++from) {
-        for (int to = from + 1; to <= 10; ++to) {
-            const TripScan scan{trip_mask(from, to), from, to, 10};
-            for (std::uint32_t start = 0; start < 19; ++start) {
+// All trips of one train from all starts, for all kernels there are.
+void compare_every_trip(const Train& train) {
+    const SeatMap& map = train.map;
+    const NaiveTrain naive(map);
+    const Kernels* all[] = {&baseline_kernels(), vector_kernels()};
+    for (int from = 0; from < map.segments; ++from) {
+        for (int to = from + 1; to <= map.segments; ++to) {
+            const TripScan scan{trip_mask(from, to), from, to, map.segments};
+            for (std::uint32_t start = 0; start < map.seats; ++start) {
                 const std::uint32_t expected = naive_best_fit(naive, from, to, start);
-                ASSERT_EQ(kernels().best_fit[0](train.map.words, 19, scan, start), expected);
-                ASSERT_EQ(baseline_kernels().best_fit[0](train.map.words, 19, scan, start),
-                          expected);
+                for (const Kernels* kernels : all) {
+                    if (kernels == nullptr) continue;
+                    ASSERT_EQ(kernels->best_fit[map.words_per_seat - 1](map.words, map.seats, scan,
+                                                                        start),
+                              expected)
+                        << map.segments << " segments, [" << from << "," << to << ") from " << start
+                        << (kernels == all[0] ? ", baseline" : ", vector");
+                }
             }
         }
+    }
+}
+
+TEST(Kernels, EveryTripOfSmallTrains) {
+    std::mt19937_64 random(4);
+    for (const int segments : {1, 2, 10, 31, 32, 33}) {
+        for (const int percent : {0, 3, 10, 35, 100}) {
+            Train train(29, segments);
+            train.fill(random, percent);
+            compare_every_trip(train);
+            if (HasFatalFailure()) return;
+        }
+    }
+}
+
+// The last bit of a word, and no bit to spare behind it.
+TEST(Kernels, EveryTripOfAFullWord) {
+    std::mt19937_64 random(5);
+    for (const int segments : {63, 64}) {
+        for (const int percent : {0, 4, 20}) {
+            Train train(17, segments);
+            train.fill(random, percent);
+            compare_every_trip(train);
+            if (HasFatalFailure()) return;
+        }
+    }
+}
+
+// Each seat is better than the one before it, or worse, so that a scan has to go on or may not.
+TEST(Kernels, RunsThatShrinkAndGrow) {
+    for (const int segments : {40, 64}) {
+        Train shrinking(static_cast<std::uint32_t>(segments), segments);
+        Train growing(static_cast<std::uint32_t>(segments), segments);
+        for (int i = 0; i < segments; ++i) {
+            const auto seat = static_cast<std::uint32_t>(i);
+            const int left = i / 2;
+            const SegmentMask kept = trip_mask(left, segments - (i - left));
+            shrinking.take(seat, all_segments(segments).and_not(kept));
+            growing.take(static_cast<std::uint32_t>(segments) - 1 - seat,
+                         all_segments(segments).and_not(kept));
+        }
+        compare_every_trip(shrinking);
+        compare_every_trip(growing);
+        if (HasFatalFailure()) return;
     }
 }
 

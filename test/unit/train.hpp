@@ -10,9 +10,13 @@
 #include <vector>
 
 #include "ticketpool/allocation.hpp"
+#include "ticketpool/kernels.hpp"
 #include "ticketpool/seat_map.hpp"
 
 namespace ticketpool {
+
+// Every test runs the kernels that a server on this machine would.
+inline const bool kernels_chosen = (kernels_init(), true);
 
 inline SegmentMask all_segments(int segments) {
     return trip_mask(0, segments);
