@@ -75,11 +75,6 @@ std::size_t scratch_bytes(std::uint32_t seats, std::uint32_t party, int words_pe
 Status claim_seats(SeatMap& map, const SeatGeometry* geometry, const SeatRequest& request,
                    void* scratch, SeatClaim* out, std::uint32_t* lost_races = nullptr) noexcept;
 
-// The last look before "sold out" (see seat_map.hpp); the caller must hold no unfinished attempt.
-// kOk: at least `party` seats are free after all; kSoldOut or kLookAgain otherwise. Acquire loads.
-Status careful_look(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
-                    std::uint32_t own_count, std::uint32_t party) noexcept;
-
 // count_free for a buyer whose own refunds hold `own`: their bits count as free.
 std::uint32_t count_free_with_own(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
                                   std::uint32_t own_count) noexcept;

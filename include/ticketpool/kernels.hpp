@@ -19,13 +19,14 @@ struct TripScan {
     int segments;
 };
 
-// Number of the `seats` seats with (mask & trip) == 0.
+// Number of the `seats` seats with (mask & trip) == 0. Relaxed loads: an estimate while others buy.
 using CountFree = std::uint32_t (*)(const std::atomic<std::uint64_t>* words, std::uint32_t seats,
                                     const SegmentMask& trip) noexcept;
 
 // Among the seats that are free over the trip, one whose maximal free run around it is shortest.
 // Seats are taken in the cyclic order start, start + 1, ..., and the first minimum wins; the scan
-// ends at once at an exact fit. kNoSeat if no seat is free. 0 <= start < seats.
+// ends at once at an exact fit. kNoSeat if no seat is free. 0 <= start < seats. The loads, vector
+// loads too, are acquire loads: fit for a careful look (see seat_map.hpp).
 using BestFit = std::uint32_t (*)(const std::atomic<std::uint64_t>* words, std::uint32_t seats,
                                   const TripScan& scan, std::uint32_t start) noexcept;
 
@@ -35,7 +36,7 @@ struct Kernels {
     BestFit best_fit[kMaxWords];
 };
 
-// Relaxed atomic loads, any machine.
+// Atomic loads, any machine.
 const Kernels& baseline_kernels() noexcept;
 
 // AVX2, BMI, BMI2, LZCNT and POPCNT, or null if this machine or build cannot run them.

@@ -19,8 +19,8 @@
 // holds nothing above p, so whoever holds p cannot be stopped by it any more. Of all rivals the one
 // that stands highest goes on.
 //
-// Nobody may answer "sold out" because of bits that a failing attempt held for a moment. Whoever is
-// about to give that answer, holding nothing itself, takes the careful look:
+// Nobody may answer "sold out" because of bits that a failing attempt held for a moment. So the
+// scan that looks for seats, by a caller who holds nothing himself, is a careful look:
 //
 //     u0 = undone
 //     scan the seats; enough are free: go and claim them
@@ -43,7 +43,8 @@
 //  So a bit seen in passing leads to kLookAgain or another scan, and kSoldOut rests on bits of
 //  finished claims only. Each step is a release/acquire pair on one variable; no step compares the
 //  order of two independent variables as seen by third parties, so nothing needs seq_cst, and no
-//  fence is used (ThreadSanitizer does not understand fences).
+//  fence between threads is used (ThreadSanitizer does not understand fences). Where the scan is
+//  made of vector loads, kernels.cpp says why they are acquire loads.
 //
 // Giving back (release) clears bits with release order, so that whoever takes them next sees all
 // that their last holder did. It is no attempt and touches neither counter.
@@ -60,7 +61,7 @@
 namespace ticketpool {
 
 // The two counters of the protocol above, on a cache line of their own: single-word claims only
-// read them, and only when they find nothing.
+// read them.
 struct alignas(64) ClassControl {
     std::atomic<std::uint32_t> unfinished;  // attempts of several pieces that are under way
     std::atomic<std::uint32_t> undone;      // attempts that gave up and cleared their pieces; wraps

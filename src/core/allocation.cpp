@@ -500,7 +500,8 @@ bool plan_party(Plan& plan) noexcept {
 
 // ---- choose and claim -----------------------------------------------------------------------
 
-// Fills `out`, sorted by seat, with what it would claim; false if too few seats are free.
+// Fills `out`, sorted by seat, with what it would claim; false if too few seats are free, by loads
+// that suit a careful look.
 bool choose(const SeatMap& map, const SeatGeometry* geometry, const SeatRequest& request,
             int attempt, void* scratch, SeatClaim* out) noexcept {
     if (request.party == 1) {
@@ -544,12 +545,12 @@ Status claim_seats(SeatMap& map, const SeatGeometry* geometry, const SeatRequest
     if (is_malformed(map, request)) return Status::kMalformed;
     if (request.party > map.seats) return Status::kSoldOut;
     for (int attempt = 0; attempt < kMaxTries; ++attempt) {
-        if (!choose(map, geometry, request, attempt, scratch, out)) {
-            const Status look =
-                careful_look(map, request.trip, request.own, request.own_count, request.party);
-            if (look != Status::kOk) return look;
-            continue;
-        }
+        // The scan that chooses is the scan of the careful look: whoever hears "sold out", most of
+        // all callers on a busy day, pays for one scan and not for a second one to make sure.
+        const Status look = look_carefully(*map.control, [&]() noexcept {
+            return choose(map, geometry, request, attempt, scratch, out);
+        });
+        if (look != Status::kOk) return look;
         if (try_claim_all(map, out, request.party)) {
             if (geometry != nullptr) seat_passengers(geometry, request, out);
             return Status::kOk;
@@ -559,27 +560,12 @@ Status claim_seats(SeatMap& map, const SeatGeometry* geometry, const SeatRequest
     return Status::kLookAgain;
 }
 
-Status careful_look(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
-                    std::uint32_t own_count, std::uint32_t party) noexcept {
-    return look_carefully(*map.control, [&]() noexcept {
-        return count_free_with_own(map, trip, own, own_count) >= party;
-    });
-}
-
 std::uint32_t count_free_with_own(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
                                   std::uint32_t own_count) noexcept {
     std::uint32_t free = 0;
-    if (own_count == 0 && map.words_per_seat == 1) {  // what most who hear "sold out" wait for
-        const std::uint64_t wanted = trip.w[0];
-        for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
-            free += (map.words[seat].load(std::memory_order_acquire) & wanted) == 0 ? 1U : 0U;
-        }
-        return free;
-    }
     OwnCursor cursor(own, own_count);
     for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
-        const SegmentMask wanted = own_count == 0 ? trip : trip.and_not(cursor.bits(seat));
-        free += seat_is_free(map, seat, wanted) ? 1U : 0U;
+        free += seat_is_free(map, seat, trip.and_not(cursor.bits(seat))) ? 1U : 0U;
     }
     return free;
 }

@@ -114,7 +114,7 @@ TICKETPOOL_INLINE bool best_fit_range(const Word* words, std::uint32_t begin, st
         std::uint64_t met = 0;
         for (int i = 0; i < W; ++i) {
             taken[i] = words[std::size_t{seat} * W + static_cast<std::size_t>(i)].load(
-                std::memory_order_relaxed);
+                std::memory_order_acquire);
             met |= taken[i] & trip.w[i];
         }
         int run = kTaken;
@@ -166,9 +166,14 @@ constinit const Kernels* chosen = &kBaseline;
 
 #define TICKETPOOL_TARGET __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
 
-// The vector loads stand for relaxed loads of the words: on x86-64 each aligned eight-byte part of
-// a vector load is read in one piece, and nothing here needs the parts to be of one moment. What is
-// chosen by them is claimed by compare-and-swap, and "sold out" is never answered on their word.
+// The vector loads stand for loads of the words: on x86-64 each aligned eight-byte part of a vector
+// load is read in one piece, and nothing here needs the parts, or two uses of one part, to be of
+// one moment: a seat is chosen by a look at its word alone, and claimed by compare-and-swap.
+//
+// "Sold out" may rest on the vector loads of best fit, which therefore have to be acquire loads. In
+// hardware every load is one: x86-64 reorders loads neither with later loads nor with later stores.
+// To the compiler they are plain loads. An acquire load before the scan keeps it from moving them
+// up, a signal fence after the scan from moving them down; neither is an instruction.
 TICKETPOOL_TARGET inline __m256i load4(const Word* words) noexcept {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
 }
@@ -345,6 +350,7 @@ TICKETPOOL_TARGET std::uint32_t best_fit_1(const Word* words, std::uint32_t seat
     if (!best_fit_range_1(words, start, seats, scan, masks, best)) {
         best_fit_range_1(words, 0, start, scan, masks, best);
     }
+    std::atomic_signal_fence(std::memory_order_acquire);  // see load4
     return best.seat;
 }
 

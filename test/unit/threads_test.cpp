@@ -143,29 +143,48 @@ TEST(Threads, FailingAttemptsRefuseNobody) {
     EXPECT_EQ(train.control.unfinished.load(), 0U);
 }
 
-// The same with nothing but the protocol: one seat whose first word is free but for an attempt that
-// fails on its second. Tight enough to meet the attempt between any two of its steps.
-TEST(Threads, CarefulLookNeverBlamesAnAttempt) {
-    Train train(1, 66);
-    train.take(0, trip_mask(65, 66));
+// The same with nothing but the protocol: [from, to) is free in one seat but for an attempt at
+// `claims` that fails on its last piece. Tight enough to meet it between any two of its steps.
+void expect_no_blame(Train& train, int from, int to, const std::vector<SeatClaim>& claims) {
     std::atomic<bool> stop{false};
     std::thread failing([&] {
         SeatMap map = train.map;
+        const auto count = static_cast<std::uint32_t>(claims.size());
         while (!stop.load(std::memory_order_relaxed)) {
-            EXPECT_FALSE(try_claim(map, 0, trip_mask(60, 66)));
+            EXPECT_FALSE(try_claim_all(map, claims.data(), count));
         }
     });
+    const SeatMap& map = train.map;
+    const TripScan wanted{trip_mask(from, to), from, to, map.segments};
+    const BestFit best_fit = kernels().best_fit[map.words_per_seat - 1];
     int counts[4] = {};
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(1200);
     while (std::chrono::steady_clock::now() < end) {
         for (int i = 0; i < 1000; ++i) {
-            ++counts[static_cast<int>(careful_look(train.map, trip_mask(60, 62), nullptr, 0, 1))];
+            const Status look = look_carefully(train.control, [&] {
+                return best_fit(map.words, map.seats, wanted, 0) != kNoSeat;
+            });
+            ++counts[static_cast<int>(look)];
         }
     }
     stop = true;
     failing.join();
     EXPECT_EQ(counts[static_cast<int>(Status::kSoldOut)], 0);
     EXPECT_GT(counts[static_cast<int>(Status::kOk)], 0);
+}
+
+// One seat of two words, the second of which is taken.
+TEST(Threads, CarefulLookNeverBlamesAnAttempt) {
+    Train train(1, 66);
+    train.take(0, trip_mask(65, 66));
+    expect_no_blame(train, 60, 62, {{0, trip_mask(60, 66), {}}});
+}
+
+// A party of two, for which only one seat is left, among enough seats for the vector scan.
+TEST(Threads, CarefulLookNeverBlamesAParty) {
+    Train train(16, 40);
+    train.take_all_but({3});
+    expect_no_blame(train, 5, 8, {{3, trip_mask(5, 8), {}}, {9, trip_mask(5, 8), {}}});
 }
 
 }  // namespace
