@@ -97,9 +97,13 @@ SourceList list_sources(const DepartureRef& ref, uint32_t class_index, Trip trip
 }
 
 uint32_t free_in(const SourceState& state, Trip trip) {
-    return is_places(state) ? count_free_places(state.places, trip.from, trip.to, state.own_places)
-                            : count_free_with_own(state.map, trip_mask(trip.from, trip.to),
-                                                  state.own, state.own_count);
+    if (is_places(state)) {
+        return count_free_places(state.places, trip.from, trip.to, state.own_places);
+    }
+    const SegmentMask bits = trip_mask(trip.from, trip.to);
+    return state.own_count == 0
+               ? count_free(state.map, bits)
+               : count_free_with_own(state.map, bits, state.own, state.own_count);
 }
 
 uint32_t free_in_all(const SourceList& list, Trip trip) {
@@ -337,9 +341,6 @@ bool claim_named(const Demand& demand, const SeatSource& source, const uint32_t*
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel) {
     SourceState one;
     const SourceList list = list_sources(ref, class_index, trip, channel, &one);
-    if (list.count == 1 && !is_places(list.states[0]) && list.states[0].own_count == 0) {
-        return count_free(list.states[0].map, trip_mask(trip.from, trip.to));
-    }
     return free_in_all(list, trip);
 }
 

@@ -6,6 +6,7 @@
 #include "loader.hpp"
 
 extern "C" {
+#include "access/xlog.h"
 #include "pgstat.h"
 #include "utils/wait_event.h"
 }
@@ -243,6 +244,13 @@ bool read_row(const Key& key, DepartureRow* row) {
 // Reads the row to learn the id, enters the slot, and only then reads what it builds from: from
 // that moment on nobody can change the departure without waiting for this load.
 bool load(const Key& key, DepartureRef* ref) {
+    if (RecoveryInProgress()) {
+        // Nothing would tell a pool loaded here of what is replayed later.
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("the seat pool cannot be used during recovery"),
+                        errdetail("This server is a standby."),
+                        errhint("Ask the primary, or promote this server.")));
+    }
     DepartureRow row;
     if (!read_row(key, &row)) {
         *ref = {kNoSlot, nullptr};
