@@ -33,7 +33,7 @@ SELECT * FROM ticket_buy('BU1', 'BUA', 'BUD', 1, '2031-05-02');
 SELECT * FROM ticket_buy('BU1', 'BUA', 'BUD', 1, '2031-05-02', 'third');
 SELECT * FROM ticket_buy('BU9', 'BUA', 'BUD', 1, '2031-05-02');
 SELECT * FROM ticket_buy('BU1', NULL, 'BUD', 1, '2031-05-02');
-SELECT * FROM ticket_buy('BU1', 'BUA', 'BUD', 1, '2031-05-02', 'first', channel => 'agency');
+SELECT * FROM ticket_buy('BU1', 'BUA', 'BUD', 1, '2031-05-02', 'first', channel => '');
 
 -- and in codes. Train and date: TK001
 \set VERBOSITY sqlstate
@@ -73,9 +73,9 @@ SELECT * FROM ticket_buy('BU1', 'BUA', 'BUD', 1, '2031-05-02', 'first', '{1,NULL
 SELECT * FROM ticket_buy('BU1', 'BUA', 'BUD', 1, '2031-05-02', 'first', '{}');
 SELECT * FROM ticket_buy('BU1', 'BUA', 'BUD', 1, '2031-05-02', 'second', '{{1,2}}');
 SELECT * FROM ticket_buy('BU1', 'BUA', 'BUD', 1, '2031-05-02', 'second', '{{1},{2}}');
--- Channels come later.
-SELECT * FROM ticket_buy('BU1', 'BUA', 'BUD', 1, '2031-05-02', 'first', channel => 'agency');
-SELECT ticket_remaining('BU1', 'BUA', 'BUD', '2031-05-02', channel => 'agency');
+SELECT * FROM ticket_buy('BU1', 'BUA', 'BUD', 1, '2031-05-02', 'first', channel => '');
+SELECT * FROM ticket_buy('BU1', 'BUA', 'BUD', 1, '2031-05-02', 'first', channel => repeat('x', 1000000));
+SELECT ticket_remaining('BU1', 'BUA', 'BUD', '2031-05-02', channel => '');
 -- ticket_remaining has the same errors, and no class means all of them.
 SELECT ticket_remaining('BU9', 'BUA', 'BUD', '2031-05-02');
 SELECT ticket_remaining('BU1', 'BUD', 'BUA', '2031-05-02');

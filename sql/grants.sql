@@ -26,6 +26,19 @@ SELECT ticket_remaining('GR1', 'Grant A', 'GRB', '2031-05-01'), (SELECT count(*)
        (SELECT count(*) FROM ticket_trains('GRA', 'Grant B', '2031-05-01')) AS trains, (SELECT sum(remaining) FROM ticket_remaining_matrix('GR1', '2031-05-01', 'second')) AS matrix;
 SELECT * FROM ticket_buy('GR1', 'GRA', 'GRB', 1, '2031-05-01');
 SELECT * FROM ticket_refund(1);
+SELECT outcome, remaining FROM ticket_why('GR1', 'Grant A', 'GRB', '2031-05-01');
+SELECT * FROM ticket_hold('GR1', 'GRA', 'GRB', 1, '2031-05-01');
+SELECT * FROM ticket_confirm(1);
+SELECT * FROM ticket_cancel(1);
+SELECT * FROM ticket_change(1, 'GR1', 'GRA', 'GRB', '2031-05-01');
+SELECT * FROM ticket_buy_many('{}');
+SELECT ticket_withdraw('GR1', '2031-05-01');
+SELECT ticket_reserve('GR1', '2031-05-01', 'second', 'agency', 1, 'GRA', 'GRB');
+SELECT ticket_recycle(1);
+SELECT ticket_sweep();
+SELECT ticket_rule_user_limit(1, 1, '{1}', 1, 2);
+SELECT ticket_rule_no_overlap(1, 1, '{1}', 1, 2);
+SELECT ticket_rule_one_per_departure(1, 1, '{1}', 1, 2);
 SELECT ticket_open('GR1', '2031-05-02', 'GR-F');
 SELECT ticket_close('GR1', '2031-05-01');
 SELECT * FROM ticket_verify();
@@ -41,6 +54,8 @@ TABLE ticket_stop;
 TABLE ticket_formation;
 TABLE ticket_departure;
 TABLE ticket_order;
+TABLE ticket_reservation;
+TABLE ticket_rule;
 TABLE ticket_route;
 TABLE ticket_layout;
 INSERT INTO ticket_order DEFAULT VALUES;
@@ -82,13 +97,41 @@ END $$;
 RESET ROLE;
 SELECT status, count(*) FROM ticket_order WHERE order_id IN (:order_1, :order_2) GROUP BY 1 ORDER BY 1;
 
--- The dispatcher's part can be granted as well.
-GRANT EXECUTE ON FUNCTION ticket_open, ticket_close, ticket_seat_map, ticket_verify TO regress_ticket_seller;
+-- All that a seller does, with rules on, which read the orders too.
+UPDATE ticket_rule SET enabled = true WHERE on_kind = 'ticket';
+GRANT EXECUTE ON FUNCTION ticket_hold, ticket_confirm, ticket_cancel, ticket_change, ticket_buy_many TO regress_ticket_seller;
 SET ROLE regress_ticket_seller;
+SELECT order_id AS order_3 FROM ticket_hold('GR1', 'GRA', 'GRB', 11, '2031-05-01') \gset
+SELECT status FROM ticket_confirm(:order_3);
+SELECT order_id AS order_4 FROM ticket_change(:order_3, 'GR1', 'GRA', 'GRB', '2031-05-01') \gset
+SELECT status FROM ticket_refund(:order_4);
+SELECT order_id AS order_5 FROM ticket_hold('GR1', 'GRA', 'GRB', 11, '2031-05-01') \gset
+SELECT * FROM ticket_buy('GR1', 'GRA', 'GRB', 11, '2031-05-01');
+SELECT status FROM ticket_cancel(:order_5);
+SELECT order_id AS order_6 FROM ticket_buy_many(ARRAY[ROW('GR1', 'GRA', 'GRB', 12, '2031-05-01', NULL, NULL, NULL, NULL, NULL)::ticket_request]) \gset
+SELECT passenger_id, status FROM ticket_refund(:order_6);
+SELECT current_user;
+SELECT * FROM ticket_hold('GR1', 'GRA', 'GRA', 1, '2031-05-01');
+SELECT * FROM ticket_confirm(1);
+SELECT * FROM ticket_change(:order_4, 'GR1', 'GRA', 'GRB', '2031-05-01');
+SELECT current_user;
+TABLE ticket_order;
+TABLE ticket_rule;
+SELECT ticket_withdraw('GR1', '2031-05-01');
+RESET ROLE;
+UPDATE ticket_rule SET enabled = false WHERE on_kind = 'ticket';
+
+-- The dispatcher's part can be granted as well.
+GRANT EXECUTE ON FUNCTION ticket_open, ticket_close, ticket_seat_map, ticket_verify, ticket_reserve, ticket_recycle, ticket_withdraw, ticket_sweep TO regress_ticket_seller;
+SET ROLE regress_ticket_seller;
+SELECT ticket_reserve('GR1', '2031-05-01', 'second', 'agency', 1, 'GRA', 'GRB') AS reservation \gset
+SELECT ticket_recycle(:reservation);
+SELECT ticket_sweep() >= 0 AS swept;
 SELECT ticket_open('GR1', '2031-05-02', 'GR-F') > 0 AS opened;
 SELECT count(*) FROM ticket_buy('GR1', 'GRA', 'GRB', 1, '2031-05-02');
 SELECT count(*) AS lines FROM ticket_seat_map('GR1', '2031-05-02', 'second');
 SELECT ticket_close('GR1', '2031-05-02');
+SELECT ticket_withdraw('GR1', '2031-05-02');
 SELECT * FROM ticket_verify();
 RESET ROLE;
 SELECT relowner::regrole = (SELECT relowner FROM pg_class WHERE oid = 'ticket_order'::regclass) AS owned_like_its_parent
@@ -99,7 +142,8 @@ SELECT count(*) >= 0 AS pool FROM ticket_pool;
 SELECT count(*) AS inflight FROM ticket_inflight;
 SELECT buys > 0 AS buys, refunds > 0 AS refunds, departures > 0 AS departures, bytes_used > 0 AND bytes_used < bytes_reserved AS bytes FROM ticket_pool_stat;
 RESET ROLE;
-REVOKE ALL ON FUNCTION ticket_buy, ticket_refund, ticket_open, ticket_close, ticket_seat_map, ticket_verify FROM regress_ticket_seller;
+REVOKE ALL ON FUNCTION ticket_buy, ticket_refund, ticket_open, ticket_close, ticket_seat_map, ticket_verify, ticket_hold, ticket_confirm, ticket_cancel,
+    ticket_change, ticket_buy_many, ticket_reserve, ticket_recycle, ticket_withdraw, ticket_sweep FROM regress_ticket_seller;
 DROP ROLE regress_ticket_public, regress_ticket_seller, regress_ticket_monitor;
 
 -- Pool and tables agree, and no two live tickets meet on a seat.

@@ -91,7 +91,7 @@ SELECT what, open_bad(seats) FROM (VALUES (1, 'twice', '{1A,1B,1A}'::text[]), (2
     (13, 'huge row', '{99999999999999999999A}'), (14, 'no plain letter', '{1Ä}'), (15, 'two dimensions', '{{1A,1B},{2A,2B}}')) AS v (n, what, seats)
 ORDER BY n;
 SELECT open_bad(NULL) AS neither, open_bad('{1A}', 10) AS both, open_bad(NULL, 0) AS no_places, open_bad(NULL, -1) AS negative,
-       open_bad(NULL, 10) AS places_later, open_bad('{1A}', coach => '') AS no_coach, open_bad('{1A}', seat_class => '') AS no_class,
+       open_bad(NULL, 10) AS unnumbered, open_bad('{1A}', coach => '') AS no_coach, open_bad('{1A}', seat_class => '') AS no_class,
        open_bad('{1A}', coach => repeat('x', 1000)) AS long_coach;
 -- A label is unique in its coach, also across classes; the same one in two coaches is fine.
 INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES
