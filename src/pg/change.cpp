@@ -88,6 +88,37 @@ bool exchange(const Catalog& catalog, Order* order, const Purchase& purchase,
     return true;
 }
 
+// The exchange in a subtransaction, which is undone where the new tickets can't be had, and where
+// an error is on its way out.
+void exchange_or_undo(const Catalog& catalog, Order* order, const Purchase& purchase,
+                      ReturnSetInfo* result) {
+    MemoryContext context = CurrentMemoryContext;
+    ResourceOwner owner = CurrentResourceOwner;
+    BeginInternalSubTransaction(nullptr);
+    MemoryContextSwitchTo(context);
+    PG_TRY();
+    {
+        if (exchange(catalog, order, purchase, result)) {
+            ReleaseCurrentSubTransaction();
+        } else {
+            RollbackAndReleaseCurrentSubTransaction();
+        }
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(context);
+        ErrorData* error = CopyErrorData();
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+        MemoryContextSwitchTo(context);
+        CurrentResourceOwner = owner;
+        ReThrowError(error);
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(context);
+    CurrentResourceOwner = owner;
+}
+
 void require_sold(const Order& order) {
     for (int i = 0; i < order.count; i++) {
         if (order.tickets[i].status != OrderStatus::kSold) {
@@ -137,18 +168,7 @@ TICKETPOOL_FUNCTION(ticket_change) {
     require_sold(order);
     parse_new_trip(fcinfo, catalog, order, &purchase);
 
-    MemoryContext context = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
-    BeginInternalSubTransaction(nullptr);
-    MemoryContextSwitchTo(context);
-    const bool exchanged = exchange(catalog, &order, purchase, result);
-    if (exchanged) {
-        ReleaseCurrentSubTransaction();
-    } else {
-        RollbackAndReleaseCurrentSubTransaction();
-    }
-    MemoryContextSwitchTo(context);
-    CurrentResourceOwner = owner;
+    exchange_or_undo(catalog, &order, purchase, result);
     SPI_finish();
     owner_end(scope);
     return 0;

@@ -2,6 +2,7 @@
 
 #include "errors.hpp"
 #include "ledger.hpp"
+#include "plans.hpp"
 #include "sale.hpp"
 
 extern "C" {
@@ -85,8 +86,8 @@ bool lock_rows(Order* order, const char* relation, TicketNos named) {
         relation);
     Oid types[] = {INT8OID, INT4ARRAYOID};
     Datum values[] = {Int64GetDatum(order->order_id), PointerGetDatum(named.array)};
-    if (SPI_execute_with_args(sql, 2, types, values, named.array == nullptr ? " n" : "  ", false,
-                              0) != SPI_OK_SELECT) {
+    if (execute_planned(sql, 2, types, values, named.array == nullptr ? " n" : "  ") !=
+        SPI_OK_SELECT) {
         elog(ERROR, "could not read order " INT64_FORMAT, order->order_id);
     }
     order->relation = relation;
@@ -258,7 +259,9 @@ Datum ticket_array(const Order& order, const OrderStatus* status) {
 }  // namespace
 
 void set_status(Order* order, OrderStatus from, OrderStatus to) {
-    Assert(may_become(from, to));
+    if (!may_become(from, to)) {
+        elog(ERROR, "a %s ticket may not become %s", status_name(from), status_name(to));
+    }
     const int expected = count_status(*order, from);
     if (expected == 0) {
         return;
@@ -272,7 +275,7 @@ void set_status(Order* order, OrderStatus from, OrderStatus to) {
     Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, TEXTOID};
     Datum values[] = {Int64GetDatum(order->order_id), ticket_array(*order, &from),
                       DateADTGetDatum(order->service_date), CStringGetTextDatum(status_name(to))};
-    if (SPI_execute_with_args(sql, 4, types, values, nullptr, false, 0) != SPI_OK_UPDATE ||
+    if (execute_planned(sql, 4, types, values, nullptr) != SPI_OK_UPDATE ||
         SPI_processed != static_cast<uint64>(expected)) {
         ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
                         errmsg("order " INT64_FORMAT " was not changed", order->order_id),
@@ -314,7 +317,7 @@ void return_order(const Order& order, ReturnSetInfo* result) {
     Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID};
     Datum values[] = {Int64GetDatum(order.order_id), ticket_array(order, nullptr),
                       DateADTGetDatum(order.service_date)};
-    if (SPI_execute_with_args(sql, 3, types, values, nullptr, false, 0) != SPI_OK_SELECT) {
+    if (execute_planned(sql, 3, types, values, nullptr) != SPI_OK_SELECT) {
         elog(ERROR, "could not read order " INT64_FORMAT, order.order_id);
     }
     return_spi_rows(result);

@@ -14,6 +14,7 @@
 #include "order_rows.hpp"
 #include "reserve.hpp"
 #include "shared_memory.hpp"
+#include "ticketpool/order_status.hpp"
 
 extern "C" {
 #include "executor/spi.h"
@@ -111,6 +112,8 @@ uint64 refund_all(const Catalog& catalog, const DepartureRef& ref) {
     Oid types[] = {INT8OID, DATEOID};
     Datum values[] = {Int64GetDatum(ref.departure->departure_id),
                       DateADTGetDatum(ref.departure->service_date)};
+    static_assert(may_become(OrderStatus::kSold, OrderStatus::kRefunded) &&
+                  may_become(OrderStatus::kHeld, OrderStatus::kCancelled));
     const char* sql = psprintf(
         "UPDATE %s SET status = CASE status WHEN 'sold' THEN 'refunded' ELSE 'cancelled' END, "
         "changed_at = now() "

@@ -1,0 +1,12 @@
+// Prepared statements of the extension's own: parsed and planned once a session.
+#pragma once
+
+#include "pg.hpp"
+
+namespace ticketpool {
+
+// As SPI_execute_with_args(sql, ..., read_only = false, no limit), inside SPI and owner_begin().
+// The server's plan cache plans anew what has become stale.
+int execute_planned(const char* sql, int count, Oid* types, Datum* values, const char* nulls);
+
+}  // namespace ticketpool
