@@ -32,7 +32,7 @@ FILENAME ~ /slices/ {
   if (!(setting in settings)) { settings[setting] = 1; setting_order[++setting_count] = setting }
   add(tps, key, $6); add(latency, key, $7); add(wal, key, $8 / $5)
   one[$1, key] = $6; if ($1 > repeats) repeats = $1
-  if ($2 ~ /^buy/ && $9 > 0) sold_outs += $9
+  if ($2 ~ /^(buy|hold)/ && $9 > 0) sold_outs += $9
   next
 }
 {
@@ -41,14 +41,14 @@ FILENAME ~ /slices/ {
 }
 
 END {
-  header("row,clients,synchronous_commit,calls a second,min .. max,ms,WAL bytes a call", "-14,7,18,14,20,7,16")
+  header("row,clients,synchronous_commit,calls or tickets a second,min .. max,ms,WAL bytes of each", "-14,7,18,25,20,7,17")
   for (k = 1; k <= keys; k++) {
     split(order[k], part, ",")
-    printf "| %-14s | %7s | %18s | %14.0f | %20s | %7.3f | %16.0f |\n", part[1], part[2], part[3], median(tps[order[k]]),
+    printf "| %-14s | %7s | %18s | %25.0f | %20s | %7.3f | %17.0f |\n", part[1], part[2], part[3], median(tps[order[k]]),
       spread(tps[order[k]], "%.0f"), median(latency[order[k]]), median(wal[order[k]])
   }
   printf "\n"
-  header("ratio,clients,synchronous_commit,median,min .. max,aim,met", "-26,7,18,6,12,4,3")
+  header("ratio,clients,synchronous_commit,median,min .. max,aim,met", "-28,7,18,6,12,4,3")
   for (r = 1; r <= ratio_count; r++) for (s = 1; s <= setting_count; s++) {
     list = ""
     for (i = 1; i <= repeats; i++) {
@@ -57,14 +57,14 @@ END {
     }
     if (list == "") continue
     split(setting_order[s], part, ",")
-    printf "| %-26s | %7s | %18s | %6.2f | %12s | %4s | %3s |\n", above[r] " / " below[r], part[1], part[2], median(list),
+    printf "| %-28s | %7s | %18s | %6.2f | %12s | %4s | %3s |\n", above[r] " / " below[r], part[1], part[2], median(list),
       spread(list, "%.2f"), aim[r], verdict(list, aim[r])
   }
   printf "\n?: the ratio more than doubled between repeats (a disk or neighbours that come and go): no verdict.\n"
   if (cpus) {
     printf "\n"
-    header("one client,CPU us of the backend a call,min .. max,instructions:u a call", "-14,29,14,21")
-    for (k = 1; k <= cpus; k++) printf "| %-14s | %29.1f | %14s | %21s |\n", cpu_order[k], median(cpu[cpu_order[k]]),
+    header("one client,CPU us of the backend for each,min .. max,instructions:u for each", "-14,30,14,23")
+    for (k = 1; k <= cpus; k++) printf "| %-14s | %30.1f | %14s | %23s |\n", cpu_order[k], median(cpu[cpu_order[k]]),
       spread(cpu[cpu_order[k]], "%.1f"), (cpu_order[k] in instructions ? sprintf("%.0f", median(instructions[cpu_order[k]])) : "-")
   }
   if (sold_outs) printf "\n%d purchases met a sold-out trip: their rows measure less than a sale.\n", sold_outs

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures ticketpool against the server's own floor (SELECT 1, a bare INSERT of the same row) on a private server.
-# usage: make bench            about 15 minutes
+# usage: make bench            about 20 minutes
 #        make bench QUICK=1    about 2 minutes
 # also:  REPEATS=5 SECONDS_A_SLICE=5 CLIENTS="8 32" COMMITS="on off"
 # Slices of the rows follow one another (A B C, C B A, …), so that a slow minute of the machine hits all of them alike; trust the
@@ -8,7 +8,7 @@
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 . test/lib.sh
-if [ -n "${QUICK:-}" ]; then quick=(3 2 '8' 'on off' 10000 1); else quick=(8 3 '8 32' 'on off' 20000 5); fi
+if [ -n "${QUICK:-}" ]; then quick=(3 1 '8' 'on off' 10000 1); else quick=(8 3 '8 32' 'on off' 20000 5); fi
 repeats=${REPEATS:-${quick[0]}} seconds=${SECONDS_A_SLICE:-${quick[1]}} clients=${CLIENTS:-${quick[2]}} commits=${COMMITS:-${quick[3]}}
 calls=${quick[4]} cpu_repeats=${quick[5]}
 out=$PWD/build/bench options=
@@ -18,13 +18,22 @@ declare -A row=(
   [insert_hot]='-f insert.sql -D hot=1' [insert_spread]='-f insert.sql -D hot=0'
   [buy_hot]='-f buy.sql -D hot=1' [buy_spread]='-f buy.sql -D hot=0'
   [select_1]='-f select_1.sql' [remaining]='-f remaining.sql' [sold_out]='-f sold_out.sql'
+  [insert_100]='-f insert_many.sql' [buy_many_100]='-f buy_many.sql' [insert_1000]='-f insert_many.sql' [buy_many_1000]='-f buy_many.sql'
+  [insert_update]='-f insert_update.sql' [hold_confirm]='-f hold_confirm.sql'
 )
+# Tickets a call: slices.csv and cpu.csv count tickets. A slice of these takes one second, for the disk's sake.
+declare -A size=([insert_100]=100 [buy_many_100]=100 [insert_1000]=1000 [buy_many_1000]=1000)
 # In an order that makes neighbours of what is compared.
 writes=(insert_hot buy_hot buy_spread insert_spread)
 reads=(remaining select_1 sold_out)
+# These at the first setting of COMMITS only.
+others=(insert_100 buy_many_100 buy_many_1000 insert_1000 hold_confirm insert_update)
 ratios='buy_hot,insert_hot,0.95
 buy_spread,insert_spread,0.95
 buy_hot,buy_spread,0.95
+buy_many_100,insert_100,
+buy_many_1000,insert_1000,0.95
+hold_confirm,insert_update,1.00
 remaining,select_1,0.90
 sold_out,select_1,0.90'
 
@@ -50,17 +59,18 @@ CONF
   sql -f setup.sql
 }
 
-# before ROW: an empty order table, and departures that nobody has bought from. Sets date.
+# before ROW: an empty order table, departures that nobody has bought from, and batches to buy. Sets date.
 day=0
 before() {
   date=$today
   case $1 in
     insert_*) sql -c 'TRUNCATE bench_order' ;;
-    buy_*)
+    buy_* | hold_*)
       day=$((day + 1))
       sql -v "day=$day" -v "trains=$([ "$1" = buy_hot ] && echo 100 || echo 1000)" -f open.sql
       date=$(sql -c "SELECT CURRENT_DATE + $day") ;;
   esac
+  [ -z "${size[$1]:-}" ] || sql -v "day=$day" -v "size=${size[$1]}" -f batch.sql
 }
 
 # pgbench_row ROW CLIENTS COMMIT OPTION…
@@ -81,11 +91,11 @@ slice() {
   local wal_before wal sold_before sold
   before "$2"
   read -r wal_before sold_before < <(counters)
-  pgbench_row "$2" "$3" "${4/-/on}" -T "$seconds"
+  pgbench_row "$2" "$3" "${4/-/on}" -T "$([ -n "${size[$2]:-}" ] && echo 1 || echo "$seconds")"
   read -r wal sold < <(counters)
-  awk -v OFS=, -v head="$1,$2,$3,$4" -v wal=$((wal - wal_before)) -v sold=$((sold - sold_before)) '
+  awk -v OFS=, -v head="$1,$2,$3,$4" -v size="${size[$2]:-1}" -v wal=$((wal - wal_before)) -v sold=$((sold - sold_before)) '
     /actually processed/ { calls = $NF + 0 } /^latency average/ { ms = $4 } /^tps/ { tps = $3 }
-    END { print head, calls, tps, ms, wal, sold }' "$private/pgbench.log" >>"$out/slices.csv"
+    END { if (calls) print head, calls * size, tps * size, ms, wal, sold; else print "nothing in this slice: " head >"/dev/stderr" }' "$private/pgbench.log" >>"$out/slices.csv"
 }
 
 # round REPEAT CLIENTS COMMIT ROW…: a slice of each, there and, in the next repeat, back.
@@ -101,7 +111,7 @@ cpu() {
   local pid=0 postmaster other tries=300
   postmaster=$(head -n 1 "$private/server/postmaster.pid")
   before "$2"
-  options='-c post_auth_delay=1' pgbench_row "$2" 1 off -t "$calls" &
+  options='-c post_auth_delay=1' pgbench_row "$2" 1 off -t "$((calls / ${size[$2]:-1}))" &
   for _ in 1 2; do
     until other=$(pgrep -P "$postmaster" -f '\[local\] startup') && [ "$other" != "$pid" ]; do
       [ $((tries -= 1)) -gt 0 ] || die 'No backend to measure.'
@@ -126,8 +136,8 @@ describe() {
 check() {
   local wrong=0 what count expected
   sql -f check.sql >"$private/check.txt"
-  expected=$(awk -F, '$2 ~ /^buy/ { n += $5 - $9 } END { print n + 0 }' "$out/slices.csv")
-  expected=$((expected + $(awk -F, '$2 ~ /^buy/ { n += $3 } END { print n + 0 }' "$out/cpu.csv")))
+  expected=$(awk -F, '$2 ~ /^(buy|hold)/ { n += $5 - $9 } END { print n + 0 }' "$out/slices.csv")
+  expected=$((expected + $(awk -F, '$2 ~ /^(buy|hold)/ { n += $3 } END { print n + 0 }' "$out/cpu.csv")))
   while IFS='|' read -r what count; do
     [ "$what" != 'order rows' ] || { what="order rows, of $expected purchases acknowledged: difference"; count=$((count - expected)); }
     [ "$count" -eq 0 ] || wrong=1
@@ -150,6 +160,7 @@ for ((repeat = 1; repeat <= repeats; repeat++)); do
   say "repeat $repeat of $repeats"
   for count in $clients; do
     for commit in $commits; do round "$repeat" "$count" "$commit" "${writes[@]}"; done
+    round "$repeat" "$count" "${commits%% *}" "${others[@]}"
     round "$repeat" "$count" - "${reads[@]}"
   done
 done
@@ -161,7 +172,7 @@ else
   perf stat -x, -e instructions:u true 2>&1 | grep -q '^[0-9]' || say 'skipped: instructions a call (perf has no instructions:u here)'
   say 'CPU time a call'
   for ((repeat = 1; repeat <= cpu_repeats; repeat++)); do
-    for name in "${writes[@]}" "${reads[@]}"; do cpu "$repeat" "$name"; done
+    for name in "${writes[@]}" "${others[@]}" "${reads[@]}"; do cpu "$repeat" "$name"; done
   done
 fi
 

@@ -14,6 +14,7 @@ CREATE TABLE bench_order (LIKE ticket_order INCLUDING DEFAULTS);
 ALTER TABLE bench_order ADD PRIMARY KEY (order_id, ticket_no, service_date);
 CREATE INDEX ON bench_order (departure_id) WHERE status IN ('held', 'sold');
 CREATE UNIQUE INDEX ON bench_order (service_date, user_id, request_id, ticket_no) WHERE request_id IS NOT NULL;
+CREATE INDEX ON bench_order (held_until) WHERE status = 'held';
 
 -- For the rows that only read: today's train 1 is sold out, its train 2 has sold about half of its seat-segments.
 SELECT ticket_open('1', CURRENT_DATE, 'bench'), ticket_open('2', CURRENT_DATE, 'bench') \g /dev/null

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A show: a private server, the trains between Beijing and Shanghai for 15 days, ten seconds of selling, and the proof.
+# A show: a private server, the trains between Beijing and Shanghai for 15 days, ten seconds of selling, what comes after, and the proof.
 # usage: test/demo/demo.sh start     STAY=1: leaves the server running
 #        test/demo/demo.sh stop      stops and removes a server that was left running
 set -eu -o pipefail
@@ -89,6 +89,9 @@ show -f demo/search.sql
 step "The fullest seats of G125 tomorrow, a column a stretch: ticket_seat_map('G125', CURRENT_DATE + 1, 'second')"
 value "SELECT string_agg(name, ' ' ORDER BY stop_no) FROM ticket_stop JOIN ticket_station USING (station) WHERE train = 'G125'"
 value "SELECT seat FROM ticket_seat_map('G125', CURRENT_DATE + 1, 'second') AS seat ORDER BY length(replace(seat, '.', '')) DESC LIMIT 8"
+
+step "Paying takes time: holds run out and quotas return by themselves, late payments and exchanges find their seat"
+sql -f demo/life.sql | sed '$d'
 
 step 'The counters: SELECT * FROM ticket_pool_stat'
 show -x -c 'SELECT * FROM ticket_pool_stat'

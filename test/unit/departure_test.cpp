@@ -1,0 +1,491 @@
+#include "ticketpool/departure.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <new>
+#include <optional>
+#include <string>
+
+#include "train.hpp"
+
+namespace ticketpool {
+namespace {
+
+struct alignas(64) Line {
+    char bytes[64];
+};
+
+// A block of shared memory, with the strings at its end.
+class Block {
+  public:
+    Block(std::size_t bytes, std::size_t strings)
+        : lines_((bytes + strings) / sizeof(Line) + 1), end_(static_cast<std::uint32_t>(bytes)) {}
+
+    char* at(std::size_t offset) { return reinterpret_cast<char*>(lines_.data()) + offset; }
+    TextRef put(const std::string& text) {
+        const TextRef ref{end_, static_cast<std::uint32_t>(text.size())};
+        std::memcpy(at(end_), text.data(), text.size());
+        end_ += ref.length;
+        return ref;
+    }
+
+  private:
+    std::vector<Line> lines_;
+    std::uint32_t end_;
+};
+
+using Hash = std::uint32_t (*)(const std::string&);
+
+std::uint32_t good_hash(const std::string& text) {
+    return static_cast<std::uint32_t>(std::hash<std::string>{}(text));
+}
+std::uint32_t no_hash(const std::string&) {
+    return 7;  // every two codes collide
+}
+
+class TestRoute {
+  public:
+    TestRoute(const std::vector<std::string>& stations, Hash hash)
+        : hash_(hash),
+          block_(sizeof(Route) + stations.size() * sizeof(Stop), 64 * stations.size()) {
+        route = new (block_.at(0)) Route{};
+        route->stop_count = static_cast<std::uint32_t>(stations.size());
+        for (std::size_t i = 0; i < stations.size(); ++i) {
+            new (&route->stops()[i]) Stop{block_.put(stations[i]), hash(stations[i]),
+                                          static_cast<std::int32_t>(i + 1), kNoTime, kNoTime};
+        }
+    }
+
+    std::optional<std::pair<int, int>> trip(const std::string& from, const std::string& to) const {
+        Trip trip{-1, -1};
+        if (!route->find_trip(hash_(from), from.data(), from.size(), hash_(to), to.data(),
+                              to.size(), &trip)) {
+            return std::nullopt;
+        }
+        return std::pair{trip.from, trip.to};
+    }
+    bool calls_at(const std::string& code) const {
+        return route->calls_at(hash_(code), code.data(), code.size());
+    }
+
+    Route* route;
+
+  private:
+    Hash hash_;
+    Block block_;
+};
+
+using Stops = std::pair<int, int>;
+
+TEST(Route, EachStationOnce) {
+    const TestRoute line({"AAA", "BBB", "CCC", "DDD"}, good_hash);
+    EXPECT_EQ(line.route->segments(), 3);
+    EXPECT_EQ(line.trip("AAA", "DDD"), Stops(0, 3));
+    EXPECT_EQ(line.trip("BBB", "CCC"), Stops(1, 2));
+    EXPECT_EQ(line.trip("CCC", "BBB"), std::nullopt);
+    EXPECT_EQ(line.trip("AAA", "AAA"), std::nullopt);
+    EXPECT_EQ(line.trip("AAA", "XXX"), std::nullopt);
+    EXPECT_EQ(line.trip("XXX", "DDD"), std::nullopt);
+    EXPECT_TRUE(line.calls_at("AAA") && line.calls_at("DDD"));
+    EXPECT_FALSE(line.calls_at("AA") || line.calls_at("AAAA") || line.calls_at(""));
+}
+
+TEST(Route, StationsCalledAtTwice) {
+    // A loop: out of A, around, through A again.
+    const TestRoute loop({"A", "B", "C", "A", "D", "B"}, good_hash);
+    EXPECT_EQ(loop.trip("A", "D"), Stops(3, 4));  // the later A is nearer
+    EXPECT_EQ(loop.trip("A", "C"), Stops(0, 2));
+    EXPECT_EQ(loop.trip("A", "B"), Stops(0, 1));  // not 3 to 5
+    EXPECT_EQ(loop.trip("B", "A"), Stops(1, 3));
+    EXPECT_EQ(loop.trip("C", "B"), Stops(2, 5));
+    EXPECT_EQ(loop.trip("D", "A"), std::nullopt);
+    for (const char* station : {"A", "B", "C", "D"}) {
+        EXPECT_EQ(loop.trip(station, station), std::nullopt) << station;
+    }
+    // A tie goes to the earlier, a shorter trip to the later.
+    EXPECT_EQ(TestRoute({"A", "B", "A", "B"}, good_hash).trip("A", "B"), Stops(0, 1));
+    EXPECT_EQ(TestRoute({"A", "X", "B", "A", "B"}, good_hash).trip("A", "B"), Stops(3, 4));
+    EXPECT_EQ(TestRoute({"A", "A", "B", "B"}, good_hash).trip("A", "B"), Stops(1, 2));
+}
+
+std::optional<Stops> naive_trip(const std::vector<std::string>& stations, const std::string& from,
+                                const std::string& to) {
+    std::optional<Stops> best;
+    for (int i = 0; i < static_cast<int>(stations.size()); ++i) {
+        for (int j = i + 1; j < static_cast<int>(stations.size()); ++j) {
+            if (stations[i] == from && stations[j] == to && from != to &&
+                (!best || j - i < best->second - best->first)) {
+                best = Stops(i, j);
+            }
+        }
+    }
+    return best;
+}
+
+TEST(Route, EveryTripAgreesWithTheModel) {
+    std::mt19937_64 random(1);
+    const std::vector<std::string> codes = {"A", "B", "AB", "BA", "ABC", "C", ""};
+    for (int round = 0; round < 4000; ++round) {
+        std::vector<std::string> stations(2 + random() % 11);
+        for (std::string& station : stations) station = codes[random() % (codes.size() - 1)];
+        const TestRoute line(stations, round % 2 == 0 ? good_hash : no_hash);
+        for (const std::string& from : codes) {
+            ASSERT_EQ(line.calls_at(from),
+                      std::find(stations.begin(), stations.end(), from) != stations.end());
+            for (const std::string& to : codes) {
+                ASSERT_EQ(line.trip(from, to), naive_trip(stations, from, to));
+            }
+        }
+    }
+}
+
+struct CoachPlan {
+    std::string name;
+    std::string seat_class;
+    std::vector<std::string> seats;  // in order of row and letter
+    std::uint32_t places;
+};
+
+std::vector<std::string> rows(int first, int last, const std::string& letters) {
+    std::vector<std::string> labels;
+    for (int row = first; row <= last; ++row) {
+        for (const char letter : letters) labels.push_back(std::to_string(row) + letter);
+    }
+    return labels;
+}
+
+// Coach 03 has two classes, and names come again in another class.
+const std::vector<CoachPlan>& plan() {
+    static const std::vector<CoachPlan> coaches = {
+        {"01", "second", rows(1, 12, "ABCDF"), 0},
+        {"02", "first", rows(1, 9, "ACDF"), 0},
+        {"03", "second", rows(7, 11, "ABCDF"), 0},
+        {"03", "first", {"1A", "1F", "3C", "10A", "10B", "9999Z"}, 0},
+        {"04", "second", {}, 80},
+        {"05", "standing", {}, 7},
+        {"05", "second", {}, 40},
+        {"06", "box", {"2A"}, 0},
+    };
+    return coaches;
+}
+
+// The block that ticket_open would write for a plan; `wanted` is its model.
+class TestLayout {
+  public:
+    explicit TestLayout(const std::vector<CoachPlan>& plan)
+        : wanted(plan), block_(bytes_of(plan), 64 * 2 * plan.size()) {
+        for (const CoachPlan& coach : plan) {
+            if (class_of(coach.seat_class) < 0) classes.push_back(coach.seat_class);
+        }
+        layout = new (block_.at(0)) Layout{};
+        layout->class_count = static_cast<std::uint32_t>(classes.size());
+        layout->coach_count = static_cast<std::uint32_t>(plan.size());
+        layout->coaches_offset =
+            static_cast<std::uint32_t>(sizeof(Layout) + classes.size() * sizeof(LayoutClass));
+        layout->geometry_offset =
+            layout->coaches_offset + static_cast<std::uint32_t>(plan.size() * sizeof(LayoutCoach));
+        for (std::size_t c = 0; c < classes.size(); ++c) {
+            const std::uint32_t first = layout->seat_count;
+            for (std::size_t i = 0; i < plan.size(); ++i) {
+                if (plan[i].seat_class == classes[c]) add_seats(static_cast<std::uint16_t>(i));
+            }
+            new (block_.at(sizeof(Layout) + c * sizeof(LayoutClass)))
+                LayoutClass{block_.put(classes[c]), first, layout->seat_count - first};
+        }
+        for (std::size_t i = 0; i < plan.size(); ++i) {
+            const std::uint32_t number = plan[i].places > 0 ? layout->place_coaches++ : 0;
+            new (block_.at(layout->coaches_offset + i * sizeof(LayoutCoach))) LayoutCoach{
+                block_.put(plan[i].name), static_cast<std::uint32_t>(class_of(plan[i].seat_class)),
+                plan[i].places, number, 0};
+        }
+    }
+
+    int class_of(const std::string& name) const {
+        const auto found = std::find(classes.begin(), classes.end(), name);
+        return found == classes.end() ? -1 : static_cast<int>(found - classes.begin());
+    }
+    int find_class(const std::string& name) const {
+        return layout->find_class(name.data(), name.size());
+    }
+    std::int64_t find_seat(std::uint32_t c, const std::string& coach, const std::string& label) {
+        return layout->find_seat(c, coach.data(), coach.size(), label.data(), label.size());
+    }
+    int find_place_coach(std::uint32_t c, const std::string& coach) const {
+        return layout->find_place_coach(c, coach.data(), coach.size());
+    }
+
+    std::vector<CoachPlan> wanted;
+    std::vector<std::string> classes;
+    Layout* layout;
+
+  private:
+    static std::size_t bytes_of(const std::vector<CoachPlan>& plan) {
+        std::size_t bytes = sizeof(Layout);
+        for (const CoachPlan& coach : plan) {
+            bytes += sizeof(LayoutClass) + sizeof(LayoutCoach) +
+                     coach.seats.size() * sizeof(SeatGeometry);
+        }
+        return bytes;
+    }
+    void add_seats(std::uint16_t coach) {
+        for (const std::string& label : wanted[coach].seats) {
+            new (block_.at(layout->geometry_offset + layout->seat_count * sizeof(SeatGeometry)))
+                SeatGeometry{coach, static_cast<std::uint16_t>(std::stoi(label)),
+                             static_cast<std::uint8_t>(label.back()), 0, 0};
+            ++layout->seat_count;
+        }
+    }
+
+    Block block_;
+};
+
+TEST(Layout, FindsClasses) {
+    const TestLayout test(plan());
+    ASSERT_EQ(test.classes, (std::vector<std::string>{"second", "first", "standing", "box"}));
+    for (std::size_t c = 0; c < test.classes.size(); ++c) {
+        EXPECT_EQ(test.find_class(test.classes[c]), static_cast<int>(c));
+    }
+    for (const char* name : {"", "firs", "first ", "First", "third", "secondfirst"}) {
+        EXPECT_EQ(test.find_class(name), -1) << name;
+    }
+}
+
+TEST(Layout, FindsEverySeatAndNoOther) {
+    TestLayout test(plan());
+    std::vector<std::string> labels = rows(1, 13, "ABCDEFZ");
+    for (const char* label :
+         {"9999Z", "9999A", "9998Z", "100A", "", "A", "1", "01A", "1a", "1AA"}) {
+        labels.push_back(label);
+    }
+    for (std::uint32_t c = 0; c < test.classes.size(); ++c) {
+        for (const std::string coach : {"01", "02", "03", "04", "05", "06", "0", "", "011"}) {
+            for (const std::string& label : labels) {
+                std::int64_t wanted = -1;
+                std::int64_t seat = 0;
+                for (const CoachPlan& other : test.wanted) {
+                    if (other.seat_class != test.classes[c]) continue;
+                    for (const std::string& here : other.seats) {
+                        if (other.name == coach && here == label) wanted = seat;
+                        ++seat;
+                    }
+                }
+                ASSERT_EQ(test.find_seat(c, coach, label), wanted)
+                    << test.classes[c] << ' ' << coach << ' ' << label;
+            }
+        }
+    }
+    EXPECT_EQ(test.find_seat(0, "01", "1A"), 0);
+    EXPECT_EQ(test.find_seat(0, "03", "11F"), 12 * 5 + 5 * 5 - 1);
+    EXPECT_EQ(test.find_seat(1, "03", "1A"), 9 * 4);
+}
+
+TEST(Layout, FindsCoachesWithPlaces) {
+    const TestLayout test(plan());
+    EXPECT_EQ(test.find_place_coach(0, "04"), 4);
+    EXPECT_EQ(test.find_place_coach(0, "05"), 6);  // not the other class's coach of this name
+    EXPECT_EQ(test.find_place_coach(2, "05"), 5);
+    EXPECT_EQ(test.find_place_coach(2, "04"), -1);
+    EXPECT_EQ(test.find_place_coach(0, "01"), -1);  // a coach with seats
+    EXPECT_EQ(test.find_place_coach(0, "0"), -1);
+    EXPECT_EQ(test.find_place_coach(3, "06"), -1);
+}
+
+TEST(Layout, CapacityIsSeatsAndPlaces) {
+    const TestLayout test(plan());
+    EXPECT_EQ(test.layout->capacity(0), 12U * 5 + 5 * 5 + 80 + 40);
+    EXPECT_EQ(test.layout->capacity(1), 9U * 4 + 6);
+    EXPECT_EQ(test.layout->capacity(2), 7U);
+    EXPECT_EQ(test.layout->capacity(3), 1U);
+    const TestLayout seats({{"1", "a", {"1A", "1B"}, 0}, {"2", "b", {"1A"}, 0}});
+    EXPECT_EQ(seats.layout->capacity(0), 2U);
+    EXPECT_EQ(seats.layout->capacity(1), 1U);
+}
+
+TEST(SeatLabel, RowAndLetter) {
+    struct Case {
+        const char* label;
+        int row;  // 0: not a label
+        char letter;
+    };
+    const Case cases[] = {
+        {"1A", 1, 'A'},
+        {"9Z", 9, 'Z'},
+        {"10B", 10, 'B'},
+        {"12F", 12, 'F'},
+        {"100C", 100, 'C'},
+        {"999D", 999, 'D'},
+        {"9999F", 9999, 'F'},
+        {"", 0, 0},
+        {"1", 0, 0},
+        {"A", 0, 0},
+        {"12", 0, 0},
+        {"A1", 0, 0},
+        {"AA", 0, 0},
+        {"0A", 0, 0},
+        {"01A", 0, 0},
+        {"1a", 0, 0},
+        {"1AB", 0, 0},
+        {"1 A", 0, 0},
+        {" 1A", 0, 0},
+        {"1A ", 0, 0},
+        {"-1A", 0, 0},
+        {"+1A", 0, 0},
+        {"1.A", 0, 0},
+        {"12345F", 0, 0},
+        {"10000A", 0, 0},
+        {"1@", 0, 0},
+        {"1[", 0, 0},
+        {"1/A", 0, 0},
+        {"1:A", 0, 0},
+        {"1\xC3\x84", 0, 0},
+        {"\xFF"
+         "A",
+         0, 0},
+    };
+    for (const Case& test : cases) {
+        std::uint16_t row = 4711;
+        std::uint8_t letter = 42;
+        ASSERT_EQ(parse_seat_label(test.label, std::strlen(test.label), &row, &letter),
+                  test.row != 0)
+            << test.label;
+        if (test.row != 0) {
+            EXPECT_EQ(row, test.row);
+            EXPECT_EQ(letter, test.letter);
+        }
+    }
+    // The text is not terminated: what follows it is not looked at.
+    std::uint16_t row;
+    std::uint8_t letter;
+    ASSERT_TRUE(parse_seat_label("12F4", 3, &row, &letter));
+    EXPECT_EQ(row, 12);
+    EXPECT_FALSE(parse_seat_label("1\0A", 3, &row, &letter));
+}
+
+// A departure in memory that starts out as rubbish, with rubbish behind it.
+class TestDeparture {
+  public:
+    static constexpr char kRubbish = 0x5A;
+
+    TestDeparture(Route* route, Layout* layout)
+        : bytes(Departure::bytes_required(*layout, route->segments())),
+          lines_(bytes / sizeof(Line) + 2) {
+        std::memset(static_cast<void*>(lines_.data()), kRubbish, lines_.size() * sizeof(Line));
+        departure = Departure::init_in_place(lines_.data(), route, layout);
+    }
+
+    bool wrote_behind_its_end() const {
+        const char* first = lines_.data()->bytes;
+        return !std::all_of(first + bytes, first + lines_.size() * sizeof(Line),
+                            [](char c) { return c == kRubbish; });
+    }
+
+    std::size_t bytes;
+    Departure* departure;
+
+  private:
+    std::vector<Line> lines_;
+};
+
+std::vector<std::string> station_names(int count) {
+    std::vector<std::string> stations;
+    for (int i = 0; i < count; ++i) stations.push_back("S" + std::to_string(i));
+    return stations;
+}
+
+// Free seat segments of the classes, then free place segments of the coaches with places.
+std::vector<std::uint64_t> free_everywhere(Departure& departure) {
+    std::vector<std::uint64_t> free;
+    for (std::uint32_t c = 0; c < departure.layout->class_count; ++c) {
+        free.push_back(count_free_seat_segments(departure.seat_map(c)));
+    }
+    for (std::uint32_t i = 0; i < departure.layout->coach_count; ++i) {
+        if (departure.layout->coaches()[i].places > 0) {
+            free.push_back(count_free_place_segments(departure.place_map(i)));
+        }
+    }
+    return free;
+}
+
+TEST(Departure, IsEmptyAndNeedsItsBytes) {
+    TestLayout layout(plan());
+    for (const int segments : {1, 2, 63, 64, 65, 128, 129, 256}) {
+        const TestRoute line(station_names(segments + 1), good_hash);
+        TestDeparture test(line.route, layout.layout);
+        Departure& departure = *test.departure;
+        const std::size_t words = (segments + 63) / 64;
+        EXPECT_EQ(test.bytes, 64U + 4 * 64 + 128U * words * 8 + 3U * segments * 4);
+        EXPECT_EQ(departure.bytes, test.bytes);
+        EXPECT_EQ(departure.segments, segments);
+        EXPECT_EQ(departure.words_per_seat, words);
+        EXPECT_EQ(departure.route.get(), line.route);
+        EXPECT_EQ(departure.layout.get(), layout.layout);
+        EXPECT_EQ(departure.status.load(), SaleStatus::kOpen);
+        EXPECT_EQ(departure.first_quota(), nullptr);
+        const std::uint64_t n = segments;
+        EXPECT_EQ(free_everywhere(departure),
+                  (std::vector<std::uint64_t>{85 * n, 42 * n, 0, n, 80 * n, 7 * n, 40 * n}));
+        for (std::uint32_t c = 0; c < 4; ++c) {
+            EXPECT_EQ(departure.seat_map(c).control, departure.controls() + c);
+            EXPECT_EQ(departure.controls()[c].unfinished.load(), 0U);
+            EXPECT_EQ(departure.controls()[c].undone.load(), 0U);
+        }
+        EXPECT_EQ(departure.place_map(4).control, departure.controls());
+        EXPECT_EQ(departure.place_map(5).control, departure.controls() + 2);
+        EXPECT_FALSE(test.wrote_behind_its_end());
+    }
+}
+
+// Classes and coaches with places are filled one by one: each loses what it had and no other does.
+TEST(Departure, ItsMapsStayApart) {
+    TestLayout layout(plan());
+    for (const int segments : {1, 64, 65, 200}) {
+        const TestRoute line(station_names(segments + 1), good_hash);
+        TestDeparture test(line.route, layout.layout);
+        Departure& departure = *test.departure;
+        std::vector<std::uint64_t> wanted = free_everywhere(departure);
+        for (std::uint32_t c = 0; c < 4; ++c) {
+            SeatMap map = departure.seat_map(c);
+            EXPECT_EQ(map.seats, layout.layout->classes()[c].seats);
+            for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
+                ASSERT_TRUE(try_claim(map, seat, all_segments(segments)));
+            }
+            wanted[c] = 0;
+            EXPECT_EQ(free_everywhere(departure), wanted);
+        }
+        std::size_t number = 4;
+        for (const std::uint32_t coach : {4, 5, 6}) {
+            PlaceMap map = departure.place_map(coach);
+            EXPECT_EQ(map.places, plan()[coach].places);
+            for (std::uint32_t place = 0; place < map.places; ++place) {
+                ASSERT_TRUE(try_claim_place(map, all_segments(segments)));
+            }
+            ASSERT_FALSE(try_claim_place(map, all_segments(segments)));
+            wanted[number++] = 0;
+            EXPECT_EQ(free_everywhere(departure), wanted);
+        }
+        EXPECT_FALSE(test.wrote_behind_its_end());
+        EXPECT_EQ(departure.bytes, test.bytes);
+    }
+}
+
+// Quotas are found by their distance, on either side of the departure.
+TEST(Departure, QuotasByOffset) {
+    TestLayout layout(plan());
+    const TestRoute line(station_names(5), good_hash);
+    TestDeparture test(line.route, layout.layout);
+    Departure& departure = *test.departure;
+    EXPECT_EQ(departure.quota_at(0), nullptr);
+    std::array<std::vector<Line>, 2> memory;
+    for (std::vector<Line>& lines : memory) {
+        lines.resize(Quota::bytes_required(3, 4) / sizeof(Line) + 1);
+        Quota* quota = Quota::init_in_place(lines.data(), 3, 1, 3, 4);
+        departure.quotas.store(departure.offset_of(quota));
+        EXPECT_EQ(departure.first_quota(), quota);
+    }
+}
+
+}  // namespace
+}  // namespace ticketpool
