@@ -212,6 +212,10 @@ void ticketpool_sweeper_main(Datum argument) {
     BackgroundWorkerUnblockSignals();
     BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
     require_shared_memory();
+    // Whoever drops or alters something here must not fail because of a sweep: the sweeper gives up
+    // first, and comes again in a moment.
+    SetConfigOption("lock_timeout", "300ms", PGC_SUSET, PGC_S_OVERRIDE);
+    SetConfigOption("deadlock_timeout", "50ms", PGC_SUSET, PGC_S_OVERRIDE);
     bool more = true;
     while (more) {
         CHECK_FOR_INTERRUPTS();
