@@ -248,7 +248,7 @@ void add_once(std::vector<SegmentMask>& seats, std::uint32_t seat, const Segment
 void run_rounds(int segments, int from, int to) {
     constexpr int kSellers = 3;
     const std::vector<std::uint32_t> numbers = {1, 2, 5, 6, 8};
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(700);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(600);
     for (std::uint64_t round = 0; std::chrono::steady_clock::now() < end; ++round) {
         Train train(9, segments);
         TestQuota test(train, numbers, from, to);
@@ -300,6 +300,98 @@ void run_rounds(int segments, int from, int to) {
         ASSERT_EQ(train.control.unfinished.load(), 0U);
         if (testing::Test::HasFatalFailure()) return;
     }
+}
+
+// Two threads do their step at the same time, again and again, one of them a little later every
+// time: tight enough to meet each other between any two operations. `check` runs when both are done
+// and sets the scene anew; false ends the race.
+template <typename Step, typename Other, typename Check>
+void race(Step step, Other other, Check check) {
+    std::atomic<std::uint64_t> begun{0};
+    std::atomic<std::uint64_t> done{0};
+    std::atomic<bool> stop{false};
+    const auto wait_for = [&stop](const std::atomic<std::uint64_t>& counter, std::uint64_t value) {
+        for (int spins = 0; counter.load() < value && !stop.load(); ++spins) {
+            if (spins > 2000) std::this_thread::yield();
+        }
+    };
+    const auto dawdle = [&stop](std::uint64_t steps) {
+        for (; steps > 0; --steps) static_cast<void>(stop.load());
+    };
+    std::thread thread([&] {
+        for (std::uint64_t round = 1;; ++round) {
+            wait_for(begun, round);
+            if (stop.load()) return;
+            dawdle(round % 256);
+            other();
+            done.store(round);
+        }
+    });
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(600);
+    bool right = true;
+    for (std::uint64_t round = 1; right && std::chrono::steady_clock::now() < end; ++round) {
+        begun.store(round);
+        dawdle(128);
+        step();
+        wait_for(done, round);
+        right = check();
+    }
+    stop = true;
+    thread.join();
+}
+
+// The last ticket comes back while the quota is closed: either of the two moves its seat.
+TEST(QuotaThreads, GiveBackMeetsTheClosing) {
+    Train train(1, 10);
+    TestQuota test(train, {0}, 2, 8);
+    test.own.words[0] = all_segments(10).w[0];
+    race(
+        [&] {
+            SeatMap own = test.own;
+            SeatMap pool = test.pool;
+            give_back(*test.quota, own, pool, 0, test.stretch);
+        },
+        [&] {
+            SeatMap own = test.own;
+            SeatMap pool = test.pool;
+            test.quota->closed.store(true, std::memory_order_release);
+            move_to_departure(*test.quota, own, pool, 0);
+        },
+        [&] {
+            const bool moved =
+                load_seat(train.map, 0).none() && load_seat(test.own, 0) == all_segments(10);
+            EXPECT_TRUE(moved);
+            test.quota->closed = false;
+            train.map.words[0] = test.stretch.w[0];
+            return moved;
+        });
+}
+
+// Two tickets of one seat come back to a closed quota, and both buyers buy again what they find.
+TEST(QuotaThreads, GiveBacksMeetEachOther) {
+    Train train(1, 10);
+    TestQuota test(train, {0}, 2, 8);
+    test.quota->closed = true;
+    test.own.words[0] = all_segments(10).w[0];
+    SegmentMask bought[2];
+    const auto exchange = [&](int who) {
+        SeatMap own = test.own;
+        SeatMap pool = test.pool;
+        give_back(*test.quota, own, pool, 0, who == 0 ? trip_mask(2, 5) : trip_mask(5, 8));
+        bought[who] = {};
+        for (const SegmentMask& trip : {trip_mask(2, 5), trip_mask(5, 8)}) {
+            if (try_claim(pool, 0, trip)) bought[who] |= trip;
+        }
+    };
+    race([&] { exchange(0); }, [&] { exchange(1); },
+         [&] {
+             const bool right = (bought[0] & bought[1]).none() &&
+                                load_seat(train.map, 0) == (bought[0] | bought[1]) &&
+                                load_seat(test.own, 0) == all_segments(10);
+             EXPECT_TRUE(right);
+             train.map.words[0] = test.stretch.w[0];
+             return right;
+         });
 }
 
 TEST(QuotaThreads, ClosedWhileItIsSold) {
