@@ -117,26 +117,7 @@ sub check
 	return;
 }
 
-sub start_again
-{
-	# A killed postmaster's children may need a moment to find out. Each failed attempt is cleaned up after.
-	return await(sub { $node->start(fail_ok => 1) || ($node->stop('fast', fail_ok => 1) && 0) });
-}
-
-my %ways = (
-	'fast stop' => sub { $node->stop('fast'); start_again() },
-	'immediate stop' => sub { $node->stop('immediate'); start_again() },
-	'kill -9 of the postmaster' => sub { $node->kill9; start_again() },
-	'kill -9 of a backend' => sub {
-		my $pid = $node->safe_psql('postgres', q{
-			SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
-			ORDER BY state = 'active' DESC, random() LIMIT 1});
-		my $offset = -s $node->logfile;
-		kill 'KILL', $pid;
-		# The server restarts by itself; a connection before that would only meet the end of the old one.
-		return await(sub { slurp_file($node->logfile, $offset) =~ /ready to accept connections/ });
-	});
-
+my %ways = crashes($node);
 for my $round (1 .. $rounds)
 {
 	for my $way (sort keys %ways)

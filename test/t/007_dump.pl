@@ -29,8 +29,37 @@ $node->safe_psql('postgres', qq{
 	DELETE FROM ticket_stop WHERE train = 'T1' AND stop_no > 6;
 	DELETE FROM ticket_formation WHERE formation = 'other'});
 
+# A train with unnumbered places, holds and quotas.
+make_train($node, 'postgres', 'T3', 6);
+make_formation($node, 'postgres', 'mixed', 40);
+$node->safe_psql('postgres', q{INSERT INTO ticket_formation VALUES ('mixed', '010', 'second', NULL, 15), ('mixed', '011', 'standing', NULL, 20)});
+open_departures($node, 'postgres', 'T3', 'mixed', 1);
+$node->safe_psql('postgres', qq{
+	SELECT ticket_reserve('T3', '$day', 'second', 'agency', 8, 'S1', 'S4');
+	SELECT ticket_reserve('T3', '$day', 'second', 'web', 5, 'S2', 'S6', now() + interval '1 day');
+	SELECT ticket_recycle(ticket_reserve('T3', '$day', 'second', 'web', 3, 'S1', 'S3'));
+	SELECT count(*) FROM generate_series(1, 5) i, ticket_buy('T3', 'S1', 'S3', i, '$day', 'second', channel => 'agency');
+	SELECT count(*) FROM generate_series(1, 2) i, ticket_hold('T3', 'S2', 'S6', i, '$day', 'second', channel => 'web', ttl => '1 day');
+	SELECT count(*) FROM generate_series(1, 34) i, ticket_hold('T3', 'S1', 'S6', 1000 + i, '$day', 'second', ttl => '1 day');
+	SELECT count(*) FROM generate_series(1, 6) i, ticket_buy('T3', 'S' || i % 3 + 1, 'S5', 2000 + i, '$day', 'standing', passengers => ARRAY[1, 2]);
+	SELECT count(*) FROM (SELECT order_id FROM ticket_order WHERE status = 'held' ORDER BY 1 LIMIT 4) o, ticket_confirm(order_id);
+	SELECT count(*) FROM (SELECT order_id FROM ticket_order WHERE status = 'held' ORDER BY 1 LIMIT 3) o, ticket_cancel(order_id);
+	SELECT count(*) FROM (SELECT order_id FROM ticket_order WHERE user_id = 2001 AND ticket_no = 1) o, ticket_change(order_id, 'T3', 'S1', 'S2', '$day', 'second');
+	UPDATE ticket_rule SET enabled = true WHERE rule = 'ticket_rule_user_limit';
+	CREATE FUNCTION not_user_9999(bigint, bigint, bigint[], int, int) RETURNS text LANGUAGE sql AS 'SELECT CASE \$2 WHEN 9999 THEN ''not you'' END';
+	INSERT INTO ticket_rule VALUES ('public.not_user_9999', 'ticket')});
+
 my @tables = qw(ticket_station ticket_stop ticket_formation ticket_route ticket_route_call ticket_layout ticket_layout_coach
-  ticket_departure ticket_order);
+  ticket_departure ticket_reservation ticket_order);
+# What each channel sees of the train with quotas, and what the rules are.
+sub quotas
+{
+	my ($database) = @_;
+	return $node->safe_psql($database, qq{
+		SELECT c, class, f, t, ticket_remaining('T3', 'S' || f, 'S' || t, '$day', class, c)
+		FROM unnest(ARRAY[NULL, 'agency', 'web']) c, unnest(ARRAY['second', 'standing']) class, generate_series(1, 6) f, generate_series(f + 1, 6) t ORDER BY 1, 2, 3, 4;
+		SELECT rule, on_kind, enabled FROM ticket_rule WHERE enabled});
+}
 sub contents
 {
 	my ($database) = @_;
@@ -40,6 +69,8 @@ sub contents
 }
 my $contents = contents('postgres');
 my $matrix = matrix($node, 'postgres');
+my $quotas = quotas('postgres');
+like($quotas, qr/^agency\|second\|1\|3\|[1-9]/m, 'a channel sees its quota');
 my $orders = $node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT (order_id, ticket_no)) FROM ticket_order');
 my $known = $node->safe_psql('postgres', "SELECT order_id FROM ticket_order WHERE request_id = '$request'");
 my $dir = PostgreSQL::Test::Utils::tempdir;
@@ -64,6 +95,7 @@ for my $way (sort keys %ways)
 	is($errors, '', "$way: restore without errors");
 	is(contents($copy), $contents, "$way: the tables are the same");
 	is(matrix($node, $copy), $matrix, "$way: the same seats are left");
+	is(quotas($copy), $quotas, "$way: quotas and rules too");
 	agrees($node, $copy, $way);
 	is($node->safe_psql($copy, qq{SELECT order_id FROM ticket_buy('T1', 'S1', 'S2', 7, '$day', request_id => '$request')}),
 		$known, "$way: a request that was answered before gets the same answer");
@@ -74,7 +106,12 @@ for my $way (sort keys %ways)
 	is($node->safe_psql($copy, q{SELECT count(*) - count(DISTINCT order_id) FROM ticket_order WHERE ticket_no = 1}), '0', "$way: order ids do not clash");
 	is($node->safe_psql($copy, qq{SELECT count(*) FROM (SELECT order_id FROM ticket_order WHERE status = 'sold' AND service_date = '$day' LIMIT 1) o, ticket_refund(order_id)}) > 0,
 		1, "$way: a restored order can be refunded");
-	my ($status, undef, $err) = $node->psql($copy, "SELECT * FROM ticket_buy('T1', 'S1', 'S2', 1, date '$day' + 2)", extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+	my ($held) = split /\n/, $node->safe_psql($copy, q{SELECT order_id FROM ticket_order WHERE status = 'held' ORDER BY 1});
+	is($node->safe_psql($copy, "SELECT status FROM ticket_confirm($held)"), 'sold', "$way: a hold can be paid");
+	like($node->safe_psql($copy, q{SELECT string_agg(ticket_recycle(reservation_id)::text, ' ') FROM ticket_reservation WHERE status = 'open'}), qr/^\d+ \d+$/, "$way: quotas can be returned");
+	my ($status, undef, $err) = $node->psql($copy, "SELECT * FROM ticket_buy('T2', 'S1', 'S2', 9999, '$day')", extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+	like($err, qr/TK004/, "$way: the rules are asked");
+	($status, undef, $err) = $node->psql($copy, "SELECT * FROM ticket_buy('T1', 'S1', 'S2', 1, date '$day' + 2)", extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
 	like($err, qr/TK003/, "$way: what was closed is closed");
 	make_formation($node, $copy, 'new', 30);
 	is($node->safe_psql($copy, qq{SELECT ticket_open('T1', date '$day' + 9, 'new', '2020-01-01') > (SELECT max(departure_id) FROM ticket_departure)}),
@@ -82,6 +119,12 @@ for my $way (sort keys %ways)
 	is($node->safe_psql($copy, qq{SELECT count(*) FROM ticket_buy('T1', 'S1', 'S6', 1, date '$day' + 9)}), '1', "$way: a new day is on sale");
 	is($node->safe_psql($copy, qq{SELECT count(*) FROM ticket_buy('T1', 'S1', 'S12', 1, date '$day' + 1) HAVING count(*) <= 1}), $node->safe_psql('postgres',
 		"SELECT least(1, ticket_remaining('T1', 'S1', 'S12', date '$day' + 1))"), "$way: an old one keeps its stops");
+	TODO: {
+		todo_skip('restored holds wait for the next hold in their database, or a restart', 1) unless $ENV{TICKETPOOL_TODO};
+		# As if the dump had been restored a day later.
+		$node->safe_psql($copy, q{UPDATE ticket_order SET held_until = clock_timestamp() WHERE status = 'held'});
+		ok(becomes_true($node, $copy, q{SELECT count(*) = 0 FROM ticket_order WHERE status = 'held'}), "$way: restored holds run out");
+	}
 	agrees($node, $copy, "$way, with new sales");
 	is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT (order_id, ticket_no)) FROM ticket_order'), $orders, "$way: the original is untouched");
 }

@@ -78,7 +78,7 @@ TEST(Places, EveryTripAgreesWithTheModel) {
         std::vector<SegmentMask> held;
         std::uint32_t undone = 0;
         int refused = 0;
-        for (int round = 0; round < (segments < 20 ? 300 : 40); ++round) {
+        for (int round = 0; round < (segments < 20 ? 300 : 25); ++round) {
             SegmentMask bits = random_mask(random, segments, 30);
             if (random() % 2 == 0) {
                 const int from = static_cast<int>(random() % segments);

@@ -248,7 +248,7 @@ void add_once(std::vector<SegmentMask>& seats, std::uint32_t seat, const Segment
 void run_rounds(int segments, int from, int to) {
     constexpr int kSellers = 3;
     const std::vector<std::uint32_t> numbers = {1, 2, 5, 6, 8};
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(700);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(600);
     for (std::uint64_t round = 0; std::chrono::steady_clock::now() < end; ++round) {
         Train train(9, segments);
         TestQuota test(train, numbers, from, to);
@@ -302,12 +302,161 @@ void run_rounds(int segments, int from, int to) {
     }
 }
 
+// Two threads do their step at the same time, again and again, one of them a little later every
+// time: tight enough to meet each other between any two operations. `check` runs when both are done
+// and sets the scene anew; false ends the race.
+template <typename Step, typename Other, typename Check>
+void race(Step step, Other other, Check check) {
+    std::atomic<std::uint64_t> begun{0};
+    std::atomic<std::uint64_t> done{0};
+    std::atomic<bool> stop{false};
+    const auto wait_for = [&stop](const std::atomic<std::uint64_t>& counter, std::uint64_t value) {
+        for (int spins = 0; counter.load() < value && !stop.load(); ++spins) {
+            if (spins > 2000) std::this_thread::yield();
+        }
+    };
+    const auto dawdle = [&stop](std::uint64_t steps) {
+        for (; steps > 0; --steps) static_cast<void>(stop.load());
+    };
+    std::thread thread([&] {
+        for (std::uint64_t round = 1;; ++round) {
+            wait_for(begun, round);
+            if (stop.load()) return;
+            dawdle(round % 256);
+            other();
+            done.store(round);
+        }
+    });
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(600);
+    bool right = true;
+    for (std::uint64_t round = 1; right && std::chrono::steady_clock::now() < end; ++round) {
+        begun.store(round);
+        dawdle(128);
+        step();
+        wait_for(done, round);
+        right = check();
+    }
+    stop = true;
+    thread.join();
+}
+
+// The last ticket comes back while the quota is closed: either of the two moves its seat.
+TEST(QuotaThreads, GiveBackMeetsTheClosing) {
+    Train train(1, 10);
+    TestQuota test(train, {0}, 2, 8);
+    test.own.words[0] = all_segments(10).w[0];
+    race(
+        [&] {
+            SeatMap own = test.own;
+            SeatMap pool = test.pool;
+            give_back(*test.quota, own, pool, 0, test.stretch);
+        },
+        [&] {
+            SeatMap own = test.own;
+            SeatMap pool = test.pool;
+            test.quota->closed.store(true, std::memory_order_release);
+            move_to_departure(*test.quota, own, pool, 0);
+        },
+        [&] {
+            const bool moved =
+                load_seat(train.map, 0).none() && load_seat(test.own, 0) == all_segments(10);
+            EXPECT_TRUE(moved);
+            test.quota->closed = false;
+            train.map.words[0] = test.stretch.w[0];
+            return moved;
+        });
+}
+
+// Two tickets of one seat come back to a closed quota, and both buyers buy again what they find.
+TEST(QuotaThreads, GiveBacksMeetEachOther) {
+    Train train(1, 10);
+    TestQuota test(train, {0}, 2, 8);
+    test.quota->closed = true;
+    test.own.words[0] = all_segments(10).w[0];
+    SegmentMask bought[2];
+    const auto exchange = [&](int who) {
+        SeatMap own = test.own;
+        SeatMap pool = test.pool;
+        give_back(*test.quota, own, pool, 0, who == 0 ? trip_mask(2, 5) : trip_mask(5, 8));
+        bought[who] = {};
+        for (const SegmentMask& trip : {trip_mask(2, 5), trip_mask(5, 8)}) {
+            if (try_claim(pool, 0, trip)) bought[who] |= trip;
+        }
+    };
+    race([&] { exchange(0); }, [&] { exchange(1); },
+         [&] {
+             const bool right = (bought[0] & bought[1]).none() &&
+                                load_seat(train.map, 0) == (bought[0] | bought[1]) &&
+                                load_seat(test.own, 0) == all_segments(10);
+             EXPECT_TRUE(right);
+             train.map.words[0] = test.stretch.w[0];
+             return right;
+         });
+}
+
 TEST(QuotaThreads, ClosedWhileItIsSold) {
     run_rounds(12, 2, 9);
 }
 
 TEST(QuotaThreads, ClosedWhileItIsSoldOverSeveralWords) {
     run_rounds(150, 40, 140);
+}
+
+// What an attempt undoes after the closer has looked must not be lost.
+void attempts_while_closing(int segments, int from, int to, bool party) {
+    int rounds = 0, bad = 0;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(1000);
+    for (std::uint64_t round = 0; std::chrono::steady_clock::now() < end; ++round) {
+        Train train(4, segments);
+        TestQuota test(train, {0, 1, 2, 3}, from, to);
+        std::atomic<bool> go{false};
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 2; ++i)
+            threads.emplace_back([&, i] {
+                SeatMap own = test.own, pool = test.pool;
+                std::mt19937_64 random(round * 8 + static_cast<unsigned>(i));
+                while (!go.load()) {
+                }
+                for (int n = 0; n < 60; ++n) {
+                    const std::uint32_t s = static_cast<std::uint32_t>(random() % 3);
+                    SeatClaim claims[2] = {{s, test.stretch, {}}, {s + 1, test.stretch, {}}};
+                    const std::uint32_t count = party ? 2 : 1;
+                    const bool ok = try_claim_all(own, claims, count);
+                    settle_attempt(*test.quota, own, pool);
+                    if (ok) {
+                        for (std::uint32_t k = 0; k < count; ++k)
+                            give_back(*test.quota, own, pool, claims[k].seat, test.stretch);
+                    }
+                }
+            });
+        threads.emplace_back([&] { close(test, round, go); });
+        go = true;
+        for (auto& t : threads) t.join();
+        ++rounds;
+        bool lost = false;
+        for (std::uint32_t s = 0; s < 4; ++s) lost |= load_seat(train.map, s).any();
+        bad += lost;
+    }
+    EXPECT_EQ(bad, 0) << "of " << rounds << " rounds: bits in neither map";
+}
+TEST(QuotaThreads, AttemptsOfPartiesMeetTheClosing) {
+    attempts_while_closing(12, 2, 9, true);
+}
+TEST(QuotaThreads, AttemptsOnWideSeatsMeetTheClosing) {
+    attempts_while_closing(150, 40, 140, false);
+}
+// The same by hand, in the order that loses the bits.
+TEST(Quota, AnUndoneAttemptOnAClosedQuotaIsSettled) {
+    Train train(2, 12);
+    TestQuota test(train, {0, 1}, 2, 9);
+    ASSERT_TRUE(try_claim(test.own, 0, test.stretch));  // the attempt's first piece
+    test.quota->closed = true;                          // the closer
+    move_to_departure(*test.quota, test.own, test.pool, 0);
+    move_to_departure(*test.quota, test.own, test.pool, 1);
+    ASSERT_FALSE(try_claim(test.own, 1, test.stretch));  // the second piece fails
+    release(test.own, 0, test.stretch);                  // what try_claim_all does
+    settle_attempt(*test.quota, test.own, test.pool);
+    EXPECT_TRUE(load_seat(train.map, 0).none()) << "lost";
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ use Test::More;
 use TicketpoolTest::Session;
 
 our @EXPORT = qw(seed new_server load_data make_train make_formation open_departures session start_workers
-  wait_workers becomes_true log_lines wait_log_lines await not_twice agrees in_flight_is_empty matrix DAY);
+  wait_workers becomes_true log_lines wait_log_lines await not_twice agrees in_flight_is_empty matrix crashes kill_9_of DAY);
 
 # Far enough away that no test depends on the date it runs on.
 use constant DAY => '2031-05-01';
@@ -198,6 +198,40 @@ sub becomes_true
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Crashes
+# ---------------------------------------------------------------------------------------------------------------------
+
+sub start_again
+{
+	my ($node) = @_;
+	# A killed postmaster's children may need a moment to find out. Each failed attempt is cleaned up after.
+	return await(sub { $node->start(fail_ok => 1) || ($node->stop('fast', fail_ok => 1) && 0) });
+}
+
+# kill -9 of a process that meets the condition on pg_stat_activity; true when the server has restarted by itself. (A
+# connection before that would only meet the end of the old one.)
+sub kill_9_of
+{
+	my ($node, $condition) = @_;
+	my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE $condition AND pid <> pg_backend_pid()
+		ORDER BY state = 'active' DESC, random() LIMIT 1");
+	my $offset = -s $node->logfile;
+	kill 'KILL', $pid;
+	return await(sub { slurp_file($node->logfile, $offset) =~ /ready to accept connections/ });
+}
+
+# Ways to end a server: what each is called, and a sub that does it and returns true once the server is up again.
+sub crashes
+{
+	my ($node) = @_;
+	return (
+		'fast stop' => sub { $node->stop('fast'); start_again($node) },
+		'immediate stop' => sub { $node->stop('immediate'); start_again($node) },
+		'kill -9 of the postmaster' => sub { $node->kill9; start_again($node) },
+		'kill -9 of a backend' => sub { kill_9_of($node, "backend_type = 'client backend'") });
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Proofs
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -209,21 +243,25 @@ sub not_twice
 		SELECT count(*) FROM (
 			SELECT from_stop < max(to_stop) OVER (PARTITION BY departure_id, coach, seat ORDER BY from_stop, to_stop, order_id, ticket_no
 				ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS twice
-			FROM ticket_order WHERE status IN ('held', 'sold')) o WHERE twice}),
+			FROM ticket_order WHERE status IN ('held', 'sold') AND seat IS NOT NULL) o WHERE twice}),
 		'0', "$label: no seat is sold twice");
 	return;
 }
 
-# For every pair of stops of every departure on sale, what the tables say must be left: one row where the matrix from
-# memory differs. A seat is free over a trip where one of the gaps between its tickets covers the trip.
+# For every pair of stops of every departure on sale, what the tables say must be left to everybody: one row where the
+# matrix from memory differs. A seat is free over a trip where one of the gaps between its tickets and quotas covers the
+# trip; a coach with unnumbered places has what its fullest stretch leaves.
 my $differences = q{
 	WITH class AS (
-		SELECT d.departure_id, d.train, d.service_date, c.seat_class, r.stop_nos[1] AS first, r.stop_nos[cardinality(r.stop_nos)] AS last
+		SELECT d.departure_id, d.train, d.service_date, c.seat_class, r.stop_nos, r.stop_nos[1] AS first, r.stop_nos[cardinality(r.stop_nos)] AS last
 		FROM ticket_departure d JOIN ticket_route r USING (route_id) JOIN ticket_layout_coach c USING (layout_id)
 		WHERE d.status = 'open' AND %s GROUP BY d.departure_id, c.seat_class, r.stop_nos
 	), stretch AS (
 		SELECT departure_id, seat_class, coach, seat, from_stop, to_stop FROM ticket_order
-		WHERE status IN ('held', 'sold') AND departure_id IN (SELECT departure_id FROM class)
+		WHERE status IN ('held', 'sold') AND seat IS NOT NULL AND departure_id IN (SELECT departure_id FROM class)
+		UNION ALL
+		SELECT departure_id, seat_class, split_part(s, '/', 1), split_part(s, '/', 2), from_stop, to_stop
+		FROM ticket_reservation, unnest(seat_list) s WHERE status = 'open' AND departure_id IN (SELECT departure_id FROM class)
 		UNION ALL
 		SELECT departure_id, c.seat_class, coach, seat, last, NULL
 		FROM class c JOIN ticket_departure d USING (departure_id) JOIN ticket_layout_coach l USING (layout_id, seat_class), unnest(l.seats) seat
@@ -235,11 +273,25 @@ my $differences = q{
 	), gaps AS MATERIALIZED (
 		SELECT departure_id, seat_class, coalesce(gap_from, first) AS gap_from, gap_to, count(*) AS seats
 		FROM gap JOIN class USING (departure_id, seat_class) WHERE coalesce(gap_from, first) < gap_to GROUP BY 1, 2, 3, 4
+	), places AS MATERIALIZED (
+		SELECT departure_id, c.seat_class, l.coach, stop, l.places - (SELECT count(*) FROM ticket_order o
+			WHERE o.departure_id = c.departure_id AND o.coach = l.coach AND o.seat IS NULL AND o.seat_class = c.seat_class
+				AND status IN ('held', 'sold') AND from_stop <= stop AND to_stop > stop) AS free
+		FROM class c JOIN ticket_departure d USING (departure_id) JOIN ticket_layout_coach l USING (layout_id, seat_class), unnest(stop_nos) stop
+		WHERE l.places > 0
+	), left_in_coach AS MATERIALIZED (
+		SELECT f.departure_id, f.seat_class, f.coach, f.stop AS from_stop, t.stop AS to_stop, min(b.free) AS free
+		FROM places f JOIN places t USING (departure_id, seat_class, coach) JOIN places b USING (departure_id, seat_class, coach)
+		WHERE f.stop < t.stop AND b.stop >= f.stop AND b.stop < t.stop GROUP BY 1, 2, 3, 4, 5
+	), left_in_places AS MATERIALIZED (
+		SELECT departure_id, seat_class, from_stop, to_stop, sum(left_in_coach.free) AS places FROM left_in_coach GROUP BY 1, 2, 3, 4
 	)
-	SELECT c.departure_id, c.seat_class, m.from_stop, m.to_stop, m.remaining AS in_memory, coalesce(sum(g.seats), 0) AS in_tables
+	SELECT c.departure_id, c.seat_class, m.from_stop, m.to_stop, m.remaining AS in_memory, coalesce(sum(g.seats), 0) + coalesce(min(p.places), 0) AS in_tables
 	FROM class c CROSS JOIN LATERAL ticket_remaining_matrix(c.train, c.service_date, c.seat_class) m
 		LEFT JOIN gaps g ON g.departure_id = c.departure_id AND g.seat_class = c.seat_class AND gap_from <= m.from_stop AND gap_to >= m.to_stop
-	GROUP BY c.departure_id, c.seat_class, m.from_stop, m.to_stop, m.remaining HAVING m.remaining <> coalesce(sum(g.seats), 0)};
+		LEFT JOIN left_in_places p ON p.departure_id = c.departure_id AND p.seat_class = c.seat_class AND p.from_stop = m.from_stop AND p.to_stop = m.to_stop
+	GROUP BY c.departure_id, c.seat_class, m.from_stop, m.to_stop, m.remaining
+	HAVING m.remaining <> coalesce(sum(g.seats), 0) + coalesce(min(p.places), 0)};
 
 # Pool and tables agree, by SQL of ours and by ticket_verify, and no seat is sold twice. Nothing may be running.
 # where: a condition on ticket_departure d, to compare the matrices of some only.

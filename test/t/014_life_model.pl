@@ -1,0 +1,503 @@
+# Thousands of random steps of a ticket's whole life (hold, pay, cancel, run out, refund, change, quotas, channels,
+# batches, unnumbered places) against a plain model, seen by the session that does them and by another one.
+# TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Storable qw(dclone);
+use Test::More;
+use TicketpoolTest;
+
+my $seed = seed();
+my $operations = $ENV{TICKETPOOL_OPS} // 8000;
+my $day = DAY;
+my $node = new_server('life_model', conf => 'ticketpool.memory = 2MB');
+make_train($node, 'postgres', 'T1', 8);
+make_train($node, 'postgres', 'T2', 30);
+$node->safe_psql('postgres', q{
+	INSERT INTO ticket_formation VALUES
+		('mixed', '01', 'first', '{1A,1C,1D,1F}', NULL),
+		('mixed', '02', 'second', '{1A,1B,1C,1D,1F,2A,2B,2C,2D,2F}', NULL),
+		('mixed', '03', 'second', NULL, 4),
+		('mixed', '04', 'standing', NULL, 5),
+		('mixed', '05', 'standing', NULL, 3)});
+open_departures($node, 'postgres', 'T1', 'mixed', 2);
+open_departures($node, 'postgres', 'T2', 'mixed', 1);
+my @departures = (
+	{ train => 'T1', date => "date '$day'", stops => 8 }, { train => 'T1', date => "date '$day' + 1", stops => 8 },
+	{ train => 'T2', date => "date '$day'", stops => 30 });
+my %seats = (first => [ map { "01/$_" } qw(1A 1C 1D 1F) ], second => [ map { "02/$_" } qw(1A 1B 1C 1D 1F 2A 2B 2C 2D 2F) ], standing => []);
+my %places = (first => {}, second => { '03' => 4 }, standing => { '04' => 5, '05' => 3 });
+my @channels = (undef, undef, 'web', 'agency');
+
+# The state: orders and quotas. A ticket: [ ticket_no, seat or undef, coach ]. Orders that are of no more use leave.
+#   order: { id, on (departure's number), class, from, to, channel, status, tickets }
+#   quota: { id, on, class, from, to, channel, seats }
+my $state = { orders => {}, quotas => {} };
+# A transaction that is open: the state before it, what it took on the way, and for places the fullest that it made them.
+my $transaction;
+my ($step, @trouble, %count);
+my ($session, $other);
+
+sub any { return $_[ rand @_ ] }
+sub quoted { my ($text) = @_; return defined $text ? "'$text'" : 'NULL' }
+sub is_live { my ($order) = @_; return $order->{status} eq 'held' || $order->{status} eq 'sold' }
+
+sub trouble
+{
+	my ($what) = @_;
+	push @trouble, "step $step: $what";
+	diag($trouble[-1]) if @trouble <= 5;
+	return;
+}
+
+sub run
+{
+	my ($sql) = @_;
+	my $output = $session->run($sql);
+	trouble("$sql: " . $session->sqlstate . " $output") unless $session->is_ok;
+	return $output;
+}
+
+sub overlaps { my ($a, $b) = @_; return $a->{from} < $b->{to} && $b->{from} < $a->{to} }
+
+# The numbered seats of a state that are free for the wish { on, class, from, to, channel }: no live ticket is there, and
+# every quota there is of the channel and covers the whole trip.
+sub free_seats
+{
+	my ($in, $wish) = @_;
+	my %free = map { $_ => 1 } @{ $seats{ $wish->{class} } };
+	for my $order (values %{ $in->{orders} })
+	{
+		next unless $order->{on} == $wish->{on} && is_live($order) && overlaps($order, $wish);
+		defined $_->[1] && delete $free{"$_->[2]/$_->[1]"} for @{ $order->{tickets} };
+	}
+	for my $quota (values %{ $in->{quotas} })
+	{
+		next unless $quota->{on} == $wish->{on} && overlaps($quota, $wish);
+		next if defined $wish->{channel} && $wish->{channel} eq $quota->{channel} && $quota->{from} <= $wish->{from} && $quota->{to} >= $wish->{to};
+		delete @free{ @{ $quota->{seats} } };
+	}
+	return \%free;
+}
+
+# How many tickets a coach with places has between each two stops.
+sub load_of
+{
+	my ($in, $on, $coach) = @_;
+	my @load = (0) x 31;
+	for my $order (values %{ $in->{orders} })
+	{
+		next unless $order->{on} == $on && is_live($order);
+		for my $ticket (grep { !defined $_->[1] && $_->[2] eq $coach } @{ $order->{tickets} })
+		{
+			$load[$_]++ for $order->{from} .. $order->{to} - 1;
+		}
+	}
+	return \@load;
+}
+
+sub max { my ($max) = (0); $_ > $max and $max = $_ for @_; return $max }
+
+sub free_places
+{
+	my ($in, $wish, $load) = @_;
+	my %free;
+	for my $coach (keys %{ $places{ $wish->{class} } })
+	{
+		my $of = $load ? $load->{"$wish->{on} $coach"} : load_of($in, $wish->{on}, $coach);
+		$free{$coach} = $places{ $wish->{class} }{$coach} - max(@{$of}[ $wish->{from} .. $wish->{to} - 1 ]);
+	}
+	return \%free;
+}
+
+sub sum { my $sum = 0; $sum += $_ for @_; return $sum }
+
+# For the session itself, and for another one: what both states, the one before and the one now, leave free, and nothing
+# on the way has taken.
+sub remaining { my ($wish) = @_; return keys(%{ free_seats($state, $wish) }) + sum(values %{ free_places($state, $wish) }) }
+
+sub remaining_for_others
+{
+	my ($wish) = @_;
+	return remaining($wish) unless $transaction;
+	my %free = %{ free_seats($state, $wish) };
+	my $before = free_seats($transaction->{before}, $wish);
+	delete @free{ grep { !$before->{$_} } keys %free };
+	for my $taken (@{ $transaction->{taken} })
+	{
+		next unless $taken->{on} == $wish->{on} && overlaps($taken, $wish);
+		delete @free{ @{ $taken->{seats} } };
+	}
+	return keys(%free) + sum(values %{ free_places($state, $wish, $transaction->{fullest}) });
+}
+
+# After something was taken in a transaction.
+sub note_taken
+{
+	my ($what, @seats) = @_;
+	return unless $transaction;
+	push @{ $transaction->{taken} }, { on => $what->{on}, from => $what->{from}, to => $what->{to}, seats => \@seats };
+	for my $key (keys %{ $transaction->{fullest} })
+	{
+		my ($on, $coach) = split / /, $key;
+		my $load = load_of($state, $on, $coach);
+		my $fullest = $transaction->{fullest}{$key};
+		$fullest->[$_] = max($fullest->[$_], $load->[$_]) for 0 .. $#$load;
+	}
+	return;
+}
+
+sub wish
+{
+	my $on = int rand @departures;
+	my $stops = $departures[$on]{stops};
+	my $from = 1 + int(rand($stops - 1));
+	my $to = rand() < 0.3 ? $stops : $from + 1 + int(rand($stops - $from));
+	return { on => $on, class => any(qw(first second second standing)), from => $from, to => $to, channel => any(@channels) };
+}
+
+sub trip { my ($wish) = @_; my $d = $departures[ $wish->{on} ]; return "'$d->{train}', 'S$wish->{from}', 'S$wish->{to}'" }
+sub date { my ($wish) = @_; return $departures[ $wish->{on} ]{date} }
+
+my $columns = q{order_id, ticket_no, seat, coach, status, from_stop, to_stop, channel};
+
+# Rows of $columns: the order's id and its tickets; each must be as wished, and of the status.
+sub read_rows
+{
+	my ($sql, $text, $wish, $status) = @_;
+	my ($id, @tickets);
+	for (split /\n/, $text)
+	{
+		my ($order, $no, $seat, $coach, $is, $from, $to, $channel) = split /\|/, $_, -1;
+		$id //= $order;
+		trouble("$sql: row $_") if $order ne $id || $is ne $status || $from != $wish->{from} || $to != $wish->{to} || $channel ne ($wish->{channel} // '');
+		push @tickets, [ $no, $seat eq '' ? undef : $seat, $coach ];
+	}
+	return ($id, sort { $a->[0] <=> $b->[0] } @tickets);
+}
+
+# The tickets must be on what was free, each on something else; they go into the state.
+sub enter
+{
+	my ($sql, $wish, $status, $party, $id, @tickets) = @_;
+	my ($seats, $places) = (free_seats($state, $wish), free_places($state, $wish));
+	my $expected = remaining($wish) >= $party ? $party : 0;
+	trouble("$sql: " . @tickets . " tickets where $expected were expected") if @tickets != $expected;
+	$count{'sold out'}++ unless @tickets;
+	return unless @tickets;
+	for my $ticket (@tickets)
+	{
+		my ($no, $seat, $coach) = @$ticket;
+		trouble("$sql: " . ($seat // 'a place') . " in coach $coach was not free")
+		  unless defined $seat ? delete $seats->{"$coach/$seat"} : $places->{$coach}-- > 0;
+	}
+	$state->{orders}{$id} = { id => $id, %{$wish}{qw(on class from to channel)}, status => $status, tickets => [@tickets] };
+	note_taken($wish, map { defined $_->[1] ? "$_->[2]/$_->[1]" : () } @tickets);
+	$count{tickets} += @tickets;
+	return;
+}
+
+sub take
+{
+	my $wish = wish();
+	my $party = rand() < 0.6 ? 1 : 2 + int(rand 3);
+	my $status = rand() < 0.6 ? 'held' : 'sold';
+	my $sql = "SELECT $columns FROM " . ($status eq 'held' ? 'ticket_hold' : 'ticket_buy') . '(' . trip($wish) . ', 7, ' . date($wish) . ", '$wish->{class}', passengers => ARRAY["
+	  . join(', ', 1 .. $party) . ']::bigint[], channel => ' . quoted($wish->{channel}) . ($status eq 'held' ? q{, ttl => '1 hour')} : ')');
+	enter($sql, $wish, $status, $party, read_rows($sql, run($sql), $wish, $status));
+	return;
+}
+
+sub take_many
+{
+	my @wishes = map { wish() } 1 .. 2 + int(rand 4);
+	my @party = map { 1 + int(rand 2) } @wishes;
+	my $sql = 'SELECT * FROM ticket_buy_many(ARRAY[' . join(', ', map {
+			my $wish = $wishes[$_];
+			my ($train, $from, $to) = split /, /, trip($wish);
+			"ROW($train, $from, $to, 7, " . date($wish) . ", '$wish->{class}', ARRAY[" . join(', ', 1 .. $party[$_]) . ']::bigint[], NULL, ' . quoted($wish->{channel}) . ', NULL)::ticket_request'
+		} 0 .. $#wishes) . ']) ORDER BY request_no, ticket_no';
+	my %rows;
+	for (split /\n/, run($sql))
+	{
+		my ($request, $id, $no, $coach, $seat) = split /\|/, $_, -1;
+		$rows{$request}{id} = $id;
+		push @{ $rows{$request}{tickets} }, [ $no, $seat eq '' ? undef : $seat, $coach ];
+	}
+	# In their order, each sees what those before it took.
+	enter("$sql (request $_)", $wishes[ $_ - 1 ], 'sold', $party[ $_ - 1 ], $rows{$_} ? ($rows{$_}{id}, @{ $rows{$_}{tickets} }) : ()) for 1 .. @wishes;
+	$count{batches}++;
+	return;
+}
+
+sub order_of { my (@statuses) = @_; return any(sort { $a->{id} <=> $b->{id} } grep { my $s = $_->{status}; grep { $s eq $_ } @statuses } values %{ $state->{orders} }) }
+
+sub numbers { my ($order) = @_; return join "\n", map { join '|', $_->[0], $_->[1] // '', $_->[2] } @{ $order->{tickets} } }
+
+# A step that changes an order's status, and nothing else.
+sub set_status
+{
+	my ($order, $call, $status) = @_;
+	my $sql = "SELECT ticket_no, seat, coach, status FROM $call ORDER BY 1";
+	my $got = run($sql);
+	# Of an order that was refunded in part the rest counts.
+	my %mine = map { $_->[0] => 1 } @{ $order->{tickets} };
+	$got = join "\n", grep { $mine{ (split /\|/)[0] } } split /\n/, $got if $order->{part};
+	my $expected = numbers($order) =~ s/$/|$status/mgr;
+	trouble("$sql: $got, not $expected") if $got ne $expected;
+	$order->{status} = $status;
+	$count{$status}++;
+	return;
+}
+
+# Payment: of a hold, again, or after it ran out.
+sub confirm
+{
+	my ($order) = @_;
+	return set_status($order, "ticket_confirm($order->{id})", 'sold') if $order->{status} ne 'expired';
+	my $sql = "SELECT $columns FROM ticket_confirm($order->{id})";
+	my (undef, @tickets) = read_rows($sql, run($sql), $order, 'sold');
+	my $party = @{ $order->{tickets} };
+	my ($seats, $places) = (free_seats($state, $order), free_places($state, $order));
+	my $same = 1;
+	for (@{ $order->{tickets} }) { $same = 0 unless defined $_->[1] ? delete $seats->{"$_->[2]/$_->[1]"} : $places->{ $_->[2] }-- > 0 }
+	my $before = numbers($order);
+	delete $state->{orders}{ $order->{id} } unless remaining($order) < $party && !@tickets;
+	my $id = $order->{id};
+	if (@tickets || remaining($order) >= $party)
+	{
+		enter($sql, $order, 'sold', $party, $id, @tickets);
+		my $now = $state->{orders}{$id};
+		# One place is like another. Known gap: a party on seats of several quotas is not looked for as a whole.
+		my $numbered = !grep { !defined $_->[1] } @{ $order->{tickets} };
+		my $quotas = grep { $_->{on} == $order->{on} && $_->{channel} eq ($order->{channel} // '') } values %{ $state->{quotas} };
+		trouble("$sql: not the same seats, which were free: $before")
+		  if $same && $now && $numbered && numbers($now) ne $before && ($party == 1 || !$quotas || $ENV{TICKETPOOL_TODO});
+	}
+	$count{@tickets ? $same ? 'late, same seats' : 'late, other seats' : 'late, nothing left'}++;
+	return;
+}
+
+# The worker knows of no deadline before an hour is over: what runs out here does so in ticket_sweep.
+sub expire
+{
+	my ($order) = @_;
+	run("UPDATE ticket_order SET held_until = clock_timestamp() - interval '1 second' WHERE order_id = $order->{id}");
+	my $got = run('SELECT ticket_sweep()');
+	trouble("ticket_sweep returns $got for order $order->{id}") if $got ne '1';
+	$order->{status} = 'expired';
+	$count{expired}++;
+	return;
+}
+
+sub refund
+{
+	my ($order) = @_;
+	return set_status($order, "ticket_refund($order->{id})", 'refunded') if @{ $order->{tickets} } == 1 || rand() < 0.6;
+	# A part: that ticket is an order of its own from here on, as far as the model goes.
+	my ($ticket) = splice @{ $order->{tickets} }, rand @{ $order->{tickets} }, 1;
+	my $sql = "SELECT ticket_no, status FROM ticket_refund($order->{id}, ARRAY[$ticket->[0]])";
+	my $got = run($sql);
+	trouble("$sql: $got") if $got ne "$ticket->[0]|refunded";
+	$order->{part} = 1;
+	$count{'refunded in part'}++;
+	return;
+}
+
+sub change
+{
+	my ($order) = @_;
+	my $wish = wish();
+	# Often on the same train, where it competes with its own seats.
+	$wish = { %$wish, on => $order->{on}, from => 1, to => 8, class => $order->{class} } if rand() < 0.5;
+	$wish->{channel} = $order->{channel};
+	my $party = @{ $order->{tickets} };
+	my $sql = "SELECT $columns FROM ticket_change($order->{id}, " . trip($wish) . ', ' . date($wish) . ", '$wish->{class}', ticket_nos => ARRAY["
+	  . join(', ', map { $_->[0] } @{ $order->{tickets} }) . '])';
+	my ($id, @tickets) = read_rows($sql, run($sql), $wish, 'sold');
+	$order->{status} = 'changed';
+	my $expected = remaining($wish) >= $party;
+	enter($sql, $wish, 'sold', $party, $id, @tickets);
+	$order->{status} = 'sold' unless @tickets;
+	$count{@tickets ? 'changed' : 'not changed'}++;
+	return;
+}
+
+sub reserve
+{
+	my $wish = { %{ wish() }, channel => any('web', 'agency'), class => any('first', 'second') };
+	my $number = 1 + int rand 4;
+	my $d = $departures[ $wish->{on} ];
+	my $sql = "SELECT ticket_reserve('$d->{train}', $d->{date}, '$wish->{class}', '$wish->{channel}', $number, 'S$wish->{from}', 'S$wish->{to}', " . any('NULL', 'clock_timestamp() + interval $$1 hour$$') . ')';
+	my $id = run($sql);
+	my $free = free_seats($state, { %$wish, channel => undef });
+	trouble("$sql: '$id' where " . keys(%$free) . ' were free') if ($id ne '') != (keys %$free >= $number);
+	return if $id eq '';
+	my @seats = split /,/, run("SELECT array_to_string(seat_list, ',') FROM ticket_reservation WHERE reservation_id = $id");
+	trouble("$sql: @seats") if @seats != $number || grep { !delete $free->{$_} } @seats;
+	$state->{quotas}{$id} = { id => $id, %{$wish}{qw(on class from to channel)}, seats => \@seats };
+	note_taken($wish, @seats);
+	$count{quotas}++;
+	return;
+}
+
+# By hand, or because its time has come.
+sub recycle
+{
+	my $quota = any(sort { $a->{id} <=> $b->{id} } values %{ $state->{quotas} }) // return;
+	if (rand() < 0.3)
+	{
+		run("UPDATE ticket_reservation SET release_at = clock_timestamp() - interval '1 second' WHERE reservation_id = $quota->{id}");
+		my $got = run('SELECT ticket_sweep()');
+		trouble("ticket_sweep returns $got for quota $quota->{id}") if $got ne '1';
+	}
+	else
+	{
+		# Seats of which something is unsold.
+		my %sold;
+		for my $order (grep { $_->{on} == $quota->{on} && is_live($_) } values %{ $state->{orders} })
+		{
+			for my $stop ($order->{from} .. $order->{to} - 1)
+			{
+				next if $stop < $quota->{from} || $stop >= $quota->{to};
+				defined $_->[1] && $sold{"$_->[2]/$_->[1]"}++ for @{ $order->{tickets} };
+			}
+		}
+		my $expected = grep { ($sold{$_} // 0) < $quota->{to} - $quota->{from} } @{ $quota->{seats} };
+		my $got = run("SELECT ticket_recycle($quota->{id})");
+		trouble("ticket_recycle($quota->{id}) returns $got, not $expected") if $got ne $expected;
+	}
+	delete $state->{quotas}{ $quota->{id} };
+	# Until the end of the transaction its seats are nobody else's.
+	note_taken($quota, @{ $quota->{seats} });
+	$count{recycled}++;
+	return;
+}
+
+# What the order's state forbids.
+sub refuse
+{
+	my $order = order_of(qw(held sold cancelled refunded expired changed)) // return;
+	my %forbidden = (
+		held => [ 'ticket_refund(%d)', "ticket_change(%d, 'T1', 'S1', 'S2', '$day', 'first')" ], sold => ['ticket_cancel(%d)'], cancelled => ['ticket_confirm(%d)', 'ticket_refund(%d)' ],
+		refunded => [ 'ticket_cancel(%d)' ], expired => [ 'ticket_refund(%d)' ], changed => [ 'ticket_cancel(%d)', 'ticket_refund(%d)', 'ticket_confirm(%d)' ]);
+	return if $order->{part};
+	my $sql = sprintf "SELECT * FROM " . any(@{ $forbidden{ $order->{status} } }), $order->{id};
+	$session->run($sql);
+	trouble("$sql of what is $order->{status}: " . $session->sqlstate) if $session->sqlstate ne 'TK005';
+	$count{refused}++;
+	end_transaction('ROLLBACK') if $transaction;
+	return;
+}
+
+sub begin
+{
+	run('BEGIN');
+	$transaction = { before => dclone($state), taken => [], fullest => {} };
+	for my $on (0 .. $#departures)
+	{
+		$transaction->{fullest}{"$on $_"} = load_of($state, $on, $_) for map { keys %{ $places{$_} } } keys %places;
+	}
+	$count{transactions}++;
+	return;
+}
+
+sub end_transaction
+{
+	my ($how) = @_;
+	run($how);
+	$state = $transaction->{before} if $how eq 'ROLLBACK';
+	$transaction = undef;
+	return;
+}
+
+sub check
+{
+	my $wish = wish();
+	my $sql = 'SELECT ticket_remaining(' . trip($wish) . ', ' . date($wish) . ", '$wish->{class}', " . quoted($wish->{channel}) . ')';
+	my ($mine, $others) = (remaining($wish), remaining_for_others($wish));
+	my $got = run($sql);
+	trouble("$sql is $got, not $mine") if $got ne $mine;
+	$got = $other->run($sql);
+	trouble("$sql is $got for others, not $others") if $got ne $others;
+	return;
+}
+
+# Orders that nothing can come of leave the state, or it would grow too large to be asked thousands of times.
+sub forget
+{
+	return if $transaction;
+	for my $order (grep { !is_live($_) && $_->{status} ne 'expired' } values %{ $state->{orders} })
+	{
+		delete $state->{orders}{ $order->{id} } if rand() < 0.2;
+	}
+	my @expired = sort { $a <=> $b } map { $_->{id} } grep { $_->{status} eq 'expired' } values %{ $state->{orders} };
+	delete $state->{orders}{ shift @expired } while @expired > 20;
+	return;
+}
+
+sub with { my ($do, @statuses) = @_; my $order = order_of(@statuses); $do->($order) if $order; return }
+
+sub step
+{
+	my $kind = rand;
+	if ($kind < 0.33) { take() }
+	elsif ($kind < 0.37) { take_many() }
+	elsif ($kind < 0.47) { with(\&confirm, qw(held held expired sold)) }
+	elsif ($kind < 0.52) { with(sub { set_status($_[0], "ticket_cancel($_[0]{id})", $_[0]{status} eq 'held' ? 'cancelled' : $_[0]{status}) }, qw(held cancelled expired)) }
+	elsif ($kind < 0.58) { with(\&expire, 'held') }
+	elsif ($kind < 0.70) { with(\&refund, 'sold') }
+	elsif ($kind < 0.78) { with(\&change, 'sold') }
+	elsif ($kind < 0.84) { reserve() }
+	elsif ($kind < 0.88) { recycle() }
+	elsif ($kind < 0.90) { refuse() }
+	elsif ($kind < 0.94) { begin() unless $transaction }
+	elsif ($kind < 0.98) { end_transaction(any('COMMIT', 'ROLLBACK')) if $transaction }
+	elsif ($kind < 0.99)
+	{
+		my $found = run('SELECT * FROM ticket_verify()');
+		trouble("ticket_verify: $found") if $found ne '';
+	}
+	check();
+	forget();
+	return;
+}
+
+sub connect_sessions { ($session, $other) = (session($node), session($node)); return }
+
+connect_sessions();
+my %restarts = map { (1 + int(rand $operations)) => 1 } 1 .. 3;
+for my $n (1 .. $operations)
+{
+	$step = $n;
+	step();
+	if ($restarts{$n})
+	{
+		if ($transaction) { $state = $transaction->{before}; $transaction = undef; }
+		$_->quit for $session, $other;
+		$node->restart(any('fast', 'immediate'));
+		connect_sessions();
+	}
+	last if @trouble >= 5;
+}
+is(join("\n", @trouble), '', "$operations random operations are answered as the model says (TICKETPOOL_SEED=$seed)");
+end_transaction('COMMIT') if $transaction;
+my @expected = sort map { my $o = $_; map { join ' ', $o->{id}, $_->[0], $_->[2], $_->[1] // '-', $o->{status} } @{ $o->{tickets} } } grep { is_live($_) } values %{ $state->{orders} };
+is(join("\n", sort split /\n/, run(q{SELECT concat_ws(' ', order_id, ticket_no, coach, coalesce(seat, '-'), status) FROM ticket_order WHERE status IN ('held', 'sold')})),
+	join("\n", @expected), 'the live tickets are what the model says');
+is(run(q{SELECT string_agg(reservation_id::text, ' ' ORDER BY reservation_id) FROM ticket_reservation WHERE status = 'open'}),
+	join(' ', sort { $a <=> $b } keys %{ $state->{quotas} }), 'so are the open quotas');
+$_->quit for $session, $other;
+in_flight_is_empty($node, 'postgres', 'model');
+agrees($node, 'postgres', 'model');
+note(join ', ', map { "$_: $count{$_}" } sort keys %count);
+cmp_ok($count{$_} // 0, '>', 0, "there were: $_") for 'tickets', 'sold out', 'batches', 'cancelled', 'expired', 'refunded', 'refunded in part', 'changed', 'not changed',
+  'late, same seats', 'late, other seats', 'late, nothing left', 'quotas', 'recycled', 'refused', 'transactions';
+
+$node->stop;
+done_testing();
