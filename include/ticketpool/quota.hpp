@@ -68,6 +68,10 @@ struct alignas(64) Quota {
 static_assert(std::is_trivially_destructible_v<Quota>);
 static_assert(sizeof(Quota) == 128);
 
+// After each attempt on the quota's map that may have undone pieces of its own (try_claim_all,
+// claim_seats), whatever its result: an undoing is no give-back and does not look at `closed`.
+void settle_attempt(Quota& quota, SeatMap& own, SeatMap& departure) noexcept;
+
 // Gives `bits` of one of its seats back: to the quota, or, if it is closed, to the departure.
 // Cannot fail.
 void give_back(Quota& quota, SeatMap& own, SeatMap& departure, uint32_t seat,

@@ -67,4 +67,12 @@ void move_to_departure(Quota& quota, SeatMap& own, SeatMap& departure, uint32_t 
     }
 }
 
+void settle_attempt(Quota& quota, SeatMap& own, SeatMap& departure) noexcept {
+    if (quota.closed.load(std::memory_order_acquire)) {
+        for (uint32_t seat = 0; seat < quota.seats; seat++) {
+            move_to_departure(quota, own, departure, seat);
+        }
+    }
+}
+
 }  // namespace ticketpool

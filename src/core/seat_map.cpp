@@ -39,7 +39,8 @@ int claim_words(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexc
 void clear_words(SeatMap& map, std::uint32_t seat, const SegmentMask& bits, int end) noexcept {
     for (int i = 0; i < map.words_per_seat && i < end; ++i) {
         if (bits.w[i] != 0) {
-            seat_word(map, seat, i).fetch_and(~bits.w[i], std::memory_order_release);
+            // acquire, too: an undoing on a quota looks at its `closed` next
+            seat_word(map, seat, i).fetch_and(~bits.w[i], std::memory_order_acq_rel);
         }
     }
 }

@@ -77,6 +77,16 @@ Catalog resolve(Oid schema) {
     return catalog;
 }
 
+bool is_cached(Oid relation) {
+    const Oid* oids = reinterpret_cast<const Oid*>(&cached);
+    for (size_t i = 0; i < sizeof cached / sizeof(Oid); i++) {
+        if (oids[i] == relation) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void on_relation_change(Datum, Oid relation) {
     const bool all = relation == InvalidOid;
     if (all || relation == cached.station) {
@@ -91,10 +101,10 @@ void on_relation_change(Datum, Oid relation) {
     if (all || relation == cached.departure) {
         departure_generation++;
     }
-    // Content of these three changes often; what they are does not change without `order`.
-    if (all || relation == cached.order || relation == cached.order_pkey ||
-        relation == cached.order_live || relation == cached.order_request ||
-        relation == cached.order_held || relation == cached.order_sequence) {
+    // The content of these changes often, and it says nothing of what they are.
+    const bool content = relation == cached.station || relation == cached.route_call ||
+                         relation == cached.rule || relation == cached.departure;
+    if (all || (!content && is_cached(relation))) {
         cache_valid = false;
         catalog_generation++;
     }

@@ -101,9 +101,8 @@ uint32_t free_in(const SourceState& state, Trip trip) {
         return count_free_places(state.places, trip.from, trip.to, state.own_places);
     }
     const SegmentMask bits = trip_mask(trip.from, trip.to);
-    return state.own_count == 0
-               ? count_free(state.map, bits)
-               : count_free_with_own(state.map, bits, state.own, state.own_count);
+    return state.own_count == 0 ? count_free(state.map, bits)
+                                : count_free_with_own(state.map, bits, state.own, state.own_count);
 }
 
 uint32_t free_in_all(const SourceList& list, Trip trip) {
@@ -121,6 +120,16 @@ void enter(const SeatSource& source, const SeatClaim& claim) {
     }
     if (claim.from_own.any()) {
         ledger_take_over(source, claim.seat, claim.from_own);
+    }
+}
+
+// See settle_attempt(): what an attempt on a quota has undone may belong to the departure by now.
+void settle(const Demand& demand, const SourceState& state) {
+    if (state.source.quota != 0) {
+        Quota* quota = demand.ref.departure->quota_at(state.source.quota);
+        SeatMap own = state.map;
+        SeatMap departure = demand.ref.departure->seat_map(state.source.class_index);
+        settle_attempt(*quota, own, departure);
     }
 }
 
@@ -169,6 +178,7 @@ Status claim_single(const Demand& demand, SourceState* state, Claimed* claimed) 
         uint32_t lost_races = 0;
         const Status status = claim_seats(state->map, state->geometry, request, nullptr,
                                           &claimed->claim, &lost_races);
+        settle(demand, *state);
         count_lost_races(lost_races);
         if (status != Status::kOk) {
             return status;
@@ -210,6 +220,7 @@ Status claim_whole(const Demand& demand, const SourceState& state, void* scratch
     uint32_t lost_races = 0;
     SeatMap map = state.map;
     const Status status = claim_seats(map, state.geometry, request, scratch, seats, &lost_races);
+    settle(demand, state);
     count_lost_races(lost_races);
     if (status == Status::kOk) {
         ledger_pin(demand.ref.slot);
@@ -328,7 +339,9 @@ bool claim_named(const Demand& demand, const SeatSource& source, const uint32_t*
     }
     qsort(sorted, demand.party, sizeof(SeatClaim), compare_claims);
     ledger_reserve(2 * demand.party + ledger_release_count());
-    if (!try_claim_all(state.map, sorted, demand.party)) {
+    const bool taken = try_claim_all(state.map, sorted, demand.party);
+    settle(demand, state);
+    if (!taken) {
         return false;
     }
     ledger_pin(demand.ref.slot);

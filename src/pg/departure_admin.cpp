@@ -76,14 +76,15 @@ void check_name(const char* what, Text value) {
 
 // The rows of ticket_stop, checked before anything is written.
 void check_stops(const Catalog& catalog, Text train) {
-    query_text(psprintf("SELECT station, arrives IS NULL AND departs IS NULL, "
-                        "coalesce(extract(month FROM arrives) <> 0 OR extract(year FROM arrives) "
-                        "<> 0 OR arrives < interval '0', false) OR "
-                        "coalesce(extract(month FROM departs) <> 0 OR extract(year FROM departs) "
-                        "<> 0 OR departs < interval '0', false) "
-                        "FROM %s WHERE train = $1 ORDER BY stop_no",
-                        qualified_name(catalog.stop)),
-               train, SPI_OK_SELECT);
+    query_text(
+        psprintf("SELECT station, arrives IS NULL AND departs IS NULL, "
+                 "coalesce(extract(month FROM arrives) <> 0 OR extract(year FROM arrives) "
+                 "<> 0 OR arrives < interval '0' OR arrives > interval '366 days', false) OR "
+                 "coalesce(extract(month FROM departs) <> 0 OR extract(year FROM departs) "
+                 "<> 0 OR departs < interval '0' OR departs > interval '366 days', false) "
+                 "FROM %s WHERE train = $1 ORDER BY stop_no",
+                 qualified_name(catalog.stop)),
+        train, SPI_OK_SELECT);
     if (SPI_processed == 0) {
         ereport(ERROR, (errcode(kErrorNoDeparture),
                         errmsg("train \"%s\" does not exist", printable(train)),
@@ -109,7 +110,8 @@ void check_stops(const Catalog& catalog, Text train) {
         }
         if (DatumGetBool(
                 SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &is_null))) {
-            report_bad_stops(train, "A time is negative or counts in months.");
+            report_bad_stops(train,
+                             "A time is negative, counts in months, or is more than 366 days.");
         }
     }
 }
@@ -326,6 +328,20 @@ void check_date(DateADT date) {
 }  // namespace
 }  // namespace ticketpool
 
+namespace ticketpool {
+
+int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date) {
+    const DepartureRef ref = directory_find(catalog, train, date);
+    if (ref.departure == nullptr) {
+        report_no_departure(train, date);
+    }
+    const int64_t departure_id = ref.departure->departure_id;
+    directory_done();
+    return departure_id;
+}
+
+}  // namespace ticketpool
+
 TICKETPOOL_FUNCTION(ticket_open) {
     using namespace ticketpool;
     require_shared_memory();
@@ -367,19 +383,13 @@ TICKETPOOL_FUNCTION(ticket_close) {
     PreventCommandIfReadOnly("ticket_close()");
     const Catalog& catalog = catalog_of(fcinfo);
     const Text train = text_of(PG_GETARG_DATUM(0));
-    const DepartureRef ref = directory_find(catalog, train, PG_GETARG_DATEADT(1));
-    if (ref.departure == nullptr) {
-        report_no_departure(train, PG_GETARG_DATEADT(1));
-    }
-    // Pinned before its row changes, and told of it at commit.
-    ledger_reserve(1);
-    ledger_pin(ref.slot);
-    directory_done();
+    const int64_t departure_id = require_departure_id(catalog, train, PG_GETARG_DATEADT(1));
+    // The row first: whoever waits for it pins nothing. The departure in memory is told at commit.
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
     Oid types[] = {INT8OID};
-    Datum values[] = {Int64GetDatum(ref.departure->departure_id)};
+    Datum values[] = {Int64GetDatum(departure_id)};
     query(psprintf("UPDATE %s SET status = 'closed' WHERE departure_id = $1 AND status = 'open'",
                    qualified_name(catalog.departure)),
           1, types, values, nullptr, SPI_OK_UPDATE);
@@ -387,7 +397,13 @@ TICKETPOOL_FUNCTION(ticket_close) {
     SPI_finish();
     owner_end(scope);
     if (closed) {
-        ledger_add_status(ref.slot, SaleStatus::kClosed);
+        const DepartureRef ref = directory_find_id(catalog, departure_id);
+        if (ref.departure != nullptr) {
+            ledger_reserve(1);
+            ledger_pin(ref.slot);
+            ledger_add_status(ref.slot, SaleStatus::kClosed);
+        }
+        directory_done();
     }
     PG_RETURN_VOID();
 }

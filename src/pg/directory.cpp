@@ -178,8 +178,21 @@ bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
     const Key by_id = key_of(catalog, row.departure_id);
     const Key by_name = key_of(catalog, {row.train, strlen(row.train)}, row.service_date);
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    if (chain_find(by_id) != kNoSlot) {
+    const uint32_t present = chain_find(by_id);
+    // Under another name, its row was renamed by hand: what is in memory gives way.
+    const bool renamed = present != kNoSlot &&
+                         state_of(shared.slots[present].version.load(std::memory_order_acquire)) ==
+                             SlotState::kReady &&
+                         !slot_matches(shared.slots[present], by_name, true);
+    if (present != kNoSlot && !(renamed && try_evict(present))) {
         LWLockRelease(shared.control->lock);
+        if (renamed) {
+            ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                            errmsg("departure " INT64_FORMAT " was renamed while it is in use",
+                                   row.departure_id),
+                            errdetail("Running transactions hold claims on it."),
+                            errhint("Try again when they have ended.")));
+        }
         return false;
     }
     const uint32_t index = take_slot();

@@ -21,6 +21,9 @@ DepartureRef directory_find(const Catalog& catalog, Text train, DateADT date);
 DepartureRef directory_find_if_any(const Catalog& catalog, Text train, DateADT date);
 DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id);
 
+// The id of a departure that must exist (TK001); announces nothing.
+int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date);
+
 // Ends the announcement.
 void directory_done();
 

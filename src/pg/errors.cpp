@@ -2,6 +2,13 @@
 
 namespace ticketpool {
 
+void report_gone() {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                    errmsg("a relation of extension ticketpool has just been dropped"),
+                    errdetail("Another session dropped or altered the extension meanwhile."),
+                    errhint("Try again.")));
+}
+
 void report_null(const char* name) {
     ereport(
         ERROR,

@@ -15,6 +15,9 @@ inline constexpr int kErrorClass = MAKE_SQLSTATE('T', 'K', '0', '0', '6');
 // 22004 where argument `number` (from 0) is NULL.
 void require_argument(FunctionCallInfo fcinfo, int number, const char* name);
 
+// 42P01: a relation of the extension was dropped while a function was at work.
+[[noreturn]] void report_gone();
+
 [[noreturn]] void report_null(const char* name);
 
 // 22023 where a channel has no name, or one that is too long.

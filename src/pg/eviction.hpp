@@ -12,6 +12,9 @@ inline uint32_t* directory_bucket(uint32_t* table, uint64_t hash) {
     return &table[hash & (shared.control->bucket_count - 1)];
 }
 
+// Evicts the departure of a slot unless somebody uses it.
+bool try_evict(uint32_t index);
+
 // Memory for a block of the pool; evicts the coldest departures that nobody uses as needed. Null:
 // all are in use.
 void* allocate_or_evict(size_t bytes);

@@ -7,6 +7,7 @@ extern "C" {
 #include "access/tupconvert.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
+#include "catalog/pg_am.h"
 #include "commands/sequence.h"
 #include "executor/spi.h"
 #include "nodes/execnodes.h"
@@ -46,7 +47,7 @@ void on_relation_change(Datum, Oid relation) {
 }
 
 Oid leaf_relation(const Catalog& catalog, DateADT date) {
-    Relation parent = table_open(catalog.order, AccessShareLock);
+    Relation parent = open_table(catalog.order);
     PartitionKey key = RelationGetPartitionKey(parent);
     PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
     Oid leaf = InvalidOid;
@@ -114,27 +115,79 @@ bool wants_executor(Relation relation) {
            !has_plain_columns(relation);
 }
 
+constexpr OrderColumn kPkeyColumns[] = {kOrderId, kTicketNo, kServiceDate};
+constexpr OrderColumn kLiveColumns[] = {kDepartureId};
+constexpr OrderColumn kHeldColumns[] = {kHeldUntil};
+constexpr OrderColumn kRequestColumns[] = {kServiceDate, kUserId, kRequestId, kTicketNo};
+
+const Oid kColumnTypes[kOrderColumns] = {
+    INT8OID,        INT4OID, INT8OID, DATEOID,        INT8OID,        INT8OID,
+    TEXTOID,        TEXTOID, TEXTOID, INT4OID,        INT4OID,        TEXTOID,
+    TIMESTAMPTZOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
+
+// Is the index what we write entries for: these columns as they are, unique or not, partial or not?
+bool index_is(const OrderLeaf& leaf, Oid oid, const OrderColumn* columns, int count, bool unique,
+              bool partial) {
+    Relation index = index_open(oid, AccessShareLock);
+    const Form_pg_index form = index->rd_index;
+    bool same = form->indnatts == count && form->indnkeyatts == count &&
+                form->indisunique == unique && form->indisvalid && form->indimmediate &&
+                (RelationGetIndexPredicate(index) != NIL) == partial &&
+                index->rd_rel->relam == BTREE_AM_OID;
+    for (int i = 0; same && i < count; i++) {
+        same = form->indkey.values[i] == leaf.column[columns[i]];
+    }
+    index_close(index, AccessShareLock);
+    return same;
+}
+
 // Which of our indexes the partition's index is; null: none of them.
 Oid* own_index(const Catalog& catalog, OrderLeaf* leaf, Oid index) {
     if (!get_rel_relispartition(index)) {
         return nullptr;
     }
     const Oid parent = get_partition_parent(index, true);
-    return parent == catalog.order_pkey      ? &leaf->pkey
-           : parent == catalog.order_live    ? &leaf->live
-           : parent == catalog.order_request ? &leaf->request
-           : parent == catalog.order_held    ? &leaf->held
-                                             : nullptr;
+    if (parent == catalog.order_pkey) {
+        return index_is(*leaf, index, kPkeyColumns, lengthof(kPkeyColumns), true, false)
+                   ? &leaf->pkey
+                   : nullptr;
+    }
+    if (parent == catalog.order_live) {
+        return index_is(*leaf, index, kLiveColumns, lengthof(kLiveColumns), false, true)
+                   ? &leaf->live
+                   : nullptr;
+    }
+    if (parent == catalog.order_request) {
+        return index_is(*leaf, index, kRequestColumns, lengthof(kRequestColumns), true, true)
+                   ? &leaf->request
+                   : nullptr;
+    }
+    if (parent == catalog.order_held) {
+        return index_is(*leaf, index, kHeldColumns, lengthof(kHeldColumns), false, true)
+                   ? &leaf->held
+                   : nullptr;
+    }
+    return nullptr;
 }
 
 void describe_leaf(const Catalog& catalog, Oid relation_oid, OrderLeaf* leaf) {
     *leaf = OrderLeaf{};
     leaf->relation = relation_oid;
-    Relation parent = table_open(catalog.order, AccessShareLock);
-    Relation relation = table_open(relation_oid, AccessShareLock);
+    Relation parent = open_table(catalog.order);
+    Relation relation = open_table(relation_oid);
     leaf->direct = !wants_executor(parent) && !wants_executor(relation);
     for (AttrNumber i = 1; i <= kOrderColumns; i++) {
         leaf->column[i] = get_attnum(relation_oid, kColumnNames[i]);
+        if (leaf->column[i] != InvalidAttrNumber &&
+            get_atttype(relation_oid, leaf->column[i]) != kColumnTypes[i - 1]) {
+            ereport(
+                ERROR,
+                (errcode(ERRCODE_DATATYPE_MISMATCH),
+                 errmsg("column \"%s\" of partition \"%s\" has another type than it should",
+                        kColumnNames[i], RelationGetRelationName(relation)),
+                 errdetail("It is %s.", format_type_be(get_atttype(relation_oid, leaf->column[i]))),
+                 errhint("Restore the type of the column of ticket_order.")));
+        }
         if (leaf->column[i] == InvalidAttrNumber) {
             ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
                             errmsg("partition \"%s\" has no column \"%s\"",
@@ -155,10 +208,13 @@ void describe_leaf(const Catalog& catalog, Oid relation_oid, OrderLeaf* leaf) {
     list_free(indexes);
     if (!OidIsValid(leaf->pkey) || !OidIsValid(leaf->live) || !OidIsValid(leaf->request) ||
         !OidIsValid(leaf->held)) {
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                        errmsg("partition \"%s\" lacks an index of ticket_order",
-                               RelationGetRelationName(relation)),
-                        errhint("Attach it to ticket_order again: that builds the indexes.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT),
+             errmsg(
+                 "partition \"%s\" lacks an index of ticket_order, or has another one in its place",
+                 RelationGetRelationName(relation)),
+             errhint("Attach it to ticket_order again: that builds the indexes.")));
     }
     table_close(relation, NoLock);
     table_close(parent, NoLock);
@@ -236,8 +292,12 @@ DateADT date_of_order(int64_t order_id) {
 }
 
 const char* qualified_name(Oid relation) {
-    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-                                      get_rel_name(relation));
+    const char* name = get_rel_name(relation);
+    const char* schema = get_namespace_name(get_rel_namespace(relation));
+    if (name == nullptr || schema == nullptr) {
+        report_gone();
+    }
+    return quote_qualified_identifier(schema, name);
 }
 
 void owner_begin(const Catalog& catalog, OwnerScope* scope) {
@@ -285,19 +345,14 @@ Relation open_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
 void insert_index_entry(Relation heap, Relation index, IndexInfo* info, TupleTableSlot* slot,
                         const OrderValues& row, const OrderColumn* columns, int count,
                         IndexUniqueCheck unique) {
-    Datum values[4];
-    bool nulls[4];
+    Datum values[4] = {};
+    bool nulls[4] = {};
     for (int i = 0; i < count; i++) {
         values[i] = row.value[columns[i]];
         nulls[i] = row.is_null[columns[i]];
     }
     index_insert(index, values, nulls, &slot->tts_tid, heap, unique, false, info);
 }
-
-constexpr OrderColumn kPkeyColumns[] = {kOrderId, kTicketNo, kServiceDate};
-constexpr OrderColumn kLiveColumns[] = {kDepartureId};
-constexpr OrderColumn kHeldColumns[] = {kHeldUntil};
-constexpr OrderColumn kRequestColumns[] = {kServiceDate, kUserId, kRequestId, kTicketNo};
 
 void store_row(TupleTableSlot* slot, Relation heap, const OrderLeaf& leaf, const OrderValues& row) {
     ExecClearTuple(slot);
@@ -387,11 +442,6 @@ void return_values(const OrderValues* rows, int count, ReturnSetInfo* result) {
         tuplestore_putvalues(result->setResult, columns, values, nulls);
     }
 }
-
-const Oid kColumnTypes[kOrderColumns] = {
-    INT8OID,        INT4OID, INT8OID, DATEOID,        INT8OID,        INT8OID,
-    TEXTOID,        TEXTOID, TEXTOID, INT4OID,        INT4OID,        TEXTOID,
-    TIMESTAMPTZOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
 
 // The executor's way: triggers, defaults, generated columns, checks and policies all have their
 // say.

@@ -22,6 +22,12 @@ TicketNos parse_ticket_nos(FunctionCallInfo fcinfo, int argument) {
                         errdetail("It has %d dimensions.", ARR_NDIM(array)),
                         errhint("Leave it out for all tickets.")));
     }
+    constexpr int kMostTickets = 10000;
+    if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) > kMostTickets) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ticket_nos is too long"),
+                        errdetail("It names more than %d tickets.", kMostTickets),
+                        errhint("Leave it out for all tickets.")));
+    }
     if (array_contains_nulls(array)) {
         ereport(ERROR,
                 (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("ticket_nos may not contain NULL"),
@@ -95,6 +101,19 @@ bool lock_rows(Order* order, const char* relation, TicketNos named) {
     return order->count > 0;
 }
 
+// The partition that has the order: whichever it is; InvalidOid: none.
+Oid find_partition(const Catalog& catalog, int64_t order_id) {
+    const char* sql = psprintf("SELECT tableoid FROM %s WHERE order_id = $1 LIMIT 1",
+                               qualified_name(catalog.order));
+    Oid types[] = {INT8OID};
+    Datum values[] = {Int64GetDatum(order_id)};
+    if (execute_planned(sql, 1, types, values, nullptr) != SPI_OK_SELECT) {
+        elog(ERROR, "could not look for order " INT64_FORMAT, order_id);
+    }
+    bool is_null;
+    return SPI_processed == 0 ? InvalidOid : DatumGetObjectId(column(0, 1, &is_null));
+}
+
 // An id leads to its partition; one that names none (or another's) is looked for in all of them.
 bool find_rows(const Catalog& catalog, Order* order, TicketNos named) {
     OrderLeaf leaf;
@@ -106,7 +125,10 @@ bool find_rows(const Catalog& catalog, Order* order, TicketNos named) {
         }
         return true;
     }
-    return lock_rows(order, qualified_name(catalog.order), named);
+    const Oid partition = find_partition(catalog, order->order_id);
+    const bool found = OidIsValid(partition) && lock_rows(order, qualified_name(partition), named);
+    order->relation = qualified_name(catalog.order);
+    return found;
 }
 
 int compare_numbers(const void* a, const void* b) {
@@ -267,7 +289,6 @@ void set_status(Order* order, OrderStatus from, OrderStatus to) {
         return;
     }
     const bool releases = is_live(from) && !is_live(to);
-    ledger_reserve(static_cast<size_t>(order->count));
     const char* sql = psprintf(
         "UPDATE %s SET status = $4, changed_at = now()%s WHERE order_id = $1 AND ticket_no = ANY "
         "($2) AND service_date = $3",
@@ -282,6 +303,7 @@ void set_status(Order* order, OrderStatus from, OrderStatus to) {
                         errdetail("A trigger or a policy on ticket_order left rows out."),
                         errhint("Let a trigger raise an error where a change may not happen.")));
     }
+    ledger_reserve(static_cast<size_t>(order->count));  // after the triggers, which may buy, too
     for (int i = 0; i < order->count; i++) {
         Ticket* ticket = &order->tickets[i];
         if (ticket->status == from) {

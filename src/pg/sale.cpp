@@ -293,15 +293,17 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const Purchase& purch
         }
     }
     require_on_sale(purchase.ref);
+    if (purchase.party > purchase.ref.departure->layout->capacity(purchase.class_index)) {
+        directory_done();
+        return;  // more than there ever were
+    }
     if (has_rules(catalog)) {
         ledger_reserve(0);
         ledger_pin(purchase.ref.slot);  // a rule may use other departures
         check_rules(catalog, purchase);
     }
     Claimed one;
-    const bool huge =
-        purchase.party > purchase.ref.departure->layout->capacity(purchase.class_index);
-    Claimed* claims = purchase.party == 1 || huge
+    Claimed* claims = purchase.party == 1
                           ? &one
                           : static_cast<Claimed*>(palloc(purchase.party * sizeof(Claimed)));
     const bool claimed = claim_demand(demand_of(purchase), claims);

@@ -125,6 +125,11 @@ const CachedPair* find_pair(const Catalog& catalog, Text from, Text to) {
     return pair;
 }
 
+// ticket_route_call may have been edited by hand.
+bool is_in_range(Trip trip, const Departure* departure) {
+    return trip.from >= 0 && trip.from < trip.to && trip.to <= departure->segments;
+}
+
 struct SearchRow {
     Datum values[8];
     bool nulls[8];
@@ -189,7 +194,7 @@ Datum search(FunctionCallInfo fcinfo, bool with_classes) {
             catalog, {connection.train, connection.train_length}, service_date);
         // A train may run with another stop list on that day.
         if (ref.departure != nullptr && ref.departure->route->head.id == connection.route_id &&
-            is_on_sale(ref)) {
+            is_in_range(connection.trip, ref.departure) && is_on_sale(ref)) {
             return_connection(ref, connection, travel_date, with_classes, result);
         }
         directory_done();

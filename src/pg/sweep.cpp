@@ -55,6 +55,9 @@ bool guarded(const char* what, int64_t id, Work work) {
     PG_CATCH();
     {
         MemoryContextSwitchTo(context);
+        if (geterrcode() == ERRCODE_QUERY_CANCELED || geterrcode() == ERRCODE_ADMIN_SHUTDOWN) {
+            PG_RE_THROW();  // meant for the whole sweep
+        }
         ErrorData* error = CopyErrorData();
         FlushErrorState();
         RollbackAndReleaseCurrentSubTransaction();
@@ -69,14 +72,14 @@ bool guarded(const char* what, int64_t id, Work work) {
     return done;
 }
 
-int expire_holds(const Catalog& catalog) {
+int expire_holds(const Catalog& catalog, SweepState* state) {
     int count;
     int expired = 0;
     const int64_t* orders =
         due(psprintf("SELECT order_id FROM %s WHERE status = 'held' AND held_until <= "
                      "clock_timestamp() AND ticket_no = 1 "
-                     "ORDER BY held_until LIMIT %d FOR NO KEY UPDATE SKIP LOCKED",
-                     qualified_name(catalog.order), kBatch),
+                     "ORDER BY held_until LIMIT %d OFFSET %d FOR NO KEY UPDATE SKIP LOCKED",
+                     qualified_name(catalog.order), kBatch, state->failed_holds),
             &count);
     for (int i = 0; i < count; i++) {
         CHECK_FOR_INTERRUPTS();
@@ -90,17 +93,19 @@ int expire_holds(const Catalog& catalog) {
                        ? 1
                        : 0;
     }
+    state->found += count;
+    state->failed_holds += count - expired;
     return expired;
 }
 
-int return_quotas(const Catalog& catalog) {
+int return_quotas(const Catalog& catalog, SweepState* state) {
     int count;
     int returned = 0;
     const int64_t* reservations =
         due(psprintf("SELECT reservation_id FROM %s WHERE status = 'open' AND release_at <= "
                      "clock_timestamp() "
-                     "ORDER BY release_at LIMIT %d FOR UPDATE SKIP LOCKED",
-                     qualified_name(catalog.reservation), kBatch),
+                     "ORDER BY release_at LIMIT %d OFFSET %d FOR UPDATE SKIP LOCKED",
+                     qualified_name(catalog.reservation), kBatch, state->failed_quotas),
             &count);
     for (int i = 0; i < count; i++) {
         CHECK_FOR_INTERRUPTS();
@@ -110,16 +115,18 @@ int return_quotas(const Catalog& catalog) {
                         ? 1
                         : 0;
     }
+    state->found += count;
+    state->failed_quotas += count - returned;
     return returned;
 }
 
 }  // namespace
 
-int sweep_batch(const Catalog& catalog) {
+int sweep_batch(const Catalog& catalog, SweepState* state) {
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
-    const int count = expire_holds(catalog) + return_quotas(catalog);
+    const int count = expire_holds(catalog, state) + return_quotas(catalog, state);
     SPI_finish();
     owner_end(scope);
     return count;
@@ -150,5 +157,6 @@ TICKETPOOL_FUNCTION(ticket_sweep) {
     using namespace ticketpool;
     require_shared_memory();
     PreventCommandIfReadOnly("ticket_sweep()");
-    PG_RETURN_INT32(sweep_batch(catalog_of(fcinfo)));
+    SweepState state{};
+    PG_RETURN_INT32(sweep_batch(catalog_of(fcinfo), &state));
 }

@@ -1,5 +1,7 @@
 #include "table_scan.hpp"
 
+#include "errors.hpp"
+
 extern "C" {
 #include "access/stratnum.h"
 #include "access/transam.h"
@@ -17,10 +19,22 @@ void drop_snapshot(Snapshot snapshot) {
     UnregisterSnapshot(snapshot);
 }
 
+Relation open_table(Oid relation) {
+    Relation opened = try_table_open(relation, AccessShareLock);
+    if (opened == nullptr) {
+        report_gone();
+    }
+    return opened;
+}
+
 void reader_open(TableReader* reader, Oid heap, Oid index, Snapshot snapshot) {
     *reader = TableReader{};
-    reader->heap = table_open(heap, AccessShareLock);
-    reader->index = index_open(index, AccessShareLock);
+    reader->heap = open_table(heap);
+    reader->index = try_relation_open(index, AccessShareLock);
+    if (reader->index == nullptr || reader->index->rd_index == nullptr ||
+        reader->index->rd_index->indrelid != heap) {
+        report_gone();
+    }
     reader->row = table_slot_create(reader->heap, nullptr);
     reader->snapshot = snapshot;
 }

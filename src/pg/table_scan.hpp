@@ -24,6 +24,9 @@ struct TableReader {
 Snapshot take_fresh_snapshot();
 void drop_snapshot(Snapshot snapshot);
 
+// A table of the extension; 42P01 where it has just been dropped.
+Relation open_table(Oid relation);
+
 void reader_open(TableReader* reader, Oid heap, Oid index, Snapshot snapshot);
 // Equality keys on the leading index columns, in order.
 void reader_key_text(TableReader* reader, Text value);

@@ -18,13 +18,16 @@
 
 extern "C" {
 #include "executor/spi.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
 }
 
 namespace ticketpool {
 namespace {
 
-// Does another session use the departure, in a call or in its transaction?
-bool others_use(uint32_t slot) {
+// Does another session use the departure, in a call or in its transaction? Sets *pinner to one that
+// has pinned it to the end of its transaction, or leaves it.
+bool others_use(uint32_t slot, int* pinner) {
     uint32_t shared_pins = shared.slots[slot].shared_pins.load(std::memory_order_seq_cst);
     bool own_is_shared = true;
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
@@ -36,6 +39,7 @@ bool others_use(uint32_t slot) {
         for (const auto& pin : backend.pins) {
             if (pin.load(std::memory_order_seq_cst) == slot + 1) {
                 if (!mine) {
+                    *pinner = static_cast<int>(i);
                     return true;
                 }
                 own_is_shared = false;
@@ -45,13 +49,40 @@ bool others_use(uint32_t slot) {
     return shared_pins > (own_is_shared ? 1u : 0u);
 }
 
+// Waits for the end of another backend's transaction as one waits for a lock: a circle of such
+// waits is found by the server's deadlock detector.
+void wait_for_transaction(int backend) {
+    VirtualTransactionId transaction;
+    GET_VXID_FROM_PGPROC(transaction, ProcGlobal->allProcs[backend]);
+    if (VirtualTransactionIdIsValid(transaction)) {
+        VirtualXactLock(transaction, true);
+    }
+}
+
 void wait_for_others(uint32_t slot) {
     constexpr long kLongestPauseMicros = 10000;
     long pause = 100;
-    while (others_use(slot)) {
+    int pinner = -1;
+    while (others_use(slot, &pinner)) {
         CHECK_FOR_INTERRUPTS();
-        pg_usleep(pause);
+        if (pinner >= 0) {
+            wait_for_transaction(pinner);
+            pinner = -1;
+        }
+        pg_usleep(pause);  // its pins go a moment after its end is visible
         pause = Min(pause * 2, kLongestPauseMicros);
+    }
+}
+
+// Locks the live rows, in the order in which everybody locks an order's rows: refunds and payments
+// that are under way end first, and none comes in between.
+void lock_rows(const char* relation, Oid* types, Datum* values) {
+    const char* sql = psprintf(
+        "SELECT FROM %s WHERE departure_id = $1 AND service_date = $2 AND status IN ('held', "
+        "'sold') ORDER BY order_id, ticket_no FOR NO KEY UPDATE",
+        relation);
+    if (SPI_execute_with_args(sql, 2, types, values, nullptr, false, 0) != SPI_OK_SELECT) {
+        elog(ERROR, "could not lock the tickets of a departure");
     }
 }
 
@@ -107,18 +138,20 @@ uint64 refund_all(const Catalog& catalog, const DepartureRef& ref) {
     if (!find_order_leaf(catalog, ref.departure->service_date, &leaf)) {
         return 0;
     }
-    recycle_all(catalog, ref);
-    const uint64 tickets = release_tickets(leaf, ref);
+    const char* relation = qualified_name(leaf.direct ? leaf.relation : catalog.order);
     Oid types[] = {INT8OID, DATEOID};
     Datum values[] = {Int64GetDatum(ref.departure->departure_id),
                       DateADTGetDatum(ref.departure->service_date)};
+    recycle_all(catalog, ref);
+    lock_rows(relation, types, values);
+    const uint64 tickets = release_tickets(leaf, ref);
     static_assert(may_become(OrderStatus::kSold, OrderStatus::kRefunded) &&
                   may_become(OrderStatus::kHeld, OrderStatus::kCancelled));
     const char* sql = psprintf(
         "UPDATE %s SET status = CASE status WHEN 'sold' THEN 'refunded' ELSE 'cancelled' END, "
         "changed_at = now() "
         "WHERE departure_id = $1 AND service_date = $2 AND status IN ('held', 'sold')",
-        leaf.direct ? qualified_name(leaf.relation) : qualified_name(catalog.order));
+        relation);
     if (SPI_execute_with_args(sql, 2, types, values, nullptr, false, 0) != SPI_OK_UPDATE) {
         elog(ERROR, "could not refund the tickets of departure " INT64_FORMAT,
              ref.departure->departure_id);
@@ -143,21 +176,23 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
     PreventCommandIfReadOnly("ticket_withdraw()");
     const Catalog& catalog = catalog_of(fcinfo);
     const Text train = text_of(PG_GETARG_DATUM(0));
-    const DepartureRef ref = directory_find(catalog, train, PG_GETARG_DATEADT(1));
-    if (ref.departure == nullptr) {
-        report_no_departure(train, PG_GETARG_DATEADT(1));
-    }
-    ledger_reserve(1);
-    ledger_pin(ref.slot);
-    directory_done();
+    const int64_t departure_id = require_departure_id(catalog, train, PG_GETARG_DATEADT(1));
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
     uint64 tickets = 0;
-    if (mark_row(catalog, ref.departure->departure_id)) {
-        ledger_bar(ref.slot);
-        wait_for_others(ref.slot);
-        tickets = refund_all(catalog, ref);
+    // The row first: whoever waits for it pins nothing.
+    if (mark_row(catalog, departure_id)) {
+        const DepartureRef ref = directory_find_id(catalog, departure_id);
+        if (ref.departure != nullptr) {
+            ledger_reserve(1);
+            ledger_pin(ref.slot);
+            ledger_bar(ref.slot);
+            directory_done();
+            wait_for_others(ref.slot);
+            tickets = refund_all(catalog, ref);
+        }
+        directory_done();
     }
     SPI_finish();
     owner_end(scope);

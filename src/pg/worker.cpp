@@ -3,9 +3,9 @@
 // One launcher serves all databases. It is connected to none of them, so DROP DATABASE and template
 // copies never wait for it; when a deadline has come somewhere (see deadlines.hpp) it starts a
 // sweeper, which connects to that database, does what is due and leaves. After a start it has every
-// database swept once, because nothing is known yet of what ran out meanwhile; and once a minute
-// all of them that ever had a deadline, should anything have been missed. On a standby it starts
-// with the promotion.
+// database swept once, because nothing is known yet of what ran out meanwhile; and again
+// once a minute: a copied or restored database has deadlines that nobody announced. On a standby it
+// starts with the promotion.
 #include "worker.hpp"
 
 #include "catalog.hpp"
@@ -36,6 +36,7 @@ namespace ticketpool {
 namespace {
 
 constexpr long kRoundMs = 1000;
+constexpr int kFullRound = 60;                     // rounds
 constexpr TimestampTz kRetry = 5 * USECS_PER_SEC;  // after a sweep that failed
 
 uint32 wait_event() {
@@ -192,7 +193,10 @@ void ticketpool_launcher_main(Datum) {
     BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
     require_shared_memory();
     enter_all_databases();
-    for (;;) {
+    for (int round = 1;; round++) {
+        if (round % kFullRound == 0) {
+            enter_all_databases();
+        }
         sweep_due_databases();
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kRoundMs,
                         wait_event());
@@ -216,15 +220,18 @@ void ticketpool_sweeper_main(Datum argument) {
     // first, and comes again in a moment.
     SetConfigOption("lock_timeout", "300ms", PGC_SUSET, PGC_S_OVERRIDE);
     SetConfigOption("deadlock_timeout", "50ms", PGC_SUSET, PGC_S_OVERRIDE);
-    bool more = true;
-    while (more) {
+    SweepState state{};
+    do {
         CHECK_FOR_INTERRUPTS();
-        more =
-            in_transaction([&more](const Catalog& catalog) { more = sweep_batch(catalog) > 0; }) &&
-            more;
-    }
-    in_transaction(
-        [database](const Catalog& catalog) { lower_next_due(database, next_deadline(catalog)); });
+        state.found = 0;
+        in_transaction([&state](const Catalog& catalog) { sweep_batch(catalog, &state); });
+    } while (state.found > 0);
+    // What failed is tried again, but not every second.
+    const TimestampTz soonest =
+        state.failed_holds + state.failed_quotas > 0 ? GetCurrentTimestamp() + kRetry : INT64_MIN;
+    in_transaction([database, soonest](const Catalog& catalog) {
+        lower_next_due(database, Max(next_deadline(catalog), soonest));
+    });
     DatabaseDue* entry = find_database_due(database);
     if (entry != nullptr) {
         entry->swept.store(true, std::memory_order_release);

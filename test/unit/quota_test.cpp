@@ -402,5 +402,62 @@ TEST(QuotaThreads, ClosedWhileItIsSoldOverSeveralWords) {
     run_rounds(150, 40, 140);
 }
 
+// What an attempt undoes after the closer has looked must not be lost.
+void attempts_while_closing(int segments, int from, int to, bool party) {
+    int rounds = 0, bad = 0;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(1000);
+    for (std::uint64_t round = 0; std::chrono::steady_clock::now() < end; ++round) {
+        Train train(4, segments);
+        TestQuota test(train, {0, 1, 2, 3}, from, to);
+        std::atomic<bool> go{false};
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 2; ++i)
+            threads.emplace_back([&, i] {
+                SeatMap own = test.own, pool = test.pool;
+                std::mt19937_64 random(round * 8 + static_cast<unsigned>(i));
+                while (!go.load()) {
+                }
+                for (int n = 0; n < 60; ++n) {
+                    const std::uint32_t s = static_cast<std::uint32_t>(random() % 3);
+                    SeatClaim claims[2] = {{s, test.stretch, {}}, {s + 1, test.stretch, {}}};
+                    const std::uint32_t count = party ? 2 : 1;
+                    const bool ok = try_claim_all(own, claims, count);
+                    settle_attempt(*test.quota, own, pool);
+                    if (ok) {
+                        for (std::uint32_t k = 0; k < count; ++k)
+                            give_back(*test.quota, own, pool, claims[k].seat, test.stretch);
+                    }
+                }
+            });
+        threads.emplace_back([&] { close(test, round, go); });
+        go = true;
+        for (auto& t : threads) t.join();
+        ++rounds;
+        bool lost = false;
+        for (std::uint32_t s = 0; s < 4; ++s) lost |= load_seat(train.map, s).any();
+        bad += lost;
+    }
+    EXPECT_EQ(bad, 0) << "of " << rounds << " rounds: bits in neither map";
+}
+TEST(QuotaThreads, AttemptsOfPartiesMeetTheClosing) {
+    attempts_while_closing(12, 2, 9, true);
+}
+TEST(QuotaThreads, AttemptsOnWideSeatsMeetTheClosing) {
+    attempts_while_closing(150, 40, 140, false);
+}
+// The same by hand, in the order that loses the bits.
+TEST(Quota, AnUndoneAttemptOnAClosedQuotaIsSettled) {
+    Train train(2, 12);
+    TestQuota test(train, {0, 1}, 2, 9);
+    ASSERT_TRUE(try_claim(test.own, 0, test.stretch));  // the attempt's first piece
+    test.quota->closed = true;                          // the closer
+    move_to_departure(*test.quota, test.own, test.pool, 0);
+    move_to_departure(*test.quota, test.own, test.pool, 1);
+    ASSERT_FALSE(try_claim(test.own, 1, test.stretch));  // the second piece fails
+    release(test.own, 0, test.stretch);                  // what try_claim_all does
+    settle_attempt(*test.quota, test.own, test.pool);
+    EXPECT_TRUE(load_seat(train.map, 0).none()) << "lost";
+}
+
 }  // namespace
 }  // namespace ticketpool
