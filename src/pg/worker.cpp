@@ -4,8 +4,8 @@
 // copies never wait for it; when a deadline has come somewhere (see deadlines.hpp) it starts a
 // sweeper, which connects to that database, does what is due and leaves. After a start it has every
 // database swept once, because nothing is known yet of what ran out meanwhile; and again
-// once a minute: a copied or restored database has deadlines that nobody announced. On a standby it
-// starts with the promotion.
+// every quarter of a minute, or less often where there are many: a copied or restored database has
+// deadlines that nobody announced. On a standby it starts with the promotion.
 #include "worker.hpp"
 
 #include "catalog.hpp"
@@ -193,11 +193,18 @@ void ticketpool_launcher_main(Datum) {
     BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
     require_shared_memory();
     enter_all_databases();
-    for (int round = 1;; round++) {
-        if (round % kFullRound == 0) {
+    TimestampTz next_full = GetCurrentTimestamp() + kFullRound;
+    for (;;) {
+        const TimestampTz start = GetCurrentTimestamp();
+        const bool full = start >= next_full;
+        if (full) {
             enter_all_databases();
         }
         sweep_due_databases();
+        if (full) {
+            const TimestampTz now = GetCurrentTimestamp();
+            next_full = now + Max(kFullRound, 50 * (now - start));
+        }
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kRoundMs,
                         wait_event());
         ResetLatch(MyLatch);

@@ -149,8 +149,7 @@ for my $round (1 .. 4)
 	}
 	expires('one', $user, "round $round: the original's holds run out");
 }
-TODO: {
-	todo_skip('a copied hold waits for the next hold in its database, or a restart', 1) unless $ENV{TICKETPOOL_TODO};
+{
 	expires('copy4', 104, 'a copied hold runs out in the copy too');
 }
 is_held('copy4', 2, 'others stay');
@@ -168,8 +167,7 @@ agrees($node, 'two', 'the extension made anew');
 # A client that has an order's row locked and does nothing.
 for my $ticket (1, 2)
 {
-	TODO: {
-	todo_skip('a locked ticket that is not the first stops the sweeper', 6) if $ticket == 2 && !$ENV{TICKETPOOL_TODO};
+	{
 	my ($mine, $others) = (10 + $ticket, 20 + $ticket);
 	my ($order) = hold('postgres', $mine, '500 milliseconds', 1, 'ARRAY[1, 2]');
 	my $idle = session($node);
@@ -212,8 +210,7 @@ $node->safe_psql('postgres', qq{
 	SELECT ticket_open('T2', '$day', 'big', '2020-01-01');
 	INSERT INTO stubborn VALUES (33);
 	SELECT count(*) FROM generate_series(1, 520) i, ticket_hold('T2', 'S1', 'S5', 33 + 0 * i, '$day', ttl => '100 milliseconds')});
-TODO: {
-	todo_skip('a batch of orders that are refused stops the sweeper', 1) unless $ENV{TICKETPOOL_TODO};
+{
 	hold('postgres', 34, '1 second', 3);
 	expires('postgres', 34, 'nor do hundreds of orders that are refused');
 }
