@@ -32,6 +32,7 @@ struct Batch {
     OrderValues* rows;
     int count;
     int room;
+    MemoryContext scratch;
 };
 
 void flush(Batch* batch) {
@@ -108,7 +109,12 @@ void sell_request(Batch* batch, int32_t request_no, const Purchase& purchase) {
         }
     }
     Claimed* claims = static_cast<Claimed*>(palloc(purchase.party * sizeof(Claimed)));
-    if (claim_demand(demand_of(purchase), claims)) {
+    // What claiming needs besides goes at once: a call may have thousands of parties.
+    MemoryContext outer = MemoryContextSwitchTo(batch->scratch);
+    const bool claimed = claim_demand(demand_of(purchase), claims);
+    MemoryContextSwitchTo(outer);
+    MemoryContextReset(batch->scratch);
+    if (claimed) {
         add_rows(batch, request_no, purchase, claims);
     }
     pfree(claims);
@@ -229,9 +235,14 @@ TICKETPOOL_FUNCTION(ticket_buy_many) {
     const Request* requests = parse_requests(catalog, PG_GETARG_ARRAYTYPE_P(0), &count);
     lock_requests(catalog, requests, count);
     constexpr int kFirstRows = 64;
-    Batch batch{&catalog, result,
-                0,        static_cast<OrderValues*>(palloc(kFirstRows * sizeof(OrderValues))),
-                0,        kFirstRows};
+    Batch batch{
+        &catalog,
+        result,
+        0,
+        static_cast<OrderValues*>(palloc(kFirstRows * sizeof(OrderValues))),
+        0,
+        kFirstRows,
+        AllocSetContextCreate(CurrentMemoryContext, "ticket_buy_many", ALLOCSET_DEFAULT_SIZES)};
     for (int i = 0; i < count; i++) {
         CHECK_FOR_INTERRUPTS();
         sell_request(&batch, i + 1, requests[i].purchase);

@@ -273,6 +273,16 @@ bool quota_usable(const Quota& quota, uint32_t class_index) {
            (owner == 0 || owner == my_backend_number() + 1);
 }
 
+// The most ledger entries that claiming may take: a claim a seat, and take-overs. Of a numbered
+// seat each release is taken over once; all places of a coach are one "seat" to the ledger, so
+// there each passenger may take a piece of many releases, but no more pieces than segments.
+static size_t entries_needed(const Demand& demand) {
+    const size_t releases = ledger_release_count();
+    const size_t pieces = Min(releases, static_cast<size_t>(demand.trip.to - demand.trip.from));
+    const bool places = demand.ref.departure->layout->place_coaches > 0;
+    return demand.party * (2 + (places ? pieces : 0)) + releases;
+}
+
 bool claim_demand(const Demand& demand, Claimed* claimed) {
     if (demand.party > demand.ref.departure->layout->capacity(demand.class_index)) {
         count(shared.mine->counters.sold_outs);
@@ -289,7 +299,7 @@ bool claim_demand(const Demand& demand, Claimed* claimed) {
                              static_cast<size_t>(1)));
         seats = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
     }
-    ledger_reserve(2 * demand.party + ledger_release_count());
+    ledger_reserve(entries_needed(demand));
     for (;;) {
         SourceList list =
             list_sources(demand.ref, demand.class_index, demand.trip, demand.channel, &one);
@@ -338,7 +348,7 @@ bool claim_named(const Demand& demand, const SeatSource& source, const uint32_t*
         sorted[i] = claim;
     }
     qsort(sorted, demand.party, sizeof(SeatClaim), compare_claims);
-    ledger_reserve(2 * demand.party + ledger_release_count());
+    ledger_reserve(entries_needed(demand));
     const bool taken = try_claim_all(state.map, sorted, demand.party);
     settle(demand, state);
     if (!taken) {

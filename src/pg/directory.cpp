@@ -377,7 +377,8 @@ bool directory_announce_slot(const Catalog& catalog, uint32_t index, DepartureRe
     shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
     const uint64_t version = slot.version.load(std::memory_order_seq_cst);
     if (state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
-        slot.relation == catalog.order && may_see(slot)) {
+        slot.relation == catalog.order && may_see(slot) &&
+        slot.version.load(std::memory_order_seq_cst) == version) {
         *ref = DepartureRef{index, slot.departure.get()};
         return true;
     }

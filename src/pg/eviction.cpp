@@ -57,9 +57,6 @@ void part_drop(SharedPtr<SharedPart>* table, SharedPart* part) {
 // ---------------------------------------------------------------------------------------------
 
 bool is_announced(uint32_t index) {
-    if (shared.slots[index].shared_pins.load(std::memory_order_seq_cst) > 0) {
-        return true;
-    }
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
         const BackendSlot& backend = shared.backends[i];
         // `reading` first: a pin is set before the reading that it replaces is cleared.
@@ -72,7 +69,8 @@ bool is_announced(uint32_t index) {
             }
         }
     }
-    return false;
+    // After all readings, for the same reason.
+    return shared.slots[index].shared_pins.load(std::memory_order_seq_cst) > 0;
 }
 
 void free_departure(Departure* departure) {
@@ -120,7 +118,7 @@ bool try_evict(uint32_t index) {
 }
 
 // The READY slot that comes next after (`age`, `index`) in order of last use, or kNoSlot.
-uint32_t next_coldest(int32_t age, uint32_t after) {
+uint32_t next_coldest(int32_t* age, uint32_t* after) {
     uint32_t best = kNoSlot;
     int32_t best_age = INT32_MAX;
     for (uint32_t i = 0; i < shared.control->slot_count; i++) {
@@ -129,11 +127,13 @@ uint32_t next_coldest(int32_t age, uint32_t after) {
             continue;
         }
         const int32_t use = slot.last_use.load(std::memory_order_relaxed);
-        if ((use > age || (use == age && i > after)) && use < best_age) {
+        if ((use > *age || (use == *age && i > *after)) && use < best_age) {
             best = i;
             best_age = use;
         }
     }
+    *age = best_age;
+    *after = best;
     return best;
 }
 
@@ -184,12 +184,10 @@ void* allocate_or_evict(size_t bytes) {
     int32_t age = INT32_MIN;
     uint32_t after = 0;
     while (block == nullptr) {
-        const uint32_t victim = next_coldest(age, after);
+        const uint32_t victim = next_coldest(&age, &after);
         if (victim == kNoSlot) {
             break;
         }
-        age = shared.slots[victim].last_use.load(std::memory_order_relaxed);
-        after = victim;
         const uintptr_t address = reinterpret_cast<uintptr_t>(shared.slots[victim].departure.get());
         if (try_evict(victim)) {
             block = shared.arena.allocate(bytes);
@@ -205,12 +203,10 @@ uint32_t take_slot() {
     int32_t age = INT32_MIN;
     uint32_t after = 0;
     while (shared.control->free_slots == kNoSlot) {
-        const uint32_t victim = next_coldest(age, after);
+        const uint32_t victim = next_coldest(&age, &after);
         if (victim == kNoSlot) {
             return kNoSlot;
         }
-        age = shared.slots[victim].last_use.load(std::memory_order_relaxed);
-        after = victim;
         try_evict(victim);
     }
     const uint32_t index = shared.control->free_slots;

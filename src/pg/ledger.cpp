@@ -154,8 +154,10 @@ void settle() {
         } else if (entry.kind == Kind::kClosing) {
             close_quota(entry.source);
         } else if (entry.kind == Kind::kStatus) {
-            shared.slots[entry.source.slot].departure->status.store(entry.status,
-                                                                    std::memory_order_release);
+            std::atomic<SaleStatus>& status = shared.slots[entry.source.slot].departure->status;
+            if (status.load(std::memory_order_relaxed) != SaleStatus::kWithdrawn) {
+                status.store(entry.status, std::memory_order_release);
+            }
         } else if (entry.kind == Kind::kOpened) {
             shared.slots[entry.source.slot].owner.store(0, std::memory_order_release);
         }

@@ -90,6 +90,17 @@ bool is_own_column(const char* name) {
     return false;
 }
 
+// One that the script lets be NULL: a NOT NULL of the user's is for the executor to check.
+bool is_nullable_column(const char* name) {
+    for (const OrderColumn column :
+         {kSeat, kHeldUntil, kChannel, kRequestId, kChangedAt, kChangedFrom}) {
+        if (strcmp(name, kColumnNames[column]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool has_plain_columns(Relation relation) {
     const TupleDesc columns = RelationGetDescr(relation);
     const TupleConstr* constraints = columns->constr;
@@ -102,7 +113,9 @@ bool has_plain_columns(Relation relation) {
     for (int i = 0; i < columns->natts; i++) {
         const Form_pg_attribute column = TupleDescAttr(columns, i);
         const bool asks = column->atthasdef || column->attnotnull || column->attidentity != '\0';
-        if (!column->attisdropped && asks && !is_own_column(NameStr(column->attname))) {
+        if (!column->attisdropped && asks &&
+            (!is_own_column(NameStr(column->attname)) ||
+             (column->attnotnull && is_nullable_column(NameStr(column->attname))))) {
             return false;
         }
     }

@@ -14,7 +14,8 @@ struct CachedPlan {
     SPIPlanPtr plan;
 };
 constexpr uint32_t kCacheSize = 256;
-CachedPlan* cache;  // kCacheSize entries, allocated at first use
+CachedPlan* cache;            // kCacheSize entries, allocated at first use
+constinit int executing = 0;  // plans that are at work: a trigger may call us again
 
 void forget(CachedPlan* entry) {
     if (entry->sql != nullptr) {
@@ -36,6 +37,10 @@ int execute_planned(const char* sql, int count, Oid* types, Datum* values, const
     }
     CachedPlan* entry = &cache[text_hash({sql, strlen(sql)}) % kCacheSize];
     if (entry->sql == nullptr || strcmp(entry->sql, sql) != 0) {
+        if (executing > 0) {
+            // The plan that this one would replace may be the one at work.
+            return SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
+        }
         forget(entry);
         SPIPlanPtr plan = SPI_prepare(sql, count, types);
         if (plan == nullptr || SPI_keepplan(plan) != 0) {
@@ -44,7 +49,14 @@ int execute_planned(const char* sql, int count, Oid* types, Datum* values, const
         entry->plan = plan;
         entry->sql = MemoryContextStrdup(TopMemoryContext, sql);
     }
-    return SPI_execute_plan(entry->plan, values, nulls, false, 0);
+    volatile int result = 0;
+    executing++;
+    PG_TRY();
+    { result = SPI_execute_plan(entry->plan, values, nulls, false, 0); }
+    PG_FINALLY();
+    { executing--; }
+    PG_END_TRY();
+    return result;
 }
 
 }  // namespace ticketpool

@@ -28,7 +28,6 @@ namespace {
 // Does another session use the departure, in a call or in its transaction? Sets *pinner to one that
 // has pinned it to the end of its transaction, or leaves it.
 bool others_use(uint32_t slot, int* pinner) {
-    uint32_t shared_pins = shared.slots[slot].shared_pins.load(std::memory_order_seq_cst);
     bool own_is_shared = true;
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
         const BackendSlot& backend = shared.backends[i];
@@ -46,7 +45,9 @@ bool others_use(uint32_t slot, int* pinner) {
             }
         }
     }
-    return shared_pins > (own_is_shared ? 1u : 0u);
+    // After all readings: a pin is set before the reading that it replaces is cleared.
+    return shared.slots[slot].shared_pins.load(std::memory_order_seq_cst) >
+           (own_is_shared ? 1u : 0u);
 }
 
 // Waits for the end of another backend's transaction as one waits for a lock: a circle of such
