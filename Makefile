@@ -31,7 +31,7 @@ override with_llvm = no
 NO_INSTALLCHECK = yes
 
 .DEFAULT_GOAL := all
-.PHONY: deps demo demo-stop test test-long installcheck bench lint
+.PHONY: deps demo demo-stop test installcheck bench lint
 
 ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
@@ -62,10 +62,6 @@ demo-stop:
 
 test:
 	@test/run
-
-# Long or not yet steady: 014_life_model (see README, "Known faults").
-test-long:
-	@TAP="$(wildcard test/t/*.long)" test/run tap
 
 installcheck:
 	@test/run regress isolation tap

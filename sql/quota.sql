@@ -168,6 +168,28 @@ SELECT ticket_recycle(NULL);
 SELECT ticket_recycle(-1);
 SELECT ticket_recycle(9223372036854775807);
 \set VERBOSITY default
+-- A ticket of a quota that is refunded where the same transaction has returned the quota goes back to everybody, not to a
+-- quota that is about to close; rolled back, the quota has its ticket again.
+SELECT ticket_open('QU1', '2032-04-11', 'QU-F') > 0 AS opened;
+SELECT ticket_reserve('QU1', '2032-04-11', 'second', 'agency', 2, 'QUA', 'QUC') AS quota \gset
+SELECT order_id FROM ticket_buy('QU1', 'QUA', 'QUC', 1, '2032-04-11', channel => 'agency') \gset
+BEGIN;
+SELECT ticket_recycle(:quota);
+SELECT status FROM ticket_refund(:order_id);
+SELECT * FROM quota_left('2032-04-11');
+SELECT * FROM ticket_verify();
+SAVEPOINT all_five;
+SELECT count(*) FROM ticket_buy('QU1', 'QUA', 'QUD', 2, '2032-04-11', passengers => '{1,2,3,4,5}');
+ROLLBACK TO all_five;
+ROLLBACK;
+SELECT * FROM quota_left('2032-04-11');
+BEGIN;
+SELECT ticket_recycle(:quota);
+SELECT status FROM ticket_refund(:order_id);
+SELECT count(*) FROM ticket_buy('QU1', 'QUA', 'QUD', 2, '2032-04-11', passengers => '{1,2,3,4,5}', channel => 'agency');
+COMMIT;
+SELECT * FROM quota_left('2032-04-11');
+SELECT * FROM ticket_verify();
 -- The longest name of a channel; one that is on nobody's list sells from the open pool. Quotas are set before the sale begins.
 SELECT ticket_reserve('QU1', '2032-04-02', 'second', repeat('x', 63), 1, 'QUA', 'QUD') > 0 AS reserved, ticket_reserve('QU1', '2032-04-08', 'second', 'agency', 2, 'QUA', 'QUD') > 0 AS reserved;
 SELECT ticket_remaining('QU1', 'QUA', 'QUD', '2032-04-02', channel => repeat('x', 63)) AS own, ticket_remaining('QU1', 'QUA', 'QUD', '2032-04-02', channel => 'nobody') AS nobody;

@@ -33,7 +33,8 @@ namespace ticketpool {
 struct alignas(64) Quota {
     boost::interprocess::offset_ptr<Quota> next;  // of the same departure; set before it is linked
     int64_t reservation_id;
-    std::atomic<int32_t> owner;  // backend number + 1 while its ticket_reserve is uncommitted
+    std::atomic<uint32_t>
+        maker;  // the transaction id of its ticket_reserve until that is settled, or 0
     std::atomic<bool> closed;
     uint32_t class_index;
     uint32_t seats;

@@ -65,7 +65,7 @@ SourceList list_sources(const DepartureRef& ref, uint32_t class_index, Trip trip
     int quotas = 0;
     if (channel.data != nullptr) {
         for (Quota* quota = departure->first_quota(); quota != nullptr; quota = quota->next.get()) {
-            quotas += of_channel(*quota, channel) && quota_usable(*quota, class_index) &&
+            quotas += of_channel(*quota, channel) && quota_usable(ref, *quota, class_index) &&
                               covers(*quota, trip)
                           ? 1
                           : 0;
@@ -78,7 +78,7 @@ SourceList list_sources(const DepartureRef& ref, uint32_t class_index, Trip trip
                     0};
     for (Quota* quota = quotas > 0 ? departure->first_quota() : nullptr;
          quota != nullptr && list.count < quotas; quota = quota->next.get()) {
-        if (of_channel(*quota, channel) && quota_usable(*quota, class_index) &&
+        if (of_channel(*quota, channel) && quota_usable(ref, *quota, class_index) &&
             covers(*quota, trip)) {
             fill_state(ref, {ref.slot, class_index, departure->offset_of(quota), -1},
                        &list.states[list.count++]);
@@ -267,10 +267,9 @@ Status try_demand(const Demand& demand, SourceList* list, void* scratch, SeatCla
 
 }  // namespace
 
-bool quota_usable(const Quota& quota, uint32_t class_index) {
-    const int32_t owner = quota.owner.load(std::memory_order_acquire);
+bool quota_usable(const DepartureRef& ref, const Quota& quota, uint32_t class_index) {
     return quota.class_index == class_index && !quota.closed.load(std::memory_order_acquire) &&
-           (owner == 0 || owner == my_backend_number() + 1);
+           is_made(quota.maker) && !ledger_is_closing(ref.slot, ref.departure->offset_of(&quota));
 }
 
 // The most ledger entries that claiming may take: a claim a seat, and take-overs. Of a numbered
@@ -329,7 +328,7 @@ bool claim_named(const Demand& demand, const SeatSource& source, const uint32_t*
     const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
     if (source.quota != 0) {
         const Quota* quota = demand.ref.departure->quota_at(source.quota);
-        if (!quota_usable(*quota, source.class_index) || !covers(*quota, demand.trip)) {
+        if (!quota_usable(demand.ref, *quota, source.class_index) || !covers(*quota, demand.trip)) {
             return false;
         }
     }
@@ -380,7 +379,7 @@ SeatSource source_of_seat(const DepartureRef& ref, uint32_t class_index, Text ch
                           const SegmentMask& bits, uint32_t* seat) {
     for (Quota* quota = ref.departure->first_quota(); channel.data != nullptr && quota != nullptr;
          quota = quota->next.get()) {
-        if (of_channel(*quota, channel) && quota_usable(*quota, class_index) &&
+        if (of_channel(*quota, channel) && quota_usable(ref, *quota, class_index) &&
             bits.is_subset_of(trip_mask(quota->from, quota->to))) {
             const int64_t number = quota->find(*seat);
             if (number >= 0) {

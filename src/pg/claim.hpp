@@ -47,7 +47,7 @@ int64_t seat_number(const DepartureRef& ref, const Claimed& claimed);
 SeatSource source_of_seat(const DepartureRef& ref, uint32_t class_index, Text channel,
                           const SegmentMask& bits, uint32_t* seat);
 
-// Is the quota open, of this class, and visible to this session?
-bool quota_usable(const Quota& quota, uint32_t class_index);
+// Is the quota open, of this class, and there for this transaction, which has not recycled it?
+bool quota_usable(const DepartureRef& ref, const Quota& quota, uint32_t class_index);
 
 }  // namespace ticketpool

@@ -121,8 +121,7 @@ struct Loading {
 constinit Loading loading{};
 
 bool may_see(const DirectorySlot& slot) {
-    const int32_t owner = slot.owner.load(std::memory_order_acquire);
-    return owner == 0 || owner == my_backend_number() + 1;
+    return is_made(slot.maker);
 }
 
 DepartureRef announced(uint32_t index, uint64_t key, uint64_t version) {
@@ -207,7 +206,7 @@ bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
     slot.service_date = row.service_date;
     slot.name_hash = low_hash(by_name.hash);
     slot.id_hash = low_hash(by_id.hash);
-    slot.owner.store(row.own_insert ? my_backend_number() + 1 : 0, std::memory_order_relaxed);
+    slot.maker.store(row.own_insert ? GetTopTransactionIdIfAny() : 0, std::memory_order_relaxed);
     slot.next_by_name = *directory_bucket(shared.by_name, by_name.hash);
     *directory_bucket(shared.by_name, by_name.hash) = index;
     slot.next_by_id = *directory_bucket(shared.by_id, low_hash(by_id.hash));

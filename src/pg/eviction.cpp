@@ -93,7 +93,7 @@ void free_slot(uint32_t index, uint64_t version) {
     }
     unlink_slot(index);
     slot.departure = nullptr;
-    slot.owner.store(0, std::memory_order_relaxed);
+    slot.maker.store(0, std::memory_order_relaxed);
     slot.version.store(next_version(version, SlotState::kFree), std::memory_order_release);
     slot.next_by_name = shared.control->free_slots;
     shared.control->free_slots = index;

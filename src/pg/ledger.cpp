@@ -2,6 +2,11 @@
 
 #include "directory.hpp"
 
+extern "C" {
+#include "access/transam.h"
+#include "storage/procarray.h"
+}
+
 namespace ticketpool {
 
 namespace {
@@ -24,6 +29,7 @@ struct Ledger {
     size_t room;
     size_t releases;  // entries of kind release
     size_t statuses;  // entries of kind status
+    size_t closings;  // entries of kind closing
     // Departures pinned by this transaction: slot numbers, and a bit a slot to ask quickly.
     uint32_t* pinned;
     size_t pinned_count;
@@ -139,6 +145,7 @@ void undo_from(size_t first) {
                 quota_of(entry)->closed.store(true, std::memory_order_release);
                 break;
             case Kind::kClosing:
+                ledger.closings--;
                 break;
         }
     }
@@ -150,7 +157,7 @@ void settle() {
         if (entry.kind == Kind::kRelease && entry.bits.any()) {
             give_back_to(entry.source, entry.seat, entry.bits);
         } else if (entry.kind == Kind::kQuota) {
-            quota_of(entry)->owner.store(0, std::memory_order_release);
+            quota_of(entry)->maker.store(0, std::memory_order_release);
         } else if (entry.kind == Kind::kClosing) {
             close_quota(entry.source);
         } else if (entry.kind == Kind::kStatus) {
@@ -159,12 +166,13 @@ void settle() {
                 status.store(entry.status, std::memory_order_release);
             }
         } else if (entry.kind == Kind::kOpened) {
-            shared.slots[entry.source.slot].owner.store(0, std::memory_order_release);
+            shared.slots[entry.source.slot].maker.store(0, std::memory_order_release);
         }
     }
     ledger.count = 0;
     ledger.releases = 0;
     ledger.statuses = 0;
+    ledger.closings = 0;
 }
 
 void unpin_all() {
@@ -312,6 +320,18 @@ void ledger_add_quota(const SeatSource& source) {
 
 void ledger_add_closing(const SeatSource& source) {
     append(Kind::kClosing, source, 0, SegmentMask{});
+    ledger.closings++;
+}
+
+bool ledger_is_closing(uint32_t slot, uint64_t quota) {
+    for (size_t i = ledger.closings > 0 ? ledger.count : 0; i > 0; i--) {
+        const Entry& entry = ledger.entries[i - 1];
+        if (entry.kind == Kind::kClosing && entry.source.slot == slot &&
+            entry.source.quota == quota) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void ledger_take_over(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
@@ -399,6 +419,15 @@ SaleStatus ledger_status(uint32_t slot, const Departure* departure) {
         }
     }
     return departure->status.load(std::memory_order_seq_cst);
+}
+
+bool is_made(const std::atomic<uint32_t>& maker) {
+    const TransactionId xid = maker.load(std::memory_order_acquire);
+    if (likely(xid == InvalidTransactionId) || xid == GetTopTransactionIdIfAny()) {
+        return true;
+    }
+    // In this order: a transaction is in progress until its commit shows in new snapshots.
+    return !TransactionIdIsInProgress(xid) && TransactionIdDidCommit(xid);
 }
 
 void install_transaction_callbacks() {

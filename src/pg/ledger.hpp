@@ -52,6 +52,8 @@ void ledger_add_opened(uint32_t slot);
 // A quota that was set up by this transaction; one that it closes.
 void ledger_add_quota(const SeatSource& source);
 void ledger_add_closing(const SeatSource& source);
+// Has this transaction recycled the quota? It is open for others until the commit.
+bool ledger_is_closing(uint32_t slot, uint64_t quota);
 // Withdraws the departure in memory, for everybody and at once.
 void ledger_bar(uint32_t slot);
 
@@ -71,6 +73,11 @@ uint32_t* ledger_own_places(const SeatSource& source, int segments);
 
 // The sale status as this transaction sees it.
 SaleStatus ledger_status(uint32_t slot, const Departure* departure);
+
+// A quota or departure in memory whose making transaction is named until its callback has run: is
+// it there for this transaction? Not before others see that one's rows, and not after its abort,
+// though the callback comes a moment later than either.
+bool is_made(const std::atomic<uint32_t>& maker);
 
 void install_transaction_callbacks();
 

@@ -248,14 +248,14 @@ bool read_reservation(TableReader* reader, const Departure* departure, Reservati
     return row->count > 0;
 }
 
-Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, int32_t owner) {
+Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, uint32_t maker) {
     Departure* departure = ref.departure;
     void* block = directory_allocate(Quota::bytes_required(row.count, departure->segments));
     Quota* quota = Quota::init_in_place(block, row.count, row.stretch.from, row.stretch.to,
                                         departure->segments);
     quota->reservation_id = row.reservation_id;
     quota->class_index = row.class_index;
-    quota->owner.store(owner, std::memory_order_relaxed);
+    quota->maker.store(maker, std::memory_order_relaxed);
     quota->channel_length = static_cast<uint8_t>(row.channel.length);
     memcpy(quota->channel, row.channel.data, row.channel.length);
     for (uint32_t i = 0; i < row.count; i++) {

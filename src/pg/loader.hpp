@@ -52,8 +52,8 @@ struct ReservationRow {
 // False: it does not fit the departure.
 bool read_reservation(TableReader* reader, const Departure* departure, ReservationRow* row);
 // Puts a quota into the departure's list; nothing of it is sold yet, and in the departure's own map
-// its stretch is as it was. `owner`: see Quota.
-Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, int32_t owner);
+// its stretch is as it was. `maker`: see Quota.
+Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, uint32_t maker);
 
 bool read_live_ticket(TableReader* reader, const OrderLeaf& leaf, const Departure* departure,
                       LiveTicket* ticket, const char** problem);

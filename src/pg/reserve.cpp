@@ -274,7 +274,7 @@ TICKETPOOL_FUNCTION(ticket_reserve) {
     SPI_finish();
     owner_end(scope);
     ledger_reserve(1);
-    const Quota* quota = add_quota(ref, row, my_backend_number() + 1);
+    const Quota* quota = add_quota(ref, row, GetTopTransactionId());
     ledger_add_quota({ref.slot, row.class_index, ref.departure->offset_of(quota), -1});
     if (released) {
         deadline_at_commit(release_at);

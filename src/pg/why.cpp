@@ -71,7 +71,8 @@ void add_other_quotas(const DepartureRef& ref, uint32_t class_index, Text channe
     for (Quota* quota = ref.departure->first_quota(); quota != nullptr; quota = quota->next.get()) {
         const bool ours =
             channel.data != nullptr && same_text({quota->channel, quota->channel_length}, channel);
-        for (uint32_t i = 0; i < quota->seats && !ours && quota_usable(*quota, class_index); i++) {
+        for (uint32_t i = 0; i < quota->seats && !ours && quota_usable(ref, *quota, class_index);
+             i++) {
             SegmentMask* seat = &sold->seats[quota->numbers()[i]];
             *seat = *seat | trip_mask(quota->from, quota->to);
         }

@@ -283,13 +283,22 @@ sub confirm
 	return;
 }
 
-# The worker knows of no deadline before an hour is over: what runs out here does so in ticket_sweep.
+# What has run out: ticket_sweep finds it, unless the worker's look around came first, which sees only what is committed.
+sub sweep
+{
+	my ($what, $is_done) = @_;
+	my $got = run('SELECT ticket_sweep()');
+	return if $got eq '1';
+	trouble("ticket_sweep returns $got for $what")
+	  if $got ne '0' || $transaction || !$node->poll_query_until('postgres', $is_done);
+	return;
+}
+
 sub expire
 {
 	my ($order) = @_;
 	run("UPDATE ticket_order SET held_until = clock_timestamp() - interval '1 second' WHERE order_id = $order->{id}");
-	my $got = run('SELECT ticket_sweep()');
-	trouble("ticket_sweep returns $got for order $order->{id}") if $got ne '1';
+	sweep("order $order->{id}", "SELECT bool_and(status = 'expired') FROM ticket_order WHERE order_id = $order->{id} AND held_until IS NOT NULL");
 	$order->{status} = 'expired';
 	$count{expired}++;
 	return;
@@ -353,8 +362,7 @@ sub recycle
 	if (rand() < 0.3)
 	{
 		run("UPDATE ticket_reservation SET release_at = clock_timestamp() - interval '1 second' WHERE reservation_id = $quota->{id}");
-		my $got = run('SELECT ticket_sweep()');
-		trouble("ticket_sweep returns $got for quota $quota->{id}") if $got ne '1';
+		sweep("quota $quota->{id}", "SELECT status = 'recycled' FROM ticket_reservation WHERE reservation_id = $quota->{id}");
 	}
 	else
 	{
