@@ -49,6 +49,7 @@ struct SeatRequest {
     Allocation policy = Allocation::kBestFit;
     std::uint64_t seed = 0;  // spreads concurrent buyers; any value, best a new one every call
     SeatChoice choice;
+    bool apart = false;  // each seat by itself, as the policy says, wherever the others are
     const OwnFree* own = nullptr;
     std::uint32_t own_count = 0;
 };
@@ -63,6 +64,7 @@ std::size_t scratch_bytes(std::uint32_t seats, std::uint32_t party, int words_pe
 // one row if any row has room, else one coach (the tightest stretch of seat order), else few
 // coaches. Among candidates that are equally together the one that honours most wishes wins, then
 // the policy decides: the smallest sum of free runs, the first, or the first from a random start.
+// Seats for a party that stays `apart` are those that it would get one by one.
 //
 // `geometry` has map.seats entries; null means that the seats are in one coach without rows. Rows
 // of more than 64 seats are treated as a stretch of their coach. `out` has room for request.party

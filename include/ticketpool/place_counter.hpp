@@ -28,8 +28,10 @@ uint32_t count_free_places(const PlaceMap& map, int from, int to, const uint32_t
 // Free places summed over all segments.
 uint64_t count_free_place_segments(const PlaceMap& map) noexcept;
 
-// Takes one place on each segment of `bits`, all or none.
-bool try_claim_place(PlaceMap& map, const SegmentMask& bits) noexcept;
+// Takes `count` places over the trip, all or none, but on segment s only what own[s] (may be null)
+// does not cover.
+bool try_claim_places(PlaceMap& map, int from, int to, uint32_t count,
+                      const uint32_t* own) noexcept;
 
 // Takes one place on each segment of `bits`, over the limit too: for loading what is sold.
 void mark_place(PlaceMap& map, const SegmentMask& bits) noexcept;

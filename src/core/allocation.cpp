@@ -498,6 +498,37 @@ bool plan_party(Plan& plan) noexcept {
     return true;
 }
 
+// Chooses the seats that the policy gives to one passenger after the other, in ascending order;
+// false if too few are free.
+bool plan_apart(Plan& plan) noexcept {
+    const std::uint32_t party = plan.request.party;
+    if (survey(plan) < party) return false;
+    std::uint32_t with_run[kMaxSegments + 1] = {};  // free seats with a free run of this length
+    for (std::uint32_t seat = 0; plan.best_fit() && seat < plan.map.seats; ++seat) {
+        ++with_run[plan.run[seat]];
+    }
+    // All seats whose run is shorter than `longest` are chosen, and `rest` of those with it.
+    int longest = kMaxSegments + 1;
+    std::uint32_t rest = party;
+    if (plan.best_fit()) {
+        for (longest = 1; with_run[longest] < rest; ++longest) rest -= with_run[longest];
+    }
+    std::uint32_t planned = 0;
+    for (std::uint32_t i = 0; i < plan.map.seats; ++i) {
+        const std::uint32_t past_start = plan.start + i;
+        const std::uint32_t seat =
+            past_start < plan.map.seats ? past_start : past_start - plan.map.seats;
+        if (plan.run[seat] == 0 || plan.run[seat] > longest) continue;
+        if (!plan.best_fit() || plan.run[seat] == longest) {
+            if (rest == 0) continue;
+            --rest;
+        }
+        plan.chosen[planned++] = seat;
+    }
+    std::sort(plan.chosen, plan.chosen + planned);
+    return true;
+}
+
 // ---- choose and claim -----------------------------------------------------------------------
 
 // Fills `out`, sorted by seat, with what it would claim; false if too few seats are free, by loads
@@ -521,7 +552,7 @@ bool choose(const SeatMap& map, const SeatGeometry* geometry, const SeatRequest&
     Plan plan{map,   geometry, request, geometry != nullptr ? wants_of(request) : Wants{},
               start, 0,        chosen,  coach,
               run};
-    if (!plan_party(plan)) return false;
+    if (!(request.apart ? plan_apart(plan) : plan_party(plan))) return false;
     for (std::uint32_t i = 0; i < request.party; ++i) out[i] = split_claim(request, chosen[i]);
     return true;
 }

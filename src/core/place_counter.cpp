@@ -6,24 +6,22 @@ namespace ticketpool {
 
 namespace {
 
-bool claim_segment(std::atomic<uint32_t>& taken, uint32_t places) noexcept {
+// What `count` places need of the pool on a segment where own refunds hold `own[s]`.
+uint32_t from_pool(uint32_t count, const uint32_t* own, int s) noexcept {
+    const uint32_t held = own == nullptr ? 0 : own[s];
+    return count > held ? count - held : 0;
+}
+
+bool claim_segment(std::atomic<uint32_t>& taken, uint32_t count, uint32_t places) noexcept {
     uint32_t seen = taken.load(std::memory_order_relaxed);
-    while (seen < places) {
+    while (seen <= places && count <= places - seen) {
         // Fails only because another claim or release of this segment succeeded.
-        if (taken.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel,
+        if (taken.compare_exchange_weak(seen, seen + count, std::memory_order_acq_rel,
                                         std::memory_order_relaxed)) {
             return true;
         }
     }
     return false;
-}
-
-void clear_segments(PlaceMap& map, const SegmentMask& bits, int end) noexcept {
-    for (int s = 0; s < end; s++) {
-        if (bits.test(s)) {
-            map.taken[s].fetch_sub(1, std::memory_order_release);
-        }
-    }
 }
 
 }  // namespace
@@ -47,24 +45,24 @@ uint64_t count_free_place_segments(const PlaceMap& map) noexcept {
     return free;
 }
 
-bool try_claim_place(PlaceMap& map, const SegmentMask& bits) noexcept {
-    const bool several = bits.popcount() > 1;
+bool try_claim_places(PlaceMap& map, int from, int to, uint32_t count,
+                      const uint32_t* own) noexcept {
+    const bool several = to - from > 1;
     if (several) {
         begin_attempt(*map.control);
     }
-    int failed = -1;
-    for (int s = 0; s < map.segments && failed < 0; s++) {
-        if (bits.test(s) && !claim_segment(map.taken[s], map.places)) {
-            failed = s;
-        }
+    int done = from;
+    while (done < to && (from_pool(count, own, done) == 0 ||
+                         claim_segment(map.taken[done], from_pool(count, own, done), map.places))) {
+        done++;
     }
-    if (failed >= 0) {
-        clear_segments(map, bits, failed);
+    for (int s = from; done < to && s < done; s++) {
+        map.taken[s].fetch_sub(from_pool(count, own, s), std::memory_order_release);
     }
     if (several) {
-        end_attempt(*map.control, failed < 0);
+        end_attempt(*map.control, done == to);
     }
-    return failed < 0;
+    return done == to;
 }
 
 void mark_place(PlaceMap& map, const SegmentMask& bits) noexcept {
@@ -76,7 +74,11 @@ void mark_place(PlaceMap& map, const SegmentMask& bits) noexcept {
 }
 
 void release_place(PlaceMap& map, const SegmentMask& bits) noexcept {
-    clear_segments(map, bits, map.segments);
+    for (int s = 0; s < map.segments; s++) {
+        if (bits.test(s)) {
+            map.taken[s].fetch_sub(1, std::memory_order_release);
+        }
+    }
 }
 
 }  // namespace ticketpool

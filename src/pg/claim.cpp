@@ -26,6 +26,12 @@ struct SourceList {
     int count;
 };
 
+// Memory for the choice of a party's seats, taken before any claim.
+struct Room {
+    void* scratch;  // of claim_seats(), for any source
+    SeatClaim* seats;
+};
+
 bool is_places(const SourceState& state) {
     return state.source.place_coach >= 0;
 }
@@ -141,6 +147,7 @@ SeatRequest request_for(const Demand& demand, const SourceState& state, uint32_t
     request.party = party;
     request.policy = static_cast<Allocation>(setting_allocation);
     request.seed = pg_prng_uint64(&pg_global_prng_state);
+    request.apart = demand.apart;
     request.own = state.own;
     request.own_count = state.own_count;
     return request;
@@ -152,117 +159,111 @@ void count_lost_races(uint32_t lost_races) {
     }
 }
 
-// One seat or place of a source, entered. Nothing here allocates or fails: it may run inside an
-// attempt.
-Status claim_single(const Demand& demand, SourceState* state, Claimed* claimed) {
-    claimed->source = state->source;
-    claimed->claim = SeatClaim{};
-    if (is_places(*state)) {
-        claimed->claim.from_pool = trip_mask(demand.trip.from, demand.trip.to);
-        for (int s = demand.trip.from; state->own_places != nullptr && s < demand.trip.to; s++) {
-            if (state->own_places[s] > 0) {
-                claimed->claim.from_own.set(s);
-            }
-        }
-        claimed->claim.from_pool = claimed->claim.from_pool & ~claimed->claim.from_own;
-        if (claimed->claim.from_pool.any() &&
-            !try_claim_place(state->places, claimed->claim.from_pool)) {
-            return Status::kSoldOut;
-        }
-        for (int s = demand.trip.from; state->own_places != nullptr && s < demand.trip.to; s++) {
-            state->own_places[s] -= claimed->claim.from_own.test(s) ? 1 : 0;
-        }
-    } else {
-        SeatRequest request = request_for(demand, *state, 1);
-        request.choice = demand.party == 1 ? demand.choice : SeatChoice{};
-        uint32_t lost_races = 0;
-        const Status status = claim_seats(state->map, state->geometry, request, nullptr,
-                                          &claimed->claim, &lost_races);
-        settle(demand, *state);
-        count_lost_races(lost_races);
-        if (status != Status::kOk) {
-            return status;
-        }
-        for (uint32_t i = 0; i < state->own_count; i++) {
-            if (state->own[i].seat == claimed->claim.seat) {
-                state->own[i].bits = state->own[i].bits & ~claimed->claim.from_own;
-            }
+// So many numbered seats of one source, entered. Allocates nothing: it may run inside an attempt.
+Status claim_seats_of(const Demand& demand, const SourceState& state, uint32_t party,
+                      const Room& room, Claimed* claimed) {
+    SeatRequest request = request_for(demand, state, party);
+    request.choice = demand.choice;
+    if (request.choice.count > party) {
+        request.choice = SeatChoice{};  // a part of the party, and nobody knows whose wish it is
+    }
+    uint32_t lost_races = 0;
+    SeatMap map = state.map;
+    const Status status =
+        claim_seats(map, state.geometry, request, room.scratch, room.seats, &lost_races);
+    settle(demand, state);
+    count_lost_races(lost_races);
+    if (status == Status::kOk) {
+        ledger_pin(demand.ref.slot);
+        for (uint32_t i = 0; i < party; i++) {
+            claimed[i] = Claimed{state.source, room.seats[i]};
+            enter(state.source, room.seats[i]);
         }
     }
+    return status;
+}
+
+// So many unnumbered places of one source, entered.
+Status claim_places_of(const Demand& demand, SourceState* state, uint32_t party, Claimed* claimed) {
+    const Trip trip = demand.trip;
+    if (!try_claim_places(state->places, trip.from, trip.to, party, state->own_places)) {
+        return Status::kLookAgain;
+    }
     ledger_pin(demand.ref.slot);
-    enter(state->source, claimed->claim);
+    for (uint32_t i = 0; i < party; i++) {
+        SeatClaim claim{0, trip_mask(trip.from, trip.to), SegmentMask{}};
+        for (int s = trip.from; state->own_places != nullptr && s < trip.to; s++) {
+            if (state->own_places[s] > i) {
+                claim.from_own.set(s);
+            }
+        }
+        claim.from_pool = claim.from_pool & ~claim.from_own;
+        claimed[i] = Claimed{state->source, claim};
+        enter(state->source, claim);
+    }
     return Status::kOk;
 }
 
-// Seat by seat from the sources in their order, as one attempt. False: not enough; nothing is held.
-bool claim_each(const Demand& demand, SourceList* list, ClassControl* control, Claimed* claimed) {
+Status claim_from(const Demand& demand, SourceState* state, uint32_t party, const Room& room,
+                  Claimed* claimed) {
+    return is_places(*state) ? claim_places_of(demand, state, party, claimed)
+                             : claim_seats_of(demand, *state, party, room, claimed);
+}
+
+// The whole party from one source.
+Status claim_whole(const Demand& demand, SourceState* state, const Room& room, Claimed* claimed) {
+    if (is_places(*state)) {
+        const Status look = look_carefully(
+            *state->map.control, [&] { return free_in(*state, demand.trip) >= demand.party; });
+        if (look != Status::kOk) {
+            return look;
+        }
+    }
+    return claim_from(demand, state, demand.party, room, claimed);
+}
+
+// What each source has, in their order, until the party is complete: one attempt. Its pieces are in
+// ascending order as every attempt's: the sources of any two buyers are in the same order, and
+// within a source claim_seats() sees to it.
+Status claim_split(const Demand& demand, SourceList* list, const Room& room, Claimed* claimed) {
+    ClassControl* control = &demand.ref.departure->controls()[demand.class_index];
+    const Status look =
+        look_carefully(*control, [&] { return free_in_all(*list, demand.trip) >= demand.party; });
+    if (look != Status::kOk) {
+        return look;
+    }
     const size_t mark = ledger_mark();
     uint32_t got = 0;
     begin_attempt(*control);
     for (int i = 0; i < list->count && got < demand.party; i++) {
-        while (got < demand.party &&
-               claim_single(demand, &list->states[i], &claimed[got]) == Status::kOk) {
-            got++;
+        const uint32_t part = Min(free_in(list->states[i], demand.trip), demand.party - got);
+        if (part > 0 &&
+            claim_from(demand, &list->states[i], part, room, &claimed[got]) == Status::kOk) {
+            got += part;
         }
     }
     if (got < demand.party) {
         ledger_undo_to(mark);
     }
     end_attempt(*control, got == demand.party);
-    return got == demand.party;
-}
-
-// The whole party from one source of numbered seats, together where possible.
-Status claim_whole(const Demand& demand, const SourceState& state, void* scratch, SeatClaim* seats,
-                   Claimed* claimed) {
-    SeatRequest request = request_for(demand, state, demand.party);
-    request.choice = demand.choice;
-    uint32_t lost_races = 0;
-    SeatMap map = state.map;
-    const Status status = claim_seats(map, state.geometry, request, scratch, seats, &lost_races);
-    settle(demand, state);
-    count_lost_races(lost_races);
-    if (status == Status::kOk) {
-        ledger_pin(demand.ref.slot);
-        for (uint32_t i = 0; i < demand.party; i++) {
-            claimed[i] = Claimed{state.source, seats[i]};
-            enter(state.source, seats[i]);
-        }
-    }
-    return status;
+    return got == demand.party ? Status::kOk : Status::kLookAgain;
 }
 
 // Each source by itself, then all of them together.
-Status try_demand(const Demand& demand, SourceList* list, void* scratch, SeatClaim* seats,
-                  Claimed* claimed) {
-    ClassControl* control = &demand.ref.departure->controls()[demand.class_index];
+Status try_demand(const Demand& demand, SourceList* list, const Room& room, Claimed* claimed) {
     bool busy = false;
-    for (int i = 0; i < list->count && (demand.together || demand.party == 1); i++) {
-        Status status = Status::kSoldOut;
-        if (!is_places(list->states[i])) {
-            status = claim_whole(demand, list->states[i], scratch, seats, claimed);
-        } else {
-            SourceList alone{&list->states[i], 1};
-            status = look_carefully(
-                *control, [&] { return free_in(list->states[i], demand.trip) >= demand.party; });
-            if (status == Status::kOk && !claim_each(demand, &alone, control, claimed)) {
-                status = Status::kLookAgain;
-            }
-        }
+    for (int i = 0; i < list->count; i++) {
+        const Status status = claim_whole(demand, &list->states[i], room, claimed);
         if (status == Status::kOk) {
             return status;
         }
         busy = busy || status == Status::kLookAgain;
     }
-    if (busy || (demand.together && (demand.party == 1 || list->count < 2))) {
-        return busy ? Status::kLookAgain : Status::kSoldOut;
+    if (busy) {
+        return Status::kLookAgain;
     }
-    Status status =
-        look_carefully(*control, [&] { return free_in_all(*list, demand.trip) >= demand.party; });
-    if (status == Status::kOk && !claim_each(demand, list, control, claimed)) {
-        status = Status::kLookAgain;
-    }
-    return status;
+    return demand.party == 1 || list->count < 2 ? Status::kSoldOut
+                                                : claim_split(demand, list, room, claimed);
 }
 
 }  // namespace
@@ -289,20 +290,20 @@ bool claim_demand(const Demand& demand, Claimed* claimed) {
     }
     SourceState one;
     SeatClaim single;
-    void* scratch = nullptr;
-    SeatClaim* seats = &single;
-    const bool party = demand.party > 1 && demand.together;
-    if (party) {
+    Room room{nullptr, &single};
+    if (demand.party > 1) {
+        // No source has more seats than the class, and no part of the party is larger.
         const SeatMap map = demand.ref.departure->seat_map(demand.class_index);
-        scratch = palloc(Max(scratch_bytes(map.seats, demand.party, map.words_per_seat),
-                             static_cast<size_t>(1)));
-        seats = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
+        const uint32_t most = Min(demand.party, map.seats);
+        room.scratch =
+            palloc(Max(scratch_bytes(map.seats, most, map.words_per_seat), static_cast<size_t>(1)));
+        room.seats = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
     }
     ledger_reserve(entries_needed(demand));
     for (;;) {
         SourceList list =
             list_sources(demand.ref, demand.class_index, demand.trip, demand.channel, &one);
-        const Status status = try_demand(demand, &list, scratch, seats, claimed);
+        const Status status = try_demand(demand, &list, room, claimed);
         if (status == Status::kOk) {
             return true;
         }

@@ -19,8 +19,8 @@ struct Demand {
     Trip trip;
     uint32_t party;
     SeatChoice choice;
-    Text channel;   // data null: none
-    bool together;  // false: seat by seat, as for a quota
+    Text channel;  // data null: none
+    bool apart;    // each seat as the policy says, as for a quota
 };
 
 // What one passenger got.

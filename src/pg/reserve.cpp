@@ -102,6 +102,7 @@ bool claim_seats_of(const DepartureRef& ref, Text train, int32_t seats, Reservat
     demand.class_index = row->class_index;
     demand.trip = row->stretch;
     demand.party = row->count;
+    demand.apart = true;
     Claimed* claimed = static_cast<Claimed*>(palloc(row->count * sizeof(Claimed)));
     const size_t mark = ledger_mark();
     if (!claim_demand(demand, claimed)) {

@@ -168,7 +168,7 @@ void parse_choice(Text text, Purchase* purchase) {
 
 Demand demand_of(const Purchase& purchase) {
     return Demand{purchase.ref,    purchase.class_index, purchase.trip, purchase.party,
-                  purchase.choice, purchase.channel,     true};
+                  purchase.choice, purchase.channel,     false};
 }
 
 namespace {

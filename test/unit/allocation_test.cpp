@@ -535,6 +535,57 @@ TEST(Party, WithoutGeometryAStretchIsEnough) {
     EXPECT_EQ(claims[0].seat + claims[1].seat + claims[2].seat, 4U + 6 + 7);
 }
 
+// A party that stays apart gets what its passengers would get one after the other.
+TEST(Party, ApartIsOneByOne) {
+    std::mt19937_64 random(23);
+    for (int round = 0; round < 400; ++round) {
+        const int segments = round % 2 == 0 ? 12 : 100;
+        Train together(40, segments);
+        together.fill(random, 3 + static_cast<int>(random() % 20));
+        Train single(40, segments);
+        for (std::uint32_t seat = 0; seat < 40; ++seat) {
+            single.take(seat, load_seat(together.map, seat));
+        }
+        const int from = static_cast<int>(random() % segments);
+        const int to = std::min(segments, from + 1 + static_cast<int>(random() % 4));
+        const NaiveTrain naive(together.map);
+        const std::uint32_t party = 1 + static_cast<std::uint32_t>(random() % 20);
+        for (const Allocation policy :
+             {Allocation::kBestFit, Allocation::kFirstFit, Allocation::kRandom}) {
+            SeatRequest wanted = together.request(from, to, party, policy);
+            wanted.apart = true;
+            wanted.seed = random();
+            if (naive.count(from, to) < party) {
+                ASSERT_EQ(together.claim(wanted), Status::kSoldOut);
+                continue;
+            }
+            ASSERT_EQ(together.claim(wanted), Status::kOk);
+            std::multiset<int> runs_together;
+            std::multiset<int> runs_single;
+            Seats seats_single;
+            for (const SeatClaim& claim : together.claims) {
+                ASSERT_TRUE(naive.is_free(claim.seat, from, to));
+                runs_together.insert(naive.run(claim.seat, from, to));
+            }
+            ASSERT_TRUE(
+                std::is_sorted(together.claims.begin(), together.claims.end(),
+                               [](const auto& a, const auto& b) { return a.seat <= b.seat; }));
+            for (std::uint32_t i = 0; i < party; ++i) {
+                ASSERT_EQ(single.claim(single.request(from, to, 1, policy)), Status::kOk);
+                seats_single.push_back(single.claims[0].seat);
+                runs_single.insert(naive.run(single.claims[0].seat, from, to));
+            }
+            if (policy == Allocation::kBestFit) {
+                ASSERT_EQ(runs_together, runs_single);
+            } else if (policy == Allocation::kFirstFit) {
+                ASSERT_EQ(seats_of(together), sorted(seats_single));
+            }
+            give_back(together);
+            for (const std::uint32_t seat : seats_single) release(single.map, seat, wanted.trip);
+        }
+    }
+}
+
 TEST(Party, ManyMoreThanWishes) {
     Train train(400, 20, 10);
     SeatRequest wanted = train.request(0, 4, 100);

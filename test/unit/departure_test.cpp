@@ -460,9 +460,9 @@ TEST(Departure, ItsMapsStayApart) {
             PlaceMap map = departure.place_map(coach);
             EXPECT_EQ(map.places, plan()[coach].places);
             for (std::uint32_t place = 0; place < map.places; ++place) {
-                ASSERT_TRUE(try_claim_place(map, all_segments(segments)));
+                ASSERT_TRUE(try_claim_places(map, 0, segments, 1, nullptr));
             }
-            ASSERT_FALSE(try_claim_place(map, all_segments(segments)));
+            ASSERT_FALSE(try_claim_places(map, 0, segments, 1, nullptr));
             wanted[number++] = 0;
             EXPECT_EQ(free_everywhere(departure), wanted);
         }

@@ -39,12 +39,6 @@ struct NaiveCoach {
         for (int i = from; i < to; ++i) least = std::min(least, free_on(i, own));
         return least;
     }
-    bool fits(const SegmentMask& bits) const {
-        for (int i = 0; i < static_cast<int>(taken.size()); ++i) {
-            if (bits.test(i) && taken[i] >= places) return false;
-        }
-        return true;
-    }
     void add(const SegmentMask& bits, int count) {
         for (int i = 0; i < static_cast<int>(taken.size()); ++i) {
             if (bits.test(i)) taken[i] += count;
@@ -80,19 +74,29 @@ TEST(Places, EveryTripAgreesWithTheModel) {
         int refused = 0;
         for (int round = 0; round < (segments < 20 ? 300 : 25); ++round) {
             SegmentMask bits = random_mask(random, segments, 30);
-            if (random() % 2 == 0) {
-                const int from = static_cast<int>(random() % segments);
-                bits = trip_mask(from, from + 1 + static_cast<int>(random() % (segments - from)));
-            }
             const std::uint64_t what = random() % 100;
             if (what < 55) {
-                const bool fits = naive.fits(bits);
-                ASSERT_EQ(try_claim_place(coach.map, bits), fits);
-                if (fits) {
+                // Some places, of which own refunds hold a part: the rest comes from the pool.
+                const int from = static_cast<int>(random() % segments);
+                const int to = from + 1 + static_cast<int>(random() % (segments - from));
+                const std::uint32_t count = 1 + static_cast<std::uint32_t>(random() % 2);
+                std::vector<std::uint32_t> own(segments);
+                for (std::uint32_t& places : own) places = random() % 4 == 0 ? 1 : 0;
+                bool fits = true;
+                for (int i = from; i < to; ++i) {
+                    fits = fits &&
+                           (count <= own[i] || naive.taken[i] + count - own[i] <= naive.places);
+                }
+                ASSERT_EQ(try_claim_places(coach.map, from, to, count, own.data()), fits);
+                for (std::uint32_t i = 0; fits && i < count; ++i) {
+                    bits = SegmentMask{};
+                    for (int segment = from; segment < to; ++segment) {
+                        if (own[segment] <= i) bits.set(segment);
+                    }
                     naive.add(bits, 1);
                     held.push_back(bits);
                 }
-                undone += !fits && bits.popcount() > 1;
+                undone += !fits && to - from > 1;
                 refused += !fits;
             } else if (what < 60) {
                 mark_place(coach.map, bits);
@@ -127,11 +131,11 @@ TEST(Places, OverTheLimitNothingIsFree) {
     EXPECT_EQ(count_free_place_segments(coach.map), 4U);
     const std::uint32_t own[] = {0, 4, 0};
     EXPECT_EQ(count_free_places(coach.map, 0, 3, own), 1U);
-    EXPECT_FALSE(try_claim_place(coach.map, trip_mask(1, 2)));
-    EXPECT_FALSE(try_claim_place(coach.map, trip_mask(0, 3)));
+    EXPECT_FALSE(try_claim_places(coach.map, 1, 2, 1, nullptr));
+    EXPECT_FALSE(try_claim_places(coach.map, 0, 3, 1, nullptr));
     EXPECT_EQ(coach.counters(), (std::vector<std::uint32_t>{0, 5, 0}));
     for (int i = 0; i < 4; ++i) release_place(coach.map, trip_mask(1, 2));
-    EXPECT_TRUE(try_claim_place(coach.map, trip_mask(0, 3)));
+    EXPECT_TRUE(try_claim_places(coach.map, 0, 3, 1, nullptr));
 }
 
 struct Buyer {
@@ -162,7 +166,7 @@ struct Held {
 bool buy_place(PlaceMap& map, Buyer& buyer, Held& held) {
     buyer.last = look_carefully(
         *map.control, [&] { return count_free_places(map, buyer.from, buyer.to, nullptr) >= 1; });
-    if (buyer.last == Status::kOk && !try_claim_place(map, trip_mask(buyer.from, buyer.to))) {
+    if (buyer.last == Status::kOk && !try_claim_places(map, buyer.from, buyer.to, 1, nullptr)) {
         buyer.last = Status::kLookAgain;
     }
     if (buyer.last != Status::kOk) return false;
@@ -239,7 +243,7 @@ TEST(PlaceThreads, CarefulLookNeverBlamesAnAttempt) {
     std::thread failing([&] {
         PlaceMap map = coach.map;
         while (!stop.load(std::memory_order_relaxed)) {
-            EXPECT_FALSE(try_claim_place(map, trip_mask(0, 3)));
+            EXPECT_FALSE(try_claim_places(map, 0, 3, 1, nullptr));
         }
     });
     int counts[4] = {};

@@ -80,7 +80,7 @@ TEST(Quota, OffersItsStretchAndNothingElse) {
                     ASSERT_EQ(test.quota->from, from);
                     ASSERT_EQ(test.quota->to, to);
                     ASSERT_FALSE(test.quota->closed.load());
-                    ASSERT_EQ(test.quota->owner.load(), 0);
+                    ASSERT_EQ(test.quota->maker.load(), 0);
                     ASSERT_EQ(test.quota->next.get(), nullptr);
                     // Numbers and geometry are there still, and nothing lies behind the words.
                     ASSERT_EQ(std::memcmp(test.quota->numbers(), numbers.data(), seats * 4), 0);
