@@ -318,47 +318,80 @@ bool claim_demand(const Demand& demand, Claimed* claimed) {
     }
 }
 
+static bool same_source(const SeatSource& a, const SeatSource& b) {
+    return a.quota == b.quota && a.place_coach == b.place_coach;
+}
+
 static int compare_claims(const void* a, const void* b) {
     const uint32_t left = static_cast<const SeatClaim*>(a)->seat;
     const uint32_t right = static_cast<const SeatClaim*>(b)->seat;
     return left < right ? -1 : static_cast<int>(left > right);
 }
 
-bool claim_named(const Demand& demand, const SeatSource& source, const uint32_t* seats,
-                 Claimed* claimed) {
+// Those of the named seats that are of this source, entered. False: one of them is taken.
+static bool claim_named_of(const Demand& demand, SourceState* state, uint32_t party,
+                           SeatClaim* room, Claimed* claimed) {
     const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
-    if (source.quota != 0) {
-        const Quota* quota = demand.ref.departure->quota_at(source.quota);
-        if (!quota_usable(demand.ref, *quota, source.class_index) || !covers(*quota, demand.trip)) {
-            return false;
-        }
-    }
-    SourceState state;
-    fill_state(demand.ref, source, &state);
-    SeatClaim* sorted = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
-    for (uint32_t i = 0; i < demand.party; i++) {
-        SeatClaim claim{seats[i], trip, SegmentMask{}};
-        for (uint32_t j = 0; j < state.own_count; j++) {
-            if (state.own[j].seat == seats[i]) {
-                claim.from_own = state.own[j].bits & trip;
-                claim.from_pool = trip & ~claim.from_own;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < party; i++) {
+        SeatClaim* claim = &claimed[i].claim;
+        claim->from_own = SegmentMask{};
+        for (uint32_t j = 0; j < state->own_count; j++) {
+            if (state->own[j].seat == claim->seat) {
+                claim->from_own = state->own[j].bits & trip;
             }
         }
-        claimed[i] = Claimed{source, claim};
-        sorted[i] = claim;
+        claim->from_pool = trip & ~claim->from_own;
+        room[count++] = *claim;
     }
-    qsort(sorted, demand.party, sizeof(SeatClaim), compare_claims);
+    qsort(room, count, sizeof(SeatClaim), compare_claims);
+    const bool taken = try_claim_all(state->map, room, count);
+    settle(demand, *state);
+    for (uint32_t i = 0; taken && i < party; i++) {
+        enter(state->source, claimed[i].claim);
+    }
+    return taken;
+}
+
+bool claim_named(const Demand& demand, Claimed* claimed) {
+    SourceState one;
+    const SourceList list =
+        list_sources(demand.ref, demand.class_index, demand.trip, demand.channel, &one);
+    Claimed* sorted = static_cast<Claimed*>(palloc(demand.party * sizeof(Claimed)));
+    SeatClaim* room = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
+    uint32_t* passenger = static_cast<uint32_t*>(palloc(demand.party * sizeof(uint32_t)));
     ledger_reserve(entries_needed(demand));
-    const bool taken = try_claim_all(state.map, sorted, demand.party);
-    settle(demand, state);
-    if (!taken) {
-        return false;
-    }
     ledger_pin(demand.ref.slot);
-    for (uint32_t i = 0; i < demand.party; i++) {
-        enter(source, claimed[i].claim);
+    ClassControl* control = &demand.ref.departure->controls()[demand.class_index];
+    const size_t mark = ledger_mark();
+    uint32_t got = 0;
+    bool taken = true;
+    begin_attempt(*control);
+    for (int i = 0; i < list.count && taken; i++) {
+        SourceState* state = &list.states[i];
+        uint32_t part = 0;
+        for (uint32_t p = 0; p < demand.party; p++) {
+            if (same_source(claimed[p].source, state->source)) {
+                passenger[got + part] = p;
+                sorted[got + part++] = claimed[p];
+            }
+        }
+        if (part > 0) {
+            taken = is_places(*state)
+                        ? claim_places_of(demand, state, part, &sorted[got]) == Status::kOk
+                        : claim_named_of(demand, state, part, room, &sorted[got]);
+            got += part;
+        }
     }
-    return true;
+    taken = taken && got == demand.party;
+    if (!taken) {
+        ledger_undo_to(mark);
+    }
+    end_attempt(*control, taken);
+    for (uint32_t p = 0; taken && p < demand.party; p++) {
+        claimed[passenger[p]] = sorted[p];
+    }
+    return taken;
 }
 
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel) {

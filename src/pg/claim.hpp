@@ -32,9 +32,9 @@ struct Claimed {
 // Claims and enters in the ledger; the departure is announced or pinned. False: sold out.
 bool claim_demand(const Demand& demand, Claimed* claimed);
 
-// Exactly these seats of one source, one a passenger, where all of them are free over the trip.
-bool claim_named(const Demand& demand, const SeatSource& source, const uint32_t* seats,
-                 Claimed* claimed);
+// Exactly the seats that `claimed` names (source and seat, one a passenger), where all of them are
+// free over the trip.
+bool claim_named(const Demand& demand, Claimed* claimed);
 
 // Seats and places that could be bought now, as this transaction sees it.
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel);

@@ -316,19 +316,14 @@ void set_status(Order* order, OrderStatus from, OrderStatus to) {
 }
 
 bool claim_same_seats(const Order& order, const Demand& demand, Claimed* claims) {
-    const SeatSource source = order.tickets[0].source;
-    uint32_t* seats =
-        static_cast<uint32_t*>(palloc(static_cast<size_t>(order.count) * sizeof(uint32_t)));
     for (int i = 0; i < order.count; i++) {
         const Ticket& ticket = order.tickets[i];
-        if (!ticket.located || ticket.source.place_coach >= 0 ||
-            ticket.source.quota != source.quota ||
-            ticket.source.class_index != source.class_index) {
+        if (!ticket.located || ticket.source.class_index != demand.class_index) {
             return false;
         }
-        seats[i] = ticket.seat;
+        claims[i] = Claimed{ticket.source, SeatClaim{ticket.seat, {}, {}}};
     }
-    return claim_named(demand, source, seats, claims);
+    return claim_named(demand, claims);
 }
 
 void return_order(const Order& order, ReturnSetInfo* result) {

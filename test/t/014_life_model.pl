@@ -273,11 +273,7 @@ sub confirm
 	{
 		enter($sql, $order, 'sold', $party, $id, @tickets);
 		my $now = $state->{orders}{$id};
-		# One place is like another. Known gap: a party on seats of several quotas is not looked for as a whole.
-		my $numbered = !grep { !defined $_->[1] } @{ $order->{tickets} };
-		my $quotas = grep { $_->{on} == $order->{on} && $_->{channel} eq ($order->{channel} // '') } values %{ $state->{quotas} };
-		trouble("$sql: not the same seats, which were free: $before")
-		  if $same && $now && $numbered && numbers($now) ne $before && ($party == 1 || !$quotas);
+		trouble("$sql: not the same seats, which were free: $before, but " . numbers($now)) if $same && $now && numbers($now) ne $before;
 	}
 	$count{@tickets ? $same ? 'late, same seats' : 'late, other seats' : 'late, nothing left'}++;
 	return;
