@@ -118,7 +118,8 @@ const Catalog& catalog_of(FunctionCallInfo fcinfo) {
 
 const Catalog& catalog_in(Oid schema) {
     while (!cache_valid || cached.schema != schema) {
-        cache_valid = true;  // an invalidation during the look-up makes it false again
+        cached.schema = InvalidOid;  // should the look-up fail
+        cache_valid = true;          // an invalidation during the look-up makes it false again
         cached = resolve(schema);
     }
     return cached;

@@ -190,6 +190,7 @@ void unpin_all() {
     }
     ledger.pinned_count = 0;
     ledger.own_pins = 0;
+    mine->pin_count.store(0, std::memory_order_release);
     if (ledger.room > kKeepEntries) {
         pfree(ledger.entries);
         ledger.entries = nullptr;
@@ -286,6 +287,8 @@ void ledger_pin(uint32_t slot) {
         shared.slots[slot].shared_pins.fetch_add(1, std::memory_order_seq_cst);
     }
     ledger.pinned[ledger.pinned_count++] = slot;
+    shared.mine->pin_count.store(static_cast<uint32_t>(ledger.pinned_count),
+                                 std::memory_order_release);
     ledger.pinned_bits[slot / 64] |= uint64_t{1} << (slot % 64);
 }
 

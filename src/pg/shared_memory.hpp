@@ -76,7 +76,7 @@ struct Counters {
 struct alignas(128) BackendSlot {
     std::atomic<uint32_t> reading;             // directory slot + 1, or 0
     std::atomic<int32_t> pid;                  // of the backend that last used the slot
-    std::atomic<uint32_t> pin_count;           // entries of pins in use
+    std::atomic<uint32_t> pin_count;           // departures pinned; more than fit are shared pins
     std::atomic<uint32_t> claims;              // in the running transaction
     std::atomic<int64_t> since;                // when the first of them was taken
     std::atomic<uint32_t> pins[kBackendPins];  // directory slot + 1

@@ -4,6 +4,7 @@
 
 extern "C" {
 #include "access/stratnum.h"
+#include "access/sysattr.h"
 #include "access/transam.h"
 #include "storage/procarray.h"
 #include "utils/fmgroids.h"
@@ -74,8 +75,13 @@ static bool is_undecided(TupleTableSlot* row) {
 
 bool reader_next(TableReader* reader) {
     if (reader->scan == nullptr) {
+#if PG_VERSION_NUM >= 180000
+        reader->scan = index_beginscan(reader->heap, reader->index, SnapshotAny, nullptr,
+                                       reader->key_count, 0);
+#else
         reader->scan =
             index_beginscan(reader->heap, reader->index, SnapshotAny, reader->key_count, 0);
+#endif
         index_rescan(reader->scan, reader->keys, reader->key_count, nullptr, 0);
     }
     while (index_getnext_slot(reader->scan, ForwardScanDirection, reader->row)) {
