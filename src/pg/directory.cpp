@@ -371,6 +371,13 @@ void directory_done() {
     shared.mine->reading.store(0, std::memory_order_release);
 }
 
+void directory_forget(const DepartureRef& ref) {
+    directory_done();
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    try_evict(ref.slot);
+    LWLockRelease(shared.control->lock);
+}
+
 bool directory_announce_slot(const Catalog& catalog, uint32_t index, DepartureRef* ref) {
     DirectorySlot& slot = shared.slots[index];
     shared.mine->reading.store(index + 1, std::memory_order_seq_cst);

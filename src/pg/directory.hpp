@@ -26,6 +26,9 @@ int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date);
 
 // Ends the announcement.
 void directory_done();
+// Ends the announcement and drops the departure from memory, unless somebody uses it: the next one
+// to look for it builds it anew.
+void directory_forget(const DepartureRef& ref);
 
 // Steps through the slots, for views: announces the departure in slot `index` where it is one of
 // this database and committed; false otherwise.

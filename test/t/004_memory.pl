@@ -203,6 +203,20 @@ for my $round (1 .. 12)
 is("@bad", '', 'large departures find room among small ones, and small among large');
 $client->quit;
 cmp_ok(stat_of('bytes_used'), '<=', 2 * 1024 * 1024, 'within the memory that is reserved');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Quotas set up and given back, or rolled back, again and again: their memory is used again
+# ---------------------------------------------------------------------------------------------------------------------
+my $planner = session($node);
+my $one_quota = "ticket_reserve('L1', '$day', 'second', 'web', 20000, 'S1', 'S10')";
+for my $round (1 .. 60)
+{
+	# 600 kB each: the pool has room for two or three of them.
+	$planner->run($round % 2 ? "BEGIN; SELECT $one_quota; ROLLBACK" : "SELECT ticket_recycle($one_quota)");
+	push @bad, 'quota ' . $planner->output unless $planner->is_ok;
+}
+is("@bad", '', 'quotas come and go without filling the memory');
+$planner->quit;
 agrees($node, 'postgres', 'at last', q{d.service_date = '2031-05-03'});
 
 $node->stop;
