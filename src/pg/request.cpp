@@ -53,7 +53,7 @@ bool find_first_call(const Catalog& catalog, const Purchase& purchase, FirstCall
     bool found = false;
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.request, snapshot);
+    reader_open(&reader, leaf.relation, leaf.request(), snapshot);
     reader_key_date(&reader, purchase.service_date);
     reader_key_int64(&reader, purchase.user_id);
     reader_key_uuid(&reader, UUIDPGetDatum(purchase.request_id));

@@ -92,7 +92,7 @@ void read_rows(Proof* proof, Snapshot snapshot, bool last) {
         return;
     }
     TableReader reader;
-    reader_open(&reader, proof->leaf.relation, proof->leaf.live, snapshot);
+    reader_open(&reader, proof->leaf.relation, proof->leaf.live(), snapshot);
     reader_key_int64(&reader, proof->ref.departure->departure_id);
     while (reader_next(&reader)) {
         LiveTicket ticket;
