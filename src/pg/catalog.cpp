@@ -73,6 +73,7 @@ Catalog resolve(Oid schema) {
         {&catalog.inventory_pkey, "item_inventory_pkey"},
         {&catalog.inventory_root, "item_inventory_root"},
         {&catalog.inventory_item, "item_inventory_item"},
+        {&catalog.inventory_sequence, "item_inventory_id_seq"},
         {&catalog.item_order, "item_order"},
         {&catalog.item_order_pkey, "item_order_pkey"},
         {&catalog.item_order_live, "item_order_live"},

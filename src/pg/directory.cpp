@@ -70,18 +70,28 @@ struct Key {
 };
 
 Key key_of(const Catalog& catalog, Text train, DateADT date) {
-    return Key{&catalog, KeyKind::kName, catalog.order, train, date, 0,
-               name_key(catalog, train, date)};
+    return Key{
+        &catalog, KeyKind::kName, catalog.order, train, date, 0, name_key(catalog, train, date)};
 }
 
 Key key_of(const Catalog& catalog, int64_t departure_id) {
-    return Key{&catalog, KeyKind::kId, catalog.order, {nullptr, 0},
-               0, departure_id, id_key(catalog.order, departure_id)};
+    return Key{&catalog,
+               KeyKind::kId,
+               catalog.order,
+               {nullptr, 0},
+               0,
+               departure_id,
+               id_key(catalog.order, departure_id)};
 }
 
 Key key_of_item(const Catalog& catalog, int64_t item_id) {
-    return Key{&catalog, KeyKind::kItem, catalog.item_order, {nullptr, 0},
-               kItemDate, item_id, id_key(catalog.item_order, item_id)};
+    return Key{&catalog,
+               KeyKind::kItem,
+               catalog.item_order,
+               {nullptr, 0},
+               kItemDate,
+               item_id,
+               id_key(catalog.item_order, item_id)};
 }
 
 uint32_t low_hash(uint64_t hash) {
@@ -101,7 +111,8 @@ bool slot_matches(const DirectorySlot& slot, const Key& key, bool ready) {
     }
     // While it is loading its train is not known yet: wait for it and look again.
     return !ready ||
-           same_text(text_of(slot.departure()->route->head, slot.departure()->route->train), key.train);
+           same_text(text_of(slot.departure()->route->head, slot.departure()->route->train),
+                     key.train);
 }
 
 uint32_t chain_find(const Key& key) {
@@ -191,11 +202,11 @@ Key by_name_of(const Key& key, const Row& row) {
 
 // Where its row was renamed by hand, what is in memory gives way.
 [[noreturn]] void report_renamed(int64_t departure_id) {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-                    errmsg("departure " INT64_FORMAT " was renamed while it is in use",
-                           departure_id),
-                    errdetail("Running transactions hold claims on it."),
-                    errhint("Try again when they have ended.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_IN_USE),
+             errmsg("departure " INT64_FORMAT " was renamed while it is in use", departure_id),
+             errdetail("Running transactions hold claims on it."),
+             errhint("Try again when they have ended.")));
 }
 
 void enter_chains(uint32_t index, const Key& by_id, const Key& by_name) {
@@ -369,7 +380,6 @@ bool announce_slot(uint32_t index, Oid relation) {
     directory_done();
     return false;
 }
-
 
 }  // namespace
 

@@ -107,8 +107,8 @@ Inventory* Inventories::find(int64_t id) const {
     if (rows[0].id == id) {
         return &rows[0];
     }
-    return static_cast<Inventory*>(bsearch(&id, rows + 1, static_cast<size_t>(count - 1),
-                                           sizeof(Inventory), compare_id));
+    return static_cast<Inventory*>(
+        bsearch(&id, rows + 1, static_cast<size_t>(count - 1), sizeof(Inventory), compare_id));
 }
 
 int64_t Inventories::free_in_root() const {
@@ -127,8 +127,8 @@ bool read_item_row(const Catalog& catalog, int64_t item_id, bool* own_insert) {
     if (!TransactionIdIsValid(GetTopTransactionIdIfAny())) {
         return others != 0;
     }
-    // A root that is not there for others was inserted here, perhaps in place of one that was deleted
-    // here.
+    // A root that is not there for others was inserted here, perhaps in place of one that was
+    // deleted here.
     const int64_t own = read_root(catalog, item_id, take_fresh_snapshot());
     *own_insert = own != 0 && own != others;
     return others != 0 || own != 0;

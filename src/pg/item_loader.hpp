@@ -1,8 +1,8 @@
-// Builds an item from its rows: the root inventory, the ones that were split off, and the live orders of
-// all of them in one pass over the index item_order_live.
+// Builds an item from its rows: the root inventory, the ones that were split off, and the live
+// orders of all of them in one pass over the index item_order_live.
 //
-// What is free of an inventory is its quantity less its live orders. A merged one has no stock in memory:
-// what is free of it counts for the root.
+// What is free of an inventory is its quantity less its live orders. A merged one has no stock in
+// memory: what is free of it counts for the root.
 #pragma once
 
 #include "catalog.hpp"

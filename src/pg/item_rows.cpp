@@ -37,8 +37,8 @@ struct CachedTarget {
 };
 constinit CachedTarget cache{};
 
-// A change of the table or of its indexes moves the generation on: all of them are in the catalog, but
-// those of the user's, whose making or dropping changes the table.
+// A change of the table or of its indexes moves the generation on: all of them are in the catalog,
+// but those of the user's, whose making or dropping changes the table.
 const RowTarget& find_target(const Catalog& catalog) {
     while (cache.generation != catalog_generation || cache.target.relation != catalog.item_order) {
         const uint64_t generation = catalog_generation;
@@ -60,7 +60,8 @@ void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count
     if (heap == nullptr) {
         report_gone();
     }
-    write_rows(catalog, kShape, find_target(catalog), heap, catalog.item_order, rows, count, result);
+    write_rows(catalog, kShape, find_target(catalog), heap, catalog.item_order, rows, count,
+               result);
     table_close(heap, NoLock);
 }
 

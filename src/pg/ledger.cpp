@@ -116,8 +116,8 @@ void undo_from(size_t first) {
                 ledger.statuses--;
                 break;
             case Kind::kBar:
-                shared.slots[entry.source.slot].departure()->status.store(entry.status,
-                                                                        std::memory_order_seq_cst);
+                shared.slots[entry.source.slot].departure()->status.store(
+                    entry.status, std::memory_order_seq_cst);
                 break;
             case Kind::kOpened:
                 directory_discard(entry.source.slot);

@@ -289,10 +289,10 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const Purchase& purch
         directory_done();
         return;  // more than there ever were
     }
-    if (has_rules(catalog)) {
+    if (has_rules(catalog, RuleKind::kTicket)) {
         ledger_reserve(0);
         ledger_pin(purchase.ref.slot);  // a rule may use other departures
-        check_rules(catalog, purchase);
+        check_rules(catalog, rule_call(purchase));
     }
     Claimed one;
     Claimed* claims = purchase.party == 1

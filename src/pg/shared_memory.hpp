@@ -61,8 +61,8 @@ struct alignas(64) DirectorySlot {
     uint32_t next_by_id;
     std::atomic<int32_t> last_use;      // seconds since 2000-01-01; written once a second at most
     std::atomic<uint32_t> shared_pins;  // pins that did not fit into their BackendSlot
-    std::atomic<uint32_t> maker;  // transaction id of its making until that is settled, or 0
-    uint32_t id_hash;             // of the id
+    std::atomic<uint32_t> maker;        // transaction id of its making until that is settled, or 0
+    uint32_t id_hash;                   // of the id
 
     bool has_item() const { return service_date == kItemDate; }
     Departure* departure() const { return static_cast<Departure*>(block.get()); }

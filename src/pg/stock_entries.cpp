@@ -69,8 +69,8 @@ void undo(const Entry& entry) {
             log.entries[entry.release].units += entry.units;
             break;
         case Kind::kMade: {
-            // Own claims on it are undone already, and nobody else has any. Its units come back with
-            // the claim on the root.
+            // Own claims on it are undone already, and nobody else has any. Its units come back
+            // with the claim on the root.
             Stock* stock = item_of(entry.stock)->stock_at(entry.stock.offset);
             stock->closed.store(true, std::memory_order_release);
             claim_all_units(*stock);
@@ -82,6 +82,14 @@ void undo(const Entry& entry) {
     }
 }
 
+void give_room_back() {
+    if (log.room > kKeepEntries) {
+        pfree(log.entries);
+        log.entries = nullptr;
+        log.room = 0;
+    }
+}
+
 }  // namespace
 
 void stock_reserve(size_t entries) {
@@ -89,9 +97,8 @@ void stock_reserve(size_t entries) {
     if (wanted > log.room) {
         const size_t room = Max(wanted, Max(log.room * 2, static_cast<size_t>(64)));
         log.entries = static_cast<Entry*>(
-            log.entries == nullptr
-                ? MemoryContextAllocHuge(TopMemoryContext, room * sizeof(Entry))
-                : repalloc_huge(log.entries, room * sizeof(Entry)));
+            log.entries == nullptr ? MemoryContextAllocHuge(TopMemoryContext, room * sizeof(Entry))
+                                   : repalloc_huge(log.entries, room * sizeof(Entry)));
         log.room = room;
     }
 }
@@ -179,16 +186,15 @@ void stock_settle() {
     log.count = 0;
     log.releases = 0;
     log.closings = 0;
-    if (log.room > kKeepEntries) {
-        pfree(log.entries);
-        log.entries = nullptr;
-        log.room = 0;
-    }
+    give_room_back();
 }
 
 void stock_undo_level(int level) {
     while (log.count > 0 && log.entries[log.count - 1].level >= level) {
         undo(log.entries[--log.count]);
+    }
+    if (log.count == 0) {
+        give_room_back();
     }
 }
 

@@ -1,16 +1,18 @@
-// The part of the ledger that is about plain quantities: what this transaction has claimed of stocks and will
-// give back. The rules are those of ledger.hpp, whose callbacks call the last functions here; pins are the
-// ledger's, too.
+// The part of the ledger that is about plain quantities: what this transaction has claimed of
+// stocks and will give back. The rules are those of ledger.hpp, whose callbacks call the last
+// functions here; pins are the ledger's, too.
 //
 //   claim       units taken in the pool                        abort: give them back
 //   release     units of a refunded order, of item_add, or     commit: give them to the stock
 //               of a merged child for its root
 //   take-over   units of an own release, bought again          abort: they go back to that release
-//   made        a stock that item_split made                   commit: everybody's; abort: closed, empty
-//   closing     a stock that item_merge gives back             commit: closed, what is left to the root
+//   made        a stock that item_split made                   commit: everybody's; abort: closed,
+//   empty closing     a stock that item_merge gives back             commit: closed, what is left
+//   to the root
 //
-// Units that a split moves are claimed in the root and lie in the new stocks, which nobody else sees, so
-// a rollback gives the claim back and empties the stocks. Entries are plain data without pointers.
+// Units that a split moves are claimed in the root and lie in the new stocks, which nobody else
+// sees, so a rollback gives the claim back and empties the stocks. Entries are plain data without
+// pointers.
 #pragma once
 
 #include "pg.hpp"
@@ -24,8 +26,8 @@ struct StockRef {
     uint64_t offset;
 };
 
-// Room for so many more entries; ereports before anything is claimed. The item must be pinned in the
-// ledger before anything is entered.
+// Room for so many more entries; ereports before anything is claimed. The item must be pinned in
+// the ledger before anything is entered.
 void stock_reserve(size_t entries);
 
 // No-fail after stock_reserve and ledger_pin.
