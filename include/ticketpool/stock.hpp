@@ -38,16 +38,14 @@
 // (seat_map.hpp, steps 1 to 4). So the sum was too small at a moment that is consistent with all
 // that anybody knew.
 //
-// Closing
-// -------
-// A stock whose inventory is merged into its root is closed when that transaction commits:
-//   the closer    stores `closed`, then exchanges each lane with 0 and gives what was there to the
-//   root a give-back   adds to a lane and then looks at `closed`; if it is set, it exchanges each
-//   lane with (an undoing   0 and gives what was there to the root gatherer, too)
-// Of the add and the closer's exchange of that lane one is first: either the closer finds the
-// units, or the give-back continues the release sequence of the exchange and sees `closed`. Whoever
-// exchanges moves, so nothing is moved twice. A purchase looks at `closed` after its claim, gives
-// back where it is set, and so passes the units on, too.
+// Splitting and merging
+// ---------------------
+// Units never change their stock by themselves: what was claimed in a stock is given back to it. So
+// what is free of each inventory, and claimed by transactions under way, is always its quantity
+// less its live orders. A split or a merge is a claim of all that is free in one stock, units that
+// another stock gets when it commits, and the same change of both quantities (item_admin.cpp). What
+// comes back to a merged stock later, from a purchase that was under way, stays there and is sold
+// to the root's buyers.
 //
 // Death of a process in the middle of any of this restarts the server and makes the memory anew.
 #pragma once
@@ -71,6 +69,12 @@ inline constexpr std::uint32_t kMaxLanes = 16;
 // How many lanes a stock should have: one where it is small, never more than cores.
 std::uint32_t lanes_for(std::int64_t quantity, std::uint32_t cores) noexcept;
 
+enum class StockState : std::uint8_t {
+    kOpen,
+    kMerged,  // sold to the root's buyers alone, if anything is left or comes back
+    kGone,    // its item_split was rolled back: there for nobody
+};
+
 // One inventory of an item. A stock whose `maker` is not settled is hidden from others.
 struct alignas(64) Stock {
     std::atomic<std::uint64_t> next;  // the next stock of the item, in bytes from the item; 0: none
@@ -78,7 +82,7 @@ struct alignas(64) Stock {
     std::int64_t user_id;              // of the seller, where has_seller
     std::atomic<std::uint32_t> maker;  // transaction id of its item_split until settled, or 0
     std::uint32_t lane_count;
-    std::atomic<bool> closed;
+    std::atomic<StockState> state;
     bool has_seller;
     bool on_sale;
     ClassControl control;
@@ -137,16 +141,13 @@ std::int64_t count_free_units(const Stock& stock) noexcept;
 void fill_units(Stock& stock, std::int64_t units) noexcept;
 
 // Takes `units` (> 0), all or none, starting at lane `start` (any number: modulo the lanes). kOk,
-// kSoldOut or kLookAgain. `root` is the stock's root, or the stock itself.
-Status claim_units(Stock& stock, Stock& root, std::int64_t units, std::uint32_t start) noexcept;
+// kSoldOut or kLookAgain.
+Status claim_units(Stock& stock, std::int64_t units, std::uint32_t start) noexcept;
 
 // Takes whatever is free; how much.
 std::int64_t claim_all_units(Stock& stock) noexcept;
 
-// Gives units back: to the stock, or to its root where it is closed. Cannot fail.
-void give_back_units(Stock& stock, Stock& root, std::int64_t units, std::uint32_t start) noexcept;
-
-// Closes a stock and passes on what is free in it. Cannot fail.
-void close_stock(Stock& stock, Stock& root, std::uint32_t start) noexcept;
+// Gives units back. Cannot fail.
+void give_back_units(Stock& stock, std::int64_t units, std::uint32_t start) noexcept;
 
 }  // namespace ticketpool

@@ -34,22 +34,8 @@ void add_units(Stock& stock, std::int64_t units, std::uint32_t start) noexcept {
                                                            std::memory_order_acq_rel);
 }
 
-// The frame of the header's "giving back is an attempt".
-void give(Stock& stock, std::int64_t units, std::uint32_t start) noexcept {
-    begin_attempt(stock.control);
-    add_units(stock, units, start);
-    end_attempt(stock.control, false);
-}
-
-void pass_on_if_closed(Stock& stock, Stock& root, std::uint32_t start) noexcept {
-    if (stock.closed.load(std::memory_order_acquire)) {
-        const std::int64_t units = claim_all_units(stock);
-        if (units > 0) give(root, units, start);
-    }
-}
-
 // One attempt of several pieces.
-Status gather(Stock& stock, Stock& root, std::int64_t units, std::uint32_t start) noexcept {
+Status gather(Stock& stock, std::int64_t units, std::uint32_t start) noexcept {
     std::uint32_t none = 0;
     if (!stock.control.unfinished.compare_exchange_strong(none, 1, std::memory_order_relaxed)) {
         return Status::kLookAgain;
@@ -60,9 +46,7 @@ Status gather(Stock& stock, Stock& root, std::int64_t units, std::uint32_t start
     }
     if (taken < units && taken > 0) add_units(stock, taken, start);
     end_attempt(stock.control, taken == units);
-    if (taken == units) return Status::kOk;
-    pass_on_if_closed(stock, root, start);
-    return Status::kLookAgain;
+    return taken == units ? Status::kOk : Status::kLookAgain;
 }
 
 }  // namespace
@@ -122,7 +106,7 @@ void fill_units(Stock& stock, std::int64_t units) noexcept {
     if (units > 0) add_units(stock, units, 0);
 }
 
-Status claim_units(Stock& stock, Stock& root, std::int64_t units, std::uint32_t start) noexcept {
+Status claim_units(Stock& stock, std::int64_t units, std::uint32_t start) noexcept {
     Status status = Status::kSoldOut;
     for (std::uint32_t i = 0; i < stock.lane_count && status != Status::kOk; ++i) {
         // The start is any number: adding to it may wrap.
@@ -131,11 +115,7 @@ Status claim_units(Stock& stock, Stock& root, std::int64_t units, std::uint32_t 
     }
     if (status != Status::kOk) {
         status = look_carefully(stock.control, [&] { return count_free_units(stock) >= units; });
-        if (status == Status::kOk) status = gather(stock, root, units, start);
-    }
-    if (status == Status::kOk && stock.closed.load(std::memory_order_acquire)) {
-        give_back_units(stock, root, units, start);
-        return Status::kSoldOut;
+        if (status == Status::kOk) status = gather(stock, units, start);
     }
     return status;
 }
@@ -148,14 +128,10 @@ std::int64_t claim_all_units(Stock& stock) noexcept {
     return units;
 }
 
-void give_back_units(Stock& stock, Stock& root, std::int64_t units, std::uint32_t start) noexcept {
-    give(stock, units, start);
-    pass_on_if_closed(stock, root, start);
-}
-
-void close_stock(Stock& stock, Stock& root, std::uint32_t start) noexcept {
-    stock.closed.store(true, std::memory_order_release);
-    pass_on_if_closed(stock, root, start);
+void give_back_units(Stock& stock, std::int64_t units, std::uint32_t start) noexcept {
+    begin_attempt(stock.control);
+    add_units(stock, units, start);
+    end_attempt(stock.control, false);
 }
 
 }  // namespace ticketpool

@@ -58,8 +58,9 @@ ItemRef require_item(const Catalog& catalog, int64_t item_id);
 // Keeps it in memory to the end of the transaction, ends the announcement.
 void pin_item(const ItemRef& ref);
 
-// Is the stock there for this transaction?
-bool is_usable(const ItemRef& ref, const Stock* stock);
+// Is the stock there for this transaction? Was it merged?
+bool is_usable(const Stock* stock);
+bool is_merged(const ItemRef& ref, const Stock* stock);
 StockRef stock_ref(const ItemRef& ref, const Stock* stock);
 
 // Takes all that is free in a stock for this transaction, its own pending releases, too, and enters

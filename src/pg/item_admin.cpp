@@ -5,15 +5,15 @@
 // units that come in are released at commit (stock_entries.hpp), and the rows are changed in the
 // same transaction:
 //
-//   item_add(n)    quantity of the root + n    n > 0: release n in the root; n < 0: claim -n in the
-//   root item_split     root - F, children + F      claim all F that is free in the root; new
-//   stocks have it item_merge     child - U, root + U         claim all U that is free in the
-//   child; release U in the root;
-//                                              the child is closed at commit
+//   item_add(n)   root + n, n > 0             release n in the root
+//                 root + n, n < 0             claim -n in the root
+//   item_split    root - F, children + F      claim all F that is free in the root; new stocks
+//   item_merge    child - U, root + U         claim all U that is free in the child; release U in
+//                                             the root; the child's stock is merged at commit
 //
-// What is claimed in a child when it is merged, and given back later, goes to the root: in memory
-// because the child is closed, in the tables because the free part of a merged inventory counts for
-// the root (item_loader.hpp).
+// Of each inventory, quantity less live orders is thus always what is free in its stock and what
+// running transactions have claimed there: also where they had claimed in a child before it was
+// merged.
 #include "errors.hpp"
 #include "item.hpp"
 #include "item_loader.hpp"
@@ -227,7 +227,7 @@ void make_stocks(const ItemRef& ref) {
 // item_merge
 // ---------------------------------------------------------------------------------------------
 
-// Finds the inventory and locks its root and it, in this order. False: it is merged already.
+// Finds the inventory and locks its root and it, in this order. Is it merged already?
 bool lock_child(const Catalog& catalog, int64_t id, int64_t* item_id, int64_t* root_id) {
     query(psprintf("SELECT item_id, parent_id FROM %s WHERE id = $1",
                    qualified_name(catalog.inventory)),
@@ -248,16 +248,19 @@ bool lock_child(const Catalog& catalog, int64_t id, int64_t* item_id, int64_t* r
                         errhint("Merge an inventory that was split off.")));
     }
     *root_id = lock_root(catalog, *item_id);
-    query(psprintf("SELECT status <> 'merged' FROM %s WHERE id = $1 FOR NO KEY UPDATE",
+    query(psprintf("SELECT status = 'merged' FROM %s WHERE id = $1 FOR NO KEY UPDATE",
                    qualified_name(catalog.inventory)),
           1, &id, SPI_OK_SELECT);
     bool is_null;
     return SPI_processed == 1 && DatumGetBool(column(0, 1, &is_null));
 }
 
-int64_t merge(const Catalog& catalog, const ItemRef& ref, int64_t id, int64_t root_id) {
+int64_t merge(const Catalog& catalog, const ItemRef& ref, int64_t id, int64_t root_id, bool again) {
     Stock* stock = ref.item->find(id);
-    if (stock == nullptr || !is_usable(ref, stock)) {
+    if (stock == nullptr && again) {
+        return 0;
+    }
+    if (stock == nullptr || !is_usable(stock)) {
         ereport(ERROR, (errcode(kErrorNoDeparture),
                         errmsg("inventory " INT64_FORMAT " is not in the pool", id),
                         errdetail("Its row was written by hand."),
@@ -265,13 +268,17 @@ int64_t merge(const Catalog& catalog, const ItemRef& ref, int64_t id, int64_t ro
     }
     stock_reserve(1 + stock_release_count());
     const int64_t units = claim_rest(ref, stock);
-    change_inventory(catalog, "- $2, status = 'merged'", id, units);
-    change_inventory(catalog, "+ $2", root_id, units);
+    if (units > 0 || !again) {
+        change_inventory(catalog, "+ $2", root_id, units);
+        change_inventory(catalog, "- $2, status = 'merged'", id, units);
+    }
     stock_reserve(2);  // after the triggers, which may buy, too
     if (units > 0) {
         stock_add_release(stock_ref(ref, ref.item->root()), units);
     }
-    stock_add_closing(stock_ref(ref, stock));
+    if (!again) {
+        stock_add_merging(stock_ref(ref, stock));
+    }
     return units;
 }
 
@@ -370,15 +377,13 @@ TICKETPOOL_FUNCTION(item_merge) {
     const int64_t id = PG_GETARG_INT64(0);
     int64_t item_id;
     int64_t root_id;
-    int64_t units = 0;
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
-    if (lock_child(catalog, id, &item_id, &root_id)) {
-        const ItemRef ref = require_item(catalog, item_id);
-        pin_item(ref);
-        units = merge(catalog, ref, id, root_id);
-    }
+    const bool again = lock_child(catalog, id, &item_id, &root_id);
+    const ItemRef ref = require_item(catalog, item_id);
+    pin_item(ref);
+    const int64_t units = merge(catalog, ref, id, root_id, again);
     SPI_finish();
     owner_end(scope);
     PG_RETURN_INT64(units);

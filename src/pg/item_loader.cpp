@@ -39,15 +39,15 @@ Inventory copy_inventory(TupleTableSlot* slot) {
     return row;
 }
 
-// Ids begin at 1: 0 where there is no root.
-int64_t read_root(const Catalog& catalog, int64_t item_id, Snapshot snapshot) {
+bool read_root(const Catalog& catalog, int64_t item_id, Snapshot snapshot, int64_t* id) {
     TableReader reader;
     reader_open(&reader, catalog.inventory, catalog.inventory_root, snapshot);
     reader_key_int64(&reader, item_id);
-    const int64_t id = reader_next(&reader) ? row_int64(reader.row, kInvId) : 0;
+    const bool found = reader_next(&reader);
+    *id = found ? row_int64(reader.row, kInvId) : 0;
     reader_close(&reader);
     drop_snapshot(snapshot);
-    return id;
+    return found;
 }
 
 // Before all commands of this transaction.
@@ -83,6 +83,9 @@ void describe(const Inventory& row, Stock* stock) {
     stock->has_seller = row.has_seller;
     stock->user_id = row.user_id;
     stock->on_sale = row.status != InventoryStatus::kClosed;
+    stock->state.store(
+        row.status == InventoryStatus::kMerged ? StockState::kMerged : StockState::kOpen,
+        std::memory_order_relaxed);
 }
 
 // Sums up; orders mostly come from one inventory after the other.
@@ -111,27 +114,19 @@ Inventory* Inventories::find(int64_t id) const {
         bsearch(&id, rows + 1, static_cast<size_t>(count - 1), sizeof(Inventory), compare_id));
 }
 
-int64_t Inventories::free_in_root() const {
-    int64_t free = free_of(rows[0]);
-    for (int i = 1; i < count; i++) {
-        if (rows[i].status == InventoryStatus::kMerged) {
-            free = saturating_sum(free, free_of(rows[i]));
-        }
-    }
-    return free;
-}
-
 bool read_item_row(const Catalog& catalog, int64_t item_id, bool* own_insert) {
-    const int64_t others = read_root(catalog, item_id, snapshot_of_others());
+    int64_t of_others;
+    int64_t own;
+    const bool found = read_root(catalog, item_id, snapshot_of_others(), &of_others);
     *own_insert = false;
     if (!TransactionIdIsValid(GetTopTransactionIdIfAny())) {
-        return others != 0;
+        return found;
     }
     // A root that is not there for others was inserted here, perhaps in place of one that was
     // deleted here.
-    const int64_t own = read_root(catalog, item_id, take_fresh_snapshot());
-    *own_insert = own != 0 && own != others;
-    return others != 0 || own != 0;
+    *own_insert =
+        read_root(catalog, item_id, take_fresh_snapshot(), &own) && (!found || own != of_others);
+    return found || *own_insert;
 }
 
 bool read_inventories(const Catalog& catalog, int64_t item_id, Snapshot snapshot,
@@ -176,6 +171,18 @@ Stock* new_stock(const Inventory& row) {
     return stock;
 }
 
+bool is_merged_inventory(const Catalog& catalog, int64_t id) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, catalog.inventory, catalog.inventory_pkey, snapshot);
+    reader_key_int64(&reader, id);
+    const bool merged = reader_next(&reader) &&
+                        parse_status(row_text(reader.row, kInvStatus)) == InventoryStatus::kMerged;
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return merged;
+}
+
 Item* load_item(const Catalog& catalog, int64_t item_id, bool own_insert) {
     MemoryContext context =
         AllocSetContextCreate(CurrentMemoryContext, "ticketpool loader", ALLOCSET_DEFAULT_SIZES);
@@ -195,11 +202,12 @@ Item* load_item(const Catalog& catalog, int64_t item_id, bool own_insert) {
     directory_loading_block(item);
     item->item_id = item_id;
     describe(inventories.rows[0], item->root());
-    fill_units(*item->root(), inventories.free_in_root());
+    fill_units(*item->root(), free_of(inventories.rows[0]));
     for (int i = 1; i < inventories.count; i++) {
-        if (inventories.rows[i].status != InventoryStatus::kMerged) {
-            Stock* stock = new_stock(inventories.rows[i]);
-            fill_units(*stock, free_of(inventories.rows[i]));
+        const Inventory& row = inventories.rows[i];
+        if (row.status != InventoryStatus::kMerged || free_of(row) > 0) {
+            Stock* stock = new_stock(row);
+            fill_units(*stock, free_of(row));
             directory_link_stock(item, stock);
         }
     }

@@ -1,8 +1,8 @@
 // Builds an item from its rows: the root inventory, the ones that were split off, and the live
 // orders of all of them in one pass over the index item_order_live.
 //
-// What is free of an inventory is its quantity less its live orders. A merged one has no stock in
-// memory: what is free of it counts for the root.
+// What is free of an inventory is its quantity less its live orders. A merged one of which nothing
+// is free has no stock in memory.
 #pragma once
 
 #include "catalog.hpp"
@@ -31,8 +31,6 @@ struct Inventories {
 
     // Null: none.
     Inventory* find(int64_t id) const;
-    // What should be free in the root's stock: its own and that of merged inventories.
-    int64_t free_in_root() const;
 };
 
 inline int64_t free_of(const Inventory& row) {
@@ -50,6 +48,9 @@ bool read_item_row(const Catalog& catalog, int64_t item_id, bool* own_insert);
 // As the snapshot sees them; false: the item has no root.
 bool read_inventories(const Catalog& catalog, int64_t item_id, Snapshot snapshot,
                       Inventories* inventories);
+
+// Is its status 'merged', as of now, whatever the isolation level?
+bool is_merged_inventory(const Catalog& catalog, int64_t id);
 
 // A live order, as the loader and item_verify read it.
 struct LiveOrder {

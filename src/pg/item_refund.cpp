@@ -2,6 +2,7 @@
 // committed, and for the transaction itself at once.
 #include "errors.hpp"
 #include "item.hpp"
+#include "item_loader.hpp"
 #include "ledger.hpp"
 #include "plans.hpp"
 
@@ -50,20 +51,33 @@ SoldOrder lock_order_row(const Catalog& catalog, int64_t order_id) {
                      DatumGetInt64(column(3)), DatumGetBool(column(4))};
 }
 
-// Where the units go: to the stock that they came from, or to the root where that is merged. Null:
-// its inventory is not there, so no stock was ever less for it.
+void change_quantity(const Catalog& catalog, const char* sign, int64_t id, int64_t units) {
+    const char* sql =
+        psprintf("UPDATE %s SET quantity = quantity %s $2, modify_time = now() WHERE id = $1",
+                 qualified_name(catalog.inventory), sign);
+    Oid types[] = {INT8OID, INT8OID};
+    Datum values[] = {Int64GetDatum(id), Int64GetDatum(units)};
+    if (execute_planned(sql, 2, types, values, nullptr) != SPI_OK_UPDATE || SPI_processed != 1) {
+        ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+                        errmsg("inventory " INT64_FORMAT " was not changed", id),
+                        errdetail("A trigger or a policy on item_inventory left its row out."),
+                        errhint("Let a trigger raise an error instead.")));
+    }
+}
+
+// Where the units go: to the stock that they came from; null: that is not there, so no stock was
+// ever less for them. Those of a merged inventory go to the root, in its row and in memory; the
+// root's row is locked first, as item_merge does. Should the merge commit only after this look,
+// they go to the merged stock: right as well.
 Stock* stock_of_order(const Catalog& catalog, const ItemRef& ref, const SoldOrder& order) {
-    Stock* stock = ref.item->find(order.inventory_id);
-    if (stock != nullptr) {
-        return stock_is_closing(stock_ref(ref, stock)) ? ref.item->root() : stock;
+    Stock* root = ref.item->root();
+    if (order.inventory_id == root->inventory_id ||
+        !is_merged_inventory(catalog, order.inventory_id)) {
+        return ref.item->find(order.inventory_id);
     }
-    // Merged before the item was loaded
-    const char* sql = psprintf("SELECT FROM %s WHERE id = $1 AND status = 'merged'",
-                               qualified_name(catalog.inventory));
-    if (execute_by_id(sql, order.inventory_id) != SPI_OK_SELECT) {
-        elog(ERROR, "could not read inventory " INT64_FORMAT, order.inventory_id);
-    }
-    return SPI_processed == 1 ? ref.item->root() : nullptr;
+    change_quantity(catalog, "+", root->inventory_id, order.units);
+    change_quantity(catalog, "-", order.inventory_id, order.units);
+    return root;
 }
 
 void refund(const Catalog& catalog, const SoldOrder& order) {
@@ -81,8 +95,9 @@ void refund(const Catalog& catalog, const SoldOrder& order) {
                         errdetail("A trigger or a policy on item_order left its row out."),
                         errhint("Let a trigger raise an error where a refund may not happen.")));
     }
-    Stock* stock = ref.item == nullptr ? nullptr : stock_of_order(catalog, ref, order);
-    if (stock != nullptr && order.units > 0) {
+    const bool counts = ref.item != nullptr && order.units > 0;
+    Stock* stock = counts ? stock_of_order(catalog, ref, order) : nullptr;
+    if (stock != nullptr) {
         stock_reserve(1);  // after the triggers, which may buy, too
         stock_add_release(stock_ref(ref, stock), order.units);
     }

@@ -37,9 +37,14 @@ StockRef stock_ref(const ItemRef& ref, const Stock* stock) {
     return {ref.slot, ref.item->offset_of(stock)};
 }
 
-bool is_usable(const ItemRef& ref, const Stock* stock) {
-    return is_made(stock->maker) && !stock->closed.load(std::memory_order_acquire) &&
-           !stock_is_closing(stock_ref(ref, stock));
+bool is_usable(const Stock* stock) {
+    return is_made(stock->maker) &&
+           stock->state.load(std::memory_order_acquire) != StockState::kGone;
+}
+
+bool is_merged(const ItemRef& ref, const Stock* stock) {
+    return stock->state.load(std::memory_order_acquire) == StockState::kMerged ||
+           stock_is_merging(stock_ref(ref, stock));
 }
 
 int64_t item_remaining_units(const ItemRef& ref) {
@@ -47,7 +52,7 @@ int64_t item_remaining_units(const ItemRef& ref) {
     // twice.
     int64_t units = 0;
     for (Stock* stock = ref.item->root(); stock != nullptr; stock = ref.item->after(stock)) {
-        if (stock->on_sale && is_usable(ref, stock)) {
+        if (stock->on_sale && is_usable(stock)) {
             units = saturating_sum(units, count_free_units(*stock));
             units = saturating_sum(units, stock_own_units(stock_ref(ref, stock)));
         }
@@ -66,8 +71,8 @@ Status try_stock(const ItemRef& ref, Stock* stock, int64_t units) {
     const int64_t from_own = Min(stock_own_units(at), units);
     const int64_t from_pool = units - from_own;
     if (from_pool > 0) {
-        const Status status = claim_units(*stock, *ref.item->root(), from_pool,
-                                          static_cast<uint32_t>(my_backend_number()));
+        const Status status =
+            claim_units(*stock, from_pool, static_cast<uint32_t>(my_backend_number()));
         if (status != Status::kOk) {
             return status;
         }
@@ -87,8 +92,11 @@ void wait_for_attempt() {
 }
 
 bool serves(const ItemPurchase& purchase, const Stock* stock) {
-    return is_usable(purchase.ref, stock) && stock->on_sale &&
-           (purchase.named ? stock->inventory_id == purchase.inventory_id : !stock->has_seller);
+    if (!is_usable(stock) || !stock->on_sale) {
+        return false;
+    }
+    return purchase.named ? stock->inventory_id == purchase.inventory_id
+                          : !stock->has_seller || is_merged(purchase.ref, stock);
 }
 
 [[noreturn]] void report_no_inventory(const ItemPurchase& purchase) {
@@ -183,7 +191,7 @@ bool is_item_on_sale(const ItemPurchase& purchase) {
         return purchase.ref.item->root()->on_sale;
     }
     const Stock* stock = purchase.ref.item->find(purchase.inventory_id);
-    if (stock == nullptr || !is_usable(purchase.ref, stock)) {
+    if (stock == nullptr || !is_usable(stock) || is_merged(purchase.ref, stock)) {
         report_no_inventory(purchase);
     }
     return stock->on_sale;

@@ -63,16 +63,14 @@ const char* problem_of(const Proof& proof, const Inventory& row, bool claims_exp
                         " units in live orders and " INT64_FORMAT " on sale",
                         row.id, row.sold, row.quantity);
     }
-    if (row.status == InventoryStatus::kMerged) {
-        return nullptr;
-    }
     Stock* stock = proof.ref.item->find(row.id);
-    if (stock == nullptr || !is_usable(proof.ref, stock)) {
+    const bool here = stock != nullptr && is_usable(stock);
+    if (!here && row.status != InventoryStatus::kMerged) {
         return psprintf("inventory " INT64_FORMAT " is not in the pool", row.id);
     }
-    const int64_t free = count_free_units(*stock);
-    const int64_t own = stock_own_units(stock_ref(proof.ref, stock));
-    const int64_t expected = (row.is_root ? proof.inventories.free_in_root() : free_of(row)) - own;
+    const int64_t free = here ? count_free_units(*stock) : 0;
+    const int64_t own = here ? stock_own_units(stock_ref(proof.ref, stock)) : 0;
+    const int64_t expected = free_of(row) - own;
     if (free == expected || (free < expected && claims_explain)) {
         return nullptr;
     }
@@ -165,7 +163,7 @@ void return_item(const Catalog& catalog, const ItemRef& ref, ReturnSetInfo* resu
     }
     int32_t stocks = 0;
     for (Stock* stock = ref.item->root(); stock != nullptr; stock = ref.item->after(stock)) {
-        stocks += is_usable(ref, stock) ? 1 : 0;
+        stocks += is_usable(stock) && !is_merged(ref, stock) ? 1 : 0;
     }
     Datum values[] = {Int64GetDatum(ref.item->item_id),
                       Int32GetDatum(stocks),

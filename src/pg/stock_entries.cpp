@@ -6,7 +6,7 @@ namespace ticketpool {
 
 namespace {
 
-enum class Kind : uint8_t { kClaim, kRelease, kTakeOver, kMade, kClosing };
+enum class Kind : uint8_t { kClaim, kRelease, kTakeOver, kMade, kMerging };
 
 struct Entry {
     Kind kind;
@@ -21,28 +21,23 @@ struct Log {
     size_t count;
     size_t room;
     size_t releases;  // entries of kind release
-    size_t closings;  // entries of kind closing
+    size_t mergings;  // entries of kind merging
 };
 constinit Log log{};
 
 constexpr size_t kKeepEntries = 4096;  // more room than this is given back at the transaction's end
 
-Item* item_of(const StockRef& stock) {
-    return shared.slots[stock.slot].item();
+Stock* stock_of(const StockRef& stock) {
+    return shared.slots[stock.slot].item()->stock_at(stock.offset);
 }
 
 bool same_stock(const StockRef& a, const StockRef& b) {
     return a.slot == b.slot && a.offset == b.offset;
 }
 
-uint32_t my_lane() {
-    return static_cast<uint32_t>(my_backend_number());
-}
-
 void give_back(const StockRef& ref, int64_t units) {
-    Item* item = item_of(ref);
     if (units > 0) {
-        give_back_units(*item->stock_at(ref.offset), *item->root(), units, my_lane());
+        give_back_units(*stock_of(ref), units, static_cast<uint32_t>(my_backend_number()));
     }
 }
 
@@ -71,13 +66,14 @@ void undo(const Entry& entry) {
         case Kind::kMade: {
             // Own claims on it are undone already, and nobody else has any. Its units come back
             // with the claim on the root.
-            Stock* stock = item_of(entry.stock)->stock_at(entry.stock.offset);
-            stock->closed.store(true, std::memory_order_release);
+            Stock* stock = stock_of(entry.stock);
+            stock->state.store(StockState::kGone, std::memory_order_release);
             claim_all_units(*stock);
+            stock->maker.store(0, std::memory_order_release);  // no xid outlives its transaction
             break;
         }
-        case Kind::kClosing:
-            log.closings--;
+        case Kind::kMerging:
+            log.mergings--;
             break;
     }
 }
@@ -117,9 +113,9 @@ void stock_add_made(const StockRef& stock) {
     append(Kind::kMade, stock, 0);
 }
 
-void stock_add_closing(const StockRef& stock) {
-    append(Kind::kClosing, stock, 0);
-    log.closings++;
+void stock_add_merging(const StockRef& stock) {
+    append(Kind::kMerging, stock, 0);
+    log.mergings++;
 }
 
 void stock_take_over(const StockRef& stock, int64_t units) {
@@ -153,11 +149,11 @@ int64_t stock_own_units(const StockRef& stock) {
     return units;
 }
 
-bool stock_is_closing(const StockRef& stock) {
+bool stock_is_merging(const StockRef& stock) {
     size_t seen = 0;
-    for (size_t i = 0; seen < log.closings; i++) {
+    for (size_t i = 0; seen < log.mergings; i++) {
         const Entry& entry = log.entries[i];
-        if (entry.kind == Kind::kClosing) {
+        if (entry.kind == Kind::kMerging) {
             seen++;
             if (same_stock(entry.stock, stock)) {
                 return true;
@@ -174,18 +170,17 @@ size_t stock_entry_count() {
 void stock_settle() {
     for (size_t i = 0; i < log.count; i++) {
         const Entry& entry = log.entries[i];
-        Item* item = item_of(entry.stock);
         if (entry.kind == Kind::kRelease) {
             give_back(entry.stock, entry.units);
         } else if (entry.kind == Kind::kMade) {
-            item->stock_at(entry.stock.offset)->maker.store(0, std::memory_order_release);
-        } else if (entry.kind == Kind::kClosing) {
-            close_stock(*item->stock_at(entry.stock.offset), *item->root(), my_lane());
+            stock_of(entry.stock)->maker.store(0, std::memory_order_release);
+        } else if (entry.kind == Kind::kMerging) {
+            stock_of(entry.stock)->state.store(StockState::kMerged, std::memory_order_release);
         }
     }
     log.count = 0;
     log.releases = 0;
-    log.closings = 0;
+    log.mergings = 0;
     give_room_back();
 }
 

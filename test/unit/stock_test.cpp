@@ -47,15 +47,15 @@ class Shelf {
 };
 
 Status claim(Shelf& shelf, std::int64_t units, std::uint32_t start) {
-    return claim_units(*shelf.root, *shelf.root, units, start);
+    return claim_units(*shelf.root, units, start);
 }
 
 // As a session would: looks again as long as that is the answer.
-Status claim_in_the_end(Stock& stock, Stock& root, std::int64_t units, std::uint32_t start) {
-    Status status = claim_units(stock, root, units, start);
+Status claim_in_the_end(Stock& stock, std::int64_t units, std::uint32_t start) {
+    Status status = claim_units(stock, units, start);
     while (status == Status::kLookAgain) {
         std::this_thread::yield();
-        status = claim_units(stock, root, units, start);
+        status = claim_units(stock, units, start);
     }
     return status;
 }
@@ -98,7 +98,7 @@ TEST(Stock, HugeQuantities) {
     EXPECT_EQ(count_free_units(*shelf.root), kMost);
     EXPECT_EQ(claim(shelf, kMost, UINT32_MAX), Status::kOk);
     EXPECT_EQ(claim(shelf, 1, UINT32_MAX), Status::kSoldOut);
-    give_back_units(*shelf.root, *shelf.root, kMost, UINT32_MAX);
+    give_back_units(*shelf.root, kMost, UINT32_MAX);
     EXPECT_EQ(claim_all_units(*shelf.root), kMost);
     // Rows written by hand may say anything: the sum does not wrap.
     shelf.set_lanes({kMost, kMost, kMost});
@@ -108,7 +108,7 @@ TEST(Stock, HugeQuantities) {
 TEST(Stock, GivingBackMakesALookerLookAgain) {
     Shelf shelf(2);
     const std::uint32_t before = shelf.root->control.undone.load();
-    give_back_units(*shelf.root, *shelf.root, 1, 0);
+    give_back_units(*shelf.root, 1, 0);
     EXPECT_NE(shelf.root->control.undone.load(), before);
     EXPECT_EQ(shelf.root->control.unfinished.load(), 0U);
 }
@@ -139,25 +139,6 @@ TEST(Stock, ListIsInOrderOfId) {
     EXPECT_EQ(shelf.item->find(25), nullptr);
     EXPECT_EQ(shelf.item->bytes.load(),
               Item::bytes_required(1) + 2 * Stock::bytes_required(1) + Stock::bytes_required(2));
-}
-
-TEST(Stock, AClosedStockPassesOn) {
-    Shelf shelf(2);
-    Stock* child = shelf.split_off(2, 2);
-    fill_units(*child, 10);
-    ASSERT_EQ(claim_units(*child, *shelf.root, 4, 0), Status::kOk);
-    close_stock(*child, *shelf.root, 0);
-    EXPECT_EQ(count_free_units(*child), 0);
-    EXPECT_EQ(count_free_units(*shelf.root), 6);
-    give_back_units(*child, *shelf.root, 4, 1);
-    EXPECT_EQ(count_free_units(*child), 0);
-    EXPECT_EQ(count_free_units(*shelf.root), 10);
-    EXPECT_EQ(claim_units(*child, *shelf.root, 1, 0), Status::kSoldOut);
-    // A purchase that comes between `closed` and the closer's exchange
-    child->lanes()[0].free.store(3);
-    EXPECT_EQ(claim_units(*child, *shelf.root, 1, 0), Status::kSoldOut);
-    EXPECT_EQ(count_free_units(*child), 0);
-    EXPECT_EQ(count_free_units(*shelf.root), 13);
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -192,7 +173,7 @@ TEST(StockThreads, SellsOutExactly) {
                 start.arrive_and_wait();
                 // Ever smaller wishes: the last one is for one unit.
                 while (units > 0) {
-                    if (claim_in_the_end(*shelf.root, *shelf.root, units, b) == Status::kOk) {
+                    if (claim_in_the_end(*shelf.root, units, b) == Status::kOk) {
                         sold += units;
                     } else {
                         ASSERT_LT(count_free_units(*shelf.root), units) << "refused falsely";
@@ -219,10 +200,10 @@ TEST(StockThreads, GivingBackRefusesNobody) {
     for (std::uint32_t s = 0; s < 3; ++s) {
         sessions.emplace_back([&, s] {
             for (std::uint32_t i = s; clock.running(); ++i) {
-                if (claim_in_the_end(*shelf.root, *shelf.root, 1, i) != Status::kOk) {
+                if (claim_in_the_end(*shelf.root, 1, i) != Status::kOk) {
                     ++refused;
                 } else {
-                    give_back_units(*shelf.root, *shelf.root, 1, i + 1);
+                    give_back_units(*shelf.root, 1, i + 1);
                 }
             }
         });
@@ -244,7 +225,7 @@ TEST(StockThreads, GatherersDoNotRefuseEachOther) {
         for (std::uint32_t g = 0; g < 3; ++g) {
             gatherers.emplace_back([&, g] {
                 start.arrive_and_wait();
-                if (claim_in_the_end(*shelf.root, *shelf.root, 4, g) == Status::kOk) ++served;
+                if (claim_in_the_end(*shelf.root, 4, g) == Status::kOk) ++served;
             });
         }
         for (std::thread& gatherer : gatherers) gatherer.join();
@@ -253,32 +234,34 @@ TEST(StockThreads, GatherersDoNotRefuseEachOther) {
     }
 }
 
-// Sessions buy from a child and give back while it is merged: every unit ends in the root.
-TEST(StockThreads, MergingLosesNothing) {
+// What a split takes and what sessions buy and give back meanwhile is all there is.
+TEST(StockThreads, TakingTheRestLosesNothing) {
     const Clock clock;
     for (std::uint32_t round = 0; clock.running(); ++round) {
-        Shelf shelf(2);
-        Stock* child = shelf.split_off(2, 2);
-        fill_units(*child, 9);
+        Shelf shelf(3);
+        fill_units(*shelf.root, 20);
         std::barrier start(4);
+        std::atomic<std::int64_t> sold{0};
         std::vector<std::thread> sessions;
         for (std::uint32_t s = 0; s < 3; ++s) {
             sessions.emplace_back([&, s] {
                 start.arrive_and_wait();
                 for (std::uint32_t i = 0; i < 40; ++i) {
                     const std::int64_t units = 1 + (i + s) % 6;
-                    if (claim_in_the_end(*child, *shelf.root, units, i) == Status::kOk) {
-                        give_back_units(*child, *shelf.root, units, i + s);
+                    if (claim_in_the_end(*shelf.root, units, i) != Status::kOk) continue;
+                    if (i % 8 == 0) {
+                        sold += units;
+                    } else {
+                        give_back_units(*shelf.root, units, i + s);
                     }
                 }
             });
         }
         start.arrive_and_wait();
-        for (std::uint32_t i = 0; i < round % 64; ++i) std::this_thread::yield();
-        close_stock(*child, *shelf.root, 0);
+        const std::int64_t rest = claim_all_units(*shelf.root);
         for (std::thread& session : sessions) session.join();
-        ASSERT_EQ(count_free_units(*child), 0);
-        ASSERT_EQ(count_free_units(*shelf.root), 9);
+        ASSERT_EQ(rest + sold.load() + count_free_units(*shelf.root), 20);
+        ASSERT_EQ(shelf.root->control.unfinished.load(), 0U);
     }
 }
 
