@@ -19,9 +19,12 @@ SELECT item_merge(:first);
 SELECT item_merge(:first);
 SELECT quantity, status FROM item_inventory WHERE item_id = 1201 ORDER BY id;
 SELECT item_remaining(1201);
+\set VERBOSITY sqlstate
 SELECT * FROM item_buy(1201, 1, 1, inventory_id => :first);
+\set VERBOSITY default
 SELECT status FROM item_refund((SELECT order_id FROM item_order WHERE inventory_id = :first));
 SELECT item_remaining(1201);
+SELECT quantity, status FROM item_inventory WHERE item_id = 1201 ORDER BY id;
 SELECT inventory_id = :root AS of_root FROM item_buy(1201, 1, 3);
 SELECT * FROM item_verify(1201);
 -- A copy of the database builds all of it from the rows.
@@ -30,10 +33,30 @@ CREATE DATABASE regression_item_copy TEMPLATE :"home";
 \c regression_item_copy
 SELECT item_remaining(1201);
 SELECT * FROM item_verify(1201);
-SELECT status FROM item_refund((SELECT min(order_id) FROM item_order WHERE inventory_id = :root AND status = 'sold'));
-SELECT inventory_id = :root AS of_root, buy_quantity FROM item_buy(1201, 1, 2);
--- An order of an inventory that was merged before the item was loaded
+SELECT status FROM item_refund((SELECT order_id FROM item_order WHERE inventory_id = :first + 2));
+SELECT item_remaining(1201);
+-- An order of an inventory that was merged before the item was loaded, as if it were still to be refunded
 UPDATE item_order SET status = 'sold' WHERE inventory_id = :first;
+UPDATE item_inventory SET quantity = 2 WHERE id = :first;
+SELECT status FROM item_refund((SELECT order_id FROM item_order WHERE inventory_id = :first));
+SELECT item_remaining(1201);
+SELECT quantity FROM item_inventory WHERE item_id = 1201 ORDER BY id;
+SELECT * FROM item_verify(1201);
+-- What came back to a merged inventory by itself is sold to the root's buyers, whoever the seller was, and merged again.
+INSERT INTO item_inventory (item_id, quantity) VALUES (1298, 2);
+INSERT INTO item_inventory (item_id, quantity, parent_id, root_id, user_id, status) SELECT 1298, 3, id, id, 5, 'merged' FROM item_inventory WHERE item_id = 1298
+    RETURNING id AS merged \gset
+SELECT item_remaining(1298);
+\set VERBOSITY sqlstate
+SELECT inventory_id = :merged AS of_merged FROM item_buy(1298, 1, 1, inventory_id => :merged);
+\set VERBOSITY default
+SELECT inventory_id = :merged AS of_merged FROM item_buy(1298, 1, 3);
+SELECT inventory_id = :merged AS of_merged FROM item_buy(1298, 1, 1);
+SELECT status FROM item_refund((SELECT order_id FROM item_order WHERE inventory_id = :merged));
+SELECT item_remaining(1298);
+SELECT quantity FROM item_inventory WHERE item_id = 1298 ORDER BY id;
+SELECT item_merge(:merged);
+SELECT * FROM item_verify(1298);
 \c :home
 DROP DATABASE regression_item_copy;
 
@@ -99,14 +122,18 @@ BEGIN;
 SAVEPOINT s;
 SELECT id AS a FROM item_split(1204, 2) LIMIT 1 \gset
 ROLLBACK TO s;
+\set VERBOSITY sqlstate
 SELECT * FROM item_buy(1204, 1, 1, inventory_id => :a);
+\set VERBOSITY default
 ROLLBACK;
 BEGIN;
 SAVEPOINT s;
 SELECT id AS a FROM item_split(1204, 2) LIMIT 1 \gset
 ROLLBACK TO s;
 COMMIT;
+\set VERBOSITY sqlstate
 SELECT * FROM item_buy(1204, 1, 1, inventory_id => :a);
+\set VERBOSITY default
 SELECT item_remaining(1204);
 SELECT inventories, remaining FROM item_pool WHERE item_id = 1204;
 SELECT * FROM item_verify(1204);
@@ -131,5 +158,11 @@ SELECT item_split(1204, 4, '{{1,2},{3,4}}');
 SELECT count(*) FROM item_split(1203, 2, '[5:6]={71,72}');
 SELECT item_merge(NULL);
 SELECT item_merge(-1);
+\set VERBOSITY sqlstate
 SELECT item_merge(:root);
+\set VERBOSITY default
 SELECT * FROM item_verify();
+-- No inventory has sold more than was put on sale there, and nothing of an item was lost.
+SELECT i.id FROM item_inventory i WHERE quantity < (SELECT sum(buy_quantity) FROM item_order o WHERE o.inventory_id = i.id AND status = 'sold');
+SELECT item_id FROM item_inventory i WHERE item_id BETWEEN 1201 AND 1205 GROUP BY item_id
+HAVING sum(quantity) <> item_remaining(item_id) + coalesce((SELECT sum(buy_quantity) FROM item_order o WHERE o.item_id = i.item_id AND status = 'sold'), 0);
