@@ -156,6 +156,9 @@ void read_live_orders(const Catalog& catalog, int64_t item_id, Snapshot snapshot
     TableReader reader;
     reader_open(&reader, catalog.item_order, catalog.item_order_live, snapshot);
     reader_key_int64(&reader, item_id);
+    if (snapshot != nullptr) {
+        reader_in_heap_order(&reader);  // an item may have millions
+    }
     while (reader_next(&reader)) {
         found(LiveOrder{row_int64(reader.row, kItemOrderId), row_int64(reader.row, kItemInventory),
                         row_int64(reader.row, kItemQuantity)},
