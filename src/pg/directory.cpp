@@ -2,8 +2,10 @@
 
 #include "errors.hpp"
 #include "eviction.hpp"
+#include "item_loader.hpp"
 #include "ledger.hpp"
 #include "loader.hpp"
+#include "loading.hpp"
 
 extern "C" {
 #include "access/xlog.h"
@@ -36,9 +38,8 @@ uint64_t name_key(const Catalog& catalog, Text train, DateADT date) {
            1;
 }
 
-uint64_t id_key(const Catalog& catalog, int64_t departure_id) {
-    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(&departure_id),
-                               sizeof departure_id, catalog.order) |
+uint64_t id_key(Oid relation, int64_t id) {
+    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(&id), sizeof id, relation) |
            1;
 }
 
@@ -54,22 +55,43 @@ CachedSlot* cache_entry(uint64_t key) {
 // Hash chains. All of these hold the directory lock.
 // ---------------------------------------------------------------------------------------------
 
-// What a caller looks for: by name where `train` is set, else by id.
+// What a caller looks for: a departure by name or by id, or an item by id.
+enum class KeyKind { kName, kId, kItem };
 struct Key {
     const Catalog* catalog;
+    KeyKind kind;
+    Oid relation;
     Text train;
     DateADT date;
-    int64_t departure_id;
+    int64_t id;
     uint64_t hash;
-    bool by_id;
+
+    bool by_id() const { return kind != KeyKind::kName; }
 };
 
 Key key_of(const Catalog& catalog, Text train, DateADT date) {
-    return Key{&catalog, train, date, 0, name_key(catalog, train, date), false};
+    return Key{
+        &catalog, KeyKind::kName, catalog.order, train, date, 0, name_key(catalog, train, date)};
 }
 
 Key key_of(const Catalog& catalog, int64_t departure_id) {
-    return Key{&catalog, {nullptr, 0}, 0, departure_id, id_key(catalog, departure_id), true};
+    return Key{&catalog,
+               KeyKind::kId,
+               catalog.order,
+               {nullptr, 0},
+               0,
+               departure_id,
+               id_key(catalog.order, departure_id)};
+}
+
+Key key_of_item(const Catalog& catalog, int64_t item_id) {
+    return Key{&catalog,
+               KeyKind::kItem,
+               catalog.item_order,
+               {nullptr, 0},
+               kItemDate,
+               item_id,
+               id_key(catalog.item_order, item_id)};
 }
 
 uint32_t low_hash(uint64_t hash) {
@@ -78,23 +100,24 @@ uint32_t low_hash(uint64_t hash) {
 
 // A READY slot holds the key. (Hash values of names are compared first: trains differ rarely then.)
 bool slot_matches(const DirectorySlot& slot, const Key& key, bool ready) {
-    if (slot.database != MyDatabaseId || slot.relation != key.catalog->order) {
+    if (slot.database != MyDatabaseId || slot.relation != key.relation) {
         return false;
     }
-    if (key.by_id) {
-        return slot.departure_id == key.departure_id;
+    if (key.by_id()) {
+        return slot.id == key.id;
     }
     if (slot.service_date != key.date || slot.name_hash != low_hash(key.hash)) {
         return false;
     }
     // While it is loading its train is not known yet: wait for it and look again.
     return !ready ||
-           same_text(text_of(slot.departure->route->head, slot.departure->route->train), key.train);
+           same_text(text_of(slot.departure()->route->head, slot.departure()->route->train),
+                     key.train);
 }
 
 uint32_t chain_find(const Key& key) {
     uint32_t index =
-        *directory_bucket(key.by_id ? shared.by_id : shared.by_name, low_hash(key.hash));
+        *directory_bucket(key.by_id() ? shared.by_id : shared.by_name, low_hash(key.hash));
     while (index != kNoSlot) {
         const DirectorySlot& slot = shared.slots[index];
         if (slot_matches(
@@ -102,7 +125,7 @@ uint32_t chain_find(const Key& key) {
                 state_of(slot.version.load(std::memory_order_acquire)) == SlotState::kReady)) {
             break;
         }
-        index = key.by_id ? slot.next_by_id : slot.next_by_name;
+        index = key.by_id() ? slot.next_by_id : slot.next_by_name;
     }
     return index;
 }
@@ -110,35 +133,26 @@ uint32_t chain_find(const Key& key) {
 // Announcing and loading
 // ---------------------------------------------------------------------------------------------
 
-// What this backend is loading; void after every load and every abort.
-struct Loading {
-    bool active;
-    uint32_t slot;
-    Departure* departure;
-    SharedPart* route;
-    SharedPart* layout;
-};
-constinit Loading loading{};
-
 bool may_see(const DirectorySlot& slot) {
     return is_made(slot.maker);
 }
 
-DepartureRef announced(uint32_t index, uint64_t key, uint64_t version) {
+// Notes what is announced now; its slot.
+uint32_t announced(uint32_t index, uint64_t key, uint64_t version) {
     DirectorySlot& slot = shared.slots[index];
     *cache_entry(key) = CachedSlot{key, version, index, 0};
     const int32_t now = static_cast<int32_t>(GetCurrentStatementStartTimestamp() / USECS_PER_SEC);
     if (slot.last_use.load(std::memory_order_relaxed) != now) {
         slot.last_use.store(now, std::memory_order_relaxed);
     }
-    return DepartureRef{index, slot.departure.get()};
+    return index;
 }
 
 // The way without a lock.
-DepartureRef find_in_cache(const Key& key) {
+uint32_t find_in_cache(const Key& key) {
     const CachedSlot* entry = cache_entry(key.hash);
     if (entry->key != key.hash || entry->slot == kNoSlot) {
-        return {kNoSlot, nullptr};
+        return kNoSlot;
     }
     const uint32_t index = entry->slot;
     DirectorySlot& slot = shared.slots[index];
@@ -148,12 +162,12 @@ DepartureRef find_in_cache(const Key& key) {
         return announced(index, key.hash, entry->version);
     }
     directory_done();
-    return {kNoSlot, nullptr};
+    return kNoSlot;
 }
 
 enum class Found { kReady, kBusy, kNothing };
 
-Found find_in_chain(const Key& key, DepartureRef* ref) {
+Found find_in_chain(const Key& key, uint32_t* announced_slot) {
     Found result = Found::kNothing;
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const uint32_t index = chain_find(key);
@@ -165,20 +179,54 @@ Found find_in_chain(const Key& key, DepartureRef* ref) {
         if (result == Found::kReady) {
             // No eviction while the lock is held: the announcement needs no second look.
             shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
-            *ref = announced(index, key.hash, version);
+            *announced_slot = announced(index, key.hash, version);
         }
     }
     LWLockRelease(shared.control->lock);
     return result;
 }
 
+// The row that a key leads to.
+struct Row {
+    int64_t id;
+    bool own_insert;  // by the running transaction
+    DepartureRow departure;
+};
+
+Key by_name_of(const Key& key, const Row& row) {
+    return key.kind == KeyKind::kItem
+               ? key
+               : key_of(*key.catalog, {row.departure.train, strlen(row.departure.train)},
+                        row.departure.service_date);
+}
+
+// Where its row was renamed by hand, what is in memory gives way.
+[[noreturn]] void report_renamed(int64_t departure_id) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_IN_USE),
+             errmsg("departure " INT64_FORMAT " was renamed while it is in use", departure_id),
+             errdetail("Running transactions hold claims on it."),
+             errhint("Try again when they have ended.")));
+}
+
+void enter_chains(uint32_t index, const Key& by_id, const Key& by_name) {
+    DirectorySlot& slot = shared.slots[index];
+    slot.name_hash = low_hash(by_name.hash);
+    slot.id_hash = low_hash(by_id.hash);
+    if (!slot.has_item()) {
+        slot.next_by_name = *directory_bucket(shared.by_name, by_name.hash);
+        *directory_bucket(shared.by_name, by_name.hash) = index;
+    }
+    slot.next_by_id = *directory_bucket(shared.by_id, low_hash(by_id.hash));
+    *directory_bucket(shared.by_id, low_hash(by_id.hash)) = index;
+}
+
 // Enters a LOADING slot for the row; false: somebody else has one.
-bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
-    const Key by_id = key_of(catalog, row.departure_id);
-    const Key by_name = key_of(catalog, {row.train, strlen(row.train)}, row.service_date);
+bool begin_loading(const Key& key, const Row& row) {
+    const Key by_id = key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id);
+    const Key by_name = by_name_of(key, row);
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
     const uint32_t present = chain_find(by_id);
-    // Under another name, its row was renamed by hand: what is in memory gives way.
     const bool renamed = present != kNoSlot &&
                          state_of(shared.slots[present].version.load(std::memory_order_acquire)) ==
                              SlotState::kReady &&
@@ -186,11 +234,7 @@ bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
     if (present != kNoSlot && !(renamed && try_evict(present))) {
         LWLockRelease(shared.control->lock);
         if (renamed) {
-            ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-                            errmsg("departure " INT64_FORMAT " was renamed while it is in use",
-                                   row.departure_id),
-                            errdetail("Running transactions hold claims on it."),
-                            errhint("Try again when they have ended.")));
+            report_renamed(row.id);
         }
         return false;
     }
@@ -201,16 +245,11 @@ bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
     }
     DirectorySlot& slot = shared.slots[index];
     slot.database = MyDatabaseId;
-    slot.relation = catalog.order;
-    slot.departure_id = row.departure_id;
-    slot.service_date = row.service_date;
-    slot.name_hash = low_hash(by_name.hash);
-    slot.id_hash = low_hash(by_id.hash);
+    slot.relation = key.relation;
+    slot.id = row.id;
+    slot.service_date = by_name.date;
     slot.maker.store(row.own_insert ? GetTopTransactionIdIfAny() : 0, std::memory_order_relaxed);
-    slot.next_by_name = *directory_bucket(shared.by_name, by_name.hash);
-    *directory_bucket(shared.by_name, by_name.hash) = index;
-    slot.next_by_id = *directory_bucket(shared.by_id, low_hash(by_id.hash));
-    *directory_bucket(shared.by_id, low_hash(by_id.hash)) = index;
+    enter_chains(index, by_id, by_name);
     slot.version.store(
         next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading),
         std::memory_order_release);
@@ -219,9 +258,9 @@ bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
     return true;
 }
 
-void finish_loading(const Key& key, DepartureRef* ref) {
+uint32_t finish_loading(const Key& key) {
     DirectorySlot& slot = shared.slots[loading.slot];
-    slot.departure = loading.departure;
+    slot.block = loading.block;
     slot.last_use.store(0, std::memory_order_relaxed);
     shared.mine->reading.store(loading.slot + 1, std::memory_order_seq_cst);
     const uint64_t version =
@@ -230,7 +269,7 @@ void finish_loading(const Key& key, DepartureRef* ref) {
     loading.active = false;
     ConditionVariableBroadcast(&shared.control->loaded);
     count(shared.mine->counters.rebuilds);
-    *ref = announced(loading.slot, key.hash, version);
+    return announced(loading.slot, key.hash, version);
 }
 
 // Sleeps until some load ends, unless `key` is there by now. A departure that is hidden from us
@@ -248,14 +287,30 @@ void wait_for_loader(const Key& key) {
     CHECK_FOR_INTERRUPTS();
 }
 
-bool read_row(const Key& key, DepartureRow* row) {
-    return key.by_id ? read_departure_row(*key.catalog, key.departure_id, row)
-                     : read_departure_row(*key.catalog, key.train, key.date, row);
+bool read_row(const Key& key, Row* row) {
+    if (key.kind == KeyKind::kItem) {
+        row->id = key.id;
+        return read_item_row(*key.catalog, key.id, &row->own_insert);
+    }
+    const bool found = key.by_id()
+                           ? read_departure_row(*key.catalog, key.id, &row->departure)
+                           : read_departure_row(*key.catalog, key.train, key.date, &row->departure);
+    row->id = row->departure.departure_id;
+    row->own_insert = row->departure.own_insert;
+    return found;
+}
+
+void build(const Key& key, const Row& row) {
+    if (key.kind == KeyKind::kItem) {
+        load_item(*key.catalog, row.id, row.own_insert);
+    } else {
+        load_departure(*key.catalog, row.departure);
+    }
 }
 
 // Reads the row to learn the id, enters the slot, and only then reads what it builds from: from
 // that moment on nobody can change the departure without waiting for this load.
-bool load(const Key& key, DepartureRef* ref) {
+bool load(const Key& key, uint32_t* found) {
     if (RecoveryInProgress()) {
         // Nothing would tell a pool loaded here of what is replayed later.
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -263,16 +318,16 @@ bool load(const Key& key, DepartureRef* ref) {
                         errdetail("This server is a standby."),
                         errhint("Ask the primary, or promote this server.")));
     }
-    DepartureRow row;
+    Row row{};
+    *found = kNoSlot;
     if (!read_row(key, &row)) {
-        *ref = {kNoSlot, nullptr};
         return true;
     }
-    if (!begin_loading(*key.catalog, row)) {
+    if (!begin_loading(key, row)) {
         return false;
     }
     const bool own_insert = row.own_insert;
-    if (!read_departure_row(*key.catalog, row.departure_id, &row)) {
+    if (!read_row(key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id), &row)) {
         directory_abandon();
         return false;
     }
@@ -280,71 +335,56 @@ bool load(const Key& key, DepartureRef* ref) {
         ledger_reserve(1);
         ledger_pin(loading.slot);
     }
-    load_departure(*key.catalog, row);
-    finish_loading(key, ref);
+    build(key, row);
+    *found = finish_loading(key);
     if (own_insert) {
-        ledger_add_opened(ref->slot);
+        ledger_add_opened(*found);
     }
     return true;
 }
 
-DepartureRef find(const Key& key) {
+// Announces what the key leads to; kNoSlot: nothing.
+uint32_t find(const Key& key) {
     require_shared_memory();
-    DepartureRef ref = find_in_cache(key);
-    while (ref.departure == nullptr) {
-        const Found found = find_in_chain(key, &ref);
+    uint32_t slot = find_in_cache(key);
+    while (slot == kNoSlot) {
+        const Found found = find_in_chain(key, &slot);
         if (found == Found::kBusy) {
             // Hidden or loading. Hidden and not ours: as if it did not exist, unless its row shows.
-            DepartureRow row;
+            Row row{};
             if (!read_row(key, &row)) {
-                return {kNoSlot, nullptr};
+                return kNoSlot;
             }
             wait_for_loader(key);
-        } else if (found == Found::kNothing && load(key, &ref)) {
+        } else if (found == Found::kNothing && load(key, &slot)) {
             break;
         }
     }
-    return ref;
+    return slot;
 }
 
-SharedPart* find_part(SharedPtr<SharedPart>* table, SharedPart** mine, const Catalog& catalog,
-                      int64_t id) {
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    SharedPart* part = part_find(table, MyDatabaseId, catalog.order, id);
-    if (part != nullptr) {
-        part->departures++;
-        *mine = part;
-    }
-    LWLockRelease(shared.control->lock);
-    return part;
+DepartureRef departure_ref(uint32_t slot) {
+    return {slot, slot == kNoSlot ? nullptr : shared.slots[slot].departure()};
 }
 
-SharedPart* add_part(SharedPtr<SharedPart>* table, SharedPart** mine, const SharedPart* built) {
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    SharedPart* part = part_find(table, built->database, built->relation, built->id);
-    if (part == nullptr) {
-        part = static_cast<SharedPart*>(allocate_or_evict(built->bytes));
-        if (part == nullptr) {
-            LWLockRelease(shared.control->lock);
-            report_out_of_memory(built->bytes);
-        }
-        memcpy(static_cast<void*>(part), built, built->bytes);
-        SharedPtr<SharedPart>* head =
-            part_bucket(table, built->database, built->relation, built->id);
-        part->departures = 0;
-        part->next = *head;
-        *head = part;
+// Announces what is in a slot where it is of this relation and committed; false otherwise.
+bool announce_slot(uint32_t index, Oid relation) {
+    DirectorySlot& slot = shared.slots[index];
+    shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
+    const uint64_t version = slot.version.load(std::memory_order_seq_cst);
+    if (state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
+        slot.relation == relation && may_see(slot) &&
+        slot.version.load(std::memory_order_seq_cst) == version) {
+        return true;
     }
-    part->departures++;
-    *mine = part;
-    LWLockRelease(shared.control->lock);
-    return part;
+    directory_done();
+    return false;
 }
 
 }  // namespace
 
 DepartureRef directory_find(const Catalog& catalog, Text train, DateADT date) {
-    return find(key_of(catalog, train, date));
+    return departure_ref(find(key_of(catalog, train, date)));
 }
 
 DepartureRef directory_find_if_any(const Catalog& catalog, Text train, DateADT date) {
@@ -356,7 +396,7 @@ DepartureRef directory_find_if_any(const Catalog& catalog, Text train, DateADT d
         return {kNoSlot, nullptr};
     }
     const uint64_t generation = departure_generation;
-    const DepartureRef ref = find(key);
+    const DepartureRef ref = departure_ref(find(key));
     if (ref.departure == nullptr) {
         *entry = CachedSlot{key.hash, generation, kNoSlot, 0};
     }
@@ -364,7 +404,20 @@ DepartureRef directory_find_if_any(const Catalog& catalog, Text train, DateADT d
 }
 
 DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id) {
-    return find(key_of(catalog, departure_id));
+    return departure_ref(find(key_of(catalog, departure_id)));
+}
+
+ItemRef directory_find_item(const Catalog& catalog, int64_t item_id) {
+    const uint32_t slot = find(key_of_item(catalog, item_id));
+    return {slot, slot == kNoSlot ? nullptr : shared.slots[slot].item()};
+}
+
+bool directory_forget_item(const Catalog& catalog, int64_t item_id) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    const uint32_t index = chain_find(key_of_item(catalog, item_id));
+    const bool forgotten = index == kNoSlot || try_evict(index);
+    LWLockRelease(shared.control->lock);
+    return forgotten;
 }
 
 void directory_done() {
@@ -379,71 +432,15 @@ void directory_forget(const DepartureRef& ref) {
 }
 
 bool directory_announce_slot(const Catalog& catalog, uint32_t index, DepartureRef* ref) {
-    DirectorySlot& slot = shared.slots[index];
-    shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
-    const uint64_t version = slot.version.load(std::memory_order_seq_cst);
-    if (state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
-        slot.relation == catalog.order && may_see(slot) &&
-        slot.version.load(std::memory_order_seq_cst) == version) {
-        *ref = DepartureRef{index, slot.departure.get()};
-        return true;
-    }
-    directory_done();
-    return false;
+    const bool here = announce_slot(index, catalog.order);
+    *ref = departure_ref(here ? index : kNoSlot);
+    return here;
 }
 
-void* directory_allocate(size_t bytes) {
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    void* block = allocate_or_evict(bytes);
-    LWLockRelease(shared.control->lock);
-    if (block == nullptr) {
-        report_out_of_memory(bytes);
-    }
-    return block;
-}
-
-SharedPart* directory_find_route(const Catalog& catalog, int64_t route_id) {
-    return find_part(shared.routes, &loading.route, catalog, route_id);
-}
-
-SharedPart* directory_find_layout(const Catalog& catalog, int64_t layout_id) {
-    return find_part(shared.layouts, &loading.layout, catalog, layout_id);
-}
-
-SharedPart* directory_add_route(const SharedPart* part) {
-    return add_part(shared.routes, &loading.route, part);
-}
-
-SharedPart* directory_add_layout(const SharedPart* part) {
-    return add_part(shared.layouts, &loading.layout, part);
-}
-
-void directory_loading_block(Departure* departure) {
-    loading.departure = departure;
-}
-
-void directory_link_quota(Departure* departure, Quota* quota) {
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    quota->next = departure->first_quota();
-    departure->quotas.store(departure->offset_of(quota), std::memory_order_release);
-    LWLockRelease(shared.control->lock);
-}
-
-void directory_abandon() {
-    if (loading.active) {
-        LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-        part_drop(shared.routes, loading.route);
-        part_drop(shared.layouts, loading.layout);
-        if (loading.departure != nullptr) {
-            free_departure(loading.departure);
-        }
-        const uint32_t index = loading.slot;
-        free_slot(index, shared.slots[index].version.load(std::memory_order_relaxed));
-        loading.active = false;
-        LWLockRelease(shared.control->lock);
-        ConditionVariableBroadcast(&shared.control->loaded);
-    }
-    directory_done();
+bool directory_announce_item(const Catalog& catalog, uint32_t index, ItemRef* ref) {
+    const bool here = announce_slot(index, catalog.item_order);
+    *ref = {index, here ? shared.slots[index].item() : nullptr};
+    return here;
 }
 
 void directory_discard(uint32_t index) {

@@ -24,8 +24,9 @@ uint32_t take_slot();
 
 // Takes a slot out of its chains and frees what it has; `version` is its present one.
 void free_slot(uint32_t index, uint64_t version);
-// A departure with its quotas.
+// A departure with its quotas; an item with its stocks.
 void free_departure(Departure* departure);
+void free_item(Item* item);
 
 // Routes and layouts: found by id, dropped with their last departure.
 SharedPtr<SharedPart>* part_bucket(SharedPtr<SharedPart>* table, Oid database, Oid relation,

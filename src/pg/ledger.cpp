@@ -1,6 +1,7 @@
 #include "ledger.hpp"
 
 #include "directory.hpp"
+#include "stock_entries.hpp"
 
 extern "C" {
 #include "access/transam.h"
@@ -51,7 +52,7 @@ bool same_source(const SeatSource& a, const SeatSource& b) {
 }
 
 void give_back_to(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
-    Departure* departure = shared.slots[source.slot].departure.get();
+    Departure* departure = shared.slots[source.slot].departure();
     SeatMap map = departure->seat_map(source.class_index);
     if (source.place_coach >= 0) {
         PlaceMap places = departure->place_map(static_cast<uint32_t>(source.place_coach));
@@ -66,31 +67,13 @@ void give_back_to(const SeatSource& source, uint32_t seat, const SegmentMask& bi
 }
 
 void close_quota(const SeatSource& source) {
-    Departure* departure = shared.slots[source.slot].departure.get();
+    Departure* departure = shared.slots[source.slot].departure();
     Quota* quota = departure->quota_at(source.quota);
     SeatMap map = departure->seat_map(source.class_index);
     SeatMap own = quota->seat_map(map.control);
     quota->closed.store(true, std::memory_order_release);
     for (uint32_t seat = 0; seat < quota->seats; seat++) {
         move_to_departure(*quota, own, map, seat);
-    }
-}
-
-// Counts for the views, in this backend's own slot.
-void publish_claims(uint32_t slot, int change) {
-    BackendSlot* mine = shared.mine;
-    const uint32_t claims = mine->claims.load(std::memory_order_relaxed);
-    if (claims == 0) {
-        mine->since.store(GetCurrentStatementStartTimestamp(), std::memory_order_relaxed);
-    }
-    mine->claims.store(claims + static_cast<uint32_t>(change), std::memory_order_release);
-    for (int i = 0; i < ledger.own_pins; i++) {
-        if (mine->pins[i].load(std::memory_order_relaxed) == slot + 1) {
-            const uint32_t of_slot = mine->pin_claims[i].load(std::memory_order_relaxed);
-            mine->pin_claims[i].store(of_slot + static_cast<uint32_t>(change),
-                                      std::memory_order_relaxed);
-            return;
-        }
     }
 }
 
@@ -110,7 +93,7 @@ Entry* append(Kind kind, uint32_t slot) {
 }
 
 Quota* quota_of(const Entry& entry) {
-    return shared.slots[entry.source.slot].departure->quota_at(entry.source.quota);
+    return shared.slots[entry.source.slot].departure()->quota_at(entry.source.quota);
 }
 
 // Undoes the entries from the end down to `first`.
@@ -120,7 +103,7 @@ void undo_from(size_t first) {
         switch (entry.kind) {
             case Kind::kClaim:
                 give_back_to(entry.source, entry.seat, entry.bits);
-                publish_claims(entry.source.slot, -1);
+                ledger_publish_claims(entry.source.slot, -1);
                 break;
             case Kind::kRelease:
                 ledger.releases--;
@@ -133,8 +116,8 @@ void undo_from(size_t first) {
                 ledger.statuses--;
                 break;
             case Kind::kBar:
-                shared.slots[entry.source.slot].departure->status.store(entry.status,
-                                                                        std::memory_order_seq_cst);
+                shared.slots[entry.source.slot].departure()->status.store(
+                    entry.status, std::memory_order_seq_cst);
                 break;
             case Kind::kOpened:
                 directory_discard(entry.source.slot);
@@ -161,7 +144,7 @@ void settle() {
         } else if (entry.kind == Kind::kClosing) {
             close_quota(entry.source);
         } else if (entry.kind == Kind::kStatus) {
-            std::atomic<SaleStatus>& status = shared.slots[entry.source.slot].departure->status;
+            std::atomic<SaleStatus>& status = shared.slots[entry.source.slot].departure()->status;
             if (status.load(std::memory_order_relaxed) != SaleStatus::kWithdrawn) {
                 status.store(entry.status, std::memory_order_release);
             }
@@ -204,7 +187,7 @@ void on_transaction_event(XactEvent event, void*) {
     }
     switch (event) {
         case XACT_EVENT_PRE_PREPARE:
-            if (ledger.count > 0) {
+            if (ledger.count > 0 || stock_entry_count() > 0) {
                 ereport(ERROR,
                         (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                          errmsg("cannot PREPARE a transaction that has changed the seat pool"),
@@ -214,11 +197,13 @@ void on_transaction_event(XactEvent event, void*) {
             break;
         case XACT_EVENT_COMMIT:
             settle();
+            stock_settle();
             unpin_all();
             announce_deadline();
             break;
         case XACT_EVENT_ABORT:
             directory_abandon();
+            stock_undo_level(0);  // first: what is opened goes with the rest
             undo_from(0);
             unpin_all();
             forget_deadline();
@@ -245,13 +230,32 @@ void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactio
         for (size_t i = first; i < ledger.count; i++) {
             ledger.entries[i].level = level - 1;
         }
+        stock_promote_level(level);
     } else if (event == SUBXACT_EVENT_ABORT_SUB) {
         directory_abandon();
+        stock_undo_level(level);
         undo_from(first);
     }
 }
 
 }  // namespace
+
+void ledger_publish_claims(uint32_t slot, int change) {
+    BackendSlot* mine = shared.mine;
+    const uint32_t claims = mine->claims.load(std::memory_order_relaxed);
+    if (claims == 0) {
+        mine->since.store(GetCurrentStatementStartTimestamp(), std::memory_order_relaxed);
+    }
+    mine->claims.store(claims + static_cast<uint32_t>(change), std::memory_order_release);
+    for (int i = 0; i < ledger.own_pins; i++) {
+        if (mine->pins[i].load(std::memory_order_relaxed) == slot + 1) {
+            const uint32_t of_slot = mine->pin_claims[i].load(std::memory_order_relaxed);
+            mine->pin_claims[i].store(of_slot + static_cast<uint32_t>(change),
+                                      std::memory_order_relaxed);
+            return;
+        }
+    }
+}
 
 static void* grow(void* memory, size_t room, size_t size) {
     return memory == nullptr ? MemoryContextAllocHuge(TopMemoryContext, room * size)
@@ -294,7 +298,7 @@ void ledger_pin(uint32_t slot) {
 
 void ledger_add_claim(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
     append(Kind::kClaim, source, seat, bits);
-    publish_claims(source.slot, 1);
+    ledger_publish_claims(source.slot, 1);
 }
 
 void ledger_add_release(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
@@ -308,7 +312,7 @@ void ledger_add_status(uint32_t slot, SaleStatus status) {
 }
 
 void ledger_bar(uint32_t slot) {
-    Departure* departure = shared.slots[slot].departure.get();
+    Departure* departure = shared.slots[slot].departure();
     append(Kind::kBar, slot)->status = departure->status.load(std::memory_order_relaxed);
     departure->status.store(SaleStatus::kWithdrawn, std::memory_order_seq_cst);
 }

@@ -111,7 +111,7 @@ bool mark_row(const Catalog& catalog, int64_t departure_id) {
 bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.live, snapshot);
+    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
     reader_key_int64(&reader, departure_id);
     const bool found = reader_next(&reader);
     reader_close(&reader);
@@ -124,7 +124,7 @@ uint64 release_tickets(const OrderLeaf& leaf, const DepartureRef& ref) {
     uint64 count = 0;
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.live, snapshot);
+    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
     reader_key_int64(&reader, ref.departure->departure_id);
     while (reader_next(&reader)) {
         LiveTicket ticket;

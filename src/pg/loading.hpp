@@ -1,0 +1,19 @@
+// A load in progress: what this backend has taken for it so far.
+#pragma once
+
+#include "pg.hpp"
+#include "shared_memory.hpp"
+
+namespace ticketpool {
+
+// Void after every load and every abort.
+struct Loading {
+    bool active;
+    uint32_t slot;
+    void* block;  // the Departure or Item
+    SharedPart* route;
+    SharedPart* layout;
+};
+extern constinit Loading loading;
+
+}  // namespace ticketpool
