@@ -26,6 +26,18 @@ SELECT item_remaining(1101);
 COMMIT;
 SELECT item_remaining(1101);
 SELECT * FROM item_verify(1101);
+-- What a released savepoint claimed is not undone with the next one of that depth.
+BEGIN;
+SAVEPOINT a;
+SELECT count(*) FROM item_buy(1101, 1, 2);
+RELEASE a;
+SAVEPOINT b;
+SELECT count(*) FROM item_buy(1101, 1, 3);
+ROLLBACK TO b;
+SELECT item_remaining(1101);
+SELECT * FROM item_verify(1101);
+ROLLBACK;
+SELECT item_remaining(1101);
 -- EXCEPTION blocks
 DO $$
 BEGIN
