@@ -4,6 +4,9 @@
 #include "eviction.hpp"
 #include "ledger.hpp"
 #include "loader.hpp"
+#include "prepared.hpp"
+#include "settings.hpp"
+#include "standby.hpp"
 
 extern "C" {
 #include "access/xlog.h"
@@ -62,14 +65,16 @@ struct Key {
     int64_t departure_id;
     uint64_t hash;
     bool by_id;
+    bool now;  // a standby loads it anew, however young what it has is
 };
 
 Key key_of(const Catalog& catalog, Text train, DateADT date) {
-    return Key{&catalog, train, date, 0, name_key(catalog, train, date), false};
+    return Key{&catalog, train, date, 0, name_key(catalog, train, date), false, false};
 }
 
 Key key_of(const Catalog& catalog, int64_t departure_id) {
-    return Key{&catalog, {nullptr, 0}, 0, departure_id, id_key(catalog, departure_id), true};
+    return Key{&catalog, {nullptr, 0}, 0,    departure_id, id_key(catalog, departure_id),
+               true,     false};
 }
 
 uint32_t low_hash(uint64_t hash) {
@@ -117,6 +122,7 @@ struct Loading {
     Departure* departure;
     SharedPart* route;
     SharedPart* layout;
+    PreparedLedger* prepared;  // a chain: of prepared transactions that it found
 };
 constinit Loading loading{};
 
@@ -214,13 +220,19 @@ bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
     slot.version.store(
         next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading),
         std::memory_order_release);
-    loading = Loading{true, index, nullptr, nullptr, nullptr};
+    standby_note_load(index);
+    loading = Loading{true, index, nullptr, nullptr, nullptr, nullptr};
     LWLockRelease(shared.control->lock);
     return true;
 }
 
 void finish_loading(const Key& key, DepartureRef* ref) {
     DirectorySlot& slot = shared.slots[loading.slot];
+    while (loading.prepared != nullptr) {
+        PreparedLedger* block = loading.prepared;
+        loading.prepared = block->next.get();
+        prepared_enter(block);
+    }
     slot.departure = loading.departure;
     slot.last_use.store(0, std::memory_order_relaxed);
     shared.mine->reading.store(loading.slot + 1, std::memory_order_seq_cst);
@@ -256,13 +268,6 @@ bool read_row(const Key& key, DepartureRow* row) {
 // Reads the row to learn the id, enters the slot, and only then reads what it builds from: from
 // that moment on nobody can change the departure without waiting for this load.
 bool load(const Key& key, DepartureRef* ref) {
-    if (RecoveryInProgress()) {
-        // Nothing would tell a pool loaded here of what is replayed later.
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("the seat pool cannot be used during recovery"),
-                        errdetail("This server is a standby."),
-                        errhint("Ask the primary, or promote this server.")));
-    }
     DepartureRow row;
     if (!read_row(key, &row)) {
         *ref = {kNoSlot, nullptr};
@@ -280,7 +285,7 @@ bool load(const Key& key, DepartureRef* ref) {
         ledger_reserve(1);
         ledger_pin(loading.slot);
     }
-    load_departure(*key.catalog, row);
+    load_departure(*key.catalog, row, loading.slot);
     finish_loading(key, ref);
     if (own_insert) {
         ledger_add_opened(ref->slot);
@@ -288,10 +293,39 @@ bool load(const Key& key, DepartureRef* ref) {
     return true;
 }
 
-DepartureRef find(const Key& key) {
-    require_shared_memory();
-    DepartureRef ref = find_in_cache(key);
-    while (ref.departure == nullptr) {
+// Takes out of the directory what a standby shows no longer, unless somebody did it before.
+void retire_outdated(const Key& key, uint32_t index, TimestampTz asked_at, int staleness_ms) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    if (chain_find(key) == index &&
+        state_of(shared.slots[index].version.load(std::memory_order_relaxed)) ==
+            SlotState::kReady &&
+        standby_is_outdated(index, asked_at, staleness_ms)) {
+        retire_slot(index);
+    }
+    LWLockRelease(shared.control->lock);
+}
+
+// The second look at a departure that was found and announced. False: it is gone, look again.
+bool is_current(const Key& key, const DepartureRef& ref, TimestampTz asked_at) {
+    const int staleness_ms = key.now ? 0 : setting_standby_staleness;
+    if (standby_is_outdated(ref.slot, asked_at, staleness_ms)) {
+        directory_done();
+        retire_outdated(key, ref.slot, asked_at, staleness_ms);
+        return false;
+    }
+    prepared_resolve(ref.slot);
+    return true;
+}
+
+DepartureRef find_with_care(const Key& key, DepartureRef ref) {
+    const TimestampTz asked_at = GetCurrentTimestamp();
+    for (;;) {
+        if (ref.departure != nullptr) {
+            if (is_current(key, ref, asked_at)) {
+                return ref;
+            }
+            ref = {kNoSlot, nullptr};
+        }
         const Found found = find_in_chain(key, &ref);
         if (found == Found::kBusy) {
             // Hidden or loading. Hidden and not ours: as if it did not exist, unless its row shows.
@@ -299,12 +333,25 @@ DepartureRef find(const Key& key) {
             if (!read_row(key, &row)) {
                 return {kNoSlot, nullptr};
             }
+            prepared_resolve(kNoSlot);  // hidden by a transaction that was rolled back, perhaps
             wait_for_loader(key);
         } else if (found == Found::kNothing && load(key, &ref)) {
-            break;
+            if (ref.departure != nullptr) {
+                prepared_resolve(ref.slot);
+            }
+            return ref;
         }
     }
-    return ref;
+}
+
+DepartureRef find(const Key& key) {
+    require_shared_memory();
+    const DepartureRef ref = find_in_cache(key);
+    if (likely(ref.departure != nullptr &&
+               shared.control->attention.load(std::memory_order_relaxed) == 0)) {
+        return ref;
+    }
+    return find_with_care(key, ref);
 }
 
 SharedPart* find_part(SharedPtr<SharedPart>* table, SharedPart** mine, const Catalog& catalog,
@@ -367,6 +414,12 @@ DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id) {
     return find(key_of(catalog, departure_id));
 }
 
+DepartureRef directory_find_id_now(const Catalog& catalog, int64_t departure_id) {
+    Key key = key_of(catalog, departure_id);
+    key.now = true;
+    return find(key);
+}
+
 void directory_done() {
     shared.mine->reading.store(0, std::memory_order_release);
 }
@@ -377,6 +430,8 @@ bool directory_announce_slot(const Catalog& catalog, uint32_t index, DepartureRe
     const uint64_t version = slot.version.load(std::memory_order_seq_cst);
     if (state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
         slot.relation == catalog.order && may_see(slot) &&
+        (shared.standby[index].replayed.load(std::memory_order_relaxed) == 0 ||
+         RecoveryInProgress()) &&
         slot.version.load(std::memory_order_seq_cst) == version) {
         *ref = DepartureRef{index, slot.departure.get()};
         return true;
@@ -415,6 +470,11 @@ void directory_loading_block(Departure* departure) {
     loading.departure = departure;
 }
 
+void directory_loading_prepared(PreparedLedger* block) {
+    block->next = loading.prepared;
+    loading.prepared = block;
+}
+
 void directory_link_quota(Departure* departure, Quota* quota) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
     quota->next = departure->first_quota();
@@ -430,6 +490,11 @@ void directory_abandon() {
         if (loading.departure != nullptr) {
             free_departure(loading.departure);
         }
+        for (PreparedLedger* block = loading.prepared; block != nullptr;) {
+            PreparedLedger* next = block->next.get();
+            shared.arena.deallocate(block);
+            block = next;
+        }
         const uint32_t index = loading.slot;
         free_slot(index, shared.slots[index].version.load(std::memory_order_relaxed));
         loading.active = false;
@@ -441,11 +506,7 @@ void directory_abandon() {
 
 void directory_discard(uint32_t index) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    DirectorySlot& slot = shared.slots[index];
-    const uint64_t leaving =
-        next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading);
-    slot.version.store(leaving, std::memory_order_seq_cst);
-    free_slot(index, leaving);
+    retire_slot(index);
     LWLockRelease(shared.control->lock);
 }
 

@@ -20,6 +20,8 @@ DepartureRef directory_find(const Catalog& catalog, Text train, DateADT date);
 // The same for searches, which ask for many departures that do not exist: remembers that.
 DepartureRef directory_find_if_any(const Catalog& catalog, Text train, DateADT date);
 DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id);
+// The same; a standby shows what it has replayed by now, whatever ticketpool.standby_staleness is.
+DepartureRef directory_find_id_now(const Catalog& catalog, int64_t departure_id);
 
 // The id of a departure that must exist (TK001); announces nothing.
 int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date);
@@ -45,6 +47,9 @@ SharedPart* directory_add_layout(const SharedPart* part);
 
 // The memory of the departure that is being loaded: freed where the load fails.
 void directory_loading_block(Departure* departure);
+
+// What the load found of a prepared transaction: entered when the departure is.
+void directory_loading_prepared(PreparedLedger* block);
 
 // Puts a quota into a departure's list, for everybody to see.
 void directory_link_quota(Departure* departure, Quota* quota);

@@ -8,6 +8,7 @@ int setting_memory_kb;
 int setting_allocation;
 int setting_hold_ttl;
 int setting_user_limit;
+int setting_standby_staleness;
 
 namespace {
 
@@ -44,6 +45,12 @@ void define_settings() {
         "ticketpool.user_limit",
         "Live tickets of one user for one departure, for the rule ticket_rule_user_limit.", nullptr,
         &setting_user_limit, 5, 1, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.standby_staleness",
+        "How far counts on a hot standby may be behind what it has replayed.",
+        "A departure that is asked for and is older is read again from its orders.",
+        &setting_standby_staleness, 1000, 0, 86400 * 1000, PGC_USERSET, GUC_UNIT_MS, nullptr,
+        nullptr, nullptr);
     MarkGUCPrefixReserved("ticketpool");
 }
 

@@ -10,6 +10,8 @@ extern int setting_hold_ttl;  // ticketpool.hold_ttl: seconds
 
 extern int setting_user_limit;  // ticketpool.user_limit: tickets, for the rule
 
+extern int setting_standby_staleness;  // ticketpool.standby_staleness: milliseconds
+
 void define_settings();
 
 }  // namespace ticketpool

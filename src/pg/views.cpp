@@ -2,6 +2,7 @@
 #include "directory.hpp"
 #include "errors.hpp"
 #include "pg.hpp"
+#include "prepared.hpp"
 #include "settings.hpp"
 #include "shared_memory.hpp"
 
@@ -21,7 +22,7 @@ const char* status_name(SaleStatus status) {
 }
 
 int64_t claims_in_flight(uint32_t slot) {
-    int64_t claims = 0;
+    int64_t claims = prepared_claims_on(slot);
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
         for (int p = 0; p < kBackendPins; p++) {
             if (shared.backends[i].pins[p].load(std::memory_order_acquire) == slot + 1) {
@@ -65,6 +66,7 @@ TICKETPOOL_FUNCTION(ticket_pool) {
     ReturnSetInfo* result = require_set_result(fcinfo);
     InitMaterializedSRF(fcinfo, 0);
     const Catalog& catalog = catalog_of(fcinfo);
+    prepared_resolve(kNoSlot);
     for (uint32_t i = 0; i < shared.control->slot_count; i++) {
         DepartureRef ref;
         CHECK_FOR_INTERRUPTS();
@@ -79,6 +81,7 @@ TICKETPOOL_FUNCTION(ticket_pool) {
 TICKETPOOL_FUNCTION(ticket_inflight) {
     using namespace ticketpool;
     require_shared_memory();
+    prepared_resolve(kNoSlot);
     ReturnSetInfo* result = require_set_result(fcinfo);
     InitMaterializedSRF(fcinfo, 0);
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
@@ -91,6 +94,14 @@ TICKETPOOL_FUNCTION(ticket_inflight) {
             bool nulls[lengthof(values)] = {};
             tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
         }
+    }
+    uint32_t count;
+    const PreparedSummary* prepared = prepared_list(&count);
+    for (uint32_t i = 0; i < count; i++) {
+        Datum values[] = {0, Int64GetDatum(prepared[i].claims),
+                          TimestampTzGetDatum(prepared[i].since)};
+        bool nulls[lengthof(values)] = {true};
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }
     return 0;
 }
