@@ -73,8 +73,7 @@ Key key_of(const Catalog& catalog, Text train, DateADT date) {
 }
 
 Key key_of(const Catalog& catalog, int64_t departure_id) {
-    return Key{&catalog, {nullptr, 0}, 0,    departure_id, id_key(catalog, departure_id),
-               true,     false};
+    return Key{&catalog, {nullptr, 0}, 0, departure_id, id_key(catalog, departure_id), true, false};
 }
 
 uint32_t low_hash(uint64_t hash) {

@@ -25,7 +25,7 @@ struct Ledger {
     size_t pinned_count;
     size_t pinned_room;
     uint64_t* pinned_bits;
-    int own_pins;  // how many of them are in our BackendSlot; the rest are shared pins
+    int own_pins;              // how many of them are in our BackendSlot; the rest are shared pins
     PreparedLedger* prepared;  // the copy for PREPARE TRANSACTION, until that is done
 };
 constinit Ledger ledger{};
@@ -152,8 +152,7 @@ void prepare() {
     for (size_t i = 0; i < ledger.count; i++) {
         entries += is_final(ledger.entries[i]) ? 1 : 0;
     }
-    PreparedLedger* block =
-        prepared_allocate(entries, static_cast<uint32_t>(ledger.pinned_count));
+    PreparedLedger* block = prepared_allocate(entries, static_cast<uint32_t>(ledger.pinned_count));
     block->xid = GetTopTransactionIdIfAny();  // PREPARE TRANSACTION has given it one
     block->since = shared.mine->since.load(std::memory_order_relaxed);
     block->deadline = pending_deadline();

@@ -103,8 +103,8 @@ int64_t count_claims(PreparedLedger* block, uint32_t slot) {
 }  // namespace
 
 PreparedLedger* prepared_allocate(uint32_t entries, uint32_t slots) {
-    const size_t bytes = sizeof(PreparedLedger) + size_t{entries} * sizeof(Entry) +
-                         size_t{slots} * sizeof(uint32_t);
+    const size_t bytes =
+        sizeof(PreparedLedger) + size_t{entries} * sizeof(Entry) + size_t{slots} * sizeof(uint32_t);
     PreparedLedger* block = new (directory_allocate(bytes)) PreparedLedger{};
     block->entry_count = entries;
     block->slot_count = slots;

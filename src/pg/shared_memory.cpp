@@ -20,8 +20,8 @@ struct Plan {
     uint32_t slots;
     uint32_t buckets;
     uint32_t backends;
-    Size names_at, ids_at, routes_at, layouts_at, slots_at, databases_at, standby_at,
-        backends_at, arena_at;
+    Size names_at, ids_at, routes_at, layouts_at, slots_at, databases_at, standby_at, backends_at,
+        arena_at;
     Size arena_bytes;
     Size total;
 };

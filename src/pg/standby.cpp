@@ -61,9 +61,9 @@ void standby_discard_all() {
     // Some may still be loading, and a finder may just have announced one that is retired now: he
     // must still see the mark.
     for (uint32_t i = 0; i < shared.control->slot_count && !left; i++) {
-        left = state_of(shared.slots[i].version.load(std::memory_order_relaxed)) !=
-                   SlotState::kFree &&
-               shared.standby[i].replayed.load(std::memory_order_relaxed) != 0;
+        left =
+            state_of(shared.slots[i].version.load(std::memory_order_relaxed)) != SlotState::kFree &&
+            shared.standby[i].replayed.load(std::memory_order_relaxed) != 0;
     }
     if (!left) {
         shared.control->attention.fetch_and(~kLoadedInRecovery, std::memory_order_relaxed);

@@ -108,8 +108,9 @@ bool all_in_progress(const Undecided& undecided) {
 }
 
 int compare_tids(const void* a, const void* b) {
-    return ItemPointerCompare(const_cast<ItemPointer>(&static_cast<const UndecidedTicket*>(a)->tid),
-                              const_cast<ItemPointer>(&static_cast<const UndecidedTicket*>(b)->tid));
+    return ItemPointerCompare(
+        const_cast<ItemPointer>(&static_cast<const UndecidedTicket*>(a)->tid),
+        const_cast<ItemPointer>(&static_cast<const UndecidedTicket*>(b)->tid));
 }
 
 // A row that was changed and is still open (its release_at, by hand) is one quota, not two.
@@ -317,8 +318,7 @@ void draft_changes(Drafts* drafts) {
     for (size_t i = 0; i < drafts->change_count;) {
         Change change = drafts->changes[i];
         size_t next = i + 1;
-        for (; next < drafts->change_count &&
-               compare_changes(&change, &drafts->changes[next]) == 0;
+        for (; next < drafts->change_count && compare_changes(&change, &drafts->changes[next]) == 0;
              next++) {
             change.before = change.before | drafts->changes[next].before;
             change.after = change.after | drafts->changes[next].after;
@@ -420,9 +420,8 @@ void read_undecided(const Catalog& catalog, const Departure* departure, Undecide
 bool is_noted_ticket(const Undecided& undecided, const ItemPointerData& tid) {
     UndecidedTicket key{};
     key.tid = tid;
-    return undecided.ticket_count > 0 &&
-           bsearch(&key, undecided.tickets, undecided.ticket_count, sizeof(UndecidedTicket),
-                   compare_tids) != nullptr;
+    return undecided.ticket_count > 0 && bsearch(&key, undecided.tickets, undecided.ticket_count,
+                                                 sizeof(UndecidedTicket), compare_tids) != nullptr;
 }
 
 bool is_noted_quota(const Undecided& undecided, const ItemPointerData& tid) {

@@ -257,6 +257,18 @@ $session->run("COMMIT PREPARED 'payment'");
 ok(becomes_true($node, 'postgres', "SELECT ticket_remaining('T1', 'S1', 'S5', '$late', 'standing') = 2"), 'the committed hold runs out by itself');
 is($session->run("SELECT status FROM ticket_order WHERE order_id = $paid"), 'sold', 'the payment stands');
 
+# A PREPARE that fails at its end gives back once. (Places are counted: twice would show.)
+my $failing = next_date();
+$session->run("SELECT ticket_open('T1', '$failing', 'f', '2020-01-01')");
+for my $expected ('00000', '42710')
+{
+	$session->run("BEGIN; SELECT buy('T1', '$failing', 'S1-S5', 1, 'standing'); PREPARE TRANSACTION 'twice'");
+	is($session->sqlstate, $expected, "a name can be used once: $expected");
+}
+is($session->run("SELECT state('T1', '$failing')"), '4 4 4 4 2 2', 'what could not be prepared is given back once');
+$session->run("COMMIT PREPARED 'twice'");
+is($session->run("SELECT state('T1', '$failing')"), '4 4 4 4 2 2', 'the other is committed');
+
 # No room for what is to be prepared: an error, and everything is given back.
 my $big = next_date();
 make_formation($node, 'postgres', 'big', 10_000);
