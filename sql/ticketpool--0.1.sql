@@ -588,7 +588,7 @@ CREATE FUNCTION @extschema@.ticket_inflight(OUT pid int, OUT claims bigint, OUT 
 COMMENT ON FUNCTION @extschema@.ticket_inflight() IS 'behind the view ticket_inflight';
 REVOKE ALL ON FUNCTION @extschema@.ticket_inflight() FROM PUBLIC;
 CREATE VIEW @extschema@.ticket_inflight AS SELECT * FROM @extschema@.ticket_inflight();
-COMMENT ON VIEW @extschema@.ticket_inflight IS 'running transactions that hold claims';
+COMMENT ON VIEW @extschema@.ticket_inflight IS 'transactions that hold claims and have not ended; pid NULL: a prepared one (since: when the pool learned of it, after a restart)';
 
 CREATE FUNCTION @extschema@.ticket_pool_stat(OUT buys bigint, OUT refunds bigint, OUT sold_outs bigint, OUT lost_races bigint,
     OUT rebuilds bigint, OUT evictions bigint, OUT departures bigint, OUT bytes_used bigint, OUT bytes_reserved bigint, OUT items bigint)

@@ -296,20 +296,35 @@ TABLE tx_state;
 BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT tx_buy(); ROLLBACK;
 TABLE tx_state;
 
--- A purchase and two-phase commit do not go together yet; the failed PREPARE gives everything back.
+-- Two-phase commit: a claim stays, and a release waits, until the transaction is decided.
 SELECT count(*) AS free_seat FROM ticket_refund(:order_3, '{1}');
 BEGIN;
 SELECT count(*) FROM ticket_buy('TX1', 'TXA', 'TXC', 9, '2031-05-02');
 PREPARE TRANSACTION 'tx_buy';
 SELECT ticket_remaining('TX1', 'TXA', 'TXC', '2031-05-02'), (SELECT count(*) FROM pg_prepared_xacts) AS prepared;
+SELECT pid, claims FROM ticket_inflight;
+SELECT claims_in_flight FROM ticket_pool WHERE train = 'TX1' AND service_date = '2031-05-02';
+SELECT * FROM ticket_verify();
+SELECT ticket_withdraw('TX1', '2031-05-02');
+ROLLBACK PREPARED 'tx_buy';
+SELECT ticket_remaining('TX1', 'TXA', 'TXC', '2031-05-02');
 BEGIN;
 SELECT count(*) FROM ticket_refund(:order_3, '{2}');
 PREPARE TRANSACTION 'tx_refund';
 SELECT ticket_remaining('TX1', 'TXA', 'TXC', '2031-05-02'), (SELECT count(*) FROM pg_prepared_xacts) AS prepared;
-\set VERBOSITY default
+COMMIT PREPARED 'tx_refund';
+SELECT ticket_remaining('TX1', 'TXA', 'TXC', '2031-05-02');
+-- A PREPARE that fails gives everything back, once.
 BEGIN;
 SELECT count(*) FROM ticket_buy('TX1', 'TXA', 'TXC', 9, '2031-05-02');
 PREPARE TRANSACTION 'tx_buy';
+BEGIN;
+SELECT count(*) FROM ticket_buy('TX1', 'TXA', 'TXC', 9, '2031-05-02');
+PREPARE TRANSACTION 'tx_buy';
+SELECT ticket_remaining('TX1', 'TXA', 'TXC', '2031-05-02'), (SELECT count(*) FROM pg_prepared_xacts) AS prepared;
+COMMIT PREPARED 'tx_buy';
+SELECT ticket_remaining('TX1', 'TXA', 'TXC', '2031-05-02');
+\set VERBOSITY default
 -- One that holds no claim may be prepared.
 BEGIN;
 SELECT ticket_remaining('TX1', 'TXA', 'TXC', '2031-05-02');

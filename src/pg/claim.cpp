@@ -1,5 +1,6 @@
 #include "claim.hpp"
 
+#include "prepared.hpp"
 #include "settings.hpp"
 
 extern "C" {
@@ -308,6 +309,9 @@ bool claim_demand(const Demand& demand, Claimed* claimed) {
             return true;
         }
         if (status != Status::kLookAgain) {
+            if (prepared_resolve(demand.ref.slot)) {
+                continue;  // a prepared transaction was decided while we waited for something
+            }
             count(shared.mine->counters.sold_outs);
             return false;
         }
@@ -316,10 +320,6 @@ bool claim_demand(const Demand& demand, Claimed* claimed) {
         CHECK_FOR_INTERRUPTS();
         pg_usleep(50);
     }
-}
-
-static bool same_source(const SeatSource& a, const SeatSource& b) {
-    return a.quota == b.quota && a.place_coach == b.place_coach;
 }
 
 static int compare_claims(const void* a, const void* b) {
@@ -354,6 +354,7 @@ static bool claim_named_of(const Demand& demand, SourceState* state, uint32_t pa
 }
 
 bool claim_named(const Demand& demand, Claimed* claimed) {
+    prepared_resolve(demand.ref.slot);
     SourceState one;
     const SourceList list =
         list_sources(demand.ref, demand.class_index, demand.trip, demand.channel, &one);

@@ -16,6 +16,10 @@ void forget_deadline() {
     pending = INT64_MAX;
 }
 
+TimestampTz pending_deadline() {
+    return pending;
+}
+
 void announce_deadline() {
     if (pending != INT64_MAX) {
         lower_next_due(MyDatabaseId, pending);

@@ -3,6 +3,7 @@
 //
 // Who writes `next_due` when:
 //   a commit that made a deadline   lowers it, once its rows are visible to everybody
+//   who settles a prepared transaction that was committed: the same
 //   the sweeper                     sets it to "never", then reads the tables, then lowers it to
 //                                   what it found there
 // A deadline whose commit the sweeper's snapshot missed is lowered in after the "never": none is
@@ -27,6 +28,7 @@ void deadline_at_commit(TimestampTz deadline);
 // For the transaction callbacks: no-fail.
 void announce_deadline();
 void forget_deadline();
+TimestampTz pending_deadline();  // INT64_MAX: none
 
 // Lowers a database's next_due, entering it first. No-fail.
 void lower_next_due(Oid database, TimestampTz due);

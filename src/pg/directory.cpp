@@ -6,6 +6,9 @@
 #include "ledger.hpp"
 #include "loader.hpp"
 #include "loading.hpp"
+#include "prepared.hpp"
+#include "settings.hpp"
+#include "standby.hpp"
 
 extern "C" {
 #include "access/xlog.h"
@@ -65,6 +68,7 @@ struct Key {
     DateADT date;
     int64_t id;
     uint64_t hash;
+    bool now = false;  // a standby loads it anew, however young what it has is
 
     bool by_id() const { return kind != KeyKind::kName; }
 };
@@ -253,13 +257,19 @@ bool begin_loading(const Key& key, const Row& row) {
     slot.version.store(
         next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading),
         std::memory_order_release);
-    loading = Loading{true, index, nullptr, nullptr, nullptr};
+    standby_note_load(index);
+    loading = Loading{true, index, nullptr, nullptr, nullptr, nullptr};
     LWLockRelease(shared.control->lock);
     return true;
 }
 
 uint32_t finish_loading(const Key& key) {
     DirectorySlot& slot = shared.slots[loading.slot];
+    while (loading.prepared != nullptr) {
+        PreparedLedger* block = loading.prepared;
+        loading.prepared = block->next.get();
+        prepared_enter(block);
+    }
     slot.block = loading.block;
     slot.last_use.store(0, std::memory_order_relaxed);
     shared.mine->reading.store(loading.slot + 1, std::memory_order_seq_cst);
@@ -304,20 +314,13 @@ void build(const Key& key, const Row& row) {
     if (key.kind == KeyKind::kItem) {
         load_item(*key.catalog, row.id, row.own_insert);
     } else {
-        load_departure(*key.catalog, row.departure);
+        load_departure(*key.catalog, row.departure, loading.slot);
     }
 }
 
 // Reads the row to learn the id, enters the slot, and only then reads what it builds from: from
 // that moment on nobody can change the departure without waiting for this load.
 bool load(const Key& key, uint32_t* found) {
-    if (RecoveryInProgress()) {
-        // Nothing would tell a pool loaded here of what is replayed later.
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("the seat pool cannot be used during recovery"),
-                        errdetail("This server is a standby."),
-                        errhint("Ask the primary, or promote this server.")));
-    }
     Row row{};
     *found = kNoSlot;
     if (!read_row(key, &row)) {
@@ -343,11 +346,39 @@ bool load(const Key& key, uint32_t* found) {
     return true;
 }
 
-// Announces what the key leads to; kNoSlot: nothing.
-uint32_t find(const Key& key) {
-    require_shared_memory();
-    uint32_t slot = find_in_cache(key);
-    while (slot == kNoSlot) {
+// Takes out of the directory what a standby shows no longer, unless somebody did it before.
+void retire_outdated(const Key& key, uint32_t index, TimestampTz asked_at, int staleness_ms) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    if (chain_find(key) == index &&
+        state_of(shared.slots[index].version.load(std::memory_order_relaxed)) ==
+            SlotState::kReady &&
+        standby_is_outdated(index, asked_at, staleness_ms)) {
+        retire_slot(index);
+    }
+    LWLockRelease(shared.control->lock);
+}
+
+// The second look at what was found and announced. False: it is gone, look again.
+bool is_current(const Key& key, uint32_t slot, TimestampTz asked_at) {
+    const int staleness_ms = key.now ? 0 : setting_standby_staleness;
+    if (standby_is_outdated(slot, asked_at, staleness_ms)) {
+        directory_done();
+        retire_outdated(key, slot, asked_at, staleness_ms);
+        return false;
+    }
+    prepared_resolve(slot);
+    return true;
+}
+
+uint32_t find_with_care(const Key& key, uint32_t slot) {
+    const TimestampTz asked_at = GetCurrentTimestamp();
+    for (;;) {
+        if (slot != kNoSlot) {
+            if (is_current(key, slot, asked_at)) {
+                return slot;
+            }
+            slot = kNoSlot;
+        }
         const Found found = find_in_chain(key, &slot);
         if (found == Found::kBusy) {
             // Hidden or loading. Hidden and not ours: as if it did not exist, unless its row shows.
@@ -355,12 +386,25 @@ uint32_t find(const Key& key) {
             if (!read_row(key, &row)) {
                 return kNoSlot;
             }
+            prepared_resolve(kNoSlot);  // hidden by a transaction that was rolled back, perhaps
             wait_for_loader(key);
         } else if (found == Found::kNothing && load(key, &slot)) {
-            break;
+            if (slot != kNoSlot) {
+                prepared_resolve(slot);
+            }
+            return slot;
         }
     }
-    return slot;
+}
+
+// Announces what the key leads to; kNoSlot: nothing.
+uint32_t find(const Key& key) {
+    require_shared_memory();
+    const uint32_t slot = find_in_cache(key);
+    if (likely(slot != kNoSlot && shared.control->attention.load(std::memory_order_relaxed) == 0)) {
+        return slot;
+    }
+    return find_with_care(key, slot);
 }
 
 DepartureRef departure_ref(uint32_t slot) {
@@ -374,6 +418,8 @@ bool announce_slot(uint32_t index, Oid relation) {
     const uint64_t version = slot.version.load(std::memory_order_seq_cst);
     if (state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
         slot.relation == relation && may_see(slot) &&
+        (shared.standby[index].replayed.load(std::memory_order_relaxed) == 0 ||
+         RecoveryInProgress()) &&
         slot.version.load(std::memory_order_seq_cst) == version) {
         return true;
     }
@@ -420,6 +466,12 @@ bool directory_forget_item(const Catalog& catalog, int64_t item_id) {
     return forgotten;
 }
 
+DepartureRef directory_find_id_now(const Catalog& catalog, int64_t departure_id) {
+    Key key = key_of(catalog, departure_id);
+    key.now = true;
+    return departure_ref(find(key));
+}
+
 void directory_done() {
     shared.mine->reading.store(0, std::memory_order_release);
 }
@@ -445,11 +497,7 @@ bool directory_announce_item(const Catalog& catalog, uint32_t index, ItemRef* re
 
 void directory_discard(uint32_t index) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    DirectorySlot& slot = shared.slots[index];
-    const uint64_t leaving =
-        next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading);
-    slot.version.store(leaving, std::memory_order_seq_cst);
-    free_slot(index, leaving);
+    retire_slot(index);
     LWLockRelease(shared.control->lock);
 }
 

@@ -26,6 +26,8 @@ DepartureRef directory_find(const Catalog& catalog, Text train, DateADT date);
 // The same for searches, which ask for many departures that do not exist: remembers that.
 DepartureRef directory_find_if_any(const Catalog& catalog, Text train, DateADT date);
 DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id);
+// The same; a standby shows what it has replayed by now, whatever ticketpool.standby_staleness is.
+DepartureRef directory_find_id_now(const Catalog& catalog, int64_t departure_id);
 
 ItemRef directory_find_item(const Catalog& catalog, int64_t item_id);
 
@@ -60,6 +62,9 @@ SharedPart* directory_add_layout(const SharedPart* part);
 
 // The memory of the departure or item that is being loaded: freed where the load fails.
 void directory_loading_block(void* block);
+
+// What the load found of a prepared transaction: entered when the departure is.
+void directory_loading_prepared(PreparedLedger* block);
 
 // Puts a quota into a departure's list, for everybody to see.
 void directory_link_quota(Departure* departure, Quota* quota);

@@ -95,7 +95,8 @@ void free_item(Item* item) {
     shared.arena.deallocate(item);
 }
 
-void free_slot(uint32_t index, uint64_t version) {
+// Frees what a slot has that is out of its chains.
+static void clear_slot(uint32_t index, uint64_t version) {
     DirectorySlot& slot = shared.slots[index];
     if (slot.block && slot.has_item()) {
         free_item(slot.item());
@@ -105,12 +106,41 @@ void free_slot(uint32_t index, uint64_t version) {
         part_drop(shared.layouts, &departure->layout->head);
         free_departure(departure);
     }
-    unlink_slot(index);
     slot.block = nullptr;
     slot.maker.store(0, std::memory_order_relaxed);
     slot.version.store(next_version(version, SlotState::kFree), std::memory_order_release);
     slot.next_by_name = shared.control->free_slots;
     shared.control->free_slots = index;
+}
+
+void free_slot(uint32_t index, uint64_t version) {
+    unlink_slot(index);
+    clear_slot(index, version);
+}
+
+void free_retired() {
+    uint32_t* link = &shared.control->retired;
+    while (*link != kNoSlot) {
+        const uint32_t index = *link;
+        DirectorySlot& slot = shared.slots[index];
+        if (is_announced(index)) {
+            link = &slot.next_by_name;
+        } else {
+            *link = slot.next_by_name;
+            clear_slot(index, slot.version.load(std::memory_order_relaxed));
+        }
+    }
+}
+
+void retire_slot(uint32_t index) {
+    DirectorySlot& slot = shared.slots[index];
+    // From here on nobody new gets in; who announced himself before is seen by free_retired().
+    const uint64_t version = slot.version.load(std::memory_order_relaxed);
+    slot.version.store(next_version(version, SlotState::kLoading), std::memory_order_seq_cst);
+    unlink_slot(index);
+    slot.next_by_name = shared.control->retired;
+    shared.control->retired = index;
+    free_retired();
 }
 
 bool try_evict(uint32_t index) {
@@ -195,6 +225,10 @@ void* widen_hole(uintptr_t freed, size_t bytes) {
 
 void* allocate_or_evict(size_t bytes) {
     void* block = shared.arena.allocate(bytes);
+    if (block == nullptr && shared.control->retired != kNoSlot) {
+        free_retired();
+        block = shared.arena.allocate(bytes);
+    }
     int32_t age = INT32_MIN;
     uint32_t after = 0;
     while (block == nullptr) {
@@ -216,6 +250,7 @@ void* allocate_or_evict(size_t bytes) {
 uint32_t take_slot() {
     int32_t age = INT32_MIN;
     uint32_t after = 0;
+    free_retired();
     while (shared.control->free_slots == kNoSlot) {
         const uint32_t victim = next_coldest(&age, &after);
         if (victim == kNoSlot) {

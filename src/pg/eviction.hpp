@@ -24,6 +24,11 @@ uint32_t take_slot();
 
 // Takes a slot out of its chains and frees what it has; `version` is its present one.
 void free_slot(uint32_t index, uint64_t version);
+// The same of a slot that may still be read: from now on nobody finds it, and its memory goes with
+// its last reader. Nobody may have pinned it.
+void retire_slot(uint32_t index);
+// Frees the retired slots that nobody reads any more.
+void free_retired();
 // A departure with its quotas; an item with its stocks.
 void free_departure(Departure* departure);
 void free_item(Item* item);

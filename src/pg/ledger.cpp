@@ -1,6 +1,8 @@
 #include "ledger.hpp"
 
+#include "deadlines.hpp"
 #include "directory.hpp"
+#include "prepared.hpp"
 #include "stock_entries.hpp"
 
 extern "C" {
@@ -11,18 +13,6 @@ extern "C" {
 namespace ticketpool {
 
 namespace {
-
-enum class Kind : uint8_t { kClaim, kRelease, kTakeOver, kStatus, kBar, kOpened, kQuota, kClosing };
-
-struct Entry {
-    Kind kind;
-    int level;  // transaction nesting level
-    SeatSource source;
-    uint32_t seat;
-    size_t release;  // take-over: index of the release entry
-    SaleStatus status;
-    SegmentMask bits;
-};
 
 struct Ledger {
     Entry* entries;
@@ -36,7 +26,8 @@ struct Ledger {
     size_t pinned_count;
     size_t pinned_room;
     uint64_t* pinned_bits;
-    int own_pins;  // how many of them are in our BackendSlot; the rest are shared pins
+    int own_pins;              // how many of them are in our BackendSlot; the rest are shared pins
+    PreparedLedger* prepared;  // the copy for PREPARE TRANSACTION, until that is done
 };
 constinit Ledger ledger{};
 
@@ -44,37 +35,6 @@ constexpr size_t kKeepEntries = 4096;  // more room than this is given back at t
 
 bool is_pinned(uint32_t slot) {
     return (ledger.pinned_bits[slot / 64] >> (slot % 64) & 1) != 0;
-}
-
-bool same_source(const SeatSource& a, const SeatSource& b) {
-    return a.slot == b.slot && a.class_index == b.class_index && a.quota == b.quota &&
-           a.place_coach == b.place_coach;
-}
-
-void give_back_to(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
-    Departure* departure = shared.slots[source.slot].departure();
-    SeatMap map = departure->seat_map(source.class_index);
-    if (source.place_coach >= 0) {
-        PlaceMap places = departure->place_map(static_cast<uint32_t>(source.place_coach));
-        release_place(places, bits);
-    } else if (source.quota != 0) {
-        Quota* quota = departure->quota_at(source.quota);
-        SeatMap own = quota->seat_map(map.control);
-        give_back(*quota, own, map, seat, bits);
-    } else {
-        release(map, seat, bits);
-    }
-}
-
-void close_quota(const SeatSource& source) {
-    Departure* departure = shared.slots[source.slot].departure();
-    Quota* quota = departure->quota_at(source.quota);
-    SeatMap map = departure->seat_map(source.class_index);
-    SeatMap own = quota->seat_map(map.control);
-    quota->closed.store(true, std::memory_order_release);
-    for (uint32_t seat = 0; seat < quota->seats; seat++) {
-        move_to_departure(*quota, own, map, seat);
-    }
 }
 
 Entry* append(Kind kind, const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
@@ -92,17 +52,13 @@ Entry* append(Kind kind, uint32_t slot) {
     return append(kind, seats_of_class(slot, 0), 0, SegmentMask{});
 }
 
-Quota* quota_of(const Entry& entry) {
-    return shared.slots[entry.source.slot].departure()->quota_at(entry.source.quota);
-}
-
 // Undoes the entries from the end down to `first`.
 void undo_from(size_t first) {
     while (ledger.count > first) {
         const Entry& entry = ledger.entries[--ledger.count];
+        undo_entry(entry);
         switch (entry.kind) {
             case Kind::kClaim:
-                give_back_to(entry.source, entry.seat, entry.bits);
                 ledger_publish_claims(entry.source.slot, -1);
                 break;
             case Kind::kRelease:
@@ -115,47 +71,31 @@ void undo_from(size_t first) {
             case Kind::kStatus:
                 ledger.statuses--;
                 break;
-            case Kind::kBar:
-                shared.slots[entry.source.slot].departure()->status.store(
-                    entry.status, std::memory_order_seq_cst);
-                break;
             case Kind::kOpened:
                 directory_discard(entry.source.slot);
                 break;
-            case Kind::kQuota:
-                // Its seats go back with the claims that were taken for it: nothing is left to
-                // move.
-                quota_of(entry)->closed.store(true, std::memory_order_release);
-                break;
             case Kind::kClosing:
                 ledger.closings--;
+                break;
+            case Kind::kBar:
+            case Kind::kQuota:
                 break;
         }
     }
 }
 
-void settle() {
-    for (size_t i = 0; i < ledger.count; i++) {
-        const Entry& entry = ledger.entries[i];
-        if (entry.kind == Kind::kRelease && entry.bits.any()) {
-            give_back_to(entry.source, entry.seat, entry.bits);
-        } else if (entry.kind == Kind::kQuota) {
-            quota_of(entry)->maker.store(0, std::memory_order_release);
-        } else if (entry.kind == Kind::kClosing) {
-            close_quota(entry.source);
-        } else if (entry.kind == Kind::kStatus) {
-            std::atomic<SaleStatus>& status = shared.slots[entry.source.slot].departure()->status;
-            if (status.load(std::memory_order_relaxed) != SaleStatus::kWithdrawn) {
-                status.store(entry.status, std::memory_order_release);
-            }
-        } else if (entry.kind == Kind::kOpened) {
-            shared.slots[entry.source.slot].maker.store(0, std::memory_order_release);
-        }
-    }
+void forget_entries() {
     ledger.count = 0;
     ledger.releases = 0;
     ledger.statuses = 0;
     ledger.closings = 0;
+}
+
+void settle() {
+    for (size_t i = 0; i < ledger.count; i++) {
+        settle_entry(ledger.entries[i]);
+    }
+    forget_entries();
 }
 
 void unpin_all() {
@@ -181,19 +121,52 @@ void unpin_all() {
     }
 }
 
+// Has an entry a say in how the transaction ends? Take-overs are settled: they took bits out of
+// releases that are left with the rest.
+bool is_final(const Entry& entry) {
+    return entry.kind != Kind::kTakeOver && (entry.kind != Kind::kRelease || entry.bits.any());
+}
+
+// Copies the ledger to where it outlives this session. May ereport; nothing changes hands yet.
+void prepare() {
+    if (ledger.pinned_count == 0) {
+        return;
+    }
+    uint32_t entries = 0;
+    for (size_t i = 0; i < ledger.count; i++) {
+        entries += is_final(ledger.entries[i]) ? 1 : 0;
+    }
+    PreparedLedger* block = prepared_allocate(entries, static_cast<uint32_t>(ledger.pinned_count));
+    block->xid = GetTopTransactionIdIfAny();  // PREPARE TRANSACTION has given it one
+    block->since = shared.mine->since.load(std::memory_order_relaxed);
+    block->deadline = pending_deadline();
+    Entry* copy = block->entries();
+    for (size_t i = 0; i < ledger.count; i++) {
+        if (is_final(ledger.entries[i])) {
+            *copy++ = ledger.entries[i];
+        }
+    }
+    memcpy(block->slots(), ledger.pinned, ledger.pinned_count * sizeof(uint32_t));
+    prepared_enter(block);
+    ledger.prepared = block;
+}
+
 void on_transaction_event(XactEvent event, void*) {
     if (shared.control == nullptr || shared.mine == nullptr) {
         return;
     }
     switch (event) {
         case XACT_EVENT_PRE_PREPARE:
-            if (ledger.count > 0 || stock_entry_count() > 0) {
-                ereport(ERROR,
-                        (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                         errmsg("cannot PREPARE a transaction that has changed the seat pool"),
-                         errdetail("Its claims on seats end with this session's transaction."),
-                         errhint("Use COMMIT.")));
+            if (stock_entry_count() > 0) {
+                ereport(
+                    ERROR,
+                    (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                     errmsg(
+                         "cannot PREPARE a transaction that has bought or moved plain quantities"),
+                     errdetail("Its claims on them end with this session's transaction."),
+                     errhint("Use COMMIT.")));
             }
+            prepare();
             break;
         case XACT_EVENT_COMMIT:
             settle();
@@ -203,6 +176,10 @@ void on_transaction_event(XactEvent event, void*) {
             break;
         case XACT_EVENT_ABORT:
             directory_abandon();
+            if (ledger.prepared != nullptr) {
+                prepared_withdraw(ledger.prepared);
+                ledger.prepared = nullptr;
+            }
             stock_undo_level(0);  // first: what is opened goes with the rest
             undo_from(0);
             unpin_all();
@@ -210,7 +187,13 @@ void on_transaction_event(XactEvent event, void*) {
             break;
         case XACT_EVENT_PREPARE:
             directory_abandon();
+            if (ledger.prepared != nullptr) {
+                prepared_complete(ledger.prepared);
+                ledger.prepared = nullptr;
+            }
+            forget_entries();
             unpin_all();
+            forget_deadline();
             break;
         default:
             break;
@@ -263,6 +246,9 @@ static void* grow(void* memory, size_t room, size_t size) {
 }
 
 void ledger_reserve(size_t entries) {
+    if (unlikely(ledger.prepared != nullptr)) {
+        elog(ERROR, "the seat pool cannot be changed while the transaction is being prepared");
+    }
     if (ledger.pinned_bits == nullptr) {
         ledger.pinned_bits = static_cast<uint64_t*>(MemoryContextAllocZero(
             TopMemoryContext, (shared.control->slot_count / 64 + 1) * sizeof(uint64_t)));

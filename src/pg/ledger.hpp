@@ -19,24 +19,16 @@
 // At commit the callback runs when other sessions see the transaction as committed already: a
 // refunded seat is free a moment later than it is refunded, never sooner. Until then the departure
 // stays pinned, so nobody can rebuild it in between and have a late release free a seat sold anew.
+//
+// PREPARE TRANSACTION hands the log over to shared memory, where whoever comes first after the
+// decision settles it: see prepared.hpp.
 #pragma once
 
+#include "ledger_entry.hpp"
 #include "pg.hpp"
 #include "shared_memory.hpp"
 
 namespace ticketpool {
-
-// Where a claim is: seats of a class, of a quota of it, or places of a coach of it.
-struct SeatSource {
-    uint32_t slot;
-    uint32_t class_index;
-    uint64_t quota;       // offset from the departure; 0: the class's own seats
-    int32_t place_coach;  // index of the coach; -1: numbered seats. Its "seat" is always 0
-};
-
-inline SeatSource seats_of_class(uint32_t slot, uint32_t class_index) {
-    return {slot, class_index, 0, -1};
-}
 
 // Room for so many more entries and one more pin; ereports before anything is claimed.
 void ledger_reserve(size_t entries);

@@ -5,6 +5,12 @@
 #include "order_rows.hpp"
 #include "parts.hpp"
 #include "table_scan.hpp"
+#include "undecided.hpp"
+
+extern "C" {
+#include "access/twophase.h"
+#include "access/xlog.h"
+}
 
 namespace ticketpool {
 
@@ -40,6 +46,14 @@ SaleStatus parse_status(Text status) {
                                               : SaleStatus::kWithdrawn;
 }
 
+}  // namespace
+
+SaleStatus sale_status_of_row(TupleTableSlot* row) {
+    return parse_status(row_text(row, kDepStatus));
+}
+
+namespace {
+
 void copy_departure_row(TupleTableSlot* slot, DepartureRow* row) {
     bool is_null;
     row->departure_id = row_int64(slot, kDepDepartureId);
@@ -47,7 +61,7 @@ void copy_departure_row(TupleTableSlot* slot, DepartureRow* row) {
     row->opens_at = DatumGetTimestampTz(row_datum(slot, kDepOpensAt));
     const Datum closes_at = row_value(slot, kDepClosesAt, &is_null);
     row->closes_at = is_null ? kNoTime : DatumGetTimestampTz(closes_at);
-    row->status = parse_status(row_text(slot, kDepStatus));
+    row->status = sale_status_of_row(slot);
     row->route_id = row_int64(slot, kDepRouteId);
     row->layout_id = row_int64(slot, kDepLayoutId);
     const Text train = row_text(slot, kDepTrain);
@@ -99,19 +113,9 @@ bool read_row(const Catalog& catalog, const DepartureKey& key, DepartureRow* row
            read_with(catalog, key, take_fresh_snapshot(), row);
 }
 
-void mark_ticket(Departure* departure, const LiveTicket& ticket) {
-    if (ticket.place_coach >= 0) {
-        PlaceMap places = departure->place_map(static_cast<uint32_t>(ticket.place_coach));
-        mark_place(places, ticket.bits);
-    } else {
-        SeatMap map = departure->seat_map(ticket.class_index);
-        // Should two rows overlap (written by hand), every segment of both is taken.
-        try_claim(map, ticket.seat, ticket.bits & ~load_seat(map, ticket.seat));
-    }
-}
-
-// Marks the seats of all committed live orders.
-void load_orders(const Catalog& catalog, Departure* departure, Snapshot snapshot) {
+// Marks the seats of all committed live orders that are not noted as undecided.
+void load_orders(const Catalog& catalog, Departure* departure, Snapshot snapshot,
+                 const Undecided& undecided) {
     OrderLeaf leaf;
     if (!find_order_leaf(catalog, departure->service_date, &leaf)) {
         return;  // the day was detached: nothing of it is live
@@ -122,34 +126,51 @@ void load_orders(const Catalog& catalog, Departure* departure, Snapshot snapshot
     while (reader_next(&reader)) {
         LiveTicket ticket;
         const char* problem;
-        if (read_live_ticket(&reader, leaf, departure, &ticket, &problem)) {
+        if (!is_noted_ticket(undecided, reader.row->tts_tid) &&
+            read_live_ticket(&reader, leaf, departure, &ticket, &problem)) {
             mark_ticket(departure, ticket);
         }
     }
     reader_close(&reader);
 }
 
-// After the orders: what is sold of a quota's seats over its stretch was sold from the quota.
-void load_quotas(const Catalog& catalog, Departure* departure, Snapshot snapshot) {
+// After the orders.
+void load_quotas(const Catalog& catalog, Departure* departure, Snapshot snapshot,
+                 const Undecided& undecided) {
     TableReader reader;
     reader_open(&reader, catalog.reservation, catalog.reservation_open, snapshot);
     reader_key_int64(&reader, departure->departure_id);
     while (reader_next(&reader)) {
         ReservationRow row;
-        if (!read_reservation(&reader, departure, &row)) {
-            continue;
-        }
-        Quota* quota = add_quota({kNoSlot, departure}, row, 0);
-        SeatMap map = departure->seat_map(row.class_index);
-        SeatMap own = quota->seat_map(map.control);
-        const SegmentMask stretch = trip_mask(row.stretch.from, row.stretch.to);
-        for (uint32_t i = 0; i < row.count; i++) {
-            const SegmentMask sold = load_seat(map, row.numbers[i]) & stretch;
-            try_claim(own, i, sold);
-            try_claim(map, row.numbers[i], stretch & ~sold);
+        if (!is_noted_quota(undecided, reader.row->tts_tid) &&
+            read_reservation(&reader, departure, &row)) {
+            add_quota({kNoSlot, departure}, row, 0);
         }
     }
     reader_close(&reader);
+}
+
+// What is sold of a quota's seats over its stretch was sold from it.
+void mark_sold_of_quotas(Departure* departure) {
+    for (Quota* quota = departure->first_quota(); quota != nullptr; quota = quota->next.get()) {
+        const SeatMap map = departure->seat_map(quota->class_index);
+        SeatMap own = quota->seat_map(map.control);
+        for (uint32_t i = 0; i < quota->seats; i++) {
+            try_claim(own, i,
+                      load_seat(map, quota->numbers()[i]) & trip_mask(quota->from, quota->to));
+        }
+    }
+}
+
+// Takes the quotas' stretches out of the departure's own map.
+void mark_quotas(Departure* departure) {
+    for (Quota* quota = departure->first_quota(); quota != nullptr; quota = quota->next.get()) {
+        SeatMap map = departure->seat_map(quota->class_index);
+        for (uint32_t i = 0; i < quota->seats; i++) {
+            const uint32_t seat = quota->numbers()[i];
+            try_claim(map, seat, trip_mask(quota->from, quota->to) & ~load_seat(map, seat));
+        }
+    }
 }
 
 int stop_index(const Route* route, int32_t stop_no) {
@@ -168,6 +189,17 @@ int compare_seat_numbers(const void* a, const void* b) {
 }
 
 }  // namespace
+
+void mark_ticket(Departure* departure, const LiveTicket& ticket) {
+    if (ticket.place_coach >= 0) {
+        PlaceMap places = departure->place_map(static_cast<uint32_t>(ticket.place_coach));
+        mark_place(places, ticket.bits);
+    } else {
+        SeatMap map = departure->seat_map(ticket.class_index);
+        // Should two rows overlap (written by hand), every segment of both is taken.
+        try_claim(map, ticket.seat, ticket.bits & ~load_seat(map, ticket.seat));
+    }
+}
 
 bool read_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row) {
     return read_row(catalog, DepartureKey{train, date, 0}, row);
@@ -266,7 +298,7 @@ Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, uint32_t ma
     return quota;
 }
 
-Departure* load_departure(const Catalog& catalog, const DepartureRow& row) {
+Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint32_t slot) {
     // A context of its own: parts under construction may be large, and the caller may load many.
     MemoryContext context =
         AllocSetContextCreate(CurrentMemoryContext, "ticketpool loader", ALLOCSET_DEFAULT_SIZES);
@@ -281,10 +313,23 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row) {
     departure->opens_at = row.opens_at;
     departure->closes_at = row.closes_at;
     departure->status.store(row.status, std::memory_order_relaxed);
+    Undecided undecided{};
+    if (max_prepared_xacts > 0 && !RecoveryInProgress()) {
+        DepartureRow again;
+        read_undecided(catalog, departure, &undecided);
+        if (read_departure_row(catalog, row.departure_id, &again)) {
+            departure->status.store(again.status, std::memory_order_relaxed);
+        }
+    }
     Snapshot snapshot = take_fresh_snapshot();
-    load_orders(catalog, departure, snapshot);
-    load_quotas(catalog, departure, snapshot);
+    load_orders(catalog, departure, snapshot, undecided);
+    mark_undecided_tickets(departure, undecided);
+    load_quotas(catalog, departure, snapshot, undecided);
+    add_undecided_quotas(departure, &undecided);
     drop_snapshot(snapshot);
+    mark_sold_of_quotas(departure);
+    make_prepared_ledgers(departure, slot, undecided);
+    mark_quotas(departure);
     MemoryContextSwitchTo(previous);
     MemoryContextDelete(context);
     return departure;

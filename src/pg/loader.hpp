@@ -23,8 +23,12 @@ struct DepartureRow {
 bool read_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row);
 bool read_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row);
 
-// Allocates and fills the departure from `row` and its live orders: one pass over the live index.
-Departure* load_departure(const Catalog& catalog, const DepartureRow& row);
+// The status in the current row of ticket_departure.
+SaleStatus sale_status_of_row(TupleTableSlot* row);
+
+// Allocates and fills the departure from `row` and its live orders: one pass over the live index,
+// two where transactions may be prepared. It is loaded into directory slot `slot`.
+Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint32_t slot);
 
 // A live row of ticket_order, as the loader and ticket_verify read it.
 struct LiveTicket {
@@ -35,6 +39,9 @@ struct LiveTicket {
     int32_t place_coach;  // index of the coach of an unnumbered place; -1: a numbered seat
     SegmentMask bits;
 };
+
+// Takes its seat and stretch; bits that are taken already stay so.
+void mark_ticket(Departure* departure, const LiveTicket& ticket);
 
 // Translates the current row; false, with the reason, where it does not fit the departure.
 struct TableReader;

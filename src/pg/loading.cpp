@@ -76,6 +76,11 @@ void directory_loading_block(void* block) {
     loading.block = block;
 }
 
+void directory_loading_prepared(PreparedLedger* block) {
+    block->next = loading.prepared;
+    loading.prepared = block;
+}
+
 void directory_link_quota(Departure* departure, Quota* quota) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
     quota->next = departure->first_quota();
@@ -99,6 +104,11 @@ void directory_abandon() {
             free_item(static_cast<Item*>(loading.block));
         } else if (loading.block != nullptr) {
             free_departure(static_cast<Departure*>(loading.block));
+        }
+        for (PreparedLedger* block = loading.prepared; block != nullptr;) {
+            PreparedLedger* next = block->next.get();
+            shared.arena.deallocate(block);
+            block = next;
         }
         free_slot(index, shared.slots[index].version.load(std::memory_order_relaxed));
         loading.active = false;

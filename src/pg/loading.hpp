@@ -2,6 +2,7 @@
 #pragma once
 
 #include "pg.hpp"
+#include "prepared.hpp"
 #include "shared_memory.hpp"
 
 namespace ticketpool {
@@ -13,6 +14,7 @@ struct Loading {
     void* block;  // the Departure or Item
     SharedPart* route;
     SharedPart* layout;
+    PreparedLedger* prepared;  // a chain: of prepared transactions that it found
 };
 extern constinit Loading loading;
 

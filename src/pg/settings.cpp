@@ -11,6 +11,7 @@ int setting_user_limit;
 int setting_item_limit;
 int setting_gate_ttl;
 int setting_gate_tries;
+int setting_standby_staleness;
 
 namespace {
 
@@ -59,6 +60,12 @@ void define_settings() {
     DefineCustomIntVariable(
         "ticketpool.gate_tries", "Wrong answers to item_ask before a user is barred for a while.",
         nullptr, &setting_gate_tries, 5, 1, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.standby_staleness",
+        "How far counts on a hot standby may be behind what it has replayed.",
+        "A departure that is asked for and is older is read again from its orders.",
+        &setting_standby_staleness, 1000, 0, 86400 * 1000, PGC_USERSET, GUC_UNIT_MS, nullptr,
+        nullptr, nullptr);
     MarkGUCPrefixReserved("ticketpool");
 }
 

@@ -14,6 +14,8 @@ extern int setting_item_limit;  // ticketpool.item_limit: units, for the rule
 extern int setting_gate_ttl;    // ticketpool.gate_ttl: seconds
 extern int setting_gate_tries;  // ticketpool.gate_tries: wrong answers
 
+extern int setting_standby_staleness;  // ticketpool.standby_staleness: milliseconds
+
 void define_settings();
 
 }  // namespace ticketpool

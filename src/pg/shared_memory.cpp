@@ -20,7 +20,8 @@ struct Plan {
     uint32_t slots;
     uint32_t buckets;
     uint32_t backends;
-    Size names_at, ids_at, routes_at, layouts_at, slots_at, databases_at, backends_at, arena_at;
+    Size names_at, ids_at, routes_at, layouts_at, slots_at, databases_at, standby_at, backends_at,
+        arena_at;
     Size arena_bytes;
     Size total;
 };
@@ -34,7 +35,7 @@ Size place(Size* end, Size bytes) {
 Plan plan_memory() {
     const Size memory = mul_size(static_cast<Size>(setting_memory_kb), 1024);
     Plan plan{};
-    // A slot for every 4 kB: a departure with 500 seats. Less than 4 % of the memory.
+    // A slot for every 4 kB: a departure with 500 seats. Less than 5 % of the memory.
     plan.slots = static_cast<uint32_t>(Min(memory / 4096, static_cast<Size>(1) << 26));
     plan.buckets = 256;
     while (plan.buckets < plan.slots) {
@@ -48,6 +49,7 @@ Plan plan_memory() {
     plan.layouts_at = place(&end, plan.buckets / 4 * sizeof(SharedPtr<SharedPart>));
     plan.slots_at = place(&end, plan.slots * sizeof(DirectorySlot));
     plan.databases_at = place(&end, kMaxDatabases * sizeof(DatabaseDue));
+    plan.standby_at = place(&end, plan.slots * sizeof(StandbyLoad));
     plan.backends_at = place(&end, plan.backends * sizeof(BackendSlot));
     // ticketpool.memory is the pool with its directory; the backends' slots come on top.
     const Size overhead = end - plan.backends * sizeof(BackendSlot);
@@ -84,8 +86,12 @@ void initialize(const Plan& plan) {
     for (uint32_t i = 0; i < plan.slots; i++) {
         DirectorySlot* slot = new (&shared.slots[i]) DirectorySlot{};
         slot->next_by_name = i + 1 < plan.slots ? i + 1 : kNoSlot;
+        new (&shared.standby[i]) StandbyLoad{};
     }
     control->free_slots = 0;
+    control->retired = kNoSlot;
+    new (&control->prepared) SharedPtr<PreparedLedger>(nullptr);
+    control->attention.store(0, std::memory_order_relaxed);
     for (int i = 0; i < kMaxDatabases; i++) {
         DatabaseDue* database = new (&shared.databases[i]) DatabaseDue{};
         database->next_due.store(INT64_MAX, std::memory_order_relaxed);
@@ -112,6 +118,7 @@ void startup() {
     shared.layouts = reinterpret_cast<SharedPtr<SharedPart>*>(base + plan.layouts_at);
     shared.slots = reinterpret_cast<DirectorySlot*>(base + plan.slots_at);
     shared.databases = reinterpret_cast<DatabaseDue*>(base + plan.databases_at);
+    shared.standby = reinterpret_cast<StandbyLoad*>(base + plan.standby_at);
     shared.backends = reinterpret_cast<BackendSlot*>(base + plan.backends_at);
     bool usable = true;
     if (!found) {

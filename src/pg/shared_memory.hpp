@@ -5,6 +5,7 @@
 //   Control         one struct: the directory lock, hash buckets, free list
 //   DirectorySlot[] one a departure or item in memory (see directory.hpp)
 //   BackendSlot[]   one a backend: what it reads and pins right now, and its counters
+//   StandbyLoad[]   one a slot: what a standby has loaded (see standby.hpp)
 //   DatabaseDue[]   one a database: when the worker is due there (see deadlines.hpp)
 //   arena           all the rest of ticketpool.memory: routes, layouts, departures, items
 //
@@ -36,6 +37,7 @@
 
 #include "deadlines.hpp"
 #include "pg.hpp"
+#include "standby.hpp"
 #include "ticketpool/stock.hpp"
 
 namespace ticketpool {
@@ -92,14 +94,24 @@ struct alignas(128) BackendSlot {
     Counters counters;
 };
 
+struct PreparedLedger;
+
+// Of Control::attention: a departure in memory was loaded in recovery.
+inline constexpr uint32_t kLoadedInRecovery = 1u << 31;
+
 struct Control {
     LWLock* lock;              // the directory lock
     ConditionVariable loaded;  // a LOADING slot became READY or FREE
     uint32_t slot_count;
     uint32_t bucket_count;  // a power of two; three arrays of this size
     uint32_t free_slots;    // head of the free list
+    uint32_t retired;       // out of the directory, but still read: a list like the free list
     uint32_t backend_count;
     uint64_t arena_bytes;
+    SharedPtr<PreparedLedger> prepared;  // see prepared.hpp
+    // Why a departure that was found may need a second look; nearly always 0. The number of
+    // prepared ledgers, and kLoadedInRecovery. Written under the directory lock.
+    std::atomic<uint32_t> attention;
 };
 
 // The shared structures as this process sees them; `control` is null without the preload.
@@ -112,6 +124,7 @@ struct Shared {
     DirectorySlot* slots;
     BackendSlot* backends;
     DatabaseDue* databases;  // kMaxDatabases
+    StandbyLoad* standby;    // slot_count
     BackendSlot* mine;       // this backend's, once used
     Arena arena;
 };

@@ -4,8 +4,10 @@
 
 extern "C" {
 #include "access/stratnum.h"
+#include "access/subtrans.h"
 #include "access/sysattr.h"
 #include "access/transam.h"
+#include "storage/bufmgr.h"
 #include "storage/procarray.h"
 #include "utils/fmgroids.h"
 }
@@ -169,6 +171,33 @@ void reader_close(TableReader* reader) {
     }
     index_close(reader->index, AccessShareLock);
     table_close(reader->heap, AccessShareLock);
+}
+
+static TransactionId undecided_top_level(TransactionId xid) {
+    if (!TransactionIdIsNormal(xid) || TransactionIdIsCurrentTransactionId(xid) ||
+        !TransactionIdIsInProgress(xid)) {
+        return InvalidTransactionId;
+    }
+    return SubTransGetTopmostTransaction(xid);
+}
+
+VersionFate fate_of_version(const TableReader& reader) {
+    if (!TTS_IS_BUFFERTUPLE(reader.row)) {
+        return {InvalidTransactionId, InvalidTransactionId};  // not a heap: there is no telling
+    }
+    const BufferHeapTupleTableSlot* slot =
+        reinterpret_cast<const BufferHeapTupleTableSlot*>(reader.row);
+    // Under the buffer's lock the two words about the deleter belong together.
+    HeapTupleHeaderData header;
+    LockBuffer(slot->buffer, BUFFER_LOCK_SHARE);
+    memcpy(static_cast<void*>(&header), slot->base.tuple->t_data, SizeofHeapTupleHeader);
+    LockBuffer(slot->buffer, BUFFER_LOCK_UNLOCK);
+    VersionFate fate{undecided_top_level(HeapTupleHeaderGetXmin(&header)), InvalidTransactionId};
+    if ((header.t_infomask & HEAP_XMAX_INVALID) == 0 &&
+        !HEAP_XMAX_IS_LOCKED_ONLY(header.t_infomask)) {
+        fate.deleter = undecided_top_level(HeapTupleHeaderGetUpdateXid(&header));
+    }
+    return fate;
 }
 
 Datum row_value(TupleTableSlot* row, AttrNumber attribute, bool* is_null) {

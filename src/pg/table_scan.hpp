@@ -3,7 +3,7 @@
 //
 // The scan itself sees every row version (SnapshotAny takes no predicate locks); each is then
 // judged by the snapshot that the reader was opened with. In undecided mode it yields the versions
-// inserted by transactions of others that have not ended instead.
+// inserted by transactions of others that have not ended instead; with SnapshotAny, all.
 #pragma once
 
 #include "pg.hpp"
@@ -42,6 +42,14 @@ void reader_in_heap_order(TableReader* reader);
 // False at the end. The first call starts the scan.
 bool reader_next(TableReader* reader);
 void reader_close(TableReader* reader);
+
+// Who has still to decide about the current row version: top-level transactions of others that are
+// in progress, or InvalidTransactionId. For readers that see every version (SnapshotAny).
+struct VersionFate {
+    TransactionId inserter;
+    TransactionId deleter;  // it deletes the row or updates it; who only locks it has no say
+};
+VersionFate fate_of_version(const TableReader& reader);
 
 // Columns of the current row by table attribute number; ereports on NULL where it must not be.
 Datum row_value(TupleTableSlot* row, AttrNumber attribute, bool* is_null);

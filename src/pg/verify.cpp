@@ -10,7 +10,12 @@
 #include "loader.hpp"
 #include "monitoring.hpp"
 #include "order_rows.hpp"
+#include "prepared.hpp"
 #include "sale.hpp"
+
+extern "C" {
+#include "access/xlog.h"
+}
 
 namespace ticketpool {
 namespace {
@@ -181,12 +186,39 @@ void clear_states(Proof* proof) {
     proof->undecided_rows = 0;
 }
 
+// What was decided of prepared transactions is settled; on a standby, which has committed rows only
+// and does not follow them by itself, the departure is loaded anew. False: it is gone, or another.
+bool bring_up_to_date(Proof* proof, bool recovery) {
+    if (proof->ref.departure == nullptr) {
+        return false;
+    }
+    prepared_resolve(proof->ref.slot);
+    if (!recovery) {
+        return true;
+    }
+    const Departure* departure = proof->ref.departure;
+    const int64_t departure_id = departure->departure_id;
+    const uint32_t seats = departure->layout->seat_count;
+    const uint32_t places = departure->layout->place_coaches;
+    const uint16_t segments = departure->segments;
+    proof->ref = directory_find_id_now(*proof->catalog, departure_id);
+    departure = proof->ref.departure;
+    return departure != nullptr && departure->layout->seat_count == seats &&
+           departure->layout->place_coaches == places && departure->segments == segments;
+}
+
 // One look; true where something still differs.
 bool look(Proof* proof, bool first, bool last) {
+    const bool recovery = RecoveryInProgress();
+    if (!bring_up_to_date(proof, recovery)) {
+        return false;
+    }
     const Layout* layout = proof->ref.departure->layout.get();
     clear_states(proof);
-    read_rows(proof, nullptr, last);
-    read_quotas(proof, nullptr);
+    if (!recovery) {
+        read_rows(proof, nullptr, last);
+        read_quotas(proof, nullptr);
+    }
     Snapshot snapshot = take_fresh_snapshot();
     read_rows(proof, snapshot, last);
     read_quotas(proof, snapshot);
@@ -299,7 +331,7 @@ void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnS
         differs = look(&proof, false, false);
     }
     differs = look(&proof, false, true);
-    if (differs) {
+    if (differs && proof.ref.departure != nullptr) {
         report_differences(proof);
         report_places(proof);
     }

@@ -3,6 +3,7 @@
 #include "errors.hpp"
 #include "monitoring.hpp"
 #include "pg.hpp"
+#include "prepared.hpp"
 #include "settings.hpp"
 #include "shared_memory.hpp"
 
@@ -22,7 +23,7 @@ static int64_t sum_claims(uint32_t slot, const BackendSlot* except) {
 }
 
 int64_t claims_in_flight(uint32_t slot) {
-    return sum_claims(slot, nullptr);
+    return sum_claims(slot, nullptr) + prepared_claims_on(slot);
 }
 
 int64_t claims_of_others(uint32_t slot) {
@@ -90,6 +91,7 @@ TICKETPOOL_FUNCTION(ticket_pool) {
     ReturnSetInfo* result = require_set_result(fcinfo);
     InitMaterializedSRF(fcinfo, 0);
     const Catalog& catalog = catalog_of(fcinfo);
+    prepared_resolve(kNoSlot);
     for (uint32_t i = 0; i < shared.control->slot_count; i++) {
         DepartureRef ref;
         CHECK_FOR_INTERRUPTS();
@@ -104,6 +106,7 @@ TICKETPOOL_FUNCTION(ticket_pool) {
 TICKETPOOL_FUNCTION(ticket_inflight) {
     using namespace ticketpool;
     require_shared_memory();
+    prepared_resolve(kNoSlot);
     ReturnSetInfo* result = require_set_result(fcinfo);
     InitMaterializedSRF(fcinfo, 0);
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
@@ -116,6 +119,14 @@ TICKETPOOL_FUNCTION(ticket_inflight) {
             bool nulls[lengthof(values)] = {};
             tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
         }
+    }
+    uint32_t count;
+    const PreparedSummary* prepared = prepared_list(&count);
+    for (uint32_t i = 0; i < count; i++) {
+        Datum values[] = {0, Int64GetDatum(prepared[i].claims),
+                          TimestampTzGetDatum(prepared[i].since)};
+        bool nulls[lengthof(values)] = {true};
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }
     return 0;
 }

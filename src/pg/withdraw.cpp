@@ -4,7 +4,7 @@
 // 2. The sale status in memory becomes "withdrawn" at once (a rollback puts it back): from here on
 //    no new purchase passes the check of it, because a buyer announces himself before he checks.
 // 3. Whoever announced himself or pinned the departure before is waited for, interruptibly. All
-//    their rows are then committed or gone.
+//    their rows are then committed or gone. A prepared transaction may take for ever: an error.
 // 4. Its quotas are given back, and every live row is refunded or cancelled. A ticket that was
 //    sold from a quota frees its seat in the departure's map: the quota is closed.
 #include "directory.hpp"
@@ -12,6 +12,7 @@
 #include "ledger.hpp"
 #include "loader.hpp"
 #include "order_rows.hpp"
+#include "prepared.hpp"
 #include "reserve.hpp"
 #include "shared_memory.hpp"
 #include "ticketpool/order_status.hpp"
@@ -67,12 +68,27 @@ void wait_for_transaction(int backend) {
     }
 }
 
+// Prepared transactions are settled or, if they are not decided, refused.
+void require_none_prepared(uint32_t slot) {
+    prepared_resolve(slot);
+    const TransactionId xid = prepared_transaction_on(slot);
+    if (TransactionIdIsValid(xid)) {
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_IN_USE),
+                 errmsg("the departure is in use by a prepared transaction"),
+                 errdetail("Transaction %u has claims or refunds on it and is not decided.", xid),
+                 errhint("Find it in pg_prepared_xacts; COMMIT PREPARED or ROLLBACK PREPARED "
+                         "it, and try again.")));
+    }
+}
+
 void wait_for_others(uint32_t slot) {
     constexpr long kLongestPauseMicros = 10000;
     long pause = 100;
     int pinner = -1;
     while (others_use(slot, &pinner)) {
         CHECK_FOR_INTERRUPTS();
+        require_none_prepared(slot);
         if (pinner >= 0) {
             wait_for_transaction(pinner);
             pinner = -1;

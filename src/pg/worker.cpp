@@ -5,13 +5,17 @@
 // sweeper, which connects to that database, does what is due and leaves. After a start it has every
 // database swept once, because nothing is known yet of what ran out meanwhile; and again
 // every quarter of a minute, or less often where there are many: a copied or restored database has
-// deadlines that nobody announced. On a standby it starts with the promotion.
+// deadlines that nobody announced. On a standby it starts with the promotion, and first of all has
+// thrown away what was loaded in recovery. In each round it settles prepared transactions that were
+// decided.
 #include "worker.hpp"
 
 #include "catalog.hpp"
 #include "deadlines.hpp"
 #include "pg.hpp"
+#include "prepared.hpp"
 #include "shared_memory.hpp"
+#include "standby.hpp"
 #include "sweep.hpp"
 
 extern "C" {
@@ -200,6 +204,8 @@ void ticketpool_launcher_main(Datum) {
         if (full) {
             enter_all_databases();
         }
+        standby_discard_all();
+        prepared_resolve(kNoSlot);  // none may grow old: see prepared.hpp
         sweep_due_databases();
         if (full) {
             const TimestampTz now = GetCurrentTimestamp();

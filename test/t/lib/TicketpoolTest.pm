@@ -34,12 +34,12 @@ sub seed
 }
 
 # A running server with the library preloaded and the extension in database postgres.
-# conf: more settings; database => 0: no extension.
+# conf: more settings; database => 0: no extension; streaming => 1: standbys may be made of it.
 sub new_server
 {
 	my ($name, %options) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
-	$node->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
+	$node->init(allows_streaming => $options{streaming} // 0, extra => [ '--encoding=UTF8', '--no-locale' ]);
 	$node->append_conf('postgresql.conf', join("\n",
 		"shared_preload_libraries = 'ticketpool'",
 		'log_statement = none',

@@ -1,0 +1,298 @@
+# PREPARE TRANSACTION after everything that changes the pool: until it is decided, whatever happens to the server
+# meanwhile, what was free for nobody stays so; COMMIT PREPARED and ROLLBACK PREPARED by anybody then do exactly what
+# COMMIT and ROLLBACK would have done.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TicketpoolTest;
+
+my $node = new_server('prepared', conf => "max_prepared_transactions = 100\nmax_connections = 120\nticketpool.memory = 2MB");
+make_formation($node, 'postgres', 'tiny', 10);
+$node->safe_psql('postgres', q{
+	INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('f', '1', 'second', '{1A,1B,1C,1D}');
+	INSERT INTO ticket_formation (formation, coach, seat_class, places) VALUES ('f', '2', 'standing', 3);
+	INSERT INTO ticket_station SELECT 'S' || n, 'Station ' || n FROM generate_series(1, 5) n;
+	INSERT INTO ticket_stop SELECT 'T' || t, n, 'S' || n, interval '10 minutes' * n, interval '10 minutes' * n
+		FROM generate_series(1, 900) t, generate_series(1, 5) n;
+	-- What a transaction did, by a name.
+	CREATE TABLE noted (train text, date date, name text, id bigint);
+	CREATE FUNCTION note(train text, date date, name text, id bigint) RETURNS void LANGUAGE sql AS
+		'INSERT INTO noted VALUES ($1, $2, $3, $4)';
+	CREATE FUNCTION noted(train text, date date, name text) RETURNS bigint LANGUAGE sql AS
+		'SELECT id FROM noted n WHERE (n.train, n.date, n.name) = ($1, $2, $3)';
+	CREATE FUNCTION buy(train text, date date, trip text, party int, class text DEFAULT 'second', channel text DEFAULT NULL)
+		RETURNS bigint LANGUAGE sql AS
+		$$SELECT max(order_id) FROM ticket_buy(train, split_part(trip, '-', 1), split_part(trip, '-', 2), 1, date, class,
+			(SELECT array_agg(n::bigint) FROM generate_series(1, party) n), channel => channel)$$;
+	-- Left: second class over all and over the second half, for channel a, for channel b; standing over all and the half.
+	CREATE FUNCTION state(train text, date date) RETURNS text LANGUAGE plpgsql AS $$
+	BEGIN
+		RETURN concat_ws(' ', ticket_remaining(train, 'S1', 'S5', date, 'second'),
+			ticket_remaining(train, 'S3', 'S5', date, 'second'), ticket_remaining(train, 'S1', 'S5', date, 'second', 'a'),
+			ticket_remaining(train, 'S1', 'S5', date, 'second', 'b'), ticket_remaining(train, 'S1', 'S5', date, 'standing'),
+			ticket_remaining(train, 'S3', 'S5', date, 'standing'));
+	EXCEPTION WHEN SQLSTATE 'TK001' THEN RETURN 'none';
+	END $$});
+
+# name, what is committed before, what is prepared, and what is left: before the decision, after a commit, after a
+# rollback. TD stands for train and date. 'before' undef: it depends on which seats are chosen; restarted: it differs
+# where the pool was rebuilt.
+my $full = '4 4 4 4 3 3';
+my $buy = q{SELECT note(TD, 'x', buy(TD, 'S1-S5', 1))};
+my $reserve = q{SELECT note(TD, 'q', ticket_reserve(TD, 'second', 'a', 2, 'S1', 'S5'))};
+my $buy_a = q{SELECT note(TD, 'x', buy(TD, 'S1-S5', 1, 'second', 'a'))};
+my $refund = q{SELECT ticket_refund(noted(TD, 'x'), '{1}')};
+my @scenarios = (
+	[ 'a purchase', '', $buy, '3 3 3 3 3 3', '3 3 3 3 3 3', $full ],
+	[ 'a party', '', q{SELECT buy(TD, 'S1-S3', 3)}, '1 4 1 1 3 3', '1 4 1 1 3 3', $full ],
+	[ 'a refund', $buy, $refund, '3 3 3 3 3 3', $full, '3 3 3 3 3 3' ],
+	[ 'a refund whose seat is bought again in part', q{SELECT note(TD, 'x', buy(TD, 'S1-S5', 4))},
+		qq{$refund; SELECT buy(TD, 'S1-S3', 1)}, '0 0 0 0 3 3', '0 1 0 0 3 3', '0 0 0 0 3 3' ],
+	[ 'a hold', '', q{SELECT ticket_hold(T, 'S1', 'S5', 1, D, 'second', ttl => '1 hour')}, '3 3 3 3 3 3', '3 3 3 3 3 3', $full ],
+	[ 'a payment', q{SELECT note(TD, 'x', order_id) FROM ticket_hold(T, 'S1', 'S5', 1, D, 'second', ttl => '1 hour')},
+		q{SELECT ticket_confirm(noted(TD, 'x'))}, '3 3 3 3 3 3', '3 3 3 3 3 3', '3 3 3 3 3 3' ],
+	[ 'a hold given up', q{SELECT note(TD, 'x', order_id) FROM ticket_hold(T, 'S1', 'S5', 1, D, 'second', ttl => '1 hour')},
+		q{SELECT ticket_cancel(noted(TD, 'x'))}, '3 3 3 3 3 3', $full, '3 3 3 3 3 3' ],
+	[ 'savepoints', $buy, qq{SELECT buy(TD, 'S1-S5', 1); SAVEPOINT a; $refund; SELECT buy(TD, 'S1-S5', 2); ROLLBACK TO a;
+		SAVEPOINT b; SELECT buy(TD, 'S1-S5', 1); RELEASE b}, '1 1 1 1 3 3', '1 1 1 1 3 3', '3 3 3 3 3 3' ],
+	[ 'a refund in a savepoint, a purchase in another', q{SELECT note(TD, 'x', buy(TD, 'S1-S5', 4))},
+		qq{SAVEPOINT a; $refund; RELEASE a; SAVEPOINT b; SELECT buy(TD, 'S1-S3', 1); RELEASE b},
+		'0 0 0 0 3 3', '0 1 0 0 3 3', '0 0 0 0 3 3' ],
+	[ 'a purchase that is refunded', '', qq{$buy; $refund}, '3 3 3 3 3 3', $full, $full, $full ],
+	[ 'an exchange', $buy, q{SELECT ticket_change(noted(TD, 'x'), T, 'S3', 'S5', D, 'second')},
+		'3 3 3 3 3 3', '3 3 3 3 3 3', '3 3 3 3 3 3' ],
+	[ 'a quota', '', $reserve, '2 2 2 2 3 3', '2 2 4 2 3 3', $full ],
+	[ 'a quota and a ticket of it', '', "$reserve; $buy_a", '2 2 2 2 3 3', '2 2 3 2 3 3', $full ],
+	[ 'a quota recycled', "$reserve; $buy_a", q{SELECT ticket_recycle(noted(TD, 'q'))}, '2 2 2 2 3 3', '3 3 3 3 3 3', '2 2 3 2 3 3' ],
+	[ 'a quota recycled for another', $reserve, q{SELECT ticket_recycle(noted(TD, 'q'));
+		SELECT ticket_reserve(TD, 'second', 'b', 4, 'S1', 'S5')}, '0 0 0 0 3 3', '0 0 0 4 3 3', '2 2 4 2 3 3' ],
+	[ 'a ticket of a quota', $reserve, $buy_a, '2 2 3 2 3 3', '2 2 3 2 3 3', '2 2 4 2 3 3' ],
+	[ 'a ticket of a quota refunded', "$reserve; $buy_a", $refund, '2 2 3 2 3 3', '2 2 4 2 3 3', '2 2 3 2 3 3' ],
+	[ 'a quota recycled, its ticket refunded, one bought', "$reserve; $buy_a", qq{$refund; SELECT ticket_recycle(noted(TD, 'q'));
+		SELECT buy(TD, 'S1-S3', 1)}, undef, '3 4 3 3 3 3', '2 2 3 2 3 3' ],
+	[ 'a place', '', q{SELECT buy(TD, 'S1-S5', 1, 'standing')}, '4 4 4 4 2 2', '4 4 4 4 2 2', $full ],
+	[ 'a place refunded and bought again in part', q{SELECT note(TD, 'x', buy(TD, 'S1-S5', 3, 'standing'))},
+		qq{$refund; SELECT buy(TD, 'S1-S3', 1, 'standing')}, '4 4 4 4 0 0', '4 4 4 4 0 1', '4 4 4 4 0 0' ],
+	[ 'a place paid', q{SELECT note(TD, 'x', order_id) FROM ticket_hold(T, 'S1', 'S5', 1, D, 'standing', ttl => '1 hour')},
+		q{SELECT ticket_confirm(noted(TD, 'x'))}, '4 4 4 4 2 2', '4 4 4 4 2 2', '4 4 4 4 2 2' ],
+	[ 'a sale closed', '', q{SELECT ticket_close(TD)}, $full, '0 0 0 0 0 0', $full ],
+	[ 'a train withdrawn', "$reserve; $buy_a; SELECT buy(TD, 'S1-S5', 1)", q{SELECT ticket_withdraw(TD)},
+		'0 0 0 0 0 0', '0 0 0 0 0 0', '1 1 2 1 3 3' ],
+	[ 'a departure opened', undef, q{SELECT ticket_open(TD, 'f', '2020-01-01'); SELECT buy(TD, 'S1-S5', 1)},
+		'none', '3 3 3 3 3 3', 'none' ]);
+
+sub with_departure
+{
+	my ($sql, $train, $date) = @_;
+	$sql =~ s/\bTD\b/'$train', date '$date'/g;
+	$sql =~ s/\bT\b/'$train'/g;
+	$sql =~ s/\bD\b/date '$date'/g;
+	return $sql;
+}
+
+sub state_of
+{
+	my ($case) = @_;
+	return $node->safe_psql('postgres', "SELECT state('$case->{train}', '$case->{date}')");
+}
+
+# Every scenario twice, to be committed and to be rolled back, each prepared in a session of its own.
+sub prepare_all
+{
+	my ($date) = @_;
+	my @cases;
+	for my $scenario (@scenarios)
+	{
+		my ($name, $setup, $work, $before, $commit, $rollback, $restarted) = @$scenario;
+		for my $decision ('COMMIT', 'ROLLBACK')
+		{
+			my $train = 'T' . (1 + @cases);
+			my $case = { name => "$name, $decision", train => $train, date => $date, decision => $decision,
+				before => $before, restarted => $restarted // $before, after => $decision eq 'COMMIT' ? $commit : $rollback };
+			$node->safe_psql('postgres', "SELECT ticket_open('$train', '$date', 'f', '2020-01-01')") if defined $setup;
+			$node->safe_psql('postgres', with_departure($setup, $train, $date)) if $setup;
+			$case->{session} = session($node);
+			$case->{session}->run('BEGIN');
+			for my $statement (split /;/, with_departure($work, $train, $date))
+			{
+				$case->{session}->run($statement);
+				is($case->{session}->sqlstate, '00000', "$case->{name}: $statement") unless $case->{session}->is_ok;
+			}
+			$case->{session}->run("PREPARE TRANSACTION '$train'");
+			is($case->{session}->sqlstate, '00000', "$case->{name}: is prepared");
+			push @cases, $case;
+		}
+	}
+	return @cases;
+}
+
+sub check_undecided
+{
+	my ($label, $which, @cases) = @_;
+	my @wrong;
+	for my $case (grep { defined $_->{$which} } @cases)
+	{
+		my $state = state_of($case);
+		push @wrong, "$case->{name}: $state, not $case->{$which}" if $state ne $case->{$which};
+	}
+	is(join("\n", @wrong), '', "$label: nothing is free before the decision that was not");
+	is($node->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', "$label: ticket_verify agrees");
+	return;
+}
+
+my $date = DAY;
+
+sub next_date
+{
+	$date = $node->safe_psql('postgres', "SELECT date '$date' + 1");
+	return $date;
+}
+
+# More departures than there is room for.
+sub crowd
+{
+	my $crowded = next_date();
+	my $evictions = $node->safe_psql('postgres', 'SELECT evictions FROM ticket_pool_stat');
+	$node->safe_psql('postgres', qq{
+		SELECT count(ticket_open('T' || t, '$crowded', 'tiny', '2020-01-01')) FROM generate_series(1, 900) t;
+		SELECT count(ticket_remaining('T' || t, 'S1', 'S5', '$crowded')) FROM generate_series(1, 900) t});
+	cmp_ok($node->safe_psql('postgres', 'SELECT evictions FROM ticket_pool_stat'), '>', $evictions, 'departures were evicted');
+	return 1;
+}
+
+my %events = (
+	'decided by the same session' => sub { 1 },
+	'decided by another session' => sub { $_->{session}->run('SELECT 1') for @_; 1 },
+	'decided after the session has gone' => sub { $_->{session}->quit for @_; 1 },
+	'decided after others came and went' => \&crowd,
+	'decided after a crash' => sub { kill_9_of($node, "backend_type = 'client backend'") },
+	'decided after an immediate restart' => sub { $node->stop('immediate'); $node->start; 1 },
+	'decided after two restarts' => sub { $node->restart; state_of($_) for @_; $node->stop('immediate'); $node->start; 1 });
+for my $label (sort keys %events)
+{
+	my @cases = prepare_all(next_date());
+	check_undecided("$label, at first", 'before', @cases);
+	ok($events{$label}->(@cases), "$label: it comes to that");
+	my $restarted = $label =~ /crash|restart/;
+	check_undecided($label, $restarted ? 'restarted' : 'before', @cases);
+	is(session($node)->run("SELECT ticket_withdraw('$cases[0]{train}', '$cases[0]{date}')") =~ /55006/ ? 1 : 0, 1,
+		"$label: a train with a prepared purchase can't be withdrawn");
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM ticket_inflight WHERE pid IS NOT NULL'), '0', "$label: no session has claims");
+	cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM ticket_inflight'), '>=', 20, "$label: but prepared transactions");
+	my @wrong;
+	for my $case (@cases)
+	{
+		my $session = $label =~ /same session/ ? $case->{session} : session($node);
+		$session->run("$case->{decision} PREPARED '$case->{train}'");
+		push @wrong, "$case->{name}: " . $session->output unless $session->is_ok;
+		my $state = state_of($case);
+		push @wrong, "$case->{name}: $state, not $case->{after}" if $state ne $case->{after};
+	}
+	is(join("\n", @wrong), '', "$label: each decision has its effect at once");
+	agrees($node, 'postgres', $label);
+	in_flight_is_empty($node, 'postgres', $label);
+	# What was rolled back with its departure may be opened again.
+	my ($opened) = grep { $_->{name} eq 'a departure opened, ROLLBACK' } @cases;
+	is($node->safe_psql('postgres', "SELECT ticket_open('$opened->{train}', '$opened->{date}', 'f', '2020-01-01') > 0, state('$opened->{train}', '$opened->{date}')"),
+		"t|$full", "$label: a departure whose opening was rolled back can be opened");
+}
+my $left = $node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts');
+is($left, '0', 'no prepared transaction is left');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What PREPARE carries besides
+# ---------------------------------------------------------------------------------------------------------------------
+my $session = session($node);
+my $other = session($node);
+my $late = next_date();
+$session->run("SELECT ticket_open('T1', '$late', 'f', '2020-01-01')");
+
+# A twin waits for the prepared one, which has all seats, and gets its rows or sells them anew.
+for my $decision ('COMMIT', 'ROLLBACK')
+{
+	my $call = "FROM ticket_buy('T1', 'S1', 'S5', 7, '$late', 'second', '{1,2,3,4}', request_id => md5('$decision')::uuid)";
+	$session->run('BEGIN');
+	my $first = $session->run("SELECT min(order_id) $call");
+	$session->run("PREPARE TRANSACTION 'twin'");
+	$other->send("SELECT min(order_id) $call");
+	ok(becomes_true($node, 'postgres', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = " . $other->backend),
+		"$decision: a second call with the request_id waits for the prepared one");
+	$session->run("$decision PREPARED 'twin'");
+	my $second = $other->wait;
+	like($second, qr/^\d+$/, "$decision: it gets an order");
+	is($second eq $first ? 'same' : 'new', $decision eq 'COMMIT' ? 'same' : 'new', "$decision: the same or a new one");
+	$session->run("SELECT ticket_refund($second" . ($decision eq 'ROLLBACK' ? ", '{1,2}'" : '') . ')');
+}
+is($node->safe_psql('postgres', "SELECT count(*) FROM ticket_order WHERE service_date = '$late' AND status = 'sold'"), '2',
+	'each seat was sold once');
+
+# The last seats come back while a buyer waits for something else: he gets them.
+$session->run("BEGIN; SELECT buy('T1', '$late', 'S1-S5', 1); SELECT buy('T1', '$late', 'S1-S5', 1); SELECT pg_advisory_xact_lock(1); PREPARE TRANSACTION 'last'");
+$other->send("BEGIN; SELECT count(*) FROM ticket_buy('T1', 'S1', 'S5', 1, '$late', 'second'); SELECT pg_advisory_xact_lock(1); SELECT buy('T1', '$late', 'S1-S5', 2)");
+ok(becomes_true($node, 'postgres', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = " . $other->backend), 'a buyer waits');
+$session->run("ROLLBACK PREPARED 'last'");
+like($other->wait, qr/^0\n.*\n\d+$/s, 'and sees the seats that were rolled back');
+$other->run('ROLLBACK');
+
+# Serializable transactions too.
+$session->run("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT buy('T1', '$late', 'S1-S5', 1); PREPARE TRANSACTION 'serial'");
+is($session->sqlstate, '00000', 'a serializable purchase can be prepared');
+$session->run("COMMIT PREPARED 'serial'");
+is($session->run("SELECT state('T1', '$late')"), '1 1 1 1 3 3', 'and committed');
+
+# A hold runs out only once it is there; a payment that is prepared decides against the deadline.
+$session->run("BEGIN; SELECT order_id FROM ticket_hold('T1', 'S1', 'S5', 1, '$late', 'standing', ttl => '100 ms'); PREPARE TRANSACTION 'hold'");
+my $paid = $other->run("SELECT order_id FROM ticket_hold('T1', 'S1', 'S5', 1, '$late', 'standing', ttl => '1 second')");
+$other->run("BEGIN; SELECT status FROM ticket_confirm($paid); PREPARE TRANSACTION 'payment'");
+my $brief = $other->run("SELECT order_id FROM ticket_hold('T1', 'S1', 'S5', 1, '$late', 'standing', ttl => '1 second')");
+ok(becomes_true($node, 'postgres', "SELECT status = 'expired' FROM ticket_order WHERE order_id = $brief"), 'an unpaid hold runs out');
+is($session->run("SELECT ticket_remaining('T1', 'S1', 'S5', '$late', 'standing')"), '1', 'prepared ones do not');
+$session->run("COMMIT PREPARED 'hold'");
+$session->run("COMMIT PREPARED 'payment'");
+ok(becomes_true($node, 'postgres', "SELECT ticket_remaining('T1', 'S1', 'S5', '$late', 'standing') = 2"), 'the committed hold runs out by itself');
+is($session->run("SELECT status FROM ticket_order WHERE order_id = $paid"), 'sold', 'the payment stands');
+
+# A PREPARE that fails at its end gives back once. (Places are counted: twice would show.)
+my $failing = next_date();
+$session->run("SELECT ticket_open('T1', '$failing', 'f', '2020-01-01')");
+for my $expected ('00000', '42710')
+{
+	$session->run("BEGIN; SELECT buy('T1', '$failing', 'S1-S5', 1, 'standing'); PREPARE TRANSACTION 'twice'");
+	is($session->sqlstate, $expected, "a name can be used once: $expected");
+}
+is($session->run("SELECT state('T1', '$failing')"), '4 4 4 4 2 2', 'what could not be prepared is given back once');
+$session->run("COMMIT PREPARED 'twice'");
+is($session->run("SELECT state('T1', '$failing')"), '4 4 4 4 2 2', 'the other is committed');
+
+# No room for what is to be prepared: an error, and everything is given back.
+my $big = next_date();
+make_formation($node, 'postgres', 'big', 10_000);
+$session->run("SELECT ticket_open('T2', '$big', 'big', '2020-01-01')");
+$session->run("BEGIN; SELECT count(*) FROM generate_series(1, 200) i, generate_series(1, 4) s, ticket_buy('T2', 'S' || s, 'S' || s + 1, i, '$big',
+	passengers => array_fill(1::bigint, '{50}'))");
+is($session->output, '40000', 'tens of thousands of tickets in a transaction');
+$session->run("PREPARE TRANSACTION 'big'");
+is($session->sqlstate, '53200', 'do not fit into the memory when it is prepared');
+is($session->run("SELECT ticket_remaining('T2', 'S1', 'S5', '$big')"), '10000', 'and are given back');
+
+# A database can be dropped as soon as its prepared transactions are decided, also if nobody looked since.
+$node->safe_psql('postgres', 'CREATE DATABASE gone');
+$node->safe_psql('gone', 'CREATE EXTENSION ticketpool');
+make_train($node, 'gone', 'G', 5);
+make_formation($node, 'gone', 'f', 10);
+open_departures($node, 'gone', 'G', 'f');
+my $gone = session($node, 'gone');
+$gone->run("BEGIN; SELECT ticket_buy('G', 'S1', 'S5', 1, '" . DAY . "'); PREPARE TRANSACTION 'gone'");
+$gone->run("COMMIT PREPARED 'gone'");
+$gone->quit;
+ok(await(sub { $node->psql('postgres', 'DROP DATABASE gone') == 0 }), 'a database is dropped after its prepared transaction was decided');
+in_flight_is_empty($node, 'postgres', 'a dropped database');
+agrees($node, 'postgres', 'at the end');
+$node->stop;
+
+done_testing();

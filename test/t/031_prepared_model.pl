@@ -1,0 +1,135 @@
+# Many sessions buy, refund, hold, pay and set quotas aside at random, prepare most of it, and decide what others have
+# prepared, while the server is stopped and killed. Whenever it is quiet, pool and tables agree: with transactions that
+# are not decided, and without.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TicketpoolTest;
+
+my $seed = seed();
+my $rounds = $ENV{TICKETPOOL_ROUNDS} // 1;
+my $day = DAY;
+my $node = new_server('prepared_model', conf => "max_prepared_transactions = 60\nmax_connections = 100\nticketpool.memory = 2MB");
+make_train($node, 'postgres', 'T1', 6);
+make_train($node, 'postgres', 'T2', 80);
+make_formation($node, 'postgres', 'small', 12);
+$node->safe_psql('postgres', q{INSERT INTO ticket_formation (formation, coach, seat_class, places) VALUES ('small', '9', 'standing', 5)});
+open_departures($node, 'postgres', 'T1', 'small', 2);
+open_departures($node, 'postgres', 'T2', 'small', 1);
+my $round = 0;
+my @trains = ([ 'T1', 6, 2 ], [ 'T1', 6, 2 ], [ 'T2', 80, 1 ]);
+
+sub trip
+{
+	my ($train, $stops, $days) = @{ $trains[ rand @trains ] };
+	my $from = 1 + int(rand($stops - 1));
+	my $to = $from + 1 + int(rand($stops - $from));
+	return ($train, "S$from", "S$to", "date '$day' + " . int(rand $days));
+}
+
+# One thing, at random. What it is about may be locked by a prepared transaction: that is waited for a little.
+sub step
+{
+	my ($session, $number) = @_;
+	my ($train, $from, $to, $date) = trip();
+	my $class = rand() < 0.2 ? 'standing' : 'second';
+	my $channel = rand() < 0.3 ? "'web'" : 'NULL';
+	my $any = "(SELECT order_id FROM ticket_order WHERE service_date = $date AND status = '%s' ORDER BY random() LIMIT 1)";
+	my $kind = rand;
+	return $kind < 0.35
+	  ? $session->run("SELECT count(*) FROM ticket_buy('$train', '$from', '$to', $number, $date, '$class', "
+		  . (rand() < 0.2 ? 'ARRAY[1, 2, 3]' : 'NULL') . ", channel => $channel)")
+	  : $kind < 0.45
+	  ? $session->run("SELECT count(*) FROM ticket_hold('$train', '$from', '$to', $number, $date, '$class', channel => $channel, ttl => '1 second')")
+	  : $kind < 0.65 ? $session->run("SELECT count(*) FROM ticket_refund(" . sprintf($any, 'sold') . ')')
+	  : $kind < 0.75 ? $session->run("SELECT count(*) FROM ticket_confirm(" . sprintf($any, 'held') . ')')
+	  : $kind < 0.85 ? $session->run("SELECT count(*) FROM ticket_change(" . sprintf($any, 'sold') . ", '$train', '$from', '$to', $date, '$class')")
+	  : $kind < 0.92 ? $session->run("SELECT ticket_reserve('$train', $date, 'second', 'web', 2, '$from', '$to')")
+	  : $session->run("SELECT ticket_recycle((SELECT reservation_id FROM ticket_reservation WHERE status = 'open' ORDER BY random() LIMIT 1))");
+}
+
+sub decide_one
+{
+	my ($session) = @_;
+	my $gid = $session->run('SELECT gid FROM pg_prepared_xacts ORDER BY random() LIMIT 1');
+	return 0 unless $session->is_ok && $gid;
+	$session->run((rand() < 0.6 ? 'COMMIT' : 'ROLLBACK') . " PREPARED '$gid'");
+	return $session->is_ok;
+}
+
+sub customer
+{
+	my ($number, $log, $steps, $round) = @_;
+	my $session = session($node);
+	my $gid = 0;
+	for (my $n = 0; $n < $steps && !$session->is_lost; $n++)
+	{
+		$session->run("SET lock_timeout = '50ms'");
+		$session->run('BEGIN');
+		for (0 .. rand 3)
+		{
+			my $savepoint = rand() < 0.3;
+			$session->run('SAVEPOINT s') if $savepoint;
+			step($session, $number);
+			$session->run(rand() < 0.5 || !$session->is_ok ? 'ROLLBACK TO s' : 'RELEASE s') if $savepoint;
+		}
+		my $end = rand;
+		$session->run($end < 0.7 ? "PREPARE TRANSACTION 'g$round-$number-@{[$gid++]}'" : $end < 0.85 ? 'COMMIT' : 'ROLLBACK');
+		$session->run('ROLLBACK') if !$session->is_ok;
+		# A dozen of them stay undecided at any time.
+		decide_one($session) while !$session->is_lost && $session->run('SELECT count(*) > 12 FROM pg_prepared_xacts') eq 't';
+		if (rand() < 0.05)
+		{
+			$session->quit;
+			$session = eval { session($node) } or last;
+		}
+		print $log "step\n";
+	}
+	return;
+}
+
+sub check
+{
+	my ($label) = @_;
+	my $session = session($node);
+	my $undecided = $node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts');
+	note("$label: $undecided transactions are not decided");
+	not_twice($node, 'postgres', "$label, undecided");
+	is($node->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', "$label, undecided: ticket_verify finds nothing");
+	# They go on with transactions around that nobody decided before the crash.
+	ok(wait_workers(start_workers(4, sub { customer(@_, 40, "$round-again") })), "$label: customers come back");
+	is($node->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', "$label, with customers: ticket_verify finds nothing");
+	1 while decide_one($session);
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts'), '0', "$label: all are decided");
+	# No hold runs out while the counts are compared.
+	is($node->safe_psql('postgres', 'SELECT bool_and(ticket_sweep() >= 0) FROM generate_series(1, 3)'), 't', "$label: holds ran out");
+	ok(becomes_true($node, 'postgres', q{SELECT count(*) = 0 FROM ticket_order WHERE status = 'held'}), "$label: all of them");
+	agrees($node, 'postgres', $label);
+	in_flight_is_empty($node, 'postgres', $label);
+	return;
+}
+
+my %ways = crashes($node);
+for (1 .. $rounds)
+{
+	$round++;
+	my $workers = start_workers(6, sub { customer(@_, 120, $round) });
+	ok(wait_workers($workers), 'customers come and go');
+	check("a quiet day, round $round");
+	for my $way (sort keys %ways)
+	{
+		$round++;
+		$workers = start_workers(6, sub { customer(@_, 1_000_000, $round) });
+		ok(wait_log_lines($workers, 100 + int(rand 200)), "$way: customers are at work");
+		ok($ways{$way}->(), "$way: the server is up again");
+		ok(wait_workers($workers), "$way: the customers have noticed");
+		check("$way, round $round");
+	}
+}
+$node->stop;
+done_testing();
