@@ -4,6 +4,7 @@
 #include "eviction.hpp"
 #include "ledger.hpp"
 #include "loader.hpp"
+#include "loading.hpp"
 #include "prepared.hpp"
 #include "settings.hpp"
 #include "standby.hpp"
@@ -15,6 +16,8 @@ extern "C" {
 }
 
 namespace ticketpool {
+
+constinit Loading loading{};
 
 namespace {
 
@@ -113,17 +116,6 @@ uint32_t chain_find(const Key& key) {
 // ---------------------------------------------------------------------------------------------
 // Announcing and loading
 // ---------------------------------------------------------------------------------------------
-
-// What this backend is loading; void after every load and every abort.
-struct Loading {
-    bool active;
-    uint32_t slot;
-    Departure* departure;
-    SharedPart* route;
-    SharedPart* layout;
-    PreparedLedger* prepared;  // a chain: of prepared transactions that it found
-};
-constinit Loading loading{};
 
 bool may_see(const DirectorySlot& slot) {
     return is_made(slot.maker);
@@ -353,40 +345,6 @@ DepartureRef find(const Key& key) {
     return find_with_care(key, ref);
 }
 
-SharedPart* find_part(SharedPtr<SharedPart>* table, SharedPart** mine, const Catalog& catalog,
-                      int64_t id) {
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    SharedPart* part = part_find(table, MyDatabaseId, catalog.order, id);
-    if (part != nullptr) {
-        part->departures++;
-        *mine = part;
-    }
-    LWLockRelease(shared.control->lock);
-    return part;
-}
-
-SharedPart* add_part(SharedPtr<SharedPart>* table, SharedPart** mine, const SharedPart* built) {
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    SharedPart* part = part_find(table, built->database, built->relation, built->id);
-    if (part == nullptr) {
-        part = static_cast<SharedPart*>(allocate_or_evict(built->bytes));
-        if (part == nullptr) {
-            LWLockRelease(shared.control->lock);
-            report_out_of_memory(built->bytes);
-        }
-        memcpy(static_cast<void*>(part), built, built->bytes);
-        SharedPtr<SharedPart>* head =
-            part_bucket(table, built->database, built->relation, built->id);
-        part->departures = 0;
-        part->next = *head;
-        *head = part;
-    }
-    part->departures++;
-    *mine = part;
-    LWLockRelease(shared.control->lock);
-    return part;
-}
-
 }  // namespace
 
 DepartureRef directory_find(const Catalog& catalog, Text train, DateADT date) {
@@ -447,22 +405,6 @@ void* directory_allocate(size_t bytes) {
         report_out_of_memory(bytes);
     }
     return block;
-}
-
-SharedPart* directory_find_route(const Catalog& catalog, int64_t route_id) {
-    return find_part(shared.routes, &loading.route, catalog, route_id);
-}
-
-SharedPart* directory_find_layout(const Catalog& catalog, int64_t layout_id) {
-    return find_part(shared.layouts, &loading.layout, catalog, layout_id);
-}
-
-SharedPart* directory_add_route(const SharedPart* part) {
-    return add_part(shared.routes, &loading.route, part);
-}
-
-SharedPart* directory_add_layout(const SharedPart* part) {
-    return add_part(shared.layouts, &loading.layout, part);
 }
 
 void directory_loading_block(Departure* departure) {
