@@ -6,10 +6,10 @@ namespace ticketpool {
 
 namespace {
 
-enum class Kind : uint8_t { kClaim, kRelease, kTakeOver, kMade, kMerging };
+enum class StockKind : uint8_t { kClaim, kRelease, kTakeOver, kMade, kMerging };
 
-struct Entry {
-    Kind kind;
+struct StockEntry {
+    StockKind kind;
     int level;  // transaction nesting level
     StockRef stock;
     int64_t units;
@@ -17,7 +17,7 @@ struct Entry {
 };
 
 struct Log {
-    Entry* entries;
+    StockEntry* entries;
     size_t count;
     size_t room;
     size_t releases;  // entries of kind release
@@ -41,29 +41,29 @@ void give_back(const StockRef& ref, int64_t units) {
     }
 }
 
-Entry* append(Kind kind, const StockRef& stock, int64_t units) {
+StockEntry* append(StockKind kind, const StockRef& stock, int64_t units) {
     if (unlikely(log.count >= log.room)) {
         // A caller that forgot to reserve: better a restart, which is safe, than a damaged log.
         elog(PANIC, "ticketpool ledger has no room");
     }
-    Entry* entry = &log.entries[log.count++];
-    *entry = Entry{kind, GetCurrentTransactionNestLevel(), stock, units, 0};
+    StockEntry* entry = &log.entries[log.count++];
+    *entry = StockEntry{kind, GetCurrentTransactionNestLevel(), stock, units, 0};
     return entry;
 }
 
-void undo(const Entry& entry) {
+void undo(const StockEntry& entry) {
     switch (entry.kind) {
-        case Kind::kClaim:
+        case StockKind::kClaim:
             give_back(entry.stock, entry.units);
             ledger_publish_claims(entry.stock.slot, -1);
             break;
-        case Kind::kRelease:
+        case StockKind::kRelease:
             log.releases--;
             break;
-        case Kind::kTakeOver:
+        case StockKind::kTakeOver:
             log.entries[entry.release].units += entry.units;
             break;
-        case Kind::kMade: {
+        case StockKind::kMade: {
             // Own claims on it are undone already, and nobody else has any. Its units come back
             // with the claim on the root.
             Stock* stock = stock_of(entry.stock);
@@ -72,7 +72,7 @@ void undo(const Entry& entry) {
             stock->maker.store(0, std::memory_order_release);  // no xid outlives its transaction
             break;
         }
-        case Kind::kMerging:
+        case StockKind::kMerging:
             log.mergings--;
             break;
     }
@@ -92,29 +92,30 @@ void stock_reserve(size_t entries) {
     const size_t wanted = log.count + entries;
     if (wanted > log.room) {
         const size_t room = Max(wanted, Max(log.room * 2, static_cast<size_t>(64)));
-        log.entries = static_cast<Entry*>(
-            log.entries == nullptr ? MemoryContextAllocHuge(TopMemoryContext, room * sizeof(Entry))
-                                   : repalloc_huge(log.entries, room * sizeof(Entry)));
+        log.entries = static_cast<StockEntry*>(
+            log.entries == nullptr
+                ? MemoryContextAllocHuge(TopMemoryContext, room * sizeof(StockEntry))
+                : repalloc_huge(log.entries, room * sizeof(StockEntry)));
         log.room = room;
     }
 }
 
 void stock_add_claim(const StockRef& stock, int64_t units) {
-    append(Kind::kClaim, stock, units);
+    append(StockKind::kClaim, stock, units);
     ledger_publish_claims(stock.slot, 1);
 }
 
 void stock_add_release(const StockRef& stock, int64_t units) {
-    append(Kind::kRelease, stock, units);
+    append(StockKind::kRelease, stock, units);
     log.releases++;
 }
 
 void stock_add_made(const StockRef& stock) {
-    append(Kind::kMade, stock, 0);
+    append(StockKind::kMade, stock, 0);
 }
 
 void stock_add_merging(const StockRef& stock) {
-    append(Kind::kMerging, stock, 0);
+    append(StockKind::kMerging, stock, 0);
     log.mergings++;
 }
 
@@ -122,10 +123,11 @@ void stock_take_over(const StockRef& stock, int64_t units) {
     const size_t end = log.count;
     int64_t left = units;
     for (size_t i = 0; i < end && left > 0; i++) {
-        Entry& entry = log.entries[i];
-        if (entry.kind == Kind::kRelease && same_stock(entry.stock, stock) && entry.units > 0) {
+        StockEntry& entry = log.entries[i];
+        if (entry.kind == StockKind::kRelease && same_stock(entry.stock, stock) &&
+            entry.units > 0) {
             const int64_t part = Min(entry.units, left);
-            append(Kind::kTakeOver, stock, part)->release = i;
+            append(StockKind::kTakeOver, stock, part)->release = i;
             entry.units -= part;
             left -= part;
         }
@@ -140,8 +142,8 @@ int64_t stock_own_units(const StockRef& stock) {
     int64_t units = 0;
     size_t seen = 0;
     for (size_t i = 0; seen < log.releases; i++) {
-        const Entry& entry = log.entries[i];
-        if (entry.kind == Kind::kRelease) {
+        const StockEntry& entry = log.entries[i];
+        if (entry.kind == StockKind::kRelease) {
             seen++;
             units += same_stock(entry.stock, stock) ? entry.units : 0;
         }
@@ -152,8 +154,8 @@ int64_t stock_own_units(const StockRef& stock) {
 bool stock_is_merging(const StockRef& stock) {
     size_t seen = 0;
     for (size_t i = 0; seen < log.mergings; i++) {
-        const Entry& entry = log.entries[i];
-        if (entry.kind == Kind::kMerging) {
+        const StockEntry& entry = log.entries[i];
+        if (entry.kind == StockKind::kMerging) {
             seen++;
             if (same_stock(entry.stock, stock)) {
                 return true;
@@ -169,12 +171,12 @@ size_t stock_entry_count() {
 
 void stock_settle() {
     for (size_t i = 0; i < log.count; i++) {
-        const Entry& entry = log.entries[i];
-        if (entry.kind == Kind::kRelease) {
+        const StockEntry& entry = log.entries[i];
+        if (entry.kind == StockKind::kRelease) {
             give_back(entry.stock, entry.units);
-        } else if (entry.kind == Kind::kMade) {
+        } else if (entry.kind == StockKind::kMade) {
             stock_of(entry.stock)->maker.store(0, std::memory_order_release);
-        } else if (entry.kind == Kind::kMerging) {
+        } else if (entry.kind == StockKind::kMerging) {
             stock_of(entry.stock)->state.store(StockState::kMerged, std::memory_order_release);
         }
     }

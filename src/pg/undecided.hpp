@@ -62,6 +62,19 @@ struct Undecided {
     SaleStatus status;     // to this
 };
 
+// Adds an element to an array that grows, in the loader's memory context.
+template <typename T>
+T* append(T** array, size_t* count) {
+    if (*array == nullptr) {
+        *array = static_cast<T*>(palloc(16 * sizeof(T)));
+    } else if (*count >= 16 && (*count & (*count - 1)) == 0) {
+        *array = static_cast<T*>(repalloc_huge(*array, *count * 2 * sizeof(T)));
+    }
+    T* added = &(*array)[(*count)++];
+    *added = T{};
+    return added;
+}
+
 // Steps 1 and 2.
 void read_undecided(const Catalog& catalog, const Departure* departure, Undecided* undecided);
 
