@@ -2,7 +2,8 @@
 // best that was possible with all requests known beforehand (interval_optimum.hpp). Nothing is
 // timed: the same figures come out on every machine.
 //
-// usage: seat_use STOPS.csv... > seat_use.csv       ("-": standard input)
+// usage: seat_use DRAWS [small_]SAMPLE_stops.csv... > seat_use.csv
+// DRAWS: of the demand of each train and load
 // STOPS.csv: train_no,seq,station_code,station_name,arrive,depart,day_arr,day_dep,km
 //
 // The demand for a train, made up here: a passenger's trip is drawn with a probability of
@@ -16,7 +17,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <iostream>
 #include <map>
 #include <memory>
 #include <set>
@@ -31,7 +31,6 @@ namespace ticketpool::bench {
 namespace {
 
 constexpr std::uint32_t kSeats = 600;  // of one class: an 8-car set has about as many
-constexpr int kDraws = 2;              // of the demand of each train and load
 constexpr double kLoads[] = {0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0};
 
 struct Call {
@@ -46,7 +45,8 @@ int minute_of(const std::string& clock, const std::string& day) {
            std::atoi(clock.c_str() + 3);
 }
 
-void read_stops(std::istream& file, Trains& trains) {
+Trains read_stops(std::istream& file) {
+    Trains trains;
     std::string line;
     std::getline(file, line);
     while (std::getline(file, line)) {
@@ -58,6 +58,7 @@ void read_stops(std::istream& file, Trains& trains) {
             field[5].empty() ? minute_of(field[4], field[6]) : minute_of(field[5], field[7]);
         trains[field[0]].push_back({field[2], minute});
     }
+    return trains;
 }
 
 // Trips of a train and how likely each is.
@@ -235,10 +236,11 @@ struct Totals {
 
 using Results = std::map<std::pair<double, std::size_t>, Totals>;  // by load and rule
 
-void measure_train(const Demand& demand, int stops, Results& results, std::mt19937_64& random) {
+void measure_train(const Demand& demand, int stops, int draws, Results& results,
+                   std::mt19937_64& random) {
     const std::vector<double> fits = weight_within(demand, stops);
     for (const double load : kLoads) {
-        for (int draw = 0; draw < kDraws; ++draw) {
+        for (int draw = 0; draw < draws; ++draw) {
             const auto requests = draw_requests(demand, stops - 1, load, random);
             const std::int64_t optimum = interval_optimum(requests, stops, kSeats);
             for (std::size_t rule = 0; rule < std::size(kRules); ++rule) {
@@ -255,26 +257,26 @@ void measure_train(const Demand& demand, int stops, Results& results, std::mt199
     }
 }
 
-void print(const char* demand, const Results& results) {
+void print(const std::string& sample, const char* demand, const Results& results) {
     for (const auto& [key, total] : results) {
         const auto sold = static_cast<double>(total.sold);
-        std::printf("%s,%.2f,%s,%.4f,%.4f,%.4f,%.4f\n", demand, key.first, kRules[key.second].name,
-                    sold / static_cast<double>(total.optimum), total.worst,
+        std::printf("%s,%s,%.2f,%s,%.4f,%.4f,%.4f,%.4f\n", sample.c_str(), demand, key.first,
+                    kRules[key.second].name, sold / static_cast<double>(total.optimum), total.worst,
                     sold / static_cast<double>(total.seat_segments),
                     static_cast<double>(total.optimum) / static_cast<double>(total.seat_segments));
     }
 }
 
-int run(int files, char** names) {
-    if (!optimum_is_right()) {
-        std::fprintf(stderr, "the flow and the search through all subsets differ\n");
-        return 1;
-    }
-    Trains trains;
-    for (int i = 1; i < files; ++i) {
-        std::ifstream file(names[i]);
-        read_stops(std::string(names[i]) == "-" ? std::cin : file, trains);
-    }
+// "dir/small_jinghu_stops.csv" is jinghu.
+std::string sample_name(std::string file) {
+    file.erase(0, file.find_last_of('/') + 1);
+    if (file.starts_with("small_")) file.erase(0, 6);
+    return file.substr(0, file.find("_stops"));
+}
+
+bool measure_sample(const std::string& name, int draws) {
+    std::ifstream file(name);
+    const Trains trains = read_stops(file);
     std::map<std::string, int> size;
     for (const auto& train : trains) {
         std::set<std::string> stations;
@@ -284,16 +286,31 @@ int run(int files, char** names) {
     std::mt19937_64 random(1);
     Results gravity;
     Results uniform;
-    for (const auto& [name, calls] : trains) {
+    for (const auto& [train, calls] : trains) {
         const int stops = static_cast<int>(calls.size());
         if (stops < 4) continue;  // with two segments there is little to choose
-        measure_train(gravity_demand(calls, size), stops, gravity, random);
-        measure_train(uniform_demand(calls, size), stops, uniform, random);
+        measure_train(gravity_demand(calls, size), stops, draws, gravity, random);
+        measure_train(uniform_demand(calls, size), stops, draws, uniform, random);
     }
-    std::printf("demand,load,rule,of_optimum,of_optimum_worst_train,sold,optimum\n");
-    print("gravity", gravity);
-    print("uniform", uniform);
-    return gravity.empty() ? 1 : 0;
+    print(sample_name(name), "gravity", gravity);
+    print(sample_name(name), "uniform", uniform);
+    return !gravity.empty();
+}
+
+int run(int files, char** names) {
+    if (!optimum_is_right()) {
+        std::fprintf(stderr, "the flow and the search through all subsets differ\n");
+        return 1;
+    }
+    std::printf("sample,demand,load,rule,of_optimum,of_optimum_worst_train,sold,optimum\n");
+    const int draws = files > 1 ? std::atoi(names[1]) : 1;
+    for (int i = 2; i < files; ++i) {
+        if (!measure_sample(names[i], draws)) {
+            std::fprintf(stderr, "no trains in %s\n", names[i]);
+            return 1;
+        }
+    }
+    return 0;
 }
 
 }  // namespace
