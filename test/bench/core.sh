@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The core by itself: microbenchmarks, and how well seats are used. Writes build/bench/{core,rush,seat_use}.csv and core.md.
+# The core by itself: microbenchmarks, and how well seats are used. Writes build/bench/{core,rush,seat_use}.csv, core.md and seat_use.md.
 # usage: test/bench/core.sh          (QUICK=1: short runs)
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
@@ -63,4 +63,5 @@ core_table() {
 
 core
 seat_use
-{ core_table; seat_use_table; } >"$out/core.md"
+core_table >"$out/core.md"
+seat_use_table >"$out/seat_use.md"

@@ -139,6 +139,6 @@ echo "$ratios" >"$out/ratios.csv"
 { describe; awk -f test/bench/report.awk "$out/ratios.csv" "$out/slices.csv" "$out/cpu.csv"; } >"$out/table.md"
 test/bench/plot.sh
 say ''
-cat "$out/table.md" "$out/core.md"
+cat "$out/table.md" "$out/core.md" "$out/seat_use.md"
 say ''
 check || die 'The run left something wrong behind.'

@@ -57,10 +57,12 @@ pgbench_row() {
     { tail -n 20 "$private/pgbench.log" >&2; die "pgbench failed: $name"; }
 }
 
-# percentiles: p50,p99 in ms of pgbench's latency logs.
+# percentiles: p50,p99 in ms of pgbench's latency logs. pgbench does not look at the clock again when the answer is there at once, and
+# writes 0: no figure then.
 percentiles() {
   cat "$private"/tmp/latency.* | cut -d' ' -f3 | sort -n |
-    awk '{ us[NR] = $1 } END { if (NR) printf "%.3f,%.3f", us[int((NR + 1) / 2)] / 1000, us[int(NR * 0.99 + 0.99)] / 1000; else printf "," }'
+    awk '{ us[NR] = $1 } function ms(at) { return us[at] > 0 ? sprintf("%.3f", us[at] / 1000) : "" }
+      END { printf "%s,%s", ms(int((NR + 1) / 2)), ms(int(NR * 0.99 + 0.99)) }'
 }
 
 counters() {
