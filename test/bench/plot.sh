@@ -10,7 +10,7 @@ mkdir -p plot
 
 # plot NAME: gnuplot commands from stdin, to NAME.svg.
 plot() {
-  { printf "set terminal svg size 820,440 font 'sans-serif,13' background '#ffffff'\nset output '%s.svg'\nset datafile separator ','\n" "$1"
+  { printf "set terminal svg noenhanced size 820,440 font 'sans-serif,13' background '#ffffff'\nset output '%s.svg'\nset datafile separator ','\n" "$1"
     printf "set border 3 lc '#666666'\nset tics nomirror\nset grid y lc '#dddddd' lt 1\nset key outside right top Left reverse noenhanced\nset style fill solid 0.9\n"
     cat; } | gnuplot 2>plot/gnuplot.log || { cat plot/gnuplot.log >&2; die "gnuplot failed: $1"; }
 }
@@ -40,7 +40,7 @@ throughput() {
     grep -q ",buy_hot,[0-9]*,$commit," slices.csv || continue
     medians 6 "$commit" "${sales[@]}" >"plot/throughput_$commit.csv"
     plot "throughput_$commit" <<GP
-set title 'Tickets a second, one hot departure, synchronous\\_commit $commit (redis: appendfsync $([ $commit = on ] && echo always || echo everysec))'
+set title 'Tickets a second, one hot departure, synchronous_commit $commit (redis: appendfsync $([ $commit = on ] && echo always || echo everysec))'
 set xlabel 'clients'
 set yrange [0:*]
 set style data histograms
@@ -50,14 +50,15 @@ GP
     medians 8 "$commit" "${sales[@]}" >"plot/p50_$commit.csv"
     medians 9 "$commit" "${sales[@]}" >"plot/p99_$commit.csv"
     plot "latency_$commit" <<GP
-set title 'Latency of a sale, one hot departure, synchronous\\_commit $commit: median (solid) and 99th percentile (dashed)'
+set title 'Latency of a sale, one hot departure, synchronous_commit $commit: p50 solid, p99 dashed'
+set xrange [0.7:*]
 set xlabel 'clients'
 set ylabel 'ms'
 set logscale x 2
 set logscale y
 set format y '%g'
-plot for [i=2:$((${#sales[@]} + 1))] 'plot/p50_$commit.csv' using 1:i with linespoints lc i lw 2 pt 7 ps 0.6 title columnheader(i), \\
-     for [i=2:$((${#sales[@]} + 1))] 'plot/p99_$commit.csv' using 1:i with linespoints lc i dt 2 pt 7 ps 0.6 notitle
+plot for [i=2:$((${#sales[@]} + 1))] 'plot/p50_$commit.csv' using 1:i with linespoints lc i-1 lw 2 pt 7 ps 0.6 title columnheader(i), \\
+     for [i=2:$((${#sales[@]} + 1))] 'plot/p99_$commit.csv' using 1:i with linespoints lc i-1 dt 2 pt 7 ps 0.6 notitle
 GP
   done
 }
@@ -115,8 +116,10 @@ seat_use() {
 set title 'Seat-segments sold, of the most possible with the same requests ($sample, $demand demand)'
 set xlabel 'load: seat-segments asked for / seat-segments there are'
 set yrange [0.72:1.005]
-plot for [r in "bound_late best_fit first_fit random worst_fit"] \\
-  '< grep "^$sample,$demand," seat_use.csv | grep ,'.r.',' using 3:5 with linespoints lw (r eq 'bound_late' ? 5 : 2) pt 7 ps 0.6 title r
+rule(r) = '< grep "^$sample,$demand," seat_use.csv | grep ,'.r.','
+plot rule('bound_late') using 3:5 with lines lw 6 lc '#cccccc' title 'bound_late', rule('best_fit') using 3:5 with linespoints lc 1 lw 2 pt 7 ps 0.6 title 'best_fit', \\
+     rule('first_fit') using 3:5 with linespoints lc 2 lw 2 dt 2 pt 7 ps 0.6 title 'first_fit', \\
+     for [r in "random worst_fit"] rule(r) using 3:5 with linespoints lw 2 pt 7 ps 0.6 title r
 GP
   done
 }
