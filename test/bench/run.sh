@@ -3,7 +3,7 @@
 # server; then the core by itself.
 # usage: make bench            about 15 minutes
 #        make bench QUICK=1    about 2 minutes
-# also:  REPEATS=5 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off"
+# also:  REPEATS=5 CPU_REPEATS=3 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off"
 # Slices of the rows follow one another (A B C, C B A, …), so that a slow minute of the machine hits all of them alike; trust the
 # ratios, not the numbers. Results: build/bench/{table.md,*.csv,*.svg}; make bench-doc puts them into doc/bench.
 set -eu -o pipefail
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/../.."
 . test/bench/redis.sh
 if [ -n "${QUICK:-}" ]; then quick=(2 1 '8' 'on off' 3000 1 ''); else quick=(5 1 '8 32' 'on off' 10000 3 1); fi
 repeats=${REPEATS:-${quick[0]}} seconds=${SECONDS_A_SLICE:-${quick[1]}} clients=${CLIENTS:-${quick[2]}} commits=${COMMITS:-${quick[3]}}
-calls=${quick[4]} cpu_repeats=${quick[5]} single=${quick[6]}
+calls=${quick[4]} cpu_repeats=${CPU_REPEATS:-${quick[5]}} single=${quick[6]}
 out=$PWD/build/bench options=
 
 # The pgbench scripts: those of sql, and the templates of peers for each peer.
