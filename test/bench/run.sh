@@ -3,7 +3,7 @@
 # server; then the core by itself.
 # usage: make bench            about 15 minutes
 #        make bench QUICK=1    about 2 minutes
-# also:  REPEATS=5 CPU_REPEATS=3 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off"
+# also:  REPEATS=5 CPU_REPEATS=2 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off"
 # Slices of the rows follow one another (A B C, C B A, …), so that a slow minute of the machine hits all of them alike; trust the
 # ratios, not the numbers. Results: build/bench/{table.md,*.csv,*.svg}; make bench-doc puts them into doc/bench.
 set -eu -o pipefail
@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.."
 . test/bench/rows.sh
 . test/bench/server.sh
 . test/bench/redis.sh
-if [ -n "${QUICK:-}" ]; then quick=(2 1 '8' 'on off' 3000 1 ''); else quick=(5 1 '8 32' 'on off' 10000 3 1); fi
+if [ -n "${QUICK:-}" ]; then quick=(2 1 '8' 'on off' 3000 1 ''); else quick=(5 1 '8 32' 'on off' 10000 2 1); fi
 repeats=${REPEATS:-${quick[0]}} seconds=${SECONDS_A_SLICE:-${quick[1]}} clients=${CLIENTS:-${quick[2]}} commits=${COMMITS:-${quick[3]}}
 calls=${quick[4]} cpu_repeats=${CPU_REPEATS:-${quick[5]}} single=${quick[6]}
 out=$PWD/build/bench options=
@@ -54,13 +54,16 @@ set_up() {
   fi
 }
 
-# The sales at every number of clients and setting, the other groups at the first setting only.
+# The sales at every number of clients and setting, those of one hot departure to a single client too; the other groups at the first
+# setting only.
 measure() {
-  local repeat count commit
+  local repeat count commit name alone=()
+  for name in "${tickets[@]}"; do case $name in *_hot) alone+=("$name") ;; esac; done
   echo 'repeat,row,clients,synchronous_commit,calls,calls_per_second,latency_ms,p50_ms,p99_ms,wal_bytes,sold_outs' >"$out/slices.csv"
   for ((repeat = 1; repeat <= repeats; repeat++)); do
     say "repeat $repeat of $repeats"
-    for count in $single $clients; do
+    [ -z "$single" ] || round "$repeat" "$single" "${commits%% *}" "${alone[@]}"
+    for count in $clients; do
       for commit in $commits; do round "$repeat" "$count" "$commit" "${tickets[@]}"; done
     done
     for count in $clients; do
