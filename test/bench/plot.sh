@@ -33,9 +33,11 @@ medians() {
     }' slices.csv
 }
 
-sales=(buy_hot insert_hot mask_hot split_hot exclude_hot redis_hot)
 throughput() {
-  local commit
+  local commit name sales=()
+  for name in buy_hot insert_hot mask_hot split_hot exclude_hot redis_hot; do
+    if grep -q "^[0-9]*,$name," slices.csv; then sales+=("$name"); fi
+  done
   for commit in on off; do
     grep -q ",buy_hot,[0-9]*,$commit," slices.csv || continue
     medians 6 "$commit" "${sales[@]}" >"plot/throughput_$commit.csv"

@@ -95,9 +95,10 @@ round() {
 # cpu REPEAT ROW: what one backend spends, by perf. A backend waits a second after its start for perf to attach; pgbench's
 # first one only looks around, its second one works.
 cpu() {
-  local pid=0 postmaster other tries=300
+  local pid=0 postmaster other tries=300 sold_before sold
   postmaster=$(head -n 1 "$private/server/postmaster.pid")
   before "$2"
+  read -r _ sold_before < <(counters)
   options='-c post_auth_delay=1' pgbench_row "$2" 1 off -t "$((calls / ${size[$2]:-1}))" &
   for _ in 1 2; do
     until other=$(pgrep -P "$postmaster" -f '\[local\] startup') && [ "$other" != "$pid" ]; do
@@ -108,7 +109,8 @@ cpu() {
     perf stat -x, -e "task-clock,instructions:u" -p "$pid" >"$private/perf.log" 2>&1 || { cat "$private/perf.log" >&2; die 'perf failed.'; }
   done
   wait $! || die "pgbench failed: $2"
-  awk -F, -v OFS=, -v head="$1,$2,$calls" -v calls="$calls" '
+  read -r _ sold < <(counters)
+  awk -F, -v OFS=, -v head="$1,$2,$calls" -v calls="$calls" -v sold=$((sold - sold_before)) '
     $3 ~ /^task-clock/ { us = $1 * 1000 / calls } $3 ~ /^instructions/ && $1 ~ /^[0-9]/ { instructions = $1 / calls }
-    END { if (us > 0) print head, us, instructions }' "$private/perf.log" >>"$out/cpu.csv"
+    END { print head, us, instructions, sold }' "$private/perf.log" >>"$out/cpu.csv"
 }
