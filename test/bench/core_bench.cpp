@@ -1,9 +1,8 @@
 // Microbenchmarks of the core: time per call on one class of 2,000 seats.
 #include <benchmark/benchmark.h>
 
-#include <atomic>
+#include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <random>
 #include <vector>
 
@@ -21,8 +20,8 @@ constexpr std::uint32_t kSeats = 2000;
 // empty. No trip meets an exact fit, so a best-fit scan has to look at every seat.
 struct Class {
     Class(int segments, int sold_percent)
-        : words(new std::atomic<std::uint64_t>[kSeats * kMaxWords]()), geometry(kSeats) {
-        map = {words.get(), &control, kSeats, words_for(segments), segments};
+        : words(seat_map_bytes(kSeats, segments) / kLineBytes), geometry(kSeats) {
+        map = seat_map_at(words.data(), &control, kSeats, segments);
         std::mt19937_64 random(1);
         for (std::uint32_t seat = 0; seat < kSeats; ++seat) {
             SegmentMask mask;
@@ -36,7 +35,10 @@ struct Class {
         }
     }
 
-    std::unique_ptr<std::atomic<std::uint64_t>[]> words;
+    struct alignas(kLineBytes) Line {
+        char bytes[kLineBytes];
+    };
+    std::vector<Line> words;
     std::vector<SeatGeometry> geometry;
     ClassControl control{};
     SeatMap map{};
@@ -50,7 +52,7 @@ const Kernels* kernels_for(benchmark::State& state) {
 }
 
 void scan_arguments(benchmark::internal::Benchmark* b) {
-    for (int segments : {40, 100, 150, 250}) {
+    for (int segments : {6, 12, 29, 40, 100, 150, 250}) {
         for (int taken : {0, 50, 100}) {
             for (int vector : {0, 1}) b->Args({segments, taken, vector});
         }
@@ -62,10 +64,10 @@ void count(benchmark::State& state) {
     if (chosen == nullptr) return;
     const auto segments = static_cast<int>(state.range(0));
     const Class seats(segments, static_cast<int>(state.range(1)));
-    const SegmentMask trip = trip_mask(segments / 4, segments / 4 + 8);
+    const SegmentMask trip = trip_mask(segments / 4, std::min(segments / 4 + 8, segments));
     for (auto _ : state) {
         benchmark::DoNotOptimize(
-            chosen->count_free[seats.map.words_per_seat - 1](seats.map.words, kSeats, trip));
+            chosen->count_free[seats.map.shape()](seats.map.words, kSeats, trip));
     }
 }
 BENCHMARK(count)->Apply(scan_arguments);
@@ -79,7 +81,7 @@ void best_fit(benchmark::State& state) {
     const TripScan scan{trip_mask(from, from + 3), from, from + 3, segments};
     for (auto _ : state) {
         benchmark::DoNotOptimize(
-            chosen->best_fit[seats.map.words_per_seat - 1](seats.map.words, kSeats, scan, 700));
+            chosen->best_fit[seats.map.shape()](seats.map.words, kSeats, scan, 700));
     }
 }
 BENCHMARK(best_fit)->Apply(scan_arguments);
@@ -91,7 +93,7 @@ void sell(benchmark::State& state) {
     Class seats(segments, static_cast<int>(state.range(1)));
     SeatRequest request;
     request.from = segments / 4;
-    request.to = request.from + 8;
+    request.to = std::min(request.from + 8, segments);
     request.trip = trip_mask(request.from, request.to);
     request.party = static_cast<std::uint32_t>(state.range(2));
     std::vector<std::uint64_t> scratch(
@@ -106,21 +108,21 @@ void sell(benchmark::State& state) {
         for (const SeatClaim& claim : claims) release(seats.map, claim.seat, claim.from_pool);
     }
 }
-BENCHMARK(sell)->ArgsProduct({{40, 100}, {0, 50}, {1, 2, 5, 20}});
+BENCHMARK(sell)->ArgsProduct({{6, 29, 40, 100}, {0, 50}, {1, 2, 5, 20}});
 
 // No seat is free: the scan and the careful look.
 void sold_out(benchmark::State& state) {
     kernels_init();
-    Class seats(40, 100);
+    Class seats(static_cast<int>(state.range(0)), 100);
     SeatRequest request;
-    request.to = 8;
-    request.trip = trip_mask(0, 8);
+    request.to = 5;
+    request.trip = trip_mask(0, 5);
     SeatClaim claim;
     for (auto _ : state) {
         benchmark::DoNotOptimize(claim_seats(seats.map, nullptr, request, nullptr, &claim));
     }
 }
-BENCHMARK(sold_out);
+BENCHMARK(sold_out)->Arg(6)->Arg(12)->Arg(29)->Arg(40);
 
 void matrix(benchmark::State& state) {
     const auto segments = static_cast<int>(state.range(0));
@@ -138,7 +140,7 @@ void matrix(benchmark::State& state) {
         benchmark::DoNotOptimize(cells.data());
     }
 }
-BENCHMARK(matrix)->Arg(40)->Arg(100)->Arg(250);
+BENCHMARK(matrix)->Arg(12)->Arg(29)->Arg(40)->Arg(100)->Arg(250);
 
 }  // namespace
 }  // namespace ticketpool
