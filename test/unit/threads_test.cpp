@@ -120,12 +120,15 @@ TEST(Threads, WideParties) {
 
 // Each thread takes and gives back bits of seats of its own, which lie between those of the others:
 // after each step they must be what this thread made them. How often they were not.
-std::uint64_t count_disturbances(Train& train, std::uint32_t first, std::uint32_t step) {
+std::uint64_t count_disturbances(Train& train, std::uint32_t first, std::uint32_t step,
+                                 const std::atomic<bool>& go) {
     std::mt19937_64 random(first);
     SeatMap map = train.map;
     std::vector<SegmentMask> taken(map.seats);
     std::uint64_t disturbed = 0;
-    for (int i = 0; i < 100'000; ++i) {
+    while (!go.load()) {
+    }
+    for (int i = 0; i < 300'000; ++i) {
         const auto seat = static_cast<std::uint32_t>(random() % (map.seats / step)) * step + first;
         const SegmentMask bits = all_segments(map.segments) & SegmentMask{{random() & random()}};
         if (random() % 2 == 0) {
@@ -145,10 +148,13 @@ TEST(Threads, NeighboursNeverDisturbEachOther) {
     for (const int segments : {6, 12, 29, 64}) {
         Train train(8, segments);  // the same eight bytes, at the narrowest
         std::uint64_t disturbed[kThreads] = {};
+        std::atomic<bool> go{false};
         std::vector<std::thread> threads;
         for (std::uint32_t i = 0; i < kThreads; ++i) {
-            threads.emplace_back([&, i] { disturbed[i] = count_disturbances(train, i, kThreads); });
+            threads.emplace_back(
+                [&, i] { disturbed[i] = count_disturbances(train, i, kThreads, go); });
         }
+        go = true;
         for (std::thread& thread : threads) thread.join();
         for (const std::uint64_t count : disturbed) EXPECT_EQ(count, 0U) << segments;
     }
