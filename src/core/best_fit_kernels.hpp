@@ -111,8 +111,9 @@ std::uint32_t best_fit_baseline(const void* words, std::uint32_t seats, const Tr
 
 #if defined(TICKETPOOL_VECTOR_KERNELS)
 
-// Lanes whose seat is free and has a shorter run than `run`, found without counting the length of
-// any: let `end` be the bit that ends the run and `last` the last taken bit before the trip, then
+// All ones in each lane whose seat is free and has a shorter run than `run`, found without counting
+// the length of any: let `end` be the bit that ends the run and `last` the last taken bit before
+// the trip, then
 //     end - last - 1 < run   <=>   last >= end - run   <=>   the bits up to `last`, as a number,
 //                                                            are at least 2^end >> run.
 // The power of two comes of a carry: one added at the trip's end runs through the free bits and
@@ -127,7 +128,7 @@ struct BetterLanes {
           above(in_each_lane<Bits>(word_bits(scan.to - 1, scan.segments - 1))),
           carry(in_each_lane<Bits>(word_bits(scan.to - 1, scan.to))) {}
 
-    TICKETPOOL_TARGET SignedLanes<Bits> operator()(const Word<Bits>* words) const noexcept {
+    TICKETPOOL_TARGET Lanes<Bits> operator()(const Word<Bits>* words) const noexcept {
         const Lanes<Bits> taken = load(words);
         const Lanes<Bits> free = above & ~shift_right<Bits>(taken, 1);
         const Lanes<Bits> end = (free + carry) & ~free;
@@ -135,7 +136,9 @@ struct BetterLanes {
         // bit is the sign, smaller than what is needed.
         const auto before = reinterpret_cast<SignedLanes<Bits>>(taken & upto_trip);
         const auto needed = reinterpret_cast<SignedLanes<Bits>>(shift_right<Bits>(end, shift));
-        return ~((needed > before) | (before > reinterpret_cast<SignedLanes<Bits>>(below)));
+        const auto no_better =
+            (needed > before) | (before > reinterpret_cast<SignedLanes<Bits>>(below));
+        return reinterpret_cast<Lanes<Bits>>(~no_better);
     }
 
     Lanes<Bits> upto_trip;
@@ -151,11 +154,11 @@ TICKETPOOL_TARGET inline std::uint32_t next_seat(const Word<Bits>* words, std::u
                                                  std::uint32_t end, const Test& passes) noexcept {
     constexpr std::uint32_t kSeats = kLineSeats<Bits>;
     for (std::uint32_t line = seat - seat % kSeats; line < end; line += kSeats) {
-        const auto low = reinterpret_cast<__m256i>(passes(words + line));
-        const auto high = reinterpret_cast<__m256i>(passes(words + line + kSeats / 2));
-        const __m256i any = _mm256_or_si256(low, high);
+        const Lanes<Bits> low = passes(words + line);
+        const Lanes<Bits> high = passes(words + line + kSeats / 2);
+        const auto any = reinterpret_cast<__m256i>(low | high);
         if (_mm256_testz_si256(any, any) != 0) continue;
-        std::uint64_t bytes = passed_bytes(low, high);
+        std::uint64_t bytes = passed_bytes<Bits>(low, high);
         if (line < seat) bytes &= ~std::uint64_t{0} << (seat - line) * sizeof(Bits);
         if (bytes == 0) continue;
         const auto byte = static_cast<std::uint32_t>(std::countr_zero(bytes));
@@ -168,8 +171,8 @@ TICKETPOOL_TARGET inline std::uint32_t next_seat(const Word<Bits>* words, std::u
 // they are few. Until one is found all that are free would be better, which is a simpler question:
 // a sold-out train costs least.
 template <typename Bits>
-struct Scan1 {
-    TICKETPOOL_TARGET explicit Scan1(const TripScan& trip_scan) noexcept
+struct OneWordScan {
+    TICKETPOOL_TARGET explicit OneWordScan(const TripScan& trip_scan) noexcept
         : scan(trip_scan), masks(run_masks(scan)), free(scan.trip), better(scan) {}
 
     // True if it met an exact fit.
@@ -196,7 +199,7 @@ TICKETPOOL_TARGET std::uint32_t best_fit_1(const void* from, std::uint32_t seats
                                            const TripScan& trip_scan,
                                            std::uint32_t start) noexcept {
     const auto* words = static_cast<const Word<Bits>*>(from);
-    Scan1<Bits> scan(trip_scan);
+    OneWordScan<Bits> scan(trip_scan);
     if (!scan.look_at(words, start, seats)) scan.look_at(words, 0, start);
     std::atomic_signal_fence(std::memory_order_acquire);  // see load_vector
     return scan.best.seat;

@@ -53,21 +53,20 @@ TICKETPOOL_TARGET std::uint32_t count_free_1(const void* from, std::uint32_t sea
     while (seat < whole_lines) {
         // So many lines that a count fits into the lowest byte of its lane, where it is summed up.
         const std::uint32_t end = std::min(whole_lines, seat + 255 * kSeats);
-        SignedLanes<Bits> low{};
-        SignedLanes<Bits> high{};
+        Lanes<Bits> low{};
+        Lanes<Bits> high{};
         for (; seat < end; seat += kSeats) {
             low -= is_free(words + seat);
             high -= is_free(words + seat + kSeats / 2);
         }
-        for (const SignedLanes<Bits>& lanes : {low, high}) {
+        for (const Lanes<Bits>& lanes : {low, high}) {
             free = _mm256_add_epi64(
                 free, _mm256_sad_epu8(reinterpret_cast<__m256i>(lanes), _mm256_setzero_si256()));
         }
     }
     if (seat == seats) return sum4(free);
     const std::uint64_t bytes =
-        passed_bytes(reinterpret_cast<__m256i>(is_free(words + seat)),
-                     reinterpret_cast<__m256i>(is_free(words + seat + kSeats / 2)));
+        passed_bytes<Bits>(is_free(words + seat), is_free(words + seat + kSeats / 2));
     const std::uint64_t in_class = word_bits(0, static_cast<int>((seats - seat) * sizeof(Bits)));
     return sum4(free) + static_cast<std::uint32_t>(std::popcount(bytes & in_class)) /
                             std::uint32_t{sizeof(Bits)};

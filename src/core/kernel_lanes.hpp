@@ -82,24 +82,27 @@ TICKETPOOL_TARGET inline Lanes<Bits> shift_right(Lanes<Bits> lanes, int count) n
     return pairs & in_each_lane<Bits>(0xffU >> count);  // less the bits of the neighbour
 }
 
-// One bit for each byte of a line whose lane passed; `low` and `high` are comparisons.
-TICKETPOOL_TARGET inline std::uint64_t passed_bytes(__m256i low, __m256i high) noexcept {
-    return static_cast<std::uint32_t>(_mm256_movemask_epi8(low)) |
-           std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_epi8(high))} << 32;
+// One bit for each byte of a line whose lane passed; `low` and `high` are results of comparisons.
+template <typename Bits>
+TICKETPOOL_TARGET inline std::uint64_t passed_bytes(Lanes<Bits> low, Lanes<Bits> high) noexcept {
+    const int bytes_low = _mm256_movemask_epi8(reinterpret_cast<__m256i>(low));
+    const int bytes_high = _mm256_movemask_epi8(reinterpret_cast<__m256i>(high));
+    return static_cast<std::uint32_t>(bytes_low) |
+           std::uint64_t{static_cast<std::uint32_t>(bytes_high)} << 32;
 }
 
 // Seats of one word are looked at by the cache line, two vectors at once.
 template <typename Bits>
 constexpr std::uint32_t kLineSeats = 64 / sizeof(Bits);
 
-// Lanes whose seat can be taken at all.
+// All ones in each lane whose seat can be taken at all.
 template <typename Bits>
 struct FreeLanes {
     TICKETPOOL_TARGET explicit FreeLanes(const SegmentMask& trip) noexcept
         : wanted(in_each_lane<Bits>(trip.w[0])) {}
 
-    TICKETPOOL_TARGET SignedLanes<Bits> operator()(const Word<Bits>* words) const noexcept {
-        return (load(words) & wanted) == Lanes<Bits>{};
+    TICKETPOOL_TARGET Lanes<Bits> operator()(const Word<Bits>* words) const noexcept {
+        return reinterpret_cast<Lanes<Bits>>((load(words) & wanted) == Lanes<Bits>{});
     }
 
     Lanes<Bits> wanted;
