@@ -121,17 +121,8 @@ inline SeatMap seat_map_at(void* words, ClassControl* control, std::uint32_t sea
 // Writes every seat over raw memory, each with the bits `taken`.
 void init_seats(SeatMap& map, const SegmentMask& taken) noexcept;
 
-// What a purchase took of one seat. from_pool | from_own is the trip; only from_pool was claimed in
-// the pool, from_own was still held there by the buyer's own refunds.
-struct SeatClaim {
-    std::uint32_t seat;
-    SegmentMask from_pool;
-    SegmentMask from_own;
-};
-
-static_assert(std::is_trivially_copyable_v<SeatClaim>);
-
-// The same with the type of its words, which is known while a program is compiled: for loops.
+// A SeatMap as seen by code that is compiled for one type of word: a loop over seats asks once, not
+// at every seat, what its words are.
 template <typename Bits>
 struct SeatWords {
     std::atomic<Bits>* words;
@@ -168,23 +159,35 @@ struct SeatWords {
     }
 };
 
+template <typename Bits>
+SeatWords<Bits> words_as(const SeatMap& map) noexcept {
+    return {static_cast<std::atomic<Bits>*>(map.words), map.words_per_seat};
+}
+
 // Calls use(SeatWords<…>) with the words of the map as what they are.
 template <typename Use>
-inline auto with_words(const SeatMap& map, Use use) noexcept {
-    const auto as = [&]<typename Bits>(Bits) noexcept {
-        return use(SeatWords<Bits>{static_cast<std::atomic<Bits>*>(map.words), map.words_per_seat});
-    };
+auto with_words(const SeatMap& map, Use use) noexcept {
     switch (map.bits_per_word) {
         case 8:
-            return as(std::uint8_t{});
+            return use(words_as<std::uint8_t>(map));
         case 16:
-            return as(std::uint16_t{});
+            return use(words_as<std::uint16_t>(map));
         case 32:
-            return as(std::uint32_t{});
+            return use(words_as<std::uint32_t>(map));
         default:
-            return as(std::uint64_t{});
+            return use(words_as<std::uint64_t>(map));
     }
 }
+
+// What a purchase took of one seat. from_pool | from_own is the trip; only from_pool was claimed in
+// the pool, from_own was still held there by the buyer's own refunds.
+struct SeatClaim {
+    std::uint32_t seat;
+    SegmentMask from_pool;
+    SegmentMask from_own;
+};
+
+static_assert(std::is_trivially_copyable_v<SeatClaim>);
 
 // The words of `seat` as one mask. Acquire loads, word by word: each word is right by itself, the
 // words of a wide seat may be of different moments.

@@ -173,7 +173,7 @@ TICKETPOOL_TARGET inline std::uint32_t next_seat(const Word<Bits>* words, std::u
 template <typename Bits>
 struct OneWordScan {
     TICKETPOOL_TARGET explicit OneWordScan(const TripScan& trip_scan) noexcept
-        : scan(trip_scan), masks(run_masks(scan)), free(scan.trip), better(scan) {}
+        : free(trip_scan.trip), better(trip_scan), masks(run_masks(trip_scan)), scan(trip_scan) {}
 
     // True if it met an exact fit.
     TICKETPOOL_TARGET bool look_at(const Word<Bits>* words, std::uint32_t begin,
@@ -187,10 +187,10 @@ struct OneWordScan {
         }
     }
 
-    const TripScan& scan;
-    const RunMasks masks;
     const FreeLanes<Bits> free;
     BetterLanes<Bits> better;
+    const RunMasks masks;
+    const TripScan& scan;
     BestSeat best{kNoSeat, kTaken};
 };
 

@@ -6,7 +6,7 @@ namespace {
 
 // Counts the maximal free runs [a, b) of one seat in runs[a * width + b].
 inline void count_runs(const SegmentMask& taken, int segments, std::uint32_t* runs,
-                std::size_t width) noexcept {
+                       std::size_t width) noexcept {
     const SegmentMask free = ~taken;
     int stop = 0;
     while (stop < segments) {

@@ -43,26 +43,41 @@ int claim_words(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexc
     });
 }
 
+// Acquire, too: an undoing on a quota looks at its `closed` next.
+template <typename Bits>
+void clear_word(std::atomic<Bits>& word, std::uint64_t bits) noexcept {
+    word.fetch_and(static_cast<Bits>(~bits), std::memory_order_acq_rel);
+}
+
 // Clears the bits of the words below `end`.
 void clear_words(SeatMap& map, std::uint32_t seat, const SegmentMask& bits, int end) noexcept {
-    with_words(map, [&]<typename Bits>(const SeatWords<Bits>& seats) noexcept {
+    with_words(map, [&](const auto& seats) noexcept {
         seats.for_each(seat, [&](auto& word, int i) noexcept {
-            if (i < end && bits.w[i] != 0) {
-                // acquire, too: an undoing on a quota looks at its `closed` next
-                word.fetch_and(static_cast<Bits>(~bits.w[i]), std::memory_order_acq_rel);
-            }
+            if (i < end && bits.w[i] != 0) clear_word(word, bits.w[i]);
             return true;
         });
     });
 }
 
+// The bits that were clear.
+template <typename Bits>
+std::uint64_t set_word(std::atomic<Bits>& word, std::uint64_t bits) noexcept {
+    const Bits before = word.fetch_or(static_cast<Bits>(bits), std::memory_order_acq_rel);
+    return bits & ~std::uint64_t{before};
+}
+
+template <typename Bits>
+void init_word(std::atomic<Bits>& word, std::uint64_t bits) noexcept {
+    new (&word) std::atomic<Bits>(static_cast<Bits>(bits));
+}
+
 }  // namespace
 
 void init_seats(SeatMap& map, const SegmentMask& taken) noexcept {
-    with_words(map, [&]<typename Bits>(const SeatWords<Bits>& seats) noexcept {
+    with_words(map, [&](const auto& seats) noexcept {
         for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
             seats.for_each(seat, [&](auto& word, int i) noexcept {
-                new (&word) std::atomic<Bits>(static_cast<Bits>(taken.w[i]));
+                init_word(word, taken.w[i]);
                 return true;
             });
         }
@@ -125,12 +140,9 @@ void release(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept
 
 SegmentMask take_free(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {
     SegmentMask taken;
-    with_words(map, [&]<typename Bits>(const SeatWords<Bits>& seats) noexcept {
+    with_words(map, [&](const auto& seats) noexcept {
         seats.for_each(seat, [&](auto& word, int i) noexcept {
-            if (bits.w[i] == 0) return true;
-            const std::uint64_t before =
-                word.fetch_or(static_cast<Bits>(bits.w[i]), std::memory_order_acq_rel);
-            taken.w[i] = bits.w[i] & ~before;
+            if (bits.w[i] != 0) taken.w[i] = set_word(word, bits.w[i]);
             return true;
         });
     });
