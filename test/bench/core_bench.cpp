@@ -29,8 +29,8 @@ constexpr std::uint32_t kSeats = 2000;
 // empty. No trip meets an exact fit, so a best-fit scan has to look at every seat.
 struct Class {
     Class(int segments, int sold_percent, std::uint32_t seats = kSeats)
-        : words(new std::atomic<std::uint64_t>[std::size_t{seats} * kMaxWords]()), geometry(seats) {
-        map = {words.get(), &control, seats, words_for(segments), segments};
+        : words(seat_map_bytes(seats, segments) / kLineBytes), geometry(seats) {
+        map = seat_map_at(words.data(), &control, seats, segments);
         std::mt19937_64 random(1);
         for (std::uint32_t seat = 0; seat < seats; ++seat) {
             SegmentMask mask;
@@ -44,7 +44,10 @@ struct Class {
         }
     }
 
-    std::unique_ptr<std::atomic<std::uint64_t>[]> words;
+    struct alignas(kLineBytes) Line {
+        char bytes[kLineBytes];
+    };
+    std::vector<Line> words;
     std::vector<SeatGeometry> geometry;
     ClassControl control{};
     SeatMap map{};
@@ -62,7 +65,8 @@ void scan_arguments(benchmark::internal::Benchmark* b) {
         for (const int seats : {100, 200, 500, 1000, 2000, 5000, 10000, 20000}) {
             points.insert({seats, 40, 50, vector});
         }
-        for (const int segments : {1, 16, 32, 64, 65, 96, 128, 129, 160, 192, 193, 224, 256}) {
+        for (const int segments :
+             {1, 6, 8, 9, 16, 17, 29, 32, 33, 64, 65, 96, 128, 129, 160, 192, 193, 224, 256}) {
             points.insert({kSeats, segments, 50, vector});
         }
         for (int sold = 0; sold <= 100; sold += 10) points.insert({kSeats, 40, sold, vector});
@@ -81,7 +85,7 @@ void count(benchmark::State& state) {
     const Class seats = class_for(state);
     const int from = seats.map.segments / 4;
     const SegmentMask trip = trip_mask(from, std::min(from + 8, seats.map.segments));
-    const CountFree scan = chosen->count_free[seats.map.words_per_seat - 1];
+    const CountFree scan = chosen->count_free[seats.map.shape()];
     for (auto _ : state) {
         benchmark::DoNotOptimize(scan(seats.map.words, seats.map.seats, trip));
     }
@@ -95,7 +99,7 @@ void best_fit(benchmark::State& state) {
     const int from = seats.map.segments / 4;
     const int to = std::min(from + 3, seats.map.segments);
     const TripScan trip{trip_mask(from, to), from, to, seats.map.segments};
-    const BestFit scan = chosen->best_fit[seats.map.words_per_seat - 1];
+    const BestFit scan = chosen->best_fit[seats.map.shape()];
     for (auto _ : state) {
         benchmark::DoNotOptimize(scan(seats.map.words, seats.map.seats, trip, seats.map.seats / 3));
     }

@@ -100,10 +100,13 @@ std::vector<Trip> draw_requests(const Demand& demand, int segments, double load,
 
 struct Class {
     explicit Class(int segments)
-        : words(new std::atomic<std::uint64_t>[std::size_t{kSeats} * kMaxWords]()),
-          map{words.get(), &control, kSeats, words_for(segments), segments} {}
+        : words(seat_map_bytes(kSeats, segments) / kLineBytes),
+          map(seat_map_at(words.data(), &control, kSeats, segments)) {}
 
-    std::unique_ptr<std::atomic<std::uint64_t>[]> words;
+    struct alignas(kLineBytes) Line {
+        char bytes[kLineBytes];
+    };
+    std::vector<Line> words;
     ClassControl control{};
     SeatMap map;
 };
