@@ -1,9 +1,11 @@
 #include "directory.hpp"
 
+#include "epoch.hpp"
 #include "errors.hpp"
 #include "eviction.hpp"
 #include "ledger.hpp"
 #include "loader.hpp"
+#include "waiting.hpp"
 
 extern "C" {
 #include "access/xlog.h"
@@ -173,7 +175,7 @@ Found find_in_chain(const Key& key, DepartureRef* ref) {
 }
 
 // Enters a LOADING slot for the row; false: somebody else has one.
-bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
+bool begin_loading(const Catalog& catalog, const DepartureRow& row, uint32_t epoch) {
     const Key by_id = key_of(catalog, row.departure_id);
     const Key by_name = key_of(catalog, {row.train, strlen(row.train)}, row.service_date);
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
@@ -205,7 +207,7 @@ bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
     slot.departure_id = row.departure_id;
     slot.service_date = row.service_date;
     slot.name_hash = low_hash(by_name.hash);
-    slot.id_hash = low_hash(by_id.hash);
+    slot.epoch.store(epoch, std::memory_order_relaxed);
     slot.maker.store(row.own_insert ? GetTopTransactionIdIfAny() : 0, std::memory_order_relaxed);
     slot.next_by_name = *directory_bucket(shared.by_name, by_name.hash);
     *directory_bucket(shared.by_name, by_name.hash) = index;
@@ -268,12 +270,19 @@ bool load(const Key& key, DepartureRef* ref) {
         *ref = {kNoSlot, nullptr};
         return true;
     }
-    if (!begin_loading(*key.catalog, row)) {
+    LoadLocks locks;
+    lock_for_loading(*key.catalog, row.service_date, &locks);
+    const uint32_t epoch =
+        epoch_of(*key.catalog, row.service_date) | (has_truncated() ? kStale : 0);
+    if (!begin_loading(*key.catalog, row, epoch)) {
+        unlock_after_loading(locks);
         return false;
     }
     const bool own_insert = row.own_insert;
-    if (!read_departure_row(*key.catalog, row.departure_id, &row)) {
+    const DateADT date = row.service_date;
+    if (!read_departure_row(*key.catalog, row.departure_id, &row) || row.service_date != date) {
         directory_abandon();
+        unlock_after_loading(locks);
         return false;
     }
     if (own_insert) {
@@ -282,14 +291,15 @@ bool load(const Key& key, DepartureRef* ref) {
     }
     load_departure(*key.catalog, row);
     finish_loading(key, ref);
+    unlock_after_loading(locks);
     if (own_insert) {
         ledger_add_opened(ref->slot);
     }
     return true;
 }
 
-DepartureRef find(const Key& key) {
-    require_shared_memory();
+// Announces the departure, as it is in memory.
+DepartureRef find_any(const Key& key) {
     DepartureRef ref = find_in_cache(key);
     while (ref.departure == nullptr) {
         const Found found = find_in_chain(key, &ref);
@@ -305,6 +315,56 @@ DepartureRef find(const Key& key) {
         }
     }
     return ref;
+}
+
+// Drops a departure of an old epoch; where others have it pinned, waits for them instead. It is
+// neither announced nor pinned by this session. The caller looks again.
+void drop_old(const Catalog& catalog, uint32_t index, DateADT date) {
+    LoadLocks locks;
+    lock_for_loading(catalog, date, &locks);  // tells this session of every change
+    const uint32_t epoch = epoch_of(catalog, date);
+    unlock_after_loading(locks);
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    const DirectorySlot& slot = shared.slots[index];
+    const uint64_t version = slot.version.load(std::memory_order_relaxed);
+    // The slot may have another departure by now.
+    const bool old = state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
+                     slot.relation == catalog.order && slot.service_date == date &&
+                     slot.epoch.load(std::memory_order_relaxed) != epoch;
+    const bool in_use = old && !try_evict(index);
+    LWLockRelease(shared.control->lock);
+    if (in_use) {
+        wait_for_others(index);
+    }
+}
+
+// A departure that was loaded from the tables as they are (epoch.hpp).
+DepartureRef find(const Key& key) {
+    require_shared_memory();
+    const Catalog& catalog = *key.catalog;
+    for (;;) {
+        const DepartureRef ref = find_any(key);
+        uint32_t epoch;
+        if (ref.departure == nullptr) {
+            return ref;
+        }
+        const DirectorySlot& slot = shared.slots[ref.slot];
+        const DateADT date = slot.service_date;
+        const bool known = epoch_is_known(catalog, date, &epoch);
+        if (likely(known && slot.epoch.load(std::memory_order_acquire) == epoch)) {
+            return ref;
+        }
+        if (ledger_has_pinned(ref.slot) || (known && epoch_is_own(catalog, date))) {
+            return ref;
+        }
+        // Not announced while this session may wait for locks: others wait for announcements.
+        directory_done();
+        if (known) {
+            drop_old(catalog, ref.slot, date);
+        } else {
+            epoch_of(catalog, date);
+        }
+    }
 }
 
 SharedPart* find_part(SharedPtr<SharedPart>* table, SharedPart** mine, const Catalog& catalog,
@@ -437,6 +497,50 @@ void directory_abandon() {
         ConditionVariableBroadcast(&shared.control->loaded);
     }
     directory_done();
+}
+
+bool directory_has(const Catalog& catalog, int64_t departure_id) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const bool found = chain_find(key_of(catalog, departure_id)) != kNoSlot;
+    LWLockRelease(shared.control->lock);
+    return found;
+}
+
+namespace {
+
+// The slot of a departure, loading or not; the lock is held.
+DirectorySlot* slot_of(Oid relation, int64_t departure_id) {
+    Catalog catalog{};
+    catalog.order = relation;
+    const uint32_t index = chain_find(key_of(catalog, departure_id));
+    return index == kNoSlot ? nullptr : &shared.slots[index];
+}
+
+}  // namespace
+
+void directory_mark_stale(Oid relation, int64_t departure_id) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    DirectorySlot* slot = slot_of(relation, departure_id);
+    if (slot != nullptr) {
+        slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);
+    }
+    LWLockRelease(shared.control->lock);
+}
+
+void directory_set_sale(Oid relation, int64_t departure_id, const SaleTimes& sale) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    DirectorySlot* slot = slot_of(relation, departure_id);
+    if (slot != nullptr &&
+        state_of(slot->version.load(std::memory_order_acquire)) == SlotState::kReady) {
+        // Others read them without a lock: each is a word of its own.
+        Departure* departure = slot->departure.get();
+        std::atomic_ref<int64_t>(departure->opens_at).store(sale.opens_at);
+        std::atomic_ref<int64_t>(departure->closes_at).store(sale.closes_at);
+        departure->status.store(sale.status, std::memory_order_seq_cst);
+    } else if (slot != nullptr) {
+        slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);  // it may have read the old row
+    }
+    LWLockRelease(shared.control->lock);
 }
 
 void directory_discard(uint32_t index) {

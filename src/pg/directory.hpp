@@ -24,6 +24,9 @@ DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id);
 // The id of a departure that must exist (TK001); announces nothing.
 int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date);
 
+// Is it in memory, or being loaded? It may go at any time.
+bool directory_has(const Catalog& catalog, int64_t departure_id);
+
 // Ends the announcement.
 void directory_done();
 
@@ -53,6 +56,15 @@ void directory_link_quota(Departure* departure, Quota* quota);
 
 // Gives up a load in progress and the announcement.
 void directory_abandon();
+// A departure is to be loaded anew before its next use.
+void directory_mark_stale(Oid relation, int64_t departure_id);
+// When it is on sale, from now on.
+struct SaleTimes {
+    int64_t opens_at;
+    int64_t closes_at;
+    SaleStatus status;
+};
+void directory_set_sale(Oid relation, int64_t departure_id, const SaleTimes& sale);
 // Drops a departure whose ticket_open was rolled back.
 void directory_discard(uint32_t slot);
 

@@ -1,6 +1,10 @@
 #include "order_rows.hpp"
 
+#include "directory.hpp"
 #include "errors.hpp"
+#include "ledger.hpp"
+#include "own_writes.hpp"
+#include "shared_memory.hpp"
 
 extern "C" {
 #include "access/attmap.h"
@@ -9,6 +13,7 @@ extern "C" {
 #include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "commands/sequence.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "nodes/execnodes.h"
 #include "nodes/makefuncs.h"
@@ -35,8 +40,10 @@ struct CachedLeaf {
 };
 constexpr uint32_t kCacheSize = 64;
 constinit CachedLeaf cache[kCacheSize]{};
+constinit uint64_t relation_changes = 0;
 
 void on_relation_change(Datum, Oid relation) {
+    relation_changes++;
     for (CachedLeaf& entry : cache) {
         if (relation == InvalidOid || entry.leaf.relation == relation ||
             entry.leaf.pkey == relation || entry.leaf.live == relation ||
@@ -122,8 +129,22 @@ bool has_plain_columns(Relation relation) {
     return true;
 }
 
-bool wants_executor(Relation relation) {
-    return relation->trigdesc != nullptr || relation->rd_rules != nullptr ||
+// A trigger of the user's: what ours would tell the pool, the writer tells it himself.
+bool has_foreign_trigger(const Catalog& catalog, Relation relation) {
+    const TriggerDesc* triggers = relation->trigdesc;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
+        const Trigger& trigger = triggers->triggers[i];
+        if ((strcmp(trigger.tgname, kFollowTrigger) != 0 &&
+             strcmp(trigger.tgname, kTruncateTrigger) != 0) ||
+            get_func_namespace(trigger.tgfoid) != catalog.schema) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool wants_executor(const Catalog& catalog, Relation relation) {
+    return has_foreign_trigger(catalog, relation) || relation->rd_rules != nullptr ||
            (relation->rd_rel->relrowsecurity && relation->rd_rel->relforcerowsecurity) ||
            !has_plain_columns(relation);
 }
@@ -188,26 +209,9 @@ void describe_leaf(const Catalog& catalog, Oid relation_oid, OrderLeaf* leaf) {
     leaf->relation = relation_oid;
     Relation parent = open_table(catalog.order);
     Relation relation = open_table(relation_oid);
-    leaf->direct = !wants_executor(parent) && !wants_executor(relation);
-    for (AttrNumber i = 1; i <= kOrderColumns; i++) {
-        leaf->column[i] = get_attnum(relation_oid, kColumnNames[i]);
-        if (leaf->column[i] != InvalidAttrNumber &&
-            get_atttype(relation_oid, leaf->column[i]) != kColumnTypes[i - 1]) {
-            ereport(
-                ERROR,
-                (errcode(ERRCODE_DATATYPE_MISMATCH),
-                 errmsg("column \"%s\" of partition \"%s\" has another type than it should",
-                        kColumnNames[i], RelationGetRelationName(relation)),
-                 errdetail("It is %s.", format_type_be(get_atttype(relation_oid, leaf->column[i]))),
-                 errhint("Restore the type of the column of ticket_order.")));
-        }
-        if (leaf->column[i] == InvalidAttrNumber) {
-            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                            errmsg("partition \"%s\" has no column \"%s\"",
-                                   RelationGetRelationName(relation), kColumnNames[i]),
-                            errhint("Restore the column of ticket_order.")));
-        }
-    }
+    leaf->mark = trigger_mark(relation_oid);
+    leaf->direct = !wants_executor(catalog, parent) && !wants_executor(catalog, relation);
+    find_order_columns(relation, leaf);
     List* indexes = RelationGetIndexList(relation);
     ListCell* cell;
     foreach (cell, indexes) {
@@ -235,24 +239,65 @@ void describe_leaf(const Catalog& catalog, Oid relation_oid, OrderLeaf* leaf) {
 
 }  // namespace
 
+void find_order_columns(Relation relation, OrderLeaf* leaf) {
+    const Oid oid = RelationGetRelid(relation);
+    for (AttrNumber i = 1; i <= kOrderColumns; i++) {
+        leaf->column[i] = get_attnum(oid, kColumnNames[i]);
+        if (leaf->column[i] != InvalidAttrNumber &&
+            get_atttype(oid, leaf->column[i]) != kColumnTypes[i - 1]) {
+            ereport(ERROR,
+                    (errcode(ERRCODE_DATATYPE_MISMATCH),
+                     errmsg("column \"%s\" of partition \"%s\" has another type than it should",
+                            kColumnNames[i], RelationGetRelationName(relation)),
+                     errdetail("It is %s.", format_type_be(get_atttype(oid, leaf->column[i]))),
+                     errhint("Restore the type of the column of ticket_order.")));
+        }
+        if (leaf->column[i] == InvalidAttrNumber) {
+            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+                            errmsg("partition \"%s\" has no column \"%s\"",
+                                   RelationGetRelationName(relation), kColumnNames[i]),
+                            errhint("Restore the column of ticket_order.")));
+        }
+    }
+}
+
+Oid live_index(const Catalog& catalog, Relation relation) {
+    List* indexes = RelationGetIndexList(relation);
+    ListCell* cell;
+    foreach (cell, indexes) {
+        const Oid index = lfirst_oid(cell);
+        if (get_rel_relispartition(index) &&
+            get_partition_parent(index, true) == catalog.order_live) {
+            return index;
+        }
+    }
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                    errmsg("partition \"%s\" lacks an index of ticket_order",
+                           RelationGetRelationName(relation)),
+                    errhint("Attach it to ticket_order again: that builds the indexes.")));
+}
+
 bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
     CachedLeaf* entry = &cache[static_cast<uint32_t>(date) % kCacheSize];
     while (entry->generation != catalog_generation || entry->date != date) {
-        const uint64_t generation = catalog_generation;
+        const uint64_t changes = relation_changes;
         const Oid relation = leaf_relation(catalog, date);
-        if (!OidIsValid(relation)) {
-            return false;
+        OrderLeaf found{};
+        if (OidIsValid(relation)) {
+            describe_leaf(catalog, relation, &found);
         }
-        // An invalidation while we look makes the entry void, and we look again.
-        entry->date = date;
-        entry->generation = generation;
-        entry->leaf.relation = relation;
-        OrderLeaf found;
-        describe_leaf(catalog, relation, &found);
-        entry->leaf = found;
+        // An invalidation while we looked: again.
+        if (changes == relation_changes) {
+            *entry = CachedLeaf{catalog_generation, date, found};
+        }
     }
     *leaf = entry->leaf;
-    return true;
+    return OidIsValid(leaf->relation);
+}
+
+const OrderLeaf* known_order_leaf(const Catalog&, DateADT date) {
+    const CachedLeaf* entry = &cache[static_cast<uint32_t>(date) % kCacheSize];
+    return entry->generation == catalog_generation && entry->date == date ? &entry->leaf : nullptr;
 }
 
 // A partition that was detached may still have the name of its day.
@@ -284,13 +329,20 @@ void ensure_order_leaf(const Catalog& catalog, DateADT date) {
         "CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
         "INCLUDING STORAGE)",
         name, parent);
+    const char* follow = psprintf(
+        "CREATE TRIGGER %s BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION "
+        "%s.ticket_follow_order()",
+        kTruncateTrigger, name, quote_identifier(get_namespace_name(catalog.schema)));
+    const char* always =
+        psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger);
     const char* attach = psprintf(
         "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%04d-%02d-%02d') TO (date "
         "'%04d-%02d-%02d' + 1)",
         parent, name, year, month, day, year, month, day);
-    if (SPI_execute(create, false, 0) != SPI_OK_UTILITY ||
-        SPI_execute(attach, false, 0) != SPI_OK_UTILITY) {
-        elog(ERROR, "could not create partition %s", name);
+    for (const char* command : {create, follow, always, attach}) {
+        if (SPI_execute(command, false, 0) != SPI_OK_UTILITY) {
+            elog(ERROR, "could not create partition %s", name);
+        }
     }
     SPI_finish();
 }
@@ -483,7 +535,9 @@ void insert_by_sql(const Catalog& catalog, const OrderValues* rows, int count,
         }
         Oid types[kOrderColumns];
         memcpy(types, kColumnTypes, sizeof types);
-        if (SPI_execute_with_args(sql.data, kOrderColumns, types, values, nulls, false, 0) !=
+        const OwnWrite write{OwnChange::kInsert, DatumGetInt64(rows[i].value[kDepartureId]),
+                             DatumGetInt64(rows[i].value[kOrderId]), &rows[i]};
+        if (execute_own(write, false, sql.data, kOrderColumns, types, values, nulls) !=
                 SPI_OK_INSERT_RETURNING ||
             SPI_processed != 1) {
             ereport(ERROR,
@@ -500,12 +554,36 @@ void insert_by_sql(const Catalog& catalog, const OrderValues* rows, int count,
     owner_end(scope);
 }
 
+// With the partition locked: were the departures that this transaction claims on loaded from it as
+// it is? If not, rows that nobody claimed for may be on the same seats.
+void require_same_epoch(const Catalog& catalog, DateADT date) {
+    const uint32_t epoch = epoch_of(catalog, date);
+    const uint32_t* slots;
+    const size_t count = ledger_pinned(&slots);
+    for (size_t i = 0; i < count; i++) {
+        DirectorySlot& slot = shared.slots[slots[i]];
+        if (slot.relation == catalog.order && slot.service_date == date &&
+            (slot.epoch.load(std::memory_order_acquire) & ~kStale) != epoch &&
+            !epoch_is_own(catalog, date)) {
+            slot.epoch.fetch_or(kStale, std::memory_order_acq_rel);
+            ereport(ERROR,
+                    (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                     errmsg("could not serialize access due to a change of the partition of %s",
+                            date_text(date)),
+                     errdetail("It was attached, or its triggers were switched off, after the "
+                               "seats were claimed."),
+                     errhint("Retry the transaction.")));
+        }
+    }
+}
+
 }  // namespace
 
 void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows, int count,
                    ReturnSetInfo* result) {
     OrderLeaf leaf;
     Relation heap = open_leaf(catalog, date, &leaf);
+    require_same_epoch(catalog, date);
     if (leaf.direct) {
         insert_directly(heap, leaf, rows, count);
         if (result != nullptr) {

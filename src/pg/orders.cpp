@@ -2,6 +2,7 @@
 
 #include "errors.hpp"
 #include "ledger.hpp"
+#include "own_writes.hpp"
 #include "plans.hpp"
 #include "sale.hpp"
 
@@ -296,7 +297,9 @@ void set_status(Order* order, OrderStatus from, OrderStatus to) {
     Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, TEXTOID};
     Datum values[] = {Int64GetDatum(order->order_id), ticket_array(*order, &from),
                       DateADTGetDatum(order->service_date), CStringGetTextDatum(status_name(to))};
-    if (execute_planned(sql, 4, types, values, nullptr) != SPI_OK_UPDATE ||
+    const OwnWrite write{is_live(to) ? OwnChange::kLive : OwnChange::kEnd, order->departure_id,
+                         order->order_id, nullptr};
+    if (execute_own(write, true, sql, 4, types, values, nullptr) != SPI_OK_UPDATE ||
         SPI_processed != static_cast<uint64>(expected)) {
         ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
                         errmsg("order " INT64_FORMAT " was not changed", order->order_id),

@@ -7,6 +7,8 @@
 // exactly that over, so that a restore runs through without an error.
 #include "restore.hpp"
 
+#include "by_hand.hpp"
+#include "own_writes.hpp"
 #include "pg.hpp"
 
 extern "C" {
@@ -100,6 +102,9 @@ void process_utility(PlannedStmt* planned, const char* query, bool read_only_tre
     const ProcessUtility_hook_type next =
         previous_hook == nullptr ? standard_ProcessUtility : previous_hook;
     next(planned, query, read_only_tree, context, parameters, environment, destination, completion);
+    if (tag == T_CopyStmt) {
+        settle_wanted(trigger_depth());
+    }
 }
 
 }  // namespace

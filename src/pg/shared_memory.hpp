@@ -58,7 +58,7 @@ struct alignas(64) DirectorySlot {
     std::atomic<int32_t> last_use;      // seconds since 2000-01-01; written once a second at most
     std::atomic<uint32_t> shared_pins;  // pins that did not fit into their BackendSlot
     std::atomic<uint32_t> maker;  // transaction id of its ticket_open until that is settled, or 0
-    uint32_t id_hash;             // of the departure id
+    std::atomic<uint32_t> epoch;  // of the tables that it was loaded from: see epoch.hpp
 };
 static_assert(sizeof(DirectorySlot) == 64);
 

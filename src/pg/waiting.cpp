@@ -1,0 +1,67 @@
+#include "waiting.hpp"
+
+#include "shared_memory.hpp"
+
+extern "C" {
+#include "storage/lock.h"
+#include "storage/proc.h"
+}
+
+namespace ticketpool {
+namespace {
+
+// Does another session use the departure, in a call or in its transaction? Sets *pinner to one that
+// has pinned it to the end of its transaction, or leaves it.
+bool others_use(uint32_t slot, int* pinner) {
+    bool own_is_shared = true;
+    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
+        const BackendSlot& backend = shared.backends[i];
+        const bool mine = &backend == shared.mine;
+        if (!mine && backend.reading.load(std::memory_order_seq_cst) == slot + 1) {
+            return true;
+        }
+        for (const auto& pin : backend.pins) {
+            if (pin.load(std::memory_order_seq_cst) == slot + 1) {
+                if (!mine) {
+                    *pinner = static_cast<int>(i);
+                    return true;
+                }
+                own_is_shared = false;
+            }
+        }
+    }
+    // After all readings: a pin is set before the reading that it replaces is cleared.
+    return shared.slots[slot].shared_pins.load(std::memory_order_seq_cst) >
+           (own_is_shared ? 1u : 0u);
+}
+
+// Waits for the end of another backend's transaction as one waits for a lock: a circle of such
+// waits is found by the server's deadlock detector.
+void wait_for_transaction(int backend) {
+    VirtualTransactionId transaction;
+    GET_VXID_FROM_PGPROC(transaction, ProcGlobal->allProcs[backend]);
+    if (VirtualTransactionIdIsValid(transaction)) {
+        VirtualXactLock(transaction, true);
+    }
+}
+
+}  // namespace
+
+void wait_for_others(uint32_t slot) {
+    constexpr long kLongestPauseMicros = 10000;
+    long pause = 100;
+    int pinner = -1;
+    const uint64_t version = shared.slots[slot].version.load(std::memory_order_acquire);
+    while (shared.slots[slot].version.load(std::memory_order_acquire) == version &&
+           others_use(slot, &pinner)) {
+        CHECK_FOR_INTERRUPTS();
+        if (pinner >= 0) {
+            wait_for_transaction(pinner);
+            pinner = -1;
+        }
+        pg_usleep(pause);  // its pins go a moment after its end is visible
+        pause = Min(pause * 2, kLongestPauseMicros);
+    }
+}
+
+}  // namespace ticketpool
