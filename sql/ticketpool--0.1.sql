@@ -249,6 +249,15 @@ CREATE TRIGGER ticket_follow_truncate BEFORE TRUNCATE ON @extschema@.ticket_depa
 ALTER TABLE @extschema@.ticket_departure ENABLE ALWAYS TRIGGER ticket_follow_truncate;
 COMMENT ON TRIGGER ticket_follow_truncate ON @extschema@.ticket_departure IS 'the pool follows TRUNCATE';
 
+CREATE TRIGGER ticket_follow AFTER INSERT ON @extschema@.ticket_route
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.ticket_follow_departure();
+ALTER TABLE @extschema@.ticket_route ENABLE ALWAYS TRIGGER ticket_follow;
+COMMENT ON TRIGGER ticket_follow ON @extschema@.ticket_route IS 'orders that come before their departure is complete wait for it, and it for them';
+CREATE TRIGGER ticket_follow AFTER INSERT ON @extschema@.ticket_layout_coach
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.ticket_follow_departure();
+ALTER TABLE @extschema@.ticket_layout_coach ENABLE ALWAYS TRIGGER ticket_follow;
+COMMENT ON TRIGGER ticket_follow ON @extschema@.ticket_layout_coach IS 'orders that come before their departure is complete wait for it, and it for them';
+
 CREATE FUNCTION @extschema@.ticket_follow_reservation() RETURNS trigger
     AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON FUNCTION @extschema@.ticket_follow_reservation() IS 'trigger: tells the pool of quotas that are changed by hand';

@@ -112,17 +112,6 @@ void want(const DepartureRef& ref, const LiveTicket& ticket, const SeatSource& s
         Wanted{GetCurrentTransactionNestLevel(), trigger_depth(), ref.slot, ticket, source, seat};
 }
 
-// The departure, pinned; null: there is none.
-DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id) {
-    const DepartureRef ref = directory_find_id(catalog, departure_id);
-    if (ref.departure != nullptr) {
-        ledger_reserve(1);
-        ledger_pin(ref.slot);
-    }
-    directory_done();
-    return ref;
-}
-
 // The same for a row that is to be claimed for: where there is no departure, none comes unseen.
 DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id) {
     if (missing.transaction == MyProc->lxid && missing.departure_id == departure_id) {
@@ -283,9 +272,14 @@ void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactio
 
 constexpr uint16_t kLockClass = 4;  // of advisory locks; meets none of a user's
 
-void lock_departures(const Catalog& catalog, LOCKMODE mode) {
+LOCKTAG departures_tag(const Catalog& catalog) {
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, catalog.departure, 0, kLockClass);
+    return tag;
+}
+
+void lock_departures(const Catalog& catalog, LOCKMODE mode) {
+    const LOCKTAG tag = departures_tag(catalog);
     LockAcquire(&tag, mode, false, false);
 }
 
@@ -315,6 +309,19 @@ const OrderLeaf* columns_of(FunctionCallInfo fcinfo, const Catalog& catalog, Rel
 
 }  // namespace
 
+DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id) {
+    if (!directory_has(catalog, departure_id) && !is_loadable(catalog, departure_id)) {
+        return {kNoSlot, nullptr};
+    }
+    const DepartureRef ref = directory_find_id(catalog, departure_id);
+    if (ref.departure != nullptr) {
+        ledger_reserve(1);
+        ledger_pin(ref.slot);
+    }
+    directory_done();
+    return ref;
+}
+
 void settle_wanted(int depth) {
     // Deeper ones came later and were settled sooner: those in question are the last.
     size_t first = wanted.count;
@@ -335,6 +342,11 @@ void settle_wanted(int depth) {
 void lock_new_departures(const Catalog& catalog) {
     lock_departures(catalog, RowExclusiveLock);
     missing.transaction = InvalidLocalTransactionId;
+}
+
+bool holds_new_departures(const Catalog& catalog) {
+    const LOCKTAG tag = departures_tag(catalog);
+    return LockHeldByMe(&tag, RowExclusiveLock);
 }
 
 void lock_orphans(const Catalog& catalog) {

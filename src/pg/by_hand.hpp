@@ -20,12 +20,14 @@
 // deeper than their statement runs, and that is how a statement's end knows which claims are its
 // own.
 //
-// A row whose departure does not exist is accepted: a restore brings orders before departures. Its
+// A row whose departure does not exist, or has no stop list or seats yet, is accepted: a restore
+// brings tables in any order. Its
 // transaction holds a lock (orphans) that whoever inserts a departure waits for, and the other way
 // round, so a departure is never loaded without an order that commits later.
 #pragma once
 
 #include "catalog.hpp"
+#include "directory.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {
@@ -35,9 +37,13 @@ void install_by_hand();
 // Tries all claims again that wait for the end of a statement run at this trigger depth, or deeper.
 void settle_wanted(int depth);
 
+// The departure, pinned; null: there is none, or its stop list or seats are still to come.
+DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id);
+
 // Locks of those who insert departures, and of those who write orders whose departure is not there:
 // each kind meets the other one only. To the end of the transaction.
 void lock_new_departures(const Catalog& catalog);
+bool holds_new_departures(const Catalog& catalog);
 void lock_orphans(const Catalog& catalog);
 
 }  // namespace ticketpool

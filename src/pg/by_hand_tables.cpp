@@ -28,6 +28,7 @@
 extern "C" {
 #include "commands/trigger.h"
 #include "partitioning/partdesc.h"
+#include "storage/lmgr.h"
 #include "utils/datum.h"
 }
 
@@ -58,15 +59,12 @@ void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
     if (!find_order_leaf(catalog, row.service_date, &leaf)) {
         return;  // its day has gone, with all orders
     }
-    const DepartureRef ref = directory_find_id(catalog, row.departure_id);
+    const DepartureRef ref = pin_departure(catalog, row.departure_id);
     if (ref.departure != nullptr) {
         ledger_reserve(1);
-        ledger_pin(ref.slot);
         ledger_bar(ref.slot);
-        directory_done();
         wait_for_others(ref.slot);
     }
-    directory_done();
     if (has_live_rows(leaf, row.departure_id)) {
         ereport(ERROR,
                 (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
@@ -77,6 +75,16 @@ void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
                          "is over, before its departures are deleted or get other ids, dates, "
                          "stops or seats.")));
     }
+}
+
+// Before the lock of new departures: whoever fills a partition may hold that and wait for this.
+void lock_partitions(const Catalog& catalog) {
+    Relation parent = open_table(catalog.order);
+    PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
+    for (int i = 0; i < partitions->nparts; i++) {
+        LockRelationOid(partitions->oids[i], AccessShareLock);
+    }
+    table_close(parent, AccessShareLock);
 }
 
 // Orders that were written before their departure are loaded with it if they are where it looks.
@@ -250,13 +258,10 @@ void claim_free_seats(const DepartureRef& ref, const ReservationRow& row) {
 }
 
 void follow_open_reservation(const Catalog& catalog, TupleTableSlot* slot, int64_t departure_id) {
-    const DepartureRef ref = directory_find_id(catalog, departure_id);
+    const DepartureRef ref = pin_departure(catalog, departure_id);
     if (ref.departure == nullptr) {
         return;  // a restore: loaded with its departure
     }
-    ledger_reserve(1);
-    ledger_pin(ref.slot);
-    directory_done();
     ReservationRow row{};
     if (!read_reservation(slot, ref.departure, &row) || row.count != row.named) {
         report_bad_reservation(row, ERRCODE_CHECK_VIOLATION,
@@ -345,10 +350,17 @@ TICKETPOOL_FUNCTION(ticket_follow_departure) {
     require_shared_memory();
     const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
     const Catalog& catalog = catalog_of(fcinfo);
-    require_table(trigger, catalog.departure);
     if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
+        if (!is_own_event() && !holds_new_departures(catalog)) {
+            lock_partitions(catalog);
+        }
         lock_new_departures(catalog);
     }
+    if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) &&
+        RelationGetRelid(trigger->tg_relation) != catalog.departure) {
+        return PointerGetDatum(nullptr);  // a stop list or seats: parts of departures
+    }
+    require_table(trigger, catalog.departure);
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
         follow_truncated_departures(catalog);
     } else if (!is_own_event()) {

@@ -268,6 +268,24 @@ Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, uint32_t ma
     return quota;
 }
 
+static bool has_row(Oid heap, Oid index, int64_t id) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, heap, index, snapshot);
+    reader_key_int64(&reader, id);
+    const bool found = reader_next(&reader);
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return found;
+}
+
+bool is_loadable(const Catalog& catalog, int64_t departure_id) {
+    DepartureRow row;
+    return read_departure_row(catalog, departure_id, &row) &&
+           has_row(catalog.route, catalog.route_pkey, row.route_id) &&
+           has_row(catalog.layout_coach, catalog.layout_coach_pkey, row.layout_id);
+}
+
 void lock_for_loading(const Catalog& catalog, DateADT date, LoadLocks* locks) {
     for (;;) {
         *locks = LoadLocks{{catalog.order, catalog.reservation, catalog.route, catalog.layout_coach,

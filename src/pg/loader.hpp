@@ -26,6 +26,9 @@ void read_departure(TupleTableSlot* row, DepartureRow* departure);
 bool read_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row);
 bool read_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row);
 
+// Is the departure there with its stop list and its seats? In a restore they come in any order.
+bool is_loadable(const Catalog& catalog, int64_t departure_id);
+
 // Allocates and fills the departure from `row` and its live orders: one pass over the live index.
 Departure* load_departure(const Catalog& catalog, const DepartureRow& row);
 
