@@ -2,7 +2,8 @@
 //
 //   ATTACH PARTITION   the partition gets the trigger that tells the pool of TRUNCATE (row triggers
 //                      it inherits). In a restore, columns that users had added to ticket_order,
-//                      which a dump has on the partitions only, are added to ticket_order first
+//                      which a dump has on the partitions only, are added to ticket_order first;
+//                      and so are indexes, before those of the partitions are attached to them
 //   DETACH PARTITION   takes that trigger away again: the table does not need the extension any
 //   more ENABLE TRIGGER     what pg_restore --disable-triggers does at its end: our triggers fire
 //   always
@@ -13,7 +14,9 @@
 #include "order_rows.hpp"
 
 extern "C" {
+#include "access/attmap.h"
 #include "catalog/dependency.h"
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
@@ -23,6 +26,10 @@ extern "C" {
 #include "commands/extension.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_utilcmd.h"
+#include "tcop/dest.h"
+#include "tcop/utility.h"
 }
 
 namespace ticketpool {
@@ -84,6 +91,46 @@ void add_missing_columns(Oid table, Oid partition) {
                          errdetail_internal("%s", columns)));
     }
     SPI_finish();
+}
+
+// An index of the user's on ticket_order, which a dump leaves out, from one of a partition.
+void add_missing_index(const RangeVar* name, Oid partition_index) {
+    const Oid partition_oid = IndexGetRelation(partition_index, false);
+    const Oid table = get_rel_relispartition(partition_oid)
+                          ? get_partition_parent(partition_oid, true)
+                          : InvalidOid;
+    if (!is_order_table(table)) {
+        return;
+    }
+    // In a parallel restore, others come with indexes of other partitions.
+    Relation parent = relation_open(table, ShareRowExclusiveLock);
+    if (OidIsValid(RangeVarGetRelid(name, NoLock, true))) {
+        relation_close(parent, NoLock);
+        return;
+    }
+    Relation partition = relation_open(partition_oid, AccessShareLock);
+    Relation index = relation_open(partition_index, AccessShareLock);
+    AttrMap* columns =
+#if PG_VERSION_NUM >= 160000
+        build_attrmap_by_name(RelationGetDescr(parent), RelationGetDescr(partition), false);
+#else
+        build_attrmap_by_name(RelationGetDescr(parent), RelationGetDescr(partition));
+#endif
+    Oid constraint;
+    IndexStmt* statement = generateClonedIndexStmt(
+        makeRangeVar(get_namespace_name(get_rel_namespace(table)), get_rel_name(table), -1), index,
+        columns, &constraint);
+    statement->idxname = name->relname;
+    statement->relation->inh = false;
+    relation_close(index, AccessShareLock);
+    relation_close(partition, AccessShareLock);
+    relation_close(parent, NoLock);
+    PlannedStmt* planned = makeNode(PlannedStmt);
+    planned->commandType = CMD_UTILITY;
+    planned->utilityStmt = reinterpret_cast<Node*>(statement);
+    ProcessUtility(planned, "CREATE INDEX ON ONLY ticket_order", false, PROCESS_UTILITY_SUBCOMMAND,
+                   nullptr, nullptr, None_Receiver, nullptr);
+    CommandCounterIncrement();
 }
 
 void add_truncate_trigger(Oid table, Oid partition) {
@@ -171,7 +218,12 @@ void before_alter_table(const AlterTableStmt* statement) {
         }
         const Oid table = RangeVarGetRelid(statement->relation, NoLock, true);
         const Oid partition = partition_of(command);
-        if (is_order_table(table) && OidIsValid(partition)) {
+        if (!OidIsValid(partition)) {
+            continue;
+        }
+        if (statement->objtype == OBJECT_INDEX && !OidIsValid(table)) {
+            add_missing_index(statement->relation, partition);
+        } else if (is_order_table(table)) {
             add_missing_columns(table, partition);
         }
     }

@@ -25,7 +25,7 @@ sub set_up
 # Logical replication: the subscriber has the same timetable and departures and applies the publisher's orders. Its
 # pool follows, and what it sells itself keeps them out.
 # ---------------------------------------------------------------------------------------------------------------------
-my $publisher = new_server('publisher', conf => 'wal_level = logical');
+my $publisher = new_server('publisher', conf => "wal_level = logical\nmax_wal_senders = 5\nmax_replication_slots = 5");
 my $subscriber = new_server('subscriber');
 set_up($_) for $publisher, $subscriber;
 $publisher->safe_psql('postgres', qq{
