@@ -335,5 +335,28 @@ INSERT INTO bh_mine SELECT * FROM ticket_order LIMIT 1;
 -- Pool and tables agree, and no two live tickets meet on a seat.
 SELECT * FROM ticket_verify();
 SELECT * FROM bh_twice;
+
+-- Departures that are loaded in the middle of it, in a copy of the database, where none is in memory: while a statement
+-- has deleted some of its rows, and after a TRUNCATE. A rollback finds the pool as it was.
 \c :home
+CREATE DATABASE regression_by_hand_copy TEMPLATE regression_by_hand;
+\c regression_by_hand_copy
+SELECT count(*) AS live FROM ticket_order WHERE status IN ('held', 'sold');
+CREATE FUNCTION bh_look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.ticket_remaining('BH1', 'BHA', 'BHB', '2032-03-01'); RETURN OLD; END $$;
+CREATE TRIGGER bh_look BEFORE DELETE ON ticket_order FOR EACH ROW EXECUTE FUNCTION bh_look();
+BEGIN;
+DELETE FROM ticket_order;
+ROLLBACK;
+SELECT * FROM ticket_verify();
+\c :home
+DROP DATABASE regression_by_hand_copy;
+CREATE DATABASE regression_by_hand_copy TEMPLATE regression_by_hand;
+\c regression_by_hand_copy
+BEGIN;
+TRUNCATE ticket_order;
+SELECT bh_free();
+ROLLBACK;
+SELECT * FROM ticket_verify();
+\c :home
+DROP DATABASE regression_by_hand_copy;
 DROP DATABASE regression_by_hand;
