@@ -342,7 +342,8 @@ SELECT * FROM bh_twice;
 CREATE DATABASE regression_by_hand_copy TEMPLATE regression_by_hand;
 \c regression_by_hand_copy
 SELECT count(*) AS live FROM ticket_order WHERE status IN ('held', 'sold');
-CREATE FUNCTION bh_look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.ticket_remaining('BH1', 'BHA', 'BHB', '2032-03-01'); RETURN OLD; END $$;
+CREATE SEQUENCE bh_row;
+CREATE FUNCTION bh_look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF nextval('public.bh_row') = 3 THEN PERFORM public.ticket_remaining('BH1', 'BHA', 'BHB', '2032-03-01'); END IF; RETURN OLD; END $$;
 CREATE TRIGGER bh_look BEFORE DELETE ON ticket_order FOR EACH ROW EXECUTE FUNCTION bh_look();
 BEGIN;
 DELETE FROM ticket_order;
