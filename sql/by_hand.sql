@@ -215,6 +215,19 @@ SELECT * FROM ticket_verify(:id);
 SELECT ticket_reserve('BH1', '2032-03-01', 'second', 'web', 1, 'BHC', 'BHD') > 0 AS reserved;
 TRUNCATE ticket_reservation;
 SELECT bh_free();
+-- A ticket that was there before its quota goes back to the quota, however it is given back.
+SELECT order_id AS early, seat FROM ticket_buy('BH1', 'BHC', 'BHD', 83, '2032-03-01', seat_choice => 'C') \gset
+INSERT INTO ticket_reservation (departure_id, service_date, seat_class, channel, seats, from_stop, to_stop, seat_list) VALUES (:id, '2032-03-01', 'second', 'web', 1, 3, 4, ARRAY['01/' || :'seat']);
+SELECT ticket_remaining('BH1', 'BHC', 'BHD', '2032-03-01', channel => 'web') - ticket_remaining('BH1', 'BHC', 'BHD', '2032-03-01') AS web;
+SELECT status FROM ticket_refund(:early);
+SELECT ticket_remaining('BH1', 'BHC', 'BHD', '2032-03-01', channel => 'web') - ticket_remaining('BH1', 'BHC', 'BHD', '2032-03-01') AS web;
+SELECT * FROM ticket_verify(:id);
+UPDATE ticket_order SET status = 'sold' WHERE order_id = :early;
+UPDATE ticket_order SET status = 'sold', channel = 'web' WHERE order_id = :early;
+DELETE FROM ticket_order WHERE order_id = :early;
+SELECT ticket_remaining('BH1', 'BHC', 'BHD', '2032-03-01', channel => 'web') - ticket_remaining('BH1', 'BHC', 'BHD', '2032-03-01') AS web;
+SELECT * FROM ticket_verify(:id);
+DELETE FROM ticket_reservation;
 
 -- Departures by hand: sale times and status at commit.
 UPDATE ticket_departure SET opens_at = now() + interval '1 day' WHERE departure_id = :id;
@@ -265,7 +278,22 @@ INSERT INTO ticket_order (order_id, ticket_no, departure_id, service_date, user_
 VALUES (96, 1, :other, '2032-03-01', 1, 1, 'second', '01', '1B', 1, 2, 'sold');
 INSERT INTO ticket_departure SELECT * FROM bh_kept;
 DELETE FROM ticket_order WHERE order_id = 96;
+-- Two of them on one seat: the departure is refused.
+INSERT INTO ticket_order (order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, coach, seat, from_stop, to_stop, status)
+SELECT 96, n, :other, '2032-03-02', 1, 1, 'second', '01', '1B', n, n + 2, 'sold' FROM generate_series(1, 2) AS n;
 INSERT INTO ticket_departure SELECT * FROM bh_kept;
+UPDATE ticket_order SET from_stop = 3, to_stop = 4 WHERE order_id = 96 AND ticket_no = 2;
+INSERT INTO ticket_departure SELECT * FROM bh_kept;
+SELECT bh_free('2032-03-02');
+DELETE FROM ticket_order WHERE order_id = 96;
+-- One that fits nowhere is not loaded, and named.
+DELETE FROM ticket_departure WHERE departure_id = :other;
+INSERT INTO ticket_order (order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, coach, seat, from_stop, to_stop, status)
+VALUES (96, 1, :other, '2032-03-02', 1, 1, 'second', '01', '7B', 1, 2, 'sold');
+INSERT INTO ticket_departure SELECT * FROM bh_kept;
+SELECT bh_free('2032-03-02');
+SELECT problem FROM ticket_verify(:other);
+DELETE FROM ticket_order WHERE order_id = 96;
 SELECT bh_free('2032-03-02');
 
 -- What fires no trigger: the departure is loaded anew. Detached, changed, attached again; triggers off and on.

@@ -255,6 +255,15 @@ bool read_row(const Key& key, DepartureRow* row) {
                      : read_departure_row(*key.catalog, key.train, key.date, row);
 }
 
+// When nobody waits for this load any more: a client may be slow to listen.
+void warn_of_bad_rows(int64_t departure_id, uint32_t bad_rows) {
+    ereport(WARNING,
+            (errmsg("departure " INT64_FORMAT " has %u live tickets that it has no seat for",
+                    departure_id, bad_rows),
+             errdetail("Their seat or stops do not exist, or another live ticket has them."),
+             errhint("SELECT * FROM ticket_verify(" INT64_FORMAT ") names them.", departure_id)));
+}
+
 // Reads the row to learn the id, enters the slot, and only then reads what it builds from: from
 // that moment on nobody can change the departure without waiting for this load.
 bool load(const Key& key, DepartureRef* ref) {
@@ -289,11 +298,15 @@ bool load(const Key& key, DepartureRef* ref) {
         ledger_reserve(1);
         ledger_pin(loading.slot);
     }
-    load_departure(*key.catalog, row);
+    uint32_t bad_rows;
+    load_departure(*key.catalog, row, &bad_rows);
     finish_loading(key, ref);
     unlock_after_loading(locks);
     if (own_insert) {
         ledger_add_opened(ref->slot);
+    }
+    if (bad_rows > 0) {
+        warn_of_bad_rows(row.departure_id, bad_rows);
     }
     return true;
 }

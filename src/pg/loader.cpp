@@ -70,34 +70,40 @@ bool read_row(const Catalog& catalog, const DepartureKey& key, DepartureRow* row
            read_with(catalog, key, take_fresh_snapshot(), row);
 }
 
-void mark_ticket(Departure* departure, const LiveTicket& ticket) {
+// False: the seat is taken by another ticket, and should not be. Every segment of both is taken
+// then.
+bool mark_ticket(Departure* departure, const LiveTicket& ticket) {
     if (ticket.place_coach >= 0) {
         PlaceMap places = departure->place_map(static_cast<uint32_t>(ticket.place_coach));
         mark_place(places, ticket.bits);
-    } else {
-        SeatMap map = departure->seat_map(ticket.class_index);
-        // Should two rows overlap (written by hand), every segment of both is taken.
-        try_claim(map, ticket.seat, ticket.bits & ~load_seat(map, ticket.seat));
+        return true;
     }
+    SeatMap map = departure->seat_map(ticket.class_index);
+    const SegmentMask taken = load_seat(map, ticket.seat);
+    try_claim(map, ticket.seat, ticket.bits & ~taken);
+    return !(taken & ticket.bits).any();
 }
 
-// Marks the seats of all committed live orders.
-void load_orders(const Catalog& catalog, Departure* departure, Snapshot snapshot) {
+// Marks the seats of all committed live orders; how many have no seat, or another's.
+uint32_t load_orders(const Catalog& catalog, Departure* departure, Snapshot snapshot) {
     OrderLeaf leaf;
     if (!find_order_leaf(catalog, departure->service_date, &leaf)) {
-        return;  // the day was detached: nothing of it is live
+        return 0;  // the day was detached: nothing of it is live
     }
+    uint32_t bad_rows = 0;
     TableReader reader;
     reader_open(&reader, leaf.relation, leaf.live, snapshot);
     reader_key_int64(&reader, departure->departure_id);
     while (reader_next(&reader)) {
         LiveTicket ticket;
         const char* problem;
-        if (read_live_ticket(reader.row, leaf, departure, &ticket, &problem)) {
-            mark_ticket(departure, ticket);
+        if (!read_live_ticket(reader.row, leaf, departure, &ticket, &problem) ||
+            !mark_ticket(departure, ticket)) {
+            bad_rows++;
         }
     }
     reader_close(&reader);
+    return bad_rows;
 }
 
 // After the orders: what is sold of a quota's seats over its stretch was sold from the quota.
@@ -313,7 +319,7 @@ void unlock_after_loading(const LoadLocks& locks) {
     }
 }
 
-Departure* load_departure(const Catalog& catalog, const DepartureRow& row) {
+Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint32_t* bad_rows) {
     // A context of its own: parts under construction may be large, and the caller may load many.
     MemoryContext context =
         AllocSetContextCreate(CurrentMemoryContext, "ticketpool loader", ALLOCSET_DEFAULT_SIZES);
@@ -330,7 +336,7 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row) {
     departure->status.store(row.status, std::memory_order_relaxed);
     // What this transaction wrote by hand is not others' yet: its triggers claim it.
     Snapshot snapshot = row.own_insert ? take_fresh_snapshot() : take_others_snapshot();
-    load_orders(catalog, departure, snapshot);
+    *bad_rows = load_orders(catalog, departure, snapshot);
     load_quotas(catalog, departure, snapshot);
     drop_snapshot(snapshot);
     MemoryContextSwitchTo(previous);

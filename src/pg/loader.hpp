@@ -30,7 +30,8 @@ bool read_departure_row(const Catalog& catalog, int64_t departure_id, DepartureR
 bool is_loadable(const Catalog& catalog, int64_t departure_id);
 
 // Allocates and fills the departure from `row` and its live orders: one pass over the live index.
-Departure* load_departure(const Catalog& catalog, const DepartureRow& row);
+// Sets *bad_rows to how many of them it has no seat for.
+Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint32_t* bad_rows);
 
 // What a load reads, locked before the load begins: while others wait for it, it must not wait for
 // a lock itself, whose holder may be among them. And who has these locks knows of every change that

@@ -169,7 +169,7 @@ int stop_index(const Route* route, int32_t stop_no) {
     return -1;
 }
 
-// Where the ticket's claim is in the pool.
+// Where the ticket's claim is in the pool, or would be again.
 void locate(const Order& order, uint64 row, Ticket* ticket) {
     const Route* route = order.ref.departure->route.get();
     const Layout* layout = order.ref.departure->layout.get();
@@ -196,7 +196,9 @@ void locate(const Order& order, uint64 row, Ticket* ticket) {
     ticket->seat = static_cast<uint32_t>(number);
     if (ticket->located) {
         ticket->source =
-            source_of_seat(order.ref, index, order.channel, ticket->bits, &ticket->seat);
+            is_live(ticket->status)
+                ? source_of_live_seat(order.ref, index, ticket->bits, &ticket->seat)
+                : source_of_seat(order.ref, index, order.channel, ticket->bits, &ticket->seat);
     }
 }
 
