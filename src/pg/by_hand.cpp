@@ -114,7 +114,7 @@ void want(const DepartureRef& ref, const LiveTicket& ticket, const SeatSource& s
 
 // The same for a row that is to be claimed for: where there is no departure, none comes unseen.
 DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id) {
-    if (missing.transaction == MyProc->lxid && missing.departure_id == departure_id) {
+    if (missing.transaction == my_local_transaction() && missing.departure_id == departure_id) {
         return {kNoSlot, nullptr};
     }
     DepartureRef ref = pin_departure(catalog, departure_id);
@@ -122,7 +122,7 @@ DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id) {
         lock_orphans(catalog);
         ref = pin_departure(catalog, departure_id);
         if (ref.departure == nullptr) {
-            missing = Missing{MyProc->lxid, departure_id};
+            missing = Missing{my_local_transaction(), departure_id};
         }
     }
     return ref;

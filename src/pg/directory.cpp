@@ -116,6 +116,7 @@ uint32_t chain_find(const Key& key) {
 struct Loading {
     bool active;
     uint32_t slot;
+    uint64_t version;  // another one now: somebody has taken the load over (give_way())
     Departure* departure;
     SharedPart* route;
     SharedPart* layout;
@@ -175,7 +176,7 @@ Found find_in_chain(const Key& key, DepartureRef* ref) {
 }
 
 // Enters a LOADING slot for the row; false: somebody else has one.
-bool begin_loading(const Catalog& catalog, const DepartureRow& row, uint32_t epoch) {
+bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
     const Key by_id = key_of(catalog, row.departure_id);
     const Key by_name = key_of(catalog, {row.train, strlen(row.train)}, row.service_date);
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
@@ -207,7 +208,8 @@ bool begin_loading(const Catalog& catalog, const DepartureRow& row, uint32_t epo
     slot.departure_id = row.departure_id;
     slot.service_date = row.service_date;
     slot.name_hash = low_hash(by_name.hash);
-    slot.epoch.store(epoch, std::memory_order_relaxed);
+    slot.epoch.store(0, std::memory_order_relaxed);
+    slot.last_use.store(MyProcPid, std::memory_order_relaxed);
     slot.maker.store(row.own_insert ? GetTopTransactionIdIfAny() : 0, std::memory_order_relaxed);
     slot.next_by_name = *directory_bucket(shared.by_name, by_name.hash);
     *directory_bucket(shared.by_name, by_name.hash) = index;
@@ -216,9 +218,45 @@ bool begin_loading(const Catalog& catalog, const DepartureRow& row, uint32_t epo
     slot.version.store(
         next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading),
         std::memory_order_release);
-    loading = Loading{true, index, nullptr, nullptr, nullptr};
+    loading = Loading{true,    index,   slot.version.load(std::memory_order_relaxed),
+                      nullptr, nullptr, nullptr};
     LWLockRelease(shared.control->lock);
     return true;
+}
+
+// Locks what the load reads; only then it begins in earnest. False: taken over meanwhile.
+bool lock_and_begin(const Catalog& catalog, DateADT date, LoadLocks* locks) {
+    lock_for_loading(catalog, date, locks);
+    const uint32_t epoch = epoch_of(catalog, date) | (has_truncated() ? kStale : 0);
+    DirectorySlot& slot = shared.slots[loading.slot];
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    loading.active = slot.version.load(std::memory_order_relaxed) == loading.version;
+    if (loading.active) {
+        slot.last_use.store(0, std::memory_order_relaxed);
+        slot.epoch.fetch_or(epoch, std::memory_order_acq_rel);  // a commit may have set kStale
+    }
+    LWLockRelease(shared.control->lock);
+    if (!loading.active) {
+        unlock_after_loading(*locks);
+    }
+    return loading.active;
+}
+
+// A loader that waits for a lock of ours, while we wait for it, has not begun in earnest: we take
+// its slot away and load ourselves.
+void give_way(uint32_t index, uint64_t version, int pid) {
+    if (!waits_for_me(pid)) {
+        return;
+    }
+    DirectorySlot& slot = shared.slots[index];
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    if (slot.version.load(std::memory_order_relaxed) == version &&
+        slot.last_use.load(std::memory_order_relaxed) == pid) {
+        slot.departure = nullptr;
+        free_slot(index, version);
+    }
+    LWLockRelease(shared.control->lock);
+    ConditionVariableBroadcast(&shared.control->loaded);
 }
 
 void finish_loading(const Key& key, DepartureRef* ref) {
@@ -241,13 +279,22 @@ void wait_for_loader(const Key& key) {
     constexpr long kLookAgainMs = 10;
     ConditionVariablePrepareToSleep(&shared.control->loaded);
     LWLockAcquire(shared.control->lock, LW_SHARED);
-    const bool busy = chain_find(key) != kNoSlot;
+    const uint32_t index = chain_find(key);
+    const uint64_t version = index == kNoSlot ? 0 : shared.slots[index].version.load();
+    const int pid = index == kNoSlot || state_of(version) != SlotState::kLoading
+                        ? 0
+                        : shared.slots[index].last_use.load(std::memory_order_relaxed);
     LWLockRelease(shared.control->lock);
-    if (busy) {
-        ConditionVariableTimedSleep(&shared.control->loaded, kLookAgainMs, PG_WAIT_EXTENSION);
+    bool timed_out = false;
+    if (index != kNoSlot) {
+        timed_out =
+            ConditionVariableTimedSleep(&shared.control->loaded, kLookAgainMs, PG_WAIT_EXTENSION);
     }
     ConditionVariableCancelSleep();
     CHECK_FOR_INTERRUPTS();
+    if (timed_out && pid != 0) {
+        give_way(index, version, pid);
+    }
 }
 
 bool read_row(const Key& key, DepartureRow* row) {
@@ -280,11 +327,8 @@ bool load(const Key& key, DepartureRef* ref) {
         return true;
     }
     LoadLocks locks;
-    lock_for_loading(*key.catalog, row.service_date, &locks);
-    const uint32_t epoch =
-        epoch_of(*key.catalog, row.service_date) | (has_truncated() ? kStale : 0);
-    if (!begin_loading(*key.catalog, row, epoch)) {
-        unlock_after_loading(locks);
+    if (!begin_loading(*key.catalog, row) ||
+        !lock_and_begin(*key.catalog, row.service_date, &locks)) {
         return false;
     }
     const bool own_insert = row.own_insert;
@@ -497,14 +541,16 @@ void directory_link_quota(Departure* departure, Quota* quota) {
 
 void directory_abandon() {
     if (loading.active) {
-        LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-        part_drop(shared.routes, loading.route);
-        part_drop(shared.layouts, loading.layout);
-        if (loading.departure != nullptr) {
-            free_departure(loading.departure);
-        }
         const uint32_t index = loading.slot;
-        free_slot(index, shared.slots[index].version.load(std::memory_order_relaxed));
+        LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+        if (shared.slots[index].version.load(std::memory_order_relaxed) == loading.version) {
+            part_drop(shared.routes, loading.route);
+            part_drop(shared.layouts, loading.layout);
+            if (loading.departure != nullptr) {
+                free_departure(loading.departure);
+            }
+            free_slot(index, loading.version);
+        }
         loading.active = false;
         LWLockRelease(shared.control->lock);
         ConditionVariableBroadcast(&shared.control->loaded);

@@ -103,11 +103,11 @@ bool epoch_is_own(const Catalog& catalog, DateADT date) {
 }
 
 void note_truncate() {
-    truncated_in = MyProc->lxid;
+    truncated_in = my_local_transaction();
 }
 
 bool has_truncated() {
-    return truncated_in == MyProc->lxid && truncated_in != InvalidLocalTransactionId;
+    return truncated_in == my_local_transaction() && truncated_in != InvalidLocalTransactionId;
 }
 
 }  // namespace ticketpool

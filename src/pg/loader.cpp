@@ -294,12 +294,14 @@ bool is_loadable(const Catalog& catalog, int64_t departure_id) {
 
 void lock_for_loading(const Catalog& catalog, DateADT date, LoadLocks* locks) {
     for (;;) {
-        *locks = LoadLocks{{catalog.order, catalog.reservation, catalog.route, catalog.layout_coach,
-                            catalog.departure},
-                           5};
+        *locks = LoadLocks{{catalog.order, catalog.departure, catalog.reservation, catalog.route,
+                            catalog.layout_coach, catalog.departure_pkey, catalog.reservation_open,
+                            catalog.route_pkey, catalog.layout_coach_pkey},
+                           9};
         OrderLeaf leaf;
         if (find_order_leaf(catalog, date, &leaf)) {
             locks->relations[locks->count++] = leaf.relation;
+            locks->relations[locks->count++] = leaf.live;
         }
         for (int i = 0; i < locks->count; i++) {
             LockRelationOid(locks->relations[i], AccessShareLock);

@@ -33,11 +33,11 @@ bool is_loadable(const Catalog& catalog, int64_t departure_id);
 // Sets *bad_rows to how many of them it has no seat for.
 Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint32_t* bad_rows);
 
-// What a load reads, locked before the load begins: while others wait for it, it must not wait for
-// a lock itself, whose holder may be among them. And who has these locks knows of every change that
-// committed before (epoch.hpp).
+// What a load reads, locked before it reads anything. Who has these locks knows of every change
+// that committed before (epoch.hpp). A loader that waits for them may wait for one who waits for
+// its load: that one takes the load over, because nothing of it has been done yet.
 struct LoadLocks {
-    Oid relations[6];
+    Oid relations[12];
     int count;
 };
 void lock_for_loading(const Catalog& catalog, DateADT date, LoadLocks* locks);

@@ -5,6 +5,7 @@
 extern "C" {
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "utils/fmgrprotos.h"
 }
 
 namespace ticketpool {
@@ -46,6 +47,25 @@ void wait_for_transaction(int backend) {
 }
 
 }  // namespace
+
+bool waits_for_me(int pid) {
+    constexpr int kMost = 64;
+    int pids[kMost] = {pid};
+    int count = 1;
+    for (int i = 0; i < count; i++) {
+        ArrayType* blockers =
+            DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(pids[i])));
+        const int found = ArrayGetNItems(ARR_NDIM(blockers), ARR_DIMS(blockers));
+        const int32_t* blocker = reinterpret_cast<const int32_t*>(ARR_DATA_PTR(blockers));
+        for (int b = 0; b < found && count < kMost; b++) {
+            if (blocker[b] == MyProcPid) {
+                return true;
+            }
+            pids[count++] = blocker[b];
+        }
+    }
+    return false;
+}
 
 void wait_for_others(uint32_t slot) {
     constexpr long kLongestPauseMicros = 10000;
