@@ -303,6 +303,54 @@ CREATE TRIGGER ticket_cache_reset AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE O
 ALTER TABLE @extschema@.ticket_departure ENABLE ALWAYS TRIGGER ticket_cache_reset;
 
 -- ---------------------------------------------------------------------------
+-- The pool follows what is written by hand
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.ticket_follow_order() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.ticket_follow_order() IS 'trigger: claims and releases the seats of tickets that are written by hand';
+REVOKE ALL ON FUNCTION @extschema@.ticket_follow_order() FROM PUBLIC;
+CREATE TRIGGER ticket_follow AFTER INSERT OR UPDATE OR DELETE ON @extschema@.ticket_order
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.ticket_follow_order();
+ALTER TABLE @extschema@.ticket_order ENABLE ALWAYS TRIGGER ticket_follow;
+COMMENT ON TRIGGER ticket_follow ON @extschema@.ticket_order IS 'the pool follows tickets that are written by hand';
+
+CREATE FUNCTION @extschema@.ticket_follow_departure() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.ticket_follow_departure() IS 'trigger: tells the pool of departures that are changed by hand';
+REVOKE ALL ON FUNCTION @extschema@.ticket_follow_departure() FROM PUBLIC;
+CREATE TRIGGER ticket_follow AFTER INSERT OR UPDATE OR DELETE ON @extschema@.ticket_departure
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.ticket_follow_departure();
+ALTER TABLE @extschema@.ticket_departure ENABLE ALWAYS TRIGGER ticket_follow;
+COMMENT ON TRIGGER ticket_follow ON @extschema@.ticket_departure IS 'the pool follows departures that are changed by hand';
+CREATE TRIGGER ticket_follow_truncate BEFORE TRUNCATE ON @extschema@.ticket_departure
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.ticket_follow_departure();
+ALTER TABLE @extschema@.ticket_departure ENABLE ALWAYS TRIGGER ticket_follow_truncate;
+COMMENT ON TRIGGER ticket_follow_truncate ON @extschema@.ticket_departure IS 'the pool follows TRUNCATE';
+
+CREATE TRIGGER ticket_follow AFTER INSERT ON @extschema@.ticket_route
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.ticket_follow_departure();
+ALTER TABLE @extschema@.ticket_route ENABLE ALWAYS TRIGGER ticket_follow;
+COMMENT ON TRIGGER ticket_follow ON @extschema@.ticket_route IS 'orders that come before their departure is complete wait for it, and it for them';
+CREATE TRIGGER ticket_follow AFTER INSERT ON @extschema@.ticket_layout_coach
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.ticket_follow_departure();
+ALTER TABLE @extschema@.ticket_layout_coach ENABLE ALWAYS TRIGGER ticket_follow;
+COMMENT ON TRIGGER ticket_follow ON @extschema@.ticket_layout_coach IS 'orders that come before their departure is complete wait for it, and it for them';
+
+CREATE FUNCTION @extschema@.ticket_follow_reservation() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.ticket_follow_reservation() IS 'trigger: tells the pool of quotas that are changed by hand';
+REVOKE ALL ON FUNCTION @extschema@.ticket_follow_reservation() FROM PUBLIC;
+CREATE TRIGGER ticket_follow AFTER INSERT OR UPDATE OR DELETE ON @extschema@.ticket_reservation
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.ticket_follow_reservation();
+ALTER TABLE @extschema@.ticket_reservation ENABLE ALWAYS TRIGGER ticket_follow;
+COMMENT ON TRIGGER ticket_follow ON @extschema@.ticket_reservation IS 'the pool follows quotas that are changed by hand';
+CREATE TRIGGER ticket_follow_truncate BEFORE TRUNCATE ON @extschema@.ticket_reservation
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.ticket_follow_reservation();
+ALTER TABLE @extschema@.ticket_reservation ENABLE ALWAYS TRIGGER ticket_follow_truncate;
+COMMENT ON TRIGGER ticket_follow_truncate ON @extschema@.ticket_reservation IS 'the pool follows TRUNCATE';
+
+-- ---------------------------------------------------------------------------
 -- Putting departures on sale
 -- ---------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 #include "catalog.hpp"
 
+#include "errors.hpp"
+
 extern "C" {
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
@@ -149,9 +151,7 @@ void install_catalog_callbacks() {
 
 TICKETPOOL_FUNCTION(ticket_cache_reset) {
     if (!CALLED_AS_TRIGGER(fcinfo)) {
-        ereport(ERROR,
-                (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                 errmsg("function \"ticket_cache_reset\" was not called by trigger manager")));
+        ticketpool::report_no_trigger("ticket_cache_reset");
     }
     const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
     ticketpool::announce_change(RelationGetRelid(trigger->tg_relation));

@@ -395,6 +395,47 @@ bool claim_named(const Demand& demand, Claimed* claimed) {
     return taken;
 }
 
+bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, Claimed* claimed) {
+    const ClassControl& control = demand.ref.departure->controls()[source.class_index];
+    const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
+    ledger_reserve(entries_needed(demand));
+    for (;;) {
+        if (source.quota != 0 &&
+            !quota_usable(demand.ref, *demand.ref.departure->quota_at(source.quota),
+                          source.class_index)) {
+            return false;
+        }
+        SourceState state;
+        fill_state(demand.ref, source, &state);
+        SegmentMask wanted = trip;
+        for (uint32_t i = 0; i < state.own_count; i++) {
+            wanted = state.own[i].seat == seat ? wanted & ~state.own[i].bits : wanted;
+        }
+        Status status = look_carefully(control, [&] {
+            return is_places(state) ? free_in(state, demand.trip) > 0
+                                    : seat_is_free(state.map, seat, wanted);
+        });
+        if (status == Status::kOk) {
+            SeatClaim room;
+            *claimed = Claimed{source, SeatClaim{seat, trip, SegmentMask{}}};
+            ledger_pin(demand.ref.slot);
+            if (is_places(state) ? claim_places_of(demand, &state, 1, claimed) == Status::kOk
+                                 : claim_named_of(demand, &state, 1, &room, claimed)) {
+                return true;
+            }
+            status = Status::kLookAgain;
+        }
+        if (status != Status::kLookAgain) {
+            if (prepared_resolve(demand.ref.slot)) {
+                continue;
+            }
+            return false;
+        }
+        CHECK_FOR_INTERRUPTS();
+        pg_usleep(50);
+    }
+}
+
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel) {
     SourceState one;
     const SourceList list = list_sources(ref, class_index, trip, channel, &one);
@@ -410,11 +451,11 @@ int64_t seat_number(const DepartureRef& ref, const Claimed& claimed) {
                : ref.departure->quota_at(claimed.source.quota)->numbers()[claimed.claim.seat];
 }
 
-SeatSource source_of_seat(const DepartureRef& ref, uint32_t class_index, Text channel,
-                          const SegmentMask& bits, uint32_t* seat) {
-    for (Quota* quota = ref.departure->first_quota(); channel.data != nullptr && quota != nullptr;
-         quota = quota->next.get()) {
-        if (of_channel(*quota, channel) && quota_usable(ref, *quota, class_index) &&
+static SeatSource find_source(const DepartureRef& ref, uint32_t class_index, const Text* channel,
+                              const SegmentMask& bits, uint32_t* seat) {
+    for (Quota* quota = ref.departure->first_quota(); quota != nullptr; quota = quota->next.get()) {
+        if ((channel == nullptr || of_channel(*quota, *channel)) &&
+            quota_usable(ref, *quota, class_index) &&
             bits.is_subset_of(trip_mask(quota->from, quota->to))) {
             const int64_t number = quota->find(*seat);
             if (number >= 0) {
@@ -424,6 +465,16 @@ SeatSource source_of_seat(const DepartureRef& ref, uint32_t class_index, Text ch
         }
     }
     return seats_of_class(ref.slot, class_index);
+}
+
+SeatSource source_of_seat(const DepartureRef& ref, uint32_t class_index, Text channel,
+                          const SegmentMask& bits, uint32_t* seat) {
+    return find_source(ref, class_index, &channel, bits, seat);
+}
+
+SeatSource source_of_live_seat(const DepartureRef& ref, uint32_t class_index,
+                               const SegmentMask& bits, uint32_t* seat) {
+    return find_source(ref, class_index, nullptr, bits, seat);
 }
 
 }  // namespace ticketpool

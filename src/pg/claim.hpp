@@ -36,6 +36,9 @@ bool claim_demand(const Demand& demand, Claimed* claimed);
 // free over the trip.
 bool claim_named(const Demand& demand, Claimed* claimed);
 
+// Exactly this seat of one source, or a place of its coach. False: taken.
+bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, Claimed* claimed);
+
 // Seats and places that could be bought now, as this transaction sees it.
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel);
 
@@ -46,6 +49,10 @@ int64_t seat_number(const DepartureRef& ref, const Claimed& claimed);
 // Sets *seat to its number there.
 SeatSource source_of_seat(const DepartureRef& ref, uint32_t class_index, Text channel,
                           const SegmentMask& bits, uint32_t* seat);
+
+// Where the claim of a live ticket is: what a quota has set aside, only its tickets are on.
+SeatSource source_of_live_seat(const DepartureRef& ref, uint32_t class_index,
+                               const SegmentMask& bits, uint32_t* seat);
 
 // Is the quota open, of this class, and there for this transaction, which has not recycled it?
 bool quota_usable(const DepartureRef& ref, const Quota& quota, uint32_t class_index);

@@ -7,6 +7,7 @@
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "order_rows.hpp"
+#include "own_writes.hpp"
 
 extern "C" {
 #include "executor/spi.h"
@@ -42,7 +43,8 @@ Text text_column(uint64 row, int number, bool* is_null) {
 }
 
 void query(const char* sql, int count, Oid* types, Datum* values, const char* nulls, int expected) {
-    const int result = SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr};
+    const int result = execute_own(write, false, sql, count, types, values, nulls);
     if (result != expected) {
         elog(ERROR, "unexpected result of a ticketpool query: %s", SPI_result_code_string(result));
     }

@@ -1,5 +1,6 @@
 #include "directory.hpp"
 
+#include "epoch.hpp"
 #include "errors.hpp"
 #include "eviction.hpp"
 #include "item_loader.hpp"
@@ -9,6 +10,7 @@
 #include "prepared.hpp"
 #include "settings.hpp"
 #include "standby.hpp"
+#include "waiting.hpp"
 
 extern "C" {
 #include "access/xlog.h"
@@ -216,7 +218,6 @@ Key by_name_of(const Key& key, const Row& row) {
 void enter_chains(uint32_t index, const Key& by_id, const Key& by_name) {
     DirectorySlot& slot = shared.slots[index];
     slot.name_hash = low_hash(by_name.hash);
-    slot.id_hash = low_hash(by_id.hash);
     if (!slot.has_item()) {
         slot.next_by_name = *directory_bucket(shared.by_name, by_name.hash);
         *directory_bucket(shared.by_name, by_name.hash) = index;
@@ -252,15 +253,55 @@ bool begin_loading(const Key& key, const Row& row) {
     slot.relation = key.relation;
     slot.id = row.id;
     slot.service_date = by_name.date;
+    slot.epoch.store(0, std::memory_order_relaxed);
+    // An item's load takes no locks to wait for: it begins in earnest at once.
+    slot.last_use.store(slot.has_item() ? 0 : MyProcPid, std::memory_order_relaxed);
     slot.maker.store(row.own_insert ? GetTopTransactionIdIfAny() : 0, std::memory_order_relaxed);
     enter_chains(index, by_id, by_name);
     slot.version.store(
         next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading),
         std::memory_order_release);
     standby_note_load(index);
-    loading = Loading{true, index, nullptr, nullptr, nullptr, nullptr};
+    loading =
+        Loading{true,    index,  slot.version.load(std::memory_order_relaxed), nullptr, nullptr,
+                nullptr, nullptr};
     LWLockRelease(shared.control->lock);
     return true;
+}
+
+// Locks what the load reads; only then it begins in earnest. False: taken over meanwhile.
+bool lock_and_begin(const Catalog& catalog, DateADT date, LoadLocks* locks) {
+    lock_for_loading(catalog, date, locks);
+    const uint32_t epoch = epoch_of(catalog, date) | (has_truncated() ? kStale : 0);
+    DirectorySlot& slot = shared.slots[loading.slot];
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    loading.active = slot.version.load(std::memory_order_relaxed) == loading.version;
+    if (loading.active) {
+        slot.last_use.store(0, std::memory_order_relaxed);
+        slot.epoch.fetch_or(epoch, std::memory_order_acq_rel);  // a commit may have set kStale
+    }
+    LWLockRelease(shared.control->lock);
+    if (!loading.active) {
+        unlock_after_loading(*locks);
+    }
+    return loading.active;
+}
+
+// A loader that waits for a lock of ours, while we wait for it, has not begun in earnest: we take
+// its slot away and load ourselves.
+void give_way(uint32_t index, uint64_t version, int pid) {
+    if (!waits_for_me(pid)) {
+        return;
+    }
+    DirectorySlot& slot = shared.slots[index];
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    if (slot.version.load(std::memory_order_relaxed) == version &&
+        slot.last_use.load(std::memory_order_relaxed) == pid) {
+        slot.block = nullptr;
+        free_slot(index, version);
+    }
+    LWLockRelease(shared.control->lock);
+    ConditionVariableBroadcast(&shared.control->loaded);
 }
 
 uint32_t finish_loading(const Key& key) {
@@ -288,13 +329,22 @@ void wait_for_loader(const Key& key) {
     constexpr long kLookAgainMs = 10;
     ConditionVariablePrepareToSleep(&shared.control->loaded);
     LWLockAcquire(shared.control->lock, LW_SHARED);
-    const bool busy = chain_find(key) != kNoSlot;
+    const uint32_t index = chain_find(key);
+    const uint64_t version = index == kNoSlot ? 0 : shared.slots[index].version.load();
+    const int pid = index == kNoSlot || state_of(version) != SlotState::kLoading
+                        ? 0
+                        : shared.slots[index].last_use.load(std::memory_order_relaxed);
     LWLockRelease(shared.control->lock);
-    if (busy) {
-        ConditionVariableTimedSleep(&shared.control->loaded, kLookAgainMs, PG_WAIT_EXTENSION);
+    bool timed_out = false;
+    if (index != kNoSlot) {
+        timed_out =
+            ConditionVariableTimedSleep(&shared.control->loaded, kLookAgainMs, PG_WAIT_EXTENSION);
     }
     ConditionVariableCancelSleep();
     CHECK_FOR_INTERRUPTS();
+    if (timed_out && pid != 0) {
+        give_way(index, version, pid);
+    }
 }
 
 bool read_row(const Key& key, Row* row) {
@@ -310,12 +360,24 @@ bool read_row(const Key& key, Row* row) {
     return found;
 }
 
-void build(const Key& key, const Row& row) {
+// How many live tickets have no seat there.
+uint32_t build(const Key& key, const Row& row) {
+    uint32_t bad_rows = 0;
     if (key.kind == KeyKind::kItem) {
         load_item(*key.catalog, row.id, row.own_insert);
     } else {
-        load_departure(*key.catalog, row.departure, loading.slot);
+        load_departure(*key.catalog, row.departure, loading.slot, &bad_rows);
     }
+    return bad_rows;
+}
+
+// When nobody waits for this load any more: a client may be slow to listen.
+void warn_of_bad_rows(int64_t departure_id, uint32_t bad_rows) {
+    ereport(WARNING,
+            (errmsg("departure " INT64_FORMAT " has %u live tickets that it has no seat for",
+                    departure_id, bad_rows),
+             errdetail("Their seat or stops do not exist, or another live ticket has them."),
+             errhint("SELECT * FROM ticket_verify(" INT64_FORMAT ") names them.", departure_id)));
 }
 
 // Reads the row to learn the id, enters the slot, and only then reads what it builds from: from
@@ -326,22 +388,32 @@ bool load(const Key& key, uint32_t* found) {
     if (!read_row(key, &row)) {
         return true;
     }
-    if (!begin_loading(key, row)) {
+    LoadLocks locks{};
+    const bool has_locks = key.kind != KeyKind::kItem;
+    if (!begin_loading(key, row) ||
+        (has_locks && !lock_and_begin(*key.catalog, row.departure.service_date, &locks))) {
         return false;
     }
     const bool own_insert = row.own_insert;
-    if (!read_row(key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id), &row)) {
+    const DateADT date = row.departure.service_date;
+    if (!read_row(key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id), &row) ||
+        row.departure.service_date != date) {
         directory_abandon();
+        unlock_after_loading(locks);
         return false;
     }
     if (own_insert) {
         ledger_reserve(1);
         ledger_pin(loading.slot);
     }
-    build(key, row);
+    const uint32_t bad_rows = build(key, row);
     *found = finish_loading(key);
+    unlock_after_loading(locks);
     if (own_insert) {
         ledger_add_opened(*found);
+    }
+    if (bad_rows > 0) {
+        warn_of_bad_rows(row.id, bad_rows);
     }
     return true;
 }
@@ -397,14 +469,67 @@ uint32_t find_with_care(const Key& key, uint32_t slot) {
     }
 }
 
-// Announces what the key leads to; kNoSlot: nothing.
-uint32_t find(const Key& key) {
-    require_shared_memory();
+// Announces what the key leads to, as it is in memory; kNoSlot: nothing.
+uint32_t find_any(const Key& key) {
     const uint32_t slot = find_in_cache(key);
     if (likely(slot != kNoSlot && shared.control->attention.load(std::memory_order_relaxed) == 0)) {
         return slot;
     }
     return find_with_care(key, slot);
+}
+
+// Drops a departure of an old epoch; where others have it pinned, waits for them instead. It is
+// neither announced nor pinned by this session. The caller looks again.
+void drop_old(const Catalog& catalog, uint32_t index, DateADT date) {
+    LoadLocks locks;
+    lock_for_loading(catalog, date, &locks);  // tells this session of every change
+    const uint32_t epoch = epoch_of(catalog, date);
+    unlock_after_loading(locks);
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    const DirectorySlot& slot = shared.slots[index];
+    const uint64_t version = slot.version.load(std::memory_order_relaxed);
+    // The slot may have another departure by now.
+    const bool old = state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
+                     slot.relation == catalog.order && slot.service_date == date &&
+                     slot.epoch.load(std::memory_order_relaxed) != epoch;
+    const bool in_use = old && !try_evict(index);
+    LWLockRelease(shared.control->lock);
+    if (in_use) {
+        wait_for_others(index, OfPrepared::kWait);
+    }
+}
+
+// May the departure, which is announced, be used: was it loaded from the tables as they are
+// (epoch.hpp)? If not, it is not announced any more: look again.
+bool is_of_epoch(const Catalog& catalog, uint32_t index) {
+    uint32_t epoch;
+    const DirectorySlot& slot = shared.slots[index];
+    const DateADT date = slot.service_date;
+    const bool known = epoch_is_known(catalog, date, &epoch);
+    if (likely(known && slot.epoch.load(std::memory_order_acquire) == epoch)) {
+        return true;
+    }
+    if (ledger_has_pinned(index) || (known && epoch_is_own(catalog, date))) {
+        return true;
+    }
+    // Not announced while this session may wait for locks: others wait for announcements.
+    directory_done();
+    if (known) {
+        drop_old(catalog, index, date);
+    } else {
+        epoch_of(catalog, date);
+    }
+    return false;
+}
+
+uint32_t find(const Key& key) {
+    require_shared_memory();
+    for (;;) {
+        const uint32_t slot = find_any(key);
+        if (slot == kNoSlot || key.kind == KeyKind::kItem || is_of_epoch(*key.catalog, slot)) {
+            return slot;
+        }
+    }
 }
 
 DepartureRef departure_ref(uint32_t slot) {
@@ -493,6 +618,50 @@ bool directory_announce_item(const Catalog& catalog, uint32_t index, ItemRef* re
     const bool here = announce_slot(index, catalog.item_order);
     *ref = {index, here ? shared.slots[index].item() : nullptr};
     return here;
+}
+
+bool directory_has(const Catalog& catalog, int64_t departure_id) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const bool found = chain_find(key_of(catalog, departure_id)) != kNoSlot;
+    LWLockRelease(shared.control->lock);
+    return found;
+}
+
+namespace {
+
+// The slot of a departure, loading or not; the lock is held.
+DirectorySlot* slot_of(Oid relation, int64_t departure_id) {
+    Catalog catalog{};
+    catalog.order = relation;
+    const uint32_t index = chain_find(key_of(catalog, departure_id));
+    return index == kNoSlot ? nullptr : &shared.slots[index];
+}
+
+}  // namespace
+
+void directory_mark_stale(Oid relation, int64_t departure_id) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    DirectorySlot* slot = slot_of(relation, departure_id);
+    if (slot != nullptr) {
+        slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);
+    }
+    LWLockRelease(shared.control->lock);
+}
+
+void directory_set_sale(Oid relation, int64_t departure_id, const SaleTimes& sale) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    DirectorySlot* slot = slot_of(relation, departure_id);
+    if (slot != nullptr &&
+        state_of(slot->version.load(std::memory_order_acquire)) == SlotState::kReady) {
+        // Others read them without a lock: each is a word of its own.
+        Departure* departure = slot->departure();
+        std::atomic_ref<int64_t>(departure->opens_at).store(sale.opens_at);
+        std::atomic_ref<int64_t>(departure->closes_at).store(sale.closes_at);
+        departure->status.store(sale.status, std::memory_order_seq_cst);
+    } else if (slot != nullptr) {
+        slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);  // it may have read the old row
+    }
+    LWLockRelease(shared.control->lock);
 }
 
 void directory_discard(uint32_t index) {

@@ -37,6 +37,9 @@ bool directory_forget_item(const Catalog& catalog, int64_t item_id);
 // The id of a departure that must exist (TK001); announces nothing.
 int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date);
 
+// Is it in memory, or being loaded? It may go at any time.
+bool directory_has(const Catalog& catalog, int64_t departure_id);
+
 // Ends the announcement.
 void directory_done();
 // Ends the announcement and drops the departure from memory, unless somebody uses it: the next one
@@ -75,6 +78,15 @@ void directory_link_stock(Item* item, Stock* stock);
 
 // Gives up a load in progress and the announcement.
 void directory_abandon();
+// A departure is to be loaded anew before its next use.
+void directory_mark_stale(Oid relation, int64_t departure_id);
+// When it is on sale, from now on.
+struct SaleTimes {
+    int64_t opens_at;
+    int64_t closes_at;
+    SaleStatus status;
+};
+void directory_set_sale(Oid relation, int64_t departure_id, const SaleTimes& sale);
 // Drops a departure or item whose making was rolled back.
 void directory_discard(uint32_t slot);
 

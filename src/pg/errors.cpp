@@ -9,6 +9,11 @@ void report_gone() {
                     errhint("Try again.")));
 }
 
+void report_no_trigger(const char* function) {
+    ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                    errmsg("function \"%s\" was not called by trigger manager", function)));
+}
+
 void report_null(const char* name) {
     ereport(
         ERROR,

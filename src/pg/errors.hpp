@@ -27,6 +27,9 @@ void check_channel(Text channel);
 // (InitMaterializedSRF) then means no row.
 ReturnSetInfo* require_set_result(FunctionCallInfo fcinfo);
 
+// 39P01: a trigger function was called as a plain one.
+[[noreturn]] void report_no_trigger(const char* function);
+
 // TK001.
 [[noreturn]] void report_no_departure(Text train, DateADT date);
 

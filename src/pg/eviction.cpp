@@ -2,6 +2,12 @@
 
 namespace ticketpool {
 
+uint32_t directory_id_hash(Oid relation, int64_t id) {
+    return static_cast<uint32_t>(hash_bytes_extended(reinterpret_cast<const unsigned char*>(&id),
+                                                     sizeof id, relation)) |
+           1;
+}
+
 namespace {
 
 void unlink_slot(uint32_t index) {
@@ -13,7 +19,7 @@ void unlink_slot(uint32_t index) {
     if (!slot.has_item()) {
         *link = slot.next_by_name;
     }
-    link = directory_bucket(shared.by_id, slot.id_hash);
+    link = directory_bucket(shared.by_id, directory_id_hash(slot.relation, slot.id));
     while (*link != index) {
         link = &shared.slots[*link].next_by_id;
     }

@@ -12,6 +12,9 @@ inline uint32_t* directory_bucket(uint32_t* table, uint64_t hash) {
     return &table[hash & (shared.control->bucket_count - 1)];
 }
 
+// The hash of a slot's id in its chain.
+uint32_t directory_id_hash(Oid relation, int64_t id);
+
 // Evicts the departure of a slot unless somebody uses it.
 bool try_evict(uint32_t index);
 

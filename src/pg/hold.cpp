@@ -8,6 +8,7 @@
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "orders.hpp"
+#include "own_writes.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
 #include "settings.hpp"
@@ -82,8 +83,9 @@ void write_seats(const Order& order, const Claimed* claims) {
             "UPDATE %s SET coach = $4, seat = $5 WHERE order_id = $1 AND ticket_no = $2 AND "
             "service_date = $3",
             order.relation);
-        if (SPI_execute_with_args(sql, 5, types, values, number < 0 ? "    n" : nullptr, false,
-                                  0) != SPI_OK_UPDATE ||
+        const OwnWrite write{OwnChange::kMove, order.departure_id, order.order_id, nullptr};
+        if (execute_own(write, false, sql, 5, types, values, number < 0 ? "    n" : nullptr) !=
+                SPI_OK_UPDATE ||
             SPI_processed != 1) {
             elog(ERROR, "could not write the seats of order " INT64_FORMAT, order.order_id);
         }

@@ -12,6 +12,7 @@ namespace {
 
 const TableShape kShape{"item_order",
                         "an order",
+                        false,
                         kItemOrderColumns,
                         {{nullptr, InvalidOid, false},
                          {"order_id", INT8OID, false},
@@ -45,7 +46,7 @@ const RowTarget& find_target(const Catalog& catalog) {
         const Oid indexes[] = {catalog.item_order_pkey, catalog.item_order_live,
                                catalog.item_order_request};
         RowTarget target;
-        describe_target(kShape, catalog.item_order, indexes, false, &target);
+        describe_target(catalog, kShape, catalog.item_order, indexes, false, &target);
         cache = CachedTarget{generation, target};
     }
     return cache.target;

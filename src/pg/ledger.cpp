@@ -282,6 +282,15 @@ void ledger_pin(uint32_t slot) {
     ledger.pinned_bits[slot / 64] |= uint64_t{1} << (slot % 64);
 }
 
+bool ledger_has_pinned(uint32_t slot) {
+    return ledger.pinned_count > 0 && is_pinned(slot);
+}
+
+size_t ledger_pinned(const uint32_t** slots) {
+    *slots = ledger.pinned;
+    return ledger.pinned_count;
+}
+
 void ledger_add_claim(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
     append(Kind::kClaim, source, seat, bits);
     ledger_publish_claims(source.slot, 1);

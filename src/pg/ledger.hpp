@@ -38,6 +38,10 @@ void ledger_reserve(size_t entries);
 // Keeps a departure in memory to the end of the transaction. The caller has it announced.
 void ledger_pin(uint32_t slot);
 
+bool ledger_has_pinned(uint32_t slot);
+// Slots of all departures that this transaction has pinned.
+size_t ledger_pinned(const uint32_t** slots);
+
 // After ledger_pin.
 void ledger_add_claim(const SeatSource& source, uint32_t seat, const SegmentMask& bits);
 void ledger_add_release(const SeatSource& source, uint32_t seat, const SegmentMask& bits);

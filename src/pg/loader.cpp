@@ -10,6 +10,7 @@
 extern "C" {
 #include "access/twophase.h"
 #include "access/xlog.h"
+#include "storage/lmgr.h"
 }
 
 namespace ticketpool {
@@ -27,19 +28,6 @@ enum DepartureColumn : AttrNumber {
     kDepRouteId,
     kDepLayoutId
 };
-enum ReservationColumn : AttrNumber {
-    kResId = 1,
-    kResDepartureId,
-    kResServiceDate,
-    kResClass,
-    kResChannel,
-    kResSeats,
-    kResFrom,
-    kResTo,
-    kResReleaseAt,
-    kResStatus,
-    kResSeatList
-};
 SaleStatus parse_status(Text status) {
     return same_text(status, {"open", 4})     ? SaleStatus::kOpen
            : same_text(status, {"closed", 6}) ? SaleStatus::kClosed
@@ -53,24 +41,6 @@ SaleStatus sale_status_of_row(TupleTableSlot* row) {
 }
 
 namespace {
-
-void copy_departure_row(TupleTableSlot* slot, DepartureRow* row) {
-    bool is_null;
-    row->departure_id = row_int64(slot, kDepDepartureId);
-    row->service_date = DatumGetDateADT(row_datum(slot, kDepServiceDate));
-    row->opens_at = DatumGetTimestampTz(row_datum(slot, kDepOpensAt));
-    const Datum closes_at = row_value(slot, kDepClosesAt, &is_null);
-    row->closes_at = is_null ? kNoTime : DatumGetTimestampTz(closes_at);
-    row->status = sale_status_of_row(slot);
-    row->route_id = row_int64(slot, kDepRouteId);
-    row->layout_id = row_int64(slot, kDepLayoutId);
-    const Text train = row_text(slot, kDepTrain);
-    if (train.length > kMaxNameBytes) {
-        report_damaged("ticket_departure", row->departure_id);
-    }
-    memcpy(row->train, train.data, train.length);
-    row->train[train.length] = '\0';
-}
 
 // What is looked for: by id, or by name where `train` is set.
 struct DepartureKey {
@@ -92,7 +62,7 @@ bool read_with(const Catalog& catalog, const DepartureKey& key, Snapshot snapsho
     }
     const bool found = reader_next(&reader);
     if (found) {
-        copy_departure_row(reader.row, row);
+        read_departure(reader.row, row);
     }
     reader_close(&reader);
     drop_snapshot(snapshot);
@@ -102,10 +72,8 @@ bool read_with(const Catalog& catalog, const DepartureKey& key, Snapshot snapsho
 // First as others see it: what this transaction changed in the row by hand is not theirs yet. Only
 // where there is no such row it may be one that this transaction inserted.
 bool read_row(const Catalog& catalog, const DepartureKey& key, DepartureRow* row) {
-    Snapshot others = take_fresh_snapshot();
-    others->curcid = FirstCommandId;  // before all commands of this transaction
     row->own_insert = false;
-    if (read_with(catalog, key, others, row)) {
+    if (read_with(catalog, key, take_others_snapshot(), row)) {
         return true;
     }
     row->own_insert = true;
@@ -113,13 +81,15 @@ bool read_row(const Catalog& catalog, const DepartureKey& key, DepartureRow* row
            read_with(catalog, key, take_fresh_snapshot(), row);
 }
 
-// Marks the seats of all committed live orders that are not noted as undecided.
-void load_orders(const Catalog& catalog, Departure* departure, Snapshot snapshot,
-                 const Undecided& undecided) {
+// Marks the seats of all committed live orders that are not noted as undecided; how many have no
+// seat, or another's.
+uint32_t load_orders(const Catalog& catalog, Departure* departure, Snapshot snapshot,
+                     const Undecided& undecided) {
     OrderLeaf leaf;
     if (!find_order_leaf(catalog, departure->service_date, &leaf)) {
-        return;  // the day was detached: nothing of it is live
+        return 0;  // the day was detached: nothing of it is live
     }
+    uint32_t bad_rows = 0;
     TableReader reader;
     reader_open(&reader, leaf.relation, leaf.live(), snapshot);
     reader_key_int64(&reader, departure->departure_id);
@@ -127,11 +97,13 @@ void load_orders(const Catalog& catalog, Departure* departure, Snapshot snapshot
         LiveTicket ticket;
         const char* problem;
         if (!is_noted_ticket(undecided, reader.row->tts_tid) &&
-            read_live_ticket(&reader, leaf, departure, &ticket, &problem)) {
-            mark_ticket(departure, ticket);
+            (!read_live_ticket(reader.row, leaf, departure, &ticket, &problem) ||
+             !mark_ticket(departure, ticket))) {
+            bad_rows++;
         }
     }
     reader_close(&reader);
+    return bad_rows;
 }
 
 // After the orders.
@@ -143,7 +115,7 @@ void load_quotas(const Catalog& catalog, Departure* departure, Snapshot snapshot
     while (reader_next(&reader)) {
         ReservationRow row;
         if (!is_noted_quota(undecided, reader.row->tts_tid) &&
-            read_reservation(&reader, departure, &row)) {
+            read_reservation(reader.row, departure, &row)) {
             add_quota({kNoSlot, departure}, row, 0);
         }
     }
@@ -190,15 +162,34 @@ int compare_seat_numbers(const void* a, const void* b) {
 
 }  // namespace
 
-void mark_ticket(Departure* departure, const LiveTicket& ticket) {
+bool mark_ticket(Departure* departure, const LiveTicket& ticket) {
     if (ticket.place_coach >= 0) {
         PlaceMap places = departure->place_map(static_cast<uint32_t>(ticket.place_coach));
         mark_place(places, ticket.bits);
-    } else {
-        SeatMap map = departure->seat_map(ticket.class_index);
-        // Should two rows overlap (written by hand), every segment of both is taken.
-        try_claim(map, ticket.seat, ticket.bits & ~load_seat(map, ticket.seat));
+        return true;
     }
+    SeatMap map = departure->seat_map(ticket.class_index);
+    const SegmentMask taken = load_seat(map, ticket.seat);
+    try_claim(map, ticket.seat, ticket.bits & ~taken);
+    return !(taken & ticket.bits).any();
+}
+
+void read_departure(TupleTableSlot* slot, DepartureRow* row) {
+    bool is_null;
+    row->departure_id = row_int64(slot, kDepDepartureId);
+    row->service_date = DatumGetDateADT(row_datum(slot, kDepServiceDate));
+    row->opens_at = DatumGetTimestampTz(row_datum(slot, kDepOpensAt));
+    const Datum closes_at = row_value(slot, kDepClosesAt, &is_null);
+    row->closes_at = is_null ? kNoTime : DatumGetTimestampTz(closes_at);
+    row->status = sale_status_of_row(slot);
+    row->route_id = row_int64(slot, kDepRouteId);
+    row->layout_id = row_int64(slot, kDepLayoutId);
+    const Text train = row_text(slot, kDepTrain);
+    if (train.length > kMaxNameBytes) {
+        report_damaged("ticket_departure", row->departure_id);
+    }
+    memcpy(row->train, train.data, train.length);
+    row->train[train.length] = '\0';
 }
 
 bool read_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row) {
@@ -209,27 +200,28 @@ bool read_departure_row(const Catalog& catalog, int64_t departure_id, DepartureR
     return read_row(catalog, DepartureKey{{nullptr, 0}, 0, departure_id}, row);
 }
 
-bool read_live_ticket(TableReader* reader, const OrderLeaf& leaf, const Departure* departure,
+bool read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
                       LiveTicket* ticket, const char** problem) {
     const Route* route = departure->route.get();
     const Layout* layout = departure->layout.get();
     *ticket = LiveTicket{};
-    ticket->order_id = row_int64(reader->row, leaf.column[kOrderId]);
-    ticket->ticket_no = row_int32(reader->row, leaf.column[kTicketNo]);
-    const Text seat_class = row_text(reader->row, leaf.column[kSeatClass]);
-    const Text coach = row_text(reader->row, leaf.column[kCoach]);
+    ticket->order_id = row_int64(row, leaf.column[kOrderId]);
+    ticket->ticket_no = row_int32(row, leaf.column[kTicketNo]);
+    const Text seat_class = row_text(row, leaf.column[kSeatClass]);
+    const Text coach = row_text(row, leaf.column[kCoach]);
     const int class_index = layout->find_class(seat_class.data, seat_class.length);
-    const int from = stop_index(route, row_int32(reader->row, leaf.column[kFromStop]));
-    const int to = stop_index(route, row_int32(reader->row, leaf.column[kToStop]));
+    const int from = stop_index(route, row_int32(row, leaf.column[kFromStop]));
+    const int to = stop_index(route, row_int32(row, leaf.column[kToStop]));
     *problem = from < 0 || to <= from ? "is on stops that the departure does not have"
                                       : "is on a seat that the departure does not have";
     if (class_index < 0 || from < 0 || to <= from) {
         return false;
     }
     ticket->class_index = static_cast<uint32_t>(class_index);
+    ticket->trip = {from, to};
     ticket->bits = trip_mask(from, to);
     bool is_place;
-    const Datum seat = row_value(reader->row, leaf.column[kSeat], &is_place);
+    const Datum seat = row_value(row, leaf.column[kSeat], &is_place);
     if (is_place) {
         ticket->place_coach =
             layout->find_place_coach(ticket->class_index, coach.data, coach.length);
@@ -243,16 +235,27 @@ bool read_live_ticket(TableReader* reader, const OrderLeaf& leaf, const Departur
     return number >= 0;
 }
 
-bool read_reservation(TableReader* reader, const Departure* departure, ReservationRow* row) {
+bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
+    reader_key_int64(&reader, departure_id);
+    const bool found = reader_next(&reader);
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return found;
+}
+
+bool read_reservation(TupleTableSlot* slot, const Departure* departure, ReservationRow* row) {
     const Layout* layout = departure->layout.get();
-    const Text seat_class = row_text(reader->row, kResClass);
+    const Text seat_class = row_text(slot, kResClass);
     const int class_index = layout->find_class(seat_class.data, seat_class.length);
-    row->reservation_id = row_int64(reader->row, kResId);
-    row->channel = keep(row_text(reader->row, kResChannel));
-    row->stretch = {stop_index(departure->route.get(), row_int32(reader->row, kResFrom)),
-                    stop_index(departure->route.get(), row_int32(reader->row, kResTo))};
+    row->reservation_id = row_int64(slot, kResId);
+    row->channel = keep(row_text(slot, kResChannel));
+    row->stretch = {stop_index(departure->route.get(), row_int32(slot, kResFrom)),
+                    stop_index(departure->route.get(), row_int32(slot, kResTo))};
     const Elements seats =
-        elements_of(row_datum(reader->row, kResSeatList), TEXTOID, -1, false, TYPALIGN_INT);
+        elements_of(row_datum(slot, kResSeatList), TEXTOID, -1, false, TYPALIGN_INT);
     if (class_index < 0 || row->stretch.from < 0 || row->stretch.to <= row->stretch.from ||
         row->channel.length > kMaxNameBytes) {
         return false;
@@ -261,6 +264,7 @@ bool read_reservation(TableReader* reader, const Departure* departure, Reservati
     row->numbers =
         static_cast<uint32_t*>(palloc(static_cast<size_t>(Max(seats.count, 1)) * sizeof(uint32_t)));
     row->count = 0;
+    row->named = static_cast<uint32_t>(seats.count);
     for (int i = 0; i < seats.count; i++) {
         // coach/seat; a coach's name may have a slash, a seat's label has none
         const Text name = seats.nulls[i] ? Text{"", 0} : text_of(seats.values[i]);
@@ -298,7 +302,55 @@ Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, uint32_t ma
     return quota;
 }
 
-Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint32_t slot) {
+static bool has_row(Oid heap, Oid index, int64_t id) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, heap, index, snapshot);
+    reader_key_int64(&reader, id);
+    const bool found = reader_next(&reader);
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return found;
+}
+
+bool is_loadable(const Catalog& catalog, int64_t departure_id) {
+    DepartureRow row;
+    return read_departure_row(catalog, departure_id, &row) &&
+           has_row(catalog.route, catalog.route_pkey, row.route_id) &&
+           has_row(catalog.layout_coach, catalog.layout_coach_pkey, row.layout_id);
+}
+
+void lock_for_loading(const Catalog& catalog, DateADT date, LoadLocks* locks) {
+    for (;;) {
+        *locks = LoadLocks{{catalog.order, catalog.departure, catalog.reservation, catalog.route,
+                            catalog.layout_coach, catalog.departure_pkey, catalog.reservation_open,
+                            catalog.route_pkey, catalog.layout_coach_pkey},
+                           9};
+        OrderLeaf leaf;
+        if (find_order_leaf(catalog, date, &leaf)) {
+            locks->relations[locks->count++] = leaf.relation;
+            locks->relations[locks->count++] = leaf.live();
+        }
+        for (int i = 0; i < locks->count; i++) {
+            LockRelationOid(locks->relations[i], AccessShareLock);
+        }
+        OrderLeaf now;
+        find_order_leaf(catalog, date, &now);
+        if (now.relation == leaf.relation) {
+            return;
+        }
+        unlock_after_loading(*locks);
+    }
+}
+
+void unlock_after_loading(const LoadLocks& locks) {
+    for (int i = 0; i < locks.count; i++) {
+        UnlockRelationOid(locks.relations[i], AccessShareLock);
+    }
+}
+
+Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint32_t slot,
+                          uint32_t* bad_rows) {
     // A context of its own: parts under construction may be large, and the caller may load many.
     MemoryContext context =
         AllocSetContextCreate(CurrentMemoryContext, "ticketpool loader", ALLOCSET_DEFAULT_SIZES);
@@ -321,8 +373,9 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint3
             departure->status.store(again.status, std::memory_order_relaxed);
         }
     }
-    Snapshot snapshot = take_fresh_snapshot();
-    load_orders(catalog, departure, snapshot, undecided);
+    // What this transaction wrote by hand is not others' yet: its triggers claim it.
+    Snapshot snapshot = row.own_insert ? take_fresh_snapshot() : take_others_snapshot();
+    *bad_rows = load_orders(catalog, departure, snapshot, undecided);
     mark_undecided_tickets(departure, undecided);
     load_quotas(catalog, departure, snapshot, undecided);
     add_undecided_quotas(departure, &undecided);

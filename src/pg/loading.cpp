@@ -94,23 +94,30 @@ void directory_link_stock(Item* item, Stock* stock) {
     LWLockRelease(shared.control->lock);
 }
 
+// What the load has taken, its slot included.
+static void give_back_load() {
+    part_drop(shared.routes, loading.route);
+    part_drop(shared.layouts, loading.layout);
+    if (loading.block != nullptr && shared.slots[loading.slot].has_item()) {
+        free_item(static_cast<Item*>(loading.block));
+    } else if (loading.block != nullptr) {
+        free_departure(static_cast<Departure*>(loading.block));
+    }
+    for (PreparedLedger* block = loading.prepared; block != nullptr;) {
+        PreparedLedger* next = block->next.get();
+        shared.arena.deallocate(block);
+        block = next;
+    }
+    free_slot(loading.slot, loading.version);
+}
+
 void directory_abandon() {
     if (loading.active) {
         LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-        part_drop(shared.routes, loading.route);
-        part_drop(shared.layouts, loading.layout);
-        const uint32_t index = loading.slot;
-        if (loading.block != nullptr && shared.slots[index].has_item()) {
-            free_item(static_cast<Item*>(loading.block));
-        } else if (loading.block != nullptr) {
-            free_departure(static_cast<Departure*>(loading.block));
+        // Who has taken a load over (it had not begun in earnest) has its slot.
+        if (shared.slots[loading.slot].version.load(std::memory_order_relaxed) == loading.version) {
+            give_back_load();
         }
-        for (PreparedLedger* block = loading.prepared; block != nullptr;) {
-            PreparedLedger* next = block->next.get();
-            shared.arena.deallocate(block);
-            block = next;
-        }
-        free_slot(index, shared.slots[index].version.load(std::memory_order_relaxed));
         loading.active = false;
         LWLockRelease(shared.control->lock);
         ConditionVariableBroadcast(&shared.control->loaded);

@@ -11,7 +11,8 @@ namespace ticketpool {
 struct Loading {
     bool active;
     uint32_t slot;
-    void* block;  // the Departure or Item
+    uint64_t version;  // another one now: somebody has taken the load over (directory.cpp)
+    void* block;       // the Departure or Item
     SharedPart* route;
     SharedPart* layout;
     PreparedLedger* prepared;  // a chain: of prepared transactions that it found

@@ -1,5 +1,7 @@
 // The library's entry: wiring only.
+#include "by_hand.hpp"
 #include "catalog.hpp"
+#include "commit_marks.hpp"
 #include "ledger.hpp"
 #include "order_rows.hpp"
 #include "pg.hpp"
@@ -25,6 +27,8 @@ void _PG_init(void) {
     define_settings();
     install_shared_memory_hooks();
     install_transaction_callbacks();
+    install_commit_marks();
+    install_by_hand();
     install_catalog_callbacks();
     install_order_callbacks();
     install_rule_callbacks();

@@ -1,6 +1,10 @@
 #include "order_rows.hpp"
 
+#include "directory.hpp"
 #include "errors.hpp"
+#include "ledger.hpp"
+#include "own_writes.hpp"
+#include "shared_memory.hpp"
 
 extern "C" {
 #include "access/attmap.h"
@@ -8,6 +12,7 @@ extern "C" {
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "commands/sequence.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
@@ -30,8 +35,10 @@ struct CachedLeaf {
 };
 constexpr uint32_t kCacheSize = 64;
 constinit CachedLeaf cache[kCacheSize]{};
+constinit uint64_t relation_changes = 0;
 
 void on_relation_change(Datum, Oid relation) {
+    relation_changes++;
     for (CachedLeaf& entry : cache) {
         bool concerned = relation == InvalidOid || entry.leaf.relation == relation;
         for (const Oid index : entry.leaf.index) {
@@ -74,6 +81,7 @@ Oid leaf_relation(const Catalog& catalog, DateADT date) {
 const TableShape kShape{
     "ticket_order",
     "a ticket",
+    true,
     kOrderColumns,
     {{nullptr, InvalidOid, false},
      {"order_id", INT8OID, false},
@@ -107,31 +115,55 @@ void describe_leaf(const Catalog& catalog, Oid relation_oid, OrderLeaf* leaf) {
     const Oid indexes[kOrderIndexes] = {catalog.order_pkey, catalog.order_live,
                                         catalog.order_request, catalog.order_held};
     Relation parent = open_table(catalog.order);
-    describe_target(kShape, relation_oid, indexes, true, leaf);
-    leaf->direct = leaf->direct && !wants_executor(kShape, parent);
+    describe_target(catalog, kShape, relation_oid, indexes, true, leaf);
+    leaf->mark = trigger_mark(relation_oid);
+    leaf->direct = leaf->direct && !wants_executor(catalog, kShape, parent);
     table_close(parent, NoLock);
 }
 
 }  // namespace
 
+void find_order_columns(Relation relation, OrderLeaf* leaf) {
+    find_columns(kShape, relation, leaf);
+}
+
+Oid live_index(const Catalog& catalog, Relation relation) {
+    List* indexes = RelationGetIndexList(relation);
+    ListCell* cell;
+    foreach (cell, indexes) {
+        const Oid index = lfirst_oid(cell);
+        if (get_rel_relispartition(index) &&
+            get_partition_parent(index, true) == catalog.order_live) {
+            return index;
+        }
+    }
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                    errmsg("partition \"%s\" lacks an index of ticket_order",
+                           RelationGetRelationName(relation)),
+                    errhint("Attach it to ticket_order again: that builds the indexes.")));
+}
+
 bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
     CachedLeaf* entry = &cache[static_cast<uint32_t>(date) % kCacheSize];
     while (entry->generation != catalog_generation || entry->date != date) {
-        const uint64_t generation = catalog_generation;
+        const uint64_t changes = relation_changes;
         const Oid relation = leaf_relation(catalog, date);
-        if (!OidIsValid(relation)) {
-            return false;
+        OrderLeaf found{};
+        if (OidIsValid(relation)) {
+            describe_leaf(catalog, relation, &found);
         }
-        // An invalidation while we look makes the entry void, and we look again.
-        entry->date = date;
-        entry->generation = generation;
-        entry->leaf.relation = relation;
-        OrderLeaf found;
-        describe_leaf(catalog, relation, &found);
-        entry->leaf = found;
+        // An invalidation while we looked: again.
+        if (changes == relation_changes) {
+            *entry = CachedLeaf{catalog_generation, date, found};
+        }
     }
     *leaf = entry->leaf;
-    return true;
+    return OidIsValid(leaf->relation);
+}
+
+const OrderLeaf* known_order_leaf(const Catalog&, DateADT date) {
+    const CachedLeaf* entry = &cache[static_cast<uint32_t>(date) % kCacheSize];
+    return entry->generation == catalog_generation && entry->date == date ? &entry->leaf : nullptr;
 }
 
 // A partition that was detached may still have the name of its day.
@@ -163,13 +195,20 @@ void ensure_order_leaf(const Catalog& catalog, DateADT date) {
         "CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
         "INCLUDING STORAGE)",
         name, parent);
+    const char* follow = psprintf(
+        "CREATE TRIGGER %s BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION "
+        "%s.ticket_follow_order()",
+        kTruncateTrigger, name, quote_identifier(get_namespace_name(catalog.schema)));
+    const char* always =
+        psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger);
     const char* attach = psprintf(
         "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%04d-%02d-%02d') TO (date "
         "'%04d-%02d-%02d' + 1)",
         parent, name, year, month, day, year, month, day);
-    if (SPI_execute(create, false, 0) != SPI_OK_UTILITY ||
-        SPI_execute(attach, false, 0) != SPI_OK_UTILITY) {
-        elog(ERROR, "could not create partition %s", name);
+    for (const char* command : {create, follow, always, attach}) {
+        if (SPI_execute(command, false, 0) != SPI_OK_UTILITY) {
+            elog(ERROR, "could not create partition %s", name);
+        }
     }
     SPI_finish();
 }
@@ -234,12 +273,36 @@ Relation open_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
     }
 }
 
+// With the partition locked: were the departures that this transaction claims on loaded from it as
+// it is? If not, rows that nobody claimed for may be on the same seats.
+void require_same_epoch(const Catalog& catalog, DateADT date) {
+    const uint32_t epoch = epoch_of(catalog, date);
+    const uint32_t* slots;
+    const size_t count = ledger_pinned(&slots);
+    for (size_t i = 0; i < count; i++) {
+        DirectorySlot& slot = shared.slots[slots[i]];
+        if (slot.relation == catalog.order && slot.service_date == date &&
+            (slot.epoch.load(std::memory_order_acquire) & ~kStale) != epoch &&
+            !epoch_is_own(catalog, date)) {
+            slot.epoch.fetch_or(kStale, std::memory_order_acq_rel);
+            ereport(ERROR,
+                    (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                     errmsg("could not serialize access due to a change of the partition of %s",
+                            date_text(date)),
+                     errdetail("It was attached, or its triggers were switched off, after the "
+                               "seats were claimed."),
+                     errhint("Retry the transaction.")));
+        }
+    }
+}
+
 }  // namespace
 
 void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows, int count,
                    ReturnSetInfo* result) {
     OrderLeaf leaf;
     Relation heap = open_leaf(catalog, date, &leaf);
+    require_same_epoch(catalog, date);
     write_rows(catalog, kShape, leaf, heap, catalog.order, rows, count, result);
     table_close(heap, NoLock);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "catalog.hpp"
+#include "epoch.hpp"
 #include "pg.hpp"
 #include "row_writer.hpp"
 #include "table_scan.hpp"
@@ -35,6 +36,8 @@ enum OrderIndex { kPkeyIndex, kLiveIndex, kRequestIndex, kHeldIndex, kOrderIndex
 
 // A partition of ticket_order.
 struct OrderLeaf : RowTarget {
+    TriggerMark mark;  // of its trigger: see epoch.hpp
+
     Oid live() const { return index[kLiveIndex]; }
     Oid request() const { return index[kRequestIndex]; }
 };
@@ -44,6 +47,12 @@ using OrderValues = RowValues;
 
 // The partition of a service date; false: there is none.
 bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf);
+// The same from this session's cache, null: it is not there. Relation InvalidOid: no partition.
+const OrderLeaf* known_order_leaf(const Catalog& catalog, DateADT date);
+// The number in the partition, or any table like ticket_order, of each of our columns.
+void find_order_columns(Relation relation, OrderLeaf* leaf);
+// The partition's index of live rows; ereports where it has none.
+Oid live_index(const Catalog& catalog, Relation relation);
 // Creates it where there is none (standalone, then attached: an idle buyer blocks nobody).
 void ensure_order_leaf(const Catalog& catalog, DateADT date);
 
@@ -53,6 +62,8 @@ DateADT date_of_order(int64_t order_id);
 
 // Inserts the rows of one service date and appends them, as stored, to the result set (may be
 // null).
+// Fails (40001) where the partition has changed behind the pool's back since the seats were
+// claimed.
 void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows, int count,
                    ReturnSetInfo* result);
 

@@ -2,6 +2,7 @@
 
 #include "errors.hpp"
 #include "ledger.hpp"
+#include "own_writes.hpp"
 #include "plans.hpp"
 #include "sale.hpp"
 
@@ -168,7 +169,7 @@ int stop_index(const Route* route, int32_t stop_no) {
     return -1;
 }
 
-// Where the ticket's claim is in the pool.
+// Where the ticket's claim is in the pool, or would be again.
 void locate(const Order& order, uint64 row, Ticket* ticket) {
     const Route* route = order.ref.departure->route.get();
     const Layout* layout = order.ref.departure->layout.get();
@@ -195,7 +196,9 @@ void locate(const Order& order, uint64 row, Ticket* ticket) {
     ticket->seat = static_cast<uint32_t>(number);
     if (ticket->located) {
         ticket->source =
-            source_of_seat(order.ref, index, order.channel, ticket->bits, &ticket->seat);
+            is_live(ticket->status)
+                ? source_of_live_seat(order.ref, index, ticket->bits, &ticket->seat)
+                : source_of_seat(order.ref, index, order.channel, ticket->bits, &ticket->seat);
     }
 }
 
@@ -296,7 +299,9 @@ void set_status(Order* order, OrderStatus from, OrderStatus to) {
     Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, TEXTOID};
     Datum values[] = {Int64GetDatum(order->order_id), ticket_array(*order, &from),
                       DateADTGetDatum(order->service_date), CStringGetTextDatum(status_name(to))};
-    if (execute_planned(sql, 4, types, values, nullptr) != SPI_OK_UPDATE ||
+    const OwnWrite write{is_live(to) ? OwnChange::kLive : OwnChange::kEnd, order->departure_id,
+                         order->order_id, nullptr};
+    if (execute_own(write, true, sql, 4, types, values, nullptr) != SPI_OK_UPDATE ||
         SPI_processed != static_cast<uint64>(expected)) {
         ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
                         errmsg("order " INT64_FORMAT " was not changed", order->order_id),

@@ -73,6 +73,15 @@ inline int my_backend_number() {
 #endif
 }
 
+// The running transaction of this backend, for what is remembered for as long as it runs.
+inline LocalTransactionId my_local_transaction() {
+#if PG_VERSION_NUM >= 170000
+    return MyProc->vxid.lxid;
+#else
+    return MyProc->lxid;
+#endif
+}
+
 // A string that lives elsewhere, not terminated.
 struct Text {
     const char* data;

@@ -13,6 +13,7 @@
 #include "ledger.hpp"
 #include "loader.hpp"
 #include "order_rows.hpp"
+#include "own_writes.hpp"
 #include "sale.hpp"
 #include "stations.hpp"
 
@@ -74,8 +75,9 @@ int64_t write_reservation(const Catalog& catalog, const DepartureRef& ref,
         "to_stop, release_at, seat_list) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING reservation_id",
         qualified_name(catalog.reservation));
-    if (SPI_execute_with_args(sql, 9, types, values, released ? "         " : "       n ", false,
-                              0) != SPI_OK_INSERT_RETURNING ||
+    const OwnWrite write{OwnChange::kOther, ref.departure->departure_id, 0, nullptr};
+    if (execute_own(write, false, sql, 9, types, values, released ? "         " : "       n ") !=
+            SPI_OK_INSERT_RETURNING ||
         SPI_processed != 1) {
         elog(ERROR, "could not write the reservation");
     }
@@ -248,7 +250,8 @@ int recycle(const Catalog& catalog, int64_t reservation_id) {
     directory_done();
     const char* update = psprintf("UPDATE %s SET status = 'recycled' WHERE reservation_id = $1",
                                   qualified_name(catalog.reservation));
-    if (SPI_execute_with_args(update, 1, types, values, nullptr, false, 0) != SPI_OK_UPDATE ||
+    const OwnWrite write{OwnChange::kOther, departure_id, 0, nullptr};
+    if (execute_own(write, false, update, 1, types, values, nullptr) != SPI_OK_UPDATE ||
         SPI_processed != 1) {
         elog(ERROR, "could not recycle reservation " INT64_FORMAT, reservation_id);
     }

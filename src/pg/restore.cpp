@@ -3,19 +3,20 @@
 // ticket_order belongs to the extension, so a dump makes it with CREATE EXTENSION, its indexes
 // included; its partitions do not, so a dump makes them as ordinary tables, attaches them, and
 // adds their primary key and indexes last. But attaching a partition to a table that has indexes
-// builds them at once, and what comes last would fail: it is there already. This hook passes
-// exactly that over, so that a restore runs through without an error.
+// builds them at once, and what comes last would fail: it is there already. The same is true of the
+// trigger that each partition has (partitions.hpp). This hook passes exactly that over, so that a
+// restore runs through without an error.
 #include "restore.hpp"
 
+#include "by_hand.hpp"
+#include "epoch.hpp"
+#include "own_writes.hpp"
+#include "partitions.hpp"
 #include "pg.hpp"
 
 extern "C" {
-#include "catalog/dependency.h"
 #include "catalog/index.h"
-#include "catalog/namespace.h"
-#include "catalog/partition.h"
-#include "catalog/pg_class.h"
-#include "commands/extension.h"
+#include "commands/trigger.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 }
@@ -24,21 +25,6 @@ namespace ticketpool {
 namespace {
 
 constinit ProcessUtility_hook_type previous_hook = nullptr;
-
-// The relation, where it is a partition of our ticket_order; else InvalidOid.
-Oid order_partition(const RangeVar* name) {
-    const Oid relation = RangeVarGetRelid(name, NoLock, true);
-    if (!OidIsValid(relation) || !get_rel_relispartition(relation)) {
-        return InvalidOid;
-    }
-    const Oid parent = get_partition_parent(relation, true);
-    const char* parent_name = get_rel_name(parent);
-    const Oid extension = getExtensionOfObject(RelationRelationId, parent);
-    return parent_name != nullptr && strcmp(parent_name, "ticket_order") == 0 &&
-                   OidIsValid(extension) && extension == get_extension_oid("ticketpool", true)
-               ? relation
-               : InvalidOid;
-}
 
 // An index of the partition that the attaching built, with this name (any, where null), or the
 // primary key.
@@ -84,6 +70,14 @@ bool is_there_already(const Node* statement) {
             index->idxname == nullptr ? InvalidOid : order_partition(index->relation);
         return OidIsValid(partition) && has_attached_index(partition, index->idxname, false);
     }
+    if (IsA(statement, CreateTrigStmt)) {
+        const CreateTrigStmt* trigger = reinterpret_cast<const CreateTrigStmt*>(statement);
+        const Oid partition = strcmp(trigger->trigname, kTruncateTrigger) == 0
+                                  ? order_partition(trigger->relation)
+                                  : InvalidOid;
+        return OidIsValid(partition) &&
+               OidIsValid(get_trigger_oid(partition, kTruncateTrigger, true));
+    }
     return false;
 }
 
@@ -92,14 +86,29 @@ void process_utility(PlannedStmt* planned, const char* query, bool read_only_tre
                      QueryEnvironment* environment, DestReceiver* destination,
                      QueryCompletion* completion) {
     const NodeTag tag = nodeTag(planned->utilityStmt);
-    if ((tag == T_AlterTableStmt || tag == T_IndexStmt) && context == PROCESS_UTILITY_TOPLEVEL &&
-        is_there_already(planned->utilityStmt)) {
-        ereport(DEBUG1, (errmsg("the partition of ticket_order has this index already, skipping")));
+    if ((tag == T_AlterTableStmt || tag == T_IndexStmt || tag == T_CreateTrigStmt) &&
+        context == PROCESS_UTILITY_TOPLEVEL && is_there_already(planned->utilityStmt)) {
+        ereport(
+            DEBUG1,
+            (errmsg("the partition of ticket_order has this index or trigger already, skipping")));
         return;
     }
     const ProcessUtility_hook_type next =
         previous_hook == nullptr ? standard_ProcessUtility : previous_hook;
+    const AlterTableStmt* alter =
+        tag == T_AlterTableStmt && !IsBinaryUpgrade
+            ? reinterpret_cast<const AlterTableStmt*>(planned->utilityStmt)
+            : nullptr;
+    if (alter != nullptr) {
+        before_alter_table(alter);
+    }
     next(planned, query, read_only_tree, context, parameters, environment, destination, completion);
+    if (alter != nullptr) {
+        after_alter_table(alter);
+    }
+    if (tag == T_CopyStmt) {
+        settle_wanted(trigger_depth());
+    }
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 #include "row_writer.hpp"
 
+#include "epoch.hpp"
 #include "errors.hpp"
 #include "order_rows.hpp"
+#include "own_writes.hpp"
 
 extern "C" {
 #include "catalog/partition.h"
 #include "catalog/pg_am.h"
+#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "nodes/execnodes.h"
@@ -114,6 +117,23 @@ int own_index(const TableShape& shape, const RowTarget& target, Oid index, const
     return -1;
 }
 
+// A trigger of the user's: what ours would tell the pool, the writer tells it himself.
+bool has_foreign_trigger(const Catalog& catalog, const TableShape& shape, Relation relation) {
+    const TriggerDesc* triggers = relation->trigdesc;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
+        const Trigger& trigger = triggers->triggers[i];
+        if (!shape.followed ||
+            (strcmp(trigger.tgname, kFollowTrigger) != 0 &&
+             strcmp(trigger.tgname, kTruncateTrigger) != 0) ||
+            get_func_namespace(trigger.tgfoid) != catalog.schema) {
+            return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
+
 void find_columns(const TableShape& shape, Relation relation, RowTarget* target) {
     const Oid oid = RelationGetRelid(relation);
     for (AttrNumber i = 1; i <= shape.columns; i++) {
@@ -136,21 +156,19 @@ void find_columns(const TableShape& shape, Relation relation, RowTarget* target)
     }
 }
 
-}  // namespace
-
-bool wants_executor(const TableShape& shape, Relation relation) {
-    return relation->trigdesc != nullptr || relation->rd_rules != nullptr ||
+bool wants_executor(const Catalog& catalog, const TableShape& shape, Relation relation) {
+    return has_foreign_trigger(catalog, shape, relation) || relation->rd_rules != nullptr ||
            (relation->rd_rel->relrowsecurity && relation->rd_rel->relforcerowsecurity) ||
            !has_plain_columns(shape, relation);
 }
 
-void describe_target(const TableShape& shape, Oid relation_oid, const Oid* indexes, bool partition,
-                     RowTarget* target) {
+void describe_target(const Catalog& catalog, const TableShape& shape, Oid relation_oid,
+                     const Oid* indexes, bool partition, RowTarget* target) {
     *target = RowTarget{};
     target->relation = relation_oid;
     Relation relation = open_table(relation_oid);
     find_columns(shape, relation, target);
-    target->direct = !wants_executor(shape, relation);
+    target->direct = !wants_executor(catalog, shape, relation);
     List* present = RelationGetIndexList(relation);
     ListCell* cell;
     foreach (cell, present) {
@@ -306,7 +324,9 @@ void insert_by_sql(const Catalog& catalog, const TableShape& shape, Oid table,
             values[c] = rows[i].value[c + 1];
             types[c] = shape.column[c + 1].type;
         }
-        if (SPI_execute_with_args(sql, shape.columns, types, values, nulls, false, 0) !=
+        const OwnWrite write =
+            shape.followed ? own_insert(rows[i]) : OwnWrite{OwnChange::kOther, 0, 0, nullptr};
+        if (execute_own(write, false, sql, shape.columns, types, values, nulls) !=
                 SPI_OK_INSERT_RETURNING ||
             SPI_processed != 1) {
             ereport(ERROR,

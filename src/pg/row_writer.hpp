@@ -39,6 +39,7 @@ struct IndexShape {
 struct TableShape {
     const char* table;  // for messages
     const char* row;    // what a row is, for messages
+    bool followed;      // by triggers of ours, which have nothing to do for what we write
     int columns;
     ColumnShape column[kMostColumns + 1];
     int indexes;
@@ -57,11 +58,14 @@ struct RowTarget {
 
 // Describes a relation. `indexes`: the oids of our indexes, in order of the shape; of a partition,
 // those of its parent's. Ereports where it is not of that shape any more.
-void describe_target(const TableShape& shape, Oid relation, const Oid* indexes, bool partition,
-                     RowTarget* target);
+void describe_target(const Catalog& catalog, const TableShape& shape, Oid relation,
+                     const Oid* indexes, bool partition, RowTarget* target);
+
+// Its part that finds the columns.
+void find_columns(const TableShape& shape, Relation relation, RowTarget* target);
 
 // Does a relation ask for the executor?
-bool wants_executor(const TableShape& shape, Relation relation);
+bool wants_executor(const Catalog& catalog, const TableShape& shape, Relation relation);
 
 // Inserts rows; the relation is open for writing. `table`: what SQL is to name. What was stored is
 // appended to the result set (may be null).

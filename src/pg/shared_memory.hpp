@@ -61,10 +61,11 @@ struct alignas(64) DirectorySlot {
     uint32_t name_hash;     // of train and service date
     uint32_t next_by_name;  // hash chains, or the free list
     uint32_t next_by_id;
-    std::atomic<int32_t> last_use;      // seconds since 2000-01-01; written once a second at most
+    std::atomic<int32_t> last_use;      // seconds since 2000-01-01; written once a second at most.
+                                        // LOADING: pid of a loader that waits for locks, else 0
     std::atomic<uint32_t> shared_pins;  // pins that did not fit into their BackendSlot
     std::atomic<uint32_t> maker;        // transaction id of its making until that is settled, or 0
-    uint32_t id_hash;                   // of the id
+    std::atomic<uint32_t> epoch;        // of the tables that it was loaded from: see epoch.hpp
 
     bool has_item() const { return service_date == kItemDate; }
     Departure* departure() const { return static_cast<Departure*>(block.get()); }

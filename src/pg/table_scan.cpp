@@ -18,6 +18,12 @@ Snapshot take_fresh_snapshot() {
     return RegisterSnapshot(GetLatestSnapshot());
 }
 
+Snapshot take_others_snapshot() {
+    Snapshot snapshot = take_fresh_snapshot();
+    snapshot->curcid = FirstCommandId;  // before all commands of this transaction
+    return snapshot;
+}
+
 void drop_snapshot(Snapshot snapshot) {
     UnregisterSnapshot(snapshot);
 }

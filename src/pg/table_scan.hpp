@@ -23,6 +23,8 @@ struct TableReader {
 
 // A snapshot of now, whatever the isolation level of the transaction; registered.
 Snapshot take_fresh_snapshot();
+// The same without what this transaction itself has done.
+Snapshot take_others_snapshot();
 void drop_snapshot(Snapshot snapshot);
 
 // A table of the extension; 42P01 where it has just been dropped.

@@ -13,14 +13,22 @@ namespace ticketpool {
 
 namespace {
 
+// Is the transaction, which has not ended, prepared? One that runs and has written rows by hand has
+// them in the table a moment before its trigger claims for them, and the trigger waits for this
+// load: so it is not prepared before the load has ended, and it enters in the ledger itself what it
+// changes. (One that has ended meanwhile looks prepared: step 2 finds it out.)
+bool is_prepared(TransactionId xid) {
+    return TransactionIdIsValid(xid) && BackendXidGetPid(xid) == 0;
+}
+
 // Calls `found` for every version that one transaction alone decides about, with that transaction
 // and whether its commit makes the version live. (Inserted and deleted by the same: never live.)
 template <typename Found>
 void for_each_undecided(TableReader* reader, Found found) {
     while (reader_next(reader)) {
         const VersionFate fate = fate_of_version(*reader);
-        if (TransactionIdIsValid(fate.inserter) != TransactionIdIsValid(fate.deleter)) {
-            const bool after = TransactionIdIsValid(fate.inserter);
+        const bool after = is_prepared(fate.inserter);
+        if (after != is_prepared(fate.deleter)) {
             found(after ? fate.inserter : fate.deleter, after);
         }
     }
@@ -38,7 +46,7 @@ void read_tickets(const Catalog& catalog, const Departure* departure, Undecided*
     for_each_undecided(&reader, [&](TransactionId xid, bool after) {
         LiveTicket ticket;
         const char* problem;
-        if (read_live_ticket(&reader, leaf, departure, &ticket, &problem)) {
+        if (read_live_ticket(reader.row, leaf, departure, &ticket, &problem)) {
             UndecidedTicket* noted = append(&undecided->tickets, &undecided->ticket_count);
             *noted = UndecidedTicket{xid, after, reader.row->tts_tid, ticket};
         }
@@ -51,7 +59,7 @@ void read_quotas(const Catalog& catalog, const Departure* departure, Undecided* 
     reader_key_int64(&reader, departure->departure_id);
     for_each_undecided(&reader, [&](TransactionId xid, bool after) {
         ReservationRow row;
-        if (read_reservation(&reader, departure, &row)) {
+        if (read_reservation(reader.row, departure, &row)) {
             UndecidedQuota* noted = append(&undecided->quotas, &undecided->quota_count);
             *noted = UndecidedQuota{xid, after, false, reader.row->tts_tid, row, nullptr};
         }

@@ -78,7 +78,7 @@ void read_quotas(Proof* proof, Snapshot snapshot) {
     reader_key_int64(&reader, proof->ref.departure->departure_id);
     while (reader_next(&reader)) {
         ReservationRow row;
-        if (!read_reservation(&reader, proof->ref.departure, &row)) {
+        if (!read_reservation(reader.row, proof->ref.departure, &row)) {
             continue;
         }
         for (uint32_t i = 0; i < row.count; i++) {
@@ -103,7 +103,7 @@ void read_rows(Proof* proof, Snapshot snapshot, bool last) {
     while (reader_next(&reader)) {
         LiveTicket ticket;
         const char* problem;
-        if (!read_live_ticket(&reader, proof->leaf, proof->ref.departure, &ticket, &problem)) {
+        if (!read_live_ticket(reader.row, proof->leaf, proof->ref.departure, &ticket, &problem)) {
             if (last && snapshot != nullptr) {
                 report(*proof, psprintf("ticket %d of order " INT64_FORMAT " %s", ticket.ticket_no,
                                         ticket.order_id, problem));

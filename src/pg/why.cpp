@@ -41,7 +41,7 @@ void read_orders(const Catalog& catalog, const DepartureRef& ref, uint32_t class
         LiveTicket ticket;
         const char* problem;
         bool is_null;
-        if (!read_live_ticket(&reader, leaf, ref.departure, &ticket, &problem) ||
+        if (!read_live_ticket(reader.row, leaf, ref.departure, &ticket, &problem) ||
             ticket.class_index != class_index || !(ticket.bits & trip).any()) {
             continue;
         }

@@ -12,91 +12,18 @@
 #include "ledger.hpp"
 #include "loader.hpp"
 #include "order_rows.hpp"
-#include "prepared.hpp"
+#include "own_writes.hpp"
 #include "reserve.hpp"
 #include "shared_memory.hpp"
 #include "ticketpool/order_status.hpp"
+#include "waiting.hpp"
 
 extern "C" {
 #include "executor/spi.h"
-#include "storage/lock.h"
-#include "storage/proc.h"
 }
 
 namespace ticketpool {
 namespace {
-
-// Does another session use the departure, in a call or in its transaction? Sets *pinner to one that
-// has (or, where it has more pins than its slot shows, may have) pinned it to the end of its
-// transaction, or leaves it.
-bool others_use(uint32_t slot, int* pinner) {
-    bool own_is_shared = true;
-    int overflown = -1;
-    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
-        const BackendSlot& backend = shared.backends[i];
-        const bool mine = &backend == shared.mine;
-        if (!mine && backend.pin_count.load(std::memory_order_acquire) > kBackendPins) {
-            overflown = static_cast<int>(i);
-        }
-        if (!mine && backend.reading.load(std::memory_order_seq_cst) == slot + 1) {
-            return true;
-        }
-        for (const auto& pin : backend.pins) {
-            if (pin.load(std::memory_order_seq_cst) == slot + 1) {
-                if (!mine) {
-                    *pinner = static_cast<int>(i);
-                    return true;
-                }
-                own_is_shared = false;
-            }
-        }
-    }
-    // After all readings: a pin is set before the reading that it replaces is cleared.
-    const bool is_used =
-        shared.slots[slot].shared_pins.load(std::memory_order_seq_cst) > (own_is_shared ? 1u : 0u);
-    *pinner = is_used ? overflown : -1;
-    return is_used;
-}
-
-// Waits for the end of another backend's transaction as one waits for a lock: a circle of such
-// waits is found by the server's deadlock detector.
-void wait_for_transaction(int backend) {
-    VirtualTransactionId transaction;
-    GET_VXID_FROM_PGPROC(transaction, ProcGlobal->allProcs[backend]);
-    if (VirtualTransactionIdIsValid(transaction)) {
-        VirtualXactLock(transaction, true);
-    }
-}
-
-// Prepared transactions are settled or, if they are not decided, refused.
-void require_none_prepared(uint32_t slot) {
-    prepared_resolve(slot);
-    const TransactionId xid = prepared_transaction_on(slot);
-    if (TransactionIdIsValid(xid)) {
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_IN_USE),
-                 errmsg("the departure is in use by a prepared transaction"),
-                 errdetail("Transaction %u has claims or refunds on it and is not decided.", xid),
-                 errhint("Find it in pg_prepared_xacts; COMMIT PREPARED or ROLLBACK PREPARED "
-                         "it, and try again.")));
-    }
-}
-
-void wait_for_others(uint32_t slot) {
-    constexpr long kLongestPauseMicros = 10000;
-    long pause = 100;
-    int pinner = -1;
-    while (others_use(slot, &pinner)) {
-        CHECK_FOR_INTERRUPTS();
-        require_none_prepared(slot);
-        if (pinner >= 0) {
-            wait_for_transaction(pinner);
-            pinner = -1;
-        }
-        pg_usleep(pause);  // its pins go a moment after its end is visible
-        pause = Min(pause * 2, kLongestPauseMicros);
-    }
-}
 
 // Locks the live rows, in the order in which everybody locks an order's rows: refunds and payments
 // that are under way end first, and none comes in between.
@@ -117,22 +44,11 @@ bool mark_row(const Catalog& catalog, int64_t departure_id) {
     const char* sql = psprintf(
         "UPDATE %s SET status = 'withdrawn' WHERE departure_id = $1 AND status <> 'withdrawn'",
         qualified_name(catalog.departure));
-    if (SPI_execute_with_args(sql, 1, types, values, nullptr, false, 0) != SPI_OK_UPDATE) {
+    const OwnWrite write{OwnChange::kOther, departure_id, 0, nullptr};
+    if (execute_own(write, false, sql, 1, types, values, nullptr) != SPI_OK_UPDATE) {
         elog(ERROR, "could not withdraw departure " INT64_FORMAT, departure_id);
     }
     return SPI_processed > 0;
-}
-
-// Live rows that a fresh snapshot sees.
-bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id) {
-    TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
-    reader_key_int64(&reader, departure_id);
-    const bool found = reader_next(&reader);
-    reader_close(&reader);
-    drop_snapshot(snapshot);
-    return found;
 }
 
 // Notes the releases of all live tickets: read before their rows change.
@@ -146,7 +62,7 @@ uint64 release_tickets(const OrderLeaf& leaf, const DepartureRef& ref) {
         LiveTicket ticket;
         const char* problem;
         count++;
-        if (read_live_ticket(&reader, leaf, ref.departure, &ticket, &problem)) {
+        if (read_live_ticket(reader.row, leaf, ref.departure, &ticket, &problem)) {
             ledger_reserve(1);
             ledger_add_release({ref.slot, ticket.class_index, 0, ticket.place_coach}, ticket.seat,
                                ticket.bits);
@@ -176,7 +92,8 @@ uint64 refund_all(const Catalog& catalog, const DepartureRef& ref) {
         "changed_at = now() "
         "WHERE departure_id = $1 AND service_date = $2 AND status IN ('held', 'sold')",
         relation);
-    if (SPI_execute_with_args(sql, 2, types, values, nullptr, false, 0) != SPI_OK_UPDATE) {
+    const OwnWrite write{OwnChange::kEnd, ref.departure->departure_id, 0, nullptr};
+    if (execute_own(write, false, sql, 2, types, values, nullptr) != SPI_OK_UPDATE) {
         elog(ERROR, "could not refund the tickets of departure " INT64_FORMAT,
              ref.departure->departure_id);
     }
@@ -213,7 +130,7 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
             ledger_pin(ref.slot);
             ledger_bar(ref.slot);
             directory_done();
-            wait_for_others(ref.slot);
+            wait_for_others(ref.slot, OfPrepared::kRefuse);
             tickets = refund_all(catalog, ref);
         }
         directory_done();

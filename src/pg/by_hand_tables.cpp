@@ -1,0 +1,466 @@
+// What others write into ticket_departure and ticket_reservation by hand.
+//
+//   departure inserted          found by its id from now on; orders that wait for it are loaded
+//   with
+//                               it, and must be in the partition of its day (23514)
+//   sale times, status changed  in memory at commit
+//   train, formation changed    loaded anew at commit
+//   deleted, or its id, date, stop list or seats changed
+//                               refused while it has live orders (23503). New claims are barred at
+//                               once (undone by a rollback) and transactions that have claims are
+//                               waited for, interruptibly, as ticket_withdraw does
+//   reservation changed         loaded anew at commit, with the quotas that its rows name then. One
+//                               that names seats which the departure does not have is refused
+//                               (23514), and so is one that cuts through a live ticket or another
+//                               quota (23P01); what is free of its seats is claimed until then
+#include "by_hand.hpp"
+#include "claim.hpp"
+#include "commit_marks.hpp"
+#include "deadlines.hpp"
+#include "directory.hpp"
+#include "errors.hpp"
+#include "ledger.hpp"
+#include "loader.hpp"
+#include "order_rows.hpp"
+#include "own_writes.hpp"
+#include "waiting.hpp"
+
+extern "C" {
+#include "commands/trigger.h"
+#include "partitioning/partdesc.h"
+#include "storage/lmgr.h"
+#include "utils/datum.h"
+}
+
+namespace ticketpool {
+namespace {
+
+// A row event: both rows, where there are both.
+struct RowEvent {
+    TupleTableSlot* before;
+    TupleTableSlot* after;
+};
+
+RowEvent rows_of(const TriggerData* trigger) {
+    if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
+        return {nullptr, trigger->tg_trigslot};
+    }
+    return {trigger->tg_trigslot,
+            TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : nullptr};
+}
+
+// ---------------------------------------------------------------------------------------------
+// ticket_departure
+// ---------------------------------------------------------------------------------------------
+
+// No live order, now or from a transaction that is under way; none comes before this one ends.
+void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
+    OrderLeaf leaf;
+    if (!find_order_leaf(catalog, row.service_date, &leaf)) {
+        return;  // its day has gone, with all orders
+    }
+    const DepartureRef ref = pin_departure(catalog, row.departure_id);
+    if (ref.departure != nullptr) {
+        ledger_reserve(1);
+        ledger_bar(ref.slot);
+        wait_for_others(ref.slot, OfPrepared::kRefuse);
+    }
+    if (has_live_rows(leaf, row.departure_id)) {
+        ereport(ERROR,
+                (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+                 errmsg("departure " INT64_FORMAT " has live orders", row.departure_id),
+                 errdetail("Train \"%s\" of %s has tickets that are held or sold.", row.train,
+                           date_text(row.service_date)),
+                 errhint("Withdraw it with ticket_withdraw, or detach the partition of a day that "
+                         "is over, before its departures are deleted or get other ids, dates, "
+                         "stops or seats.")));
+    }
+}
+
+// Before the lock of new departures: whoever fills a partition may hold that and wait for this.
+void lock_partitions(const Catalog& catalog) {
+    Relation parent = open_table(catalog.order);
+    PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
+    for (int i = 0; i < partitions->nparts; i++) {
+        LockRelationOid(partitions->oids[i], AccessShareLock);
+    }
+    table_close(parent, AccessShareLock);
+}
+
+// A live ticket that was written before its departure.
+struct EarlyTicket {
+    Text coach;
+    Text seat;
+    int32_t from;
+    int32_t to;
+    int64_t order_id;
+};
+struct EarlyTickets {
+    EarlyTicket* entries;
+    size_t count;
+    size_t room;
+};
+
+int compare_text(Text a, Text b) {
+    const int order = memcmp(a.data, b.data, Min(a.length, b.length));
+    return order != 0 ? order : static_cast<int>(a.length) - static_cast<int>(b.length);
+}
+
+int compare_tickets(const void* a, const void* b) {
+    const EarlyTicket* left = static_cast<const EarlyTicket*>(a);
+    const EarlyTicket* right = static_cast<const EarlyTicket*>(b);
+    int order = compare_text(left->coach, right->coach);
+    order = order != 0 ? order : compare_text(left->seat, right->seat);
+    return order != 0 ? order : left->from - right->from;
+}
+
+Text copy_text(Text text) {
+    return {pnstrdup(text.data, text.length), text.length};
+}
+
+void add_ticket(EarlyTickets* tickets, const OrderLeaf& leaf, TupleTableSlot* row) {
+    bool is_place;
+    const Datum seat = row_value(row, leaf.column[kSeat], &is_place);
+    if (is_place) {
+        return;
+    }
+    if (tickets->count == tickets->room) {
+        tickets->room = Max(tickets->room * 2, static_cast<size_t>(256));
+        tickets->entries = static_cast<EarlyTicket*>(
+            tickets->entries == nullptr
+                ? palloc(tickets->room * sizeof(EarlyTicket))
+                : repalloc_huge(tickets->entries, tickets->room * sizeof(EarlyTicket)));
+    }
+    tickets->entries[tickets->count++] =
+        EarlyTicket{copy_text(row_text(row, leaf.column[kCoach])), copy_text(text_of(seat)),
+                    row_int32(row, leaf.column[kFromStop]), row_int32(row, leaf.column[kToStop]),
+                    row_int64(row, leaf.column[kOrderId])};
+}
+
+// The departure's live rows in one partition.
+void read_early_tickets(const Catalog& catalog, Oid partition_oid, const DepartureRow& row,
+                        EarlyTickets* tickets) {
+    Relation partition = open_table(partition_oid);
+    OrderLeaf leaf{};
+    find_order_columns(partition, &leaf);
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, partition_oid, live_index(catalog, partition), snapshot);
+    reader_key_int64(&reader, row.departure_id);
+    while (reader_next(&reader)) {
+        if (DatumGetDateADT(row_datum(reader.row, leaf.column[kServiceDate])) != row.service_date) {
+            ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
+                            errmsg("departure " INT64_FORMAT " has live orders of another day",
+                                   row.departure_id),
+                            errdetail("Order " INT64_FORMAT " is not of %s.",
+                                      row_int64(reader.row, leaf.column[kOrderId]),
+                                      date_text(row.service_date)),
+                            errhint("Correct the service_date of the order first.")));
+        }
+        add_ticket(tickets, leaf, reader.row);
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    table_close(partition, AccessShareLock);
+}
+
+// Orders that were written before their departure are of its day, where it looks for them, and no
+// two of them meet on a seat.
+void require_orders_in_place(const Catalog& catalog, const DepartureRow& row) {
+    Relation parent = open_table(catalog.order);
+    PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
+    EarlyTickets tickets{};
+    for (int i = 0; i < partitions->nparts; i++) {
+        if (partitions->is_leaf[i]) {
+            read_early_tickets(catalog, partitions->oids[i], row, &tickets);
+        }
+    }
+    table_close(parent, AccessShareLock);
+    if (tickets.count < 2) {
+        return;
+    }
+    qsort(tickets.entries, tickets.count, sizeof(EarlyTicket), compare_tickets);
+    for (size_t i = 1; i < tickets.count; i++) {
+        const EarlyTicket& one = tickets.entries[i - 1];
+        const EarlyTicket& next = tickets.entries[i];
+        if (same_text(one.coach, next.coach) && same_text(one.seat, next.seat) &&
+            next.from < one.to) {
+            ereport(ERROR, (errcode(ERRCODE_EXCLUSION_VIOLATION),
+                            errmsg("departure " INT64_FORMAT " has two live tickets on one seat",
+                                   row.departure_id),
+                            errdetail("Orders " INT64_FORMAT " and " INT64_FORMAT
+                                      " have seat %s of coach %s over a common stretch.",
+                                      one.order_id, next.order_id, printable(one.seat),
+                                      printable(one.coach)),
+                            errhint("Correct the orders first.")));
+        }
+    }
+}
+
+void follow_new_departure(const Catalog& catalog, const DepartureRow& row) {
+    require_orders_in_place(catalog, row);
+    stale_at_commit(catalog, row.departure_id);
+}
+
+void follow_departure(const Catalog& catalog, const RowEvent& rows) {
+    DepartureRow before;
+    DepartureRow after;
+    if (rows.before != nullptr) {
+        read_departure(rows.before, &before);
+    }
+    if (rows.after != nullptr) {
+        read_departure(rows.after, &after);
+    }
+    if (rows.before == nullptr) {
+        follow_new_departure(catalog, after);
+        return;
+    }
+    if (rows.after == nullptr || before.departure_id != after.departure_id ||
+        before.service_date != after.service_date || before.route_id != after.route_id ||
+        before.layout_id != after.layout_id) {
+        require_no_orders(catalog, before);
+        stale_at_commit(catalog, before.departure_id);
+        if (rows.after != nullptr) {
+            lock_new_departures(catalog);
+            follow_new_departure(catalog, after);
+        }
+    } else if (strcmp(before.train, after.train) != 0) {
+        stale_at_commit(catalog, after.departure_id);
+    } else if (before.opens_at != after.opens_at || before.closes_at != after.closes_at ||
+               before.status != after.status) {
+        sale_at_commit(catalog, after.departure_id,
+                       SaleTimes{after.opens_at, after.closes_at, after.status});
+    }
+}
+
+void follow_truncated_departures(const Catalog& catalog) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, catalog.departure, catalog.departure_pkey, snapshot);
+    while (reader_next(&reader)) {
+        DepartureRow row;
+        read_departure(reader.row, &row);
+        require_no_orders(catalog, row);
+        stale_at_commit(catalog, row.departure_id);
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+}
+
+// ---------------------------------------------------------------------------------------------
+// ticket_reservation
+// ---------------------------------------------------------------------------------------------
+
+[[noreturn]] void report_bad_reservation(const ReservationRow& row, int code, const char* problem,
+                                         const char* hint) {
+    ereport(ERROR, (errcode(code),
+                    errmsg("reservation " INT64_FORMAT " cannot be set up", row.reservation_id),
+                    errdetail("%s", problem), errhint("%s", hint)));
+}
+
+bool is_of_reservation(const ReservationRow& row, const LiveTicket& ticket) {
+    for (uint32_t i = 0; i < row.count && ticket.place_coach < 0; i++) {
+        if (row.numbers[i] == ticket.seat && row.class_index == ticket.class_index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// A live ticket is inside the stretch, and then sold from the quota, or outside.
+void require_whole_tickets(const Catalog& catalog, const DepartureRef& ref,
+                           const ReservationRow& row) {
+    const SegmentMask stretch = trip_mask(row.stretch.from, row.stretch.to);
+    OrderLeaf leaf;
+    if (!find_order_leaf(catalog, ref.departure->service_date, &leaf)) {
+        return;
+    }
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
+    reader_key_int64(&reader, ref.departure->departure_id);
+    while (reader_next(&reader)) {
+        LiveTicket ticket;
+        const char* problem;
+        if (read_live_ticket(reader.row, leaf, ref.departure, &ticket, &problem) &&
+            is_of_reservation(row, ticket) && (ticket.bits & stretch).any() &&
+            !ticket.bits.is_subset_of(stretch)) {
+            report_bad_reservation(row, ERRCODE_EXCLUSION_VIOLATION,
+                                   psprintf("Ticket %d of order " INT64_FORMAT
+                                            " has one of its seats over a part of the stretch.",
+                                            ticket.ticket_no, ticket.order_id),
+                                   "Name seats that are free over the whole stretch.");
+        }
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+}
+
+void require_no_other_quota(const DepartureRef& ref, const ReservationRow& row) {
+    const SegmentMask stretch = trip_mask(row.stretch.from, row.stretch.to);
+    for (Quota* quota = ref.departure->first_quota(); quota != nullptr; quota = quota->next.get()) {
+        if (quota->reservation_id == row.reservation_id ||
+            !quota_usable(ref, *quota, row.class_index) ||
+            !(stretch & trip_mask(quota->from, quota->to)).any()) {
+            continue;
+        }
+        for (uint32_t i = 0; i < row.count; i++) {
+            if (quota->find(row.numbers[i]) >= 0) {
+                report_bad_reservation(row, ERRCODE_EXCLUSION_VIOLATION,
+                                       psprintf("Reservation " INT64_FORMAT
+                                                " has one of its seats over the same stretch.",
+                                                quota->reservation_id),
+                                       "Name seats that are free over the whole stretch.");
+            }
+        }
+    }
+}
+
+// What is free of its seats stays so until the quota is there.
+void claim_free_seats(const DepartureRef& ref, const ReservationRow& row) {
+    const SeatSource source = seats_of_class(ref.slot, row.class_index);
+    const SegmentMask stretch = trip_mask(row.stretch.from, row.stretch.to);
+    SeatMap map = ref.departure->seat_map(row.class_index);
+    ledger_reserve(row.count);
+    for (uint32_t i = 0; i < row.count; i++) {
+        SegmentMask free = stretch & ~load_seat(map, row.numbers[i]);
+        while (free.any() && !try_claim(map, row.numbers[i], free)) {
+            free = stretch & ~load_seat(map, row.numbers[i]);
+        }
+        if (free.any()) {
+            ledger_add_claim(source, row.numbers[i], free);
+        }
+    }
+}
+
+void follow_open_reservation(const Catalog& catalog, TupleTableSlot* slot, int64_t departure_id) {
+    const DepartureRef ref = pin_departure(catalog, departure_id);
+    if (ref.departure == nullptr) {
+        return;  // a restore: loaded with its departure
+    }
+    ReservationRow row{};
+    if (!read_reservation(slot, ref.departure, &row) || row.count != row.named) {
+        report_bad_reservation(row, ERRCODE_CHECK_VIOLATION,
+                               "It names seats, stops or a class that its departure does not have.",
+                               "ticket_reserve chooses seats.");
+    }
+    require_whole_tickets(catalog, ref, row);
+    require_no_other_quota(ref, row);
+    claim_free_seats(ref, row);
+}
+
+bool same_column(TupleTableSlot* a, TupleTableSlot* b, AttrNumber column) {
+    bool a_null;
+    bool b_null;
+    const Datum left = row_value(a, column, &a_null);
+    const Datum right = row_value(b, column, &b_null);
+    const Form_pg_attribute attribute = TupleDescAttr(a->tts_tupleDescriptor, column - 1);
+    return a_null || b_null ? a_null == b_null
+                            : datum_image_eq(left, right, attribute->attbyval, attribute->attlen);
+}
+
+bool same_quota(const RowEvent& rows) {
+    for (const ReservationColumn column : {kResId, kResDepartureId, kResClass, kResChannel,
+                                           kResFrom, kResTo, kResStatus, kResSeatList}) {
+        if (!same_column(rows.before, rows.after, column)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void follow_reservation(const Catalog& catalog, const RowEvent& rows) {
+    if (rows.after != nullptr) {
+        bool no_deadline;
+        const Datum deadline = row_value(rows.after, kResReleaseAt, &no_deadline);
+        if (!no_deadline) {
+            deadline_at_commit(DatumGetTimestampTz(deadline));
+        }
+    }
+    if (rows.before != nullptr && rows.after != nullptr && same_quota(rows)) {
+        return;
+    }
+    for (TupleTableSlot* row : {rows.before, rows.after}) {
+        if (row != nullptr) {
+            const int64_t departure_id = row_int64(row, kResDepartureId);
+            if (row == rows.after && same_text(row_text(row, kResStatus), {"open", 4})) {
+                follow_open_reservation(catalog, row, departure_id);
+            }
+            stale_at_commit(catalog, departure_id);
+        }
+    }
+}
+
+void follow_truncated_reservations(const Catalog& catalog) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, catalog.reservation, catalog.reservation_open, snapshot);
+    while (reader_next(&reader)) {
+        stale_at_commit(catalog, row_int64(reader.row, kResDepartureId));
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+}
+
+void require_table(const TriggerData* trigger, Oid table) {
+    if (RelationGetRelid(trigger->tg_relation) != table) {
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("\"%s\" is no table of ticketpool",
+                               RelationGetRelationName(trigger->tg_relation)),
+                        errdetail("The function serves the extension's triggers."),
+                        errhint("Drop the trigger.")));
+    }
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_follow_departure) {
+    using namespace ticketpool;
+    if (!CALLED_AS_TRIGGER(fcinfo)) {
+        report_no_trigger("ticket_follow_departure");
+    }
+    if (shared.control == nullptr) {
+        return PointerGetDatum(nullptr);  // no pool in this server: nothing to follow
+    }
+    require_shared_memory();
+    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
+    const Catalog& catalog = catalog_of(fcinfo);
+    if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
+        if (!is_own_event() && !holds_new_departures(catalog)) {
+            lock_partitions(catalog);
+        }
+        lock_new_departures(catalog);
+    }
+    if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) &&
+        RelationGetRelid(trigger->tg_relation) != catalog.departure) {
+        return PointerGetDatum(nullptr);  // a stop list or seats: parts of departures
+    }
+    require_table(trigger, catalog.departure);
+    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
+        follow_truncated_departures(catalog);
+    } else if (!is_own_event()) {
+        follow_departure(catalog, rows_of(trigger));
+    }
+    return PointerGetDatum(nullptr);
+}
+
+TICKETPOOL_FUNCTION(ticket_follow_reservation) {
+    using namespace ticketpool;
+    if (!CALLED_AS_TRIGGER(fcinfo)) {
+        report_no_trigger("ticket_follow_reservation");
+    }
+    if (shared.control == nullptr) {
+        return PointerGetDatum(nullptr);
+    }
+    require_shared_memory();
+    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
+    const Catalog& catalog = catalog_of(fcinfo);
+    require_table(trigger, catalog.reservation);
+    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
+        follow_truncated_reservations(catalog);
+    } else if (!is_own_event()) {
+        follow_reservation(catalog, rows_of(trigger));
+    }
+    return PointerGetDatum(nullptr);
+}

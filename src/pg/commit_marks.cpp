@@ -1,0 +1,112 @@
+#include "commit_marks.hpp"
+
+#include "shared_memory.hpp"
+
+namespace ticketpool {
+namespace {
+
+struct Mark {
+    int level;  // transaction nesting level
+    Oid relation;
+    int64_t departure_id;
+    bool stale;
+    SaleTimes sale;  // where it is not stale
+};
+struct Marks {
+    Mark* entries;
+    size_t count;
+    size_t room;
+};
+constinit Marks marks{};
+
+constexpr size_t kKeepMarks = 1024;  // more room than this is given back
+
+void add(const Mark& mark) {
+    if (marks.count > 0) {
+        const Mark& last = marks.entries[marks.count - 1];
+        if (mark.stale && last.stale && last.departure_id == mark.departure_id &&
+            last.level <= mark.level && last.relation == mark.relation) {
+            return;
+        }
+    }
+    if (marks.count == marks.room) {
+        const size_t room = Max(marks.room * 2, static_cast<size_t>(64));
+        marks.entries = static_cast<Mark*>(
+            marks.entries == nullptr ? MemoryContextAllocHuge(TopMemoryContext, room * sizeof(Mark))
+                                     : repalloc_huge(marks.entries, room * sizeof(Mark)));
+        marks.room = room;
+    }
+    marks.entries[marks.count++] = mark;
+}
+
+void forget() {
+    marks.count = 0;
+    if (marks.room > kKeepMarks) {
+        pfree(marks.entries);
+        marks.entries = nullptr;
+        marks.room = 0;
+    }
+}
+
+void on_transaction_event(XactEvent event, void*) {
+    switch (event) {
+        case XACT_EVENT_COMMIT:
+            for (size_t i = 0; i < marks.count; i++) {
+                const Mark& mark = marks.entries[i];
+                if (mark.stale) {
+                    directory_mark_stale(mark.relation, mark.departure_id);
+                } else {
+                    directory_set_sale(mark.relation, mark.departure_id, mark.sale);
+                }
+            }
+            forget();
+            break;
+        case XACT_EVENT_ABORT:
+            forget();
+            break;
+        case XACT_EVENT_PRE_PREPARE:
+            if (marks.count > 0) {
+                ereport(ERROR,
+                        (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                         errmsg("cannot PREPARE a transaction that has changed departures or "
+                                "reservations by hand"),
+                         errdetail("The pool follows such changes in the session that commits."),
+                         errhint("Use COMMIT.")));
+            }
+            break;
+        default:
+            break;
+    }
+}
+
+void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
+    const int level = GetCurrentTransactionNestLevel();
+    size_t first = marks.count;
+    while (first > 0 && marks.entries[first - 1].level >= level) {
+        first--;
+    }
+    if (event == SUBXACT_EVENT_ABORT_SUB) {
+        marks.count = first;
+    } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
+        for (size_t i = first; i < marks.count; i++) {
+            marks.entries[i].level = level - 1;
+        }
+    }
+}
+
+}  // namespace
+
+void stale_at_commit(const Catalog& catalog, int64_t departure_id) {
+    add(Mark{GetCurrentTransactionNestLevel(), catalog.order, departure_id, true, {}});
+}
+
+void sale_at_commit(const Catalog& catalog, int64_t departure_id, const SaleTimes& sale) {
+    add(Mark{GetCurrentTransactionNestLevel(), catalog.order, departure_id, false, sale});
+}
+
+void install_commit_marks() {
+    RegisterXactCallback(on_transaction_event, nullptr);
+    RegisterSubXactCallback(on_subtransaction_event, nullptr);
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,19 @@
+// What a transaction's hand-written changes to ticket_departure and ticket_reservation mean for the
+// pool, kept until it commits: a departure gets new sale times, or is to be loaded anew.
+//
+// At commit, when others see the rows, each departure that is in memory is marked under the
+// directory lock. One that is not needs nothing: whoever loads it enters its slot before he reads
+// its rows, so either the mark finds the slot or the load finds the rows. A rollback forgets.
+#pragma once
+
+#include "catalog.hpp"
+#include "directory.hpp"
+
+namespace ticketpool {
+
+void stale_at_commit(const Catalog& catalog, int64_t departure_id);
+void sale_at_commit(const Catalog& catalog, int64_t departure_id, const SaleTimes& sale);
+
+void install_commit_marks();
+
+}  // namespace ticketpool

@@ -1,0 +1,113 @@
+#include "epoch.hpp"
+
+#include "order_rows.hpp"
+
+extern "C" {
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_trigger.h"
+#include "utils/fmgroids.h"
+}
+
+namespace ticketpool {
+
+namespace {
+
+// Of ticket_departure and ticket_reservation; void once either or the catalog has changed.
+struct TableMarks {
+    uint64_t catalog;  // generations; 0: void
+    uint64_t departures;
+    TriggerMark departure;
+    TriggerMark reservation;
+};
+constinit TableMarks marks{};
+
+constinit LocalTransactionId truncated_in = InvalidLocalTransactionId;
+
+bool marks_are_known() {
+    return marks.catalog == catalog_generation && marks.departures == departure_generation;
+}
+
+void read_marks(const Catalog& catalog) {
+    while (!marks_are_known()) {
+        // An invalidation while we look makes them void again.
+        marks.catalog = catalog_generation;
+        marks.departures = departure_generation;
+        const TriggerMark departure = trigger_mark(catalog.departure);
+        marks.reservation = trigger_mark(catalog.reservation);
+        marks.departure = departure;
+    }
+}
+
+uint32_t mix(const TriggerMark& mark) {
+    const uint64_t both = uint64_t{mark.oid} << 32 | mark.written_by;
+    return static_cast<uint32_t>((both * 0x9E3779B97F4A7C15u) >> 32);
+}
+
+uint32_t epoch_from(const OrderLeaf& leaf) {
+    return ((mix(leaf.mark) ^ leaf.relation * 0x85EBCA6Bu) + mix(marks.departure) * 3 +
+            mix(marks.reservation) * 5) &
+           ~kStale;
+}
+
+bool is_own(const TriggerMark& mark) {
+    return TransactionIdIsNormal(mark.written_by) &&
+           TransactionIdIsCurrentTransactionId(mark.written_by);
+}
+
+}  // namespace
+
+TriggerMark trigger_mark(Oid relation) {
+    TriggerMark mark{InvalidOid, InvalidTransactionId};
+    Relation triggers = table_open(TriggerRelationId, AccessShareLock);
+    ScanKeyData keys[2];
+    ScanKeyInit(&keys[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+                ObjectIdGetDatum(relation));
+    ScanKeyInit(&keys[1], Anum_pg_trigger_tgname, BTEqualStrategyNumber, F_NAMEEQ,
+                CStringGetDatum(kFollowTrigger));
+    SysScanDesc scan =
+        systable_beginscan(triggers, TriggerRelidNameIndexId, true, nullptr, lengthof(keys), keys);
+    const HeapTuple tuple = systable_getnext(scan);
+    if (HeapTupleIsValid(tuple)) {
+        mark.oid = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple))->oid;
+        mark.written_by = HeapTupleHeaderGetRawXmin(tuple->t_data);
+    }
+    systable_endscan(scan);
+    table_close(triggers, AccessShareLock);
+    return mark;
+}
+
+bool epoch_is_known(const Catalog& catalog, DateADT date, uint32_t* epoch) {
+    const OrderLeaf* leaf = known_order_leaf(catalog, date);
+    if (leaf == nullptr || !marks_are_known()) {
+        return false;
+    }
+    *epoch = epoch_from(*leaf);
+    return true;
+}
+
+uint32_t epoch_of(const Catalog& catalog, DateADT date) {
+    uint32_t epoch;
+    while (!epoch_is_known(catalog, date, &epoch)) {
+        read_marks(catalog);
+        OrderLeaf leaf;
+        find_order_leaf(catalog, date, &leaf);
+    }
+    return epoch;
+}
+
+bool epoch_is_own(const Catalog& catalog, DateADT date) {
+    const OrderLeaf* leaf = known_order_leaf(catalog, date);
+    return has_truncated() || (leaf != nullptr && is_own(leaf->mark)) || is_own(marks.departure) ||
+           is_own(marks.reservation);
+}
+
+void note_truncate() {
+    truncated_in = my_local_transaction();
+}
+
+bool has_truncated() {
+    return truncated_in == my_local_transaction() && truncated_in != InvalidLocalTransactionId;
+}
+
+}  // namespace ticketpool

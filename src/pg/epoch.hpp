@@ -1,0 +1,63 @@
+// What a departure in memory was loaded from, as a number: its epoch.
+//
+// Triggers tell the pool of every row that somebody writes by hand (by_hand.cpp). Some changes fire
+// none: a partition is attached, detached or dropped, or triggers are switched off, rows written,
+// and triggers switched on again, as pg_restore --disable-triggers does. All of these replace or
+// rewrite the catalog row of our trigger there. So the identity of that row (its oid, and the
+// transaction that wrote it last) names a stretch of time in which the triggers saw everything.
+// Together with those of ticket_departure and ticket_reservation it is the epoch of a service date.
+// VACUUM, ANALYZE, CLUSTER and indexes leave it as it is.
+//
+// Who writes DirectorySlot::epoch when:
+//   the loader       the epoch of its date, before anybody finds the slot. It holds locks on the
+//                    tables by then, so it knows of every change that has committed, and only then
+//                    takes its snapshot
+//   a commit         sets kStale: rows changed that the pool does not follow step by step
+// Who reads it:
+//   a finder         another epoch than the date's, or kStale: the departure is evicted, once the
+//                    transactions that have it pinned have ended, and loaded anew. One's own pinned
+//                    departure is used as it is
+//   a writer of rows with the partition locked, which tells it of every change: a pinned departure
+//                    of another epoch fails the transaction (40001), because its claims may be on
+//                    seats that rows of the new epoch have
+//
+// A transaction that has made such a change itself goes on with what is in memory; others do not
+// see the change before it commits, and find the new epoch then. What it loads meanwhile is not
+// what others would: it has the new epoch (or kStale, after a TRUNCATE, which has none), so others
+// load anew, whether it commits or not.
+//
+// If a process dies: the server restarts, with an empty pool.
+#pragma once
+
+#include "catalog.hpp"
+#include "pg.hpp"
+
+namespace ticketpool {
+
+inline constexpr uint32_t kStale = 1;
+
+// The catalog row of one of our triggers; {InvalidOid, 0}: there is none.
+struct TriggerMark {
+    Oid oid;
+    TransactionId written_by;
+};
+TriggerMark trigger_mark(Oid relation);
+
+// The name of the triggers that tell the pool, on ticket_order (and by inheritance its partitions),
+// ticket_departure and ticket_reservation; and of the one on each partition that tells of TRUNCATE.
+inline constexpr const char* kFollowTrigger = "ticket_follow";
+inline constexpr const char* kTruncateTrigger = "ticket_follow_truncate";
+
+// The epoch of a service date; its bit kStale is clear. Looks into the system catalogs where they
+// may have changed since the last time.
+uint32_t epoch_of(const Catalog& catalog, DateADT date);
+// The same without looking: false: not known.
+bool epoch_is_known(const Catalog& catalog, DateADT date, uint32_t* epoch);
+
+// Has this transaction itself changed what the epoch stands for? The epoch is known.
+bool epoch_is_own(const Catalog& catalog, DateADT date);
+// This transaction empties partitions.
+void note_truncate();
+bool has_truncated();
+
+}  // namespace ticketpool

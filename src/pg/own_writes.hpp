@@ -1,0 +1,55 @@
+// Which row events come from the extension's own statements.
+//
+// Triggers on the extension's tables tell the pool what others write there by hand. What the
+// extension writes itself is in the ledger already, so its statements are announced here for as
+// long as they run. Such a statement runs at some trigger depth; its own row events fire one level
+// deeper, and whatever a user's trigger writes by hand in turn, two levels deeper or more.
+//
+// A user's BEFORE trigger may have changed the row on its way to the table. Where that would make
+// row and claim disagree, the event ends in an error.
+#pragma once
+
+#include "order_rows.hpp"
+#include "pg.hpp"
+
+namespace ticketpool {
+
+enum class OwnChange {
+    kInsert,  // of `row`
+    kLive,    // tickets become live, or stay so
+    kEnd,     // tickets stop being live
+    kMove,    // tickets get other seats, and stay as live as they are
+    kOther    // rows of other tables
+};
+
+struct OwnWrite {
+    OwnChange change;
+    int64_t departure_id;    // of the rows of ticket_order
+    int64_t order_id;        // 0: all orders of the departure
+    const OrderValues* row;  // kInsert
+};
+
+// The insertion of a ticket.
+inline OwnWrite own_insert(const OrderValues& row) {
+    return {OwnChange::kInsert, DatumGetInt64(row.value[kDepartureId]),
+            DatumGetInt64(row.value[kOrderId]), &row};
+}
+
+// Runs a statement of our own by SPI; its plan is kept for the session, or not.
+int execute_own(const OwnWrite& write, bool keep_plan, const char* sql, int count, Oid* types,
+                Datum* values, const char* nulls);
+
+// Call in a row trigger: does the event come from a statement of ours?
+bool is_own_event();
+// The same for a row of ticket_order; ereports where a trigger has changed what must not change.
+bool is_own_event(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot* after);
+
+// Does the row say 'held' or 'sold'? 23514 where it says what is no status.
+bool is_live_row(const OrderLeaf& leaf, TupleTableSlot* row);
+// Do both rows name the same stretch of the same seat, sold by the same channel?
+bool same_place(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot* after);
+
+// How deep in triggers this session is.
+int trigger_depth();
+
+}  // namespace ticketpool

@@ -1,0 +1,262 @@
+// What ALTER TABLE leaves to do:
+//
+//   ATTACH PARTITION   the partition gets the trigger that tells the pool of TRUNCATE (row triggers
+//                      it inherits). In a restore, columns that users had added to ticket_order,
+//                      which a dump has on the partitions only, are added to ticket_order first;
+//                      and so are indexes, before those of the partitions are attached to them
+//   DETACH PARTITION   takes that trigger away again: the table does not need the extension any
+//   more ENABLE TRIGGER     what pg_restore --disable-triggers does at its end: our triggers fire
+//   always
+//                      again, also under session_replication_role = replica
+#include "partitions.hpp"
+
+#include "epoch.hpp"
+#include "order_rows.hpp"
+
+extern "C" {
+#include "access/attmap.h"
+#include "catalog/dependency.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "commands/extension.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_utilcmd.h"
+#include "tcop/dest.h"
+#include "tcop/utility.h"
+}
+
+namespace ticketpool {
+namespace {
+
+bool is_order_table(Oid relation) {
+    const char* name = OidIsValid(relation) ? get_rel_name(relation) : nullptr;
+    if (name == nullptr || strcmp(name, "ticket_order") != 0) {
+        return false;
+    }
+    const Oid extension = getExtensionOfObject(RelationRelationId, relation);
+    return OidIsValid(extension) && extension == get_extension_oid("ticketpool", true);
+}
+
+void run(const char* command) {
+    if (SPI_execute(command, false, 0) != SPI_OK_UTILITY) {
+        elog(ERROR, "could not execute \"%s\"", command);
+    }
+}
+
+// pg_dump's scripts, whoever runs them, begin so.
+bool in_restore() {
+    const char* path = GetConfigOption("search_path", false, false);
+    return !check_function_bodies && path != nullptr && path[0] == '\0';
+}
+
+// "ADD COLUMN ..., ADD COLUMN ..." for what the partition has and the table has not; or null.
+const char* missing_columns(Oid table, Oid partition) {
+    Oid types[] = {OIDOID, OIDOID};
+    Datum values[] = {ObjectIdGetDatum(partition), ObjectIdGetDatum(table)};
+    const char* sql =
+        "SELECT pg_catalog.string_agg(pg_catalog.format('ADD COLUMN %I %s%s%s%s', a.attname, "
+        "pg_catalog.format_type(a.atttypid, a.atttypmod), "
+        "CASE WHEN a.attcollation <> t.typcollation "
+        "THEN ' COLLATE ' || a.attcollation::pg_catalog.regcollation ELSE '' END, "
+        "CASE a.attgenerated WHEN 's' THEN pg_catalog.format(' GENERATED ALWAYS AS (%s) STORED', "
+        "pg_catalog.pg_get_expr(d.adbin, d.adrelid)) "
+        "ELSE COALESCE(' DEFAULT ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') END, "
+        "CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END), ', ' ORDER BY a.attnum) "
+        "FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
+        "LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+        "WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND NOT EXISTS (SELECT FROM "
+        "pg_catalog.pg_attribute p WHERE p.attrelid = $2 AND p.attname = a.attname AND p.attnum > "
+        "0 "
+        "AND NOT p.attisdropped)";
+    if (SPI_execute_with_args(sql, 2, types, values, nullptr, true, 0) != SPI_OK_SELECT) {
+        elog(ERROR, "could not compare the columns of a partition");
+    }
+    return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+}
+
+void add_missing_columns(Oid table, Oid partition) {
+    SPI_connect();
+    const char* columns = missing_columns(table, partition);
+    if (columns != nullptr) {
+        run(psprintf("ALTER TABLE %s %s", qualified_name(table), columns));
+        ereport(NOTICE, (errmsg("columns of partition \"%s\" are added to ticket_order",
+                                get_rel_name(partition)),
+                         errdetail_internal("%s", columns)));
+    }
+    SPI_finish();
+}
+
+// An index of the user's on ticket_order, which a dump leaves out, from one of a partition.
+void add_missing_index(const RangeVar* name, Oid partition_index) {
+    const Oid partition_oid = IndexGetRelation(partition_index, false);
+    const Oid table = get_rel_relispartition(partition_oid)
+                          ? get_partition_parent(partition_oid, true)
+                          : InvalidOid;
+    if (!is_order_table(table)) {
+        return;
+    }
+    // In a parallel restore, others come with indexes of other partitions.
+    Relation parent = relation_open(table, ShareRowExclusiveLock);
+    if (OidIsValid(RangeVarGetRelid(name, NoLock, true))) {
+        relation_close(parent, NoLock);
+        return;
+    }
+    Relation partition = relation_open(partition_oid, AccessShareLock);
+    Relation index = relation_open(partition_index, AccessShareLock);
+    AttrMap* columns =
+#if PG_VERSION_NUM >= 160000
+        build_attrmap_by_name(RelationGetDescr(parent), RelationGetDescr(partition), false);
+#else
+        build_attrmap_by_name(RelationGetDescr(parent), RelationGetDescr(partition));
+#endif
+    Oid constraint;
+    IndexStmt* statement = generateClonedIndexStmt(
+        makeRangeVar(get_namespace_name(get_rel_namespace(table)), get_rel_name(table), -1), index,
+        columns, &constraint);
+    statement->idxname = name->relname;
+    statement->relation->inh = false;
+    relation_close(index, AccessShareLock);
+    relation_close(partition, AccessShareLock);
+    relation_close(parent, NoLock);
+    PlannedStmt* planned = makeNode(PlannedStmt);
+    planned->commandType = CMD_UTILITY;
+    planned->utilityStmt = reinterpret_cast<Node*>(statement);
+    ProcessUtility(planned, "CREATE INDEX ON ONLY ticket_order", false, PROCESS_UTILITY_SUBCOMMAND,
+                   nullptr, nullptr, None_Receiver, nullptr);
+    CommandCounterIncrement();
+}
+
+void add_truncate_trigger(Oid table, Oid partition) {
+    if (OidIsValid(get_trigger_oid(partition, kTruncateTrigger, true)) ||
+        get_rel_relkind(partition) != RELKIND_RELATION) {
+        return;
+    }
+    const char* name = qualified_name(partition);
+    SPI_connect();
+    run(psprintf(
+        "CREATE TRIGGER %s BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION "
+        "%s.ticket_follow_order()",
+        kTruncateTrigger, name, quote_identifier(get_namespace_name(get_rel_namespace(table)))));
+    run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger));
+    SPI_finish();
+}
+
+void drop_truncate_trigger(Oid partition) {
+    const Oid trigger = OidIsValid(partition) && !get_rel_relispartition(partition)
+                            ? get_trigger_oid(partition, kTruncateTrigger, true)
+                            : InvalidOid;
+    if (OidIsValid(trigger)) {
+        const ObjectAddress address{TriggerRelationId, trigger, 0};
+        performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+        CommandCounterIncrement();
+    }
+}
+
+// Our triggers of the relation that fire on origin only, by name.
+List* weak_triggers(Oid relation_oid, Oid extension) {
+    List* names = NIL;
+    Relation relation = relation_open(relation_oid, AccessShareLock);
+    const TriggerDesc* triggers = relation->trigdesc;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
+        const Trigger& trigger = triggers->triggers[i];
+        if (trigger.tgenabled == TRIGGER_FIRES_ON_ORIGIN && !trigger.tgisinternal &&
+            getExtensionOfObject(ProcedureRelationId, trigger.tgfoid) == extension) {
+            names = lappend(names, pstrdup(trigger.tgname));
+        }
+    }
+    relation_close(relation, AccessShareLock);
+    return names;
+}
+
+void strengthen_triggers(Oid table) {
+    const Oid extension = get_extension_oid("ticketpool", true);
+    if (!OidIsValid(extension)) {
+        return;
+    }
+    List* relations = find_all_inheritors(table, NoLock, nullptr);
+    ListCell* relation;
+    foreach (relation, relations) {
+        ListCell* name;
+        foreach (name, weak_triggers(lfirst_oid(relation), extension)) {
+            SPI_connect();
+            run(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
+                         qualified_name(lfirst_oid(relation)),
+                         quote_identifier(static_cast<const char*>(lfirst(name)))));
+            SPI_finish();
+        }
+    }
+}
+
+Oid partition_of(const AlterTableCmd* command) {
+    const PartitionCmd* partition = reinterpret_cast<const PartitionCmd*>(command->def);
+    return RangeVarGetRelid(partition->name, NoLock, true);
+}
+
+}  // namespace
+
+Oid order_partition(const RangeVar* name) {
+    const Oid relation = RangeVarGetRelid(name, NoLock, true);
+    return OidIsValid(relation) && get_rel_relispartition(relation) &&
+                   is_order_table(get_partition_parent(relation, true))
+               ? relation
+               : InvalidOid;
+}
+
+void before_alter_table(const AlterTableStmt* statement) {
+    ListCell* cell;
+    foreach (cell, statement->cmds) {
+        const AlterTableCmd* command = lfirst_node(AlterTableCmd, cell);
+        if (command->subtype != AT_AttachPartition || !in_restore()) {
+            continue;
+        }
+        const Oid table = RangeVarGetRelid(statement->relation, NoLock, true);
+        const Oid partition = partition_of(command);
+        if (!OidIsValid(partition)) {
+            continue;
+        }
+        if (statement->objtype == OBJECT_INDEX && !OidIsValid(table)) {
+            add_missing_index(statement->relation, partition);
+        } else if (is_order_table(table)) {
+            add_missing_columns(table, partition);
+        }
+    }
+}
+
+void after_alter_table(const AlterTableStmt* statement) {
+    const Oid table = RangeVarGetRelid(statement->relation, NoLock, true);
+    ListCell* cell;
+    foreach (cell, statement->cmds) {
+        const AlterTableCmd* command = lfirst_node(AlterTableCmd, cell);
+        switch (command->subtype) {
+            case AT_AttachPartition:
+                if (is_order_table(table)) {
+                    add_truncate_trigger(table, partition_of(command));
+                }
+                break;
+            case AT_DetachPartition:
+            case AT_DetachPartitionFinalize:
+                if (is_order_table(table)) {
+                    drop_truncate_trigger(partition_of(command));
+                }
+                break;
+            case AT_EnableTrig:
+            case AT_EnableTrigAll:
+            case AT_EnableTrigUser:
+                if (OidIsValid(table)) {
+                    strengthen_triggers(table);
+                }
+                break;
+            default:
+                break;
+        }
+    }
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,111 @@
+#include "waiting.hpp"
+
+#include "prepared.hpp"
+#include "shared_memory.hpp"
+
+extern "C" {
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/fmgrprotos.h"
+}
+
+namespace ticketpool {
+namespace {
+
+// Does another session use the departure, in a call or in its transaction? Sets *pinner to one that
+// has (or, where it has more pins than its slot shows, may have) pinned it to the end of its
+// transaction, or leaves it.
+bool others_use(uint32_t slot, int* pinner) {
+    bool own_is_shared = true;
+    int overflown = -1;
+    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
+        const BackendSlot& backend = shared.backends[i];
+        const bool mine = &backend == shared.mine;
+        if (!mine && backend.pin_count.load(std::memory_order_acquire) > kBackendPins) {
+            overflown = static_cast<int>(i);
+        }
+        if (!mine && backend.reading.load(std::memory_order_seq_cst) == slot + 1) {
+            return true;
+        }
+        for (const auto& pin : backend.pins) {
+            if (pin.load(std::memory_order_seq_cst) == slot + 1) {
+                if (!mine) {
+                    *pinner = static_cast<int>(i);
+                    return true;
+                }
+                own_is_shared = false;
+            }
+        }
+    }
+    // After all readings: a pin is set before the reading that it replaces is cleared.
+    const bool is_used =
+        shared.slots[slot].shared_pins.load(std::memory_order_seq_cst) > (own_is_shared ? 1u : 0u);
+    *pinner = is_used ? overflown : -1;
+    return is_used;
+}
+
+// Waits for the end of another backend's transaction as one waits for a lock: a circle of such
+// waits is found by the server's deadlock detector.
+void wait_for_transaction(int backend) {
+    VirtualTransactionId transaction;
+    GET_VXID_FROM_PGPROC(transaction, ProcGlobal->allProcs[backend]);
+    if (VirtualTransactionIdIsValid(transaction)) {
+        VirtualXactLock(transaction, true);
+    }
+}
+
+void require_none_prepared(uint32_t slot) {
+    const TransactionId xid = prepared_transaction_on(slot);
+    if (TransactionIdIsValid(xid)) {
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_IN_USE),
+                 errmsg("the departure is in use by a prepared transaction"),
+                 errdetail("Transaction %u has claims or refunds on it and is not decided.", xid),
+                 errhint("Find it in pg_prepared_xacts; COMMIT PREPARED or ROLLBACK PREPARED "
+                         "it, and try again.")));
+    }
+}
+
+}  // namespace
+
+bool waits_for_me(int pid) {
+    constexpr int kMost = 64;
+    int pids[kMost] = {pid};
+    int count = 1;
+    for (int i = 0; i < count; i++) {
+        ArrayType* blockers =
+            DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(pids[i])));
+        const int found = ArrayGetNItems(ARR_NDIM(blockers), ARR_DIMS(blockers));
+        const int32_t* blocker = reinterpret_cast<const int32_t*>(ARR_DATA_PTR(blockers));
+        for (int b = 0; b < found && count < kMost; b++) {
+            if (blocker[b] == MyProcPid) {
+                return true;
+            }
+            pids[count++] = blocker[b];
+        }
+    }
+    return false;
+}
+
+void wait_for_others(uint32_t slot, OfPrepared of_prepared) {
+    constexpr long kLongestPauseMicros = 10000;
+    long pause = 100;
+    int pinner = -1;
+    const uint64_t version = shared.slots[slot].version.load(std::memory_order_acquire);
+    while (shared.slots[slot].version.load(std::memory_order_acquire) == version &&
+           others_use(slot, &pinner)) {
+        CHECK_FOR_INTERRUPTS();
+        prepared_resolve(slot);
+        if (of_prepared == OfPrepared::kRefuse) {
+            require_none_prepared(slot);
+        }
+        if (pinner >= 0) {
+            wait_for_transaction(pinner);
+            pinner = -1;
+        }
+        pg_usleep(pause);  // its pins go a moment after its end is visible
+        pause = Min(pause * 2, kLongestPauseMicros);
+    }
+}
+
+}  // namespace ticketpool

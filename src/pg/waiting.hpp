@@ -1,0 +1,20 @@
+// Waiting for the sessions that use a departure.
+#pragma once
+
+#include "pg.hpp"
+
+namespace ticketpool {
+
+// Does the session wait for a lock that this session has, or for one who waits for this session?
+bool waits_for_me(int pid);
+
+// What to do about prepared transactions that are not decided: they may stay so for ever.
+enum class OfPrepared { kWait, kRefuse };
+
+// Until nobody else has announced or pinned the departure in this slot, interruptibly; or until the
+// slot has changed hands. A circle of such waits is found by the server's deadlock detector.
+// Prepared transactions that are decided meanwhile are settled; kRefuse: one that is not is an
+// error (55006).
+void wait_for_others(uint32_t slot, OfPrepared of_prepared);
+
+}  // namespace ticketpool

@@ -1,0 +1,142 @@
+# Hand-written SQL from outside: logical replication, pg_restore --disable-triggers into a server
+# that sells, and sales while partitions are vacuumed, clustered, detached and attached.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TicketpoolTest;
+
+my $day = DAY;
+
+sub set_up
+{
+	my ($node) = @_;
+	make_train($node, 'postgres', 'T1', 12);
+	make_formation($node, 'postgres', 'small', 60);
+	open_departures($node, 'postgres', 'T1', 'small', 3);
+	return;
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Logical replication: the subscriber has the same timetable and departures and applies the publisher's orders. Its
+# pool follows, and what it sells itself keeps them out.
+# ---------------------------------------------------------------------------------------------------------------------
+my $publisher = new_server('publisher', conf => "wal_level = logical\nmax_wal_senders = 5\nmax_replication_slots = 5");
+my $subscriber = new_server('subscriber');
+set_up($_) for $publisher, $subscriber;
+$publisher->safe_psql('postgres', qq{
+	SELECT count(*) FROM generate_series(1, 40) i, ticket_buy('T1', 'S' || i % 11 + 1, 'S12', i, date '$day' + i % 3);
+	CREATE PUBLICATION orders FOR TABLE ticket_order WITH (publish_via_partition_root = true)});
+$subscriber->safe_psql('postgres', qq{SELECT ticket_remaining('T1', 'S1', 'S12', '$day')});    # in memory before
+my $connstr = $publisher->connstr . ' dbname=postgres';
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION orders CONNECTION '$connstr' PUBLICATION orders");
+$subscriber->wait_for_subscription_sync($publisher, 'orders');
+is(matrix($subscriber, 'postgres'), matrix($publisher, 'postgres'), 'the first copy: the same seats are left');
+agrees($subscriber, 'postgres', 'the first copy');
+$publisher->safe_psql('postgres', qq{
+	SELECT count(*) FROM generate_series(1, 40) i, ticket_buy('T1', 'S1', 'S' || i % 11 + 2, 100 + i, date '$day' + i % 3);
+	SELECT count(*) FROM (SELECT DISTINCT order_id FROM ticket_order WHERE user_id % 4 = 0) o, ticket_refund(order_id);
+	UPDATE ticket_order SET to_stop = to_stop - 1 WHERE user_id = 101;
+	DELETE FROM ticket_order WHERE user_id = 5});
+$publisher->wait_for_catchup('orders');
+is(matrix($subscriber, 'postgres'), matrix($publisher, 'postgres'), 'changes are applied: the same seats are left');
+agrees($subscriber, 'postgres', 'changes applied');
+$publisher->safe_psql('postgres', 'TRUNCATE ticket_order');
+$publisher->wait_for_catchup('orders');
+is(matrix($subscriber, 'postgres'), matrix($publisher, 'postgres'), 'TRUNCATE is applied');
+agrees($subscriber, 'postgres', 'TRUNCATE applied');
+
+# The subscriber sells a seat which the publisher sells too: the apply worker is refused until it is free.
+my $offset = -s $subscriber->logfile;
+my $rival = $subscriber->safe_psql('postgres', qq{SELECT order_id FROM ticket_buy('T1', 'S1', 'S12', 900, '$day', passengers => ARRAY(SELECT generate_series(1, 60)::bigint)) LIMIT 1});
+$publisher->safe_psql('postgres', qq{SELECT count(*) FROM ticket_buy('T1', 'S1', 'S12', 901, '$day')});
+ok($subscriber->wait_for_log(qr/seat \w+ of coach 001 is taken/, $offset), 'a row on a seat that is sold here is refused');
+is($subscriber->safe_psql('postgres', "SELECT count(*) FROM ticket_order WHERE user_id = 901"), '0', 'and not there');
+$subscriber->safe_psql('postgres', "SELECT count(*) FROM ticket_refund($rival)");
+ok(becomes_true($subscriber, 'postgres', 'SELECT count(*) = 1 FROM ticket_order WHERE user_id = 901'), 'it comes once the seat is free');
+agrees($subscriber, 'postgres', 'after the conflict');
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION orders');
+$subscriber->stop;
+
+# ---------------------------------------------------------------------------------------------------------------------
+# pg_restore --data-only, with and without --disable-triggers, into a database whose departures are in memory.
+# ---------------------------------------------------------------------------------------------------------------------
+my $node = $publisher;
+my $dir = PostgreSQL::Test::Utils::tempdir;
+my $session = session($node);
+$node->safe_psql('postgres', qq{
+	TRUNCATE ticket_order;
+	SELECT count(*) FROM generate_series(1, 60) i, ticket_buy('T1', 'S' || i % 11 + 1, 'S12', i, date '$day' + i % 3);
+	SELECT ticket_reserve('T1', '$day', 'second', 'web', 5, 'S1', 'S4');
+	SELECT count(*) FROM ticket_buy('T1', 'S1', 'S3', 70, '$day', channel => 'web')});
+my $matrix = matrix($node, 'postgres');
+my $web = "SELECT ticket_remaining('T1', 'S1', 'S3', '$day', channel => 'web')";
+my $left = $session->run($web);
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/data", '-d', $node->connstr('postgres') ], 'dump');
+for my $options ([ '--data-only' ], [ '--data-only', '--disable-triggers' ], [ '--data-only', '--disable-triggers', '-1' ], [ '--data-only', '-1' ], [ '--data-only', '-j2' ])
+{
+	my $way = "@$options";
+	my $empty = 'ticket_reservation, ticket_departure, ticket_station, ticket_stop, ticket_formation, ticket_route, ticket_route_call, ticket_layout, ticket_layout_coach';
+	# As a deployment does it: what is there goes, in one session that has seen it, and the dump comes.
+	$session->run('TRUNCATE ticket_order');
+	is($session->run("TRUNCATE $empty"), '', "$way: emptied");
+	$session->run("DELETE FROM ticket_rule WHERE NOT builtin");
+	(undef, my $errors) = PostgreSQL::Test::Utils::run_command([ 'pg_restore', @$options, '-d', $node->connstr('postgres'), "$dir/data" ]);
+	is($errors, '', "$way: no error");
+	is(matrix($node, 'postgres'), $matrix, "$way: the same seats are left");
+	is($session->run($web), $left, "$way: a session that was there before sees the quota");
+	agrees($node, 'postgres', $way);
+	is($node->safe_psql('postgres', q{SELECT string_agg(DISTINCT tgenabled::text, '') FROM pg_trigger WHERE tgname LIKE 'ticket\_follow%'}), 'A', "$way: our triggers fire always");
+}
+# Only orders, while the departures stay and are in memory.
+$session->run('DELETE FROM ticket_order');
+my @leaves = split /\n/, $node->safe_psql('postgres', q{SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'ticket_order'::regclass});
+$session->run($web);
+$node->command_ok([ 'pg_restore', '--data-only', '--disable-triggers', (map { ('-t', $_) } @leaves), '-d', $node->connstr('postgres'), "$dir/data" ], 'orders come back with triggers disabled');
+is($session->run($web), $left, 'the session sees them');
+is(matrix($node, 'postgres'), $matrix, 'everybody does');
+agrees($node, 'postgres', 'orders came back');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sales go on while tables are vacuumed, clustered and analysed; what is detached and attached again counts as it is.
+# ---------------------------------------------------------------------------------------------------------------------
+$node->safe_psql('postgres', 'TRUNCATE ticket_order');
+my $workers = start_workers(4, sub {
+	my ($number, $log) = @_;
+	my $mine = session($node);
+	for my $i (1 .. 150)
+	{
+		my $date = int(rand(3));
+		my $from = 1 + int(rand(11));
+		my $order = $mine->run("SELECT order_id FROM ticket_buy('T1', 'S$from', 'S@{[$from + 1]}', $number, date '$day' + $date)");
+		print $log $mine->sqlstate, "\n" if $mine->sqlstate ne '00000';
+		if ($order =~ /^\d+$/ && $i % 3 == 0)
+		{
+			$mine->run("SELECT count(*) FROM ticket_refund($order)");
+			print $log $mine->sqlstate, "\n" if $mine->sqlstate ne '00000';
+		}
+	}
+	$mine->quit;
+});
+$node->safe_psql('postgres', "VACUUM FULL $leaves[0]; CLUSTER $leaves[1] USING $leaves[1]_pkey; VACUUM ANALYZE ticket_order; VACUUM FULL ticket_departure; CLUSTER ticket_reservation USING ticket_reservation_pkey; VACUUM FULL") for 1 .. 3;
+wait_workers($workers);
+is(join(' ', log_lines($workers)), '', 'nobody fails meanwhile');
+agrees($node, 'postgres', 'VACUUM FULL and CLUSTER during sales');
+
+my $before = matrix($node, 'postgres');
+$node->safe_psql('postgres', "ALTER TABLE ticket_order DETACH PARTITION $leaves[0] CONCURRENTLY");
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_trigger WHERE tgrelid = '$leaves[0]'::regclass"), '0', 'a detached day needs the extension no more');
+agrees($node, 'postgres', 'a day detached');
+my $date = $node->safe_psql('postgres', "SELECT min(service_date) FROM $leaves[0]");
+$node->safe_psql('postgres', "ALTER TABLE ticket_order ATTACH PARTITION $leaves[0] FOR VALUES FROM ('$date') TO (date '$date' + 1)");
+is(matrix($node, 'postgres'), $before, 'attached again');
+agrees($node, 'postgres', 'a day attached');
+$node->safe_psql('postgres', "DROP TABLE $leaves[1]");
+agrees($node, 'postgres', 'a day dropped');
+
+$node->stop;
+done_testing();
