@@ -29,6 +29,12 @@ $node->safe_psql('postgres', q{
 		RETURNS bigint LANGUAGE sql AS
 		$$SELECT max(order_id) FROM ticket_buy(train, split_part(trip, '-', 1), split_part(trip, '-', 2), 1, date, class,
 			(SELECT array_agg(n::bigint) FROM generate_series(1, party) n), channel => channel)$$;
+	CREATE FUNCTION by_hand(train text, date date, seat text, from_stop int, to_stop int) RETURNS void LANGUAGE sql AS
+		$$INSERT INTO ticket_order (order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, coach,
+			seat, from_stop, to_stop, status, created_at)
+		SELECT 1000000000 + d.departure_id, 1, d.departure_id, $2, 1, 1, CASE WHEN $3 IS NULL THEN 'standing' ELSE 'second' END,
+			CASE WHEN $3 IS NULL THEN '2' ELSE '1' END, $3, $4, $5, 'sold', now()
+		FROM ticket_departure d WHERE (d.train, d.service_date) = ($1, $2)$$;
 	-- Left: second class over all and over the second half, for channel a, for channel b; standing over all and the half.
 	CREATE FUNCTION state(train text, date date) RETURNS text LANGUAGE plpgsql AS $$
 	BEGIN
@@ -83,6 +89,13 @@ my @scenarios = (
 	[ 'a sale closed', '', q{SELECT ticket_close(TD)}, $full, '0 0 0 0 0 0', $full ],
 	[ 'a train withdrawn', "$reserve; $buy_a; SELECT buy(TD, 'S1-S5', 1)", q{SELECT ticket_withdraw(TD)},
 		'0 0 0 0 0 0', '0 0 0 0 0 0', '1 1 2 1 3 3' ],
+	[ 'a ticket written by hand', '', q{SELECT by_hand(TD, '1A', 1, 5)}, '3 3 3 3 3 3', '3 3 3 3 3 3', $full ],
+	[ 'a place written by hand', '', q{SELECT by_hand(TD, NULL, 1, 3)}, '4 4 4 4 2 3', '4 4 4 4 2 3', $full ],
+	[ 'a ticket moved by hand', q{SELECT by_hand(TD, '1A', 1, 5)},
+		q{UPDATE ticket_order SET seat = '1B', from_stop = 3 WHERE status = 'sold' AND departure_id = (SELECT departure_id FROM ticket_departure WHERE (train, service_date) = (TD))},
+		'2 2 2 2 3 3', '3 3 3 3 3 3', '3 3 3 3 3 3' ],
+	[ 'a ticket deleted by hand', q{SELECT note(TD, 'x', buy(TD, 'S1-S5', 1))},
+		q{DELETE FROM ticket_order WHERE service_date = D AND order_id = noted(TD, 'x')}, '3 3 3 3 3 3', $full, '3 3 3 3 3 3' ],
 	[ 'a departure opened', undef, q{SELECT ticket_open(TD, 'f', '2020-01-01'); SELECT buy(TD, 'S1-S5', 1)},
 		'none', '3 3 3 3 3 3', 'none' ]);
 
@@ -256,6 +269,27 @@ $session->run("COMMIT PREPARED 'hold'");
 $session->run("COMMIT PREPARED 'payment'");
 ok(becomes_true($node, 'postgres', "SELECT ticket_remaining('T1', 'S1', 'S5', '$late', 'standing') = 2"), 'the committed hold runs out by itself');
 is($session->run("SELECT status FROM ticket_order WHERE order_id = $paid"), 'sold', 'the payment stands');
+
+# What the session that commits has to do for others after a hand-written change cannot be left to somebody else.
+for my $change ("UPDATE ticket_departure SET closes_at = '2020-01-02'", "UPDATE ticket_departure SET train = 'T9'",
+	"DELETE FROM ticket_departure")
+{
+	my $date = next_date();
+	$session->run("SELECT ticket_open('T1', '$date', 'f', '2020-01-01')");
+	$session->run("BEGIN; $change WHERE service_date = '$date'; PREPARE TRANSACTION 'change'");
+	is($session->sqlstate, '0A000', "$change cannot be prepared");
+	is($session->run("SELECT state('T1', '$date')"), $full, 'and leaves nothing behind');
+}
+
+# A departure with claims of a prepared transaction stays, and nobody waits for that to be decided.
+my $kept = next_date();
+$session->run("SELECT ticket_open('T1', '$kept', 'f', '2020-01-01')");
+$session->run("BEGIN; SELECT buy('T1', '$kept', 'S1-S5', 1); PREPARE TRANSACTION 'kept'");
+$session->run("DELETE FROM ticket_departure WHERE service_date = '$kept'");
+is($session->sqlstate, '55006', 'a departure in use by a prepared transaction cannot be deleted');
+$session->run("ROLLBACK PREPARED 'kept'");
+$session->run("DELETE FROM ticket_departure WHERE service_date = '$kept'");
+is($session->sqlstate, '00000', 'it can when that is decided');
 
 # A PREPARE that fails at its end gives back once. (Places are counted: twice would show.)
 my $failing = next_date();
