@@ -32,7 +32,7 @@ override with_llvm = no
 NO_INSTALLCHECK = yes
 
 .DEFAULT_GOAL := all
-.PHONY: deps deps-bench demo demo-stop test installcheck bench bench-core bench-national bench-doc lint
+.PHONY: deps deps-bench demo demo-stop test soak installcheck bench bench-core bench-national bench-doc lint
 
 ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
@@ -66,6 +66,10 @@ demo-stop:
 
 test:
 	@test/run
+
+# Faults under load, for longer than make test has time: make soak MINUTES=30
+soak:
+	@TICKETPOOL_SOAK_MINUTES=$(or $(MINUTES),10) SUITE_SECONDS=$$(($(or $(MINUTES),10) * 90 + 300)) TAP=test/t/040_soak.pl test/run tap
 
 installcheck:
 	@test/run regress isolation tap
