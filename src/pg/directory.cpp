@@ -1,12 +1,10 @@
 #include "directory.hpp"
 
+#include "directory_key.hpp"
+#include "directory_load.hpp"
 #include "epoch.hpp"
-#include "errors.hpp"
 #include "eviction.hpp"
-#include "item_loader.hpp"
 #include "ledger.hpp"
-#include "loader.hpp"
-#include "loading.hpp"
 #include "prepared.hpp"
 #include "settings.hpp"
 #include "standby.hpp"
@@ -14,8 +12,6 @@
 
 extern "C" {
 #include "access/xlog.h"
-#include "pgstat.h"
-#include "utils/wait_event.h"
 }
 
 namespace ticketpool {
@@ -36,18 +32,6 @@ struct CachedSlot {
 constexpr uint32_t kCacheSize = 4096;
 CachedSlot* cache;  // kCacheSize entries, allocated at first use
 
-uint64_t name_key(const Catalog& catalog, Text train, DateADT date) {
-    const uint64_t seed = uint64_t{catalog.order} << 32 | static_cast<uint32_t>(date);
-    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(train.data),
-                               static_cast<int>(train.length), seed) |
-           1;
-}
-
-uint64_t id_key(Oid relation, int64_t id) {
-    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(&id), sizeof id, relation) |
-           1;
-}
-
 CachedSlot* cache_entry(uint64_t key) {
     if (cache == nullptr) {
         cache = static_cast<CachedSlot*>(
@@ -57,91 +41,8 @@ CachedSlot* cache_entry(uint64_t key) {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Hash chains. All of these hold the directory lock.
+// Announcing
 // ---------------------------------------------------------------------------------------------
-
-// What a caller looks for: a departure by name or by id, or an item by id.
-enum class KeyKind { kName, kId, kItem };
-struct Key {
-    const Catalog* catalog;
-    KeyKind kind;
-    Oid relation;
-    Text train;
-    DateADT date;
-    int64_t id;
-    uint64_t hash;
-    bool now = false;  // a standby loads it anew, however young what it has is
-
-    bool by_id() const { return kind != KeyKind::kName; }
-};
-
-Key key_of(const Catalog& catalog, Text train, DateADT date) {
-    return Key{
-        &catalog, KeyKind::kName, catalog.order, train, date, 0, name_key(catalog, train, date)};
-}
-
-Key key_of(const Catalog& catalog, int64_t departure_id) {
-    return Key{&catalog,
-               KeyKind::kId,
-               catalog.order,
-               {nullptr, 0},
-               0,
-               departure_id,
-               id_key(catalog.order, departure_id)};
-}
-
-Key key_of_item(const Catalog& catalog, int64_t item_id) {
-    return Key{&catalog,
-               KeyKind::kItem,
-               catalog.item_order,
-               {nullptr, 0},
-               kItemDate,
-               item_id,
-               id_key(catalog.item_order, item_id)};
-}
-
-uint32_t low_hash(uint64_t hash) {
-    return static_cast<uint32_t>(hash);
-}
-
-// A READY slot holds the key. (Hash values of names are compared first: trains differ rarely then.)
-bool slot_matches(const DirectorySlot& slot, const Key& key, bool ready) {
-    if (slot.database != MyDatabaseId || slot.relation != key.relation) {
-        return false;
-    }
-    if (key.by_id()) {
-        return slot.id == key.id;
-    }
-    if (slot.service_date != key.date || slot.name_hash != low_hash(key.hash)) {
-        return false;
-    }
-    // While it is loading its train is not known yet: wait for it and look again.
-    return !ready ||
-           same_text(text_of(slot.departure()->route->head, slot.departure()->route->train),
-                     key.train);
-}
-
-uint32_t chain_find(const Key& key) {
-    uint32_t index =
-        *directory_bucket(key.by_id() ? shared.by_id : shared.by_name, low_hash(key.hash));
-    while (index != kNoSlot) {
-        const DirectorySlot& slot = shared.slots[index];
-        if (slot_matches(
-                slot, key,
-                state_of(slot.version.load(std::memory_order_acquire)) == SlotState::kReady)) {
-            break;
-        }
-        index = key.by_id() ? slot.next_by_id : slot.next_by_name;
-    }
-    return index;
-}
-// ---------------------------------------------------------------------------------------------
-// Announcing and loading
-// ---------------------------------------------------------------------------------------------
-
-bool may_see(const DirectorySlot& slot) {
-    return is_made(slot.maker);
-}
 
 // Notes what is announced now; its slot.
 uint32_t announced(uint32_t index, uint64_t key, uint64_t version) {
@@ -164,7 +65,7 @@ uint32_t find_in_cache(const Key& key) {
     DirectorySlot& slot = shared.slots[index];
     shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
     if (slot.version.load(std::memory_order_seq_cst) == entry->version &&
-        slot_matches(slot, key, true) && may_see(slot)) {
+        slot_matches(slot, key, true) && is_made(slot.maker)) {
         return announced(index, key.hash, entry->version);
     }
     directory_done();
@@ -180,8 +81,8 @@ Found find_in_chain(const Key& key, uint32_t* announced_slot) {
     if (index != kNoSlot) {
         DirectorySlot& slot = shared.slots[index];
         const uint64_t version = slot.version.load(std::memory_order_acquire);
-        result =
-            state_of(version) == SlotState::kReady && may_see(slot) ? Found::kReady : Found::kBusy;
+        result = state_of(version) == SlotState::kReady && is_made(slot.maker) ? Found::kReady
+                                                                               : Found::kBusy;
         if (result == Found::kReady) {
             // No eviction while the lock is held: the announcement needs no second look.
             shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
@@ -190,232 +91,6 @@ Found find_in_chain(const Key& key, uint32_t* announced_slot) {
     }
     LWLockRelease(shared.control->lock);
     return result;
-}
-
-// The row that a key leads to.
-struct Row {
-    int64_t id;
-    bool own_insert;  // by the running transaction
-    DepartureRow departure;
-};
-
-Key by_name_of(const Key& key, const Row& row) {
-    return key.kind == KeyKind::kItem
-               ? key
-               : key_of(*key.catalog, {row.departure.train, strlen(row.departure.train)},
-                        row.departure.service_date);
-}
-
-// Where its row was renamed by hand, what is in memory gives way.
-[[noreturn]] void report_renamed(int64_t departure_id) {
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_IN_USE),
-             errmsg("departure " INT64_FORMAT " was renamed while it is in use", departure_id),
-             errdetail("Running transactions hold claims on it."),
-             errhint("Try again when they have ended.")));
-}
-
-void enter_chains(uint32_t index, const Key& by_id, const Key& by_name) {
-    DirectorySlot& slot = shared.slots[index];
-    slot.name_hash = low_hash(by_name.hash);
-    if (!slot.has_item()) {
-        slot.next_by_name = *directory_bucket(shared.by_name, by_name.hash);
-        *directory_bucket(shared.by_name, by_name.hash) = index;
-    }
-    slot.next_by_id = *directory_bucket(shared.by_id, low_hash(by_id.hash));
-    *directory_bucket(shared.by_id, low_hash(by_id.hash)) = index;
-}
-
-// Enters a LOADING slot for the row; false: somebody else has one.
-bool begin_loading(const Key& key, const Row& row) {
-    const Key by_id = key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id);
-    const Key by_name = by_name_of(key, row);
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    const uint32_t present = chain_find(by_id);
-    const bool renamed = present != kNoSlot &&
-                         state_of(shared.slots[present].version.load(std::memory_order_acquire)) ==
-                             SlotState::kReady &&
-                         !slot_matches(shared.slots[present], by_name, true);
-    if (present != kNoSlot && !(renamed && try_evict(present))) {
-        LWLockRelease(shared.control->lock);
-        if (renamed) {
-            report_renamed(row.id);
-        }
-        return false;
-    }
-    const uint32_t index = take_slot();
-    if (index == kNoSlot) {
-        LWLockRelease(shared.control->lock);
-        report_out_of_memory(sizeof(DirectorySlot));
-    }
-    DirectorySlot& slot = shared.slots[index];
-    slot.database = MyDatabaseId;
-    slot.relation = key.relation;
-    slot.id = row.id;
-    slot.service_date = by_name.date;
-    slot.epoch.store(0, std::memory_order_relaxed);
-    // An item's load takes no locks to wait for: it begins in earnest at once.
-    slot.last_use.store(slot.has_item() ? 0 : MyProcPid, std::memory_order_relaxed);
-    slot.maker.store(row.own_insert ? GetTopTransactionIdIfAny() : 0, std::memory_order_relaxed);
-    enter_chains(index, by_id, by_name);
-    slot.version.store(
-        next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading),
-        std::memory_order_release);
-    standby_note_load(index);
-    loading =
-        Loading{true,    index,  slot.version.load(std::memory_order_relaxed), nullptr, nullptr,
-                nullptr, nullptr};
-    LWLockRelease(shared.control->lock);
-    return true;
-}
-
-// Locks what the load reads; only then it begins in earnest. False: taken over meanwhile.
-bool lock_and_begin(const Catalog& catalog, DateADT date, LoadLocks* locks) {
-    lock_for_loading(catalog, date, locks);
-    const uint32_t epoch = epoch_of(catalog, date) | (has_truncated() ? kStale : 0);
-    DirectorySlot& slot = shared.slots[loading.slot];
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    loading.active = slot.version.load(std::memory_order_relaxed) == loading.version;
-    if (loading.active) {
-        slot.last_use.store(0, std::memory_order_relaxed);
-        slot.epoch.fetch_or(epoch, std::memory_order_acq_rel);  // a commit may have set kStale
-    }
-    LWLockRelease(shared.control->lock);
-    if (!loading.active) {
-        unlock_after_loading(*locks);
-    }
-    return loading.active;
-}
-
-// A loader that waits for a lock of ours, while we wait for it, has not begun in earnest: we take
-// its slot away and load ourselves.
-void give_way(uint32_t index, uint64_t version, int pid) {
-    if (!waits_for_me(pid)) {
-        return;
-    }
-    DirectorySlot& slot = shared.slots[index];
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    if (slot.version.load(std::memory_order_relaxed) == version &&
-        slot.last_use.load(std::memory_order_relaxed) == pid) {
-        slot.block = nullptr;
-        free_slot(index, version);
-    }
-    LWLockRelease(shared.control->lock);
-    ConditionVariableBroadcast(&shared.control->loaded);
-}
-
-uint32_t finish_loading(const Key& key) {
-    DirectorySlot& slot = shared.slots[loading.slot];
-    while (loading.prepared != nullptr) {
-        PreparedLedger* block = loading.prepared;
-        loading.prepared = block->next.get();
-        prepared_enter(block);
-    }
-    slot.block = loading.block;
-    slot.last_use.store(0, std::memory_order_relaxed);
-    shared.mine->reading.store(loading.slot + 1, std::memory_order_seq_cst);
-    const uint64_t version =
-        next_version(slot.version.load(std::memory_order_relaxed), SlotState::kReady);
-    slot.version.store(version, std::memory_order_seq_cst);
-    loading.active = false;
-    ConditionVariableBroadcast(&shared.control->loaded);
-    count(shared.mine->counters.rebuilds);
-    return announced(loading.slot, key.hash, version);
-}
-
-// Sleeps until some load ends, unless `key` is there by now. A departure that is hidden from us
-// while its ticket_open commits is looked at again soon.
-void wait_for_loader(const Key& key) {
-    constexpr long kLookAgainMs = 10;
-    ConditionVariablePrepareToSleep(&shared.control->loaded);
-    LWLockAcquire(shared.control->lock, LW_SHARED);
-    const uint32_t index = chain_find(key);
-    const uint64_t version = index == kNoSlot ? 0 : shared.slots[index].version.load();
-    const int pid = index == kNoSlot || state_of(version) != SlotState::kLoading
-                        ? 0
-                        : shared.slots[index].last_use.load(std::memory_order_relaxed);
-    LWLockRelease(shared.control->lock);
-    bool timed_out = false;
-    if (index != kNoSlot) {
-        timed_out =
-            ConditionVariableTimedSleep(&shared.control->loaded, kLookAgainMs, PG_WAIT_EXTENSION);
-    }
-    ConditionVariableCancelSleep();
-    CHECK_FOR_INTERRUPTS();
-    if (timed_out && pid != 0) {
-        give_way(index, version, pid);
-    }
-}
-
-bool read_row(const Key& key, Row* row) {
-    if (key.kind == KeyKind::kItem) {
-        row->id = key.id;
-        return read_item_row(*key.catalog, key.id, &row->own_insert);
-    }
-    const bool found = key.by_id()
-                           ? read_departure_row(*key.catalog, key.id, &row->departure)
-                           : read_departure_row(*key.catalog, key.train, key.date, &row->departure);
-    row->id = row->departure.departure_id;
-    row->own_insert = row->departure.own_insert;
-    return found;
-}
-
-// How many live tickets have no seat there.
-uint32_t build(const Key& key, const Row& row) {
-    uint32_t bad_rows = 0;
-    if (key.kind == KeyKind::kItem) {
-        load_item(*key.catalog, row.id, row.own_insert);
-    } else {
-        load_departure(*key.catalog, row.departure, loading.slot, &bad_rows);
-    }
-    return bad_rows;
-}
-
-// When nobody waits for this load any more: a client may be slow to listen.
-void warn_of_bad_rows(int64_t departure_id, uint32_t bad_rows) {
-    ereport(WARNING,
-            (errmsg("departure " INT64_FORMAT " has %u live tickets that it has no seat for",
-                    departure_id, bad_rows),
-             errdetail("Their seat or stops do not exist, or another live ticket has them."),
-             errhint("SELECT * FROM ticket_verify(" INT64_FORMAT ") names them.", departure_id)));
-}
-
-// Reads the row to learn the id, enters the slot, and only then reads what it builds from: from
-// that moment on nobody can change the departure without waiting for this load.
-bool load(const Key& key, uint32_t* found) {
-    Row row{};
-    *found = kNoSlot;
-    if (!read_row(key, &row)) {
-        return true;
-    }
-    LoadLocks locks{};
-    const bool has_locks = key.kind != KeyKind::kItem;
-    if (!begin_loading(key, row) ||
-        (has_locks && !lock_and_begin(*key.catalog, row.departure.service_date, &locks))) {
-        return false;
-    }
-    const bool own_insert = row.own_insert;
-    const DateADT date = row.departure.service_date;
-    if (!read_row(key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id), &row) ||
-        row.departure.service_date != date) {
-        directory_abandon();
-        unlock_after_loading(locks);
-        return false;
-    }
-    if (own_insert) {
-        ledger_reserve(1);
-        ledger_pin(loading.slot);
-    }
-    const uint32_t bad_rows = build(key, row);
-    *found = finish_loading(key);
-    unlock_after_loading(locks);
-    if (own_insert) {
-        ledger_add_opened(*found);
-    }
-    if (bad_rows > 0) {
-        warn_of_bad_rows(row.id, bad_rows);
-    }
-    return true;
 }
 
 // Takes out of the directory what a standby shows no longer, unless somebody did it before.
@@ -444,6 +119,7 @@ bool is_current(const Key& key, uint32_t slot, TimestampTz asked_at) {
 
 uint32_t find_with_care(const Key& key, uint32_t slot) {
     const TimestampTz asked_at = GetCurrentTimestamp();
+    Loaded loaded;
     for (;;) {
         if (slot != kNoSlot) {
             if (is_current(key, slot, asked_at)) {
@@ -460,11 +136,12 @@ uint32_t find_with_care(const Key& key, uint32_t slot) {
             }
             prepared_resolve(kNoSlot);  // hidden by a transaction that was rolled back, perhaps
             wait_for_loader(key);
-        } else if (found == Found::kNothing && load(key, &slot)) {
-            if (slot != kNoSlot) {
-                prepared_resolve(slot);
+        } else if (found == Found::kNothing && load_by_key(key, &loaded)) {
+            if (loaded.slot == kNoSlot) {
+                return kNoSlot;
             }
-            return slot;
+            prepared_resolve(loaded.slot);
+            return announced(loaded.slot, key.hash, loaded.version);
         }
     }
 }
@@ -542,7 +219,7 @@ bool announce_slot(uint32_t index, Oid relation) {
     shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
     const uint64_t version = slot.version.load(std::memory_order_seq_cst);
     if (state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
-        slot.relation == relation && may_see(slot) &&
+        slot.relation == relation && is_made(slot.maker) &&
         (shared.standby[index].replayed.load(std::memory_order_relaxed) == 0 ||
          RecoveryInProgress()) &&
         slot.version.load(std::memory_order_seq_cst) == version) {

@@ -291,6 +291,17 @@ $session->run("ROLLBACK PREPARED 'kept'");
 $session->run("DELETE FROM ticket_departure WHERE service_date = '$kept'");
 is($session->sqlstate, '00000', 'it can when that is decided');
 
+# What was changed by hand is loaded anew once the prepared transaction on it is decided.
+my $anew = next_date();
+$session->run("SELECT ticket_open('T1', '$anew', 'f', '2020-01-01')");
+$session->run("SELECT ticket_reserve('T1', '$anew', 'second', 'a', 2, 'S1', 'S5')");
+$session->run("BEGIN; SELECT buy('T1', '$anew', 'S1-S5', 1); PREPARE TRANSACTION 'anew'");
+$session->run("UPDATE ticket_reservation SET channel = 'b' WHERE service_date = '$anew'");
+is($session->sqlstate, '00000', 'a quota with a prepared transaction on its departure is changed by hand');
+$other->send("SELECT state('T1', '$anew')");
+$session->run("COMMIT PREPARED 'anew'");
+is($other->wait, '1 1 1 3 3 3', 'who asks meanwhile sees the change and the purchase');
+
 # A PREPARE that fails at its end gives back once. (Places are counted: twice would show.)
 my $failing = next_date();
 $session->run("SELECT ticket_open('T1', '$failing', 'f', '2020-01-01')");

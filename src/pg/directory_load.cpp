@@ -1,0 +1,239 @@
+#include "directory_load.hpp"
+
+#include "directory.hpp"
+#include "epoch.hpp"
+#include "errors.hpp"
+#include "item_loader.hpp"
+#include "ledger.hpp"
+#include "loader.hpp"
+#include "loading.hpp"
+#include "prepared.hpp"
+#include "waiting.hpp"
+
+extern "C" {
+#include "pgstat.h"
+#include "utils/wait_event.h"
+}
+
+namespace ticketpool {
+
+namespace {
+
+Key by_name_of(const Key& key, const Row& row) {
+    return key.kind == KeyKind::kItem
+               ? key
+               : key_of(*key.catalog, {row.departure.train, strlen(row.departure.train)},
+                        row.departure.service_date);
+}
+
+// Where its row was renamed by hand, what is in memory gives way.
+[[noreturn]] void report_renamed(int64_t departure_id) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_IN_USE),
+             errmsg("departure " INT64_FORMAT " was renamed while it is in use", departure_id),
+             errdetail("Running transactions hold claims on it."),
+             errhint("Try again when they have ended.")));
+}
+
+void enter_chains(uint32_t index, const Key& by_id, const Key& by_name) {
+    DirectorySlot& slot = shared.slots[index];
+    slot.name_hash = low_hash(by_name.hash);
+    if (!slot.has_item()) {
+        slot.next_by_name = *directory_bucket(shared.by_name, by_name.hash);
+        *directory_bucket(shared.by_name, by_name.hash) = index;
+    }
+    slot.next_by_id = *directory_bucket(shared.by_id, low_hash(by_id.hash));
+    *directory_bucket(shared.by_id, low_hash(by_id.hash)) = index;
+}
+
+// Enters a LOADING slot for the row; false: somebody else has one.
+bool begin_loading(const Key& key, const Row& row) {
+    const Key by_id = key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id);
+    const Key by_name = by_name_of(key, row);
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    const uint32_t present = chain_find(by_id);
+    const bool renamed = present != kNoSlot &&
+                         state_of(shared.slots[present].version.load(std::memory_order_acquire)) ==
+                             SlotState::kReady &&
+                         !slot_matches(shared.slots[present], by_name, true);
+    if (present != kNoSlot && !(renamed && try_evict(present))) {
+        LWLockRelease(shared.control->lock);
+        if (renamed) {
+            report_renamed(row.id);
+        }
+        return false;
+    }
+    const uint32_t index = take_slot();
+    if (index == kNoSlot) {
+        LWLockRelease(shared.control->lock);
+        report_out_of_memory(sizeof(DirectorySlot));
+    }
+    DirectorySlot& slot = shared.slots[index];
+    slot.database = MyDatabaseId;
+    slot.relation = key.relation;
+    slot.id = row.id;
+    slot.service_date = by_name.date;
+    slot.epoch.store(0, std::memory_order_relaxed);
+    // An item's load takes no locks to wait for: it begins in earnest at once.
+    slot.last_use.store(slot.has_item() ? 0 : MyProcPid, std::memory_order_relaxed);
+    slot.maker.store(row.own_insert ? GetTopTransactionIdIfAny() : 0, std::memory_order_relaxed);
+    enter_chains(index, by_id, by_name);
+    slot.version.store(
+        next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading),
+        std::memory_order_release);
+    standby_note_load(index);
+    loading =
+        Loading{true,    index,  slot.version.load(std::memory_order_relaxed), nullptr, nullptr,
+                nullptr, nullptr};
+    LWLockRelease(shared.control->lock);
+    return true;
+}
+
+// Locks what the load reads; only then it begins in earnest. False: taken over meanwhile.
+bool lock_and_begin(const Catalog& catalog, DateADT date, LoadLocks* locks) {
+    lock_for_loading(catalog, date, locks);
+    const uint32_t epoch = epoch_of(catalog, date) | (has_truncated() ? kStale : 0);
+    DirectorySlot& slot = shared.slots[loading.slot];
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    loading.active = slot.version.load(std::memory_order_relaxed) == loading.version;
+    if (loading.active) {
+        slot.last_use.store(0, std::memory_order_relaxed);
+        slot.epoch.fetch_or(epoch, std::memory_order_acq_rel);  // a commit may have set kStale
+    }
+    LWLockRelease(shared.control->lock);
+    if (!loading.active) {
+        unlock_after_loading(*locks);
+    }
+    return loading.active;
+}
+
+// A loader that waits for a lock of ours, while we wait for it, has not begun in earnest: we take
+// its slot away and load ourselves.
+void give_way(uint32_t index, uint64_t version, int pid) {
+    if (!waits_for_me(pid)) {
+        return;
+    }
+    DirectorySlot& slot = shared.slots[index];
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    if (slot.version.load(std::memory_order_relaxed) == version &&
+        slot.last_use.load(std::memory_order_relaxed) == pid) {
+        slot.block = nullptr;
+        free_slot(index, version);
+    }
+    LWLockRelease(shared.control->lock);
+    ConditionVariableBroadcast(&shared.control->loaded);
+}
+
+Loaded finish_loading() {
+    DirectorySlot& slot = shared.slots[loading.slot];
+    while (loading.prepared != nullptr) {
+        PreparedLedger* block = loading.prepared;
+        loading.prepared = block->next.get();
+        prepared_enter(block);
+    }
+    slot.block = loading.block;
+    slot.last_use.store(0, std::memory_order_relaxed);
+    shared.mine->reading.store(loading.slot + 1, std::memory_order_seq_cst);
+    const uint64_t version =
+        next_version(slot.version.load(std::memory_order_relaxed), SlotState::kReady);
+    slot.version.store(version, std::memory_order_seq_cst);
+    loading.active = false;
+    ConditionVariableBroadcast(&shared.control->loaded);
+    count(shared.mine->counters.rebuilds);
+    return {loading.slot, version};
+}
+
+// How many live tickets have no seat there.
+uint32_t build(const Key& key, const Row& row) {
+    uint32_t bad_rows = 0;
+    if (key.kind == KeyKind::kItem) {
+        load_item(*key.catalog, row.id, row.own_insert);
+    } else {
+        load_departure(*key.catalog, row.departure, loading.slot, &bad_rows);
+    }
+    return bad_rows;
+}
+
+// When nobody waits for this load any more: a client may be slow to listen.
+void warn_of_bad_rows(int64_t departure_id, uint32_t bad_rows) {
+    ereport(WARNING,
+            (errmsg("departure " INT64_FORMAT " has %u live tickets that it has no seat for",
+                    departure_id, bad_rows),
+             errdetail("Their seat or stops do not exist, or another live ticket has them."),
+             errhint("SELECT * FROM ticket_verify(" INT64_FORMAT ") names them.", departure_id)));
+}
+
+}  // namespace
+
+bool read_row(const Key& key, Row* row) {
+    if (key.kind == KeyKind::kItem) {
+        row->id = key.id;
+        return read_item_row(*key.catalog, key.id, &row->own_insert);
+    }
+    const bool found = key.by_id()
+                           ? read_departure_row(*key.catalog, key.id, &row->departure)
+                           : read_departure_row(*key.catalog, key.train, key.date, &row->departure);
+    row->id = row->departure.departure_id;
+    row->own_insert = row->departure.own_insert;
+    return found;
+}
+
+bool load_by_key(const Key& key, Loaded* found) {
+    Row row{};
+    *found = Loaded{kNoSlot, 0};
+    if (!read_row(key, &row)) {
+        return true;
+    }
+    LoadLocks locks{};
+    const bool has_locks = key.kind != KeyKind::kItem;
+    if (!begin_loading(key, row) ||
+        (has_locks && !lock_and_begin(*key.catalog, row.departure.service_date, &locks))) {
+        return false;
+    }
+    const bool own_insert = row.own_insert;
+    const DateADT date = row.departure.service_date;
+    if (!read_row(key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id), &row) ||
+        row.departure.service_date != date) {
+        directory_abandon();
+        unlock_after_loading(locks);
+        return false;
+    }
+    if (own_insert) {
+        ledger_reserve(1);
+        ledger_pin(loading.slot);
+    }
+    const uint32_t bad_rows = build(key, row);
+    *found = finish_loading();
+    unlock_after_loading(locks);
+    if (own_insert) {
+        ledger_add_opened(found->slot);
+    }
+    if (bad_rows > 0) {
+        warn_of_bad_rows(row.id, bad_rows);
+    }
+    return true;
+}
+
+void wait_for_loader(const Key& key) {
+    constexpr long kLookAgainMs = 10;
+    ConditionVariablePrepareToSleep(&shared.control->loaded);
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const uint32_t index = chain_find(key);
+    const uint64_t version = index == kNoSlot ? 0 : shared.slots[index].version.load();
+    const int pid = index == kNoSlot || state_of(version) != SlotState::kLoading
+                        ? 0
+                        : shared.slots[index].last_use.load(std::memory_order_relaxed);
+    LWLockRelease(shared.control->lock);
+    bool timed_out = false;
+    if (index != kNoSlot) {
+        timed_out =
+            ConditionVariableTimedSleep(&shared.control->loaded, kLookAgainMs, PG_WAIT_EXTENSION);
+    }
+    ConditionVariableCancelSleep();
+    CHECK_FOR_INTERRUPTS();
+    if (timed_out && pid != 0) {
+        give_way(index, version, pid);
+    }
+}
+
+}  // namespace ticketpool

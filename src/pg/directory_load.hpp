@@ -1,0 +1,33 @@
+// Loading what is not in memory: who loads, who waits, and who takes a load over.
+#pragma once
+
+#include "directory_key.hpp"
+#include "loader.hpp"
+#include "pg.hpp"
+
+namespace ticketpool {
+
+// The row that a key leads to.
+struct Row {
+    int64_t id;
+    bool own_insert;  // by the running transaction
+    DepartureRow departure;
+};
+bool read_row(const Key& key, Row* row);
+
+// What was loaded and is announced now.
+struct Loaded {
+    uint32_t slot;  // kNoSlot: there is nothing to load
+    uint64_t version;
+};
+
+// Reads the row to learn the id, enters the slot, and only then reads what it builds from: from
+// that moment on nobody can change the departure without waiting for this load. False: somebody
+// else was quicker, look again.
+bool load_by_key(const Key& key, Loaded* found);
+
+// Sleeps until some load ends, unless `key` is there by now. A departure that is hidden from us
+// while its ticket_open commits is looked at again soon.
+void wait_for_loader(const Key& key);
+
+}  // namespace ticketpool
