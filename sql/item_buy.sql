@@ -98,12 +98,12 @@ SELECT item_remaining(1004);
 SELECT * FROM item_buy(1004, 1);
 
 -- More items than the directory has room for: the coldest make room, and come back from their rows.
-INSERT INTO item_inventory (item_id, quantity) SELECT n, n FROM generate_series(2000000, 2020000) AS n;
+INSERT INTO item_inventory (item_id, quantity) SELECT n, n FROM generate_series(2000000, 2040000) AS n;
 SELECT evictions AS before FROM ticket_pool_stat \gset
-SELECT sum(item_remaining(n)) = sum(n) AS all_there FROM generate_series(2000000, 2020000) AS n;
+SELECT sum(item_remaining(n)) = sum(n) AS all_there FROM generate_series(2000000, 2040000) AS n;
 SELECT evictions > :before AS evicted FROM ticket_pool_stat;
 SELECT sum(b.buy_quantity) FROM generate_series(2000000, 2000009) AS n, item_buy(n, 1, n - 2000000 + 1) AS b;
-SELECT sum(item_remaining(n)) = sum(n) - 55 AS all_there FROM generate_series(2000000, 2020000) AS n;
+SELECT sum(item_remaining(n)) = sum(n) - 55 AS all_there FROM generate_series(2000000, 2040000) AS n;
 SELECT sum(item_remaining(n)) = sum(n) - 55 AS all_there FROM generate_series(2000000, 2000009) AS n;
 SELECT item_remaining(1001), item_remaining(1003);
 SELECT * FROM item_verify(2000009);

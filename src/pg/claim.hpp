@@ -9,6 +9,7 @@
 #include "directory.hpp"
 #include "ledger.hpp"
 #include "pg.hpp"
+#include "sources.hpp"
 
 namespace ticketpool {
 
@@ -44,17 +45,5 @@ uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip tri
 
 // The number of a claimed seat in its class; -1: an unnumbered place.
 int64_t seat_number(const DepartureRef& ref, const Claimed& claimed);
-
-// An open quota of the channel which has this seat over this stretch, or the class's own seats.
-// Sets *seat to its number there.
-SeatSource source_of_seat(const DepartureRef& ref, uint32_t class_index, Text channel,
-                          const SegmentMask& bits, uint32_t* seat);
-
-// Where the claim of a live ticket is: what a quota has set aside, only its tickets are on.
-SeatSource source_of_live_seat(const DepartureRef& ref, uint32_t class_index,
-                               const SegmentMask& bits, uint32_t* seat);
-
-// Is the quota open, of this class, and there for this transaction, which has not recycled it?
-bool quota_usable(const DepartureRef& ref, const Quota& quota, uint32_t class_index);
 
 }  // namespace ticketpool

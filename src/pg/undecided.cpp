@@ -13,10 +13,8 @@ namespace ticketpool {
 
 namespace {
 
-// Is the transaction, which has not ended, prepared? One that runs and has written rows by hand has
-// them in the table a moment before its trigger claims for them, and the trigger waits for this
-// load: so it is not prepared before the load has ended, and it enters in the ledger itself what it
-// changes. (One that has ended meanwhile looks prepared: step 2 finds it out.)
+// Is the transaction, which has not ended, prepared? (One that has ended meanwhile looks so: step 2
+// finds it out.)
 bool is_prepared(TransactionId xid) {
     return TransactionIdIsValid(xid) && BackendXidGetPid(xid) == 0;
 }

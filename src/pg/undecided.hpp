@@ -24,7 +24,9 @@
 //
 // A transaction that is decided after 2 is noted all the same, whatever 3 saw of it; the first
 // access settles it. One that was decided before is in the snapshot. A prepared transaction writes
-// no more rows, and nobody else writes rows of a departure that is being loaded.
+// no more rows. Others write rows of a departure that is being loaded by hand only: these are not
+// noted, because their writer, who is running, waits for the load and then tells the pool himself
+// (by_hand.hpp). He is not prepared before that.
 #pragma once
 
 #include "loader.hpp"
