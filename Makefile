@@ -4,7 +4,8 @@
 #   make installcheck                regression, isolation and TAP tests of what is installed, on servers of their own;
 #                                    narrowed by REGRESS="one two", ISOLATION=one, TAP=test/t/001_one.pl (empty: none)
 #   make deps | demo | test          what a Debian machine lacks; a show on a private server; every test there is
-#   make bench | lint
+#   make bench | bench-national      measurements (QUICK=1: short ones); bench-doc puts the last ones into doc/bench
+#   make lint
 
 EXTENSION  = ticketpool
 MODULE_big = ticketpool
@@ -31,7 +32,7 @@ override with_llvm = no
 NO_INSTALLCHECK = yes
 
 .DEFAULT_GOAL := all
-.PHONY: deps demo demo-stop test installcheck bench lint
+.PHONY: deps deps-bench demo demo-stop test soak installcheck bench bench-core bench-national bench-doc lint
 
 ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
@@ -54,6 +55,9 @@ export PG_CONFIG
 deps:
 	@test/deps.sh
 
+deps-bench:
+	@test/deps.sh bench
+
 demo:
 	@test/demo/demo.sh start
 
@@ -63,11 +67,24 @@ demo-stop:
 test:
 	@test/run
 
+# Faults under load, for longer than make test has time: make soak MINUTES=30
+soak:
+	@TICKETPOOL_SOAK_MINUTES=$(or $(MINUTES),10) SUITE_SECONDS=$$(($(or $(MINUTES),10) * 90 + 300)) TAP=test/t/040_soak.pl test/run tap
+
 installcheck:
 	@test/run regress isolation tap
 
 bench:
 	@test/bench/run.sh
+
+bench-core:
+	@test/bench/core.sh && test/bench/plot.sh
+
+bench-national:
+	@test/bench/national.sh
+
+bench-doc:
+	@test/bench/doc.sh
 
 lint:
 	@test/lint.sh

@@ -166,3 +166,8 @@ SELECT * FROM ticket_verify();
 SELECT a.departure_id, a.coach, a.seat FROM ticket_order a JOIN ticket_order b USING (departure_id, coach, seat)
 WHERE a.status IN ('held', 'sold') AND b.status IN ('held', 'sold') AND (a.order_id, a.ticket_no) < (b.order_id, b.ticket_no)
   AND a.from_stop < b.to_stop AND b.from_stop < a.to_stop;
+-- More coaches than any train has.
+BEGIN;
+INSERT INTO ticket_formation (formation, coach, seat_class, places) SELECT 'OP-LONG', n, 'second', 1 FROM generate_series(1, 4097) AS n;
+SELECT ticket_open('OP1', '2031-06-01', 'OP-LONG');
+ROLLBACK;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing on a Debian or Ubuntu machine to build, show and test ticketpool. Says first what; does nothing when
 # nothing is missing. No database cluster is made or started.
-# usage: test/deps.sh [demo]      (demo: only what the demo needs)
+# usage: test/deps.sh [demo | bench]      (demo: only what the demo needs; bench: what that needs and what the bench can do more with)
 set -eu
 cd "$(dirname "$0")/.."
 . test/lib.sh
@@ -10,31 +10,58 @@ has_header() { printf '#include <%s>\n' "$1" | g++ -std=c++20 -E -x c++ - >/dev/
 has_server() { [ -x "$("$pg_config" --bindir 2>/dev/null)/postgres" ]; }
 has_pgxs() { [ -f "$("$pg_config" --pgxs 2>/dev/null)" ]; }
 
+# need WHAT PACKAGE COMMAND…: noted as missing where the command fails.
+need() { "${@:3}" >/dev/null 2>&1 || { what+=("$1"); packages+=("$2"); }; }
+
 # find_missing: fills `what` (for people) and `packages` (for apt; PG stands for the server's major version).
 find_missing() {
   what=() packages=()
-  need() { "${@:3}" >/dev/null 2>&1 || { what+=("$1"); packages+=("$2"); }; }
   need 'a C++ compiler' g++ command -v g++
   need make make command -v make
   need 'a PostgreSQL server' postgresql-PG has_server
   need "its headers" postgresql-server-dev-PG has_pgxs
   need 'Boost headers' libboost-dev has_header boost/interprocess/managed_external_buffer.hpp
   [ "${1:-}" != demo ] || return 0
+  if [ "${1:-}" = bench ]; then need cmake cmake command -v cmake; return 0; fi
   need cmake cmake command -v cmake
   need GoogleTest libgtest-dev has_header gtest/gtest.h
   need prove perl command -v prove
   need 'Perl IPC::Run' libipc-run-perl perl -MIPC::Run -e 1
 }
 
+# wishes: what the bench says that it leaves out where it is missing. Redis comes without its service: redis-tools has the server's program.
+wishes() {
+  what=() packages=()
+  need 'Google Benchmark' libbenchmark-dev has_header benchmark/benchmark.h
+  need gnuplot gnuplot-nox command -v gnuplot
+  need Redis redis-tools command -v redis-benchmark
+  need perf linux-perf command -v perf
+}
+
 # The newest server installed, else the one that this release of the system comes with.
 server_major() {
   local installed
+  # shellcheck disable=SC2012
   installed=$(ls -d /usr/lib/postgresql/*/bin/postgres 2>/dev/null | cut -d/ -f5 | sort -n | tail -1)
   if [ -n "$installed" ]; then echo "$installed"
   else LC_ALL=C apt-cache policy postgresql | sed -n 's/^ *Candidate: \([0-9]*\).*/\1/p'
   fi
 }
 
+# A bench without these is a bench too: no failure, and no try where nobody could install them.
+install_wishes() {
+  wishes
+  [ ${#packages[@]} -gt 0 ] && command -v apt-get >/dev/null || return 0
+  [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null || return 0
+  say "Installing with apt-get, if it can: ${packages[*]}"
+  mkdir -p build
+  apt update >build/deps.log 2>&1 || true
+  local package
+  for package in "${packages[@]}"; do apt install --no-install-recommends "$package" >>build/deps.log 2>&1 || say "not installed: $package"; done
+}
+apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null; }
+
+[ "${1:-}" != bench ] || install_wishes
 find_missing "${1:-}"
 [ ${#what[@]} -gt 0 ] || exit 0
 list=$(printf '%s, ' "${what[@]}")
@@ -44,7 +71,6 @@ command -v apt-get >/dev/null || die "Please install them: this script knows Deb
 
 mkdir -p build
 log=build/deps.log
-apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null; }
 # One archive out of reach is no reason to stop: what matters is whether the packages are found.
 apt update >"$log" 2>&1 || true
 major=$(server_major)

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 . test/lib.sh
 status=0
 sources=(src/core/*.cpp src/pg/*.cpp)
-headers=(include/ticketpool/*.hpp src/pg/*.hpp)
+headers=(include/ticketpool/*.hpp src/core/*.hpp src/pg/*.hpp)
 # tool NAME ARGUMENTS…
 tool() {
   if ! command -v "$1" >/dev/null; then say "$1: not installed, skipped"; return; fi

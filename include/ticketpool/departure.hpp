@@ -2,7 +2,8 @@
 // offsets inside, so that a block built in private memory can be copied in as it is.
 //
 // A route is a stop list, a layout the seats of a formation; both are immutable and shared by all
-// departures opened with them. A departure is the mutable part: one word (1 to 4 x 64 bits) a seat.
+// departures opened with them. A departure is the mutable part: one mask (8, 16, 32 or 1 to 4 x 64
+// bits) a seat.
 #pragma once
 
 #include <boost/interprocess/offset_ptr.hpp>
@@ -141,24 +142,22 @@ struct alignas(64) Departure {
     int32_t service_date;  // days since 2000-01-01
     uint32_t bytes;
     uint16_t segments;
-    uint8_t words_per_seat;
-    uint8_t reserved;
+    uint16_t reserved;
     SharedPtr<Route> route;
     SharedPtr<Layout> layout;
     std::atomic<uint64_t> quotas;  // the first Quota, in bytes from here; 0: none
     // ClassControl[class_count] (a cache line each), then the words of all seats, class by class,
-    // then the counters of the coaches with places, uint32_t[segments] each
+    // each class from a cache line of its own on, then the counters of the coaches with places,
+    // uint32_t[segments] each
 
     static std::size_t bytes_required(const Layout& layout, int segments) noexcept;
     // Writes an empty departure (every seat free) over raw memory of bytes_required().
     static Departure* init_in_place(void* memory, Route* route, Layout* layout) noexcept;
 
     ClassControl* controls() noexcept { return reinterpret_cast<ClassControl*>(this + 1); }
-    std::atomic<uint64_t>* words() noexcept {
-        return reinterpret_cast<std::atomic<uint64_t>*>(controls() + layout->class_count);
-    }
     SeatMap seat_map(uint32_t class_index) noexcept;
     PlaceMap place_map(uint32_t coach_index) noexcept;
+    std::atomic<uint32_t>* place_counters() noexcept;  // of the first coach with places
     Quota* quota_at(uint64_t offset) noexcept {
         return offset == 0 ? nullptr
                            : reinterpret_cast<Quota*>(reinterpret_cast<char*>(this) + offset);

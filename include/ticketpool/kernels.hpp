@@ -2,7 +2,6 @@
 // core looks at what the machine can do.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "ticketpool/segment_mask.hpp"
@@ -19,21 +18,23 @@ struct TripScan {
     int segments;
 };
 
+// `words` is SeatMap::words, whole cache lines: see there.
+
 // Number of the `seats` seats with (mask & trip) == 0. Relaxed loads: an estimate while others buy.
-using CountFree = std::uint32_t (*)(const std::atomic<std::uint64_t>* words, std::uint32_t seats,
+using CountFree = std::uint32_t (*)(const void* words, std::uint32_t seats,
                                     const SegmentMask& trip) noexcept;
 
 // Among the seats that are free over the trip, one whose maximal free run around it is shortest.
 // Seats are taken in the cyclic order start, start + 1, ..., and the first minimum wins; the scan
 // ends at once at an exact fit. kNoSeat if no seat is free. 0 <= start < seats. The loads, vector
 // loads too, are acquire loads: fit for a careful look (see seat_map.hpp).
-using BestFit = std::uint32_t (*)(const std::atomic<std::uint64_t>* words, std::uint32_t seats,
-                                  const TripScan& scan, std::uint32_t start) noexcept;
+using BestFit = std::uint32_t (*)(const void* words, std::uint32_t seats, const TripScan& scan,
+                                  std::uint32_t start) noexcept;
 
-// One entry per words_per_seat, index words_per_seat - 1.
+// Index: SeatMap::shape().
 struct Kernels {
-    CountFree count_free[kMaxWords];
-    BestFit best_fit[kMaxWords];
+    CountFree count_free[kSeatShapes];
+    BestFit best_fit[kSeatShapes];
 };
 
 // Atomic loads, any machine.

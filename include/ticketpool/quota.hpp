@@ -1,7 +1,7 @@
 // A quota: seats of one class set aside for a channel over a stretch.
 //
 // In the departure's own seat map the stretch of each of its seats is taken. The quota has a seat
-// map of its own, a word for each of its seats, in which everything outside the stretch is taken
+// map of its own, a mask for each of its seats, in which everything outside the stretch is taken
 // and the stretch is free until the channel sells it. So a purchase from the quota is the same
 // claim on another map, and the two maps never offer the same bit.
 //
@@ -41,29 +41,27 @@ struct alignas(64) Quota {
     uint16_t from;  // the stretch, in segments
     uint16_t to;
     uint16_t segments;
-    uint8_t words_per_seat;
     uint8_t channel_length;
+    uint8_t reserved;
     char channel[64];
-    // uint32_t[seats], the numbers of its seats in their class, ascending; SeatGeometry[seats];
-    // the words
+    // the words; SeatGeometry[seats]; uint32_t[seats], the numbers of its seats in their class,
+    // ascending
 
     static std::size_t bytes_required(uint32_t seats, int segments) noexcept;
     // An empty quota (nothing sold) over raw memory: fields to be filled, then fill().
     static Quota* init_in_place(void* memory, uint32_t seats, int from, int to,
                                 int segments) noexcept;
 
-    uint32_t* numbers() noexcept { return reinterpret_cast<uint32_t*>(this + 1); }
-    const uint32_t* numbers() const noexcept { return reinterpret_cast<const uint32_t*>(this + 1); }
     SeatGeometry* geometry() noexcept {
         return reinterpret_cast<SeatGeometry*>(reinterpret_cast<char*>(this + 1) +
-                                               (std::size_t{seats} * sizeof(uint32_t) + 7) / 8 * 8);
+                                               seat_map_bytes(seats, segments));
     }
+    uint32_t* numbers() noexcept { return reinterpret_cast<uint32_t*>(geometry() + seats); }
     SeatMap seat_map(ClassControl* control) noexcept {
-        return SeatMap{reinterpret_cast<std::atomic<uint64_t>*>(geometry() + seats), control, seats,
-                       words_per_seat, segments};
+        return seat_map_at(this + 1, control, seats, segments);
     }
     // Which of its seats has this number in the class, or -1.
-    int64_t find(uint32_t number) const noexcept;
+    int64_t find(uint32_t number) noexcept;
 };
 
 static_assert(std::is_trivially_destructible_v<Quota>);

@@ -51,6 +51,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -67,25 +68,116 @@ struct alignas(64) ClassControl {
     std::atomic<std::uint32_t> undone;      // attempts that gave up and cleared their pieces; wraps
 };
 
-static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
-static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
-static_assert(sizeof(std::atomic<std::uint64_t>) == sizeof(std::uint64_t));
 static_assert(std::is_standard_layout_v<ClassControl>);
 static_assert(std::is_trivially_destructible_v<ClassControl>);
 static_assert(sizeof(ClassControl) == 64);
 
+// The words that a seat may be made of. A narrow word is an object of its own: an atomic operation
+// on it neither reads nor writes its neighbours in the same eight bytes.
+template <typename Bits>
+inline constexpr bool kIsSeatWord = std::atomic<Bits>::is_always_lock_free &&
+                                    sizeof(std::atomic<Bits>) == sizeof(Bits) &&
+                                    alignof(std::atomic<Bits>) == sizeof(Bits) &&
+                                    std::is_trivially_destructible_v<std::atomic<Bits>>;
+static_assert(kIsSeatWord<std::uint8_t> && kIsSeatWord<std::uint16_t> &&
+              kIsSeatWord<std::uint32_t> && kIsSeatWord<std::uint64_t>);
+
 // A view of the seats of one class; itself private to the caller, what it points to is shared.
-// Seat s occupies words[s * words_per_seat ...]; a set bit is a taken segment. Bits at and above
-// `segments` are never set. A zeroed words array and ClassControl are an empty train.
+// Made by seat_map_at. Seat s occupies the words s * words_per_seat and following; a set bit is a
+// taken segment. Bits at and above `segments` are never set. Words and a ClassControl of zeros are
+// an empty train.
+//
+// The words begin and end with a cache line: `words` is 64-byte aligned and seat_map_bytes long, so
+// that a scan may read whole lines. What stands behind the last seat in its line means nothing.
 struct SeatMap {
-    std::atomic<std::uint64_t>* words;  // seats * words_per_seat words, 8-byte aligned
+    void* words;  // std::atomic<std::uintN_t>[seats * words_per_seat], N = bits_per_word
     ClassControl* control;
     std::uint32_t seats;
     int words_per_seat;  // words_for(segments)
+    int bits_per_word;   // bits_per_word_for(segments)
     int segments;        // 1..kMaxSegments
+
+    // Which of the kSeatShapes it is.
+    int shape() const noexcept {
+        return std::countr_zero(static_cast<unsigned>(bits_per_word)) - 3 + words_per_seat - 1;
+    }
 };
 
 static_assert(std::is_trivially_copyable_v<SeatMap>);
+
+inline constexpr std::size_t kLineBytes = 64;
+
+// Bytes of the words of a class, whole cache lines.
+constexpr std::size_t seat_map_bytes(std::uint32_t seats, int segments) noexcept {
+    const std::size_t bytes = std::size_t{seats} * static_cast<unsigned>(seat_bytes_for(segments));
+    return (bytes + kLineBytes - 1) / kLineBytes * kLineBytes;
+}
+
+inline SeatMap seat_map_at(void* words, ClassControl* control, std::uint32_t seats,
+                           int segments) noexcept {
+    return {words, control, seats, words_for(segments), bits_per_word_for(segments), segments};
+}
+
+// Writes every seat over raw memory, each with the bits `taken`.
+void init_seats(SeatMap& map, const SegmentMask& taken) noexcept;
+
+// A SeatMap as seen by code that is compiled for one type of word: a loop over seats asks once, not
+// at every seat, what its words are.
+template <typename Bits>
+struct SeatWords {
+    std::atomic<Bits>* words;
+    int words_per_seat;
+
+    // Calls use(word, i) for the words i of `seat` in ascending order, as long as it returns true.
+    // True if all did. The one place that knows where the words of a seat are.
+    template <typename Use>
+    bool for_each(std::uint32_t seat, Use use) const noexcept {
+        if constexpr (sizeof(Bits) < sizeof(std::uint64_t)) {
+            return use(words[seat], 0);
+        } else {
+            auto* word = words + std::size_t{seat} * static_cast<std::size_t>(words_per_seat);
+            for (int i = 0; i < words_per_seat; ++i) {
+                if (!use(word[i], i)) return false;
+            }
+            return true;
+        }
+    }
+
+    // See load_seat and seat_is_free.
+    SegmentMask load(std::uint32_t seat) const noexcept {
+        SegmentMask mask;
+        for_each(seat, [&](const auto& word, int i) noexcept {
+            mask.w[i] = word.load(std::memory_order_acquire);
+            return true;
+        });
+        return mask;
+    }
+    bool is_free(std::uint32_t seat, const SegmentMask& bits) const noexcept {
+        return for_each(seat, [&](const auto& word, int i) noexcept {
+            return (word.load(std::memory_order_acquire) & bits.w[i]) == 0;
+        });
+    }
+};
+
+template <typename Bits>
+SeatWords<Bits> words_as(const SeatMap& map) noexcept {
+    return {static_cast<std::atomic<Bits>*>(map.words), map.words_per_seat};
+}
+
+// Calls use(SeatWords<…>) with the words of the map as what they are.
+template <typename Use>
+auto with_words(const SeatMap& map, Use use) noexcept {
+    switch (map.bits_per_word) {
+        case 8:
+            return use(words_as<std::uint8_t>(map));
+        case 16:
+            return use(words_as<std::uint16_t>(map));
+        case 32:
+            return use(words_as<std::uint32_t>(map));
+        default:
+            return use(words_as<std::uint64_t>(map));
+    }
+}
 
 // What a purchase took of one seat. from_pool | from_own is the trip; only from_pool was claimed in
 // the pool, from_own was still held there by the buyer's own refunds.
@@ -97,30 +189,15 @@ struct SeatClaim {
 
 static_assert(std::is_trivially_copyable_v<SeatClaim>);
 
-// Word `word` (0 .. words_per_seat - 1) of `seat`.
-inline std::atomic<std::uint64_t>& seat_word(const SeatMap& map, std::uint32_t seat,
-                                             int word) noexcept {
-    return map.words[std::size_t{seat} * static_cast<std::size_t>(map.words_per_seat) +
-                     static_cast<std::size_t>(word)];
-}
-
 // The words of `seat` as one mask. Acquire loads, word by word: each word is right by itself, the
 // words of a wide seat may be of different moments.
 inline SegmentMask load_seat(const SeatMap& map, std::uint32_t seat) noexcept {
-    SegmentMask mask;
-    for (int i = 0; i < map.words_per_seat; ++i) {
-        mask.w[i] = seat_word(map, seat, i).load(std::memory_order_acquire);
-    }
-    return mask;
+    return with_words(map, [&](const auto& seats) noexcept { return seats.load(seat); });
 }
 
 // True if no bit of `bits` is taken in `seat`. Acquire loads.
 inline bool seat_is_free(const SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {
-    std::uint64_t met = 0;
-    for (int i = 0; i < map.words_per_seat; ++i) {
-        met |= seat_word(map, seat, i).load(std::memory_order_acquire) & bits.w[i];
-    }
-    return met == 0;
+    return with_words(map, [&](const auto& seats) noexcept { return seats.is_free(seat, bits); });
 }
 
 // Number of seats with no bit of `trip` taken. Loads are relaxed: an estimate while others buy,
@@ -139,9 +216,13 @@ bool try_claim(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexce
 // seat at most once; claims with an empty from_pool take part without any operation.
 bool try_claim_all(SeatMap& map, const SeatClaim* claims, std::uint32_t count) noexcept;
 
-// Gives `bits` of `seat` back: one fetch_and (release) for each touched word. Cannot fail;
+// Gives `bits` of `seat` back: one fetch_and (acquire-release) for each touched word. Cannot fail;
 // idempotent, and harmless for bits that were never taken.
 void release(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept;
+
+// Takes what is free of `bits` in `seat` and returns it: one fetch_or (acquire-release) for each
+// touched word. No attempt: it keeps whatever it got.
+SegmentMask take_free(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept;
 
 // The frame of an attempt of several pieces, for claims that try_claim_all does not know. Relaxed
 // at the begin: the compare-and-swap that follows releases it. Release at the end: who sees the

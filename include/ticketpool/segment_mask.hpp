@@ -2,7 +2,7 @@
 // trip from stop `from` to stop `to` needs the segments [from, to).
 //
 // A SegmentMask is a plain value of four words, whatever the width of the seat it is meant for:
-// words beyond words_for(segments) are zero. Everything here is constexpr and touches no memory
+// bits at and above `segments` are zero. Everything here is constexpr and touches no memory
 // but its arguments.
 #pragma once
 
@@ -20,6 +20,20 @@ inline constexpr int kMaxStops = kMaxSegments + 1;          // 257
 // Words that one seat needs for `segments` segments (1..256): 1..4.
 constexpr int words_for(int segments) noexcept {
     return (segments + kWordBits - 1) / kWordBits;
+}
+
+// Bits of each of these words: 8, 16, 32 or 64, the fewest that hold a short train. A seat of
+// several words is made of 64-bit ones.
+constexpr int bits_per_word_for(int segments) noexcept {
+    return segments <= 8 ? 8 : segments <= 16 ? 16 : segments <= 32 ? 32 : kWordBits;
+}
+
+// 8, 16, 32, 64, 128, 192 and 256 bits.
+inline constexpr int kSeatShapes = 3 + kMaxWords;
+
+// Bytes that one seat takes: 1, 2, 4, 8, 16, 24 or 32.
+constexpr int seat_bytes_for(int segments) noexcept {
+    return words_for(segments) * bits_per_word_for(segments) / 8;
 }
 
 // The bits [from, to) of one word, 0 <= from <= to <= 64.

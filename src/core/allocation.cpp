@@ -173,20 +173,21 @@ struct BestSingle {
 
 // The rank has the wish above the free run: a seat that honours it beats any that does not. True
 // if it met a seat that cannot be bettered.
-bool scan_single(const SeatMap& map, const SeatGeometry* geometry, const SeatRequest& request,
-                 std::uint32_t begin, std::uint32_t end, BestSingle& best) noexcept {
+template <typename Bits>
+bool scan_single(const SeatWords<Bits>& seats, int segments, const SeatGeometry* geometry,
+                 const SeatRequest& request, std::uint32_t begin, std::uint32_t end,
+                 BestSingle& best) noexcept {
     const bool best_fit = request.policy == Allocation::kBestFit;
     const std::uint8_t wish =
         geometry != nullptr && request.choice.count > 0 ? request.choice.items[0] : kNoWish;
     const auto exact = static_cast<std::uint32_t>(request.to - request.from);
     OwnCursor own(request.own, request.own_count);
     for (std::uint32_t seat = begin; seat < end; ++seat) {
-        const SegmentMask taken = load_seat(map, seat).and_not(own.bits(seat));
+        const SegmentMask taken = seats.load(seat).and_not(own.bits(seat));
         if ((taken & request.trip).any()) continue;
         std::uint32_t rank = exact;
         if (best_fit) {
-            rank =
-                static_cast<std::uint32_t>(free_run(taken, request.from, request.to, map.segments));
+            rank = static_cast<std::uint32_t>(free_run(taken, request.from, request.to, segments));
         }
         if (wish != kNoWish && !honours(geometry[seat], wish)) rank += 2 * kMaxSegments;
         if (rank < best.rank) best = {seat, rank};
@@ -195,10 +196,11 @@ bool scan_single(const SeatMap& map, const SeatGeometry* geometry, const SeatReq
     return false;
 }
 
-std::uint32_t first_free(const SeatMap& map, const SegmentMask& trip, std::uint32_t begin,
+template <typename Bits>
+std::uint32_t first_free(const SeatWords<Bits>& seats, const SegmentMask& trip, std::uint32_t begin,
                          std::uint32_t end) noexcept {
     for (std::uint32_t seat = begin; seat < end; ++seat) {
-        if (seat_is_free(map, seat, trip)) return seat;
+        if (seats.is_free(seat, trip)) return seat;
     }
     return kNoSeat;
 }
@@ -208,18 +210,22 @@ std::uint32_t choose_single(const SeatMap& map, const SeatGeometry* geometry,
     const std::uint32_t start =
         request.policy == Allocation::kFirstFit ? 0 : spread(request.seed, attempt, map.seats);
     if (request.own_count > 0 || request.choice.count > 0) {
-        BestSingle best;
-        if (!scan_single(map, geometry, request, start, map.seats, best)) {
-            scan_single(map, geometry, request, 0, start, best);
-        }
-        return best.seat;
+        return with_words(map, [&](const auto& seats) noexcept {
+            BestSingle best;
+            if (!scan_single(seats, map.segments, geometry, request, start, map.seats, best)) {
+                scan_single(seats, map.segments, geometry, request, 0, start, best);
+            }
+            return best.seat;
+        });
     }
     if (request.policy == Allocation::kBestFit) {
         const TripScan scan{request.trip, request.from, request.to, map.segments};
-        return kernels().best_fit[map.words_per_seat - 1](map.words, map.seats, scan, start);
+        return kernels().best_fit[map.shape()](map.words, map.seats, scan, start);
     }
-    const std::uint32_t seat = first_free(map, request.trip, start, map.seats);
-    return seat != kNoSeat ? seat : first_free(map, request.trip, 0, start);
+    return with_words(map, [&](const auto& seats) noexcept {
+        const std::uint32_t seat = first_free(seats, request.trip, start, map.seats);
+        return seat != kNoSeat ? seat : first_free(seats, request.trip, 0, start);
+    });
 }
 
 // ---- a party --------------------------------------------------------------------------------
@@ -265,7 +271,8 @@ constexpr std::size_t align8(std::size_t bytes) noexcept {
 }
 
 // Fills run and coach; returns the number of free seats.
-std::uint32_t survey(Plan& plan) noexcept {
+template <typename Bits>
+std::uint32_t survey_words(Plan& plan, const SeatWords<Bits>& seats) noexcept {
     const SeatMap& map = plan.map;
     const SeatRequest& request = plan.request;
     OwnCursor own(request.own, request.own_count);
@@ -273,7 +280,7 @@ std::uint32_t survey(Plan& plan) noexcept {
     plan.coaches = 0;
     Coach coach{0, 0, 0};
     for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
-        const SegmentMask taken = load_seat(map, seat).and_not(own.bits(seat));
+        const SegmentMask taken = seats.load(seat).and_not(own.bits(seat));
         const bool is_free = (taken & request.trip).none();
         plan.run[seat] = is_free ? static_cast<std::uint16_t>(
                                        free_run(taken, request.from, request.to, map.segments))
@@ -290,6 +297,11 @@ std::uint32_t survey(Plan& plan) noexcept {
         }
     }
     return free;
+}
+
+std::uint32_t survey(Plan& plan) noexcept {
+    return with_words(plan.map,
+                      [&](const auto& seats) noexcept { return survey_words(plan, seats); });
 }
 
 // The free seats of one row, which begins at seat `begin`, and which of them are picked.
@@ -593,12 +605,14 @@ Status claim_seats(SeatMap& map, const SeatGeometry* geometry, const SeatRequest
 
 std::uint32_t count_free_with_own(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
                                   std::uint32_t own_count) noexcept {
-    std::uint32_t free = 0;
-    OwnCursor cursor(own, own_count);
-    for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
-        free += seat_is_free(map, seat, trip.and_not(cursor.bits(seat))) ? 1U : 0U;
-    }
-    return free;
+    return with_words(map, [&](const auto& seats) noexcept {
+        std::uint32_t free = 0;
+        OwnCursor cursor(own, own_count);
+        for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
+            free += seats.is_free(seat, trip.and_not(cursor.bits(seat))) ? 1U : 0U;
+        }
+        return free;
+    });
 }
 
 }  // namespace ticketpool

@@ -125,10 +125,19 @@ int64_t Layout::find_seat(uint32_t class_index, const char* coach, std::size_t c
     return -1;
 }
 
+namespace {
+
+// Where the words of a class begin, in bytes behind the controls. A line for each class before it
+// is more than their ends can have added to what their seats take, and needs no walk over them.
+std::size_t words_offset(uint32_t seats_before, uint32_t classes_before, int segments) noexcept {
+    return seat_map_bytes(seats_before, segments) + classes_before * kLineBytes;
+}
+
+}  // namespace
+
 std::size_t Departure::bytes_required(const Layout& layout, int segments) noexcept {
     return sizeof(Departure) + layout.class_count * sizeof(ClassControl) +
-           std::size_t{layout.seat_count} * static_cast<unsigned>(words_for(segments)) *
-               sizeof(uint64_t) +
+           words_offset(layout.seat_count, layout.class_count, segments) +
            std::size_t{layout.place_coaches} * static_cast<unsigned>(segments) * sizeof(uint32_t);
 }
 
@@ -137,18 +146,14 @@ Departure* Departure::init_in_place(void* memory, Route* route, Layout* layout) 
     Departure* departure = new (memory) Departure{};
     departure->bytes = static_cast<uint32_t>(bytes);
     departure->segments = static_cast<uint16_t>(route->segments());
-    departure->words_per_seat = static_cast<uint8_t>(words_for(route->segments()));
     departure->route = route;
     departure->layout = layout;
     for (uint32_t i = 0; i < layout->class_count; i++) {
         new (&departure->controls()[i]) ClassControl{};
+        SeatMap map = departure->seat_map(i);
+        init_seats(map, SegmentMask{});
     }
-    const std::size_t count = std::size_t{layout->seat_count} * departure->words_per_seat;
-    for (std::size_t i = 0; i < count; i++) {
-        new (&departure->words()[i]) std::atomic<uint64_t>(0);
-    }
-    std::atomic<uint32_t>* taken =
-        reinterpret_cast<std::atomic<uint32_t>*>(departure->words() + count);
+    std::atomic<uint32_t>* taken = departure->place_counters();
     const std::size_t counters = std::size_t{layout->place_coaches} * departure->segments;
     for (std::size_t i = 0; i < counters; i++) {
         new (&taken[i]) std::atomic<uint32_t>(0);
@@ -158,15 +163,20 @@ Departure* Departure::init_in_place(void* memory, Route* route, Layout* layout) 
 
 SeatMap Departure::seat_map(uint32_t class_index) noexcept {
     const LayoutClass& seat_class = layout->classes()[class_index];
-    return SeatMap{words() + std::size_t{seat_class.first_seat} * words_per_seat,
-                   &controls()[class_index], seat_class.seats, words_per_seat, segments};
+    char* words = reinterpret_cast<char*>(controls() + layout->class_count) +
+                  words_offset(seat_class.first_seat, class_index, segments);
+    return seat_map_at(words, &controls()[class_index], seat_class.seats, segments);
+}
+
+std::atomic<uint32_t>* Departure::place_counters() noexcept {
+    return reinterpret_cast<std::atomic<uint32_t>*>(
+        reinterpret_cast<char*>(controls() + layout->class_count) +
+        words_offset(layout->seat_count, layout->class_count, segments));
 }
 
 PlaceMap Departure::place_map(uint32_t coach_index) noexcept {
     const LayoutCoach& coach = layout->coaches()[coach_index];
-    std::atomic<uint32_t>* taken = reinterpret_cast<std::atomic<uint32_t>*>(
-        words() + std::size_t{layout->seat_count} * words_per_seat);
-    return PlaceMap{taken + std::size_t{coach.place_number} * segments,
+    return PlaceMap{place_counters() + std::size_t{coach.place_number} * segments,
                     &controls()[coach.class_index], coach.places, segments};
 }
 

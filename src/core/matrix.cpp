@@ -5,8 +5,8 @@ namespace ticketpool {
 namespace {
 
 // Counts the maximal free runs [a, b) of one seat in runs[a * width + b].
-void count_runs(const SegmentMask& taken, int segments, std::uint32_t* runs,
-                std::size_t width) noexcept {
+inline void count_runs(const SegmentMask& taken, int segments, std::uint32_t* runs,
+                       std::size_t width) noexcept {
     const SegmentMask free = ~taken;
     int stop = 0;
     while (stop < segments) {
@@ -15,6 +15,18 @@ void count_runs(const SegmentMask& taken, int segments, std::uint32_t* runs,
         const int end = run_end(taken, begin, segments);
         ++runs[static_cast<std::size_t>(begin) * width + static_cast<std::size_t>(end)];
         stop = end;
+    }
+}
+
+template <typename Bits>
+void count_runs_of_all(const SeatWords<Bits>& words, const SeatMap& map, const OwnFree* own,
+                       std::uint32_t own_count, std::uint32_t* runs, std::size_t width) noexcept {
+    const OwnFree* const own_end = own + own_count;
+    for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
+        SegmentMask taken = words.load(seat);
+        while (own != own_end && own->seat < seat) ++own;
+        if (own != own_end && own->seat == seat) taken = taken.and_not(own->bits);
+        count_runs(taken, map.segments, runs, width);
     }
 }
 
@@ -31,15 +43,9 @@ void remaining_matrix(const SeatMap& map, const OwnFree* own, std::uint32_t own_
     auto* runs = static_cast<std::uint32_t*>(scratch);
     for (std::size_t i = 0; i < width * width; ++i) runs[i] = 0;
 
-    std::uint32_t next_own = 0;
-    for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
-        SegmentMask taken = load_seat(map, seat);
-        while (next_own < own_count && own[next_own].seat < seat) ++next_own;
-        if (next_own < own_count && own[next_own].seat == seat) {
-            taken = taken.and_not(own[next_own].bits);
-        }
-        count_runs(taken, map.segments, runs, width);
-    }
+    with_words(map, [&](const auto& seats) noexcept {
+        count_runs_of_all(seats, map, own, own_count, runs, width);
+    });
 
     // A seat is free over [a, b) if and only if exactly one of its runs [x, y) has x <= a, b <= y.
     // Sums over that quadrant, in place; unsigned wrap-around in between cancels out.

@@ -1,6 +1,7 @@
 #include "ticketpool/seat_map.hpp"
 
 #include <bit>
+#include <new>
 
 #include "ticketpool/kernels.hpp"
 
@@ -14,12 +15,14 @@ constexpr int kMaxSwaps = 256;
 
 // Release on success publishes the attempt's unfinished.fetch_add along with the bit (step 1 of the
 // argument in the header); acquire takes over what the last holder of the bit did.
-bool claim_word(std::atomic<std::uint64_t>& word, std::uint64_t bits) noexcept {
-    std::uint64_t seen = word.load(std::memory_order_relaxed);
+template <typename Bits>
+bool claim_word(std::atomic<Bits>& word, std::uint64_t wanted) noexcept {
+    const auto bits = static_cast<Bits>(wanted);
+    Bits seen = word.load(std::memory_order_relaxed);
     for (int i = 0; i < kMaxSwaps; ++i) {
         if ((seen & bits) != 0) return false;
-        if (word.compare_exchange_weak(seen, seen | bits, std::memory_order_acq_rel,
-                                       std::memory_order_relaxed)) {
+        if (word.compare_exchange_weak(seen, static_cast<Bits>(seen | bits),
+                                       std::memory_order_acq_rel, std::memory_order_relaxed)) {
             return true;
         }
     }
@@ -29,38 +32,75 @@ bool claim_word(std::atomic<std::uint64_t>& word, std::uint64_t bits) noexcept {
 // Claims the words of one seat in ascending order. Returns the word at which it failed, leaving the
 // words below it claimed, or kMaxWords if all are claimed.
 int claim_words(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {
-    for (int i = 0; i < map.words_per_seat; ++i) {
-        if (bits.w[i] != 0 && !claim_word(seat_word(map, seat, i), bits.w[i])) return i;
-    }
-    return kMaxWords;
+    return with_words(map, [&](const auto& seats) noexcept {
+        int failed = kMaxWords;
+        seats.for_each(seat, [&](auto& word, int i) noexcept {
+            if (bits.w[i] == 0 || claim_word(word, bits.w[i])) return true;
+            failed = i;
+            return false;
+        });
+        return failed;
+    });
+}
+
+// Acquire, too: an undoing on a quota looks at its `closed` next.
+template <typename Bits>
+void clear_word(std::atomic<Bits>& word, std::uint64_t bits) noexcept {
+    word.fetch_and(static_cast<Bits>(~bits), std::memory_order_acq_rel);
 }
 
 // Clears the bits of the words below `end`.
 void clear_words(SeatMap& map, std::uint32_t seat, const SegmentMask& bits, int end) noexcept {
-    for (int i = 0; i < map.words_per_seat && i < end; ++i) {
-        if (bits.w[i] != 0) {
-            // acquire, too: an undoing on a quota looks at its `closed` next
-            seat_word(map, seat, i).fetch_and(~bits.w[i], std::memory_order_acq_rel);
-        }
-    }
+    with_words(map, [&](const auto& seats) noexcept {
+        seats.for_each(seat, [&](auto& word, int i) noexcept {
+            if (i < end && bits.w[i] != 0) clear_word(word, bits.w[i]);
+            return true;
+        });
+    });
+}
+
+// The bits that were clear.
+template <typename Bits>
+std::uint64_t set_word(std::atomic<Bits>& word, std::uint64_t bits) noexcept {
+    const Bits before = word.fetch_or(static_cast<Bits>(bits), std::memory_order_acq_rel);
+    return bits & ~std::uint64_t{before};
+}
+
+template <typename Bits>
+void init_word(std::atomic<Bits>& word, std::uint64_t bits) noexcept {
+    new (&word) std::atomic<Bits>(static_cast<Bits>(bits));
 }
 
 }  // namespace
 
+void init_seats(SeatMap& map, const SegmentMask& taken) noexcept {
+    with_words(map, [&](const auto& seats) noexcept {
+        for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
+            seats.for_each(seat, [&](auto& word, int i) noexcept {
+                init_word(word, taken.w[i]);
+                return true;
+            });
+        }
+    });
+}
+
 std::uint32_t count_free(const SeatMap& map, const SegmentMask& trip) noexcept {
-    return kernels().count_free[map.words_per_seat - 1](map.words, map.seats, trip);
+    return kernels().count_free[map.shape()](map.words, map.seats, trip);
 }
 
 std::uint64_t count_free_seat_segments(const SeatMap& map) noexcept {
     const SegmentMask all = trip_mask(0, map.segments);
-    std::uint64_t free = 0;
-    for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
-        for (int i = 0; i < map.words_per_seat; ++i) {
-            const std::uint64_t taken = seat_word(map, seat, i).load(std::memory_order_relaxed);
-            free += static_cast<std::uint64_t>(std::popcount(all.w[i] & ~taken));
+    return with_words(map, [&](const auto& seats) noexcept {
+        std::uint64_t free = 0;
+        for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
+            seats.for_each(seat, [&](const auto& word, int i) noexcept {
+                const std::uint64_t taken = word.load(std::memory_order_relaxed);
+                free += static_cast<std::uint64_t>(std::popcount(all.w[i] & ~taken));
+                return true;
+            });
         }
-    }
-    return free;
+        return free;
+    });
 }
 
 bool try_claim(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {
@@ -96,6 +136,17 @@ bool try_claim_all(SeatMap& map, const SeatClaim* claims, std::uint32_t count) n
 
 void release(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {
     clear_words(map, seat, bits, kMaxWords);
+}
+
+SegmentMask take_free(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {
+    SegmentMask taken;
+    with_words(map, [&](const auto& seats) noexcept {
+        seats.for_each(seat, [&](auto& word, int i) noexcept {
+            if (bits.w[i] != 0) taken.w[i] = set_word(word, bits.w[i]);
+            return true;
+        });
+    });
+    return taken;
 }
 
 }  // namespace ticketpool

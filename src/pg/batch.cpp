@@ -8,13 +8,9 @@
 //    something has to read what was sold so far (a rule, a request_id).
 #include "errors.hpp"
 #include "ledger.hpp"
+#include "requests.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
-
-extern "C" {
-#include "access/tupmacs.h"
-#include "utils/typcache.h"
-}
 
 namespace ticketpool {
 namespace {
@@ -102,9 +98,9 @@ void sell_request(Batch* batch, int32_t request_no, const Purchase& purchase) {
         purchase.party > purchase.ref.departure->layout->capacity(purchase.class_index)) {
         return;
     }
-    if (has_rules(catalog)) {
+    if (has_rules(catalog, RuleKind::kTicket)) {
         flush(batch);
-        if (ask_rules(catalog, purchase) != nullptr) {
+        if (ask_rules(catalog, rule_call(purchase)) != nullptr) {
             return;
         }
     }
@@ -118,32 +114,6 @@ void sell_request(Batch* batch, int32_t request_no, const Purchase& purchase) {
         add_rows(batch, request_no, purchase, claims);
     }
     pfree(claims);
-}
-
-// Takes the fields of one request apart. A service_date that is NULL is today, as in ticket_buy.
-void read_request(Datum element, TupleDesc columns, DateADT today, BuyArguments* arguments) {
-    HeapTupleHeader header = DatumGetHeapTupleHeader(element);
-    HeapTupleData tuple;
-    tuple.t_len = HeapTupleHeaderGetDatumLength(header);
-    ItemPointerSetInvalid(&tuple.t_self);
-    tuple.t_tableOid = InvalidOid;
-    tuple.t_data = header;
-    heap_deform_tuple(&tuple, columns, arguments->value, arguments->is_null);
-    constexpr int kDateField = 4;
-    if (arguments->is_null[kDateField]) {
-        arguments->value[kDateField] = DateADTGetDatum(today);
-        arguments->is_null[kDateField] = false;
-    }
-}
-
-// Says in the message which request it was.
-[[noreturn]] void rethrow_numbered(MemoryContext context, int32_t request_no) {
-    MemoryContextSwitchTo(context);
-    ErrorData* error = CopyErrorData();
-    FlushErrorState();
-    error->message = psprintf("request %d: %s", request_no, error->message);
-    ReThrowError(error);
-    pg_unreachable();
 }
 
 void parse_request(const Catalog& catalog, Request* request, int32_t request_no) {
@@ -162,47 +132,27 @@ void parse_request(const Catalog& catalog, Request* request, int32_t request_no)
 }
 
 Request* parse_requests(const Catalog& catalog, ArrayType* array, int* count) {
-    Datum* elements;
-    bool* nulls;
-    if (ARR_NDIM(array) > 1) {
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("requests is not a list of requests"),
-                        errdetail("It has %d dimensions.", ARR_NDIM(array)),
-                        errhint("Pass an array of ticket_request.")));
-    }
-    deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_DOUBLE, &elements, &nulls,
-                      count);
+    const RequestArray elements = open_requests(array, "ticket_request", kBuyArguments);
+    *count = elements.count;
     Request* requests = static_cast<Request*>(MemoryContextAllocHuge(
         CurrentMemoryContext, static_cast<size_t>(Max(*count, 1)) * sizeof(Request)));
-    TupleDesc columns = lookup_rowtype_tupdesc_copy(ARR_ELEMTYPE(array), -1);
-    if (columns->natts != kBuyArguments) {
-        ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                        errmsg("ticket_request has other fields than it should"),
-                        errdetail("It has %d fields.", columns->natts),
-                        errhint("Create the extension again.")));
-    }
     const DateADT today = DatumGetDateADT(DirectFunctionCall1(
         timestamptz_date, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp())));
     for (int i = 0; i < *count; i++) {
         CHECK_FOR_INTERRUPTS();
-        if (nulls[i]) {
-            ereport(ERROR,
-                    (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("request %d is NULL", i + 1),
-                     errdetail("Each request is a ticket_request."), errhint("Leave it out.")));
+        BuyArguments* arguments = &requests[i].arguments;
+        read_request(elements, i, arguments->value, arguments->is_null);
+        constexpr int kDateField = 4;  // NULL is today, as in ticket_buy
+        if (arguments->is_null[kDateField]) {
+            arguments->value[kDateField] = DateADTGetDatum(today);
+            arguments->is_null[kDateField] = false;
         }
-        read_request(elements[i], columns, today, &requests[i].arguments);
         parse_request(catalog, &requests[i], i + 1);
     }
     return requests;
 }
 
-int compare_keys(const void* a, const void* b) {
-    const uint64_t left = *static_cast<const uint64_t*>(a);
-    const uint64_t right = *static_cast<const uint64_t*>(b);
-    return left < right ? -1 : static_cast<int>(left > right);
-}
-
-void lock_requests(const Catalog& catalog, const Request* requests, int count) {
+void lock_all(const Catalog& catalog, const Request* requests, int count) {
     uint64_t* keys = static_cast<uint64_t*>(MemoryContextAllocHuge(
         CurrentMemoryContext, static_cast<size_t>(Max(count, 1)) * sizeof(uint64_t)));
     size_t locks = 0;
@@ -211,12 +161,7 @@ void lock_requests(const Catalog& catalog, const Request* requests, int count) {
             keys[locks++] = request_key(catalog, requests[i].purchase);
         }
     }
-    qsort(keys, locks, sizeof(uint64_t), compare_keys);
-    for (size_t i = 0; i < locks; i++) {
-        if (i == 0 || keys[i] != keys[i - 1]) {
-            lock_request(keys[i]);
-        }
-    }
+    lock_requests(keys, locks);
     pfree(keys);
 }
 
@@ -233,7 +178,7 @@ TICKETPOOL_FUNCTION(ticket_buy_many) {
     const Catalog& catalog = catalog_of(fcinfo);
     int count;
     const Request* requests = parse_requests(catalog, PG_GETARG_ARRAYTYPE_P(0), &count);
-    lock_requests(catalog, requests, count);
+    lock_all(catalog, requests, count);
     constexpr int kFirstRows = 64;
     Batch batch{
         &catalog,

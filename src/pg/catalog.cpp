@@ -69,6 +69,18 @@ Catalog resolve(Oid schema) {
         {&catalog.order_request, "ticket_order_request"},
         {&catalog.order_held, "ticket_order_held"},
         {&catalog.order_sequence, "ticket_order_id_seq"},
+        {&catalog.inventory, "item_inventory"},
+        {&catalog.inventory_pkey, "item_inventory_pkey"},
+        {&catalog.inventory_root, "item_inventory_root"},
+        {&catalog.inventory_item, "item_inventory_item"},
+        {&catalog.inventory_sequence, "item_inventory_id_seq"},
+        {&catalog.item_order, "item_order"},
+        {&catalog.item_order_pkey, "item_order_pkey"},
+        {&catalog.item_order_live, "item_order_live"},
+        {&catalog.item_order_request, "item_order_request"},
+        {&catalog.item_order_sequence, "item_order_id_seq"},
+        {&catalog.question, "item_question"},
+        {&catalog.gate, "item_gate"},
     };
     for (const auto& relation : relations) {
         *relation.oid = relation_named(schema, relation.name);
@@ -118,7 +130,8 @@ const Catalog& catalog_of(FunctionCallInfo fcinfo) {
 
 const Catalog& catalog_in(Oid schema) {
     while (!cache_valid || cached.schema != schema) {
-        cache_valid = true;  // an invalidation during the look-up makes it false again
+        cached.schema = InvalidOid;  // should the look-up fail
+        cache_valid = true;          // an invalidation during the look-up makes it false again
         cached = resolve(schema);
     }
     return cached;

@@ -80,7 +80,7 @@ bool exchange(const Catalog& catalog, Order* order, const Purchase& purchase,
     Claimed* claims =
         static_cast<Claimed*>(palloc(static_cast<size_t>(order->count) * sizeof(Claimed)));
     set_status(order, OrderStatus::kSold, OrderStatus::kChanged);
-    check_rules(catalog, purchase);
+    check_rules(catalog, rule_call(purchase));
     if (!keep_seats(*order, purchase, claims) && !claim_demand(demand_of(purchase), claims)) {
         return false;
     }

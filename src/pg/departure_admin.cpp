@@ -18,6 +18,7 @@ namespace {
 constexpr DateADT kFirstDate = 0;      // 2000-01-01
 constexpr DateADT kLastDate = 0xFFFF;  // what an order id has room for: 2179-06-06
 constexpr uint64 kMaxSeats = 1000000;  // of one departure
+constexpr uint64 kMaxCoaches = 4096;
 
 struct Opening {
     Text train;
@@ -205,6 +206,12 @@ void check_formation(const Catalog& catalog, Text formation) {
                         errmsg("formation \"%s\" does not exist", printable(formation)),
                         errdetail("ticket_formation has no row of it."),
                         errhint("Load its coaches into ticket_formation first.")));
+    }
+    if (SPI_processed > kMaxCoaches) {
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("formation \"%s\" has too many coaches", printable(formation)),
+                        errdetail("The limit is " UINT64_FORMAT ".", kMaxCoaches),
+                        errhint("Sell it as two trains.")));
     }
     uint32_t* labels =
         static_cast<uint32_t*>(palloc(seats_of_formation(formation) * sizeof(uint32_t) + 1));

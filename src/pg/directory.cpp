@@ -2,6 +2,7 @@
 
 #include "errors.hpp"
 #include "eviction.hpp"
+#include "item_loader.hpp"
 #include "ledger.hpp"
 #include "loader.hpp"
 #include "loading.hpp"
@@ -16,8 +17,6 @@ extern "C" {
 }
 
 namespace ticketpool {
-
-constinit Loading loading{};
 
 namespace {
 
@@ -42,9 +41,8 @@ uint64_t name_key(const Catalog& catalog, Text train, DateADT date) {
            1;
 }
 
-uint64_t id_key(const Catalog& catalog, int64_t departure_id) {
-    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(&departure_id),
-                               sizeof departure_id, catalog.order) |
+uint64_t id_key(Oid relation, int64_t id) {
+    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(&id), sizeof id, relation) |
            1;
 }
 
@@ -60,23 +58,44 @@ CachedSlot* cache_entry(uint64_t key) {
 // Hash chains. All of these hold the directory lock.
 // ---------------------------------------------------------------------------------------------
 
-// What a caller looks for: by name where `train` is set, else by id.
+// What a caller looks for: a departure by name or by id, or an item by id.
+enum class KeyKind { kName, kId, kItem };
 struct Key {
     const Catalog* catalog;
+    KeyKind kind;
+    Oid relation;
     Text train;
     DateADT date;
-    int64_t departure_id;
+    int64_t id;
     uint64_t hash;
-    bool by_id;
-    bool now;  // a standby loads it anew, however young what it has is
+    bool now = false;  // a standby loads it anew, however young what it has is
+
+    bool by_id() const { return kind != KeyKind::kName; }
 };
 
 Key key_of(const Catalog& catalog, Text train, DateADT date) {
-    return Key{&catalog, train, date, 0, name_key(catalog, train, date), false, false};
+    return Key{
+        &catalog, KeyKind::kName, catalog.order, train, date, 0, name_key(catalog, train, date)};
 }
 
 Key key_of(const Catalog& catalog, int64_t departure_id) {
-    return Key{&catalog, {nullptr, 0}, 0, departure_id, id_key(catalog, departure_id), true, false};
+    return Key{&catalog,
+               KeyKind::kId,
+               catalog.order,
+               {nullptr, 0},
+               0,
+               departure_id,
+               id_key(catalog.order, departure_id)};
+}
+
+Key key_of_item(const Catalog& catalog, int64_t item_id) {
+    return Key{&catalog,
+               KeyKind::kItem,
+               catalog.item_order,
+               {nullptr, 0},
+               kItemDate,
+               item_id,
+               id_key(catalog.item_order, item_id)};
 }
 
 uint32_t low_hash(uint64_t hash) {
@@ -85,23 +104,24 @@ uint32_t low_hash(uint64_t hash) {
 
 // A READY slot holds the key. (Hash values of names are compared first: trains differ rarely then.)
 bool slot_matches(const DirectorySlot& slot, const Key& key, bool ready) {
-    if (slot.database != MyDatabaseId || slot.relation != key.catalog->order) {
+    if (slot.database != MyDatabaseId || slot.relation != key.relation) {
         return false;
     }
-    if (key.by_id) {
-        return slot.departure_id == key.departure_id;
+    if (key.by_id()) {
+        return slot.id == key.id;
     }
     if (slot.service_date != key.date || slot.name_hash != low_hash(key.hash)) {
         return false;
     }
     // While it is loading its train is not known yet: wait for it and look again.
     return !ready ||
-           same_text(text_of(slot.departure->route->head, slot.departure->route->train), key.train);
+           same_text(text_of(slot.departure()->route->head, slot.departure()->route->train),
+                     key.train);
 }
 
 uint32_t chain_find(const Key& key) {
     uint32_t index =
-        *directory_bucket(key.by_id ? shared.by_id : shared.by_name, low_hash(key.hash));
+        *directory_bucket(key.by_id() ? shared.by_id : shared.by_name, low_hash(key.hash));
     while (index != kNoSlot) {
         const DirectorySlot& slot = shared.slots[index];
         if (slot_matches(
@@ -109,7 +129,7 @@ uint32_t chain_find(const Key& key) {
                 state_of(slot.version.load(std::memory_order_acquire)) == SlotState::kReady)) {
             break;
         }
-        index = key.by_id ? slot.next_by_id : slot.next_by_name;
+        index = key.by_id() ? slot.next_by_id : slot.next_by_name;
     }
     return index;
 }
@@ -121,21 +141,22 @@ bool may_see(const DirectorySlot& slot) {
     return is_made(slot.maker);
 }
 
-DepartureRef announced(uint32_t index, uint64_t key, uint64_t version) {
+// Notes what is announced now; its slot.
+uint32_t announced(uint32_t index, uint64_t key, uint64_t version) {
     DirectorySlot& slot = shared.slots[index];
     *cache_entry(key) = CachedSlot{key, version, index, 0};
     const int32_t now = static_cast<int32_t>(GetCurrentStatementStartTimestamp() / USECS_PER_SEC);
     if (slot.last_use.load(std::memory_order_relaxed) != now) {
         slot.last_use.store(now, std::memory_order_relaxed);
     }
-    return DepartureRef{index, slot.departure.get()};
+    return index;
 }
 
 // The way without a lock.
-DepartureRef find_in_cache(const Key& key) {
+uint32_t find_in_cache(const Key& key) {
     const CachedSlot* entry = cache_entry(key.hash);
     if (entry->key != key.hash || entry->slot == kNoSlot) {
-        return {kNoSlot, nullptr};
+        return kNoSlot;
     }
     const uint32_t index = entry->slot;
     DirectorySlot& slot = shared.slots[index];
@@ -145,12 +166,12 @@ DepartureRef find_in_cache(const Key& key) {
         return announced(index, key.hash, entry->version);
     }
     directory_done();
-    return {kNoSlot, nullptr};
+    return kNoSlot;
 }
 
 enum class Found { kReady, kBusy, kNothing };
 
-Found find_in_chain(const Key& key, DepartureRef* ref) {
+Found find_in_chain(const Key& key, uint32_t* announced_slot) {
     Found result = Found::kNothing;
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const uint32_t index = chain_find(key);
@@ -162,20 +183,54 @@ Found find_in_chain(const Key& key, DepartureRef* ref) {
         if (result == Found::kReady) {
             // No eviction while the lock is held: the announcement needs no second look.
             shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
-            *ref = announced(index, key.hash, version);
+            *announced_slot = announced(index, key.hash, version);
         }
     }
     LWLockRelease(shared.control->lock);
     return result;
 }
 
+// The row that a key leads to.
+struct Row {
+    int64_t id;
+    bool own_insert;  // by the running transaction
+    DepartureRow departure;
+};
+
+Key by_name_of(const Key& key, const Row& row) {
+    return key.kind == KeyKind::kItem
+               ? key
+               : key_of(*key.catalog, {row.departure.train, strlen(row.departure.train)},
+                        row.departure.service_date);
+}
+
+// Where its row was renamed by hand, what is in memory gives way.
+[[noreturn]] void report_renamed(int64_t departure_id) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_IN_USE),
+             errmsg("departure " INT64_FORMAT " was renamed while it is in use", departure_id),
+             errdetail("Running transactions hold claims on it."),
+             errhint("Try again when they have ended.")));
+}
+
+void enter_chains(uint32_t index, const Key& by_id, const Key& by_name) {
+    DirectorySlot& slot = shared.slots[index];
+    slot.name_hash = low_hash(by_name.hash);
+    slot.id_hash = low_hash(by_id.hash);
+    if (!slot.has_item()) {
+        slot.next_by_name = *directory_bucket(shared.by_name, by_name.hash);
+        *directory_bucket(shared.by_name, by_name.hash) = index;
+    }
+    slot.next_by_id = *directory_bucket(shared.by_id, low_hash(by_id.hash));
+    *directory_bucket(shared.by_id, low_hash(by_id.hash)) = index;
+}
+
 // Enters a LOADING slot for the row; false: somebody else has one.
-bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
-    const Key by_id = key_of(catalog, row.departure_id);
-    const Key by_name = key_of(catalog, {row.train, strlen(row.train)}, row.service_date);
+bool begin_loading(const Key& key, const Row& row) {
+    const Key by_id = key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id);
+    const Key by_name = by_name_of(key, row);
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
     const uint32_t present = chain_find(by_id);
-    // Under another name, its row was renamed by hand: what is in memory gives way.
     const bool renamed = present != kNoSlot &&
                          state_of(shared.slots[present].version.load(std::memory_order_acquire)) ==
                              SlotState::kReady &&
@@ -183,11 +238,7 @@ bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
     if (present != kNoSlot && !(renamed && try_evict(present))) {
         LWLockRelease(shared.control->lock);
         if (renamed) {
-            ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-                            errmsg("departure " INT64_FORMAT " was renamed while it is in use",
-                                   row.departure_id),
-                            errdetail("Running transactions hold claims on it."),
-                            errhint("Try again when they have ended.")));
+            report_renamed(row.id);
         }
         return false;
     }
@@ -198,16 +249,11 @@ bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
     }
     DirectorySlot& slot = shared.slots[index];
     slot.database = MyDatabaseId;
-    slot.relation = catalog.order;
-    slot.departure_id = row.departure_id;
-    slot.service_date = row.service_date;
-    slot.name_hash = low_hash(by_name.hash);
-    slot.id_hash = low_hash(by_id.hash);
+    slot.relation = key.relation;
+    slot.id = row.id;
+    slot.service_date = by_name.date;
     slot.maker.store(row.own_insert ? GetTopTransactionIdIfAny() : 0, std::memory_order_relaxed);
-    slot.next_by_name = *directory_bucket(shared.by_name, by_name.hash);
-    *directory_bucket(shared.by_name, by_name.hash) = index;
-    slot.next_by_id = *directory_bucket(shared.by_id, low_hash(by_id.hash));
-    *directory_bucket(shared.by_id, low_hash(by_id.hash)) = index;
+    enter_chains(index, by_id, by_name);
     slot.version.store(
         next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading),
         std::memory_order_release);
@@ -217,14 +263,14 @@ bool begin_loading(const Catalog& catalog, const DepartureRow& row) {
     return true;
 }
 
-void finish_loading(const Key& key, DepartureRef* ref) {
+uint32_t finish_loading(const Key& key) {
     DirectorySlot& slot = shared.slots[loading.slot];
     while (loading.prepared != nullptr) {
         PreparedLedger* block = loading.prepared;
         loading.prepared = block->next.get();
         prepared_enter(block);
     }
-    slot.departure = loading.departure;
+    slot.block = loading.block;
     slot.last_use.store(0, std::memory_order_relaxed);
     shared.mine->reading.store(loading.slot + 1, std::memory_order_seq_cst);
     const uint64_t version =
@@ -233,7 +279,7 @@ void finish_loading(const Key& key, DepartureRef* ref) {
     loading.active = false;
     ConditionVariableBroadcast(&shared.control->loaded);
     count(shared.mine->counters.rebuilds);
-    *ref = announced(loading.slot, key.hash, version);
+    return announced(loading.slot, key.hash, version);
 }
 
 // Sleeps until some load ends, unless `key` is there by now. A departure that is hidden from us
@@ -251,24 +297,40 @@ void wait_for_loader(const Key& key) {
     CHECK_FOR_INTERRUPTS();
 }
 
-bool read_row(const Key& key, DepartureRow* row) {
-    return key.by_id ? read_departure_row(*key.catalog, key.departure_id, row)
-                     : read_departure_row(*key.catalog, key.train, key.date, row);
+bool read_row(const Key& key, Row* row) {
+    if (key.kind == KeyKind::kItem) {
+        row->id = key.id;
+        return read_item_row(*key.catalog, key.id, &row->own_insert);
+    }
+    const bool found = key.by_id()
+                           ? read_departure_row(*key.catalog, key.id, &row->departure)
+                           : read_departure_row(*key.catalog, key.train, key.date, &row->departure);
+    row->id = row->departure.departure_id;
+    row->own_insert = row->departure.own_insert;
+    return found;
+}
+
+void build(const Key& key, const Row& row) {
+    if (key.kind == KeyKind::kItem) {
+        load_item(*key.catalog, row.id, row.own_insert);
+    } else {
+        load_departure(*key.catalog, row.departure, loading.slot);
+    }
 }
 
 // Reads the row to learn the id, enters the slot, and only then reads what it builds from: from
 // that moment on nobody can change the departure without waiting for this load.
-bool load(const Key& key, DepartureRef* ref) {
-    DepartureRow row;
+bool load(const Key& key, uint32_t* found) {
+    Row row{};
+    *found = kNoSlot;
     if (!read_row(key, &row)) {
-        *ref = {kNoSlot, nullptr};
         return true;
     }
-    if (!begin_loading(*key.catalog, row)) {
+    if (!begin_loading(key, row)) {
         return false;
     }
     const bool own_insert = row.own_insert;
-    if (!read_departure_row(*key.catalog, row.departure_id, &row)) {
+    if (!read_row(key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id), &row)) {
         directory_abandon();
         return false;
     }
@@ -276,10 +338,10 @@ bool load(const Key& key, DepartureRef* ref) {
         ledger_reserve(1);
         ledger_pin(loading.slot);
     }
-    load_departure(*key.catalog, row, loading.slot);
-    finish_loading(key, ref);
+    build(key, row);
+    *found = finish_loading(key);
     if (own_insert) {
-        ledger_add_opened(ref->slot);
+        ledger_add_opened(*found);
     }
     return true;
 }
@@ -296,59 +358,79 @@ void retire_outdated(const Key& key, uint32_t index, TimestampTz asked_at, int s
     LWLockRelease(shared.control->lock);
 }
 
-// The second look at a departure that was found and announced. False: it is gone, look again.
-bool is_current(const Key& key, const DepartureRef& ref, TimestampTz asked_at) {
+// The second look at what was found and announced. False: it is gone, look again.
+bool is_current(const Key& key, uint32_t slot, TimestampTz asked_at) {
     const int staleness_ms = key.now ? 0 : setting_standby_staleness;
-    if (standby_is_outdated(ref.slot, asked_at, staleness_ms)) {
+    if (standby_is_outdated(slot, asked_at, staleness_ms)) {
         directory_done();
-        retire_outdated(key, ref.slot, asked_at, staleness_ms);
+        retire_outdated(key, slot, asked_at, staleness_ms);
         return false;
     }
-    prepared_resolve(ref.slot);
+    prepared_resolve(slot);
     return true;
 }
 
-DepartureRef find_with_care(const Key& key, DepartureRef ref) {
+uint32_t find_with_care(const Key& key, uint32_t slot) {
     const TimestampTz asked_at = GetCurrentTimestamp();
     for (;;) {
-        if (ref.departure != nullptr) {
-            if (is_current(key, ref, asked_at)) {
-                return ref;
+        if (slot != kNoSlot) {
+            if (is_current(key, slot, asked_at)) {
+                return slot;
             }
-            ref = {kNoSlot, nullptr};
+            slot = kNoSlot;
         }
-        const Found found = find_in_chain(key, &ref);
+        const Found found = find_in_chain(key, &slot);
         if (found == Found::kBusy) {
             // Hidden or loading. Hidden and not ours: as if it did not exist, unless its row shows.
-            DepartureRow row;
+            Row row{};
             if (!read_row(key, &row)) {
-                return {kNoSlot, nullptr};
+                return kNoSlot;
             }
             prepared_resolve(kNoSlot);  // hidden by a transaction that was rolled back, perhaps
             wait_for_loader(key);
-        } else if (found == Found::kNothing && load(key, &ref)) {
-            if (ref.departure != nullptr) {
-                prepared_resolve(ref.slot);
+        } else if (found == Found::kNothing && load(key, &slot)) {
+            if (slot != kNoSlot) {
+                prepared_resolve(slot);
             }
-            return ref;
+            return slot;
         }
     }
 }
 
-DepartureRef find(const Key& key) {
+// Announces what the key leads to; kNoSlot: nothing.
+uint32_t find(const Key& key) {
     require_shared_memory();
-    const DepartureRef ref = find_in_cache(key);
-    if (likely(ref.departure != nullptr &&
-               shared.control->attention.load(std::memory_order_relaxed) == 0)) {
-        return ref;
+    const uint32_t slot = find_in_cache(key);
+    if (likely(slot != kNoSlot && shared.control->attention.load(std::memory_order_relaxed) == 0)) {
+        return slot;
     }
-    return find_with_care(key, ref);
+    return find_with_care(key, slot);
+}
+
+DepartureRef departure_ref(uint32_t slot) {
+    return {slot, slot == kNoSlot ? nullptr : shared.slots[slot].departure()};
+}
+
+// Announces what is in a slot where it is of this relation and committed; false otherwise.
+bool announce_slot(uint32_t index, Oid relation) {
+    DirectorySlot& slot = shared.slots[index];
+    shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
+    const uint64_t version = slot.version.load(std::memory_order_seq_cst);
+    if (state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
+        slot.relation == relation && may_see(slot) &&
+        (shared.standby[index].replayed.load(std::memory_order_relaxed) == 0 ||
+         RecoveryInProgress()) &&
+        slot.version.load(std::memory_order_seq_cst) == version) {
+        return true;
+    }
+    directory_done();
+    return false;
 }
 
 }  // namespace
 
 DepartureRef directory_find(const Catalog& catalog, Text train, DateADT date) {
-    return find(key_of(catalog, train, date));
+    return departure_ref(find(key_of(catalog, train, date)));
 }
 
 DepartureRef directory_find_if_any(const Catalog& catalog, Text train, DateADT date) {
@@ -360,7 +442,7 @@ DepartureRef directory_find_if_any(const Catalog& catalog, Text train, DateADT d
         return {kNoSlot, nullptr};
     }
     const uint64_t generation = departure_generation;
-    const DepartureRef ref = find(key);
+    const DepartureRef ref = departure_ref(find(key));
     if (ref.departure == nullptr) {
         *entry = CachedSlot{key.hash, generation, kNoSlot, 0};
     }
@@ -368,81 +450,49 @@ DepartureRef directory_find_if_any(const Catalog& catalog, Text train, DateADT d
 }
 
 DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id) {
-    return find(key_of(catalog, departure_id));
+    return departure_ref(find(key_of(catalog, departure_id)));
+}
+
+ItemRef directory_find_item(const Catalog& catalog, int64_t item_id) {
+    const uint32_t slot = find(key_of_item(catalog, item_id));
+    return {slot, slot == kNoSlot ? nullptr : shared.slots[slot].item()};
+}
+
+bool directory_forget_item(const Catalog& catalog, int64_t item_id) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    const uint32_t index = chain_find(key_of_item(catalog, item_id));
+    const bool forgotten = index == kNoSlot || try_evict(index);
+    LWLockRelease(shared.control->lock);
+    return forgotten;
 }
 
 DepartureRef directory_find_id_now(const Catalog& catalog, int64_t departure_id) {
     Key key = key_of(catalog, departure_id);
     key.now = true;
-    return find(key);
+    return departure_ref(find(key));
 }
 
 void directory_done() {
     shared.mine->reading.store(0, std::memory_order_release);
 }
 
+void directory_forget(const DepartureRef& ref) {
+    directory_done();
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    try_evict(ref.slot);
+    LWLockRelease(shared.control->lock);
+}
+
 bool directory_announce_slot(const Catalog& catalog, uint32_t index, DepartureRef* ref) {
-    DirectorySlot& slot = shared.slots[index];
-    shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
-    const uint64_t version = slot.version.load(std::memory_order_seq_cst);
-    if (state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
-        slot.relation == catalog.order && may_see(slot) &&
-        (shared.standby[index].replayed.load(std::memory_order_relaxed) == 0 ||
-         RecoveryInProgress()) &&
-        slot.version.load(std::memory_order_seq_cst) == version) {
-        *ref = DepartureRef{index, slot.departure.get()};
-        return true;
-    }
-    directory_done();
-    return false;
+    const bool here = announce_slot(index, catalog.order);
+    *ref = departure_ref(here ? index : kNoSlot);
+    return here;
 }
 
-void* directory_allocate(size_t bytes) {
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    void* block = allocate_or_evict(bytes);
-    LWLockRelease(shared.control->lock);
-    if (block == nullptr) {
-        report_out_of_memory(bytes);
-    }
-    return block;
-}
-
-void directory_loading_block(Departure* departure) {
-    loading.departure = departure;
-}
-
-void directory_loading_prepared(PreparedLedger* block) {
-    block->next = loading.prepared;
-    loading.prepared = block;
-}
-
-void directory_link_quota(Departure* departure, Quota* quota) {
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    quota->next = departure->first_quota();
-    departure->quotas.store(departure->offset_of(quota), std::memory_order_release);
-    LWLockRelease(shared.control->lock);
-}
-
-void directory_abandon() {
-    if (loading.active) {
-        LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-        part_drop(shared.routes, loading.route);
-        part_drop(shared.layouts, loading.layout);
-        if (loading.departure != nullptr) {
-            free_departure(loading.departure);
-        }
-        for (PreparedLedger* block = loading.prepared; block != nullptr;) {
-            PreparedLedger* next = block->next.get();
-            shared.arena.deallocate(block);
-            block = next;
-        }
-        const uint32_t index = loading.slot;
-        free_slot(index, shared.slots[index].version.load(std::memory_order_relaxed));
-        loading.active = false;
-        LWLockRelease(shared.control->lock);
-        ConditionVariableBroadcast(&shared.control->loaded);
-    }
-    directory_done();
+bool directory_announce_item(const Catalog& catalog, uint32_t index, ItemRef* ref) {
+    const bool here = announce_slot(index, catalog.item_order);
+    *ref = {index, here ? shared.slots[index].item() : nullptr};
+    return here;
 }
 
 void directory_discard(uint32_t index) {

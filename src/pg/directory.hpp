@@ -1,4 +1,4 @@
-// Which departures are in memory: find, announce, load, evict.
+// Which departures and items are in memory: find, announce, load, evict.
 #pragma once
 
 #include "catalog.hpp"
@@ -14,6 +14,12 @@ struct DepartureRef {
     Departure* departure;  // null: there is none
 };
 
+// The same of an item.
+struct ItemRef {
+    uint32_t slot;
+    Item* item;
+};
+
 // Finds the departure, loading it where it is not in memory. Waits, interruptibly, while another
 // backend loads it.
 DepartureRef directory_find(const Catalog& catalog, Text train, DateADT date);
@@ -23,15 +29,24 @@ DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id);
 // The same; a standby shows what it has replayed by now, whatever ticketpool.standby_staleness is.
 DepartureRef directory_find_id_now(const Catalog& catalog, int64_t departure_id);
 
+ItemRef directory_find_item(const Catalog& catalog, int64_t item_id);
+
+// Drops what is in memory of an item whose rows were deleted by hand. False: it is in use.
+bool directory_forget_item(const Catalog& catalog, int64_t item_id);
+
 // The id of a departure that must exist (TK001); announces nothing.
 int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date);
 
 // Ends the announcement.
 void directory_done();
+// Ends the announcement and drops the departure from memory, unless somebody uses it: the next one
+// to look for it builds it anew.
+void directory_forget(const DepartureRef& ref);
 
 // Steps through the slots, for views: announces the departure in slot `index` where it is one of
 // this database and committed; false otherwise.
 bool directory_announce_slot(const Catalog& catalog, uint32_t index, DepartureRef* ref);
+bool directory_announce_item(const Catalog& catalog, uint32_t index, ItemRef* ref);
 
 // For the loader ------------------------------------------------------------------------------
 
@@ -45,20 +60,22 @@ SharedPart* directory_find_layout(const Catalog& catalog, int64_t layout_id);
 SharedPart* directory_add_route(const SharedPart* part);
 SharedPart* directory_add_layout(const SharedPart* part);
 
-// The memory of the departure that is being loaded: freed where the load fails.
-void directory_loading_block(Departure* departure);
+// The memory of the departure or item that is being loaded: freed where the load fails.
+void directory_loading_block(void* block);
 
 // What the load found of a prepared transaction: entered when the departure is.
 void directory_loading_prepared(PreparedLedger* block);
 
 // Puts a quota into a departure's list, for everybody to see.
 void directory_link_quota(Departure* departure, Quota* quota);
+// Puts a stock into an item's list.
+void directory_link_stock(Item* item, Stock* stock);
 
 // For the ledger: no-fail ---------------------------------------------------------------------
 
 // Gives up a load in progress and the announcement.
 void directory_abandon();
-// Drops a departure whose ticket_open was rolled back.
+// Drops a departure or item whose making was rolled back.
 void directory_discard(uint32_t slot);
 
 }  // namespace ticketpool

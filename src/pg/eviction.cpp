@@ -7,10 +7,12 @@ namespace {
 void unlink_slot(uint32_t index) {
     DirectorySlot& slot = shared.slots[index];
     uint32_t* link = directory_bucket(shared.by_name, slot.name_hash);
-    while (*link != index) {
+    while (!slot.has_item() && *link != index) {
         link = &shared.slots[*link].next_by_name;
     }
-    *link = slot.next_by_name;
+    if (!slot.has_item()) {
+        *link = slot.next_by_name;
+    }
     link = directory_bucket(shared.by_id, slot.id_hash);
     while (*link != index) {
         link = &shared.slots[*link].next_by_id;
@@ -83,16 +85,28 @@ void free_departure(Departure* departure) {
     shared.arena.deallocate(departure);
 }
 
+void free_item(Item* item) {
+    Stock* stock = item->after(item->root());
+    while (stock != nullptr) {
+        Stock* next = item->after(stock);
+        shared.arena.deallocate(stock);
+        stock = next;
+    }
+    shared.arena.deallocate(item);
+}
+
 // Frees what a slot has that is out of its chains.
 static void clear_slot(uint32_t index, uint64_t version) {
     DirectorySlot& slot = shared.slots[index];
-    Departure* departure = slot.departure.get();
-    if (departure != nullptr) {
+    if (slot.block && slot.has_item()) {
+        free_item(slot.item());
+    } else if (slot.block) {
+        Departure* departure = slot.departure();
         part_drop(shared.routes, &departure->route->head);
         part_drop(shared.layouts, &departure->layout->head);
         free_departure(departure);
     }
-    slot.departure = nullptr;
+    slot.block = nullptr;
     slot.maker.store(0, std::memory_order_relaxed);
     slot.version.store(next_version(version, SlotState::kFree), std::memory_order_release);
     slot.next_by_name = shared.control->free_slots;
@@ -176,7 +190,7 @@ uint32_t nearest_block(uintptr_t address, bool above) {
         if (state_of(slot.version.load(std::memory_order_relaxed)) != SlotState::kReady) {
             continue;
         }
-        const uintptr_t block = reinterpret_cast<uintptr_t>(slot.departure.get());
+        const uintptr_t block = reinterpret_cast<uintptr_t>(slot.block.get());
         const bool on_side = above ? block > address : block < address;
         const uintptr_t distance = above ? block - address : address - block;
         if (on_side && distance < best_distance) {
@@ -197,7 +211,7 @@ void* widen_hole(uintptr_t freed, size_t bytes) {
             if (neighbour == kNoSlot) {
                 break;
             }
-            edge = reinterpret_cast<uintptr_t>(shared.slots[neighbour].departure.get());
+            edge = reinterpret_cast<uintptr_t>(shared.slots[neighbour].block.get());
             if (!try_evict(neighbour)) {
                 break;
             }
@@ -222,7 +236,7 @@ void* allocate_or_evict(size_t bytes) {
         if (victim == kNoSlot) {
             break;
         }
-        const uintptr_t address = reinterpret_cast<uintptr_t>(shared.slots[victim].departure.get());
+        const uintptr_t address = reinterpret_cast<uintptr_t>(shared.slots[victim].block.get());
         if (try_evict(victim)) {
             block = shared.arena.allocate(bytes);
             if (block == nullptr) {

@@ -29,8 +29,9 @@ void free_slot(uint32_t index, uint64_t version);
 void retire_slot(uint32_t index);
 // Frees the retired slots that nobody reads any more.
 void free_retired();
-// A departure with its quotas.
+// A departure with its quotas; an item with its stocks.
 void free_departure(Departure* departure);
+void free_item(Item* item);
 
 // Routes and layouts: found by id, dropped with their last departure.
 SharedPtr<SharedPart>* part_bucket(SharedPtr<SharedPart>* table, Oid database, Oid relation,

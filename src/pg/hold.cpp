@@ -99,7 +99,7 @@ bool confirm_late(const Catalog& catalog, Order* order) {
         static_cast<Claimed*>(palloc(static_cast<size_t>(order->count) * sizeof(Claimed)));
     Purchase purchase;
     purchase_again(*order, &purchase);
-    check_rules(catalog, purchase);
+    check_rules(catalog, rule_call(purchase));
     const Demand demand = demand_of(purchase);
     if (!claim_same_seats(*order, demand, claims)) {
         if (!claim_demand(demand, claims)) {

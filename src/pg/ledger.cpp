@@ -3,6 +3,7 @@
 #include "deadlines.hpp"
 #include "directory.hpp"
 #include "prepared.hpp"
+#include "stock_entries.hpp"
 
 extern "C" {
 #include "access/transam.h"
@@ -36,24 +37,6 @@ bool is_pinned(uint32_t slot) {
     return (ledger.pinned_bits[slot / 64] >> (slot % 64) & 1) != 0;
 }
 
-// Counts for the views, in this backend's own slot.
-void publish_claims(uint32_t slot, int change) {
-    BackendSlot* mine = shared.mine;
-    const uint32_t claims = mine->claims.load(std::memory_order_relaxed);
-    if (claims == 0) {
-        mine->since.store(GetCurrentStatementStartTimestamp(), std::memory_order_relaxed);
-    }
-    mine->claims.store(claims + static_cast<uint32_t>(change), std::memory_order_release);
-    for (int i = 0; i < ledger.own_pins; i++) {
-        if (mine->pins[i].load(std::memory_order_relaxed) == slot + 1) {
-            const uint32_t of_slot = mine->pin_claims[i].load(std::memory_order_relaxed);
-            mine->pin_claims[i].store(of_slot + static_cast<uint32_t>(change),
-                                      std::memory_order_relaxed);
-            return;
-        }
-    }
-}
-
 Entry* append(Kind kind, const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
     if (unlikely(ledger.count >= ledger.room || !is_pinned(source.slot))) {
         // A caller that forgot to reserve: better a restart, which is safe, than a damaged ledger.
@@ -76,7 +59,7 @@ void undo_from(size_t first) {
         undo_entry(entry);
         switch (entry.kind) {
             case Kind::kClaim:
-                publish_claims(entry.source.slot, -1);
+                ledger_publish_claims(entry.source.slot, -1);
                 break;
             case Kind::kRelease:
                 ledger.releases--;
@@ -130,6 +113,7 @@ void unpin_all() {
     }
     ledger.pinned_count = 0;
     ledger.own_pins = 0;
+    mine->pin_count.store(0, std::memory_order_release);
     if (ledger.room > kKeepEntries) {
         pfree(ledger.entries);
         ledger.entries = nullptr;
@@ -173,10 +157,20 @@ void on_transaction_event(XactEvent event, void*) {
     }
     switch (event) {
         case XACT_EVENT_PRE_PREPARE:
+            if (stock_entry_count() > 0) {
+                ereport(
+                    ERROR,
+                    (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                     errmsg(
+                         "cannot PREPARE a transaction that has bought or moved plain quantities"),
+                     errdetail("Its claims on them end with this session's transaction."),
+                     errhint("Use COMMIT.")));
+            }
             prepare();
             break;
         case XACT_EVENT_COMMIT:
             settle();
+            stock_settle();
             unpin_all();
             announce_deadline();
             break;
@@ -186,6 +180,7 @@ void on_transaction_event(XactEvent event, void*) {
                 prepared_withdraw(ledger.prepared);
                 ledger.prepared = nullptr;
             }
+            stock_undo_level(0);  // first: what is opened goes with the rest
             undo_from(0);
             unpin_all();
             forget_deadline();
@@ -218,13 +213,32 @@ void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactio
         for (size_t i = first; i < ledger.count; i++) {
             ledger.entries[i].level = level - 1;
         }
+        stock_promote_level(level);
     } else if (event == SUBXACT_EVENT_ABORT_SUB) {
         directory_abandon();
+        stock_undo_level(level);
         undo_from(first);
     }
 }
 
 }  // namespace
+
+void ledger_publish_claims(uint32_t slot, int change) {
+    BackendSlot* mine = shared.mine;
+    const uint32_t claims = mine->claims.load(std::memory_order_relaxed);
+    if (claims == 0) {
+        mine->since.store(GetCurrentStatementStartTimestamp(), std::memory_order_relaxed);
+    }
+    mine->claims.store(claims + static_cast<uint32_t>(change), std::memory_order_release);
+    for (int i = 0; i < ledger.own_pins; i++) {
+        if (mine->pins[i].load(std::memory_order_relaxed) == slot + 1) {
+            const uint32_t of_slot = mine->pin_claims[i].load(std::memory_order_relaxed);
+            mine->pin_claims[i].store(of_slot + static_cast<uint32_t>(change),
+                                      std::memory_order_relaxed);
+            return;
+        }
+    }
+}
 
 static void* grow(void* memory, size_t room, size_t size) {
     return memory == nullptr ? MemoryContextAllocHuge(TopMemoryContext, room * size)
@@ -263,12 +277,14 @@ void ledger_pin(uint32_t slot) {
         shared.slots[slot].shared_pins.fetch_add(1, std::memory_order_seq_cst);
     }
     ledger.pinned[ledger.pinned_count++] = slot;
+    shared.mine->pin_count.store(static_cast<uint32_t>(ledger.pinned_count),
+                                 std::memory_order_release);
     ledger.pinned_bits[slot / 64] |= uint64_t{1} << (slot % 64);
 }
 
 void ledger_add_claim(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
     append(Kind::kClaim, source, seat, bits);
-    publish_claims(source.slot, 1);
+    ledger_publish_claims(source.slot, 1);
 }
 
 void ledger_add_release(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
@@ -282,7 +298,7 @@ void ledger_add_status(uint32_t slot, SaleStatus status) {
 }
 
 void ledger_bar(uint32_t slot) {
-    Departure* departure = shared.slots[slot].departure.get();
+    Departure* departure = shared.slots[slot].departure();
     append(Kind::kBar, slot)->status = departure->status.load(std::memory_order_relaxed);
     departure->status.store(SaleStatus::kWithdrawn, std::memory_order_seq_cst);
 }

@@ -8,7 +8,9 @@
 //   quota       a quota that ticket_reserve set up               commit: everybody's; abort: closed
 //   closing     a quota that ticket_recycle gives back           commit: closed
 //   opened      a departure whose ticket_open is uncommitted   commit: everybody's; abort: discard
-//   it
+//   it (or an item whose item_open is)
+//
+// What it did to plain quantities is in a log of its own with the same rules: stock_entries.hpp.
 //
 // Entries carry the nesting level that wrote them. A subtransaction that commits hands its entries
 // to its parent; one that aborts undoes them, last first. The transaction's end settles the whole
@@ -53,6 +55,9 @@ void ledger_bar(uint32_t slot);
 // release entry of the seat, at most ledger_release_count().
 void ledger_take_over(const SeatSource& source, uint32_t seat, const SegmentMask& bits);
 size_t ledger_release_count();
+
+// Counts claims for the views, in this backend's own slot.
+void ledger_publish_claims(uint32_t slot, int change);
 
 // Undoes what was entered after the mark, inside one function: no-fail.
 size_t ledger_mark();

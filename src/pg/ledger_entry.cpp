@@ -5,7 +5,7 @@ namespace ticketpool {
 namespace {
 
 Departure* departure_of(const Entry& entry) {
-    return shared.slots[entry.source.slot].departure.get();
+    return shared.slots[entry.source.slot].departure();
 }
 
 Quota* quota_of(const Entry& entry) {

@@ -121,7 +121,7 @@ void load_orders(const Catalog& catalog, Departure* departure, Snapshot snapshot
         return;  // the day was detached: nothing of it is live
     }
     TableReader reader;
-    reader_open(&reader, leaf.relation, leaf.live, snapshot);
+    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
     reader_key_int64(&reader, departure->departure_id);
     while (reader_next(&reader)) {
         LiveTicket ticket;

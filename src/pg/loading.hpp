@@ -1,16 +1,17 @@
-// The load that is under way in this backend; private to the directory.
+// A load in progress: what this backend has taken for it so far.
 #pragma once
 
+#include "pg.hpp"
 #include "prepared.hpp"
 #include "shared_memory.hpp"
 
 namespace ticketpool {
 
-// What this backend is loading; void after every load and every abort.
+// Void after every load and every abort.
 struct Loading {
     bool active;
     uint32_t slot;
-    Departure* departure;
+    void* block;  // the Departure or Item
     SharedPart* route;
     SharedPart* layout;
     PreparedLedger* prepared;  // a chain: of prepared transactions that it found

@@ -7,18 +7,13 @@ extern "C" {
 #include "access/tupconvert.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
-#include "catalog/pg_am.h"
 #include "commands/sequence.h"
 #include "executor/spi.h"
-#include "nodes/execnodes.h"
-#include "nodes/makefuncs.h"
 #include "partitioning/partbounds.h"
 #include "partitioning/partdesc.h"
-#include "rewrite/prs2lock.h"
 #include "storage/lmgr.h"
 #include "utils/datetime.h"
 #include "utils/partcache.h"
-#include "utils/uuid.h"
 }
 
 namespace ticketpool {
@@ -38,9 +33,11 @@ constinit CachedLeaf cache[kCacheSize]{};
 
 void on_relation_change(Datum, Oid relation) {
     for (CachedLeaf& entry : cache) {
-        if (relation == InvalidOid || entry.leaf.relation == relation ||
-            entry.leaf.pkey == relation || entry.leaf.live == relation ||
-            entry.leaf.request == relation || entry.leaf.held == relation) {
+        bool concerned = relation == InvalidOid || entry.leaf.relation == relation;
+        for (const Oid index : entry.leaf.index) {
+            concerned = concerned || index == relation;
+        }
+        if (concerned) {
             entry.generation = 0;
         }
     }
@@ -74,162 +71,44 @@ Oid leaf_relation(const Catalog& catalog, DateADT date) {
     return leaf;
 }
 
-// Column names in the order of OrderColumn.
-const char* const kColumnNames[kOrderColumns + 1] = {
-    nullptr,      "order_id",     "ticket_no",  "departure_id", "service_date",
-    "user_id",    "passenger_id", "seat_class", "coach",        "seat",
-    "from_stop",  "to_stop",      "status",     "held_until",   "channel",
-    "request_id", "created_at",   "changed_at", "changed_from"};
-
-bool is_own_column(const char* name) {
-    for (int i = 1; i <= kOrderColumns; i++) {
-        if (strcmp(name, kColumnNames[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// One that the script lets be NULL: a NOT NULL of the user's is for the executor to check.
-bool is_nullable_column(const char* name) {
-    for (const OrderColumn column :
-         {kSeat, kHeldUntil, kChannel, kRequestId, kChangedAt, kChangedFrom}) {
-        if (strcmp(name, kColumnNames[column]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool has_plain_columns(Relation relation) {
-    const TupleDesc columns = RelationGetDescr(relation);
-    const TupleConstr* constraints = columns->constr;
-    if (constraints == nullptr) {
-        return true;
-    }
-    if (constraints->num_check > 0 || constraints->has_generated_stored) {
-        return false;
-    }
-    for (int i = 0; i < columns->natts; i++) {
-        const Form_pg_attribute column = TupleDescAttr(columns, i);
-        const bool asks = column->atthasdef || column->attnotnull || column->attidentity != '\0';
-        if (!column->attisdropped && asks &&
-            (!is_own_column(NameStr(column->attname)) ||
-             (column->attnotnull && is_nullable_column(NameStr(column->attname))))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool wants_executor(Relation relation) {
-    return relation->trigdesc != nullptr || relation->rd_rules != nullptr ||
-           (relation->rd_rel->relrowsecurity && relation->rd_rel->relforcerowsecurity) ||
-           !has_plain_columns(relation);
-}
-
-constexpr OrderColumn kPkeyColumns[] = {kOrderId, kTicketNo, kServiceDate};
-constexpr OrderColumn kLiveColumns[] = {kDepartureId};
-constexpr OrderColumn kHeldColumns[] = {kHeldUntil};
-constexpr OrderColumn kRequestColumns[] = {kServiceDate, kUserId, kRequestId, kTicketNo};
-
-const Oid kColumnTypes[kOrderColumns] = {
-    INT8OID,        INT4OID, INT8OID, DATEOID,        INT8OID,        INT8OID,
-    TEXTOID,        TEXTOID, TEXTOID, INT4OID,        INT4OID,        TEXTOID,
-    TIMESTAMPTZOID, TEXTOID, UUIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID};
-
-// Is the index what we write entries for: these columns as they are, unique or not, partial or not?
-bool index_is(const OrderLeaf& leaf, Oid oid, const OrderColumn* columns, int count, bool unique,
-              bool partial) {
-    Relation index = index_open(oid, AccessShareLock);
-    const Form_pg_index form = index->rd_index;
-    bool same = form->indnatts == count && form->indnkeyatts == count &&
-                form->indisunique == unique && form->indisvalid && form->indimmediate &&
-                (RelationGetIndexPredicate(index) != NIL) == partial &&
-                index->rd_rel->relam == BTREE_AM_OID;
-    for (int i = 0; same && i < count; i++) {
-        same = form->indkey.values[i] == leaf.column[columns[i]];
-    }
-    index_close(index, AccessShareLock);
-    return same;
-}
-
-// Which of our indexes the partition's index is; null: none of them.
-Oid* own_index(const Catalog& catalog, OrderLeaf* leaf, Oid index) {
-    if (!get_rel_relispartition(index)) {
-        return nullptr;
-    }
-    const Oid parent = get_partition_parent(index, true);
-    if (parent == catalog.order_pkey) {
-        return index_is(*leaf, index, kPkeyColumns, lengthof(kPkeyColumns), true, false)
-                   ? &leaf->pkey
-                   : nullptr;
-    }
-    if (parent == catalog.order_live) {
-        return index_is(*leaf, index, kLiveColumns, lengthof(kLiveColumns), false, true)
-                   ? &leaf->live
-                   : nullptr;
-    }
-    if (parent == catalog.order_request) {
-        return index_is(*leaf, index, kRequestColumns, lengthof(kRequestColumns), true, true)
-                   ? &leaf->request
-                   : nullptr;
-    }
-    if (parent == catalog.order_held) {
-        return index_is(*leaf, index, kHeldColumns, lengthof(kHeldColumns), false, true)
-                   ? &leaf->held
-                   : nullptr;
-    }
-    return nullptr;
-}
+const TableShape kShape{
+    "ticket_order",
+    "a ticket",
+    kOrderColumns,
+    {{nullptr, InvalidOid, false},
+     {"order_id", INT8OID, false},
+     {"ticket_no", INT4OID, false},
+     {"departure_id", INT8OID, false},
+     {"service_date", DATEOID, false},
+     {"user_id", INT8OID, false},
+     {"passenger_id", INT8OID, false},
+     {"seat_class", TEXTOID, false},
+     {"coach", TEXTOID, false},
+     {"seat", TEXTOID, true},
+     {"from_stop", INT4OID, false},
+     {"to_stop", INT4OID, false},
+     {"status", TEXTOID, false},
+     {"held_until", TIMESTAMPTZOID, true},
+     {"channel", TEXTOID, true},
+     {"request_id", UUIDOID, true},
+     {"created_at", TIMESTAMPTZOID, false},
+     {"changed_at", TIMESTAMPTZOID, true},
+     {"changed_from", INT8OID, true}},
+    kOrderIndexes,
+    {{{kOrderId, kTicketNo, kServiceDate}, 3, true, false, 0},
+     {{kDepartureId}, 1, false, true, 0},
+     {{kServiceDate, kUserId, kRequestId, kTicketNo}, 4, true, true, kRequestId},
+     {{kHeldUntil}, 1, false, true, kHeldUntil}},
+    0,
+    nullptr};
+static_assert(kOrderColumns <= kMostColumns && kOrderIndexes <= kMostIndexes);
 
 void describe_leaf(const Catalog& catalog, Oid relation_oid, OrderLeaf* leaf) {
-    *leaf = OrderLeaf{};
-    leaf->relation = relation_oid;
+    const Oid indexes[kOrderIndexes] = {catalog.order_pkey, catalog.order_live,
+                                        catalog.order_request, catalog.order_held};
     Relation parent = open_table(catalog.order);
-    Relation relation = open_table(relation_oid);
-    leaf->direct = !wants_executor(parent) && !wants_executor(relation);
-    for (AttrNumber i = 1; i <= kOrderColumns; i++) {
-        leaf->column[i] = get_attnum(relation_oid, kColumnNames[i]);
-        if (leaf->column[i] != InvalidAttrNumber &&
-            get_atttype(relation_oid, leaf->column[i]) != kColumnTypes[i - 1]) {
-            ereport(
-                ERROR,
-                (errcode(ERRCODE_DATATYPE_MISMATCH),
-                 errmsg("column \"%s\" of partition \"%s\" has another type than it should",
-                        kColumnNames[i], RelationGetRelationName(relation)),
-                 errdetail("It is %s.", format_type_be(get_atttype(relation_oid, leaf->column[i]))),
-                 errhint("Restore the type of the column of ticket_order.")));
-        }
-        if (leaf->column[i] == InvalidAttrNumber) {
-            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                            errmsg("partition \"%s\" has no column \"%s\"",
-                                   RelationGetRelationName(relation), kColumnNames[i]),
-                            errhint("Restore the column of ticket_order.")));
-        }
-    }
-    List* indexes = RelationGetIndexList(relation);
-    ListCell* cell;
-    foreach (cell, indexes) {
-        Oid* own = own_index(catalog, leaf, lfirst_oid(cell));
-        if (own != nullptr) {
-            *own = lfirst_oid(cell);
-        } else {
-            leaf->direct = false;
-        }
-    }
-    list_free(indexes);
-    if (!OidIsValid(leaf->pkey) || !OidIsValid(leaf->live) || !OidIsValid(leaf->request) ||
-        !OidIsValid(leaf->held)) {
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_UNDEFINED_OBJECT),
-             errmsg(
-                 "partition \"%s\" lacks an index of ticket_order, or has another one in its place",
-                 RelationGetRelationName(relation)),
-             errhint("Attach it to ticket_order again: that builds the indexes.")));
-    }
-    table_close(relation, NoLock);
+    describe_target(kShape, relation_oid, indexes, true, leaf);
+    leaf->direct = leaf->direct && !wants_executor(kShape, parent);
     table_close(parent, NoLock);
 }
 
@@ -355,165 +234,13 @@ Relation open_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
     }
 }
 
-void insert_index_entry(Relation heap, Relation index, IndexInfo* info, TupleTableSlot* slot,
-                        const OrderValues& row, const OrderColumn* columns, int count,
-                        IndexUniqueCheck unique) {
-    Datum values[4] = {};
-    bool nulls[4] = {};
-    for (int i = 0; i < count; i++) {
-        values[i] = row.value[columns[i]];
-        nulls[i] = row.is_null[columns[i]];
-    }
-    index_insert(index, values, nulls, &slot->tts_tid, heap, unique, false, info);
-}
-
-void store_row(TupleTableSlot* slot, Relation heap, const OrderLeaf& leaf, const OrderValues& row) {
-    ExecClearTuple(slot);
-    memset(slot->tts_isnull, true, static_cast<size_t>(slot->tts_tupleDescriptor->natts));
-    for (AttrNumber c = 1; c <= kOrderColumns; c++) {
-        slot->tts_values[leaf.column[c] - 1] = row.value[c];
-        slot->tts_isnull[leaf.column[c] - 1] = row.is_null[c];
-    }
-    ExecStoreVirtualTuple(slot);
-    slot->tts_tableOid = RelationGetRelid(heap);
-}
-
-// The partition's indexes, opened as they are needed.
-struct LeafIndexes {
-    Relation pkey, live, request, held;
-};
-
-Relation opened(Relation* index, Oid oid) {
-    if (*index == nullptr) {
-        *index = index_open(oid, RowExclusiveLock);
-    }
-    return *index;
-}
-
-void insert_index_entries(Relation heap, const OrderLeaf& leaf, LeafIndexes* indexes,
-                          IndexInfo* info, TupleTableSlot* slot, const OrderValues& row) {
-    insert_index_entry(heap, opened(&indexes->pkey, leaf.pkey), info, slot, row, kPkeyColumns,
-                       lengthof(kPkeyColumns), UNIQUE_CHECK_YES);
-    insert_index_entry(heap, opened(&indexes->live, leaf.live), info, slot, row, kLiveColumns,
-                       lengthof(kLiveColumns), UNIQUE_CHECK_NO);
-    if (!row.is_null[kRequestId]) {
-        insert_index_entry(heap, opened(&indexes->request, leaf.request), info, slot, row,
-                           kRequestColumns, lengthof(kRequestColumns), UNIQUE_CHECK_YES);
-    }
-    if (!row.is_null[kHeldUntil]) {
-        insert_index_entry(heap, opened(&indexes->held, leaf.held), info, slot, row, kHeldColumns,
-                           lengthof(kHeldColumns), UNIQUE_CHECK_NO);
-    }
-}
-
-// Rows go into the table a page at a time where there are several.
-void insert_directly(Relation heap, const OrderLeaf& leaf, const OrderValues* rows, int count) {
-    constexpr int kChunk = 256;
-    TupleTableSlot* slots[kChunk];
-    const int room = Min(count, kChunk);
-    for (int i = 0; i < room; i++) {
-        slots[i] = table_slot_create(heap, nullptr);
-    }
-    LeafIndexes indexes{};
-    IndexInfo* info = makeNode(IndexInfo);
-    const CommandId command = GetCurrentCommandId(true);
-    for (int first = 0; first < count; first += kChunk) {
-        const int chunk = Min(count - first, kChunk);
-        for (int i = 0; i < chunk; i++) {
-            store_row(slots[i], heap, leaf, rows[first + i]);
-        }
-        if (chunk == 1) {
-            table_tuple_insert(heap, slots[0], command, 0, nullptr);
-        } else {
-            table_multi_insert(heap, slots, chunk, command, 0, nullptr);
-        }
-        for (int i = 0; i < chunk; i++) {
-            insert_index_entries(heap, leaf, &indexes, info, slots[i], rows[first + i]);
-        }
-    }
-    for (Relation index : {indexes.pkey, indexes.live, indexes.request, indexes.held}) {
-        if (index != nullptr) {
-            index_close(index, NoLock);
-        }
-    }
-    for (int i = 0; i < room; i++) {
-        ExecDropSingleTupleTableSlot(slots[i]);
-    }
-    pfree(info);
-    CommandCounterIncrement();
-}
-
-void return_values(const OrderValues* rows, int count, ReturnSetInfo* result) {
-    const TupleDesc columns = result->setDesc;
-    Datum* values =
-        static_cast<Datum*>(palloc0(static_cast<size_t>(columns->natts) * sizeof(Datum)));
-    bool* nulls = static_cast<bool*>(palloc(static_cast<size_t>(columns->natts) * sizeof(bool)));
-    for (int i = 0; i < count; i++) {
-        memset(nulls, true, static_cast<size_t>(columns->natts));
-        memcpy(values, &rows[i].value[1], kOrderColumns * sizeof(Datum));
-        memcpy(nulls, &rows[i].is_null[1], kOrderColumns * sizeof(bool));
-        tuplestore_putvalues(result->setResult, columns, values, nulls);
-    }
-}
-
-// The executor's way: triggers, defaults, generated columns, checks and policies all have their
-// say.
-void insert_by_sql(const Catalog& catalog, const OrderValues* rows, int count,
-                   ReturnSetInfo* result) {
-    OwnerScope scope;
-    owner_begin(catalog, &scope);
-    SPI_connect();
-    StringInfoData sql;
-    initStringInfo(&sql);
-    appendStringInfo(&sql, "INSERT INTO %s (", qualified_name(catalog.order));
-    for (int c = 1; c <= kOrderColumns; c++) {
-        appendStringInfo(&sql, "%s%s", c == 1 ? "" : ", ", kColumnNames[c]);
-    }
-    appendStringInfoString(&sql, ") VALUES (");
-    for (int c = 1; c <= kOrderColumns; c++) {
-        appendStringInfo(&sql, "%s$%d", c == 1 ? "" : ", ", c);
-    }
-    appendStringInfoString(&sql, ") RETURNING *");
-    for (int i = 0; i < count; i++) {
-        char nulls[kOrderColumns];
-        Datum values[kOrderColumns];
-        for (int c = 0; c < kOrderColumns; c++) {
-            nulls[c] = rows[i].is_null[c + 1] ? 'n' : ' ';
-            values[c] = rows[i].value[c + 1];
-        }
-        Oid types[kOrderColumns];
-        memcpy(types, kColumnTypes, sizeof types);
-        if (SPI_execute_with_args(sql.data, kOrderColumns, types, values, nulls, false, 0) !=
-                SPI_OK_INSERT_RETURNING ||
-            SPI_processed != 1) {
-            ereport(ERROR,
-                    (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-                     errmsg("the row of a ticket was not stored"),
-                     errdetail("A trigger or a rule on ticket_order left it out."),
-                     errhint("Let a trigger raise an error where a purchase may not happen.")));
-        }
-        if (result != nullptr) {
-            return_spi_rows(result);
-        }
-    }
-    SPI_finish();
-    owner_end(scope);
-}
-
 }  // namespace
 
 void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows, int count,
                    ReturnSetInfo* result) {
     OrderLeaf leaf;
     Relation heap = open_leaf(catalog, date, &leaf);
-    if (leaf.direct) {
-        insert_directly(heap, leaf, rows, count);
-        if (result != nullptr) {
-            return_values(rows, count, result);
-        }
-    } else {
-        insert_by_sql(catalog, rows, count, result);
-    }
+    write_rows(catalog, kShape, leaf, heap, catalog.order, rows, count, result);
     table_close(heap, NoLock);
 }
 

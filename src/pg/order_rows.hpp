@@ -1,12 +1,9 @@
-// ticket_order: which partition, writing rows, reading them.
-//
-// A row is written straight into its partition (table and index insertion, no executor) as long as
-// nothing there asks for the executor: no trigger, check, generated column, rule, forced row
-// security, extra index, or column of the user's with a default. Otherwise SQL does it.
+// ticket_order: which partition, writing rows (row_writer.hpp), reading them.
 #pragma once
 
 #include "catalog.hpp"
 #include "pg.hpp"
+#include "row_writer.hpp"
 #include "table_scan.hpp"
 
 namespace ticketpool {
@@ -33,22 +30,17 @@ enum OrderColumn : AttrNumber {
     kOrderColumns = kChangedFrom
 };
 
+// Its indexes, in this order everywhere.
+enum OrderIndex { kPkeyIndex, kLiveIndex, kRequestIndex, kHeldIndex, kOrderIndexes };
+
 // A partition of ticket_order.
-struct OrderLeaf {
-    Oid relation;
-    Oid pkey;
-    Oid live;
-    Oid request;
-    Oid held;
-    bool direct;                           // rows may be written without the executor
-    AttrNumber column[kOrderColumns + 1];  // number in the partition of each of our columns
+struct OrderLeaf : RowTarget {
+    Oid live() const { return index[kLiveIndex]; }
+    Oid request() const { return index[kRequestIndex]; }
 };
 
-// Columns by number in ticket_order; index 0 is not used.
-struct OrderValues {
-    Datum value[kOrderColumns + 1];
-    bool is_null[kOrderColumns + 1];
-};
+// Columns by OrderColumn.
+using OrderValues = RowValues;
 
 // The partition of a service date; false: there is none.
 bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf);

@@ -27,6 +27,17 @@ void lock_request(uint64_t key) {
     LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
+void require_visible_first_call(TableReader* reader) {
+    if (IsolationUsesXactSnapshot() &&
+        !table_tuple_satisfies_snapshot(reader->heap, reader->row, GetTransactionSnapshot())) {
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("could not serialize access due to a concurrent purchase with "
+                               "the same request_id"),
+                        errdetail("It committed after this transaction's snapshot was taken."),
+                        errhint("Retry the transaction.")));
+    }
+}
+
 namespace {
 
 void check_same_trip(TableReader* reader, const OrderLeaf& leaf, const Purchase& purchase) {
@@ -53,7 +64,7 @@ bool find_first_call(const Catalog& catalog, const Purchase& purchase, FirstCall
     bool found = false;
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.request, snapshot);
+    reader_open(&reader, leaf.relation, leaf.request(), snapshot);
     reader_key_date(&reader, purchase.service_date);
     reader_key_int64(&reader, purchase.user_id);
     reader_key_uuid(&reader, UUIDPGetDatum(purchase.request_id));
@@ -62,14 +73,7 @@ bool find_first_call(const Catalog& catalog, const Purchase& purchase, FirstCall
             check_same_trip(&reader, leaf, purchase);
             found = true;
         }
-        if (IsolationUsesXactSnapshot() &&
-            !table_tuple_satisfies_snapshot(reader.heap, reader.row, GetTransactionSnapshot())) {
-            ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                            errmsg("could not serialize access due to a concurrent purchase with "
-                                   "the same request_id"),
-                            errdetail("It committed after this transaction's snapshot was taken."),
-                            errhint("Retry the transaction.")));
-        }
+        require_visible_first_call(&reader);
         row_found(&reader, leaf, context);
     }
     reader_close(&reader);

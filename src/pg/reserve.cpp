@@ -120,6 +120,31 @@ bool claim_seats_of(const DepartureRef& ref, Text train, int32_t seats, Reservat
     return true;
 }
 
+// Quotas that were given back, or whose ticket_reserve was rolled back, keep their memory until the
+// departure leaves: transactions under way may still give seats back to them.
+bool is_mostly_closed(Departure* departure) {
+    size_t open = departure->bytes;
+    size_t closed = 0;
+    for (Quota* quota = departure->first_quota(); quota != nullptr; quota = quota->next.get()) {
+        (quota->closed.load(std::memory_order_relaxed) ? closed : open) +=
+            Quota::bytes_required(quota->seats, departure->segments);
+    }
+    return closed > open;
+}
+
+// The departure, loaded anew where quotas of the past have become the larger part of it.
+DepartureRef find_for_reserve(const Catalog& catalog, Text train, DateADT date) {
+    DepartureRef ref = directory_find(catalog, train, date);
+    if (ref.departure != nullptr && is_mostly_closed(ref.departure)) {
+        directory_forget(ref);
+        ref = directory_find(catalog, train, date);
+    }
+    if (ref.departure == nullptr) {
+        report_no_departure(train, date);
+    }
+    return ref;
+}
+
 void require_not_closed(const DepartureRef& ref) {
     if (ledger_status(ref.slot, ref.departure) != SaleStatus::kOpen) {
         require_on_sale(ref);
@@ -248,10 +273,7 @@ TICKETPOOL_FUNCTION(ticket_reserve) {
     PreventCommandIfReadOnly("ticket_reserve()");
     const Catalog& catalog = catalog_of(fcinfo);
     const Text train = text_of(PG_GETARG_DATUM(kArgTrain));
-    const DepartureRef ref = directory_find(catalog, train, PG_GETARG_DATEADT(kArgDate));
-    if (ref.departure == nullptr) {
-        report_no_departure(train, PG_GETARG_DATEADT(kArgDate));
-    }
+    const DepartureRef ref = find_for_reserve(catalog, train, PG_GETARG_DATEADT(kArgDate));
     ReservationRow row{};
     row.stretch = find_trip(catalog, ref.departure->route.get(), text_of(PG_GETARG_DATUM(kArgFrom)),
                             text_of(PG_GETARG_DATUM(kArgTo)));

@@ -10,7 +10,8 @@
 #include "rules.hpp"
 
 #include "errors.hpp"
-#include "settings.hpp"
+#include "item.hpp"
+#include "sale.hpp"
 
 extern "C" {
 #include "catalog/namespace.h"
@@ -29,14 +30,32 @@ namespace {
 
 constexpr int kMaxRules = 64;
 
-// The enabled rules on tickets, as long as neither the table nor any function has changed.
+// What a rule of each kind is called with.
+struct RuleShape {
+    const char* kind;
+    int arguments;
+    Oid types[kMostRuleArguments];
+    const char* signature;
+};
+constexpr RuleShape kShapes[kRuleKinds] = {
+    {"ticket",
+     5,
+     {INT8OID, INT8OID, INT8ARRAYOID, INT4OID, INT4OID},
+     "(bigint, bigint, bigint[], integer, integer)"},
+    {"item", 3, {INT8OID, INT8OID, INT8OID}, "(bigint, bigint, bigint)"}};
+
+const RuleShape& shape_of(RuleKind kind) {
+    return kShapes[static_cast<int>(kind)];
+}
+
+// The enabled rules of a kind, as long as neither the table nor any function has changed.
 struct RuleCache {
     uint64_t generation;  // of the table and of functions; 0: empty
     Oid relation;
     int count;
     Oid functions[kMaxRules];
 };
-constinit RuleCache cache{};
+constinit RuleCache caches[kRuleKinds]{};
 constinit uint64_t function_generation = 1;
 
 void on_function_change(Datum, int, uint32) {
@@ -47,8 +66,7 @@ uint64_t current_generation() {
     return function_generation + rule_generation;
 }
 
-Oid find_rule(const Catalog& catalog, Text rule) {
-    static const Oid arguments[] = {INT8OID, INT8OID, INT8ARRAYOID, INT4OID, INT4OID};
+Oid find_rule(const Catalog& catalog, const RuleShape& shape, Text rule) {
     const char* name = pnstrdup(rule.data, rule.length);
 #if PG_VERSION_NUM >= 160000
     List* names = stringToQualifiedNameList(name, nullptr);
@@ -58,35 +76,35 @@ Oid find_rule(const Catalog& catalog, Text rule) {
     if (list_length(names) == 1) {
         names = lcons(makeString(get_namespace_name(catalog.schema)), names);
     }
-    const Oid function = LookupFuncName(names, lengthof(arguments), arguments, true);
+    const Oid function = LookupFuncName(names, shape.arguments, shape.types, true);
     if (!OidIsValid(function) || get_func_rettype(function) != TEXTOID) {
-        ereport(ERROR,
-                (errcode(ERRCODE_UNDEFINED_FUNCTION),
-                 errmsg("rule \"%s\" of ticket_rule is no function that could be asked", name),
-                 errdetail(
-                     "A rule takes (bigint, bigint, bigint[], integer, integer) and returns text."),
-                 errhint("Create the function, or disable the rule in ticket_rule.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_UNDEFINED_FUNCTION),
+             errmsg("rule \"%s\" of ticket_rule is no function that could be asked", name),
+             errdetail("A rule on_kind %s takes %s and returns text.", shape.kind, shape.signature),
+             errhint("Create the function, or disable the rule in ticket_rule.")));
     }
     return function;
 }
 
-void read_rules(const Catalog& catalog) {
+void read_rules(const Catalog& catalog, const RuleShape& shape, RuleCache* cache) {
     OwnerScope scope;
-    cache.count = 0;
+    cache->count = 0;
     owner_begin(catalog, &scope);
     PushActiveSnapshot(
         GetLatestSnapshot());  // what is kept must be of now, whatever the isolation level
     SPI_connect();
     const char* sql = psprintf(
-        "SELECT DISTINCT rule FROM %s WHERE enabled AND on_kind = 'ticket' ORDER BY rule LIMIT %d",
-        qualified_name(catalog.rule), kMaxRules);
+        "SELECT DISTINCT rule FROM %s WHERE enabled AND on_kind = '%s' ORDER BY rule LIMIT %d",
+        qualified_name(catalog.rule), shape.kind, kMaxRules);
     if (SPI_execute(sql, true, 0) != SPI_OK_SELECT) {
         elog(ERROR, "could not read the rules");
     }
     for (uint64 i = 0; i < SPI_processed; i++) {
         bool is_null;
         const Datum rule = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &is_null);
-        cache.functions[cache.count++] = find_rule(catalog, text_of(rule));
+        cache->functions[cache->count++] = find_rule(catalog, shape, text_of(rule));
     }
     SPI_finish();
     PopActiveSnapshot();
@@ -105,20 +123,28 @@ int compare_keys(const void* a, const void* b) {
 }
 
 // One order for everybody: two purchases never wait for each other in a circle.
-void lock_people(const Catalog& catalog, const Purchase& purchase) {
+void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_count,
+                 const int64_t* passengers, uint32_t passenger_count) {
     constexpr uint16_t kLockClass = 4;
-    uint64_t* keys = static_cast<uint64_t*>(palloc((purchase.party + 1) * sizeof(uint64_t)));
-    keys[0] = lock_key(catalog, purchase.user_id, false);
-    for (uint32_t i = 0; i < purchase.party; i++) {
-        keys[i + 1] = lock_key(catalog, purchase.passengers[i], true);
+    const size_t count = size_t{user_count} + passenger_count;
+    uint64_t* keys = static_cast<uint64_t*>(
+        MemoryContextAllocHuge(CurrentMemoryContext, Max(count, 1) * sizeof(uint64_t)));
+    for (uint32_t i = 0; i < user_count; i++) {
+        keys[i] = lock_key(catalog, users[i], false);
     }
-    qsort(keys, purchase.party + 1, sizeof(uint64_t), compare_keys);
-    for (uint32_t i = 0; i <= purchase.party; i++) {
-        LOCKTAG tag;
-        SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32_t>(keys[i] >> 32),
-                             static_cast<uint32_t>(keys[i]), kLockClass);
-        LockAcquire(&tag, ExclusiveLock, false, false);
+    for (uint32_t i = 0; i < passenger_count; i++) {
+        keys[user_count + i] = lock_key(catalog, passengers[i], true);
     }
+    qsort(keys, count, sizeof(uint64_t), compare_keys);
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || keys[i] != keys[i - 1]) {
+            LOCKTAG tag;
+            SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32_t>(keys[i] >> 32),
+                                 static_cast<uint32_t>(keys[i]), kLockClass);
+            LockAcquire(&tag, ExclusiveLock, false, false);
+        }
+    }
+    pfree(keys);
 }
 
 Datum passenger_array(const Purchase& purchase) {
@@ -130,18 +156,15 @@ Datum passenger_array(const Purchase& purchase) {
                                            FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-const char* ask(Oid function, const Purchase& purchase, Datum passengers) {
-    const Stop* stops = purchase.ref.departure->route->stops();
+const char* ask(Oid function, const RuleCall& rule_call) {
+    const int count = shape_of(rule_call.kind).arguments;
     FmgrInfo info;
-    LOCAL_FCINFO(call, 5);
+    LOCAL_FCINFO(call, kMostRuleArguments);
     fmgr_info(function, &info);
-    InitFunctionCallInfoData(*call, &info, 5, DEFAULT_COLLATION_OID, nullptr, nullptr);
-    const Datum arguments[] = {Int64GetDatum(purchase.ref.departure->departure_id),
-                               Int64GetDatum(purchase.user_id), passengers,
-                               Int32GetDatum(stops[purchase.trip.from].stop_no),
-                               Int32GetDatum(stops[purchase.trip.to].stop_no)};
-    for (int i = 0; i < 5; i++) {
-        call->args[i].value = arguments[i];
+    InitFunctionCallInfoData(*call, &info, static_cast<short>(count), DEFAULT_COLLATION_OID,
+                             nullptr, nullptr);
+    for (int i = 0; i < count; i++) {
+        call->args[i].value = rule_call.arguments[i];
         call->args[i].isnull = false;
     }
     const Datum reason = FunctionCallInvoke(call);
@@ -150,38 +173,59 @@ const char* ask(Oid function, const Purchase& purchase, Datum passengers) {
 
 }  // namespace
 
-bool has_rules(const Catalog& catalog) {
-    while (cache.generation != current_generation() || cache.relation != catalog.rule) {
-        const uint64_t generation = current_generation();
-        cache.generation = 0;
-        read_rules(catalog);
-        cache.generation = generation;
-        cache.relation = catalog.rule;
-    }
-    return cache.count > 0;
+RuleCall rule_call(const Purchase& purchase) {
+    const Stop* stops = purchase.ref.departure->route->stops();
+    return RuleCall{
+        RuleKind::kTicket,
+        purchase.user_id,
+        purchase.passengers,
+        purchase.party,
+        {Int64GetDatum(purchase.ref.departure->departure_id), Int64GetDatum(purchase.user_id),
+         passenger_array(purchase), Int32GetDatum(stops[purchase.trip.from].stop_no),
+         Int32GetDatum(stops[purchase.trip.to].stop_no)}};
 }
 
-const char* ask_rules(const Catalog& catalog, const Purchase& purchase) {
-    if (!has_rules(catalog)) {
+RuleCall rule_call(const ItemPurchase& purchase) {
+    return RuleCall{RuleKind::kItem,
+                    purchase.user_id,
+                    nullptr,
+                    0,
+                    {Int64GetDatum(purchase.item_id), Int64GetDatum(purchase.user_id),
+                     Int64GetDatum(purchase.quantity)}};
+}
+
+bool has_rules(const Catalog& catalog, RuleKind kind) {
+    RuleCache* cache = &caches[static_cast<int>(kind)];
+    while (cache->generation != current_generation() || cache->relation != catalog.rule) {
+        const uint64_t generation = current_generation();
+        cache->generation = 0;
+        read_rules(catalog, shape_of(kind), cache);
+        cache->generation = generation;
+        cache->relation = catalog.rule;
+    }
+    return cache->count > 0;
+}
+
+const char* ask_rules(const Catalog& catalog, const RuleCall& call) {
+    if (!has_rules(catalog, call.kind)) {
         return nullptr;
     }
-    lock_people(catalog, purchase);
+    lock_people(catalog, &call.user_id, 1, call.passengers, call.party);
     const char* reason = nullptr;
-    const Datum passengers = passenger_array(purchase);
-    const RuleCache rules = cache;  // a rule may run anything
+    const RuleCache rules = caches[static_cast<int>(call.kind)];  // a rule may run anything
     OwnerScope scope;
     owner_begin(catalog, &scope);
     PushActiveSnapshot(GetLatestSnapshot());
     for (int i = 0; i < rules.count && reason == nullptr; i++) {
-        reason = ask(rules.functions[i], purchase, passengers);
+        reason = ask(rules.functions[i], call);
     }
     PopActiveSnapshot();
     owner_end(scope);
     return reason;
 }
 
-void check_rules(const Catalog& catalog, const Purchase& purchase) {
-    const char* reason = ask_rules(catalog, purchase);
+void check_rules(const Catalog& catalog, const RuleCall& call) {
+    const char* reason = ask_rules(catalog, call);
     if (reason != nullptr) {
         ereport(ERROR, (errcode(kErrorRule), errmsg("%s", reason),
                         errdetail("The purchase was refused by a rule."),
@@ -189,111 +233,12 @@ void check_rules(const Catalog& catalog, const Purchase& purchase) {
     }
 }
 
+void lock_users(const Catalog& catalog, const int64_t* users, uint32_t count) {
+    lock_people(catalog, users, count, nullptr, 0);
+}
+
 void install_rule_callbacks() {
     CacheRegisterSyscacheCallback(PROCOID, on_function_change, 0);
 }
 
-// ---------------------------------------------------------------------------------------------
-// Built-in rules
-// ---------------------------------------------------------------------------------------------
-
-namespace {
-
-enum RuleArgument { kArgDeparture, kArgUser, kArgPassengers, kArgFromStop, kArgToStop };
-
-// The only value of a query about the purchase ($1 departure, $2 user, $3 passengers, $4 and $5 the
-// stops), or null.
-const char* query_value(FunctionCallInfo fcinfo, const char* sql, MemoryContext context) {
-    require_shared_memory();
-    for (int i = 0; i < 5; i++) {
-        if (PG_ARGISNULL(i)) {
-            return nullptr;
-        }
-    }
-    Oid types[] = {INT8OID, INT8OID, INT8ARRAYOID, INT4OID, INT4OID};
-    Datum values[] = {PG_GETARG_DATUM(kArgDeparture), PG_GETARG_DATUM(kArgUser),
-                      PG_GETARG_DATUM(kArgPassengers), PG_GETARG_DATUM(kArgFromStop),
-                      PG_GETARG_DATUM(kArgToStop)};
-    OwnerScope scope;
-    owner_begin(catalog_of(fcinfo), &scope);
-    SPI_connect();
-    if (SPI_execute_with_args(sql, 5, types, values, nullptr, true, 1) != SPI_OK_SELECT) {
-        elog(ERROR, "could not ask a rule");
-    }
-    const char* value = SPI_processed == 0
-                            ? nullptr
-                            : SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-    if (value != nullptr) {
-        value = MemoryContextStrdup(context, value);
-    }
-    SPI_finish();
-    owner_end(scope);
-    return value;
-}
-
-Datum reason_or_null(FunctionCallInfo fcinfo, const char* reason) {
-    if (reason == nullptr) {
-        PG_RETURN_NULL();
-    }
-    PG_RETURN_TEXT_P(cstring_to_text(reason));
-}
-
-}  // namespace
 }  // namespace ticketpool
-
-TICKETPOOL_FUNCTION(ticket_rule_one_per_departure) {
-    using namespace ticketpool;
-    const Catalog& catalog = catalog_of(fcinfo);
-    const char* sql = psprintf(
-        "SELECT o.passenger_id FROM %s AS d JOIN %s AS o ON o.departure_id = d.departure_id AND "
-        "o.service_date = d.service_date "
-        "WHERE d.departure_id = $1 AND o.status IN ('held', 'sold') AND o.passenger_id = ANY ($3) "
-        "UNION ALL SELECT p FROM unnest($3) AS p GROUP BY p HAVING count(*) > 1 LIMIT 1",
-        qualified_name(catalog.departure), qualified_name(catalog.order));
-    const char* passenger = query_value(fcinfo, sql, CurrentMemoryContext);
-    return reason_or_null(
-        fcinfo, passenger == nullptr
-                    ? nullptr
-                    : psprintf("passenger %s has a ticket for this train and day", passenger));
-}
-
-TICKETPOOL_FUNCTION(ticket_rule_no_overlap) {
-    using namespace ticketpool;
-    const Catalog& catalog = catalog_of(fcinfo);
-    // A train runs for some days at most: trips that could overlap set out within a week of each
-    // other.
-    const char* sql = psprintf(
-        "WITH n AS (SELECT d.service_date AS day, d.service_date + "
-        "r.departs[array_position(r.stop_nos, $4)] AS departs, "
-        "d.service_date + r.arrives[array_position(r.stop_nos, $5)] AS arrives FROM %1$s AS d JOIN "
-        "%2$s AS r USING (route_id) WHERE d.departure_id = $1) "
-        "SELECT o.passenger_id FROM n, %3$s AS o JOIN %1$s AS d USING (departure_id) JOIN %2$s AS "
-        "r USING (route_id) "
-        "WHERE o.service_date BETWEEN n.day - 7 AND n.day + 7 AND o.status IN ('held', 'sold') AND "
-        "o.passenger_id = ANY ($3) "
-        "AND d.service_date + r.departs[array_position(r.stop_nos, o.from_stop)] < n.arrives "
-        "AND n.departs < d.service_date + r.arrives[array_position(r.stop_nos, o.to_stop)] LIMIT 1",
-        qualified_name(catalog.departure), qualified_name(catalog.route),
-        qualified_name(catalog.order));
-    const char* passenger = query_value(fcinfo, sql, CurrentMemoryContext);
-    return reason_or_null(
-        fcinfo, passenger == nullptr
-                    ? nullptr
-                    : psprintf("passenger %s has a ticket for a trip at the same time", passenger));
-}
-
-TICKETPOOL_FUNCTION(ticket_rule_user_limit) {
-    using namespace ticketpool;
-    const Catalog& catalog = catalog_of(fcinfo);
-    const char* sql = psprintf(
-        "SELECT count(*) + cardinality($3) FROM %s AS d JOIN %s AS o ON o.departure_id = "
-        "d.departure_id AND o.service_date = d.service_date "
-        "WHERE d.departure_id = $1 AND o.user_id = $2 AND o.status IN ('held', 'sold') HAVING "
-        "count(*) + cardinality($3) > %d",
-        qualified_name(catalog.departure), qualified_name(catalog.order), setting_user_limit);
-    const char* tickets = query_value(fcinfo, sql, CurrentMemoryContext);
-    return reason_or_null(fcinfo, tickets == nullptr
-                                      ? nullptr
-                                      : psprintf("a user may have %d tickets for a train and day",
-                                                 setting_user_limit));
-}

@@ -3,19 +3,39 @@
 
 #include "catalog.hpp"
 #include "pg.hpp"
-#include "sale.hpp"
 
 namespace ticketpool {
 
-// Is any rule on tickets enabled? The whole cost of rules where none is.
-bool has_rules(const Catalog& catalog);
+struct Purchase;
+struct ItemPurchase;
+
+enum class RuleKind { kTicket, kItem };
+inline constexpr int kRuleKinds = 2;
+inline constexpr int kMostRuleArguments = 5;
+
+// A purchase as rules are asked about it.
+struct RuleCall {
+    RuleKind kind;
+    int64_t user_id;
+    const int64_t* passengers;  // of tickets
+    uint32_t party;
+    Datum arguments[kMostRuleArguments];
+};
+RuleCall rule_call(const Purchase& purchase);
+RuleCall rule_call(const ItemPurchase& purchase);
+
+// Is any rule of the kind enabled? The whole cost of rules where none is.
+bool has_rules(const Catalog& catalog, RuleKind kind);
 
 // Asks every enabled rule; locks the user and the passengers against other purchases to the end of
 // the transaction first. Null: may buy; else the reason of the first rule that refuses.
-const char* ask_rules(const Catalog& catalog, const Purchase& purchase);
+const char* ask_rules(const Catalog& catalog, const RuleCall& call);
 
 // The same; ereports TK004.
-void check_rules(const Catalog& catalog, const Purchase& purchase);
+void check_rules(const Catalog& catalog, const RuleCall& call);
+
+// The locks of many purchases of items at once, in the one order.
+void lock_users(const Catalog& catalog, const int64_t* users, uint32_t count);
 
 void install_rule_callbacks();
 

@@ -171,15 +171,6 @@ Demand demand_of(const Purchase& purchase) {
                   purchase.choice, purchase.channel,     false};
 }
 
-namespace {
-
-void set(OrderValues* row, OrderColumn column, Datum value) {
-    row->value[column] = value;
-    row->is_null[column] = false;
-}
-
-}  // namespace
-
 void build_orders(const Catalog& catalog, const Purchase& purchase, const Claimed* claims,
                   OrderValues* rows) {
     const Departure* departure = purchase.ref.departure;
@@ -188,27 +179,27 @@ void build_orders(const Catalog& catalog, const Purchase& purchase, const Claime
     count(shared.mine->counters.buys, purchase.party);
     OrderValues row;
     memset(row.is_null, true, sizeof row.is_null);
-    set(&row, kOrderId, Int64GetDatum(next_order_id(catalog, purchase.service_date)));
-    set(&row, kDepartureId, Int64GetDatum(departure->departure_id));
-    set(&row, kServiceDate, DateADTGetDatum(purchase.service_date));
-    set(&row, kUserId, Int64GetDatum(purchase.user_id));
-    set(&row, kSeatClass,
-        text_datum(text_of(layout->head, layout->classes()[purchase.class_index].name)));
-    set(&row, kFromStop, Int32GetDatum(stops[purchase.trip.from].stop_no));
-    set(&row, kToStop, Int32GetDatum(stops[purchase.trip.to].stop_no));
-    set(&row, kStatus, CStringGetTextDatum(status_name(purchase.status)));
+    set_value(&row, kOrderId, Int64GetDatum(next_order_id(catalog, purchase.service_date)));
+    set_value(&row, kDepartureId, Int64GetDatum(departure->departure_id));
+    set_value(&row, kServiceDate, DateADTGetDatum(purchase.service_date));
+    set_value(&row, kUserId, Int64GetDatum(purchase.user_id));
+    set_value(&row, kSeatClass,
+              text_datum(text_of(layout->head, layout->classes()[purchase.class_index].name)));
+    set_value(&row, kFromStop, Int32GetDatum(stops[purchase.trip.from].stop_no));
+    set_value(&row, kToStop, Int32GetDatum(stops[purchase.trip.to].stop_no));
+    set_value(&row, kStatus, CStringGetTextDatum(status_name(purchase.status)));
     if (purchase.status == OrderStatus::kHeld) {
-        set(&row, kHeldUntil, TimestampTzGetDatum(purchase.held_until));
+        set_value(&row, kHeldUntil, TimestampTzGetDatum(purchase.held_until));
     }
     if (purchase.channel.data != nullptr) {
-        set(&row, kChannel, text_datum(purchase.channel));
+        set_value(&row, kChannel, text_datum(purchase.channel));
     }
     if (purchase.changed_from != 0) {
-        set(&row, kChangedFrom, Int64GetDatum(purchase.changed_from));
+        set_value(&row, kChangedFrom, Int64GetDatum(purchase.changed_from));
     }
-    set(&row, kCreatedAt, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+    set_value(&row, kCreatedAt, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
     if (purchase.request_id != nullptr) {
-        set(&row, kRequestId, UUIDPGetDatum(purchase.request_id));
+        set_value(&row, kRequestId, UUIDPGetDatum(purchase.request_id));
     }
     for (uint32_t i = 0; i < purchase.party; i++) {
         rows[i] = row;
@@ -218,11 +209,12 @@ void build_orders(const Catalog& catalog, const Purchase& purchase, const Claime
         if (number >= 0) {
             const SeatGeometry& seat = layout->geometry(purchase.class_index)[number];
             coach = seat.coach;
-            set(&rows[i], kSeat, CStringGetTextDatum(seat_label(seat)));
+            set_value(&rows[i], kSeat, CStringGetTextDatum(seat_label(seat)));
         }
-        set(&rows[i], kTicketNo, Int32GetDatum(static_cast<int32_t>(i + 1)));
-        set(&rows[i], kPassengerId, Int64GetDatum(purchase.passengers[i]));
-        set(&rows[i], kCoach, text_datum(text_of(layout->head, layout->coaches()[coach].name)));
+        set_value(&rows[i], kTicketNo, Int32GetDatum(static_cast<int32_t>(i + 1)));
+        set_value(&rows[i], kPassengerId, Int64GetDatum(purchase.passengers[i]));
+        set_value(&rows[i], kCoach,
+                  text_datum(text_of(layout->head, layout->coaches()[coach].name)));
     }
 }
 
@@ -297,10 +289,10 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const Purchase& purch
         directory_done();
         return;  // more than there ever were
     }
-    if (has_rules(catalog)) {
+    if (has_rules(catalog, RuleKind::kTicket)) {
         ledger_reserve(0);
         ledger_pin(purchase.ref.slot);  // a rule may use other departures
-        check_rules(catalog, purchase);
+        check_rules(catalog, rule_call(purchase));
     }
     Claimed one;
     Claimed* claims = purchase.party == 1

@@ -52,6 +52,8 @@ void parse_choice(Text text, Purchase* purchase);
 // `row_found`; false: there was none.
 uint64_t request_key(const Catalog& catalog, const Purchase& purchase);
 void lock_request(uint64_t key);
+// 40001 where the isolation level hides the current row.
+void require_visible_first_call(TableReader* reader);
 using FirstCallRow = void (*)(TableReader* reader, const OrderLeaf& leaf, void* context);
 bool find_first_call(const Catalog& catalog, const Purchase& purchase, FirstCallRow row_found,
                      void* context);

@@ -8,6 +8,9 @@ int setting_memory_kb;
 int setting_allocation;
 int setting_hold_ttl;
 int setting_user_limit;
+int setting_item_limit;
+int setting_gate_ttl;
+int setting_gate_tries;
 int setting_standby_staleness;
 
 namespace {
@@ -45,6 +48,18 @@ void define_settings() {
         "ticketpool.user_limit",
         "Live tickets of one user for one departure, for the rule ticket_rule_user_limit.", nullptr,
         &setting_user_limit, 5, 1, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.item_limit",
+        "Units of one item in live orders of one user, for the rule item_rule_user_limit.", nullptr,
+        &setting_item_limit, 5, 1, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("ticketpool.gate_ttl",
+                            "How long a right answer to item_ask lets a user buy, and too many "
+                            "wrong ones bar the user.",
+                            nullptr, &setting_gate_ttl, 600, 1, 366 * 86400, PGC_SUSET, GUC_UNIT_S,
+                            nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.gate_tries", "Wrong answers to item_ask before a user is barred for a while.",
+        nullptr, &setting_gate_tries, 5, 1, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable(
         "ticketpool.standby_staleness",
         "How far counts on a hot standby may be behind what it has replayed.",

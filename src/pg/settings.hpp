@@ -9,6 +9,10 @@ extern int setting_allocation;  // ticketpool.allocation: an Allocation
 extern int setting_hold_ttl;  // ticketpool.hold_ttl: seconds
 
 extern int setting_user_limit;  // ticketpool.user_limit: tickets, for the rule
+extern int setting_item_limit;  // ticketpool.item_limit: units, for the rule
+
+extern int setting_gate_ttl;    // ticketpool.gate_ttl: seconds
+extern int setting_gate_tries;  // ticketpool.gate_tries: wrong answers
 
 extern int setting_standby_staleness;  // ticketpool.standby_staleness: milliseconds
 

@@ -35,8 +35,9 @@ Size place(Size* end, Size bytes) {
 Plan plan_memory() {
     const Size memory = mul_size(static_cast<Size>(setting_memory_kb), 1024);
     Plan plan{};
-    // A slot for every 4 kB: a departure with 500 seats. Less than 5 % of the memory.
-    plan.slots = static_cast<uint32_t>(Min(memory / 4096, static_cast<Size>(1) << 26));
+    // A slot for every 2 kB: a departure with 600 seats takes 1 kB with up to 8 segments and 3 kB
+    // with up to 32. With the hash buckets that is less than 5 % of the memory.
+    plan.slots = static_cast<uint32_t>(Min(memory / 2048, static_cast<Size>(1) << 26));
     plan.buckets = 256;
     while (plan.buckets < plan.slots) {
         plan.buckets *= 2;

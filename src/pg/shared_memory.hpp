@@ -3,11 +3,11 @@
 // Three pieces, reserved at start and laid out here:
 //
 //   Control         one struct: the directory lock, hash buckets, free list
-//   DirectorySlot[] one a departure in memory (see directory.hpp)
+//   DirectorySlot[] one a departure or item in memory (see directory.hpp)
 //   BackendSlot[]   one a backend: what it reads and pins right now, and its counters
 //   StandbyLoad[]   one a slot: what a standby has loaded (see standby.hpp)
 //   DatabaseDue[]   one a database: when the worker is due there (see deadlines.hpp)
-//   arena           all the rest of ticketpool.memory: routes, layouts, departures
+//   arena           all the rest of ticketpool.memory: routes, layouts, departures, items
 //
 // Who may touch what:
 //
@@ -38,6 +38,7 @@
 #include "deadlines.hpp"
 #include "pg.hpp"
 #include "standby.hpp"
+#include "ticketpool/stock.hpp"
 
 namespace ticketpool {
 
@@ -46,21 +47,28 @@ inline constexpr int kBackendPins = 24;  // more departures in a transaction use
 
 enum class SlotState : uint64_t { kFree = 0, kLoading = 1, kReady = 2 };
 
-// A departure's entry in the directory.
+inline constexpr int32_t kItemDate = INT32_MIN;  // service_date of a slot that has an item
+
+// An entry in the directory: a departure, or an item, which has no name and is found by id only.
+// What is said of departures in the directory is true of items, too.
 struct alignas(64) DirectorySlot {
-    std::atomic<uint64_t> version;   // counts changes; its low two bits are the SlotState
-    int64_t departure_id;            // key, with database and relation
-    SharedPtr<Departure> departure;  // valid while READY
+    std::atomic<uint64_t> version;  // counts changes; its low two bits are the SlotState
+    int64_t id;                     // of the departure or item: key, with database and relation
+    SharedPtr<void> block;          // the Departure or Item; valid while READY
     uint32_t database;
-    uint32_t relation;      // oid of ticket_order: differs after re-creation
-    int32_t service_date;   // key by name, with train
+    uint32_t relation;      // oid of ticket_order or item_order: differs after re-creation
+    int32_t service_date;   // key by name, with train; kItemDate: an item
     uint32_t name_hash;     // of train and service date
     uint32_t next_by_name;  // hash chains, or the free list
     uint32_t next_by_id;
     std::atomic<int32_t> last_use;      // seconds since 2000-01-01; written once a second at most
     std::atomic<uint32_t> shared_pins;  // pins that did not fit into their BackendSlot
-    std::atomic<uint32_t> maker;  // transaction id of its ticket_open until that is settled, or 0
-    uint32_t id_hash;             // of the departure id
+    std::atomic<uint32_t> maker;        // transaction id of its making until that is settled, or 0
+    uint32_t id_hash;                   // of the id
+
+    bool has_item() const { return service_date == kItemDate; }
+    Departure* departure() const { return static_cast<Departure*>(block.get()); }
+    Item* item() const { return static_cast<Item*>(block.get()); }
 };
 static_assert(sizeof(DirectorySlot) == 64);
 
@@ -78,7 +86,7 @@ struct Counters {
 struct alignas(128) BackendSlot {
     std::atomic<uint32_t> reading;             // directory slot + 1, or 0
     std::atomic<int32_t> pid;                  // of the backend that last used the slot
-    std::atomic<uint32_t> pin_count;           // entries of pins in use
+    std::atomic<uint32_t> pin_count;           // departures pinned; more than fit are shared pins
     std::atomic<uint32_t> claims;              // in the running transaction
     std::atomic<int64_t> since;                // when the first of them was taken
     std::atomic<uint32_t> pins[kBackendPins];  // directory slot + 1

@@ -20,23 +20,6 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-constexpr int kBatch = 500;  // orders a transaction
-
-int64_t* due(const char* sql, int* count) {
-    if (SPI_execute(sql, false, 0) != SPI_OK_SELECT) {
-        elog(ERROR, "could not read what ran out");
-    }
-    *count = static_cast<int>(SPI_processed);
-    int64_t* ids =
-        static_cast<int64_t*>(palloc(static_cast<size_t>(Max(*count, 1)) * sizeof(int64_t)));
-    for (int i = 0; i < *count; i++) {
-        bool is_null;
-        ids[i] =
-            DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &is_null));
-    }
-    return ids;
-}
-
 // One thing in a subtransaction of its own: what fails (a trigger refuses, say) is reported and
 // left for the next round, and does not stop the rest. False: it failed.
 template <typename Work>
@@ -72,61 +55,54 @@ bool guarded(const char* what, int64_t id, Work work) {
     return done;
 }
 
-int expire_holds(const Catalog& catalog, SweepState* state) {
-    int count;
-    int expired = 0;
-    const int64_t* orders =
-        due(psprintf("SELECT order_id FROM %s WHERE status = 'held' AND held_until <= "
-                     "clock_timestamp() AND ticket_no = 1 "
-                     "ORDER BY held_until LIMIT %d OFFSET %d FOR NO KEY UPDATE SKIP LOCKED",
-                     qualified_name(catalog.order), kBatch, state->failed_holds),
-            &count);
+// Does `work` on each id that the query returns; how many went well. *failed counts the others.
+template <typename Work>
+int for_each_due(const char* what, const char* sql, SweepState* state, int* failed, Work work) {
+    if (SPI_execute(sql, false, 0) != SPI_OK_SELECT) {
+        elog(ERROR, "could not read what ran out");
+    }
+    SPITupleTable* rows = SPI_tuptable;
+    const int count = static_cast<int>(SPI_processed);
+    int done = 0;
     for (int i = 0; i < count; i++) {
         CHECK_FOR_INTERRUPTS();
-        const int64_t order_id = orders[i];
-        expired += guarded("hold", order_id,
-                           [&catalog, order_id] {
-                               Order order;
-                               lock_order(catalog, order_id, TicketNos{nullptr}, &order);
-                               set_status(&order, OrderStatus::kHeld, OrderStatus::kExpired);
-                           })
-                       ? 1
-                       : 0;
+        bool is_null;
+        const int64_t id = DatumGetInt64(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &is_null));
+        done += guarded(what, id, [&work, id] { work(id); }) ? 1 : 0;
     }
     state->found += count;
-    state->failed_holds += count - expired;
-    return expired;
+    *failed += count - done;
+    return done;
 }
 
-int return_quotas(const Catalog& catalog, SweepState* state) {
-    int count;
-    int returned = 0;
-    const int64_t* reservations =
-        due(psprintf("SELECT reservation_id FROM %s WHERE status = 'open' AND release_at <= "
-                     "clock_timestamp() "
-                     "ORDER BY release_at LIMIT %d OFFSET %d FOR UPDATE SKIP LOCKED",
-                     qualified_name(catalog.reservation), kBatch, state->failed_quotas),
-            &count);
-    for (int i = 0; i < count; i++) {
-        CHECK_FOR_INTERRUPTS();
-        const int64_t reservation_id = reservations[i];
-        returned += guarded("reservation", reservation_id,
-                            [&catalog, reservation_id] { recycle(catalog, reservation_id); })
-                        ? 1
-                        : 0;
-    }
-    state->found += count;
-    state->failed_quotas += count - returned;
-    return returned;
+int expire_holds(const Catalog& catalog, SweepState* state, int limit) {
+    const char* sql = psprintf(
+        "SELECT order_id FROM %s WHERE status = 'held' AND held_until <= clock_timestamp() AND "
+        "ticket_no = 1 ORDER BY held_until LIMIT %d OFFSET %d FOR NO KEY UPDATE SKIP LOCKED",
+        qualified_name(catalog.order), limit, state->failed_holds);
+    return for_each_due("hold", sql, state, &state->failed_holds, [&catalog](int64_t order_id) {
+        Order order;
+        lock_order(catalog, order_id, TicketNos{nullptr}, &order);
+        set_status(&order, OrderStatus::kHeld, OrderStatus::kExpired);
+    });
+}
+
+int return_quotas(const Catalog& catalog, SweepState* state, int limit) {
+    const char* sql = psprintf(
+        "SELECT reservation_id FROM %s WHERE status = 'open' AND release_at <= clock_timestamp() "
+        "ORDER BY release_at LIMIT %d OFFSET %d FOR UPDATE SKIP LOCKED",
+        qualified_name(catalog.reservation), limit, state->failed_quotas);
+    return for_each_due("reservation", sql, state, &state->failed_quotas,
+                        [&catalog](int64_t reservation_id) { recycle(catalog, reservation_id); });
 }
 
 }  // namespace
 
-int sweep_batch(const Catalog& catalog, SweepState* state) {
+int sweep_batch(const Catalog& catalog, SweepState* state, int limit) {
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
-    const int count = expire_holds(catalog, state) + return_quotas(catalog, state);
+    const int count = expire_holds(catalog, state, limit) + return_quotas(catalog, state, limit);
     SPI_finish();
     owner_end(scope);
     return count;
@@ -157,6 +133,7 @@ TICKETPOOL_FUNCTION(ticket_sweep) {
     using namespace ticketpool;
     require_shared_memory();
     PreventCommandIfReadOnly("ticket_sweep()");
+    constexpr int kMostByHand = 500;
     SweepState state{};
-    PG_RETURN_INT32(sweep_batch(catalog_of(fcinfo), &state));
+    PG_RETURN_INT32(sweep_batch(catalog_of(fcinfo), &state, kMostByHand));
 }

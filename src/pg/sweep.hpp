@@ -14,8 +14,9 @@ struct SweepState {
     int failed_quotas;
 };
 
-// Lets a batch of holds expire and quotas return in the running transaction; how many did.
-int sweep_batch(const Catalog& catalog, SweepState* state);
+// Lets a batch of holds expire and quotas return in the running transaction, at most `limit` of
+// each; how many did.
+int sweep_batch(const Catalog& catalog, SweepState* state, int limit);
 
 // The earliest deadline in the tables; INT64_MAX: none.
 TimestampTz next_deadline(const Catalog& catalog);

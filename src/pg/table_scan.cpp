@@ -5,6 +5,7 @@
 extern "C" {
 #include "access/stratnum.h"
 #include "access/subtrans.h"
+#include "access/sysattr.h"
 #include "access/transam.h"
 #include "storage/bufmgr.h"
 #include "storage/procarray.h"
@@ -74,13 +75,79 @@ static bool is_undecided(TupleTableSlot* row) {
            TransactionIdIsInProgress(inserter);
 }
 
+// Where the rows are, sorted; and how far they are read.
+struct HeapOrder {
+    ItemPointerData* places;
+    size_t count;
+    size_t next;
+    IndexFetchTableData* fetch;
+    bool more_versions;  // of the row before `next`
+};
+
+static int compare_places(const void* a, const void* b) {
+    return ItemPointerCompare(static_cast<ItemPointer>(const_cast<void*>(a)),
+                              static_cast<ItemPointer>(const_cast<void*>(b)));
+}
+
+static void find_places(TableReader* reader) {
+    HeapOrder* order = reader->heap_order;
+    size_t room = 1024;
+    order->places = static_cast<ItemPointerData*>(palloc(room * sizeof(ItemPointerData)));
+    while (const ItemPointerData* place = index_getnext_tid(reader->scan, ForwardScanDirection)) {
+        CHECK_FOR_INTERRUPTS();
+        if (order->count == room) {
+            room *= 2;
+            order->places = static_cast<ItemPointerData*>(
+                repalloc_huge(order->places, room * sizeof(ItemPointerData)));
+        }
+        order->places[order->count++] = *place;
+    }
+    qsort(order->places, order->count, sizeof(ItemPointerData), compare_places);
+    order->fetch = table_index_fetch_begin(reader->heap);
+}
+
+void reader_in_heap_order(TableReader* reader) {
+    Assert(reader->snapshot != nullptr && reader->scan == nullptr);
+    reader->heap_order = static_cast<HeapOrder*>(palloc0(sizeof(HeapOrder)));
+}
+
+// The next version of the next row, whatever its visibility.
+static bool next_in_heap_order(TableReader* reader) {
+    HeapOrder* order = reader->heap_order;
+    if (order->fetch == nullptr) {
+        find_places(reader);
+    }
+    bool all_dead = false;
+    while (order->more_versions || order->next < order->count) {
+        ItemPointerData* place = &order->places[order->next - (order->more_versions ? 1 : 0)];
+        order->next += order->more_versions ? 0 : 1;
+        if (table_index_fetch_tuple(order->fetch, place, SnapshotAny, reader->row,
+                                    &order->more_versions, &all_dead)) {
+            return true;
+        }
+        order->more_versions = false;
+    }
+    return false;
+}
+
+static bool next_version(TableReader* reader) {
+    return reader->heap_order != nullptr
+               ? next_in_heap_order(reader)
+               : index_getnext_slot(reader->scan, ForwardScanDirection, reader->row);
+}
+
 bool reader_next(TableReader* reader) {
     if (reader->scan == nullptr) {
+#if PG_VERSION_NUM >= 180000
+        reader->scan = index_beginscan(reader->heap, reader->index, SnapshotAny, nullptr,
+                                       reader->key_count, 0);
+#else
         reader->scan =
             index_beginscan(reader->heap, reader->index, SnapshotAny, reader->key_count, 0);
+#endif
         index_rescan(reader->scan, reader->keys, reader->key_count, nullptr, 0);
     }
-    while (index_getnext_slot(reader->scan, ForwardScanDirection, reader->row)) {
+    while (next_version(reader)) {
         CHECK_FOR_INTERRUPTS();
         const bool wanted =
             reader->snapshot != nullptr
@@ -98,6 +165,10 @@ void reader_close(TableReader* reader) {
         index_endscan(reader->scan);
     }
     ExecDropSingleTupleTableSlot(reader->row);
+    if (reader->heap_order != nullptr && reader->heap_order->fetch != nullptr) {
+        table_index_fetch_end(reader->heap_order->fetch);
+        pfree(reader->heap_order->places);
+    }
     index_close(reader->index, AccessShareLock);
     table_close(reader->heap, AccessShareLock);
 }

@@ -18,6 +18,7 @@ struct TableReader {
     Snapshot snapshot;    // registered; null in undecided mode
     ScanKeyData keys[3];
     int key_count;
+    struct HeapOrder* heap_order;  // null: in order of the index
 };
 
 // A snapshot of now, whatever the isolation level of the transaction; registered.
@@ -33,6 +34,11 @@ void reader_key_text(TableReader* reader, Text value);
 void reader_key_int64(TableReader* reader, int64_t value);
 void reader_key_date(TableReader* reader, DateADT value);
 void reader_key_uuid(TableReader* reader, Datum value);
+// Before the first row: reads in order of the table instead of the index, for scans of very many
+// rows, which would otherwise jump from page to page. Not in undecided mode: between the look into
+// the index and the look at the row, a place in the table may get a new row, which only the
+// snapshot hides.
+void reader_in_heap_order(TableReader* reader);
 // False at the end. The first call starts the scan.
 bool reader_next(TableReader* reader);
 void reader_close(TableReader* reader);

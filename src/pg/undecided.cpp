@@ -33,7 +33,7 @@ void read_tickets(const Catalog& catalog, const Departure* departure, Undecided*
         return;
     }
     TableReader reader;
-    reader_open(&reader, leaf.relation, leaf.live, SnapshotAny);
+    reader_open(&reader, leaf.relation, leaf.live(), SnapshotAny);
     reader_key_int64(&reader, departure->departure_id);
     for_each_undecided(&reader, [&](TransactionId xid, bool after) {
         LiveTicket ticket;

@@ -8,6 +8,7 @@
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "loader.hpp"
+#include "monitoring.hpp"
 #include "order_rows.hpp"
 #include "prepared.hpp"
 #include "sale.hpp"
@@ -97,7 +98,7 @@ void read_rows(Proof* proof, Snapshot snapshot, bool last) {
         return;
     }
     TableReader reader;
-    reader_open(&reader, proof->leaf.relation, proof->leaf.live, snapshot);
+    reader_open(&reader, proof->leaf.relation, proof->leaf.live(), snapshot);
     reader_key_int64(&reader, proof->ref.departure->departure_id);
     while (reader_next(&reader)) {
         LiveTicket ticket;
@@ -129,20 +130,6 @@ void read_rows(Proof* proof, Snapshot snapshot, bool last) {
         state->sold = state->sold | ticket.bits;
     }
     reader_close(&reader);
-}
-
-// Claims of other sessions' transactions on the departure.
-uint64_t claims_of_others(uint32_t slot) {
-    uint64_t claims = 0;
-    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
-        const BackendSlot& backend = shared.backends[i];
-        for (int p = 0; &backend != shared.mine && p < kBackendPins; p++) {
-            if (backend.pins[p].load(std::memory_order_acquire) == slot + 1) {
-                claims += backend.pin_claims[p].load(std::memory_order_acquire);
-            }
-        }
-    }
-    return claims;
 }
 
 // Compares one class; true where something still differs.
@@ -266,7 +253,8 @@ void report_differences(const Proof& proof) {
     Departure* departure = proof.ref.departure;
     const Layout* layout = departure->layout.get();
     // A claim whose row is still to be written explains itself when its transaction goes on.
-    const bool claims_without_row = claims_of_others(proof.ref.slot) > proof.undecided_rows;
+    const bool claims_without_row =
+        static_cast<uint64_t>(claims_of_others(proof.ref.slot)) > proof.undecided_rows;
     for (uint32_t c = 0; c < layout->class_count; c++) {
         for (uint32_t seat = 0; seat < layout->classes()[c].seats; seat++) {
             const SeatState* state = state_of_seat(proof, c, seat);
@@ -291,7 +279,8 @@ void report_differences(const Proof& proof) {
 void report_places(const Proof& proof) {
     Departure* departure = proof.ref.departure;
     const Layout* layout = departure->layout.get();
-    const bool claims_without_row = claims_of_others(proof.ref.slot) > proof.undecided_rows;
+    const bool claims_without_row =
+        static_cast<uint64_t>(claims_of_others(proof.ref.slot)) > proof.undecided_rows;
     for (uint32_t c = 0; c < layout->coach_count; c++) {
         for (int s = 0; layout->coaches()[c].places > 0 && s < departure->segments; s++) {
             const PlaceState* state = state_of_place(proof, static_cast<int32_t>(c), s);

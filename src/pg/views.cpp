@@ -1,12 +1,51 @@
 // The functions behind the views ticket_pool, ticket_inflight and ticket_pool_stat.
 #include "directory.hpp"
 #include "errors.hpp"
+#include "monitoring.hpp"
 #include "pg.hpp"
 #include "prepared.hpp"
 #include "settings.hpp"
 #include "shared_memory.hpp"
 
 namespace ticketpool {
+
+static int64_t sum_claims(uint32_t slot, const BackendSlot* except) {
+    int64_t claims = 0;
+    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
+        const BackendSlot& backend = shared.backends[i];
+        for (int p = 0; &backend != except && p < kBackendPins; p++) {
+            if (backend.pins[p].load(std::memory_order_acquire) == slot + 1) {
+                claims += backend.pin_claims[p].load(std::memory_order_acquire);
+            }
+        }
+    }
+    return claims;
+}
+
+int64_t claims_in_flight(uint32_t slot) {
+    return sum_claims(slot, nullptr) + prepared_claims_on(slot);
+}
+
+int64_t claims_of_others(uint32_t slot) {
+    int64_t claims = sum_claims(slot, shared.mine);
+    if (shared.slots[slot].shared_pins.load(std::memory_order_acquire) == 0) {
+        return claims;
+    }
+    // Of a transaction with more departures than its slot shows, any of its claims may be here.
+    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
+        const BackendSlot& backend = shared.backends[i];
+        if (&backend != shared.mine &&
+            backend.pin_count.load(std::memory_order_acquire) > kBackendPins) {
+            claims += backend.claims.load(std::memory_order_acquire);
+        }
+    }
+    return claims;
+}
+
+TimestampTz last_use_of(uint32_t slot) {
+    return int64_t{shared.slots[slot].last_use.load(std::memory_order_relaxed)} * USECS_PER_SEC;
+}
+
 namespace {
 
 const char* status_name(SaleStatus status) {
@@ -21,26 +60,12 @@ const char* status_name(SaleStatus status) {
     return "unknown";
 }
 
-int64_t claims_in_flight(uint32_t slot) {
-    int64_t claims = prepared_claims_on(slot);
-    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
-        for (int p = 0; p < kBackendPins; p++) {
-            if (shared.backends[i].pins[p].load(std::memory_order_acquire) == slot + 1) {
-                claims += shared.backends[i].pin_claims[p].load(std::memory_order_relaxed);
-            }
-        }
-    }
-    return claims;
-}
-
 void return_departure(const DepartureRef& ref, ReturnSetInfo* result) {
     Departure* departure = ref.departure;
     uint64_t free_segments = 0;
     for (uint32_t c = 0; c < departure->layout->class_count; c++) {
         free_segments += count_free_seat_segments(departure->seat_map(c));
     }
-    const TimestampTz last_use =
-        int64_t{shared.slots[ref.slot].last_use.load(std::memory_order_relaxed)} * USECS_PER_SEC;
     Datum values[] = {
         Int64GetDatum(departure->departure_id),
         text_datum(text_of(departure->route->head, departure->route->train)),
@@ -51,7 +76,7 @@ void return_departure(const DepartureRef& ref, ReturnSetInfo* result) {
         Int64GetDatum(static_cast<int64_t>(free_segments)),
         Int64GetDatum(departure->bytes),
         Int64GetDatum(claims_in_flight(ref.slot)),
-        TimestampTzGetDatum(last_use),
+        TimestampTzGetDatum(last_use_of(ref.slot)),
     };
     bool nulls[lengthof(values)] = {};
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
@@ -124,16 +149,17 @@ TICKETPOOL_FUNCTION(ticket_pool_stat) {
         }
     }
     int64_t departures = 0;
+    int64_t items = 0;
     for (uint32_t i = 0; i < shared.control->slot_count; i++) {
-        departures +=
-            state_of(shared.slots[i].version.load(std::memory_order_relaxed)) == SlotState::kReady
-                ? 1
-                : 0;
+        const DirectorySlot& slot = shared.slots[i];
+        if (state_of(slot.version.load(std::memory_order_acquire)) == SlotState::kReady) {
+            (slot.has_item() ? items : departures)++;
+        }
     }
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const size_t used = shared.arena.total_bytes() - shared.arena.free_bytes();
     LWLockRelease(shared.control->lock);
-    Datum values[9];
+    Datum values[10];
     bool nulls[lengthof(values)] = {};
     for (size_t m = 0; m < lengthof(sums); m++) {
         values[m] = Int64GetDatum(static_cast<int64_t>(sums[m]));
@@ -141,5 +167,6 @@ TICKETPOOL_FUNCTION(ticket_pool_stat) {
     values[6] = Int64GetDatum(departures);
     values[7] = Int64GetDatum(static_cast<int64_t>(used));
     values[8] = Int64GetDatum(int64_t{setting_memory_kb} * 1024);
+    values[9] = Int64GetDatum(items);
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(columns, values, nulls)));
 }

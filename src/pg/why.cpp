@@ -35,7 +35,7 @@ void read_orders(const Catalog& catalog, const DepartureRef& ref, uint32_t class
     }
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.live, snapshot);
+    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
     reader_key_int64(&reader, ref.departure->departure_id);
     while (reader_next(&reader)) {
         LiveTicket ticket;

@@ -27,12 +27,17 @@ namespace ticketpool {
 namespace {
 
 // Does another session use the departure, in a call or in its transaction? Sets *pinner to one that
-// has pinned it to the end of its transaction, or leaves it.
+// has (or, where it has more pins than its slot shows, may have) pinned it to the end of its
+// transaction, or leaves it.
 bool others_use(uint32_t slot, int* pinner) {
     bool own_is_shared = true;
+    int overflown = -1;
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
         const BackendSlot& backend = shared.backends[i];
         const bool mine = &backend == shared.mine;
+        if (!mine && backend.pin_count.load(std::memory_order_acquire) > kBackendPins) {
+            overflown = static_cast<int>(i);
+        }
         if (!mine && backend.reading.load(std::memory_order_seq_cst) == slot + 1) {
             return true;
         }
@@ -47,8 +52,10 @@ bool others_use(uint32_t slot, int* pinner) {
         }
     }
     // After all readings: a pin is set before the reading that it replaces is cleared.
-    return shared.slots[slot].shared_pins.load(std::memory_order_seq_cst) >
-           (own_is_shared ? 1u : 0u);
+    const bool is_used =
+        shared.slots[slot].shared_pins.load(std::memory_order_seq_cst) > (own_is_shared ? 1u : 0u);
+    *pinner = is_used ? overflown : -1;
+    return is_used;
 }
 
 // Waits for the end of another backend's transaction as one waits for a lock: a circle of such
@@ -120,7 +127,7 @@ bool mark_row(const Catalog& catalog, int64_t departure_id) {
 bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.live, snapshot);
+    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
     reader_key_int64(&reader, departure_id);
     const bool found = reader_next(&reader);
     reader_close(&reader);
@@ -133,7 +140,7 @@ uint64 release_tickets(const OrderLeaf& leaf, const DepartureRef& ref) {
     uint64 count = 0;
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.live, snapshot);
+    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
     reader_key_int64(&reader, ref.departure->departure_id);
     while (reader_next(&reader)) {
         LiveTicket ticket;

@@ -233,11 +233,14 @@ void ticketpool_sweeper_main(Datum argument) {
     // first, and comes again in a moment.
     SetConfigOption("lock_timeout", "300ms", PGC_SUSET, PGC_S_OVERRIDE);
     SetConfigOption("deadlock_timeout", "50ms", PGC_SUSET, PGC_S_OVERRIDE);
+    // Each is a subtransaction, and of a transaction with more than 64 in all a snapshot does not
+    // know which: every reader would have to look them up.
+    constexpr int kBatch = 30;
     SweepState state{};
     do {
         CHECK_FOR_INTERRUPTS();
         state.found = 0;
-        in_transaction([&state](const Catalog& catalog) { sweep_batch(catalog, &state); });
+        in_transaction([&state](const Catalog& catalog) { sweep_batch(catalog, &state, kBatch); });
     } while (state.found > 0);
     // What failed is tried again, but not every second.
     const TimestampTz soonest =

@@ -1,10 +1,18 @@
-// Microbenchmarks of the core: time per call on one class of 2,000 seats.
+// Microbenchmarks of the core: time per call on one class, against the time to read its bytes.
+//
+// Curves for plots come from count and best_fit, whose arguments are seats, segments, per cent of
+// the seats sold, and 0 for the baseline or 1 for the vector kernels: each curve varies one of the
+// first three.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <memory>
+#include <mutex>
 #include <random>
+#include <set>
 #include <vector>
 
 #include "ticketpool/allocation.hpp"
@@ -20,11 +28,11 @@ constexpr std::uint32_t kSeats = 2000;
 // A class of which the given share of seats, in per cent, is sold from end to end and the rest is
 // empty. No trip meets an exact fit, so a best-fit scan has to look at every seat.
 struct Class {
-    Class(int segments, int sold_percent)
-        : words(new std::atomic<std::uint64_t>[kSeats * kMaxWords]()), geometry(kSeats) {
-        map = {words.get(), &control, kSeats, words_for(segments), segments};
+    Class(int segments, int sold_percent, std::uint32_t seats = kSeats)
+        : words(seat_map_bytes(seats, segments) / kLineBytes), geometry(seats) {
+        map = seat_map_at(words.data(), &control, seats, segments);
         std::mt19937_64 random(1);
-        for (std::uint32_t seat = 0; seat < kSeats; ++seat) {
+        for (std::uint32_t seat = 0; seat < seats; ++seat) {
             SegmentMask mask;
             if (static_cast<int>(random() % 100) < sold_percent) mask = trip_mask(0, segments);
             try_claim(map, seat, mask);
@@ -36,36 +44,50 @@ struct Class {
         }
     }
 
-    std::unique_ptr<std::atomic<std::uint64_t>[]> words;
+    struct alignas(kLineBytes) Line {
+        char bytes[kLineBytes];
+    };
+    std::vector<Line> words;
     std::vector<SeatGeometry> geometry;
     ClassControl control{};
     SeatMap map{};
 };
 
-// Arguments of the scans: segments, per cent sold, 0 for the baseline and 1 for vector kernels.
 const Kernels* kernels_for(benchmark::State& state) {
-    const Kernels* chosen = state.range(2) == 0 ? &baseline_kernels() : vector_kernels();
+    const Kernels* chosen = state.range(3) == 0 ? &baseline_kernels() : vector_kernels();
     if (chosen == nullptr) state.SkipWithError("no vector kernels on this machine");
     return chosen;
 }
 
 void scan_arguments(benchmark::internal::Benchmark* b) {
-    for (int segments : {40, 100, 150, 250}) {
-        for (int taken : {0, 50, 100}) {
-            for (int vector : {0, 1}) b->Args({segments, taken, vector});
+    std::set<std::vector<std::int64_t>> points;
+    for (const int vector : {0, 1}) {
+        for (const int seats : {100, 200, 500, 1000, 2000, 5000, 10000, 20000}) {
+            points.insert({seats, 40, 50, vector});
         }
+        for (const int segments :
+             {1, 6, 8, 9, 16, 17, 29, 32, 33, 64, 65, 96, 128, 129, 160, 192, 193, 224, 256}) {
+            points.insert({kSeats, segments, 50, vector});
+        }
+        for (int sold = 0; sold <= 100; sold += 10) points.insert({kSeats, 40, sold, vector});
     }
+    for (const auto& point : points) b->Args(point);
+}
+
+Class class_for(const benchmark::State& state) {
+    return {static_cast<int>(state.range(1)), static_cast<int>(state.range(2)),
+            static_cast<std::uint32_t>(state.range(0))};
 }
 
 void count(benchmark::State& state) {
     const Kernels* chosen = kernels_for(state);
     if (chosen == nullptr) return;
-    const auto segments = static_cast<int>(state.range(0));
-    const Class seats(segments, static_cast<int>(state.range(1)));
-    const SegmentMask trip = trip_mask(segments / 4, segments / 4 + 8);
+    const Class seats = class_for(state);
+    const int from = seats.map.segments / 4;
+    const SegmentMask trip = trip_mask(from, std::min(from + 8, seats.map.segments));
+    const CountFree scan = chosen->count_free[seats.map.shape()];
     for (auto _ : state) {
-        benchmark::DoNotOptimize(
-            chosen->count_free[seats.map.words_per_seat - 1](seats.map.words, kSeats, trip));
+        benchmark::DoNotOptimize(scan(seats.map.words, seats.map.seats, trip));
     }
 }
 BENCHMARK(count)->Apply(scan_arguments);
@@ -73,16 +95,52 @@ BENCHMARK(count)->Apply(scan_arguments);
 void best_fit(benchmark::State& state) {
     const Kernels* chosen = kernels_for(state);
     if (chosen == nullptr) return;
-    const auto segments = static_cast<int>(state.range(0));
-    const Class seats(segments, static_cast<int>(state.range(1)));
-    const int from = segments / 4;
-    const TripScan scan{trip_mask(from, from + 3), from, from + 3, segments};
+    const Class seats = class_for(state);
+    const int from = seats.map.segments / 4;
+    const int to = std::min(from + 3, seats.map.segments);
+    const TripScan trip{trip_mask(from, to), from, to, seats.map.segments};
+    const BestFit scan = chosen->best_fit[seats.map.shape()];
     for (auto _ : state) {
-        benchmark::DoNotOptimize(
-            chosen->best_fit[seats.map.words_per_seat - 1](seats.map.words, kSeats, scan, 700));
+        benchmark::DoNotOptimize(scan(seats.map.words, seats.map.seats, trip, seats.map.seats / 3));
     }
 }
 BENCHMARK(best_fit)->Apply(scan_arguments);
+
+// The floor of a scan: adding up, or copying, the bytes of 2,000 seats; they stay in the nearest
+// cache that has room for them. Argument: words a seat.
+#if defined(__x86_64__)
+__attribute__((target_clones("avx2", "default"), optimize("O3")))
+#endif
+std::uint64_t
+sum(const std::uint64_t* words, std::size_t count) {
+    std::uint64_t lane[16] = {};  // several sums at a time, or the additions' latency is measured
+    for (std::size_t i = 0; i + 16 <= count; i += 16) {
+        for (std::size_t j = 0; j < 16; ++j) lane[j] += words[i + j];
+    }
+    std::uint64_t total = 0;
+    for (const std::uint64_t part : lane) total += part;
+    return total;
+}
+
+void read_floor(benchmark::State& state) {
+    const std::vector<std::uint64_t> words(kSeats * static_cast<std::size_t>(state.range(0)), 1);
+    for (auto _ : state) {
+        benchmark::DoNotOptimize(sum(words.data(), words.size()));
+        benchmark::ClobberMemory();
+    }
+}
+BENCHMARK(read_floor)->Arg(1)->Arg(2)->Arg(4);
+
+void copy_floor(benchmark::State& state) {
+    const std::vector<std::uint64_t> words(kSeats * static_cast<std::size_t>(state.range(0)), 1);
+    std::vector<std::uint64_t> copy(words.size());
+    for (auto _ : state) {
+        std::memcpy(copy.data(), words.data(), words.size() * sizeof(std::uint64_t));
+        benchmark::DoNotOptimize(copy.data());
+        benchmark::ClobberMemory();
+    }
+}
+BENCHMARK(copy_floor)->Arg(1)->Arg(2)->Arg(4);
 
 // Choose, claim and give back. Arguments: segments, per cent sold, party.
 void sell(benchmark::State& state) {
@@ -139,6 +197,59 @@ void matrix(benchmark::State& state) {
     }
 }
 BENCHMARK(matrix)->Arg(40)->Arg(100)->Arg(250);
+
+// Threads that buy on one class: random trips, each thread gives back its oldest of 16 tickets for
+// every one that it buys. Argument: seats; with ten all meet at the last free ones. A lost race is
+// a seat that somebody else took between choosing and claiming; look_again is an answer that the
+// caller repeats.
+void rush(benchmark::State& state) {
+    static std::unique_ptr<Class> seats;
+    static std::mutex guard;
+    constexpr int kSegments = 29;
+    constexpr std::size_t kTickets = 16;
+    {
+        const std::lock_guard<std::mutex> lock(guard);
+        if (state.thread_index() == 0) {
+            kernels_init();
+            seats =
+                std::make_unique<Class>(kSegments, 0, static_cast<std::uint32_t>(state.range(0)));
+        }
+    }
+    std::mt19937_64 random(static_cast<std::uint64_t>(state.thread_index()) + 1);
+    SeatClaim tickets[kTickets] = {};
+    std::uint32_t lost = 0;
+    std::int64_t again = 0;
+    std::int64_t sold_out = 0;
+    std::size_t turn = 0;
+    for (auto _ : state) {  // threads start together, after the class was made
+        SeatClaim& ticket = tickets[turn++ % kTickets];
+        release(seats->map, ticket.seat, ticket.from_pool);
+        ticket = {};
+        SeatRequest request;
+        request.from = static_cast<int>(random() % kSegments);
+        request.to = request.from + 1 +
+                     static_cast<int>(random() % static_cast<unsigned>(kSegments - request.from));
+        request.trip = trip_mask(request.from, request.to);
+        request.seed = random();
+        SeatClaim claim;
+        Status status;
+        while ((status = claim_seats(seats->map, nullptr, request, nullptr, &claim, &lost)) ==
+               Status::kLookAgain) {
+            ++again;
+        }
+        if (status == Status::kOk) {
+            ticket = claim;
+        } else {
+            ++sold_out;
+        }
+    }
+    for (const SeatClaim& ticket : tickets) release(seats->map, ticket.seat, ticket.from_pool);
+    using benchmark::Counter;
+    state.counters["lost_races"] = Counter(lost, Counter::kAvgIterations);
+    state.counters["look_again"] = Counter(static_cast<double>(again), Counter::kAvgIterations);
+    state.counters["sold_out"] = Counter(static_cast<double>(sold_out), Counter::kAvgIterations);
+}
+BENCHMARK(rush)->Arg(10)->Arg(100)->Arg(2000)->ThreadRange(1, 16)->UseRealTime();
 
 }  // namespace
 }  // namespace ticketpool

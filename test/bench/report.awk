@@ -1,6 +1,7 @@
 # From slices.csv, cpu.csv and the list of ratios to markdown tables, padded to be read in a terminal too.
-# usage: awk -f report.awk ratios.txt slices.csv cpu.csv
-# A ratio is taken within each repeat, between slices that ran next to each other; then the median of the repeats.
+# usage: awk -f report.awk ratios.csv slices.csv cpu.csv
+# A ratio is taken within each repeat, between slices that ran next to each other; then the median of the repeats. Where several
+# rows are below, the best of the repeat counts.
 
 function sorted(list, values,    n, i, j, v) {  # fills values from a blank-separated list
   n = split(list, values, " ")
@@ -14,58 +15,81 @@ function sorted(list, values,    n, i, j, v) {  # fills values from a blank-sepa
 function median(list,    v, n) { n = sorted(list, v); return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2 }
 function spread(list, format,    v, n) { n = sorted(list, v); return sprintf(format " .. " format, v[1], v[n]) }
 # A ratio that doubles from one repeat to another says nothing about an aim.
-function verdict(list, aim,    v, n) { n = sorted(list, v); return aim == "" ? "" : v[n] > 2 * v[1] ? "?" : median(list) >= aim ? "yes" : "no" }
-function add(table, key, value) { table[key] = table[key] " " value }
+function verdict(list, aim,    v, n) {
+  n = sorted(list, v)
+  if (aim == "") return ""
+  if (v[n] > 2 * v[1]) return "?"
+  return (aim ~ /^<=/ ? median(list) <= substr(aim, 3) + 0 : median(list) >= aim + 0) ? "yes" : "no"
+}
+function add(table, key, value) { if (value != "") table[key] = table[key] " " value }
+function cell(format, list) { return list == "" ? "-" : sprintf(format, median(list)) }
+function pair(format, table, a, b) { return (a in table) && (b in table) ? sprintf(format " : " format, median(table[a]), median(table[b])) : "-" }
 function header(names, widths,    i, n, name, width, rule) {
   n = split(names, name, ","); split(widths, width, ",")
   for (i = 1; i <= n; i++) { printf "| %" width[i] "s ", name[i]; rule = rule "|" sprintf("%" (width[i] < 0 ? -width[i] : width[i]) + 1 "s", "") (width[i] < 0 ? " " : ":") }
   gsub(/ /, "-", rule)
   printf "|\n%s|\n", rule
 }
+# The value of the best of `rows` in a repeat: the most calls, or the least latency. Sets best_row.
+function best(values, repeat, rows, setting, measure,    i, n, name, v, found) {
+  n = split(rows, name, "|")
+  for (i = 1; i <= n; i++) {
+    v = values[repeat, name[i] "," setting]
+    if (v > 0 && (!found || (measure == "p99" ? v < found : v > found))) { found = v; best_row = name[i] }
+  }
+  return found
+}
 
 BEGIN { FS = "," }
-FILENAME ~ /ratios/ { ratio_count++; above[ratio_count] = $1; below[ratio_count] = $2; aim[ratio_count] = $3; next }
+FILENAME ~ /ratios/ { ratio_count++; above[ratio_count] = $1; below[ratio_count] = $2; aim[ratio_count] = $3; measure[ratio_count] = $4; only[ratio_count] = $5; next }
 FNR == 1 { next }
 FILENAME ~ /slices/ {
   setting = $3 "," $4; key = $2 "," setting
   if (!(key in tps)) order[++keys] = key
   if (!(setting in settings)) { settings[setting] = 1; setting_order[++setting_count] = setting }
-  add(tps, key, $6); add(latency, key, $7); add(wal, key, $8 / $5)
-  one[$1, key] = $6; if ($1 > repeats) repeats = $1
-  if ($2 ~ /^(buy|hold)/ && $9 > 0) sold_outs += $9
+  add(tps, key, $6); add(p50, key, $8); add(p99, key, $9); add(wal, key, $10 / $5)
+  one[$1, key] = $6; one_p99[$1, key] = $9; if ($1 > repeats) repeats = $1
+  if ($2 !~ /sold_out/ && $11 > 0) sold_outs[$2] += $11
   next
 }
 {
   if (!($2 in cpu)) cpu_order[++cpus] = $2
-  add(cpu, $2, $4); if ($5 != "") add(instructions, $2, $5)
+  add(cpu, $2, $4); add(instructions, $2, $5)
 }
 
 END {
-  header("row,clients,synchronous_commit,calls or tickets a second,min .. max,ms,WAL bytes of each", "-14,7,18,25,20,7,17")
+  header("row,clients,sync,calls or tickets a second,min .. max,p50 ms,p99 ms,bytes of WAL each", "-18,7,4,25,20,8,8,17")
   for (k = 1; k <= keys; k++) {
     split(order[k], part, ",")
-    printf "| %-14s | %7s | %18s | %25.0f | %20s | %7.3f | %17.0f |\n", part[1], part[2], part[3], median(tps[order[k]]),
-      spread(tps[order[k]], "%.0f"), median(latency[order[k]]), median(wal[order[k]])
+    printf "| %-18s | %7s | %4s | %25.0f | %20s | %8s | %8s | %17.0f |\n", part[1], part[2], part[3], median(tps[order[k]]),
+      spread(tps[order[k]], "%.0f"), cell("%.3f", p50[order[k]]), cell("%.3f", p99[order[k]]), median(wal[order[k]])
   }
   printf "\n"
-  header("ratio,clients,synchronous_commit,median,min .. max,aim,met", "-28,7,18,6,12,4,3")
+  header("ratio,clients,sync,median,min .. max,aim,met,WAL bytes,CPU us,instructions:u", "-42,7,4,6,14,5,3,13,15,17")
   for (r = 1; r <= ratio_count; r++) for (s = 1; s <= setting_count; s++) {
     list = ""
+    split(setting_order[s], part, ",")
+    if (only[r] != "" && only[r] != part[2]) continue
     for (i = 1; i <= repeats; i++) {
-      a = one[i, above[r] "," setting_order[s]]; b = one[i, below[r] "," setting_order[s]]
+      if (measure[r] == "p99") { a = one_p99[i, above[r] "," setting_order[s]]; b = best(one_p99, i, below[r], setting_order[s], "p99") }
+      else { a = one[i, above[r] "," setting_order[s]]; b = best(one, i, below[r], setting_order[s], "tps") }
       if (a > 0 && b > 0) list = list " " a / b
     }
     if (list == "") continue
-    split(setting_order[s], part, ",")
-    printf "| %-28s | %7s | %18s | %6.2f | %12s | %4s | %3s |\n", above[r] " / " below[r], part[1], part[2], median(list),
-      spread(list, "%.2f"), aim[r], verdict(list, aim[r])
+    name = (measure[r] == "p99" ? "p99 " : "") above[r] " / " (below[r] ~ /\|/ ? "best: " best_row : below[r])
+    printf "| %-42s | %7s | %4s | %6.2f | %14s | %5s | %3s | %13s | %15s | %17s |\n", name, part[1], part[2], median(list),
+      spread(list, "%.2f"), (part[1] > 1 ? aim[r] : ""), (part[1] > 1 ? verdict(list, aim[r]) : ""),
+      pair("%.0f", wal, above[r] "," setting_order[s], best_row "," setting_order[s]), pair("%.1f", cpu, above[r], best_row),
+      pair("%.0f", instructions, above[r], best_row)
   }
-  printf "\n?: the ratio more than doubled between repeats (a disk or neighbours that come and go): no verdict.\n"
+  printf "\nAims are for 8 and 32 clients. ?: the ratio more than doubled between repeats (a disk or neighbours that come and go): no verdict.\n"
+  printf "best: the best of several peers in each repeat; the one named was it in the last. redis_*: sync on is appendfsync always, off everysec.\n"
   if (cpus) {
     printf "\n"
-    header("one client,CPU us of the backend for each,min .. max,instructions:u for each", "-14,30,14,23")
-    for (k = 1; k <= cpus; k++) printf "| %-14s | %30.1f | %14s | %23s |\n", cpu_order[k], median(cpu[cpu_order[k]]),
-      spread(cpu[cpu_order[k]], "%.1f"), (cpu_order[k] in instructions ? sprintf("%.0f", median(instructions[cpu_order[k]])) : "-")
+    header("one client,CPU us of the backend for each,min .. max,instructions:u for each", "-18,30,16,23")
+    for (k = 1; k <= cpus; k++) printf "| %-18s | %30.1f | %16s | %23s |\n", cpu_order[k], median(cpu[cpu_order[k]]),
+      spread(cpu[cpu_order[k]], "%.1f"), cell("%.0f", instructions[cpu_order[k]])
   }
-  if (sold_outs) printf "\n%d purchases met a sold-out trip: their rows measure less than a sale.\n", sold_outs
+  printf "\n"
+  for (name in sold_outs) printf "%d purchases of %s met a sold-out trip: they cost less, or more, than a sale.\n", sold_outs[name], name
 }

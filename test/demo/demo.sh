@@ -107,6 +107,17 @@ step 'The proof'
 show -f demo/proof.sql
 
 [ "$(value "SELECT count(*) FROM ticket_verify()")" = 0 ] || die 'The pool and the tables disagree.'
+
+step 'A flash sale: 10,000 units, 16 clients, some roll back, some bring back what they bought; then the same with a row that all of them update'
+sql -f demo/flash_setup.sql
+for way in pool row; do
+  as_server_user pgbench -n -h "$private" -U seller -d demo -M prepared -c 16 -j 2 -t 600 -f "demo/flash_$way.sql" >>"$private/pgbench.log" 2>&1 ||
+    { tail -n 20 "$private/pgbench.log" >&2; die 'A client failed.'; }
+done
+show -f demo/flash_proof.sql
+[ "$(value 'SELECT sum(buy_quantity) + item_remaining(1) FROM item_order WHERE status = $$sold$$ GROUP BY ()')" = 10000 ] || die 'The flash sale did not add up.'
+[ "$(value "SELECT count(*) FROM item_verify()")" = 0 ] || die 'The pool and the tables disagree.'
+
 psql="psql -h $private -U postgres demo"
 if [ -n "${STAY:-}" ]; then
   trap - EXIT

@@ -339,8 +339,8 @@ for my $which (sort keys %opens)
 		INSERT INTO ticket_station VALUES ('XA', 'X A'), ('XB', 'X B');
 		INSERT INTO ticket_formation VALUES ('X', '1', 'only', '{1A}', NULL);
 		INSERT INTO ticket_stop SELECT 'X' || t, n, CASE n WHEN 1 THEN 'XA' ELSE 'XB' END, interval '1 hour' * n, interval '1 hour' * n
-			FROM generate_series(1, 600) t, generate_series(1, 2) n;
-		SELECT count(ticket_open('X' || t, '2031-05-01', 'X', '2020-01-01')) FROM generate_series(1, 600) t});
+			FROM generate_series(1, 1200) t, generate_series(1, 2) n;
+		SELECT count(ticket_open('X' || t, '2031-05-01', 'X', '2020-01-01')) FROM generate_series(1, 1200) t});
 	%count = ();
 	@trouble = ();
 	connect_sessions();

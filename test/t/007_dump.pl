@@ -49,7 +49,21 @@ $node->safe_psql('postgres', qq{
 	CREATE FUNCTION not_user_9999(bigint, bigint, bigint[], int, int) RETURNS text LANGUAGE sql AS 'SELECT CASE \$2 WHEN 9999 THEN ''not you'' END';
 	INSERT INTO ticket_rule VALUES ('public.not_user_9999', 'ticket')});
 
-my @tables = qw(ticket_station ticket_stop ticket_formation ticket_route ticket_route_call ticket_layout ticket_layout_coach
+# Items: split, merged, refunded.
+my $item_request = '3b6d17a0-5b3c-4c9e-9d4b-2f1f6e2f0a12';
+$node->safe_psql('postgres', qq{
+	SELECT item_open(1, 1000), item_open(2, 100);
+	SELECT count(*) FROM generate_series(1, 50) i, item_buy(1, i, i % 4 + 1);
+	SELECT count(*) FROM item_buy(1, 7, 5, '$item_request');
+	SELECT count(*) FROM item_split(1, 3) UNION ALL SELECT count(*) FROM item_split(2, 2, '{70,71}');
+	SELECT count(*) FROM generate_series(1, 50) i, item_buy(1, i, i % 4 + 1);
+	SELECT count(*) FROM (SELECT order_id FROM item_order WHERE user_id % 5 = 0) o, item_refund(order_id);
+	SELECT item_merge((SELECT min(id) FROM item_inventory WHERE item_id = 1 AND parent_id IS NOT NULL));
+	SELECT count(*) FROM (SELECT order_id FROM item_order WHERE user_id % 7 = 0 AND status = 'sold') o, item_refund(order_id);
+	INSERT INTO item_question VALUES (1, 1, 'how many', 'five');
+	SELECT item_ask(1, 7), item_answer(1, 7, 'five')});
+
+my @tables = qw(item_inventory item_order item_question item_gate ticket_station ticket_stop ticket_formation ticket_route ticket_route_call ticket_layout ticket_layout_coach
   ticket_departure ticket_reservation ticket_order);
 # What each channel sees of the train with quotas, and what the rules are.
 sub quotas
@@ -58,7 +72,9 @@ sub quotas
 	return $node->safe_psql($database, qq{
 		SELECT c, class, f, t, ticket_remaining('T3', 'S' || f, 'S' || t, '$day', class, c)
 		FROM unnest(ARRAY[NULL, 'agency', 'web']) c, unnest(ARRAY['second', 'standing']) class, generate_series(1, 6) f, generate_series(f + 1, 6) t ORDER BY 1, 2, 3, 4;
-		SELECT rule, on_kind, enabled FROM ticket_rule WHERE enabled});
+		SELECT rule, on_kind, enabled FROM ticket_rule WHERE enabled;
+		SELECT item_remaining(1), item_remaining(2);
+		SELECT * FROM item_verify()});
 }
 sub contents
 {
@@ -100,7 +116,14 @@ for my $way (sort keys %ways)
 	is($node->safe_psql($copy, qq{SELECT order_id FROM ticket_buy('T1', 'S1', 'S2', 7, '$day', request_id => '$request')}),
 		$known, "$way: a request that was answered before gets the same answer");
 
+	is($node->safe_psql($copy, "SELECT count(*) FROM item_order o JOIN item_buy(1, 7, 5, '$item_request') b USING (order_id)"), '1',
+		"$way: of an item, too");
+
 	# Sales go on.
+	is($node->safe_psql($copy, q{SELECT b.buy_quantity FROM item_buy(2, 1, 50, inventory_id => (SELECT id FROM item_inventory WHERE user_id = 71)) b}), '50',
+		"$way: a seller sells on");
+	is($node->safe_psql($copy, q{SELECT item_open(3, 5) > (SELECT max(id) FROM item_inventory WHERE item_id < 3)}), 't', "$way: inventory ids do not clash");
+	is($node->safe_psql($copy, q{SELECT problem FROM item_verify()}), '', "$way: items agree with their rows");
 	is($node->safe_psql($copy, qq{SELECT count(*) FROM generate_series(1, 100) i, ticket_buy('T2', 'S1', 'S2', i, '$day')}),
 		$node->safe_psql('postgres', "SELECT ticket_remaining('T2', 'S1', 'S2', '$day')"), "$way: what was left can be sold");
 	is($node->safe_psql($copy, q{SELECT count(*) - count(DISTINCT order_id) FROM ticket_order WHERE ticket_no = 1}), '0', "$way: order ids do not clash");

@@ -50,7 +50,7 @@ SELECT count(ticket_remaining(train, 'S1', 'S12', service_date)) FROM ticket_dep
 });
 
 # Twice: with memory for all, and with so little that departures come and go all the time.
-for my $case ([ 'room for all', '64MB', 0 ], [ 'comings and goings', '2MB', 600 ])
+for my $case ([ 'room for all', '64MB', 0 ], [ 'comings and goings', '2MB', 1200 ])
 {
 	my ($label, $memory, $more) = @$case;
 	my $node = new_server('verify' . ($more ? '_small' : ''), conf => "ticketpool.memory = '$memory'");

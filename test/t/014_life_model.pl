@@ -1,5 +1,5 @@
 # Thousands of random steps of a ticket's whole life (hold, pay, cancel, run out, refund, change, quotas, channels,
-# batches, unnumbered places) against a plain model, seen by the session that does them and by another one.
+# batches, unnumbered places, rules) against a plain model, seen by the session that does them and by another one.
 # TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
 use warnings;
@@ -15,7 +15,7 @@ use TicketpoolTest;
 my $seed = seed();
 my $operations = $ENV{TICKETPOOL_OPS} // 8000;
 my $day = DAY;
-my $node = new_server('life_model', conf => 'ticketpool.memory = 2MB');
+my $node = new_server('life_model', conf => "ticketpool.memory = 2MB\nticketpool.user_limit = 12");
 make_train($node, 'postgres', 'T1', 8);
 make_train($node, 'postgres', 'T2', 30);
 $node->safe_psql('postgres', q{
@@ -25,6 +25,10 @@ $node->safe_psql('postgres', q{
 		('mixed', '03', 'second', NULL, 4),
 		('mixed', '04', 'standing', NULL, 5),
 		('mixed', '05', 'standing', NULL, 3)});
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION no_third(bigint, bigint, bigint[], from_stop int, int) RETURNS text STABLE LANGUAGE sql AS
+		$$ SELECT 'nobody gets on at the third stop' WHERE from_stop = 3 $$;
+	INSERT INTO ticket_rule VALUES ('public.no_third', 'ticket', false)});
 open_departures($node, 'postgres', 'T1', 'mixed', 2);
 open_departures($node, 'postgres', 'T2', 'mixed', 1);
 my @departures = (
@@ -61,6 +65,39 @@ sub run
 	my $output = $session->run($sql);
 	trouble("$sql: " . $session->sqlstate . " $output") unless $session->is_ok;
 	return $output;
+}
+
+# The rules that are on, and whether they refuse so many tickets. All orders are of one user.
+my %rules = ('public.no_third' => 0, ticket_rule_user_limit => 0);
+
+sub is_refused
+{
+	my ($wish, $party) = @_;
+	return 1 if $rules{'public.no_third'} && $wish->{from} == 3;
+	my $has = 0;
+	$has += @{ $_->{tickets} } for grep { $_->{on} == $wish->{on} && is_live($_) } values %{ $state->{orders} };
+	return $rules{ticket_rule_user_limit} && $has + $party > 12;
+}
+
+# A call that a rule refuses, and that changes nothing.
+sub run_refused
+{
+	my ($sql) = @_;
+	run('SAVEPOINT refused') if $transaction;
+	$session->run($sql);
+	trouble("$sql: " . $session->sqlstate . ', where a rule refuses') if $session->sqlstate ne 'TK004';
+	run('ROLLBACK TO refused') if $transaction;
+	$count{'refused by a rule'}++;
+	return;
+}
+
+sub toggle_rule
+{
+	return if $transaction;
+	my $rule = any(sort keys %rules);
+	$rules{$rule} = !$rules{$rule};
+	run("UPDATE ticket_rule SET enabled = NOT enabled WHERE rule = '$rule'");
+	return;
 }
 
 sub overlaps { my ($a, $b) = @_; return $a->{from} < $b->{to} && $b->{from} < $a->{to} }
@@ -186,7 +223,7 @@ sub enter
 {
 	my ($sql, $wish, $status, $party, $id, @tickets) = @_;
 	my ($seats, $places) = (free_seats($state, $wish), free_places($state, $wish));
-	my $expected = remaining($wish) >= $party ? $party : 0;
+	my $expected = remaining($wish) >= $party && !is_refused($wish, $party) ? $party : 0;
 	trouble("$sql: " . @tickets . " tickets where $expected were expected") if @tickets != $expected;
 	$count{'sold out'}++ unless @tickets;
 	return unless @tickets;
@@ -209,6 +246,7 @@ sub take
 	my $status = rand() < 0.6 ? 'held' : 'sold';
 	my $sql = "SELECT $columns FROM " . ($status eq 'held' ? 'ticket_hold' : 'ticket_buy') . '(' . trip($wish) . ', 7, ' . date($wish) . ", '$wish->{class}', passengers => ARRAY["
 	  . join(', ', 1 .. $party) . ']::bigint[], channel => ' . quoted($wish->{channel}) . ($status eq 'held' ? q{, ttl => '1 hour')} : ')');
+	return run_refused($sql) if is_refused($wish, $party);
 	enter($sql, $wish, $status, $party, read_rows($sql, run($sql), $wish, $status));
 	return;
 }
@@ -261,6 +299,7 @@ sub confirm
 	my ($order) = @_;
 	return set_status($order, "ticket_confirm($order->{id})", 'sold') if $order->{status} ne 'expired';
 	my $sql = "SELECT $columns FROM ticket_confirm($order->{id})";
+	return run_refused($sql) if is_refused($order, scalar @{ $order->{tickets} });
 	my (undef, @tickets) = read_rows($sql, run($sql), $order, 'sold');
 	my $party = @{ $order->{tickets} };
 	my ($seats, $places) = (free_seats($state, $order), free_places($state, $order));
@@ -324,9 +363,13 @@ sub change
 	my $party = @{ $order->{tickets} };
 	my $sql = "SELECT $columns FROM ticket_change($order->{id}, " . trip($wish) . ', ' . date($wish) . ", '$wish->{class}', ticket_nos => ARRAY["
 	  . join(', ', map { $_->[0] } @{ $order->{tickets} }) . '])';
-	my ($id, @tickets) = read_rows($sql, run($sql), $wish, 'sold');
 	$order->{status} = 'changed';
-	my $expected = remaining($wish) >= $party;
+	if (is_refused($wish, $party))
+	{
+		$order->{status} = 'sold';
+		return run_refused($sql);
+	}
+	my ($id, @tickets) = read_rows($sql, run($sql), $wish, 'sold');
 	enter($sql, $wish, 'sold', $party, $id, @tickets);
 	$order->{status} = 'sold' unless @tickets;
 	$count{@tickets ? 'changed' : 'not changed'}++;
@@ -462,6 +505,7 @@ sub step
 	elsif ($kind < 0.90) { refuse() }
 	elsif ($kind < 0.94) { begin() unless $transaction }
 	elsif ($kind < 0.98) { end_transaction(any('COMMIT', 'ROLLBACK')) if $transaction }
+	elsif ($kind < 0.985) { toggle_rule() }
 	elsif ($kind < 0.99)
 	{
 		my $found = run('SELECT * FROM ticket_verify()');
@@ -501,7 +545,7 @@ in_flight_is_empty($node, 'postgres', 'model');
 agrees($node, 'postgres', 'model');
 note(join ', ', map { "$_: $count{$_}" } sort keys %count);
 cmp_ok($count{$_} // 0, '>', 0, "there were: $_") for 'tickets', 'sold out', 'batches', 'cancelled', 'expired', 'refunded', 'refunded in part', 'changed', 'not changed',
-  'late, same seats', 'late, other seats', 'late, nothing left', 'quotas', 'recycled', 'refused', 'transactions';
+  'late, same seats', 'late, other seats', 'late, nothing left', 'quotas', 'recycled', 'refused', 'refused by a rule', 'transactions';
 
 $node->stop;
 done_testing();

@@ -53,7 +53,7 @@ void give_back(Train& train) {
 
 TEST(SingleSeat, BestFitIsAShortestRunAtEveryWidth) {
     std::mt19937_64 random(11);
-    for (const int segments : {10, 64, 100, 170, 256}) {
+    for (const int segments : {6, 10, 29, 64, 100, 170, 256}) {
         for (int round = 0; round < 200; ++round) {
             Train train(31, segments);
             train.fill(random, 5 + static_cast<int>(random() % 30));
@@ -172,7 +172,7 @@ TEST(SingleSeat, WishUnderFirstFitAndRandom) {
 }
 
 TEST(SingleSeat, OwnBitsAreFreeForTheirOwnerOnly) {
-    for (const int segments : {20, 150}) {
+    for (const int segments : {12, 20, 150}) {
         Train train(6, segments);
         train.take_all();
         const int to = segments - 4;
@@ -450,7 +450,7 @@ TEST(Party, MostWishesHonouredAmongEqualCoaches) {
 }
 
 TEST(Party, OwnBitsCountAsFree) {
-    for (const int segments : {20, 200}) {
+    for (const int segments : {12, 20, 200}) {
         Train train(20, segments);
         train.take_all_but({7});
         const OwnFree own[] = {{6, all_segments(segments)}, {8, trip_mask(0, 5)}};

@@ -14,10 +14,6 @@
 namespace ticketpool {
 namespace {
 
-struct alignas(64) Line {
-    char bytes[64];
-};
-
 // A block of shared memory, with the strings at its end.
 class Block {
   public:
@@ -411,15 +407,15 @@ std::vector<std::uint64_t> free_everywhere(Departure& departure) {
 
 TEST(Departure, IsEmptyAndNeedsItsBytes) {
     TestLayout layout(plan());
-    for (const int segments : {1, 2, 63, 64, 65, 128, 129, 256}) {
+    for (const int segments : {1, 2, 8, 9, 16, 17, 32, 33, 63, 64, 65, 128, 129, 256}) {
         const TestRoute line(station_names(segments + 1), good_hash);
         TestDeparture test(line.route, layout.layout);
         Departure& departure = *test.departure;
-        const std::size_t words = (segments + 63) / 64;
-        EXPECT_EQ(test.bytes, 64U + 4 * 64 + 128U * words * 8 + 3U * segments * 4);
+        // Header, controls, the 128 seats, a line a class for their ends, places.
+        const auto seat_bytes = static_cast<std::size_t>(seat_bytes_for(segments));
+        EXPECT_EQ(test.bytes, 64U + 4 * 64 + 128U * seat_bytes + 4 * 64 + 3U * segments * 4);
         EXPECT_EQ(departure.bytes, test.bytes);
         EXPECT_EQ(departure.segments, segments);
-        EXPECT_EQ(departure.words_per_seat, words);
         EXPECT_EQ(departure.route.get(), line.route);
         EXPECT_EQ(departure.layout.get(), layout.layout);
         EXPECT_EQ(departure.status.load(), SaleStatus::kOpen);
@@ -441,7 +437,7 @@ TEST(Departure, IsEmptyAndNeedsItsBytes) {
 // Classes and coaches with places are filled one by one: each loses what it had and no other does.
 TEST(Departure, ItsMapsStayApart) {
     TestLayout layout(plan());
-    for (const int segments : {1, 64, 65, 200}) {
+    for (const int segments : {1, 6, 12, 29, 64, 65, 200}) {
         const TestRoute line(station_names(segments + 1), good_hash);
         TestDeparture test(line.route, layout.layout);
         Departure& departure = *test.departure;
@@ -449,6 +445,7 @@ TEST(Departure, ItsMapsStayApart) {
         for (std::uint32_t c = 0; c < 4; ++c) {
             SeatMap map = departure.seat_map(c);
             EXPECT_EQ(map.seats, layout.layout->classes()[c].seats);
+            EXPECT_EQ(reinterpret_cast<std::uintptr_t>(map.words) % 64, 0U);
             for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
                 ASSERT_TRUE(try_claim(map, seat, all_segments(segments)));
             }

@@ -13,10 +13,6 @@
 namespace ticketpool {
 namespace {
 
-struct alignas(64) Line {
-    char bytes[64];
-};
-
 // A quota of some seats of a class over [from, to), with rubbish behind it.
 class TestQuota {
   public:
@@ -57,7 +53,7 @@ class TestQuota {
 };
 
 TEST(Quota, OffersItsStretchAndNothingElse) {
-    for (const int segments : {1, 5, 64, 65, 130, 256}) {
+    for (const int segments : {1, 5, 8, 9, 17, 29, 33, 64, 65, 130, 256}) {
         for (const std::uint32_t seats : {1, 2, 7}) {
             for (const int from : {0, segments / 2, segments - 1}) {
                 for (const int to : {from + 1, (from + 1 + segments) / 2, segments}) {
@@ -69,9 +65,9 @@ TEST(Quota, OffersItsStretchAndNothingElse) {
                     const SegmentMask outside = all_segments(segments) & ~trip_mask(from, to);
                     ASSERT_EQ(test.own.seats, seats);
                     ASSERT_EQ(test.own.segments, segments);
-                    ASSERT_EQ(test.own.words_per_seat, words_for(segments));
+                    ASSERT_EQ(test.own.shape(), train.map.shape());
                     ASSERT_EQ(test.own.control, &train.control);
-                    ASSERT_EQ(reinterpret_cast<std::uintptr_t>(test.own.words) % 8, 0U);
+                    ASSERT_EQ(reinterpret_cast<std::uintptr_t>(test.own.words) % 64, 0U);
                     for (std::uint32_t seat = 0; seat < seats; ++seat) {
                         ASSERT_TRUE(load_seat(test.own, seat) == outside);
                         // The two maps never offer the same bit and offer all between them.
@@ -113,7 +109,7 @@ TEST(Quota, FindsItsSeats) {
 
 // While the quota is open, what comes back stays in it.
 TEST(Quota, GivesBackToItself) {
-    for (const int segments : {20, 130}) {
+    for (const int segments : {20, 40, 130}) {
         Train train(10, segments);
         TestQuota test(train, {2, 5, 9}, 3, segments - 4);
         const SegmentMask trip = trip_mask(5, segments - 6);
@@ -131,7 +127,7 @@ TEST(Quota, GivesBackToItself) {
 
 // When it is closed, what comes back goes to the seat of its number, and once only.
 TEST(Quota, GivesBackToTheDepartureWhenClosed) {
-    for (const int segments : {20, 130}) {
+    for (const int segments : {20, 40, 130}) {
         Train train(10, segments);
         TestQuota test(train, {2, 5, 9}, 3, segments - 4);
         const SegmentMask sold = trip_mask(7, segments - 9);
@@ -344,7 +340,7 @@ void race(Step step, Other other, Check check) {
 TEST(QuotaThreads, GiveBackMeetsTheClosing) {
     Train train(1, 10);
     TestQuota test(train, {0}, 2, 8);
-    test.own.words[0] = all_segments(10).w[0];
+    set_seat(test.own, 0, all_segments(10));
     race(
         [&] {
             SeatMap own = test.own;
@@ -362,7 +358,7 @@ TEST(QuotaThreads, GiveBackMeetsTheClosing) {
                 load_seat(train.map, 0).none() && load_seat(test.own, 0) == all_segments(10);
             EXPECT_TRUE(moved);
             test.quota->closed = false;
-            train.map.words[0] = test.stretch.w[0];
+            set_seat(train.map, 0, test.stretch);
             return moved;
         });
 }
@@ -372,7 +368,7 @@ TEST(QuotaThreads, GiveBacksMeetEachOther) {
     Train train(1, 10);
     TestQuota test(train, {0}, 2, 8);
     test.quota->closed = true;
-    test.own.words[0] = all_segments(10).w[0];
+    set_seat(test.own, 0, all_segments(10));
     SegmentMask bought[2];
     const auto exchange = [&](int who) {
         SeatMap own = test.own;
@@ -389,13 +385,17 @@ TEST(QuotaThreads, GiveBacksMeetEachOther) {
                                 load_seat(train.map, 0) == (bought[0] | bought[1]) &&
                                 load_seat(test.own, 0) == all_segments(10);
              EXPECT_TRUE(right);
-             train.map.words[0] = test.stretch.w[0];
+             set_seat(train.map, 0, test.stretch);
              return right;
          });
 }
 
 TEST(QuotaThreads, ClosedWhileItIsSold) {
     run_rounds(12, 2, 9);
+}
+
+TEST(QuotaThreads, ClosedWhileItIsSoldInBytes) {
+    run_rounds(8, 1, 7);
 }
 
 TEST(QuotaThreads, ClosedWhileItIsSoldOverSeveralWords) {

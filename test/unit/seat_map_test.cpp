@@ -16,7 +16,7 @@ std::uint32_t undone(const Train& train) {
 
 TEST(SeatMap, EveryTripOfSmallTrainsAgreesWithTheModel) {
     std::mt19937_64 random(1);
-    for (const int segments : {1, 2, 3, 7, 12}) {
+    for (const int segments : {1, 2, 3, 6, 8, 9, 12, 16, 17, 29, 32, 33}) {
         for (const int percent : {0, 15, 40, 80}) {
             Train train(23, segments);
             train.fill(random, percent);
@@ -45,7 +45,7 @@ TEST(SeatMap, EveryTripOfSmallTrainsAgreesWithTheModel) {
 // Claims are all or none, and release gives back exactly, at every width.
 TEST(SeatMap, ClaimAndReleaseAgreeWithTheModel) {
     std::mt19937_64 random(2);
-    for (const int segments : {6, 64, 65, 128, 150, 192, 250, 256}) {
+    for (const int segments : {6, 8, 9, 16, 17, 29, 32, 33, 64, 65, 128, 150, 192, 250, 256}) {
         Train train(5, segments);
         for (int round = 0; round < 600; ++round) {
             const auto seat = static_cast<std::uint32_t>(random() % 5);
@@ -63,6 +63,52 @@ TEST(SeatMap, ClaimAndReleaseAgreeWithTheModel) {
                 ASSERT_TRUE(load_seat(train.map, seat) == before.and_not(trip));
             }
             ASSERT_EQ(unfinished(train), 0U);
+        }
+    }
+}
+
+TEST(SeatMap, WidthsAndBytes) {
+    struct {
+        int segments, shape, seat_bytes;
+    } const widths[] = {{1, 0, 1},    {6, 0, 1},    {8, 0, 1},    {9, 1, 2},
+                        {16, 1, 2},   {17, 2, 4},   {29, 2, 4},   {32, 2, 4},
+                        {33, 3, 8},   {64, 3, 8},   {65, 4, 16},  {128, 4, 16},
+                        {129, 5, 24}, {192, 5, 24}, {193, 6, 32}, {256, 6, 32}};
+    for (const auto& width : widths) {
+        EXPECT_EQ(seat_map_at(nullptr, nullptr, 1, width.segments).shape(), width.shape);
+        EXPECT_EQ(seat_bytes_for(width.segments), width.seat_bytes);
+        EXPECT_EQ(seat_map_bytes(0, width.segments), 0U);
+        EXPECT_EQ(seat_map_bytes(1, width.segments), 64U);
+        EXPECT_EQ(seat_map_bytes(640, width.segments), 640U * width.seat_bytes);
+        EXPECT_EQ(seat_map_bytes(641, width.segments), 640U * width.seat_bytes + 64);
+    }
+}
+
+// Every operation on a seat leaves its neighbours as they are, whatever they are.
+TEST(SeatMap, NeighboursKeepTheirBits) {
+    std::mt19937_64 random(8);
+    for (const int segments : {6, 8, 9, 16, 17, 29, 32, 33, 64, 65, 256}) {
+        Train train(19, segments);
+        train.fill(random, 50);
+        std::vector<SegmentMask> wanted;
+        for (std::uint32_t seat = 0; seat < 19; ++seat)
+            wanted.push_back(load_seat(train.map, seat));
+        for (int round = 0; round < 300; ++round) {
+            const auto seat = static_cast<std::uint32_t>(random() % 19);
+            const SegmentMask bits = random_mask(random, segments, 30);
+            if (round % 3 == 0) {
+                release(train.map, seat, bits);
+                wanted[seat] = wanted[seat].and_not(bits);
+            } else if (round % 3 == 1) {
+                ASSERT_TRUE(take_free(train.map, seat, bits) == bits.and_not(wanted[seat]));
+                wanted[seat] |= bits;
+            } else if (try_claim(train.map, seat, bits)) {
+                ASSERT_TRUE((wanted[seat] & bits).none());
+                wanted[seat] |= bits;
+            }
+            for (std::uint32_t s = 0; s < 19; ++s) {
+                ASSERT_TRUE(load_seat(train.map, s) == wanted[s]) << segments << ": " << s;
+            }
         }
     }
 }

@@ -93,6 +93,19 @@ TEST(Threads, SingleSeats) {
     run_rounds(40, 12, {{0, 6, 1}, {3, 9, 1}, {6, 12, 1}, {0, 12, 1}});
 }
 
+// Seats of 8, 16 and 32 bits, 64, 32 and 16 of which share a cache line.
+TEST(Threads, SingleSeatsOfAByte) {
+    run_rounds(90, 6, {{0, 3, 1}, {2, 5, 1}, {4, 6, 1}, {0, 6, 1}});
+}
+
+TEST(Threads, SingleSeatsOfFourBytes) {
+    run_rounds(50, 29, {{0, 13, 1}, {9, 20, 1}, {18, 29, 1}, {0, 29, 1}});
+}
+
+TEST(Threads, PartiesOnSeatsOfAByte) {
+    run_rounds(22, 8, {{0, 4, 3}, {2, 6, 4}, {0, 8, 1}, {4, 8, 2}});
+}
+
 TEST(Threads, WideTripsAndSingleWords) {
     run_rounds(6, 200, {{10, 190, 1}, {60, 70, 1}, {100, 150, 1}, {180, 200, 1}});
 }
@@ -103,6 +116,48 @@ TEST(Threads, Parties) {
 
 TEST(Threads, WideParties) {
     run_rounds(9, 130, {{0, 130, 2}, {60, 70, 3}, {0, 64, 1}});
+}
+
+// Each thread takes and gives back bits of seats of its own, which lie between those of the others:
+// after each step they must be what this thread made them. How often they were not.
+std::uint64_t count_disturbances(Train& train, std::uint32_t first, std::uint32_t step,
+                                 const std::atomic<bool>& go) {
+    std::mt19937_64 random(first);
+    SeatMap map = train.map;
+    std::vector<SegmentMask> taken(map.seats);
+    std::uint64_t disturbed = 0;
+    while (!go.load()) {
+    }
+    for (int i = 0; i < 300'000; ++i) {
+        const auto seat = static_cast<std::uint32_t>(random() % (map.seats / step)) * step + first;
+        const SegmentMask bits = all_segments(map.segments) & SegmentMask{{random() & random()}};
+        if (random() % 2 == 0) {
+            release(map, seat, bits);
+            taken[seat] = taken[seat].and_not(bits);
+        } else {
+            disturbed += try_claim(map, seat, bits.and_not(taken[seat])) ? 0 : 1;
+            taken[seat] |= bits;
+        }
+        disturbed += load_seat(map, seat) == taken[seat] ? 0 : 1;
+    }
+    return disturbed;
+}
+
+TEST(Threads, NeighboursNeverDisturbEachOther) {
+    constexpr std::uint32_t kThreads = 4;
+    for (const int segments : {6, 12, 29, 64}) {
+        Train train(8, segments);  // the same eight bytes, at the narrowest
+        std::uint64_t disturbed[kThreads] = {};
+        std::atomic<bool> go{false};
+        std::vector<std::thread> threads;
+        for (std::uint32_t i = 0; i < kThreads; ++i) {
+            threads.emplace_back(
+                [&, i] { disturbed[i] = count_disturbances(train, i, kThreads, go); });
+        }
+        go = true;
+        for (std::thread& thread : threads) thread.join();
+        for (const std::uint64_t count : disturbed) EXPECT_EQ(count, 0U) << segments;
+    }
 }
 
 // A party that can never be complete keeps claiming and undoing next to a buyer of a single seat,
@@ -156,7 +211,7 @@ void expect_no_blame(Train& train, int from, int to, const std::vector<SeatClaim
     });
     const SeatMap& map = train.map;
     const TripScan wanted{trip_mask(from, to), from, to, map.segments};
-    const BestFit best_fit = kernels().best_fit[map.words_per_seat - 1];
+    const BestFit best_fit = kernels().best_fit[map.shape()];
     int counts[4] = {};
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(1200);
     while (std::chrono::steady_clock::now() < end) {
@@ -183,6 +238,12 @@ TEST(Threads, CarefulLookNeverBlamesAnAttempt) {
 // A party of two, for which only one seat is left, among enough seats for the vector scan.
 TEST(Threads, CarefulLookNeverBlamesAParty) {
     Train train(16, 40);
+    train.take_all_but({3});
+    expect_no_blame(train, 5, 8, {{3, trip_mask(5, 8), {}}, {9, trip_mask(5, 8), {}}});
+}
+
+TEST(Threads, CarefulLookNeverBlamesAPartyOnNarrowWords) {
+    Train train(70, 8);
     train.take_all_but({3});
     expect_no_blame(train, 5, 8, {{3, trip_mask(5, 8), {}}, {9, trip_mask(5, 8), {}}});
 }

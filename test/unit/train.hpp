@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -30,14 +29,28 @@ inline SegmentMask random_mask(std::mt19937_64& random, int segments, int percen
     return mask;
 }
 
+struct alignas(kLineBytes) Line {
+    char bytes[kLineBytes];
+};
+
+// Brings the words of a seat to `taken` while nobody else uses it.
+inline void set_seat(SeatMap& map, std::uint32_t seat, const SegmentMask& taken) {
+    release(map, seat, all_segments(map.segments));
+    take_free(map, seat, taken);
+}
+
 // One class of one departure. Geometry, unless a test sets its own: coaches of `rows` rows with the
 // letters given; first and last letter at a window, the others at an aisle.
 class Train {
   public:
     Train(std::uint32_t seats, int segments, int rows = 4, const std::string& letters = "ABCDF")
-        : words_(new std::atomic<std::uint64_t>[seats *
-                                                static_cast<std::size_t>(words_for(segments))]()) {
-        map = {words_.get(), &control, seats, words_for(segments), segments};
+        : words_(seat_map_bytes(seats, segments) / kLineBytes) {
+        // What stands behind the last seat, as a scan might take it: a free seat, or runs of one
+        // and two segments.
+        std::memset(static_cast<void*>(words_.data()), seats % 2 == 0 ? 0 : 0x5A,
+                    words_.size() * kLineBytes);
+        map = seat_map_at(words_.data(), &control, seats, segments);
+        init_seats(map, SegmentMask{});
         const auto width = static_cast<std::uint32_t>(letters.size());
         const std::uint32_t coach = width * static_cast<std::uint32_t>(rows);
         for (std::uint32_t seat = 0; seat < seats; ++seat) {
@@ -51,9 +64,7 @@ class Train {
     }
 
     void take(std::uint32_t seat) { take(seat, all_segments(map.segments)); }
-    void take(std::uint32_t seat, const SegmentMask& bits) {
-        for (int i = 0; i < map.words_per_seat; ++i) seat_word(map, seat, i) |= bits.w[i];
-    }
+    void take(std::uint32_t seat, const SegmentMask& bits) { take_free(map, seat, bits); }
     void take_all() {
         for (std::uint32_t seat = 0; seat < map.seats; ++seat) take(seat);
     }
@@ -97,7 +108,7 @@ class Train {
     std::uint32_t lost_races = 0;
 
   private:
-    std::unique_ptr<std::atomic<std::uint64_t>[]> words_;
+    std::vector<Line> words_;
 };
 
 inline SeatChoice choice_of(const char* text, std::uint32_t passengers) {

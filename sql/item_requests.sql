@@ -1,0 +1,98 @@
+-- request_id, batches, and writing rows where something asks for the executor.
+SELECT item_open(1501, 100) AS inv \gset
+SELECT order_id AS first FROM item_buy(1501, 1, 3, '00000000-0000-0000-0000-000000001501') \gset
+SELECT order_id = :first AS same, buy_quantity, request_id FROM item_buy(1501, 1, 3, '00000000-0000-0000-0000-000000001501');
+SELECT order_id = :first AS same FROM item_buy(1501, 1, 3, '00000000-0000-0000-0000-000000001501', :inv);
+SELECT item_remaining(1501);
+-- Another user's is another; another item, quantity or inventory is an error.
+SELECT order_id = :first AS same FROM item_buy(1501, 2, 3, '00000000-0000-0000-0000-000000001501');
+SELECT item_open(1502, 100) AS inv2 \gset
+\set VERBOSITY sqlstate
+SELECT * FROM item_buy(1502, 1, 3, '00000000-0000-0000-0000-000000001501');
+SELECT * FROM item_buy(1501, 1, 4, '00000000-0000-0000-0000-000000001501');
+SELECT * FROM item_buy(1501, 1, 3, '00000000-0000-0000-0000-000000001501', :inv2);
+\set VERBOSITY default
+-- A refunded first call is still the first call; one that rolled back is none; sold out is no call.
+SELECT status FROM item_refund(:first);
+SELECT order_id = :first AS same, status FROM item_buy(1501, 1, 3, '00000000-0000-0000-0000-000000001501');
+BEGIN;
+SELECT buy_quantity FROM item_buy(1501, 1, 1, '00000000-0000-0000-0000-000000001502');
+ROLLBACK;
+SELECT buy_quantity FROM item_buy(1501, 1, 2, '00000000-0000-0000-0000-000000001502');
+SELECT * FROM item_buy(1501, 1, 1000, '00000000-0000-0000-0000-000000001503');
+SELECT buy_quantity FROM item_buy(1501, 1, 1, '00000000-0000-0000-0000-000000001503');
+
+-- Batches
+SELECT b.request_no, b.order_id > 0 AS id, b.item_id, b.buy_quantity FROM item_buy_many(ARRAY[
+    (1501, 3, 5, NULL, NULL), (1501, 3, 1000, NULL, NULL), (1502, 3, NULL, NULL, NULL), (1501, 4, 2, '00000000-0000-0000-0000-000000001504', NULL),
+    (1501, 4, 2, '00000000-0000-0000-0000-000000001504', NULL), (1501, 1, 3, '00000000-0000-0000-0000-000000001501', NULL), (1501, 5, 1, NULL, :inv)]::item_request[]) AS b;
+SELECT count(*) FROM item_buy_many('{}');
+SELECT item_remaining(1501), item_remaining(1502);
+SELECT count(*), sum(b.buy_quantity), min(request_no), max(request_no) FROM item_buy_many(ARRAY(SELECT (1502, n, 1, NULL, NULL)::item_request FROM generate_series(1, 5000) AS n)) AS b;
+SELECT item_remaining(1502);
+SELECT count(DISTINCT order_id), sum(buy_quantity) FROM item_order WHERE item_id = 1502;
+SELECT * FROM item_buy_many(NULL);
+SELECT * FROM item_buy_many(ARRAY[(1501, 1, 1, NULL, NULL), NULL]::item_request[]);
+SELECT * FROM item_buy_many(ARRAY[(1501, 1, 1, NULL, NULL), (1501, 1, 0, NULL, NULL)]::item_request[]);
+SELECT * FROM item_buy_many(ARRAY[(1501, 1, 1, NULL, NULL), (1501, NULL, 1, NULL, NULL)]::item_request[]);
+SELECT * FROM item_buy_many(ARRAY[(1501, 1, 1, NULL, NULL), (1599, 1, 1, NULL, NULL)]::item_request[]);
+SELECT * FROM item_buy_many(ARRAY[(1501, 1, 1, NULL, NULL), (1501, 1, 1, NULL, -5)]::item_request[]);
+SELECT * FROM item_buy_many(ARRAY[ARRAY[(1501, 1, 1, NULL, NULL)], ARRAY[(1501, 1, 1, NULL, NULL)]]::item_request[]);
+SELECT item_remaining(1501);
+SELECT * FROM item_verify();
+
+-- Rows are written straight into the table as long as nothing asks for more.
+CREATE FUNCTION item_stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN new.buy_quantity := new.buy_quantity; RAISE NOTICE 'row of %', new.user_id; RETURN new; END $$;
+CREATE TRIGGER item_stamp BEFORE INSERT ON item_order FOR EACH ROW EXECUTE FUNCTION item_stamp();
+SELECT buy_quantity FROM item_buy(1501, 6, 1);
+DROP TRIGGER item_stamp ON item_order;
+SELECT buy_quantity FROM item_buy(1501, 7, 1);
+ALTER TABLE item_order ADD CONSTRAINT item_few CHECK (buy_quantity < 4) NOT VALID;
+\set VERBOSITY sqlstate
+SELECT * FROM item_buy(1501, 8, 4);
+\set VERBOSITY default
+SELECT buy_quantity FROM item_buy(1501, 8, 3);
+ALTER TABLE item_order DROP CONSTRAINT item_few;
+-- Also where it takes the place of ours, and looks at the status alone.
+BEGIN;
+ALTER TABLE item_order DROP CONSTRAINT item_order_status_check, ADD CONSTRAINT item_order_status_check CHECK (status <> 'sold') NOT VALID;
+\set VERBOSITY sqlstate
+SELECT * FROM item_buy(1501, 8, 1);
+\set VERBOSITY default
+ROLLBACK;
+ALTER TABLE item_order ADD COLUMN note text DEFAULT 'none';
+SELECT buy_quantity, note FROM item_buy(1501, 8, 1);
+ALTER TABLE item_order DROP COLUMN note;
+SELECT buy_quantity FROM item_buy(1501, 8, 1);
+CREATE INDEX item_order_extra ON item_order (create_time);
+SELECT buy_quantity FROM item_buy(1501, 8, 1);
+DROP INDEX item_order_extra;
+REINDEX TABLE item_order;
+VACUUM FULL item_order;
+SELECT buy_quantity FROM item_buy(1501, 8, 1);
+-- A row that a trigger leaves out is an error, not a loss.
+CREATE FUNCTION item_drop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER item_drop BEFORE INSERT OR UPDATE ON item_order FOR EACH ROW EXECUTE FUNCTION item_drop();
+SELECT item_remaining(1501) AS before \gset
+SELECT * FROM item_buy(1501, 8, 1);
+\set VERBOSITY sqlstate
+SELECT item_refund((SELECT max(order_id) FROM item_order WHERE item_id = 1501 AND status = 'sold'));
+\set VERBOSITY default
+SELECT item_remaining(1501) = :before AS unchanged;
+DROP TRIGGER item_drop ON item_order;
+DROP FUNCTION item_stamp(), item_drop();
+SELECT * FROM item_verify();
+-- An order written by hand is a difference that item_verify shows, as is a quantity changed by hand.
+BEGIN;
+INSERT INTO item_order (order_id, inventory_id, item_id, user_id, buy_quantity, status) VALUES (-1, :inv, 1501, 1, 1, 'sold'), (-2, -1, 1501, 1, 1, 'sold');
+SELECT item_id, regexp_replace(problem, '\d+', 'N', 'g') AS problem FROM item_verify(1501);
+ROLLBACK;
+BEGIN;
+UPDATE item_inventory SET quantity = quantity + 1 WHERE id = :inv;
+SELECT item_id, regexp_replace(problem, '\d+', 'N', 'g') AS problem FROM item_verify(1501);
+ROLLBACK;
+BEGIN;
+UPDATE item_inventory SET quantity = 1 WHERE id = :inv;
+SELECT item_id, regexp_replace(problem, '\d+', 'N', 'g') AS problem FROM item_verify(1501);
+ROLLBACK;
+SELECT * FROM item_verify();

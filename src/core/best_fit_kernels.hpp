@@ -1,0 +1,217 @@
+// Finding the seat whose free run around a trip is shortest.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+
+#include "kernel_lanes.hpp"
+#include "ticketpool/kernels.hpp"
+
+namespace ticketpool::kernel {
+
+// The trip as the run length wants it, computed once per scan.
+struct RunMasks {
+    std::uint64_t below[kMaxWords];  // segments before the trip
+    std::uint64_t above[kMaxWords];  // segments after the trip
+    std::uint64_t end[kMaxWords];    // the first bit after the train, if any: a wall
+};
+
+TICKETPOOL_INLINE RunMasks run_masks(const TripScan& scan) noexcept {
+    const SegmentMask below = trip_mask(0, scan.from);
+    const SegmentMask above = trip_mask(scan.to, kMaxSegments);
+    SegmentMask wall;
+    if (scan.segments < kMaxSegments) wall.set(scan.segments);
+    RunMasks masks;
+    for (int i = 0; i < kMaxWords; ++i) {
+        masks.below[i] = below.w[i];
+        masks.above[i] = above.w[i];
+        masks.end[i] = wall.w[i];
+    }
+    return masks;
+}
+
+// Maximal free run around the trip in a seat that is free over it. For one word: the distance
+// between the taken bits on either side, found by counting zeros; no branches.
+template <int W>
+TICKETPOOL_INLINE int run_length(const std::uint64_t* taken, const RunMasks& masks) noexcept {
+    int begin = 0;
+    int end = W * kWordBits;
+    if constexpr (W == 1) {
+        begin = kWordBits - std::countl_zero(taken[0] & masks.below[0]);
+        end = std::countr_zero((taken[0] | masks.end[0]) & masks.above[0]);
+    } else {
+        for (int i = 0; i < W; ++i) {  // the last word with a bit below wins
+            const std::uint64_t below = taken[i] & masks.below[i];
+            begin = below != 0 ? (i + 1) * kWordBits - std::countl_zero(below) : begin;
+        }
+        for (int i = W - 1; i >= 0; --i) {  // the first word with a bit above wins
+            const std::uint64_t above = (taken[i] | masks.end[i]) & masks.above[i];
+            end = above != 0 ? i * kWordBits + std::countr_zero(above) : end;
+        }
+    }
+    return end - begin;
+}
+
+struct BestSeat {
+    std::uint32_t seat;
+    int run;
+};
+
+// Longer than any run, and with a bit of its own.
+constexpr int kTaken = 4 * kMaxSegments;
+
+// Looks at the seats [begin, end); true if it met an exact fit, which cannot be bettered. The
+// compiler takes an atomic load as a reason to read everything behind a reference again, hence the
+// copies.
+template <typename Bits, int W>
+TICKETPOOL_INLINE bool best_fit_range(const Word<Bits>* words, std::uint32_t begin,
+                                      std::uint32_t end, const TripScan& scan,
+                                      const RunMasks& run_masks, BestSeat& found) noexcept {
+    const SegmentMask trip = scan.trip;
+    const RunMasks masks = run_masks;
+    const int exact = scan.to - scan.from;
+    BestSeat best = found;
+    for (std::uint32_t seat = begin; seat < end && best.run != exact; ++seat) {
+        std::uint64_t taken[W];
+        std::uint64_t met = 0;
+        for (int i = 0; i < W; ++i) {
+            taken[i] = words[std::size_t{seat} * W + static_cast<std::size_t>(i)].load(
+                std::memory_order_acquire);
+            met |= taken[i] & trip.w[i];
+        }
+        int run = kTaken;
+        if constexpr (W == 1) {  // without a branch: which seats are free cannot be predicted
+            run = run_length<W>(taken, masks) | (met != 0 ? kTaken : 0);
+        } else if (met == 0) {
+            run = run_length<W>(taken, masks);
+        }
+        if (run < best.run) best = {seat, run};
+    }
+    found = best;
+    return best.run == exact;
+}
+
+template <typename Bits, int W>
+TICKETPOOL_INLINE std::uint32_t best_fit_in(const Word<Bits>* words, std::uint32_t seats,
+                                            const TripScan& scan, std::uint32_t start) noexcept {
+    const RunMasks masks = run_masks(scan);
+    BestSeat best{kNoSeat, kTaken};
+    if (!best_fit_range<Bits, W>(words, start, seats, scan, masks, best)) {
+        best_fit_range<Bits, W>(words, 0, start, scan, masks, best);
+    }
+    return best.seat;
+}
+
+template <typename Bits, int W>
+std::uint32_t best_fit_baseline(const void* words, std::uint32_t seats, const TripScan& scan,
+                                std::uint32_t start) noexcept {
+    return best_fit_in<Bits, W>(static_cast<const Word<Bits>*>(words), seats, scan, start);
+}
+
+#if defined(TICKETPOOL_VECTOR_KERNELS)
+
+// All ones in each lane whose seat is free and has a shorter run than `run`, found without counting
+// the length of any: let `end` be the bit that ends the run and `last` the last taken bit before
+// the trip, then
+//     end - last - 1 < run   <=>   last >= end - run   <=>   the bits up to `last`, as a number,
+//                                                            are at least 2^end >> run.
+// The power of two comes of a carry: one added at the trip's end runs through the free bits and
+// stops at the first taken one. Without a taken bit before the trip `last` is -1, and 0 is at least
+// 2^end >> run just if end < run. Ends are shifted down by one, so that the highest bit of a word
+// can be the last of the train; hence run > 1, which holds for all runs but exact ones.
+template <typename Bits>
+struct BetterLanes {
+    TICKETPOOL_TARGET explicit BetterLanes(const TripScan& scan) noexcept
+        : upto_trip(in_each_lane<Bits>(word_bits(0, scan.to))),
+          below(in_each_lane<Bits>(word_bits(0, scan.from))),
+          above(in_each_lane<Bits>(word_bits(scan.to - 1, scan.segments - 1))),
+          carry(in_each_lane<Bits>(word_bits(scan.to - 1, scan.to))) {}
+
+    TICKETPOOL_TARGET Lanes<Bits> operator()(const Word<Bits>* words) const noexcept {
+        const Lanes<Bits> taken = load(words);
+        const Lanes<Bits> free = above & ~shift_right<Bits>(taken, 1);
+        const Lanes<Bits> end = (free + carry) & ~free;
+        // A bit within the trip makes this number larger than any without one, or, as the highest
+        // bit is the sign, smaller than what is needed.
+        const auto before = reinterpret_cast<SignedLanes<Bits>>(taken & upto_trip);
+        const auto needed = reinterpret_cast<SignedLanes<Bits>>(shift_right<Bits>(end, shift));
+        const auto no_better =
+            (needed > before) | (before > reinterpret_cast<SignedLanes<Bits>>(below));
+        return reinterpret_cast<Lanes<Bits>>(~no_better);
+    }
+
+    Lanes<Bits> upto_trip;
+    Lanes<Bits> below;
+    Lanes<Bits> above;
+    Lanes<Bits> carry;
+    int shift = 0;  // run - 1
+};
+
+// The first seat of [seat, end) whose lane passes, or `end`.
+template <typename Bits, typename Test>
+TICKETPOOL_TARGET inline std::uint32_t next_seat(const Word<Bits>* words, std::uint32_t seat,
+                                                 std::uint32_t end, const Test& passes) noexcept {
+    constexpr std::uint32_t kSeats = kLineSeats<Bits>;
+    for (std::uint32_t line = seat - seat % kSeats; line < end; line += kSeats) {
+        const Lanes<Bits> low = passes(words + line);
+        const Lanes<Bits> high = passes(words + line + kSeats / 2);
+        const auto any = reinterpret_cast<__m256i>(low | high);
+        if (_mm256_testz_si256(any, any) != 0) continue;
+        std::uint64_t bytes = passed_bytes<Bits>(low, high);
+        if (line < seat) bytes &= ~std::uint64_t{0} << (seat - line) * sizeof(Bits);
+        if (bytes == 0) continue;
+        const auto byte = static_cast<std::uint32_t>(std::countr_zero(bytes));
+        return std::min(end, line + byte / std::uint32_t{sizeof(Bits)});
+    }
+    return end;
+}
+
+// One word per seat: only seats that are better than the best so far are looked at one by one, and
+// they are few. Until one is found all that are free would be better, which is a simpler question:
+// a sold-out train costs least.
+template <typename Bits>
+struct OneWordScan {
+    TICKETPOOL_TARGET explicit OneWordScan(const TripScan& trip_scan) noexcept
+        : free(trip_scan.trip), better(trip_scan), masks(run_masks(trip_scan)), scan(trip_scan) {}
+
+    // True if it met an exact fit.
+    TICKETPOOL_TARGET bool look_at(const Word<Bits>* words, std::uint32_t begin,
+                                   std::uint32_t end) noexcept {
+        for (std::uint32_t seat = begin;; ++seat) {
+            seat = best.seat == kNoSeat ? next_seat(words, seat, end, free)
+                                        : next_seat(words, seat, end, better);
+            if (seat == end) return false;
+            if (best_fit_range<Bits, 1>(words, seat, seat + 1, scan, masks, best)) return true;
+            better.shift = best.run - 1;
+        }
+    }
+
+    const FreeLanes<Bits> free;
+    BetterLanes<Bits> better;
+    const RunMasks masks;
+    const TripScan& scan;
+    BestSeat best{kNoSeat, kTaken};
+};
+
+template <typename Bits>
+TICKETPOOL_TARGET std::uint32_t best_fit_1(const void* from, std::uint32_t seats,
+                                           const TripScan& trip_scan,
+                                           std::uint32_t start) noexcept {
+    const auto* words = static_cast<const Word<Bits>*>(from);
+    OneWordScan<Bits> scan(trip_scan);
+    if (!scan.look_at(words, start, seats)) scan.look_at(words, 0, start);
+    std::atomic_signal_fence(std::memory_order_acquire);  // see load_vector
+    return scan.best.seat;
+}
+
+template <int W>
+TICKETPOOL_TARGET std::uint32_t best_fit_wide(const void* words, std::uint32_t seats,
+                                              const TripScan& scan, std::uint32_t start) noexcept {
+    return best_fit_in<std::uint64_t, W>(static_cast<const Word<std::uint64_t>*>(words), seats,
+                                         scan, start);
+}
+
+#endif
+
+}  // namespace ticketpool::kernel

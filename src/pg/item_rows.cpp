@@ -1,0 +1,72 @@
+#include "item_rows.hpp"
+
+#include "errors.hpp"
+
+extern "C" {
+#include "commands/sequence.h"
+}
+
+namespace ticketpool {
+
+namespace {
+
+const TableShape kShape{"item_order",
+                        "an order",
+                        kItemOrderColumns,
+                        {{nullptr, InvalidOid, false},
+                         {"order_id", INT8OID, false},
+                         {"inventory_id", INT8OID, false},
+                         {"item_id", INT8OID, false},
+                         {"user_id", INT8OID, false},
+                         {"buy_quantity", INT8OID, false},
+                         {"status", TEXTOID, false},
+                         {"request_id", UUIDOID, true},
+                         {"create_time", TIMESTAMPTZOID, false},
+                         {"modify_time", TIMESTAMPTZOID, true}},
+                        3,
+                        {{{kItemOrderId}, 1, true, false, 0},
+                         {{kItemId, kItemUser}, 2, false, true, 0},
+                         {{kItemUser, kItemRequest}, 2, true, true, kItemRequest}},
+                        kItemStatus,
+                        "sold"};
+
+// What the table is like: void once the catalog has changed.
+struct CachedTarget {
+    uint64_t generation;  // 0: empty
+    RowTarget target;
+};
+constinit CachedTarget cache{};
+
+// A change of the table or of its indexes moves the generation on: all of them are in the catalog,
+// but those of the user's, whose making or dropping changes the table.
+const RowTarget& find_target(const Catalog& catalog) {
+    while (cache.generation != catalog_generation || cache.target.relation != catalog.item_order) {
+        const uint64_t generation = catalog_generation;
+        const Oid indexes[] = {catalog.item_order_pkey, catalog.item_order_live,
+                               catalog.item_order_request};
+        RowTarget target;
+        describe_target(kShape, catalog.item_order, indexes, false, &target);
+        cache = CachedTarget{generation, target};
+    }
+    return cache.target;
+}
+
+}  // namespace
+
+void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count,
+                        ReturnSetInfo* result) {
+    // Once it is open for writing, nothing about it changes.
+    Relation heap = try_table_open(catalog.item_order, RowExclusiveLock);
+    if (heap == nullptr) {
+        report_gone();
+    }
+    write_rows(catalog, kShape, find_target(catalog), heap, catalog.item_order, rows, count,
+               result);
+    table_close(heap, NoLock);
+}
+
+int64_t next_item_order_id(const Catalog& catalog) {
+    return nextval_internal(catalog.item_order_sequence, false);
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,30 @@
+// item_order: writing rows, reading them.
+#pragma once
+
+#include "catalog.hpp"
+#include "order_rows.hpp"
+#include "pg.hpp"
+#include "row_writer.hpp"
+
+namespace ticketpool {
+
+enum ItemOrderColumn : AttrNumber {
+    kItemOrderId = 1,
+    kItemInventory,
+    kItemId,
+    kItemUser,
+    kItemQuantity,
+    kItemStatus,
+    kItemRequest,
+    kItemCreated,
+    kItemModified,
+    kItemOrderColumns = kItemModified
+};
+
+// Inserts rows and appends them, as stored, to the result set (may be null).
+void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count,
+                        ReturnSetInfo* result);
+
+int64_t next_item_order_id(const Catalog& catalog);
+
+}  // namespace ticketpool

@@ -1,0 +1,314 @@
+// item_buy and item_remaining.
+//
+// All units of a purchase come from one inventory: the root, or else, in order of their ids, the
+// split-off ones without a seller; or the one that is named. Own pending releases of a stock
+// (stock_entries.hpp) are taken before units of the pool.
+#include "errors.hpp"
+#include "item.hpp"
+#include "item_loader.hpp"
+#include "ledger.hpp"
+#include "rules.hpp"
+#include "sale.hpp"
+
+namespace ticketpool {
+
+void report_no_item(int64_t item_id) {
+    ereport(ERROR,
+            (errcode(kErrorNoDeparture), errmsg("item " INT64_FORMAT " does not exist", item_id),
+             errdetail("item_inventory has no row of it."),
+             errhint("Put the item on sale with item_open.")));
+}
+
+ItemRef require_item(const Catalog& catalog, int64_t item_id) {
+    const ItemRef ref = directory_find_item(catalog, item_id);
+    if (ref.item == nullptr) {
+        report_no_item(item_id);
+    }
+    return ref;
+}
+
+void pin_item(const ItemRef& ref) {
+    ledger_reserve(0);
+    ledger_pin(ref.slot);
+    directory_done();
+}
+
+StockRef stock_ref(const ItemRef& ref, const Stock* stock) {
+    return {ref.slot, ref.item->offset_of(stock)};
+}
+
+bool is_usable(const Stock* stock) {
+    return is_made(stock->maker) &&
+           stock->state.load(std::memory_order_acquire) != StockState::kGone;
+}
+
+bool is_merged(const ItemRef& ref, const Stock* stock) {
+    return stock->state.load(std::memory_order_acquire) == StockState::kMerged ||
+           stock_is_merging(stock_ref(ref, stock));
+}
+
+int64_t item_remaining_units(const ItemRef& ref) {
+    // The root first: units that a merge moves there meanwhile are missed rather than counted
+    // twice.
+    int64_t units = 0;
+    for (Stock* stock = ref.item->root(); stock != nullptr; stock = ref.item->after(stock)) {
+        if (stock->on_sale && is_usable(stock)) {
+            units = saturating_sum(units, count_free_units(*stock));
+            units = saturating_sum(units, stock_own_units(stock_ref(ref, stock)));
+        }
+    }
+    return units;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Claiming
+// ---------------------------------------------------------------------------------------------
+
+namespace {
+
+Status try_stock(const ItemRef& ref, Stock* stock, int64_t units) {
+    const StockRef at = stock_ref(ref, stock);
+    const int64_t from_own = Min(stock_own_units(at), units);
+    const int64_t from_pool = units - from_own;
+    if (from_pool > 0) {
+        const Status status =
+            claim_units(*stock, from_pool, static_cast<uint32_t>(my_backend_number()));
+        if (status != Status::kOk) {
+            return status;
+        }
+        ledger_pin(ref.slot);
+        stock_add_claim(at, from_pool);
+    }
+    if (from_own > 0) {
+        stock_take_over(at, from_own);
+    }
+    return Status::kOk;
+}
+
+// Met an attempt that is under way in another process: it takes microseconds, if it is running.
+void wait_for_attempt() {
+    CHECK_FOR_INTERRUPTS();
+    pg_usleep(50);
+}
+
+bool serves(const ItemPurchase& purchase, const Stock* stock) {
+    if (!is_usable(stock) || !stock->on_sale) {
+        return false;
+    }
+    return purchase.named ? stock->inventory_id == purchase.inventory_id
+                          : !stock->has_seller || is_merged(purchase.ref, stock);
+}
+
+[[noreturn]] void report_no_inventory(const ItemPurchase& purchase) {
+    ereport(ERROR, (errcode(kErrorNoDeparture),
+                    errmsg("item " INT64_FORMAT " has no inventory " INT64_FORMAT, purchase.item_id,
+                           purchase.inventory_id),
+                    errdetail("It does not exist, or it was merged."),
+                    errhint("Leave inventory_id out to buy the item.")));
+}
+
+}  // namespace
+
+bool claim_from_stock(const ItemRef& ref, Stock* stock, int64_t units) {
+    ledger_reserve(0);
+    stock_reserve(1 + stock_release_count());
+    Status status = try_stock(ref, stock, units);
+    while (status == Status::kLookAgain) {
+        wait_for_attempt();
+        status = try_stock(ref, stock, units);
+    }
+    return status == Status::kOk;
+}
+
+int64_t claim_rest(const ItemRef& ref, Stock* stock) {
+    const StockRef at = stock_ref(ref, stock);
+    const int64_t from_own = stock_own_units(at);
+    const int64_t from_pool = claim_all_units(*stock);
+    if (from_pool > 0) {
+        stock_add_claim(at, from_pool);
+    }
+    if (from_own > 0) {
+        stock_take_over(at, from_own);
+    }
+    return from_pool + from_own;
+}
+
+Stock* claim_item(const ItemPurchase& purchase) {
+    Item* item = purchase.ref.item;
+    ledger_reserve(0);
+    stock_reserve(1 + stock_release_count());
+    for (;;) {
+        bool busy = false;
+        for (Stock* stock = item->root(); stock != nullptr; stock = item->after(stock)) {
+            if (!serves(purchase, stock)) {
+                continue;
+            }
+            const Status status = try_stock(purchase.ref, stock, purchase.quantity);
+            if (status == Status::kOk) {
+                return stock;
+            }
+            busy = busy || status == Status::kLookAgain;
+        }
+        if (!busy) {
+            count(shared.mine->counters.sold_outs);
+            return nullptr;
+        }
+        wait_for_attempt();
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Arguments, request ids, rows
+// ---------------------------------------------------------------------------------------------
+
+void parse_item_purchase(const ItemArguments& arguments, const Catalog& catalog,
+                         ItemPurchase* purchase) {
+    constexpr const char* kNames[] = {"item_id", "user_id", "quantity"};
+    *purchase = ItemPurchase{};
+    for (const ItemArgument number : {kArgItem, kArgUser, kArgQuantity}) {
+        if (arguments.is_null[number]) {
+            report_null(kNames[number]);
+        }
+    }
+    purchase->item_id = DatumGetInt64(arguments.value[kArgItem]);
+    purchase->user_id = DatumGetInt64(arguments.value[kArgUser]);
+    purchase->quantity = DatumGetInt64(arguments.value[kArgQuantity]);
+    purchase->request_id =
+        arguments.is_null[kArgRequest] ? nullptr : DatumGetUUIDP(arguments.value[kArgRequest]);
+    purchase->named = !arguments.is_null[kArgInventory];
+    purchase->inventory_id = purchase->named ? DatumGetInt64(arguments.value[kArgInventory]) : 0;
+    if (purchase->quantity <= 0) {
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("quantity must be positive"),
+                 errdetail(INT64_FORMAT " units cannot be bought.", purchase->quantity),
+                 errhint("Buy one unit or more; item_refund gives units back.")));
+    }
+    purchase->ref = require_item(catalog, purchase->item_id);
+}
+
+bool is_item_on_sale(const ItemPurchase& purchase) {
+    if (!purchase.named) {
+        return purchase.ref.item->root()->on_sale;
+    }
+    const Stock* stock = purchase.ref.item->find(purchase.inventory_id);
+    if (stock == nullptr || !is_usable(stock) || is_merged(purchase.ref, stock)) {
+        report_no_inventory(purchase);
+    }
+    return stock->on_sale;
+}
+
+uint64_t item_request_key(const Catalog& catalog, const ItemPurchase& purchase) {
+    struct {
+        int64_t user_id;
+        pg_uuid_t request_id;
+    } key = {purchase.user_id, *purchase.request_id};
+    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(&key), sizeof key,
+                               catalog.item_order);
+}
+
+bool find_first_item_call(const Catalog& catalog, const ItemPurchase& purchase,
+                          ItemRowFound row_found, void* context) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, catalog.item_order, catalog.item_order_request, snapshot);
+    reader_key_int64(&reader, purchase.user_id);
+    reader_key_uuid(&reader, UUIDPGetDatum(purchase.request_id));
+    const bool found = reader_next(&reader);
+    if (found) {
+        if (row_int64(reader.row, kItemId) != purchase.item_id ||
+            row_int64(reader.row, kItemQuantity) != purchase.quantity ||
+            (purchase.named && row_int64(reader.row, kItemInventory) != purchase.inventory_id)) {
+            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                            errmsg("request_id was used for another purchase"),
+                            errdetail("Order " INT64_FORMAT " of this user has it.",
+                                      row_int64(reader.row, kItemOrderId)),
+                            errhint("Use a new request_id for each purchase.")));
+        }
+        require_visible_first_call(&reader);
+        row_found(&reader, context);
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return found;
+}
+
+void build_item_order(const Catalog& catalog, const ItemPurchase& purchase, int64_t inventory_id,
+                      Datum sold, RowValues* row) {
+    count(shared.mine->counters.buys);
+    memset(row->is_null, true, sizeof row->is_null);
+    set_value(row, kItemOrderId, Int64GetDatum(next_item_order_id(catalog)));
+    set_value(row, kItemInventory, Int64GetDatum(inventory_id));
+    set_value(row, kItemId, Int64GetDatum(purchase.item_id));
+    set_value(row, kItemUser, Int64GetDatum(purchase.user_id));
+    set_value(row, kItemQuantity, Int64GetDatum(purchase.quantity));
+    set_value(row, kItemStatus, sold);
+    set_value(row, kItemCreated, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+    if (purchase.request_id != nullptr) {
+        set_value(row, kItemRequest, UUIDPGetDatum(purchase.request_id));
+    }
+}
+
+namespace {
+
+void return_first_row(TableReader* reader, void* context) {
+    FunctionCallInfo fcinfo = static_cast<FunctionCallInfo>(context);
+    InitMaterializedSRF(fcinfo, 0);
+    return_order_row(reader, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+}
+
+void sell_item(FunctionCallInfo fcinfo, const Catalog& catalog, const ItemPurchase& purchase) {
+    if (purchase.request_id != nullptr) {
+        pin_item(purchase.ref);  // it stays while we wait for a twin
+        lock_request(item_request_key(catalog, purchase));
+        if (find_first_item_call(catalog, purchase, return_first_row, fcinfo)) {
+            return;
+        }
+    }
+    if (!is_item_on_sale(purchase)) {
+        ereport(ERROR, (errcode(kErrorNotOnSale),
+                        errmsg("item " INT64_FORMAT " is not on sale", purchase.item_id),
+                        errdetail("Its sale was closed."), errhint("Choose another item.")));
+    }
+    if (has_rules(catalog, RuleKind::kItem)) {
+        pin_item(purchase.ref);  // a rule may use other items
+        check_rules(catalog, rule_call(purchase));
+    }
+    const Stock* stock = claim_item(purchase);
+    directory_done();
+    if (stock != nullptr) {
+        InitMaterializedSRF(fcinfo, 0);
+        RowValues row;
+        build_item_order(catalog, purchase, stock->inventory_id, CStringGetTextDatum("sold"), &row);
+        insert_item_orders(catalog, &row, 1, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+    }
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(item_buy) {
+    using namespace ticketpool;
+    require_shared_memory();
+    PreventCommandIfReadOnly("item_buy()");
+    require_set_result(fcinfo);
+    const Catalog& catalog = catalog_of(fcinfo);
+    ItemArguments arguments;
+    for (int i = 0; i < kItemArguments; i++) {
+        arguments.value[i] = PG_GETARG_DATUM(i);
+        arguments.is_null[i] = PG_ARGISNULL(i);
+    }
+    ItemPurchase purchase;
+    parse_item_purchase(arguments, catalog, &purchase);
+    sell_item(fcinfo, catalog, purchase);
+    return 0;
+}
+
+TICKETPOOL_FUNCTION(item_remaining) {
+    using namespace ticketpool;
+    require_shared_memory();
+    require_argument(fcinfo, 0, "item_id");
+    const ItemRef ref = require_item(catalog_of(fcinfo), PG_GETARG_INT64(0));
+    const int64_t units = item_remaining_units(ref);
+    directory_done();
+    PG_RETURN_INT64(units);
+}

@@ -1,0 +1,121 @@
+#include "loading.hpp"
+
+#include "directory.hpp"
+#include "errors.hpp"
+#include "eviction.hpp"
+
+namespace ticketpool {
+
+constinit Loading loading{};
+
+namespace {
+
+SharedPart* find_part(SharedPtr<SharedPart>* table, SharedPart** mine, const Catalog& catalog,
+                      int64_t id) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    SharedPart* part = part_find(table, MyDatabaseId, catalog.order, id);
+    if (part != nullptr) {
+        part->departures++;
+        *mine = part;
+    }
+    LWLockRelease(shared.control->lock);
+    return part;
+}
+
+SharedPart* add_part(SharedPtr<SharedPart>* table, SharedPart** mine, const SharedPart* built) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    SharedPart* part = part_find(table, built->database, built->relation, built->id);
+    if (part == nullptr) {
+        part = static_cast<SharedPart*>(allocate_or_evict(built->bytes));
+        if (part == nullptr) {
+            LWLockRelease(shared.control->lock);
+            report_out_of_memory(built->bytes);
+        }
+        memcpy(static_cast<void*>(part), built, built->bytes);
+        SharedPtr<SharedPart>* head =
+            part_bucket(table, built->database, built->relation, built->id);
+        part->departures = 0;
+        part->next = *head;
+        *head = part;
+    }
+    part->departures++;
+    *mine = part;
+    LWLockRelease(shared.control->lock);
+    return part;
+}
+
+}  // namespace
+
+void* directory_allocate(size_t bytes) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    void* block = allocate_or_evict(bytes);
+    LWLockRelease(shared.control->lock);
+    if (block == nullptr) {
+        report_out_of_memory(bytes);
+    }
+    return block;
+}
+
+SharedPart* directory_find_route(const Catalog& catalog, int64_t route_id) {
+    return find_part(shared.routes, &loading.route, catalog, route_id);
+}
+
+SharedPart* directory_find_layout(const Catalog& catalog, int64_t layout_id) {
+    return find_part(shared.layouts, &loading.layout, catalog, layout_id);
+}
+
+SharedPart* directory_add_route(const SharedPart* part) {
+    return add_part(shared.routes, &loading.route, part);
+}
+
+SharedPart* directory_add_layout(const SharedPart* part) {
+    return add_part(shared.layouts, &loading.layout, part);
+}
+
+void directory_loading_block(void* block) {
+    loading.block = block;
+}
+
+void directory_loading_prepared(PreparedLedger* block) {
+    block->next = loading.prepared;
+    loading.prepared = block;
+}
+
+void directory_link_quota(Departure* departure, Quota* quota) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    quota->next = departure->first_quota();
+    departure->quotas.store(departure->offset_of(quota), std::memory_order_release);
+    LWLockRelease(shared.control->lock);
+}
+
+void directory_link_stock(Item* item, Stock* stock) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    item->link(stock);
+    LWLockRelease(shared.control->lock);
+}
+
+void directory_abandon() {
+    if (loading.active) {
+        LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+        part_drop(shared.routes, loading.route);
+        part_drop(shared.layouts, loading.layout);
+        const uint32_t index = loading.slot;
+        if (loading.block != nullptr && shared.slots[index].has_item()) {
+            free_item(static_cast<Item*>(loading.block));
+        } else if (loading.block != nullptr) {
+            free_departure(static_cast<Departure*>(loading.block));
+        }
+        for (PreparedLedger* block = loading.prepared; block != nullptr;) {
+            PreparedLedger* next = block->next.get();
+            shared.arena.deallocate(block);
+            block = next;
+        }
+        free_slot(index, shared.slots[index].version.load(std::memory_order_relaxed));
+        loading.active = false;
+        LWLockRelease(shared.control->lock);
+        ConditionVariableBroadcast(&shared.control->loaded);
+    }
+    directory_done();
+}
+
+}  // namespace ticketpool

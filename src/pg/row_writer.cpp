@@ -1,0 +1,340 @@
+#include "row_writer.hpp"
+
+#include "errors.hpp"
+#include "order_rows.hpp"
+
+extern "C" {
+#include "catalog/partition.h"
+#include "catalog/pg_am.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "nodes/execnodes.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/prs2lock.h"
+}
+
+namespace ticketpool {
+
+// ---------------------------------------------------------------------------------------------
+// What a relation is like
+// ---------------------------------------------------------------------------------------------
+
+namespace {
+
+const ColumnShape* own_column(const TableShape& shape, const char* name) {
+    for (int i = 1; i <= shape.columns; i++) {
+        if (strcmp(name, shape.column[i].name) == 0) {
+            return &shape.column[i];
+        }
+    }
+    return nullptr;
+}
+
+// Looks at the status alone, and is true for what we write there.
+bool is_harmless_check(const TableShape& shape, Relation relation, const char* expression) {
+    Node* node = static_cast<Node*>(stringToNode(expression));
+    const AttrNumber status =
+        get_attnum(RelationGetRelid(relation),
+                   shape.written == nullptr ? "" : shape.column[shape.status].name);
+    Bitmapset* columns = nullptr;
+    pull_varattnos(node, 1, &columns);
+    int column;
+    if (status == InvalidAttrNumber || !bms_get_singleton_member(columns, &column) ||
+        column != status - FirstLowInvalidHeapAttributeNumber || contain_mutable_functions(node)) {
+        return false;
+    }
+    EState* estate = CreateExecutorState();
+    ExprContext* context = GetPerTupleExprContext(estate);
+    TupleTableSlot* slot = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsVirtual);
+    memset(slot->tts_isnull, true, static_cast<size_t>(slot->tts_tupleDescriptor->natts));
+    slot->tts_values[status - 1] = CStringGetTextDatum(shape.written);
+    slot->tts_isnull[status - 1] = false;
+    ExecStoreVirtualTuple(slot);
+    context->ecxt_scantuple = slot;
+    const bool holds = ExecCheck(ExecPrepareExpr(reinterpret_cast<Expr*>(node), estate), context);
+    ExecDropSingleTupleTableSlot(slot);
+    FreeExecutorState(estate);
+    return holds;
+}
+
+bool has_plain_columns(const TableShape& shape, Relation relation) {
+    const TupleDesc columns = RelationGetDescr(relation);
+    const TupleConstr* constraints = columns->constr;
+    if (constraints == nullptr) {
+        return true;
+    }
+    if (constraints->has_generated_stored) {
+        return false;
+    }
+    for (int i = 0; i < constraints->num_check; i++) {
+        if (!is_harmless_check(shape, relation, constraints->check[i].ccbin)) {
+            return false;
+        }
+    }
+    for (int i = 0; i < columns->natts; i++) {
+        const Form_pg_attribute column = TupleDescAttr(columns, i);
+        const bool asks = column->atthasdef || column->attnotnull || column->attidentity != '\0';
+        const ColumnShape* own = own_column(shape, NameStr(column->attname));
+        if (!column->attisdropped && asks &&
+            (own == nullptr || (column->attnotnull && own->nullable))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Is the index what we write entries for?
+bool index_is(const IndexShape& shape, const RowTarget& target, Oid oid) {
+    Relation index = index_open(oid, AccessShareLock);
+    const Form_pg_index form = index->rd_index;
+    bool same = form->indnatts == shape.count && form->indnkeyatts == shape.count &&
+                form->indisunique == shape.unique && form->indisvalid && form->indimmediate &&
+                (RelationGetIndexPredicate(index) != NIL) == shape.partial &&
+                index->rd_rel->relam == BTREE_AM_OID;
+    for (int i = 0; same && i < shape.count; i++) {
+        same = form->indkey.values[i] == target.column[shape.columns[i]];
+    }
+    index_close(index, AccessShareLock);
+    return same;
+}
+
+// Which of our indexes it is, or -1.
+int own_index(const TableShape& shape, const RowTarget& target, Oid index, const Oid* indexes,
+              bool partition) {
+    if (partition && !get_rel_relispartition(index)) {
+        return -1;
+    }
+    const Oid known = partition ? get_partition_parent(index, true) : index;
+    for (int i = 0; i < shape.indexes; i++) {
+        if (indexes[i] == known) {
+            return index_is(shape.index[i], target, index) ? i : -1;
+        }
+    }
+    return -1;
+}
+
+void find_columns(const TableShape& shape, Relation relation, RowTarget* target) {
+    const Oid oid = RelationGetRelid(relation);
+    for (AttrNumber i = 1; i <= shape.columns; i++) {
+        const ColumnShape& column = shape.column[i];
+        target->column[i] = get_attnum(oid, column.name);
+        if (target->column[i] == InvalidAttrNumber) {
+            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+                            errmsg("table \"%s\" has no column \"%s\"",
+                                   RelationGetRelationName(relation), column.name),
+                            errhint("Restore the column of %s.", shape.table)));
+        }
+        const Oid type = get_atttype(oid, target->column[i]);
+        if (type != column.type) {
+            ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                            errmsg("column \"%s\" of table \"%s\" has another type than it should",
+                                   column.name, RelationGetRelationName(relation)),
+                            errdetail("It is %s.", format_type_be(type)),
+                            errhint("Restore the type of the column of %s.", shape.table)));
+        }
+    }
+}
+
+}  // namespace
+
+bool wants_executor(const TableShape& shape, Relation relation) {
+    return relation->trigdesc != nullptr || relation->rd_rules != nullptr ||
+           (relation->rd_rel->relrowsecurity && relation->rd_rel->relforcerowsecurity) ||
+           !has_plain_columns(shape, relation);
+}
+
+void describe_target(const TableShape& shape, Oid relation_oid, const Oid* indexes, bool partition,
+                     RowTarget* target) {
+    *target = RowTarget{};
+    target->relation = relation_oid;
+    Relation relation = open_table(relation_oid);
+    find_columns(shape, relation, target);
+    target->direct = !wants_executor(shape, relation);
+    List* present = RelationGetIndexList(relation);
+    ListCell* cell;
+    foreach (cell, present) {
+        const int own = own_index(shape, *target, lfirst_oid(cell), indexes, partition);
+        if (own >= 0) {
+            target->index[own] = lfirst_oid(cell);
+        } else {
+            target->direct = false;
+        }
+    }
+    list_free(present);
+    for (int i = 0; i < shape.indexes; i++) {
+        if (!OidIsValid(target->index[i])) {
+            ereport(
+                ERROR,
+                (errcode(ERRCODE_UNDEFINED_OBJECT),
+                 errmsg("table \"%s\" lacks an index of %s, or has another one in its place",
+                        RelationGetRelationName(relation), shape.table),
+                 partition ? errhint("Attach it to %s again: that builds the indexes.", shape.table)
+                           : errhint("Restore the index.")));
+        }
+    }
+    table_close(relation, NoLock);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Writing
+// ---------------------------------------------------------------------------------------------
+
+namespace {
+
+void store_row(const TableShape& shape, const RowTarget& target, Relation heap,
+               TupleTableSlot* slot, const RowValues& row) {
+    ExecClearTuple(slot);
+    memset(slot->tts_isnull, true, static_cast<size_t>(slot->tts_tupleDescriptor->natts));
+    for (AttrNumber c = 1; c <= shape.columns; c++) {
+        slot->tts_values[target.column[c] - 1] = row.value[c];
+        slot->tts_isnull[target.column[c] - 1] = row.is_null[c];
+    }
+    ExecStoreVirtualTuple(slot);
+    slot->tts_tableOid = RelationGetRelid(heap);
+}
+
+// The relation's indexes, opened as they are needed.
+struct OpenIndexes {
+    Relation index[kMostIndexes];
+};
+
+void insert_index_entries(const TableShape& shape, const RowTarget& target, Relation heap,
+                          OpenIndexes* open, IndexInfo* info, TupleTableSlot* slot,
+                          const RowValues& row) {
+    for (int i = 0; i < shape.indexes; i++) {
+        const IndexShape& index = shape.index[i];
+        if (index.only_with != 0 && row.is_null[index.only_with]) {
+            continue;
+        }
+        if (open->index[i] == nullptr) {
+            open->index[i] = index_open(target.index[i], RowExclusiveLock);
+        }
+        Datum values[lengthof(index.columns)] = {};
+        bool nulls[lengthof(index.columns)] = {};
+        for (int c = 0; c < index.count; c++) {
+            values[c] = row.value[index.columns[c]];
+            nulls[c] = row.is_null[index.columns[c]];
+        }
+        index_insert(open->index[i], values, nulls, &slot->tts_tid, heap,
+                     index.unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
+    }
+}
+
+// Rows go into the table a page at a time where there are several.
+void insert_directly(const TableShape& shape, const RowTarget& target, Relation heap,
+                     const RowValues* rows, int count) {
+    constexpr int kChunk = 256;
+    TupleTableSlot* slots[kChunk];
+    const int room = Min(count, kChunk);
+    for (int i = 0; i < room; i++) {
+        slots[i] = table_slot_create(heap, nullptr);
+    }
+    OpenIndexes open{};
+    IndexInfo* info = makeNode(IndexInfo);
+    const CommandId command = GetCurrentCommandId(true);
+    for (int first = 0; first < count; first += kChunk) {
+        const int chunk = Min(count - first, kChunk);
+        for (int i = 0; i < chunk; i++) {
+            store_row(shape, target, heap, slots[i], rows[first + i]);
+        }
+        if (chunk == 1) {
+            table_tuple_insert(heap, slots[0], command, 0, nullptr);
+        } else {
+            table_multi_insert(heap, slots, chunk, command, 0, nullptr);
+        }
+        for (int i = 0; i < chunk; i++) {
+            insert_index_entries(shape, target, heap, &open, info, slots[i], rows[first + i]);
+        }
+    }
+    for (Relation index : open.index) {
+        if (index != nullptr) {
+            index_close(index, NoLock);
+        }
+    }
+    for (int i = 0; i < room; i++) {
+        ExecDropSingleTupleTableSlot(slots[i]);
+    }
+    pfree(info);
+    CommandCounterIncrement();
+}
+
+void return_values(const TableShape& shape, const RowValues* rows, int count,
+                   ReturnSetInfo* result) {
+    const TupleDesc columns = result->setDesc;
+    Datum* values =
+        static_cast<Datum*>(palloc0(static_cast<size_t>(columns->natts) * sizeof(Datum)));
+    bool* nulls = static_cast<bool*>(palloc(static_cast<size_t>(columns->natts) * sizeof(bool)));
+    for (int i = 0; i < count; i++) {
+        memset(nulls, true, static_cast<size_t>(columns->natts));
+        memcpy(values, &rows[i].value[1], static_cast<size_t>(shape.columns) * sizeof(Datum));
+        memcpy(nulls, &rows[i].is_null[1], static_cast<size_t>(shape.columns) * sizeof(bool));
+        tuplestore_putvalues(result->setResult, columns, values, nulls);
+    }
+}
+
+// "INSERT INTO table (a, b) VALUES ($1, $2) RETURNING *"
+const char* insert_statement(const TableShape& shape, Oid table) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    appendStringInfo(&sql, "INSERT INTO %s (", qualified_name(table));
+    for (int c = 1; c <= shape.columns; c++) {
+        appendStringInfo(&sql, "%s%s", c == 1 ? "" : ", ", shape.column[c].name);
+    }
+    appendStringInfoString(&sql, ") VALUES (");
+    for (int c = 1; c <= shape.columns; c++) {
+        appendStringInfo(&sql, "%s$%d", c == 1 ? "" : ", ", c);
+    }
+    appendStringInfoString(&sql, ") RETURNING *");
+    return sql.data;
+}
+
+// The executor's way: triggers, defaults, generated columns, checks and policies all have their
+// say.
+void insert_by_sql(const Catalog& catalog, const TableShape& shape, Oid table,
+                   const RowValues* rows, int count, ReturnSetInfo* result) {
+    OwnerScope scope;
+    owner_begin(catalog, &scope);
+    SPI_connect();
+    const char* sql = insert_statement(shape, table);
+    for (int i = 0; i < count; i++) {
+        char nulls[kMostColumns];
+        Datum values[kMostColumns];
+        Oid types[kMostColumns];
+        for (int c = 0; c < shape.columns; c++) {
+            nulls[c] = rows[i].is_null[c + 1] ? 'n' : ' ';
+            values[c] = rows[i].value[c + 1];
+            types[c] = shape.column[c + 1].type;
+        }
+        if (SPI_execute_with_args(sql, shape.columns, types, values, nulls, false, 0) !=
+                SPI_OK_INSERT_RETURNING ||
+            SPI_processed != 1) {
+            ereport(ERROR,
+                    (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+                     errmsg("the row of %s was not stored", shape.row),
+                     errdetail("A trigger or a rule on %s left it out.", shape.table),
+                     errhint("Let a trigger raise an error where a purchase may not happen.")));
+        }
+        if (result != nullptr) {
+            return_spi_rows(result);
+        }
+    }
+    SPI_finish();
+    owner_end(scope);
+}
+
+}  // namespace
+
+void write_rows(const Catalog& catalog, const TableShape& shape, const RowTarget& target,
+                Relation heap, Oid table, const RowValues* rows, int count, ReturnSetInfo* result) {
+    if (!target.direct) {
+        insert_by_sql(catalog, shape, table, rows, count, result);
+        return;
+    }
+    insert_directly(shape, target, heap, rows, count);
+    if (result != nullptr) {
+        return_values(shape, rows, count, result);
+    }
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,76 @@
+// Writing rows of the order tables straight into table and indexes, without the executor.
+//
+// That is right as long as nothing there asks for the executor: no trigger, generated column, rule,
+// forced row security, index or column with a default of the user's, and no check that could fail.
+// Otherwise SQL does it. A table is described once by its shape, and again as it is in this
+// database by a target.
+#pragma once
+
+#include "catalog.hpp"
+#include "pg.hpp"
+
+namespace ticketpool {
+
+inline constexpr int kMostColumns = 18;
+inline constexpr int kMostIndexes = 4;
+
+// Columns by number in the shape; index 0 is not used.
+struct RowValues {
+    Datum value[kMostColumns + 1];
+    bool is_null[kMostColumns + 1];
+};
+
+struct ColumnShape {
+    const char* name;
+    Oid type;
+    bool nullable;  // a NOT NULL of the user's is for the executor to check
+};
+
+// One of our indexes: these columns as they are.
+struct IndexShape {
+    AttrNumber columns[4];
+    int count;
+    bool unique;
+    bool partial;
+    AttrNumber
+        only_with;  // has entries of rows with a value in this column; 0: of all that we write
+};
+
+struct TableShape {
+    const char* table;  // for messages
+    const char* row;    // what a row is, for messages
+    int columns;
+    ColumnShape column[kMostColumns + 1];
+    int indexes;
+    IndexShape index[kMostIndexes];
+    AttrNumber status;    // checks that look at this column alone may be there,
+    const char* written;  // if they are true for this, which is all that we write; null: none may
+};
+
+// A table, or a partition, of a shape.
+struct RowTarget {
+    Oid relation;
+    Oid index[kMostIndexes];
+    bool direct;                          // rows may be written without the executor
+    AttrNumber column[kMostColumns + 1];  // number in the relation of each of our columns
+};
+
+// Describes a relation. `indexes`: the oids of our indexes, in order of the shape; of a partition,
+// those of its parent's. Ereports where it is not of that shape any more.
+void describe_target(const TableShape& shape, Oid relation, const Oid* indexes, bool partition,
+                     RowTarget* target);
+
+// Does a relation ask for the executor?
+bool wants_executor(const TableShape& shape, Relation relation);
+
+// Inserts rows; the relation is open for writing. `table`: what SQL is to name. What was stored is
+// appended to the result set (may be null).
+void write_rows(const Catalog& catalog, const TableShape& shape, const RowTarget& target,
+                Relation heap, Oid table, const RowValues* rows, int count, ReturnSetInfo* result);
+
+inline void set_value(RowValues* row, AttrNumber column, Datum value) {
+    row->value[column] = value;
+    row->is_null[column] = false;
+}
+
+}  // namespace ticketpool

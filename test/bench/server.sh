@@ -1,0 +1,116 @@
+# shellcheck shell=bash disable=SC2154
+# The private server of a benchmark, and a slice of a row on it. Sourced by run.sh and national.sh after test/lib.sh.
+
+sql() { as_server_user psql -X -q -A -t -h "$private" -U postgres -d bench -v ON_ERROR_STOP=1 "$@"; }
+
+# start_server MEMORY: a new private server with the extension preloaded, and an empty database "bench".
+start_server() {
+  make_private_dir
+  cp -R test/bench/sql test/bench/peers test/data "$private/"
+  give_private_dir
+  as_server_user initdb -D server -U postgres -A trust --no-locale -E UTF8 >"$private/initdb.log"
+  cat >>"$private/server/postgresql.conf" <<CONF
+listen_addresses = ''
+unix_socket_directories = '$private'
+shared_preload_libraries = 'ticketpool'
+ticketpool.memory = '$1'
+shared_buffers = '1GB'
+max_connections = 100
+max_wal_size = '16GB'
+checkpoint_timeout = '1h'
+autovacuum = off
+CONF
+  start_again
+  as_server_user createdb -h "$private" -U postgres bench
+}
+
+start_again() {
+  as_server_user pg_ctl start -s -w -t 600 -D server -l server.log || { tail -n 20 "$private/server.log" >&2; die 'The server did not start.'; }
+}
+
+# before ROW: an empty order table, departures that nobody has bought from, and batches to buy. Sets date and first.
+day=0 first=0
+before() {
+  date=$today
+  case $1 in
+    insert_*) sql -c 'TRUNCATE bench_order' ;;
+    buy_* | hold_*)
+      day=$((day + 1))
+      sql -v "day=$day" -v "trains=$([ "$1" = buy_hot ] && echo 20 || echo 1000)" -f sql/open.sql
+      date=$(sql -c "SELECT CURRENT_DATE + $day") ;;
+    mask_hot | split_hot | exclude_hot)
+      first=$((first + 10000))
+      sql -c "SELECT ${1%_hot}_open($first, 20)" ;;
+  esac >/dev/null
+  case $1 in item_*) ;; *) [ -z "${size[$1]:-}" ] || sql -v "day=$day" -v "size=${size[$1]}" -f sql/batch.sql ;; esac
+}
+
+# pgbench_row ROW CLIENTS COMMIT OPTION…
+pgbench_row() {
+  local name=$1 count=$2 commit=$3
+  shift 3
+  rm -f "$private"/tmp/latency.*
+  # shellcheck disable=SC2086 # the row's words
+  as_server_user env -C "$private/scripts" PGOPTIONS="-c synchronous_commit=$commit $options" \
+    pgbench -n -h "$private" -U postgres -d bench -M prepared -c "$count" -j "$((count < 2 ? 1 : 2))" ${row[$name]} -D n=0 \
+    -D "clients=$count" -D "date=$date" -D "first=$first" "$@" >"$private/pgbench.log" 2>&1 ||
+    { tail -n 20 "$private/pgbench.log" >&2; die "pgbench failed: $name"; }
+}
+
+# percentiles: p50,p99 in ms of pgbench's latency logs. pgbench does not look at the clock again when the answer is there at once, and
+# writes 0: no figure then.
+percentiles() {
+  cat "$private"/tmp/latency.* | cut -d' ' -f3 | sort -n |
+    awk '{ us[NR] = $1 } function ms(at) { return us[at] > 0 ? sprintf("%.3f", us[at] / 1000) : "" }
+      END { printf "%s,%s", ms(int((NR + 1) / 2)), ms(int(NR * 0.99 + 0.99)) }'
+}
+
+counters() {
+  sql -F ' ' -c "SELECT pg_current_wal_insert_lsn() - '0/0', sold_outs + last_value FROM ticket_pool_stat, bench_refused"
+}
+
+# slice REPEAT ROW CLIENTS COMMIT
+slice() {
+  local wal_before wal sold_before sold sampling=1
+  case $2 in redis_*) redis_slice "$@"; return ;; esac
+  before "$2"
+  [ "$4" != - ] || sampling=0.1
+  read -r wal_before sold_before < <(counters)
+  pgbench_row "$2" "$3" "${4/-/on}" -T "$([ -n "${size[$2]:-}" ] && echo 1 || echo "$seconds")" -l --log-prefix="$private/tmp/latency" \
+    --sampling-rate="$sampling"
+  read -r wal sold < <(counters)
+  awk -v OFS=, -v head="$1,$2,$3,$4" -v size="${size[$2]:-1}" -v wal=$((wal - wal_before)) -v sold=$((sold - sold_before)) -v at="$(percentiles)" '
+    /actually processed/ { calls = $NF + 0 } /^latency average/ { ms = $4 } /^tps/ { tps = $3 }
+    END { if (calls) print head, calls * size, tps * size, ms, at, wal, sold; else print "nothing in this slice: " head >"/dev/stderr" }' \
+    "$private/pgbench.log" >>"$out/slices.csv"
+}
+
+# round REPEAT CLIENTS COMMIT ROW…: a slice of each, there and, in the next repeat, back.
+round() {
+  local repeat=$1 count=$2 commit=$3 i
+  shift 3
+  for ((i = 1; i <= $#; i++)); do slice "$repeat" "${@:repeat % 2 ? i : $# + 1 - i:1}" "$count" "$commit"; done
+}
+
+# cpu REPEAT ROW: what one backend spends, by perf. A backend waits a second after its start for perf to attach; pgbench's
+# first one only looks around, its second one works.
+cpu() {
+  local pid=0 postmaster other tries=300 sold_before sold
+  postmaster=$(head -n 1 "$private/server/postmaster.pid")
+  before "$2"
+  read -r _ sold_before < <(counters)
+  options='-c post_auth_delay=1' pgbench_row "$2" 1 off -t "$((calls / ${size[$2]:-1}))" &
+  for _ in 1 2; do
+    until other=$(pgrep -P "$postmaster" -f '\[local\] startup') && [ "$other" != "$pid" ]; do
+      [ $((tries -= 1)) -gt 0 ] || die 'No backend to measure.'
+      sleep 0.01
+    done
+    pid=$other
+    perf stat -x, -e "task-clock,instructions:u" -p "$pid" >"$private/perf.log" 2>&1 || { cat "$private/perf.log" >&2; die 'perf failed.'; }
+  done
+  wait $! || die "pgbench failed: $2"
+  read -r _ sold < <(counters)
+  awk -F, -v OFS=, -v head="$1,$2,$calls" -v calls="$calls" -v sold=$((sold - sold_before)) '
+    $3 ~ /^task-clock/ { us = $1 * 1000 / calls } $3 ~ /^instructions/ && $1 ~ /^[0-9]/ { instructions = $1 / calls }
+    END { print head, us, instructions, sold }' "$private/perf.log" >>"$out/cpu.csv"
+}

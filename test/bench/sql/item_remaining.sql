@@ -1,0 +1,2 @@
+-- pgbench: what is left of the hot item
+SELECT item_remaining(1);
