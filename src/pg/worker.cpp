@@ -40,8 +40,8 @@ namespace ticketpool {
 namespace {
 
 constexpr long kRoundMs = 1000;
-constexpr int kFullRound = 60;                     // rounds
-constexpr TimestampTz kRetry = 5 * USECS_PER_SEC;  // after a sweep that failed
+constexpr TimestampTz kFullRound = 15 * USECS_PER_SEC;  // between looks into every database
+constexpr TimestampTz kRetry = 5 * USECS_PER_SEC;       // after a sweep that failed
 
 uint32 wait_event() {
 #if PG_VERSION_NUM >= 170000

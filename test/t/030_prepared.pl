@@ -325,6 +325,15 @@ $session->run("PREPARE TRANSACTION 'big'");
 is($session->sqlstate, '53200', 'do not fit into the memory when it is prepared');
 is($session->run("SELECT ticket_remaining('T2', 'S1', 'S5', '$big')"), '10000', 'and are given back');
 
+# Nobody has to come by: the launcher settles what was decided, long before the server forgets about it.
+my $used = 'SELECT bytes_used FROM ticket_pool_stat';
+my $bytes = $session->run($used);
+$session->run("BEGIN; SELECT count(*) FROM generate_series(1, 60) i, ticket_buy('T2', 'S1', 'S5', i, '$big', passengers => array_fill(1::bigint, '{50}'));
+	PREPARE TRANSACTION 'big'");
+cmp_ok($session->run($used), '>', $bytes + 100_000, 'a large prepared transaction takes memory');
+$session->run("COMMIT PREPARED 'big'");
+ok(becomes_true($node, 'postgres', "SELECT ($used) < $bytes + 50000"), 'which it gives back once it is decided');
+
 # A database can be dropped as soon as its prepared transactions are decided, also if nobody looked since.
 $node->safe_psql('postgres', 'CREATE DATABASE gone');
 $node->safe_psql('gone', 'CREATE EXTENSION ticketpool');
