@@ -226,7 +226,8 @@ sub kill_one
 	return $pid =~ /^\d+$/ ? kill('KILL', $pid) : 0;
 }
 
-sub start_again { return await(sub { $node->start(fail_ok => 1) || ($node->stop('immediate', fail_ok => 1) && 0) }) }
+# Also where the postmaster has gone by itself, which the node does not know of.
+sub start_again { return await(sub { $node->stop('immediate', fail_ok => 1); return $node->start(fail_ok => 1) }) }
 
 sub fill_disk { open(my $ballast, '>', "$small_disk/ballast") or return 0; while (syswrite $ballast, "\0" x 65536) { } close $ballast; return 1 }
 sub free_disk { return unlink "$small_disk/ballast" }
