@@ -242,7 +242,8 @@ my %faults = (
 	'pg_terminate_backend' => sub { ask("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND random() < 0.3") },
 	'pg_cancel_backend' => sub { for (1 .. 10) { ask("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"); sleep 0.03 } 1 },
 	'no connection left' => sub { my @all = map { eval { session($node) } } 1 .. 20; sleep 0.3; $_ && $_->quit for @all; 1 },
-	'checkpoint' => sub { ask('CHECKPOINT'); 1 });
+	'checkpoint' => sub { ask('CHECKPOINT'); 1 },
+	'vacuum full' => sub { ask('VACUUM FULL ticket_order_p' . ($day =~ tr/-//dr)); 1 });
 %faults = (%faults,
 	'disk full' => sub { my $done = fill_disk(); sleep 0.5; free_disk(); $done && (ask('SELECT 1') eq '1' || ($node->stop('immediate', fail_ok => 1), start_again())) })
   if $has_small_disk;
