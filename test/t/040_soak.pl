@@ -94,7 +94,8 @@ my %expected_errors = map { $_ => 1 } (
 	'57P01', '57P02', '57P03',    # the server goes down, or is not up yet
 	'57014', '55P03', '40P01',    # cancelled, lock time-out, deadlock
 	'53100', '53200', '53300',    # no space, no memory, no connection
-	'58030', '25P02', 'TK005');   # input or output failed; a failed transaction goes on; what has expired is changed
+	'58030', '25P02', 'TK005',    # input or output failed; a failed transaction goes on; what has expired is changed
+	'42704');                     # what was prepared has been decided by the one who looks after it
 
 # One statement; true where it was acknowledged.
 sub told
@@ -154,7 +155,7 @@ sub buy
 	elsif ($prepares)
 	{
 		return unless told($session, $log, "PREPARE TRANSACTION '$user'");
-		print $log "prepared $user\n";
+		print $log "prepared $user\n" if $rows =~ /^\d+\|/m;
 		my $end = any('COMMIT', 'ROLLBACK');
 		return unless told($session, $log, "$end PREPARED '$user'");
 		if ($end eq 'COMMIT') { note_bought($rows, $log, $user, $orders) }
@@ -218,7 +219,12 @@ my $workers = start_workers($clients, sub {
 # ---------------------------------------------------------------------------------------------------------------------
 # Faults
 # ---------------------------------------------------------------------------------------------------------------------
-sub ask { my ($sql) = @_; my ($out) = run_command([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $sql ]); return $out // '' }
+# What the last statement says; '' where one failed.
+sub ask
+{
+	my ($out, $error) = run_command([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), map { ('-c', $_) } @_ ]);
+	return $out // '';
+}
 sub kill_one
 {
 	my ($condition) = @_;
@@ -228,6 +234,27 @@ sub kill_one
 
 # Also where the postmaster has gone by itself, which the node does not know of.
 sub start_again { return await(sub { $node->stop('immediate', fail_ok => 1); return $node->start(fail_ok => 1) }) }
+
+# What a client left prepared and will not decide any more, somebody has to: it holds its locks, also on the partition.
+my %decided;
+sub decide_left
+{
+	my ($age) = @_;
+	for my $gid (split /\n/, ask("SELECT gid FROM pg_prepared_xacts WHERE prepared < clock_timestamp() - interval '$age s'"))
+	{
+		my $end = any('COMMIT', 'ROLLBACK');
+		$decided{$gid} = $end if ask("$end PREPARED '$gid'", 'SELECT 1') eq '1';
+	}
+	return;
+}
+
+# As an owner does it who has a sale going on: decide what is left over, and don't wait for ever.
+sub vacuum_full
+{
+	decide_left(5);
+	local $ENV{PGOPTIONS} = '-c lock_timeout=2s';
+	return ask('VACUUM FULL ticket_order_p' . ($day =~ tr/-//dr), 'SELECT 1') eq '1';
+}
 
 sub fill_disk { open(my $ballast, '>', "$small_disk/ballast") or return 0; while (syswrite $ballast, "\0" x 65536) { } close $ballast; return 1 }
 sub free_disk { return unlink "$small_disk/ballast" }
@@ -243,7 +270,7 @@ my %faults = (
 	'pg_cancel_backend' => sub { for (1 .. 10) { ask("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"); sleep 0.03 } 1 },
 	'no connection left' => sub { my @all = map { eval { session($node) } } 1 .. 20; sleep 0.3; $_ && $_->quit for @all; 1 },
 	'checkpoint' => sub { ask('CHECKPOINT'); 1 },
-	'vacuum full' => sub { ask('VACUUM FULL ticket_order_p' . ($day =~ tr/-//dr)); 1 });
+	'vacuum full' => \&vacuum_full);
 %faults = (%faults,
 	'disk full' => sub { my $done = fill_disk(); sleep 0.5; free_disk(); $done && (ask('SELECT 1') eq '1' || ($node->stop('immediate', fail_ok => 1), start_again())) })
   if $has_small_disk;
@@ -272,18 +299,15 @@ $node->safe_psql('postgres', "ALTER SYSTEM SET ticketpool.memory = '16MB'");
 $node->restart;
 # What was prepared and not decided is decided now; until then its seats are taken.
 is($node->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', 'with transactions undecided ticket_verify finds nothing');
-my %decided;
-for my $gid (split /\n/, $node->safe_psql('postgres', 'SELECT gid FROM pg_prepared_xacts'))
-{
-	$decided{$gid} = any('COMMIT', 'ROLLBACK');
-	$node->safe_psql('postgres', "$decided{$gid} PREPARED '$gid'");
-}
-my (%tried, %bought, %none, %undone, %change, %changed, %errors, @bad);
+decide_left(0);
+is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts'), '0', 'all of them are decided');
+my (%tried, %bought, %prepared, %none, %undone, %change, %changed, %errors, @bad);
 for (log_lines($workers))
 {
 	my (undef, $what, @words) = split / /;
 	if ($what eq 'try') { $tried{ $words[0] } = 1 }
 	elsif ($what eq 'bought') { $bought{ $words[0] } = [ @words[1, 2] ] }
+	elsif ($what eq 'prepared') { $prepared{ $words[0] } = 1 }
 	elsif ($what eq 'none') { $none{ $words[0] } = 1 }
 	elsif ($what eq 'undone') { $undone{ $words[0] } = 1 }
 	elsif ($what eq 'change') { $change{ $words[0] } = $words[1] }
@@ -318,6 +342,7 @@ for my $user (keys %undone) { push @{ $wrong{'undone and there'} }, $user if $or
 for my $user (keys %none) { push @{ $wrong{'nothing sold and there'} }, $user if $orders{$user} }
 for my $user (keys %orders) { push @{ $wrong{'nobody asked'} }, $user unless $tried{$user} || $tried{ $user - 500_000 } }
 for my $gid (keys %decided) { push @{ $wrong{status} }, "prepared $gid" if $decided{$gid} eq 'ROLLBACK' && $orders{$gid} }
+for my $gid (keys %prepared) { push @{ $wrong{'prepared and not there'} }, $gid if ($decided{$gid} // '') eq 'COMMIT' && !$orders{$gid} }
 is(join(' ', map { "$_: @{ $wrong{$_} }[0 .. (@{ $wrong{$_} } > 5 ? 4 : $#{ $wrong{$_} })]" } grep { @{ $wrong{$_} } } sort keys %wrong), '', 'the tables say what the clients were told');
 is(join("\n", map { $bad_of{$_} } sort keys %bad_of), '', 'clients met no other errors than those of the faults');
 ok(becomes_true($node, 'postgres', "SELECT count(*) = 0 FROM ticket_order WHERE status = 'held' AND held_until < clock_timestamp() - interval '3 s'"), 'holds that have run out expire');
@@ -327,7 +352,7 @@ is($node->safe_psql('postgres', 'SELECT * FROM item_verify()'), '', 'at last: it
 is($node->safe_psql('postgres', q{SELECT i.item_id FROM item_inventory i WHERE quantity - (SELECT coalesce(sum(buy_quantity), 0) FROM item_order o WHERE o.item_id = i.item_id AND status = 'sold') <> item_remaining(i.item_id)}),
 	'', 'at last: what is left of an item is what was put on sale less live orders');
 note(join ', ', map { "$_: $fault_count{$_}" } sort keys %fault_count);
-note('purchases tried: ' . keys(%tried) . ', acknowledged: ' . keys(%bought) . ', changes acknowledged: ' . keys(%changed) . ', undecided at the end: ' . keys(%decided)
+note('purchases tried: ' . keys(%tried) . ', acknowledged: ' . keys(%bought) . ', changes acknowledged: ' . keys(%changed) . ', decided for clients that were gone: ' . keys(%decided)
 	  . ', errors: ' . join ', ', map { "$_ $errors{$_}" } sort keys %errors);
 cmp_ok($fault_count{$_} // 0, '>', 0, "there was: $_") for sort keys %faults;
 cmp_ok(scalar keys %bought, '>', 100, 'clients bought something meanwhile');
