@@ -63,35 +63,6 @@ void purchase_again(const Order& order, Purchase* purchase) {
     purchase->passengers = passengers;
 }
 
-// Writes the seats that expired tickets have now.
-void write_seats(const Order& order, const Claimed* claims) {
-    const Layout* layout = order.ref.departure->layout.get();
-    for (int i = 0; i < order.count; i++) {
-        const int64_t number = seat_number(order.ref, claims[i]);
-        uint32_t coach = static_cast<uint32_t>(claims[i].source.place_coach);
-        Datum label = 0;
-        if (number >= 0) {
-            const SeatGeometry& seat = layout->geometry(claims[i].source.class_index)[number];
-            coach = seat.coach;
-            label = CStringGetTextDatum(seat_label(seat));
-        }
-        Oid types[] = {INT8OID, INT4OID, DATEOID, TEXTOID, TEXTOID};
-        Datum values[] = {Int64GetDatum(order.order_id), Int32GetDatum(order.tickets[i].ticket_no),
-                          DateADTGetDatum(order.service_date),
-                          text_datum(text_of(layout->head, layout->coaches()[coach].name)), label};
-        const char* sql = psprintf(
-            "UPDATE %s SET coach = $4, seat = $5 WHERE order_id = $1 AND ticket_no = $2 AND "
-            "service_date = $3",
-            order.relation);
-        const OwnWrite write{OwnChange::kMove, order.departure_id, order.order_id, nullptr};
-        if (execute_own(write, false, sql, 5, types, values, number < 0 ? "    n" : nullptr) !=
-                SPI_OK_UPDATE ||
-            SPI_processed != 1) {
-            elog(ERROR, "could not write the seats of order " INT64_FORMAT, order.order_id);
-        }
-    }
-}
-
 // Payment after expiry. False: nothing is left for it.
 bool confirm_late(const Catalog& catalog, Order* order) {
     if (order->ref.departure == nullptr || !order->tickets[0].located || !is_on_sale(order->ref)) {
@@ -107,7 +78,7 @@ bool confirm_late(const Catalog& catalog, Order* order) {
         if (!claim_demand(demand, claims)) {
             return false;
         }
-        write_seats(*order, claims);
+        set_seats(*order, claims);
     }
     set_status(order, OrderStatus::kExpired, OrderStatus::kSold);
     return true;

@@ -5,6 +5,7 @@
 #include "ledger.hpp"
 #include "own_writes.hpp"
 #include "shared_memory.hpp"
+#include "ticketpool/order_status.hpp"
 
 extern "C" {
 #include "access/attmap.h"
@@ -248,10 +249,7 @@ void owner_end(const OwnerScope& scope) {
 // Writing
 // ---------------------------------------------------------------------------------------------
 
-namespace {
-
-// Opens the partition for writing and makes sure that what we know of it still holds.
-Relation open_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
+Relation open_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
     for (;;) {
         if (!find_order_leaf(catalog, date, leaf)) {
             ereport(ERROR,
@@ -272,6 +270,8 @@ Relation open_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
         }
     }
 }
+
+namespace {
 
 // With the partition locked: were the departures that this transaction claims on loaded from it as
 // it is? If not, rows that nobody claimed for may be on the same seats.
@@ -301,10 +301,27 @@ void require_same_epoch(const Catalog& catalog, DateADT date) {
 void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows, int count,
                    ReturnSetInfo* result) {
     OrderLeaf leaf;
-    Relation heap = open_leaf(catalog, date, &leaf);
+    Relation heap = open_order_leaf(catalog, date, &leaf);
     require_same_epoch(catalog, date);
     write_rows(catalog, kShape, leaf, heap, catalog.order, rows, count, result);
     table_close(heap, NoLock);
+}
+
+void read_order(const OrderLeaf& leaf, Relation heap, HeapTuple tuple, OrderValues* values) {
+    read_row(kShape, leaf, heap, tuple, values);
+}
+
+// The partial indexes have entries of rows with these statuses.
+void update_order(const OrderLeaf& leaf, Relation heap, const OrderValues& values, uint32_t changed,
+                  HeapTuple* tuple) {
+    OrderStatus status;
+    const Text name = text_of(values.value[kStatus]);
+    const bool known = parse_order_status(name.data, name.length, &status);
+    uint32_t entries = 1U << kPkeyIndex;
+    entries |= known && is_live(status) ? 1U << kLiveIndex : 0;
+    entries |= known && status == OrderStatus::kHeld ? 1U << kHeldIndex : 0;
+    entries |= values.is_null[kRequestId] ? 0 : 1U << kRequestIndex;
+    update_row(kShape, leaf, heap, values, changed, entries, tuple);
 }
 
 void return_order_row(TableReader* reader, ReturnSetInfo* result) {

@@ -67,6 +67,15 @@ DateADT date_of_order(int64_t order_id);
 void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows, int count,
                    ReturnSetInfo* result);
 
+// Opens the partition of a date for writing and makes sure that what we know of it still holds;
+// ereports where there is none.
+Relation open_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf);
+
+// update_row() and read_row() of a row of the partition.
+void update_order(const OrderLeaf& leaf, Relation heap, const OrderValues& values, uint32_t changed,
+                  HeapTuple* tuple);
+void read_order(const OrderLeaf& leaf, Relation heap, HeapTuple tuple, OrderValues* values);
+
 // Appends the current row of a reader on the partition to the result set.
 void return_order_row(TableReader* reader, ReturnSetInfo* result);
 

@@ -40,41 +40,8 @@ TicketNos parse_ticket_nos(FunctionCallInfo fcinfo, int argument) {
 
 namespace {
 
-// Columns of the query that locks the rows.
-enum LockColumn {
-    kColDeparture = 1,
-    kColDate,
-    kColTicketNo,
-    kColStatus,
-    kColClass,
-    kColCoach,
-    kColSeat,
-    kColFrom,
-    kColTo,
-    kColUser,
-    kColPassenger,
-    kColHeldUntil,
-    kColChannel
-};
-
-Datum column(uint64 row, int number, bool* is_null) {
-    return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, is_null);
-}
-
-Text text_column(uint64 row, int number) {
-    bool is_null;
-    const Datum value = column(row, number, &is_null);
-    return is_null ? Text{nullptr, 0} : text_of(value);
-}
-
-int32_t int_column(uint64 row, int number) {
-    bool is_null;
-    return DatumGetInt32(column(row, number, &is_null));
-}
-
-int64_t bigint_column(uint64 row, int number) {
-    bool is_null;
-    return DatumGetInt64(column(row, number, &is_null));
+Text text_column(const LockedRow& row, OrderColumn column) {
+    return row.values.is_null[column] ? Text{nullptr, 0} : text_of(row.values.value[column]);
 }
 
 [[noreturn]] void report_no_order(int64_t order_id) {
@@ -83,77 +50,18 @@ int64_t bigint_column(uint64 row, int number) {
                     errhint("Check the order_id.")));
 }
 
-// In order of number, as every caller does: two of them never wait for each other in a circle.
-bool lock_rows(Order* order, const char* relation, TicketNos named) {
-    const char* sql = psprintf(
-        "SELECT departure_id, service_date, ticket_no, status, seat_class, coach, seat, from_stop, "
-        "to_stop, user_id, passenger_id, "
-        "held_until, channel FROM %s WHERE order_id = $1 AND ($2 IS NULL OR ticket_no = ANY ($2)) "
-        "ORDER BY ticket_no FOR NO KEY UPDATE",
-        relation);
-    Oid types[] = {INT8OID, INT4ARRAYOID};
-    Datum values[] = {Int64GetDatum(order->order_id), PointerGetDatum(named.array)};
-    if (execute_planned(sql, 2, types, values, named.array == nullptr ? " n" : "  ") !=
-        SPI_OK_SELECT) {
-        elog(ERROR, "could not read order " INT64_FORMAT, order->order_id);
-    }
-    order->relation = relation;
-    order->count = static_cast<int>(SPI_processed);
-    return order->count > 0;
-}
-
-// The partition that has the order: whichever it is; InvalidOid: none.
-Oid find_partition(const Catalog& catalog, int64_t order_id) {
-    const char* sql = psprintf("SELECT tableoid FROM %s WHERE order_id = $1 LIMIT 1",
-                               qualified_name(catalog.order));
-    Oid types[] = {INT8OID};
-    Datum values[] = {Int64GetDatum(order_id)};
-    if (execute_planned(sql, 1, types, values, nullptr) != SPI_OK_SELECT) {
-        elog(ERROR, "could not look for order " INT64_FORMAT, order_id);
-    }
-    bool is_null;
-    return SPI_processed == 0 ? InvalidOid : DatumGetObjectId(column(0, 1, &is_null));
-}
-
-// An id leads to its partition; one that names none (or another's) is looked for in all of them.
-bool find_rows(const Catalog& catalog, Order* order, TicketNos named) {
-    OrderLeaf leaf;
-    if (find_order_leaf(catalog, date_of_order(order->order_id), &leaf) &&
-        lock_rows(order, qualified_name(leaf.relation), named)) {
-        // Where policies or triggers have their say, the rows have to be changed through the table.
-        if (!leaf.direct) {
-            order->relation = qualified_name(catalog.order);
-        }
-        return true;
-    }
-    const Oid partition = find_partition(catalog, order->order_id);
-    const bool found = OidIsValid(partition) && lock_rows(order, qualified_name(partition), named);
-    order->relation = qualified_name(catalog.order);
-    return found;
-}
-
-int compare_numbers(const void* a, const void* b) {
-    const int32_t left = *static_cast<const int32_t*>(a);
-    const int32_t right = *static_cast<const int32_t*>(b);
-    return left < right ? -1 : left > right;
-}
-
 // Every named ticket must be there.
-void check_ticket_nos(const Order& order, TicketNos named) {
-    const int count = ArrayGetNItems(ARR_NDIM(named.array), ARR_DIMS(named.array));
-    int32_t* wanted =
-        static_cast<int32_t*>(palloc(static_cast<size_t>(Max(count, 1)) * sizeof(int32_t)));
-    memcpy(wanted, ARR_DATA_PTR(named.array), static_cast<size_t>(count) * sizeof(int32_t));
-    qsort(wanted, static_cast<size_t>(count), sizeof(int32_t), compare_numbers);
+void check_ticket_nos(const Order& order, const SortedNumbers& named) {
     int found = 0;
-    for (int i = 0; i < count; i++) {
-        while (found < order.count && order.tickets[found].ticket_no < wanted[i]) {
+    for (int i = 0; i < named.count; i++) {
+        const int32_t wanted = named.number[i];
+        while (found < order.count && order.tickets[found].ticket_no < wanted) {
             found++;
         }
-        if (found == order.count || order.tickets[found].ticket_no != wanted[i]) {
+        if (found == order.count || order.tickets[found].ticket_no != wanted) {
             ereport(ERROR,
                     (errcode(kErrorOrder),
-                     errmsg("order " INT64_FORMAT " has no ticket %d", order.order_id, wanted[i]),
+                     errmsg("order " INT64_FORMAT " has no ticket %d", order.order_id, wanted),
                      errdetail("Tickets of an order count from 1."),
                      errhint("Leave ticket_nos out for all tickets.")));
         }
@@ -170,15 +78,16 @@ int stop_index(const Route* route, int32_t stop_no) {
 }
 
 // Where the ticket's claim is in the pool, or would be again.
-void locate(const Order& order, uint64 row, Ticket* ticket) {
+void locate(const Order& order, Ticket* ticket) {
+    const LockedRow& row = *ticket->row;
     const Route* route = order.ref.departure->route.get();
     const Layout* layout = order.ref.departure->layout.get();
-    const Text seat_class = text_column(row, kColClass);
-    const Text coach = text_column(row, kColCoach);
-    const Text label = text_column(row, kColSeat);
+    const Text seat_class = text_column(row, kSeatClass);
+    const Text coach = text_column(row, kCoach);
+    const Text label = text_column(row, kSeat);
     const int class_index = layout->find_class(seat_class.data, seat_class.length);
-    ticket->trip = {stop_index(route, int_column(row, kColFrom)),
-                    stop_index(route, int_column(row, kColTo))};
+    ticket->trip = {stop_index(route, DatumGetInt32(row.values.value[kFromStop])),
+                    stop_index(route, DatumGetInt32(row.values.value[kToStop]))};
     if (class_index < 0 || ticket->trip.from < 0 || ticket->trip.to <= ticket->trip.from) {
         return;
     }
@@ -202,19 +111,16 @@ void locate(const Order& order, uint64 row, Ticket* ticket) {
     }
 }
 
-Text keep(Text value) {
-    return value.data == nullptr ? value : Text{pnstrdup(value.data, value.length), value.length};
-}
-
 void read_tickets(Order* order) {
     order->tickets =
         static_cast<Ticket*>(palloc0(static_cast<size_t>(order->count) * sizeof(Ticket)));
     for (int i = 0; i < order->count; i++) {
-        const uint64 row = static_cast<uint64>(i);
         Ticket* ticket = &order->tickets[i];
-        const Text status = text_column(row, kColStatus);
-        ticket->ticket_no = int_column(row, kColTicketNo);
-        ticket->passenger_id = bigint_column(row, kColPassenger);
+        ticket->row = &order->rows.row[i];
+        const OrderValues& values = ticket->row->values;
+        const Text status = text_of(values.value[kStatus]);
+        ticket->ticket_no = DatumGetInt32(values.value[kTicketNo]);
+        ticket->passenger_id = DatumGetInt64(values.value[kPassengerId]);
         if (!parse_order_status(status.data, status.length, &ticket->status)) {
             ereport(ERROR, (errcode(kErrorOrder),
                             errmsg("ticket %d of order " INT64_FORMAT " has an unknown status",
@@ -223,7 +129,7 @@ void read_tickets(Order* order) {
                             errhint("Correct the row in ticket_order.")));
         }
         if (order->ref.departure != nullptr) {
-            locate(*order, row, ticket);
+            locate(*order, ticket);
         }
     }
 }
@@ -233,29 +139,28 @@ void read_tickets(Order* order) {
 void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order* order) {
     *order = Order{};
     order->order_id = order_id;
-    if (!find_rows(catalog, order, named)) {
+    const SortedNumbers numbers = sort_numbers(named.array);
+    if (!lock_order_rows(catalog, order_id, numbers, &order->rows)) {
         // Which is missing, the order or the ticket? Both are TK005.
         report_no_order(order_id);
     }
-    bool is_null;
-    order->departure_id = bigint_column(0, kColDeparture);
-    order->service_date = DatumGetDateADT(column(0, kColDate, &is_null));
-    order->user_id = bigint_column(0, kColUser);
-    order->held_until = DatumGetTimestampTz(column(0, kColHeldUntil, &order->is_held_until_null));
-    order->channel = keep(text_column(0, kColChannel));
-    order->seat_class = keep(text_column(0, kColClass));
-    SPITupleTable* locked = SPI_tuptable;
+    order->count = order->rows.count;
+    const LockedRow& first = order->rows.row[0];
+    order->departure_id = DatumGetInt64(first.values.value[kDepartureId]);
+    order->service_date = DatumGetDateADT(first.values.value[kServiceDate]);
+    order->user_id = DatumGetInt64(first.values.value[kUserId]);
+    order->is_held_until_null = first.values.is_null[kHeldUntil];
+    order->held_until = DatumGetTimestampTz(first.values.value[kHeldUntil]);
+    order->channel = text_column(first, kChannel);
+    order->seat_class = text_column(first, kSeatClass);
     order->ref = directory_find_id(catalog, order->departure_id);
     if (order->ref.departure != nullptr) {
         ledger_reserve(0);
         ledger_pin(order->ref.slot);
     }
     directory_done();
-    SPI_tuptable = locked;
     read_tickets(order);
-    if (named.array != nullptr) {
-        check_ticket_nos(*order, named);
-    }
+    check_ticket_nos(*order, numbers);
 }
 
 int count_status(const Order& order, OrderStatus status) {
@@ -283,31 +188,67 @@ Datum ticket_array(const Order& order, const OrderStatus* status) {
 
 }  // namespace
 
+namespace {
+
+[[noreturn]] void report_left_out(const Order& order) {
+    ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+                    errmsg("order " INT64_FORMAT " was not changed", order.order_id),
+                    errdetail("A trigger or a policy on ticket_order left rows out."),
+                    errhint("Let a trigger raise an error where a change may not happen.")));
+}
+
+void write_status_by_sql(const Order& order, OrderStatus from, OrderStatus to) {
+    const char* sql = psprintf(
+        "UPDATE %s SET status = $4, changed_at = now()%s WHERE order_id = $1 AND ticket_no = ANY "
+        "($2) AND service_date = $3",
+        qualified_name(order.rows.relation), to == OrderStatus::kSold ? ", held_until = NULL" : "");
+    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, TEXTOID};
+    Datum values[] = {Int64GetDatum(order.order_id), ticket_array(order, &from),
+                      DateADTGetDatum(order.service_date), CStringGetTextDatum(status_name(to))};
+    const OwnWrite write{is_live(to) ? OwnChange::kLive : OwnChange::kEnd, order.departure_id,
+                         order.order_id, nullptr};
+    if (execute_own(write, true, sql, 4, types, values, nullptr) != SPI_OK_UPDATE ||
+        SPI_processed != static_cast<uint64>(count_status(order, from))) {
+        report_left_out(order);
+    }
+}
+
+void write_status(const Order& order, OrderStatus from, OrderStatus to) {
+    const Datum status = CStringGetTextDatum(status_name(to));
+    for (int i = 0; i < order.count; i++) {
+        LockedRow* row = order.tickets[i].row;
+        if (order.tickets[i].status == from) {
+            set_value(&row->values, kStatus, status);
+            set_value(&row->values, kChangedAt,
+                      TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+            row->values.is_null[kHeldUntil] |= to == OrderStatus::kSold;
+            update_locked_row(
+                order.rows, row,
+                column_bit(kStatus) | column_bit(kChangedAt) | column_bit(kHeldUntil));
+        }
+    }
+    CommandCounterIncrement();
+}
+
+bool is_direct(const Order& order) {
+    return order.rows.row[0].tuple != nullptr;
+}
+
+}  // namespace
+
 void set_status(Order* order, OrderStatus from, OrderStatus to) {
     if (!may_become(from, to)) {
         elog(ERROR, "a %s ticket may not become %s", status_name(from), status_name(to));
     }
-    const int expected = count_status(*order, from);
-    if (expected == 0) {
+    if (count_status(*order, from) == 0) {
         return;
     }
-    const bool releases = is_live(from) && !is_live(to);
-    const char* sql = psprintf(
-        "UPDATE %s SET status = $4, changed_at = now()%s WHERE order_id = $1 AND ticket_no = ANY "
-        "($2) AND service_date = $3",
-        order->relation, to == OrderStatus::kSold ? ", held_until = NULL" : "");
-    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, TEXTOID};
-    Datum values[] = {Int64GetDatum(order->order_id), ticket_array(*order, &from),
-                      DateADTGetDatum(order->service_date), CStringGetTextDatum(status_name(to))};
-    const OwnWrite write{is_live(to) ? OwnChange::kLive : OwnChange::kEnd, order->departure_id,
-                         order->order_id, nullptr};
-    if (execute_own(write, true, sql, 4, types, values, nullptr) != SPI_OK_UPDATE ||
-        SPI_processed != static_cast<uint64>(expected)) {
-        ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-                        errmsg("order " INT64_FORMAT " was not changed", order->order_id),
-                        errdetail("A trigger or a policy on ticket_order left rows out."),
-                        errhint("Let a trigger raise an error where a change may not happen.")));
+    if (is_direct(*order)) {
+        write_status(*order, from, to);
+    } else {
+        write_status_by_sql(*order, from, to);
     }
+    const bool releases = is_live(from) && !is_live(to);
     ledger_reserve(static_cast<size_t>(order->count));  // after the triggers, which may buy, too
     for (int i = 0; i < order->count; i++) {
         Ticket* ticket = &order->tickets[i];
@@ -318,6 +259,50 @@ void set_status(Order* order, OrderStatus from, OrderStatus to) {
             }
         }
     }
+}
+
+namespace {
+
+void write_seat_by_sql(const Order& order, const Ticket& ticket) {
+    const OrderValues& row = ticket.row->values;
+    Oid types[] = {INT8OID, INT4OID, DATEOID, TEXTOID, TEXTOID};
+    Datum values[] = {Int64GetDatum(order.order_id), Int32GetDatum(ticket.ticket_no),
+                      DateADTGetDatum(order.service_date), row.value[kCoach], row.value[kSeat]};
+    const char* sql = psprintf(
+        "UPDATE %s SET coach = $4, seat = $5 WHERE order_id = $1 AND ticket_no = $2 AND "
+        "service_date = $3",
+        qualified_name(order.rows.relation));
+    const OwnWrite write{OwnChange::kMove, order.departure_id, order.order_id, nullptr};
+    if (execute_own(write, false, sql, 5, types, values, row.is_null[kSeat] ? "    n" : nullptr) !=
+            SPI_OK_UPDATE ||
+        SPI_processed != 1) {
+        report_left_out(order);
+    }
+}
+
+}  // namespace
+
+void set_seats(const Order& order, const Claimed* claims) {
+    const Layout* layout = order.ref.departure->layout.get();
+    for (int i = 0; i < order.count; i++) {
+        const int64_t number = seat_number(order.ref, claims[i]);
+        OrderValues* row = &order.tickets[i].row->values;
+        uint32_t coach = static_cast<uint32_t>(claims[i].source.place_coach);
+        row->is_null[kSeat] = number < 0;
+        if (number >= 0) {
+            const SeatGeometry& seat = layout->geometry(claims[i].source.class_index)[number];
+            coach = seat.coach;
+            set_value(row, kSeat, CStringGetTextDatum(seat_label(seat)));
+        }
+        set_value(row, kCoach, text_datum(text_of(layout->head, layout->coaches()[coach].name)));
+        if (is_direct(order)) {
+            update_locked_row(order.rows, order.tickets[i].row,
+                              column_bit(kCoach) | column_bit(kSeat));
+        } else {
+            write_seat_by_sql(order, order.tickets[i]);
+        }
+    }
+    CommandCounterIncrement();
 }
 
 bool claim_same_seats(const Order& order, const Demand& demand, Claimed* claims) {
@@ -331,11 +316,11 @@ bool claim_same_seats(const Order& order, const Demand& demand, Claimed* claims)
     return claim_named(demand, claims);
 }
 
-void return_order(const Order& order, ReturnSetInfo* result) {
+static void return_order_by_sql(const Order& order, ReturnSetInfo* result) {
     const char* sql = psprintf(
         "SELECT * FROM %s WHERE order_id = $1 AND ticket_no = ANY ($2) AND service_date = $3 ORDER "
         "BY ticket_no",
-        order.relation);
+        qualified_name(order.rows.relation));
     Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID};
     Datum values[] = {Int64GetDatum(order.order_id), ticket_array(order, nullptr),
                       DateADTGetDatum(order.service_date)};
@@ -343,6 +328,19 @@ void return_order(const Order& order, ReturnSetInfo* result) {
         elog(ERROR, "could not read order " INT64_FORMAT, order.order_id);
     }
     return_spi_rows(result);
+}
+
+void return_order(const Order& order, ReturnSetInfo* result) {
+    if (!is_direct(order)) {
+        return_order_by_sql(order, result);
+        return;
+    }
+    LockedRow** rows = static_cast<LockedRow**>(
+        palloc(static_cast<size_t>(Max(order.count, 1)) * sizeof(LockedRow*)));
+    for (int i = 0; i < order.count; i++) {
+        rows[i] = order.tickets[i].row;
+    }
+    return_locked_rows(order.rows, rows, order.count, result);
 }
 
 void report_status(const Order& order, const Ticket& ticket, const char* action, const char* hint) {

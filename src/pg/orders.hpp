@@ -5,13 +5,14 @@
 
 #include "claim.hpp"
 #include "directory.hpp"
-#include "order_rows.hpp"
+#include "locked_rows.hpp"
 #include "pg.hpp"
 #include "ticketpool/order_status.hpp"
 
 namespace ticketpool {
 
 struct Ticket {
+    LockedRow* row;
     int32_t ticket_no;
     OrderStatus status;
     int64_t passenger_id;
@@ -30,10 +31,10 @@ struct Order {
     int64_t user_id;
     bool is_held_until_null;
     TimestampTz held_until;
-    Text channel;          // data null: none
-    Text seat_class;       // of the first ticket
-    const char* relation;  // where its rows are, qualified and quoted
-    DepartureRef ref;      // pinned; departure null where its row is gone
+    Text channel;      // data null: none
+    Text seat_class;   // of the first ticket
+    LockedRows rows;   // of all tickets
+    DepartureRef ref;  // pinned; departure null where its row is gone
     Ticket* tickets;
     int count;
 };
@@ -56,6 +57,9 @@ int count_status(const Order& order, OrderStatus status);
 // Changes all tickets of `order` that are in status `from` to `to`, in the table and in *order.
 // Tickets that stop being live are released at commit.
 void set_status(Order* order, OrderStatus from, OrderStatus to);
+
+// Writes the tickets' seats, `claims` of all of them, into the table.
+void set_seats(const Order& order, const Claimed* claims);
 
 // The same seats for everybody, where all of them are free over the demand's trip.
 bool claim_same_seats(const Order& order, const Demand& demand, Claimed* claims);

@@ -217,12 +217,23 @@ struct OpenIndexes {
     Relation index[kMostIndexes];
 };
 
+// The indexes that a new row belongs into.
+uint32_t entries_of(const TableShape& shape, const RowValues& row) {
+    uint32_t entries = 0;
+    for (int i = 0; i < shape.indexes; i++) {
+        const AttrNumber needed = shape.index[i].only_with;
+        entries |= needed != 0 && row.is_null[needed] ? 0 : 1U << i;
+    }
+    return entries;
+}
+
+// `same_keys`: the row had entries like these before.
 void insert_index_entries(const TableShape& shape, const RowTarget& target, Relation heap,
-                          OpenIndexes* open, IndexInfo* info, TupleTableSlot* slot,
-                          const RowValues& row) {
+                          OpenIndexes* open, IndexInfo* info, ItemPointer tid, const RowValues& row,
+                          uint32_t entries, bool same_keys) {
     for (int i = 0; i < shape.indexes; i++) {
         const IndexShape& index = shape.index[i];
-        if (index.only_with != 0 && row.is_null[index.only_with]) {
+        if ((entries & 1U << i) == 0) {
             continue;
         }
         if (open->index[i] == nullptr) {
@@ -234,8 +245,16 @@ void insert_index_entries(const TableShape& shape, const RowTarget& target, Rela
             values[c] = row.value[index.columns[c]];
             nulls[c] = row.is_null[index.columns[c]];
         }
-        index_insert(open->index[i], values, nulls, &slot->tts_tid, heap,
-                     index.unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, false, info);
+        index_insert(open->index[i], values, nulls, tid, heap,
+                     index.unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, same_keys, info);
+    }
+}
+
+void close_indexes(const OpenIndexes& open) {
+    for (Relation index : open.index) {
+        if (index != nullptr) {
+            index_close(index, NoLock);
+        }
     }
 }
 
@@ -262,19 +281,29 @@ void insert_directly(const TableShape& shape, const RowTarget& target, Relation 
             table_multi_insert(heap, slots, chunk, command, 0, nullptr);
         }
         for (int i = 0; i < chunk; i++) {
-            insert_index_entries(shape, target, heap, &open, info, slots[i], rows[first + i]);
+            insert_index_entries(shape, target, heap, &open, info, &slots[i]->tts_tid,
+                                 rows[first + i], entries_of(shape, rows[first + i]), false);
         }
     }
-    for (Relation index : open.index) {
-        if (index != nullptr) {
-            index_close(index, NoLock);
-        }
-    }
+    close_indexes(open);
     for (int i = 0; i < room; i++) {
         ExecDropSingleTupleTableSlot(slots[i]);
     }
     pfree(info);
     CommandCounterIncrement();
+}
+
+// True: its indexes need entries of the new version.
+bool update_tuple(Relation heap, ItemPointer old, TupleTableSlot* slot) {
+#if PG_VERSION_NUM >= 160000
+    TU_UpdateIndexes update_indexes;
+    simple_table_tuple_update(heap, old, slot, GetActiveSnapshot(), &update_indexes);
+    return update_indexes == TU_All;
+#else
+    bool update_indexes;
+    simple_table_tuple_update(heap, old, slot, GetActiveSnapshot(), &update_indexes);
+    return update_indexes;
+#endif
 }
 
 void return_values(const TableShape& shape, const RowValues* rows, int count,
@@ -355,6 +384,47 @@ void write_rows(const Catalog& catalog, const TableShape& shape, const RowTarget
     if (result != nullptr) {
         return_values(shape, rows, count, result);
     }
+}
+
+void read_row(const TableShape& shape, const RowTarget& target, Relation heap, HeapTuple tuple,
+              RowValues* values) {
+    const TupleDesc columns = RelationGetDescr(heap);
+    Datum* all = static_cast<Datum*>(palloc(static_cast<size_t>(columns->natts) * sizeof(Datum)));
+    bool* nulls = static_cast<bool*>(palloc(static_cast<size_t>(columns->natts) * sizeof(bool)));
+    heap_deform_tuple(tuple, columns, all, nulls);
+    for (AttrNumber c = 1; c <= shape.columns; c++) {
+        values->value[c] = all[target.column[c] - 1];
+        values->is_null[c] = nulls[target.column[c] - 1];
+    }
+}
+
+void update_row(const TableShape& shape, const RowTarget& target, Relation heap,
+                const RowValues& values, uint32_t changed, uint32_t entries, HeapTuple* tuple) {
+    const TupleDesc columns = RelationGetDescr(heap);
+    const size_t count = static_cast<size_t>(columns->natts);
+    Datum* all = static_cast<Datum*>(palloc0(count * sizeof(Datum)));
+    bool* nulls = static_cast<bool*>(palloc0(count * sizeof(bool)));
+    bool* replace = static_cast<bool*>(palloc0(count * sizeof(bool)));
+    for (AttrNumber c = 1; c <= shape.columns; c++) {
+        const AttrNumber column = target.column[c] - 1;
+        all[column] = values.value[c];
+        nulls[column] = values.is_null[c];
+        replace[column] = (changed & 1U << c) != 0;
+    }
+    ItemPointerData old = (*tuple)->t_self;
+    *tuple = heap_modify_tuple(*tuple, columns, all, nulls, replace);
+    CheckCmdReplicaIdentity(heap, CMD_UPDATE);
+    TupleTableSlot* slot = MakeSingleTupleTableSlot(columns, &TTSOpsHeapTuple);
+    ExecStoreHeapTuple(*tuple, slot, false);
+    const bool needs_entries = update_tuple(heap, &old, slot);
+    (*tuple)->t_self = slot->tts_tid;  // the slot may have stored a copy
+    if (needs_entries) {
+        OpenIndexes open{};
+        insert_index_entries(shape, target, heap, &open, makeNode(IndexInfo), &slot->tts_tid,
+                             values, entries, true);
+        close_indexes(open);
+    }
+    ExecDropSingleTupleTableSlot(slot);
 }
 
 }  // namespace ticketpool

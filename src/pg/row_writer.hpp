@@ -72,6 +72,17 @@ bool wants_executor(const Catalog& catalog, const TableShape& shape, Relation re
 void write_rows(const Catalog& catalog, const TableShape& shape, const RowTarget& target,
                 Relation heap, Oid table, const RowValues* rows, int count, ReturnSetInfo* result);
 
+// Changes a row that this transaction has locked, without the executor: `values` is all of it, with
+// the new values in the columns of `changed` (bit by number of the column). *tuple becomes the new
+// version. `entries`: the indexes that the row belongs into (bit by number in the shape). The
+// relation is open for writing. Visible after CommandCounterIncrement().
+void update_row(const TableShape& shape, const RowTarget& target, Relation heap,
+                const RowValues& values, uint32_t changed, uint32_t entries, HeapTuple* tuple);
+
+// Our columns of a tuple of the relation.
+void read_row(const TableShape& shape, const RowTarget& target, Relation heap, HeapTuple tuple,
+              RowValues* values);
+
 inline void set_value(RowValues* row, AttrNumber column, Datum value) {
     row->value[column] = value;
     row->is_null[column] = false;

@@ -1,0 +1,218 @@
+#include "locked_rows.hpp"
+
+#include "errors.hpp"
+#include "plans.hpp"
+
+extern "C" {
+#include "access/tupconvert.h"
+#include "executor/spi.h"
+}
+
+namespace ticketpool {
+namespace {
+
+int compare_numbers(const void* a, const void* b) {
+    const int32_t left = *static_cast<const int32_t*>(a);
+    const int32_t right = *static_cast<const int32_t*>(b);
+    return left < right ? -1 : left > right;
+}
+
+bool is_named(int32_t number, const SortedNumbers& named) {
+    return named.number == nullptr ||
+           bsearch(&number, named.number, static_cast<size_t>(named.count), sizeof(int32_t),
+                   compare_numbers) != nullptr;
+}
+
+[[noreturn]] void report_concurrent(TM_Result result) {
+    ereport(ERROR,
+            (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+             result == TM_Deleted ? errmsg("could not serialize access due to concurrent delete")
+                                  : errmsg("could not serialize access due to concurrent update")));
+}
+
+// Locks the row that a reader has found; false: it is gone. `slot` gets the newest version.
+bool lock_version(Relation heap, ItemPointer place, TupleTableSlot* slot) {
+    const bool follows = !IsolationUsesXactSnapshot();
+    TM_FailureData failure;
+    const TM_Result result = table_tuple_lock(
+        heap, place, GetActiveSnapshot(), slot, GetCurrentCommandId(true), LockTupleNoKeyExclusive,
+        LockWaitBlock, follows ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0, &failure);
+    switch (result) {
+        case TM_Ok:
+            return true;
+        case TM_SelfModified:
+            return false;
+        case TM_Updated:
+        case TM_Deleted:
+            if (!follows) {
+                report_concurrent(result);
+            }
+            return false;
+        default:
+            elog(ERROR, "could not lock a row of \"%s\": %d", RelationGetRelationName(heap),
+                 result);
+    }
+}
+
+LockedRow* add_row(LockedRows* rows) {
+    // Room for 1, 2, 4, 8, ... rows.
+    const size_t count = static_cast<size_t>(rows->count++);
+    if (count == 0) {
+        rows->row = static_cast<LockedRow*>(palloc(sizeof(LockedRow)));
+    } else if ((count & (count - 1)) == 0) {
+        rows->row = static_cast<LockedRow*>(repalloc(rows->row, 2 * count * sizeof(LockedRow)));
+    }
+    return &rows->row[count];
+}
+
+void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named, LockedRows* rows) {
+    CommandCounterIncrement();
+    PushCopiedSnapshot(GetTransactionSnapshot());
+    UpdateActiveSnapshotCommandId();
+    TupleTableSlot* slot = table_slot_create(heap, nullptr);
+    TableReader reader;
+    reader_open(&reader, rows->leaf.relation, rows->leaf.index[kPkeyIndex], GetActiveSnapshot());
+    reader_key_int64(&reader, order_id);
+    while (reader_next(&reader)) {
+        ItemPointerData place = reader.row->tts_tid;
+        if (!is_named(row_int32(reader.row, rows->leaf.column[kTicketNo]), named) ||
+            !lock_version(heap, &place, slot)) {
+            continue;
+        }
+        LockedRow* row = add_row(rows);
+        row->tuple = ExecCopySlotHeapTuple(slot);
+        read_order(rows->leaf, heap, row->tuple, &row->values);
+        if (DatumGetInt64(row->values.value[kOrderId]) != order_id ||
+            !is_named(DatumGetInt32(row->values.value[kTicketNo]), named)) {
+            rows->count--;  // somebody has made another ticket of it
+        }
+    }
+    reader_close(&reader);
+    ExecDropSingleTupleTableSlot(slot);
+    PopActiveSnapshot();
+}
+
+// The columns in order of OrderColumn.
+const char* column_list() {
+    return "order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, "
+           "coach, seat, from_stop, to_stop, status, held_until, channel, request_id, created_at, "
+           "changed_at, changed_from";
+}
+
+// In order of number, as every caller does: two of them never wait for each other in a circle.
+void lock_by_sql(Oid relation, int64_t order_id, const SortedNumbers& named, LockedRows* rows) {
+    const char* sql = psprintf(
+        "SELECT %s FROM %s WHERE order_id = $1 AND ($2 IS NULL OR ticket_no = ANY ($2)) "
+        "ORDER BY ticket_no FOR NO KEY UPDATE",
+        column_list(), qualified_name(relation));
+    Datum* numbers =
+        static_cast<Datum*>(palloc(static_cast<size_t>(Max(named.count, 1)) * sizeof(Datum)));
+    for (int i = 0; i < named.count; i++) {
+        numbers[i] = Int32GetDatum(named.number[i]);
+    }
+    Oid types[] = {INT8OID, INT4ARRAYOID};
+    Datum values[] = {
+        Int64GetDatum(order_id),
+        PointerGetDatum(construct_array(numbers, named.count, INT4OID, 4, true, TYPALIGN_INT))};
+    if (execute_planned(sql, 2, types, values, named.number == nullptr ? " n" : "  ") !=
+        SPI_OK_SELECT) {
+        elog(ERROR, "could not read order " INT64_FORMAT, order_id);
+    }
+    for (uint64 i = 0; i < SPI_processed; i++) {
+        LockedRow* row = add_row(rows);
+        row->tuple = nullptr;
+        for (AttrNumber c = 1; c <= kOrderColumns; c++) {
+            row->values.value[c] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, c,
+                                                 &row->values.is_null[c]);
+        }
+    }
+}
+
+// The partition that has the order: whichever it is; InvalidOid: none.
+Oid find_partition(const Catalog& catalog, int64_t order_id) {
+    const char* sql = psprintf("SELECT tableoid FROM %s WHERE order_id = $1 LIMIT 1",
+                               qualified_name(catalog.order));
+    Oid types[] = {INT8OID};
+    Datum values[] = {Int64GetDatum(order_id)};
+    if (execute_planned(sql, 1, types, values, nullptr) != SPI_OK_SELECT) {
+        elog(ERROR, "could not look for order " INT64_FORMAT, order_id);
+    }
+    bool is_null;
+    return SPI_processed == 0 ? InvalidOid
+                              : DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0],
+                                                               SPI_tuptable->tupdesc, 1, &is_null));
+}
+
+// In the partition that the id names.
+bool lock_in_leaf(const Catalog& catalog, int64_t order_id, const SortedNumbers& named,
+                  LockedRows* rows) {
+    const DateADT date = date_of_order(order_id);
+    if (!find_order_leaf(catalog, date, &rows->leaf)) {
+        return false;
+    }
+    if (rows->leaf.direct && !IsolationIsSerializable()) {
+        Relation heap = open_order_leaf(catalog, date, &rows->leaf);
+        const bool direct = rows->leaf.direct;
+        if (direct) {
+            lock_directly(heap, order_id, named, rows);
+        }
+        table_close(heap, NoLock);
+        if (direct) {
+            rows->relation = rows->leaf.relation;
+            return rows->count > 0;
+        }
+    }
+    lock_by_sql(rows->leaf.relation, order_id, named, rows);
+    // Where policies or triggers have their say, the rows have to be changed through the table.
+    rows->relation = rows->leaf.direct ? rows->leaf.relation : catalog.order;
+    return rows->count > 0;
+}
+
+}  // namespace
+
+SortedNumbers sort_numbers(ArrayType* array) {
+    if (array == nullptr) {
+        return {nullptr, 0};
+    }
+    const int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+    const size_t size = static_cast<size_t>(count) * sizeof(int32_t);
+    int32_t* numbers = static_cast<int32_t*>(palloc(Max(size, 1)));
+    memcpy(numbers, ARR_DATA_PTR(array), size);
+    qsort(numbers, static_cast<size_t>(count), sizeof(int32_t), compare_numbers);
+    return {numbers, count};
+}
+
+bool lock_order_rows(const Catalog& catalog, int64_t order_id, const SortedNumbers& named,
+                     LockedRows* rows) {
+    *rows = LockedRows{};
+    if (lock_in_leaf(catalog, order_id, named, rows)) {
+        return true;
+    }
+    // An id that names no partition, or another's.
+    const Oid partition = find_partition(catalog, order_id);
+    if (OidIsValid(partition)) {
+        lock_by_sql(partition, order_id, named, rows);
+    }
+    rows->relation = catalog.order;
+    return rows->count > 0;
+}
+
+void update_locked_row(const LockedRows& rows, LockedRow* row, uint32_t changed) {
+    Relation heap = table_open(rows.leaf.relation, NoLock);  // locked since the row is
+    update_order(rows.leaf, heap, row->values, changed, &row->tuple);
+    table_close(heap, NoLock);
+}
+
+void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int count,
+                        ReturnSetInfo* result) {
+    Relation heap = table_open(rows.leaf.relation, NoLock);
+    TupleConversionMap* map = convert_tuples_by_name(RelationGetDescr(heap), result->setDesc);
+    for (int i = 0; i < count; i++) {
+        HeapTuple tuple = wanted[i]->tuple;
+        tuplestore_puttuple(result->setResult,
+                            map == nullptr ? tuple : execute_attr_map_tuple(tuple, map));
+    }
+    table_close(heap, NoLock);
+}
+
+}  // namespace ticketpool

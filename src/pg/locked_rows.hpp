@@ -1,0 +1,55 @@
+// The rows of one order, locked to the end of the transaction.
+//
+// Two ways lead there. SQL, wherever something asks for the executor (row_writer.hpp), and under
+// SERIALIZABLE, whose predicate locks are the executor's. Otherwise table and index directly: the
+// rows are found by primary key, with the snapshot of a statement that begins now, and locked one
+// by one in order of ticket number, like
+//
+//   SELECT ... WHERE order_id = $1 ORDER BY ticket_no FOR NO KEY UPDATE
+//
+// A row that somebody changed since the snapshot is waited for, followed to its newest version and
+// judged again; under REPEATABLE READ that ends in 40001. What is locked nobody else changes, so
+// an update of it cannot fail.
+#pragma once
+
+#include "catalog.hpp"
+#include "order_rows.hpp"
+#include "pg.hpp"
+
+namespace ticketpool {
+
+struct LockedRow {
+    HeapTuple tuple;  // null: SQL reads and writes it
+    OrderValues values;
+};
+
+struct LockedRows {
+    OrderLeaf leaf;  // of the rows with a tuple
+    Oid relation;    // what SQL is to name
+    LockedRow* row;  // in order of ticket number
+    int count;
+};
+
+// Ticket numbers in order; null: all.
+struct SortedNumbers {
+    const int32_t* number;
+    int count;
+};
+SortedNumbers sort_numbers(ArrayType* array);  // one dimension, no NULL; null: all
+
+// Finds the order's rows, in whichever partition, and locks those that are named. False: none.
+// Call inside SPI and owner_begin().
+bool lock_order_rows(const Catalog& catalog, int64_t order_id, const SortedNumbers& named,
+                     LockedRows* rows);
+
+// Writes `values` of a row with a tuple; `changed`: the columns that are new, bit by OrderColumn.
+void update_locked_row(const LockedRows& rows, LockedRow* row, uint32_t changed);
+inline constexpr uint32_t column_bit(OrderColumn column) {
+    return 1U << column;
+}
+
+// Appends rows with tuples to the result set.
+void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int count,
+                        ReturnSetInfo* result);
+
+}  // namespace ticketpool
