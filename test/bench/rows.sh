@@ -3,6 +3,7 @@
 # slice by slice in this order, and in the next repeat back, so neighbours are what is compared. More rows fit in here.
 declare -A row=(
   [insert_hot]='-f insert.sql -D hot=1' [insert_spread]='-f insert.sql -D hot=0'
+  [returning_hot]='-f insert_returning.sql -D hot=1'
   [buy_hot]='-f buy.sql -D hot=1' [buy_spread]='-f buy.sql -D hot=0'
   [mask_hot]='-f mask_buy.sql -D hot=1' [mask_spread]='-f mask_buy.sql -D hot=0'
   [split_hot]='-f split_buy.sql -D hot=1' [split_spread]='-f split_buy.sql -D hot=0'
@@ -12,6 +13,7 @@ declare -A row=(
   [mask_sold_out]='-f mask_sold_out.sql' [split_sold_out]='-f split_sold_out.sql' [exclude_sold_out]='-f exclude_sold_out.sql'
   [search]='-f search.sql' [search_floor]='-f search_floor.sql'
   [insert_100]='-f insert_many.sql' [buy_many_100]='-f buy_many.sql' [insert_1000]='-f insert_many.sql' [buy_many_1000]='-f buy_many.sql'
+  [returning_1000]='-f insert_many_returning.sql'
   [insert_update]='-f insert_update.sql' [hold_confirm]='-f hold_confirm.sql'
   [item_insert]='-f item_insert.sql' [item_buy]='-f item_buy.sql'
   [item_counter]='-f counter.sql' [item_advisory]='-f advisory.sql' [item_parts]='-f parts.sql'
@@ -19,32 +21,33 @@ declare -A row=(
   [item_insert_1000]='-f item_insert_many.sql' [item_buy_many_1000]='-f item_buy_many.sql'
 )
 # Tickets a call: slices.csv and cpu.csv count tickets. A slice of these takes one second, for the disk's sake.
-declare -A size=([insert_100]=100 [buy_many_100]=100 [insert_1000]=1000 [buy_many_1000]=1000 [item_insert_1000]=1000 [item_buy_many_1000]=1000)
+declare -A size=([insert_100]=100 [buy_many_100]=100 [insert_1000]=1000 [buy_many_1000]=1000 [returning_1000]=1000 [item_insert_1000]=1000 [item_buy_many_1000]=1000)
 
 if [ -n "${QUICK:-}" ]; then
   # No spread sales of the peers: their two million seats take longer to set up than the rest.
   spread=0
-  tickets=(exclude_hot split_hot mask_hot insert_hot buy_hot buy_spread insert_spread)
+  tickets=(exclude_hot split_hot mask_hot insert_hot buy_hot returning_hot buy_spread insert_spread)
   reads=(remaining select_1 sold_out search search_floor)
 else
   spread=1000
-  tickets=(exclude_hot split_hot mask_hot insert_hot buy_hot buy_spread insert_spread mask_spread split_spread exclude_spread)
+  tickets=(exclude_hot split_hot mask_hot insert_hot buy_hot returning_hot buy_spread insert_spread mask_spread split_spread exclude_spread)
   reads=(mask_remaining split_remaining exclude_remaining remaining select_1 sold_out mask_sold_out split_sold_out exclude_sold_out search search_floor)
 fi
 # What a backend spends is measured for these.
-cpu_rows=(insert_hot buy_hot insert_1000 buy_many_1000 select_1 remaining sold_out)
+cpu_rows=(insert_hot buy_hot returning_hot insert_1000 buy_many_1000 select_1 remaining sold_out)
 item_cpu_rows=(item_insert item_buy)
 if [ -z "${QUICK:-}" ]; then
   cpu_rows+=(insert_spread buy_spread mask_hot split_hot exclude_hot insert_100 buy_many_100 hold_confirm insert_update search search_floor)
   item_cpu_rows+=(item_counter item_remaining item_sold_out)
 fi
-batches=(insert_100 buy_many_100 buy_many_1000 insert_1000 hold_confirm insert_update)
+batches=(insert_100 buy_many_100 returning_1000 buy_many_1000 insert_1000 hold_confirm insert_update)
 items=(item_parts item_advisory item_counter item_buy item_insert item_buy_many_1000 item_insert_1000)
 item_reads=(item_remaining item_select_1 item_sold_out)
 
 # above,below,aim[,measure[,synchronous_commit]]: below may be several, of which the best counts. Measures: tps (the default), p99.
 ratios='buy_hot,insert_hot,1.05
 buy_spread,insert_spread,1.05
+buy_hot,returning_hot,
 buy_hot,buy_spread,0.98
 buy_hot,mask_hot|split_hot|exclude_hot,2.2,tps,on
 buy_hot,mask_hot|split_hot|exclude_hot,3.5,tps,off
@@ -59,6 +62,7 @@ sold_out,select_1,0.95
 sold_out,mask_sold_out|split_sold_out|exclude_sold_out,
 buy_many_100,insert_100,1.05
 buy_many_1000,insert_1000,1.05
+buy_many_1000,returning_1000,
 search,search_floor,0.80
 hold_confirm,insert_update,1.00
 item_buy,item_insert,1.00
