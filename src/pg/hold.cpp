@@ -4,6 +4,7 @@
 // it expire then (sweep.cpp). Payment and expiry lock the order's rows, in order of ticket number,
 // so one of them is first and decides. A late payer gets what is free now: the old seats if nobody
 // took them, or equal ones, or nothing.
+#include "call_scan.hpp"
 #include "deadlines.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
@@ -117,7 +118,7 @@ void begin_order(FunctionCallInfo fcinfo, const char* command, OwnerScope* scope
     require_argument(fcinfo, 0, "order_id");
     PreventCommandIfReadOnly(command);
     require_set_result(fcinfo);
-    InitMaterializedSRF(fcinfo, 0);
+    begin_result(fcinfo);
     const Catalog& catalog = catalog_of(fcinfo);
     owner_begin(catalog, scope);
     SPI_connect();

@@ -1,5 +1,6 @@
 // item_refund: a sold order becomes refunded; its units are free once the transaction has
 // committed, and for the transaction itself at once.
+#include "call_scan.hpp"
 #include "errors.hpp"
 #include "item.hpp"
 #include "item_loader.hpp"
@@ -113,7 +114,7 @@ TICKETPOOL_FUNCTION(item_refund) {
     require_argument(fcinfo, 0, "order_id");
     PreventCommandIfReadOnly("item_refund()");
     ReturnSetInfo* result = require_set_result(fcinfo);
-    InitMaterializedSRF(fcinfo, 0);
+    begin_result(fcinfo);
     const Catalog& catalog = catalog_of(fcinfo);
     OwnerScope scope;
     owner_begin(catalog, &scope);

@@ -3,6 +3,7 @@
 // All units of a purchase come from one inventory: the root, or else, in order of their ids, the
 // split-off ones without a seller; or the one that is named. Own pending releases of a stock
 // (stock_entries.hpp) are taken before units of the pool.
+#include "call_scan.hpp"
 #include "errors.hpp"
 #include "item.hpp"
 #include "item_loader.hpp"
@@ -252,7 +253,7 @@ namespace {
 
 void return_first_row(TableReader* reader, void* context) {
     FunctionCallInfo fcinfo = static_cast<FunctionCallInfo>(context);
-    InitMaterializedSRF(fcinfo, 0);
+    begin_result(fcinfo);
     return_order_row(reader, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
 }
 
@@ -276,7 +277,7 @@ void sell_item(FunctionCallInfo fcinfo, const Catalog& catalog, const ItemPurcha
     const Stock* stock = claim_item(purchase);
     directory_done();
     if (stock != nullptr) {
-        InitMaterializedSRF(fcinfo, 0);
+        begin_result(fcinfo);
         RowValues row;
         build_item_order(catalog, purchase, stock->inventory_id, CStringGetTextDatum("sold"), &row);
         insert_item_orders(catalog, &row, 1, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));

@@ -1,5 +1,6 @@
 // The library's entry: wiring only.
 #include "by_hand.hpp"
+#include "call_scan.hpp"
 #include "catalog.hpp"
 #include "commit_marks.hpp"
 #include "ledger.hpp"
@@ -33,5 +34,6 @@ void _PG_init(void) {
     install_order_callbacks();
     install_rule_callbacks();
     install_restore_hook();
+    install_call_scan();
     register_launcher();
 }

@@ -1,5 +1,6 @@
 // ticket_refund: sold tickets become refunded; their seats are free once the transaction has
 // committed, and for the transaction itself at once.
+#include "call_scan.hpp"
 #include "errors.hpp"
 #include "orders.hpp"
 
@@ -40,7 +41,7 @@ TICKETPOOL_FUNCTION(ticket_refund) {
     require_argument(fcinfo, 0, "order_id");
     PreventCommandIfReadOnly("ticket_refund()");
     ReturnSetInfo* result = require_set_result(fcinfo);
-    InitMaterializedSRF(fcinfo, 0);
+    begin_result(fcinfo);
     const Catalog& catalog = catalog_of(fcinfo);
     const TicketNos named = parse_ticket_nos(fcinfo, 1);
     Order order;

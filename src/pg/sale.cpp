@@ -1,5 +1,6 @@
 #include "sale.hpp"
 
+#include "call_scan.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "rules.hpp"
@@ -268,7 +269,7 @@ static void return_first_row(TableReader* reader, const OrderLeaf&, void* contex
     FunctionCallInfo fcinfo = static_cast<FunctionCallInfo>(context);
     ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     if (result->setResult == nullptr) {
-        InitMaterializedSRF(fcinfo, 0);
+        begin_result(fcinfo);
     }
     return_order_row(reader, result);
 }
@@ -301,7 +302,7 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const Purchase& purch
     const bool claimed = claim_demand(demand_of(purchase), claims);
     directory_done();
     if (claimed) {
-        InitMaterializedSRF(fcinfo, 0);
+        begin_result(fcinfo);
         write_orders(catalog, purchase, claims,
                      reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
     }

@@ -1,0 +1,397 @@
+#include "call_scan.hpp"
+
+extern "C" {
+#include "catalog/objectaccess.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "commands/explain.h"
+#include "executor/executor.h"
+#include "nodes/extensible.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "pgstat.h"
+#include "utils/acl.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+Datum ticket_buy(PG_FUNCTION_ARGS);
+Datum ticket_hold(PG_FUNCTION_ARGS);
+Datum ticket_confirm(PG_FUNCTION_ARGS);
+Datum ticket_cancel(PG_FUNCTION_ARGS);
+Datum ticket_refund(PG_FUNCTION_ARGS);
+Datum item_buy(PG_FUNCTION_ARGS);
+Datum item_refund(PG_FUNCTION_ARGS);
+}
+
+namespace ticketpool {
+namespace {
+
+constexpr PGFunction kFunctions[] = {ticket_buy,    ticket_hold, ticket_confirm, ticket_cancel,
+                                     ticket_refund, item_buy,    item_refund};
+
+// In ReturnSetInfo::allowedModes, beside the server's: expectedDesc is the row type, and stays.
+constexpr int kCalledByNode = 1 << 30;
+
+constinit set_rel_pathlist_hook_type next_hook = nullptr;
+
+// ---------------------------------------------------------------------------------------------
+// Planning
+// ---------------------------------------------------------------------------------------------
+
+// What may be another value at the next scan.
+bool varies(Node* node, void* context) {
+    if (node == nullptr) {
+        return false;
+    }
+    if (IsA(node, Var) || IsA(node, SubPlan) || IsA(node, AlternativeSubPlan) ||
+        IsA(node, PlaceHolderVar) ||
+        (IsA(node, Param) && reinterpret_cast<Param*>(node)->paramkind != PARAM_EXTERN)) {
+        return true;
+    }
+#if PG_VERSION_NUM >= 160000
+    return expression_tree_walker(node, varies, context);
+#else
+    void (*const any)() = reinterpret_cast<void (*)()>(varies);
+    return expression_tree_walker(node, reinterpret_cast<bool (*)()>(any), context);
+#endif
+}
+
+bool is_ours(Oid function) {
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(tuple)) {
+        return false;
+    }
+    const Form_pg_proc form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
+    const bool is_plain_c = form->prolang == ClanguageId && !form->prosecdef && form->proretset &&
+                            heap_attisnull(tuple, Anum_pg_proc_proconfig, nullptr);
+    ReleaseSysCache(tuple);
+    if (!is_plain_c) {
+        return false;
+    }
+    FmgrInfo info;
+    fmgr_info(function, &info);
+    for (const PGFunction known : kFunctions) {
+        if (info.fn_addr == known) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The call that the range table entry is, if it is one for this node.
+FuncExpr* call_of(const RangeTblEntry* entry) {
+    if (entry->rtekind != RTE_FUNCTION || entry->funcordinality ||
+        list_length(entry->functions) != 1) {
+        return nullptr;
+    }
+    const RangeTblFunction* function =
+        static_cast<const RangeTblFunction*>(linitial(entry->functions));
+    if (!IsA(function->funcexpr, FuncExpr) || function->funccolnames != NIL) {
+        return nullptr;
+    }
+    FuncExpr* call = reinterpret_cast<FuncExpr*>(function->funcexpr);
+    return call->funcretset && is_ours(call->funcid) &&
+                   !varies(reinterpret_cast<Node*>(call->args), nullptr)
+               ? call
+               : nullptr;
+}
+
+// The columns that the query wants; false: the whole row is among them.
+bool wanted_columns(RelOptInfo* rel, List** columns) {
+    List* vars =
+        pull_var_clause(reinterpret_cast<Node*>(rel->reltarget->exprs), PVC_RECURSE_PLACEHOLDERS);
+    ListCell* cell;
+    foreach (cell, rel->baserestrictinfo) {
+        const RestrictInfo* restriction = lfirst_node(RestrictInfo, cell);
+        vars = list_concat(vars, pull_var_clause(reinterpret_cast<Node*>(restriction->clause),
+                                                 PVC_RECURSE_PLACEHOLDERS));
+    }
+    *columns = NIL;
+    foreach (cell, vars) {
+        Var* var = static_cast<Var*>(lfirst(cell));
+        if (var->varattno <= 0 || var->varno != static_cast<int>(rel->relid)) {
+            return false;
+        }
+        *columns = list_append_unique(*columns, var);
+    }
+    return true;
+}
+
+template <typename T>
+T* copy(const T* node) {
+    return static_cast<T*>(copyObjectImpl(node));
+}
+
+Plan* make_plan(PlannerInfo* root, RelOptInfo* rel, CustomPath* path, List* target, List* clauses,
+                List* plans);
+Node* make_state(CustomScan* scan);
+void begin_scan(CustomScanState* state, EState* estate, int flags);
+TupleTableSlot* next_row(CustomScanState* state);
+void end_scan(CustomScanState* state);
+void scan_again(CustomScanState* state);
+void explain_scan(CustomScanState* state, List* ancestors, ExplainState* explain);
+
+const CustomPathMethods kPathMethods{"ticketpool", make_plan, nullptr};
+const CustomScanMethods kScanMethods{"ticketpool", make_state};
+const CustomExecMethods kExecMethods{"ticketpool", begin_scan, next_row,    end_scan, scan_again,
+                                     nullptr,      nullptr,    nullptr,     nullptr,  nullptr,
+                                     nullptr,      nullptr,    explain_scan};
+
+void consider_call(PlannerInfo* root, RelOptInfo* rel, Index index, RangeTblEntry* entry) {
+    if (next_hook != nullptr) {
+        next_hook(root, rel, index, entry);
+    }
+    List* columns;
+    if (rel->pathlist == NIL || !bms_is_empty(rel->lateral_relids) || call_of(entry) == nullptr ||
+        !wanted_columns(rel, &columns)) {
+        return;
+    }
+    const Path* instead = static_cast<const Path*>(linitial(rel->pathlist));
+    CustomPath* path = makeNode(CustomPath);
+    path->path.pathtype = T_CustomScan;
+    path->path.parent = rel;
+    path->path.pathtarget = rel->reltarget;
+    path->path.rows = instead->rows;
+    path->path.startup_cost = instead->startup_cost;
+    path->path.total_cost = instead->total_cost;
+    path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+    path->methods = &kPathMethods;
+    rel->pathlist = list_make1(path);
+}
+
+Plan* make_plan(PlannerInfo* root, RelOptInfo* rel, CustomPath* path, List* target, List* clauses,
+                List*) {
+    List* columns;
+    wanted_columns(rel, &columns);
+    CustomScan* scan = makeNode(CustomScan);
+    scan->scan.plan.targetlist = target;
+    scan->scan.plan.qual = extract_actual_clauses(clauses, false);
+    scan->flags = path->flags;
+    scan->custom_exprs = list_make1(copy(call_of(root->simple_rte_array[rel->relid])));
+    ListCell* cell;
+    foreach (cell, columns) {
+        Var* var = static_cast<Var*>(lfirst(cell));
+        const AttrNumber number = static_cast<AttrNumber>(list_length(scan->custom_scan_tlist) + 1);
+        scan->custom_scan_tlist =
+            lappend(scan->custom_scan_tlist,
+                    makeTargetEntry(reinterpret_cast<Expr*>(copy(var)), number, nullptr, false));
+        scan->custom_private = lappend_int(scan->custom_private, var->varattno);
+    }
+    scan->custom_relids = bms_make_singleton(static_cast<int>(rel->relid));
+    scan->methods = &kScanMethods;
+    return &scan->scan.plan;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Execution
+// ---------------------------------------------------------------------------------------------
+
+struct CallScanState {
+    CustomScanState base;
+    FuncExpr* call;
+    FmgrInfo function;
+    TupleDesc row_type;
+    bool called;
+    Tuplestorestate* rows;  // null: none
+    TupleTableSlot* row;    // of the tuplestore
+};
+
+Node* make_state(CustomScan*) {
+    CallScanState* state = static_cast<CallScanState*>(palloc0(sizeof(CallScanState)));
+    NodeSetTag(state, T_CustomScanState);
+    state->base.methods = &kExecMethods;
+    return reinterpret_cast<Node*>(state);
+}
+
+CallScanState* state_of(CustomScanState* state) {
+    return reinterpret_cast<CallScanState*>(state);
+}
+
+void require_execute(Oid function) {
+#if PG_VERSION_NUM >= 160000
+    const AclResult result =
+        object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE);
+#else
+    const AclResult result = pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+#endif
+    if (result != ACLCHECK_OK) {
+        aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+    }
+    InvokeFunctionExecuteHook(function);
+}
+
+void begin_scan(CustomScanState* base, EState*, int) {
+    CallScanState* state = state_of(base);
+    const CustomScan* scan = reinterpret_cast<const CustomScan*>(base->ss.ps.plan);
+    state->call = static_cast<FuncExpr*>(linitial(scan->custom_exprs));
+    require_execute(state->call->funcid);
+    fmgr_info(state->call->funcid, &state->function);
+    fmgr_info_set_expr(reinterpret_cast<Node*>(state->call), &state->function);
+}
+
+// The columns are still of the types that the query was planned with?
+void require_row_type(const CallScanState* state) {
+    const CustomScan* scan = reinterpret_cast<const CustomScan*>(state->base.ss.ps.plan);
+    const TupleDesc wanted = state->base.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+    ListCell* cell;
+    foreach (cell, scan->custom_private) {
+        const int column = lfirst_int(cell) - 1;
+        if (column >= state->row_type->natts ||
+            TupleDescAttr(state->row_type, column)->attisdropped ||
+            TupleDescAttr(state->row_type, column)->atttypid !=
+                TupleDescAttr(wanted, foreach_current_index(cell))->atttypid) {
+            ereport(ERROR,
+                    (errcode(ERRCODE_DATATYPE_MISMATCH),
+                     errmsg("function return row and query-specified return row do not match"),
+                     errdetail("Column %d has changed since the query was planned.", column + 1)));
+        }
+    }
+}
+
+// A parameter of the statement.
+NullableDatum parameter(const Param* wanted, ExprContext* context) {
+    const ParamListInfo list = context->ecxt_param_list_info;
+    if (list != nullptr && wanted->paramid > 0 && wanted->paramid <= list->numParams) {
+        ParamExternData buffer;
+        const ParamExternData* found = list->paramFetch != nullptr
+                                           ? list->paramFetch(list, wanted->paramid, false, &buffer)
+                                           : &list->params[wanted->paramid - 1];
+        if (found->ptype == wanted->paramtype) {
+            return {found->value, found->isnull};
+        }
+    }
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                    errmsg("no value found for parameter %d", wanted->paramid)));
+}
+
+// Mostly a constant or a parameter, which need no ExprState.
+NullableDatum evaluate(CallScanState* state, Node* argument) {
+    ExprContext* context = state->base.ss.ps.ps_ExprContext;
+    if (IsA(argument, Const)) {
+        const Const* constant = reinterpret_cast<const Const*>(argument);
+        return {constant->constvalue, constant->constisnull};
+    }
+    if (IsA(argument, Param)) {
+        return parameter(reinterpret_cast<const Param*>(argument), context);
+    }
+    NullableDatum result;
+    ExprState* expression = ExecInitExpr(reinterpret_cast<Expr*>(argument), &state->base.ss.ps);
+    result.value = ExecEvalExpr(expression, context, &result.isnull);
+    return result;
+}
+
+// Evaluates the arguments and calls the function; its rows are in state->rows then.
+void call_function(CallScanState* state) {
+    ExprContext* context = state->base.ss.ps.ps_ExprContext;
+    LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
+    ReturnSetInfo result{};
+    state->called = true;
+    state->row_type = lookup_rowtype_tupdesc(state->call->funcresulttype, -1);
+    require_row_type(state);
+    result.type = T_ReturnSetInfo;
+    result.econtext = context;
+    result.expectedDesc = state->row_type;
+    result.allowedModes = SFRM_Materialize | kCalledByNode;
+    result.returnMode = SFRM_Materialize;
+    InitFunctionCallInfoData(*fcinfo, &state->function,
+                             static_cast<short>(list_length(state->call->args)),
+                             state->call->inputcollid, nullptr, reinterpret_cast<Node*>(&result));
+    MemoryContext caller = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
+    bool has_null = false;
+    ListCell* cell;
+    foreach (cell, state->call->args) {
+        NullableDatum* argument = &fcinfo->args[foreach_current_index(cell)];
+        *argument = evaluate(state, static_cast<Node*>(lfirst(cell)));
+        has_null = has_null || argument->isnull;
+    }
+    if (!state->function.fn_strict || !has_null) {
+        PgStat_FunctionCallUsage usage;
+        pgstat_init_function_usage(fcinfo, &usage);
+        FunctionCallInvoke(fcinfo);
+        pgstat_end_function_usage(&usage, true);
+        state->rows = result.setResult;
+    }
+    MemoryContextSwitchTo(caller);
+    if (state->rows != nullptr) {
+        state->row =
+            ExecInitExtraTupleSlot(state->base.ss.ps.state, state->row_type, &TTSOpsMinimalTuple);
+    }
+}
+
+TupleTableSlot* fetch(ScanState* scan) {
+    CallScanState* state = reinterpret_cast<CallScanState*>(scan);
+    TupleTableSlot* slot = scan->ss_ScanTupleSlot;
+    if (!state->called) {
+        call_function(state);
+    }
+    ExecClearTuple(slot);
+    if (state->rows == nullptr || !tuplestore_gettupleslot(state->rows, true, false, state->row)) {
+        return slot;
+    }
+    const CustomScan* plan = reinterpret_cast<const CustomScan*>(scan->ps.plan);
+    ListCell* cell;
+    foreach (cell, plan->custom_private) {
+        const int i = foreach_current_index(cell);
+        slot->tts_values[i] = slot_getattr(state->row, static_cast<AttrNumber>(lfirst_int(cell)),
+                                           &slot->tts_isnull[i]);
+    }
+    return ExecStoreVirtualTuple(slot);
+}
+
+bool recheck(ScanState*, TupleTableSlot*) {
+    return true;
+}
+
+TupleTableSlot* next_row(CustomScanState* base) {
+    return ExecScan(&base->ss, fetch, recheck);
+}
+
+void scan_again(CustomScanState* base) {
+    ExecScanReScan(&base->ss);
+    if (state_of(base)->rows != nullptr) {
+        tuplestore_rescan(state_of(base)->rows);
+    }
+}
+
+void end_scan(CustomScanState* base) {
+    CallScanState* state = state_of(base);
+    if (state->rows != nullptr) {
+        ExecClearTuple(state->row);
+        tuplestore_end(state->rows);
+        state->rows = nullptr;
+    }
+    if (state->row_type != nullptr) {
+        ReleaseTupleDesc(state->row_type);
+        state->row_type = nullptr;
+    }
+}
+
+void explain_scan(CustomScanState* base, List*, ExplainState* explain) {
+    ExplainPropertyText("Function", get_func_name(state_of(base)->call->funcid), explain);
+}
+
+}  // namespace
+
+void begin_result(FunctionCallInfo fcinfo) {
+    ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    if ((result->allowedModes & kCalledByNode) == 0) {
+        InitMaterializedSRF(fcinfo, 0);
+        return;
+    }
+    MemoryContext caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+    result->setResult = tuplestore_begin_heap(true, false, work_mem);
+    result->setDesc = result->expectedDesc;
+    MemoryContextSwitchTo(caller);
+}
+
+void install_call_scan() {
+    RegisterCustomScanMethods(&kScanMethods);
+    next_hook = set_rel_pathlist_hook;
+    set_rel_pathlist_hook = consider_call;
+}
+
+}  // namespace ticketpool
