@@ -212,51 +212,39 @@ void store_row(const TableShape& shape, const RowTarget& target, Relation heap,
     slot->tts_tableOid = RelationGetRelid(heap);
 }
 
-// The relation's indexes, opened as they are needed.
-struct OpenIndexes {
-    Relation index[kMostIndexes];
-};
-
-// The indexes that a new row belongs into.
-uint32_t entries_of(const TableShape& shape, const RowValues& row) {
-    uint32_t entries = 0;
-    for (int i = 0; i < shape.indexes; i++) {
-        const AttrNumber needed = shape.index[i].only_with;
-        entries |= needed != 0 && row.is_null[needed] ? 0 : 1U << i;
-    }
-    return entries;
-}
-
-// `same_keys`: the row had entries like these before.
+// Index by index, so that what one needs stays in the caches. `entries`: the indexes that the rows
+// may belong into; `same_keys`: they had entries like these before.
 void insert_index_entries(const TableShape& shape, const RowTarget& target, Relation heap,
-                          OpenIndexes* open, IndexInfo* info, ItemPointer tid, const RowValues& row,
+                          TupleTableSlot* const* slots, const RowValues* rows, int count,
                           uint32_t entries, bool same_keys) {
+    IndexInfo* info = makeNode(IndexInfo);
     for (int i = 0; i < shape.indexes; i++) {
         const IndexShape& index = shape.index[i];
-        if ((entries & 1U << i) == 0) {
-            continue;
+        Relation open = nullptr;
+        for (int r = 0; r < count && (entries & 1U << i) != 0; r++) {
+            if (index.only_with != 0 && rows[r].is_null[index.only_with]) {
+                continue;
+            }
+            if (open == nullptr) {
+                open = index_open(target.index[i], RowExclusiveLock);
+            }
+            Datum values[lengthof(index.columns)] = {};
+            bool nulls[lengthof(index.columns)] = {};
+            for (int c = 0; c < index.count; c++) {
+                values[c] = rows[r].value[index.columns[c]];
+                nulls[c] = rows[r].is_null[index.columns[c]];
+            }
+            index_insert(open, values, nulls, &slots[r]->tts_tid, heap,
+                         index.unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, same_keys, info);
         }
-        if (open->index[i] == nullptr) {
-            open->index[i] = index_open(target.index[i], RowExclusiveLock);
+        if (open != nullptr) {
+            index_close(open, NoLock);
         }
-        Datum values[lengthof(index.columns)] = {};
-        bool nulls[lengthof(index.columns)] = {};
-        for (int c = 0; c < index.count; c++) {
-            values[c] = row.value[index.columns[c]];
-            nulls[c] = row.is_null[index.columns[c]];
-        }
-        index_insert(open->index[i], values, nulls, tid, heap,
-                     index.unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO, same_keys, info);
     }
+    pfree(info);
 }
 
-void close_indexes(const OpenIndexes& open) {
-    for (Relation index : open.index) {
-        if (index != nullptr) {
-            index_close(index, NoLock);
-        }
-    }
-}
+constexpr uint32_t kAllIndexes = ~0U;
 
 // Rows go into the table a page at a time where there are several.
 void insert_directly(const TableShape& shape, const RowTarget& target, Relation heap,
@@ -267,8 +255,6 @@ void insert_directly(const TableShape& shape, const RowTarget& target, Relation 
     for (int i = 0; i < room; i++) {
         slots[i] = table_slot_create(heap, nullptr);
     }
-    OpenIndexes open{};
-    IndexInfo* info = makeNode(IndexInfo);
     const CommandId command = GetCurrentCommandId(true);
     for (int first = 0; first < count; first += kChunk) {
         const int chunk = Min(count - first, kChunk);
@@ -280,16 +266,11 @@ void insert_directly(const TableShape& shape, const RowTarget& target, Relation 
         } else {
             table_multi_insert(heap, slots, chunk, command, 0, nullptr);
         }
-        for (int i = 0; i < chunk; i++) {
-            insert_index_entries(shape, target, heap, &open, info, &slots[i]->tts_tid,
-                                 rows[first + i], entries_of(shape, rows[first + i]), false);
-        }
+        insert_index_entries(shape, target, heap, slots, rows + first, chunk, kAllIndexes, false);
     }
-    close_indexes(open);
     for (int i = 0; i < room; i++) {
         ExecDropSingleTupleTableSlot(slots[i]);
     }
-    pfree(info);
     CommandCounterIncrement();
 }
 
@@ -419,10 +400,7 @@ void update_row(const TableShape& shape, const RowTarget& target, Relation heap,
     const bool needs_entries = update_tuple(heap, &old, slot);
     (*tuple)->t_self = slot->tts_tid;  // the slot may have stored a copy
     if (needs_entries) {
-        OpenIndexes open{};
-        insert_index_entries(shape, target, heap, &open, makeNode(IndexInfo), &slot->tts_tid,
-                             values, entries, true);
-        close_indexes(open);
+        insert_index_entries(shape, target, heap, &slot, &values, 1, entries, true);
     }
     ExecDropSingleTupleTableSlot(slot);
 }
