@@ -235,7 +235,7 @@ bool same_column(TupleTableSlot* a, TupleTableSlot* b, AttrNumber column) {
     bool b_null;
     const Datum left = row_value(a, column, &a_null);
     const Datum right = row_value(b, column, &b_null);
-    const Form_pg_attribute attribute = TupleDescAttr(a->tts_tupleDescriptor, column - 1);
+    Form_pg_attribute attribute = TupleDescAttr(a->tts_tupleDescriptor, column - 1);
     return a_null || b_null ? a_null == b_null
                             : datum_image_eq(left, right, attribute->attbyval, attribute->attlen);
 }

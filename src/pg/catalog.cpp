@@ -179,7 +179,7 @@ const char* installed_version() {
     ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
                 CStringGetDatum("ticketpool"));
     SysScanDesc scan = systable_beginscan(extensions, ExtensionNameIndexId, true, nullptr, 1, &key);
-    const HeapTuple tuple = systable_getnext(scan);
+    HeapTuple tuple = systable_getnext(scan);
     if (HeapTupleIsValid(tuple)) {
         bool is_null;
         const Datum datum = heap_getattr(tuple, Anum_pg_extension_extversion,

@@ -62,7 +62,7 @@ bool is_harmless_check(const TableShape& shape, Relation relation, const char* e
 }
 
 bool has_plain_columns(const TableShape& shape, Relation relation) {
-    const TupleDesc columns = RelationGetDescr(relation);
+    TupleDesc columns = RelationGetDescr(relation);
     const TupleConstr* constraints = columns->constr;
     if (constraints == nullptr) {
         return true;
@@ -76,7 +76,7 @@ bool has_plain_columns(const TableShape& shape, Relation relation) {
         }
     }
     for (int i = 0; i < columns->natts; i++) {
-        const Form_pg_attribute column = TupleDescAttr(columns, i);
+        Form_pg_attribute column = TupleDescAttr(columns, i);
         const bool asks = column->atthasdef || column->attnotnull || column->attidentity != '\0';
         const ColumnShape* own = own_column(shape, NameStr(column->attname));
         if (!column->attisdropped && asks &&
@@ -90,7 +90,7 @@ bool has_plain_columns(const TableShape& shape, Relation relation) {
 // Is the index what we write entries for?
 bool index_is(const IndexShape& shape, const RowTarget& target, Oid oid) {
     Relation index = index_open(oid, AccessShareLock);
-    const Form_pg_index form = index->rd_index;
+    Form_pg_index form = index->rd_index;
     bool same = form->indnatts == shape.count && form->indnkeyatts == shape.count &&
                 form->indisunique == shape.unique && form->indisvalid && form->indimmediate &&
                 (RelationGetIndexPredicate(index) != NIL) == shape.partial &&
@@ -279,7 +279,7 @@ void insert_directly(const TableShape& shape, const RowTarget& target, Relation 
 
 void return_values(const TableShape& shape, const RowValues* rows, int count,
                    ReturnSetInfo* result) {
-    const TupleDesc columns = result->setDesc;
+    TupleDesc columns = result->setDesc;
     Datum* values =
         static_cast<Datum*>(palloc0(static_cast<size_t>(columns->natts) * sizeof(Datum)));
     bool* nulls = static_cast<bool*>(palloc(static_cast<size_t>(columns->natts) * sizeof(bool)));

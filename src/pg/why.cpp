@@ -46,8 +46,9 @@ void read_orders(const Catalog& catalog, const DepartureRef& ref, uint32_t class
             }
         } else if (ticket->place_coach >= 0) {
             uint32_t* taken =
-                sold->places + ref.departure->layout->coaches()[ticket->place_coach].place_number *
-                                   ref.departure->segments;
+                sold->places +
+                size_t{ref.departure->layout->coaches()[ticket->place_coach].place_number} *
+                    ref.departure->segments;
             for (int s = 0; s < ref.departure->segments; s++) {
                 taken[s] += ticket->bits.test(s) ? 1 : 0;
             }
