@@ -109,6 +109,7 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
     const Catalog& catalog = catalog_of(fcinfo);
     const Text train = text_of(PG_GETARG_DATUM(0));
     const int64_t departure_id = require_departure_id(catalog, train, PG_GETARG_DATEADT(1));
+    refuse_prepared_change(catalog, departure_id);
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
