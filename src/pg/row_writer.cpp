@@ -6,8 +6,11 @@
 #include "own_writes.hpp"
 
 extern "C" {
+#include "catalog/dependency.h"
 #include "catalog/partition.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -117,15 +120,17 @@ int own_index(const TableShape& shape, const RowTarget& target, Oid index, const
     return -1;
 }
 
-// A trigger of the user's: what ours would tell the pool, the writer tells it himself.
+// A trigger of the user's, whatever its name: what ours would tell the pool, the writer tells it
+// himself.
 bool has_foreign_trigger(const Catalog& catalog, const TableShape& shape, Relation relation) {
+    const Oid extension = getExtensionOfObject(RelationRelationId, catalog.order);
     const TriggerDesc* triggers = relation->trigdesc;
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
         const Trigger& trigger = triggers->triggers[i];
         if (!shape.followed ||
             (strcmp(trigger.tgname, kFollowTrigger) != 0 &&
              strcmp(trigger.tgname, kTruncateTrigger) != 0) ||
-            get_func_namespace(trigger.tgfoid) != catalog.schema) {
+            getExtensionOfObject(ProcedureRelationId, trigger.tgfoid) != extension) {
             return true;
         }
     }
