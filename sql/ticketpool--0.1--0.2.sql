@@ -9,6 +9,7 @@
 --   * functions that 0.1 has with other arguments or results: see ticket_pool_stat below; their grants as well
 --   * objects of 0.1 whose grants stay as they are: no GRANT, it would make the users' own grants part of the extension,
 --     and pg_dump would leave them out
+--   * new tables and sequences: also into the list at the end, of those that the owner of ticket_order gets
 --   * what ticket_open gives each partition of ticket_order: to those that there are, see the end
 -- Tables of 0.1 that others may be writing to are locked by CREATE TRIGGER until the end: writers are waited for, and
 -- whatever comes later is seen by the triggers. (Functions of the extension refuse to run before the end.)
