@@ -13,6 +13,23 @@ CREATE FUNCTION free(day date DEFAULT '2031-05-01') RETURNS int LANGUAGE sql AS 
 -- Buys on the old day and on a new one each time: partitions made before and after an addition.
 SELECT user_id, status FROM ticket_buy('AD1', 'ADA', 'ADB', 1, '2031-05-01');
 
+-- Rows are written directly, and the extension's triggers, which have nothing to tell of them, are not called. A user's
+-- trigger is, also with the name of one of the extension's.
+SET track_functions = 'all';
+BEGIN;
+SELECT user_id FROM ticket_buy('AD1', 'ADA', 'ADB', 101, '2031-05-01');
+SELECT pg_stat_get_xact_function_calls('ticket_follow_order'::regproc) AS calls;
+ROLLBACK;
+CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '% %', TG_NAME, TG_OP; RETURN NULL; END $$;
+CREATE TRIGGER ticket_follow_truncate BEFORE INSERT ON ticket_order FOR EACH STATEMENT EXECUTE FUNCTION mine();
+BEGIN;
+SELECT user_id FROM ticket_buy('AD1', 'ADA', 'ADB', 101, '2031-05-01');
+SELECT pg_stat_get_xact_function_calls('ticket_follow_order'::regproc) AS calls;
+ROLLBACK;
+DROP TRIGGER ticket_follow_truncate ON ticket_order;
+DROP FUNCTION mine();
+RESET track_functions;
+
 -- A column without a default, one with, a generated one. The answer has them too.
 ALTER TABLE ticket_order ADD COLUMN note text;
 SELECT user_id, status, note FROM ticket_buy('AD1', 'ADA', 'ADB', 2, '2031-05-01');

@@ -138,7 +138,8 @@ COMMENT ON COLUMN @extschema@.ticket_rule.builtin IS 'comes with the extension';
 INSERT INTO @extschema@.ticket_rule VALUES
     ('ticket_rule_one_per_departure', 'ticket', false, true),
     ('ticket_rule_no_overlap', 'ticket', false, true),
-    ('ticket_rule_user_limit', 'ticket', false, true),
+    ('ticket_rule_user_limit', 'ticket', false, true);
+INSERT INTO @extschema@.ticket_rule VALUES
     ('ticket_rule_question_gate', 'ticket', false, true),
     ('item_rule_user_limit', 'item', false, true),
     ('item_rule_question_gate', 'item', false, true);
@@ -646,5 +647,7 @@ REVOKE ALL ON FUNCTION @extschema@.ticket_pool_stat() FROM PUBLIC;
 CREATE VIEW @extschema@.ticket_pool_stat AS SELECT * FROM @extschema@.ticket_pool_stat();
 COMMENT ON VIEW @extschema@.ticket_pool_stat IS 'counters of the whole server since it started, and memory';
 
-GRANT SELECT ON @extschema@.ticket_pool, @extschema@.item_pool, @extschema@.ticket_inflight, @extschema@.ticket_pool_stat TO pg_monitor;
-GRANT EXECUTE ON FUNCTION @extschema@.ticket_pool(), @extschema@.item_pool(), @extschema@.ticket_inflight(), @extschema@.ticket_pool_stat() TO pg_monitor;
+GRANT SELECT ON @extschema@.ticket_pool, @extschema@.ticket_inflight, @extschema@.ticket_pool_stat TO pg_monitor;
+GRANT EXECUTE ON FUNCTION @extschema@.ticket_pool(), @extschema@.ticket_inflight(), @extschema@.ticket_pool_stat() TO pg_monitor;
+GRANT SELECT ON @extschema@.item_pool TO pg_monitor;
+GRANT EXECUTE ON FUNCTION @extschema@.item_pool() TO pg_monitor;

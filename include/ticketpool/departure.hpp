@@ -174,6 +174,7 @@ static_assert(std::is_standard_layout_v<Layout> && std::is_trivially_destructibl
 static_assert(std::is_standard_layout_v<Departure> && std::is_trivially_destructible_v<Departure>);
 static_assert(std::atomic<SaleStatus>::is_always_lock_free);
 static_assert(sizeof(Departure) == 64 && alignof(Departure) == 64);
-static_assert(sizeof(Route) % alignof(Stop) == 0 && sizeof(Layout) % alignof(LayoutClass) == 0);
+static_assert(sizeof(Route) % alignof(Stop) == 0);
+static_assert(sizeof(Layout) % alignof(LayoutClass) == 0);
 
 }  // namespace ticketpool

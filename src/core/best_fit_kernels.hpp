@@ -22,7 +22,7 @@ TICKETPOOL_INLINE RunMasks run_masks(const TripScan& scan) noexcept {
     const SegmentMask above = trip_mask(scan.to, kMaxSegments);
     SegmentMask wall;
     if (scan.segments < kMaxSegments) wall.set(scan.segments);
-    RunMasks masks;
+    RunMasks masks{};
     for (int i = 0; i < kMaxWords; ++i) {
         masks.below[i] = below.w[i];
         masks.above[i] = above.w[i];
@@ -75,9 +75,9 @@ TICKETPOOL_INLINE bool best_fit_range(const Word<Bits>* words, std::uint32_t beg
     for (std::uint32_t seat = begin; seat < end && best.run != exact; ++seat) {
         std::uint64_t taken[W];
         std::uint64_t met = 0;
+        const Word<Bits>* const word = words + static_cast<std::size_t>(seat) * W;
         for (int i = 0; i < W; ++i) {
-            taken[i] = words[std::size_t{seat} * W + static_cast<std::size_t>(i)].load(
-                std::memory_order_acquire);
+            taken[i] = word[i].load(std::memory_order_acquire);
             met |= taken[i] & trip.w[i];
         }
         int run = kTaken;

@@ -21,8 +21,7 @@
 #include "early_orders.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
-#include "loader.hpp"
-#include "order_rows.hpp"
+#include "live_rows.hpp"
 #include "own_writes.hpp"
 #include "waiting.hpp"
 
@@ -166,25 +165,16 @@ void require_whole_tickets(const Catalog& catalog, const DepartureRef& ref,
     if (!find_order_leaf(catalog, ref.departure->service_date, &leaf)) {
         return;
     }
-    TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
-    reader_key_int64(&reader, ref.departure->departure_id);
-    while (reader_next(&reader)) {
-        LiveTicket ticket;
-        const char* problem;
-        if (read_live_ticket(reader.row, leaf, ref.departure, &ticket, &problem) &&
-            is_of_reservation(row, ticket) && (ticket.bits & stretch).any() &&
-            !ticket.bits.is_subset_of(stretch)) {
+    for_each_live_row(leaf, ref.departure, [&](TupleTableSlot*, const LiveTicket* ticket) {
+        if (ticket != nullptr && is_of_reservation(row, *ticket) &&
+            (ticket->bits & stretch).any() && !ticket->bits.is_subset_of(stretch)) {
             report_bad_reservation(row, ERRCODE_EXCLUSION_VIOLATION,
                                    psprintf("Ticket %d of order " INT64_FORMAT
                                             " has one of its seats over a part of the stretch.",
-                                            ticket.ticket_no, ticket.order_id),
+                                            ticket->ticket_no, ticket->order_id),
                                    "Name seats that are free over the whole stretch.");
         }
-    }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
+    });
 }
 
 void require_no_other_quota(const DepartureRef& ref, const ReservationRow& row) {
@@ -245,7 +235,7 @@ bool same_column(TupleTableSlot* a, TupleTableSlot* b, AttrNumber column) {
     bool b_null;
     const Datum left = row_value(a, column, &a_null);
     const Datum right = row_value(b, column, &b_null);
-    const Form_pg_attribute attribute = TupleDescAttr(a->tts_tupleDescriptor, column - 1);
+    Form_pg_attribute attribute = TupleDescAttr(a->tts_tupleDescriptor, column - 1);
     return a_null || b_null ? a_null == b_null
                             : datum_image_eq(left, right, attribute->attbyval, attribute->attlen);
 }

@@ -2,9 +2,15 @@
 
 #include "errors.hpp"
 
+#include <cstdio>
+
 extern "C" {
+#include "access/table.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
 #include "commands/trigger.h"
+#include "utils/fmgroids.h"
 #include "utils/syscache.h"
 }
 
@@ -42,7 +48,34 @@ Oid owner_of(Oid relation) {
     return owner;
 }
 
+// Does version `a` come before version `b`? They are two numbers each.
+bool is_older(const char* a, const char* b) {
+    int numbers[4] = {};
+    (void)sscanf(a, "%d.%d", &numbers[0], &numbers[1]);
+    (void)sscanf(b, "%d.%d", &numbers[2], &numbers[3]);
+    return numbers[0] != numbers[2] ? numbers[0] < numbers[2] : numbers[1] < numbers[3];
+}
+
+// What is not there for the library, or is there in another shape, must not be found out one by
+// one. Asked with each resolving only, and its refusal is not remembered: what ALTER EXTENSION
+// UPDATE does counts from its commit on.
+void check_version() {
+    const char* version = installed_version();
+    if (version != nullptr && strcmp(version, kVersion) != 0) {
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("extension ticketpool is at version %s in this database, and the library "
+                        "at %s",
+                        version, kVersion),
+                 errdetail("The library works with tables and triggers of its own version only."),
+                 is_older(version, kVersion)
+                     ? errhint("Run ALTER EXTENSION ticketpool UPDATE.")
+                     : errhint("Install the library of that version and restart the server.")));
+    }
+}
+
 Catalog resolve(Oid schema) {
+    check_version();
     Catalog catalog{};
     catalog.schema = schema;
     const struct {
@@ -137,6 +170,30 @@ const Catalog& catalog_in(Oid schema) {
         cached = resolve(schema);
     }
     return cached;
+}
+
+const char* installed_version() {
+    const char* version = nullptr;
+    Relation extensions = table_open(ExtensionRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+                CStringGetDatum("ticketpool"));
+    SysScanDesc scan = systable_beginscan(extensions, ExtensionNameIndexId, true, nullptr, 1, &key);
+    HeapTuple tuple = systable_getnext(scan);
+    if (HeapTupleIsValid(tuple)) {
+        bool is_null;
+        const Datum datum = heap_getattr(tuple, Anum_pg_extension_extversion,
+                                         RelationGetDescr(extensions), &is_null);
+        version = is_null ? "" : TextDatumGetCString(datum);
+    }
+    systable_endscan(scan);
+    table_close(extensions, AccessShareLock);
+    return version;
+}
+
+bool is_installed() {
+    const char* version = installed_version();
+    return version != nullptr && strcmp(version, kVersion) == 0;
 }
 
 void announce_change(Oid relation) {

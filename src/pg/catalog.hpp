@@ -6,6 +6,9 @@
 
 namespace ticketpool {
 
+// What the objects in a database have to be for this library: the version of the SQL script.
+inline constexpr const char* kVersion = "0.2";
+
 struct Catalog {
     Oid schema;
     Oid owner;  // of ticket_order: rows are written in its name
@@ -22,10 +25,16 @@ struct Catalog {
     Oid question, gate;
 };
 
-// The catalog of the extension that the running SQL function belongs to.
+// The catalog of the extension that the running SQL function belongs to. 55000 where its objects
+// are those of another version.
 const Catalog& catalog_of(FunctionCallInfo fcinfo);
 // The catalog of the extension in this schema.
 const Catalog& catalog_in(Oid schema);
+
+// The version of the extension's objects in this database; null: it is not here.
+const char* installed_version();
+// Is the extension here, in the library's version?
+bool is_installed();
 
 // Counts up with each change of the extension's relations: what was cached before is void.
 extern uint64_t catalog_generation;

@@ -8,6 +8,7 @@
 #include "ledger.hpp"
 #include "order_rows.hpp"
 #include "own_writes.hpp"
+#include "waiting.hpp"
 
 extern "C" {
 #include "executor/spi.h"
@@ -393,6 +394,7 @@ TICKETPOOL_FUNCTION(ticket_close) {
     const Catalog& catalog = catalog_of(fcinfo);
     const Text train = text_of(PG_GETARG_DATUM(0));
     const int64_t departure_id = require_departure_id(catalog, train, PG_GETARG_DATEADT(1));
+    refuse_prepared_change(catalog, departure_id);
     // The row first: whoever waits for it pins nothing. The departure in memory is told at commit.
     OwnerScope scope;
     owner_begin(catalog, &scope);

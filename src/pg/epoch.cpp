@@ -67,7 +67,7 @@ TriggerMark trigger_mark(Oid relation) {
                 CStringGetDatum(kFollowTrigger));
     SysScanDesc scan =
         systable_beginscan(triggers, TriggerRelidNameIndexId, true, nullptr, lengthof(keys), keys);
-    const HeapTuple tuple = systable_getnext(scan);
+    HeapTuple tuple = systable_getnext(scan);
     if (HeapTupleIsValid(tuple)) {
         mark.oid = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple))->oid;
         mark.written_by = HeapTupleHeaderGetRawXmin(tuple->t_data);

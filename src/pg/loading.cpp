@@ -31,7 +31,7 @@ SharedPart* add_part(SharedPtr<SharedPart>* table, SharedPart** mine, const Shar
             LWLockRelease(shared.control->lock);
             report_out_of_memory(built->bytes);
         }
-        memcpy(static_cast<void*>(part), built, built->bytes);
+        memcpy(static_cast<void*>(part), static_cast<const void*>(built), built->bytes);
         SharedPtr<SharedPart>* head =
             part_bucket(table, built->database, built->relation, built->id);
         part->departures = 0;

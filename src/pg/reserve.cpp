@@ -182,7 +182,7 @@ int empty_quota(const DepartureRef& ref, Quota* quota) {
     const SegmentMask stretch = trip_mask(quota->from, quota->to);
     OwnFree* pending;
     const uint32_t pending_count = ledger_own_free(source, &pending);
-    ledger_reserve(3 * quota->seats + ledger_release_count() + 1);
+    ledger_reserve(size_t{3} * quota->seats + ledger_release_count() + 1);
     int returned = 0;
     for (uint32_t seat = 0; seat < quota->seats; seat++) {
         SegmentMask free = stretch & ~load_seat(own, seat);

@@ -6,8 +6,11 @@
 #include "own_writes.hpp"
 
 extern "C" {
+#include "catalog/dependency.h"
 #include "catalog/partition.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -62,7 +65,7 @@ bool is_harmless_check(const TableShape& shape, Relation relation, const char* e
 }
 
 bool has_plain_columns(const TableShape& shape, Relation relation) {
-    const TupleDesc columns = RelationGetDescr(relation);
+    TupleDesc columns = RelationGetDescr(relation);
     const TupleConstr* constraints = columns->constr;
     if (constraints == nullptr) {
         return true;
@@ -76,7 +79,7 @@ bool has_plain_columns(const TableShape& shape, Relation relation) {
         }
     }
     for (int i = 0; i < columns->natts; i++) {
-        const Form_pg_attribute column = TupleDescAttr(columns, i);
+        Form_pg_attribute column = TupleDescAttr(columns, i);
         const bool asks = column->atthasdef || column->attnotnull || column->attidentity != '\0';
         const ColumnShape* own = own_column(shape, NameStr(column->attname));
         if (!column->attisdropped && asks &&
@@ -90,7 +93,7 @@ bool has_plain_columns(const TableShape& shape, Relation relation) {
 // Is the index what we write entries for?
 bool index_is(const IndexShape& shape, const RowTarget& target, Oid oid) {
     Relation index = index_open(oid, AccessShareLock);
-    const Form_pg_index form = index->rd_index;
+    Form_pg_index form = index->rd_index;
     bool same = form->indnatts == shape.count && form->indnkeyatts == shape.count &&
                 form->indisunique == shape.unique && form->indisvalid && form->indimmediate &&
                 (RelationGetIndexPredicate(index) != NIL) == shape.partial &&
@@ -117,15 +120,17 @@ int own_index(const TableShape& shape, const RowTarget& target, Oid index, const
     return -1;
 }
 
-// A trigger of the user's: what ours would tell the pool, the writer tells it himself.
+// A trigger of the user's, whatever its name: what ours would tell the pool, the writer tells it
+// himself.
 bool has_foreign_trigger(const Catalog& catalog, const TableShape& shape, Relation relation) {
+    const Oid extension = getExtensionOfObject(RelationRelationId, catalog.order);
     const TriggerDesc* triggers = relation->trigdesc;
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
         const Trigger& trigger = triggers->triggers[i];
         if (!shape.followed ||
             (strcmp(trigger.tgname, kFollowTrigger) != 0 &&
              strcmp(trigger.tgname, kTruncateTrigger) != 0) ||
-            get_func_namespace(trigger.tgfoid) != catalog.schema) {
+            getExtensionOfObject(ProcedureRelationId, trigger.tgfoid) != extension) {
             return true;
         }
     }
@@ -289,7 +294,7 @@ bool update_tuple(Relation heap, ItemPointer old, TupleTableSlot* slot) {
 
 void return_values(const TableShape& shape, const RowValues* rows, int count,
                    ReturnSetInfo* result) {
-    const TupleDesc columns = result->setDesc;
+    TupleDesc columns = result->setDesc;
     Datum* values =
         static_cast<Datum*>(palloc0(static_cast<size_t>(columns->natts) * sizeof(Datum)));
     bool* nulls = static_cast<bool*>(palloc(static_cast<size_t>(columns->natts) * sizeof(bool)));

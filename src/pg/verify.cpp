@@ -320,7 +320,7 @@ void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnS
         context, Max(proof.ref.departure->layout->seat_count, 1u) * sizeof(SeatState),
         MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
     const size_t place_states =
-        proof.ref.departure->layout->place_coaches * proof.ref.departure->segments;
+        size_t{proof.ref.departure->layout->place_coaches} * proof.ref.departure->segments;
     proof.places = static_cast<PlaceState*>(
         palloc0(Max(place_states, static_cast<size_t>(1)) * sizeof(PlaceState)));
     // The last look reports what is wrong with the rows themselves, so there is always one.

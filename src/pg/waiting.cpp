@@ -2,10 +2,12 @@
 
 #include "prepared.hpp"
 #include "shared_memory.hpp"
+#include "table_scan.hpp"
 
 extern "C" {
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/fmgrprotos.h"
 }
 
@@ -54,15 +56,18 @@ void wait_for_transaction(int backend) {
     }
 }
 
+[[noreturn]] void report_prepared(TransactionId xid, const char* what) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                    errmsg("the departure is in use by a prepared transaction"),
+                    errdetail("Transaction %u has %s and is not decided.", xid, what),
+                    errhint("Find it in pg_prepared_xacts; COMMIT PREPARED or ROLLBACK PREPARED "
+                            "it, and try again.")));
+}
+
 void require_none_prepared(uint32_t slot) {
     const TransactionId xid = prepared_transaction_on(slot);
     if (TransactionIdIsValid(xid)) {
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_IN_USE),
-                 errmsg("the departure is in use by a prepared transaction"),
-                 errdetail("Transaction %u has claims or refunds on it and is not decided.", xid),
-                 errhint("Find it in pg_prepared_xacts; COMMIT PREPARED or ROLLBACK PREPARED "
-                         "it, and try again.")));
+        report_prepared(xid, "claims or refunds on it");
     }
 }
 
@@ -85,6 +90,25 @@ bool waits_for_me(int pid) {
         }
     }
     return false;
+}
+
+void refuse_prepared_change(const Catalog& catalog, int64_t departure_id) {
+    TableReader reader;
+    TransactionId xid = InvalidTransactionId;
+    reader_open(&reader, catalog.departure, catalog.departure_pkey, SnapshotAny);
+    reader_key_int64(&reader, departure_id);
+    while (reader_next(&reader)) {
+        const TransactionId deleter = fate_of_version(reader).deleter;
+        // Without a process, and (asked afterwards) not ended: prepared.
+        if (TransactionIdIsValid(deleter) && BackendXidGetPid(deleter) == 0 &&
+            TransactionIdIsInProgress(deleter)) {
+            xid = deleter;
+        }
+    }
+    reader_close(&reader);
+    if (TransactionIdIsValid(xid)) {
+        report_prepared(xid, "changed its row");
+    }
 }
 
 void wait_for_others(uint32_t slot, OfPrepared of_prepared) {

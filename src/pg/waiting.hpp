@@ -1,6 +1,7 @@
 // Waiting for the sessions that use a departure.
 #pragma once
 
+#include "catalog.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {
@@ -16,5 +17,9 @@ enum class OfPrepared { kWait, kRefuse };
 // Prepared transactions that are decided meanwhile are settled; kRefuse: one that is not is an
 // error (55006).
 void wait_for_others(uint32_t slot, OfPrepared of_prepared);
+
+// 55006 where a prepared transaction has changed the departure's row: whoever updates it would wait
+// for the decision. (One that is prepared while its row is waited for is waited for.)
+void refuse_prepared_change(const Catalog& catalog, int64_t departure_id);
 
 }  // namespace ticketpool

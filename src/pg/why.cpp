@@ -1,8 +1,7 @@
 // ticket_why: one row that explains what a buyer would get, and what may still come.
 #include "claim.hpp"
 #include "errors.hpp"
-#include "loader.hpp"
-#include "order_rows.hpp"
+#include "live_rows.hpp"
 #include "sale.hpp"
 #include "stations.hpp"
 
@@ -33,37 +32,31 @@ void read_orders(const Catalog& catalog, const DepartureRef& ref, uint32_t class
     if (!find_order_leaf(catalog, ref.departure->service_date, &leaf)) {
         return;
     }
-    TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
-    reader_key_int64(&reader, ref.departure->departure_id);
-    while (reader_next(&reader)) {
-        LiveTicket ticket;
-        const char* problem;
-        bool is_null;
-        if (!read_live_ticket(reader.row, leaf, ref.departure, &ticket, &problem) ||
-            ticket.class_index != class_index || !(ticket.bits & trip).any()) {
-            continue;
+    const auto note = [&](TupleTableSlot* row, const LiveTicket* ticket) {
+        if (ticket == nullptr || ticket->class_index != class_index ||
+            !(ticket->bits & trip).any()) {
+            return;
         }
+        bool is_null;
         const TimestampTz held_until =
-            DatumGetTimestampTz(row_value(reader.row, leaf.column[kHeldUntil], &is_null));
-        if (same_text(row_text(reader.row, leaf.column[kStatus]), {"held", 4})) {
+            DatumGetTimestampTz(row_value(row, leaf.column[kHeldUntil], &is_null));
+        if (same_text(row_text(row, leaf.column[kStatus]), {"held", 4})) {
             if (!is_null && (sold->next_expiry == 0 || held_until < sold->next_expiry)) {
                 sold->next_expiry = held_until;
             }
-        } else if (ticket.place_coach >= 0) {
+        } else if (ticket->place_coach >= 0) {
             uint32_t* taken =
-                sold->places + ref.departure->layout->coaches()[ticket.place_coach].place_number *
-                                   ref.departure->segments;
+                sold->places +
+                size_t{ref.departure->layout->coaches()[ticket->place_coach].place_number} *
+                    ref.departure->segments;
             for (int s = 0; s < ref.departure->segments; s++) {
-                taken[s] += ticket.bits.test(s) ? 1 : 0;
+                taken[s] += ticket->bits.test(s) ? 1 : 0;
             }
         } else {
-            sold->seats[ticket.seat] = sold->seats[ticket.seat] | ticket.bits;
+            sold->seats[ticket->seat] = sold->seats[ticket->seat] | ticket->bits;
         }
-    }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
+    };
+    for_each_live_row(leaf, ref.departure, note);
 }
 
 // Quotas of other channels are not given back either.

@@ -10,8 +10,7 @@
 #include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
-#include "loader.hpp"
-#include "order_rows.hpp"
+#include "live_rows.hpp"
 #include "own_writes.hpp"
 #include "reserve.hpp"
 #include "shared_memory.hpp"
@@ -54,22 +53,14 @@ bool mark_row(const Catalog& catalog, int64_t departure_id) {
 // Notes the releases of all live tickets: read before their rows change.
 uint64 release_tickets(const OrderLeaf& leaf, const DepartureRef& ref) {
     uint64 count = 0;
-    TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
-    reader_key_int64(&reader, ref.departure->departure_id);
-    while (reader_next(&reader)) {
-        LiveTicket ticket;
-        const char* problem;
+    for_each_live_row(leaf, ref.departure, [&](TupleTableSlot*, const LiveTicket* ticket) {
         count++;
-        if (read_live_ticket(reader.row, leaf, ref.departure, &ticket, &problem)) {
+        if (ticket != nullptr) {
             ledger_reserve(1);
-            ledger_add_release({ref.slot, ticket.class_index, 0, ticket.place_coach}, ticket.seat,
-                               ticket.bits);
+            ledger_add_release({ref.slot, ticket->class_index, 0, ticket->place_coach},
+                               ticket->seat, ticket->bits);
         }
-    }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
+    });
     return count;
 }
 
@@ -118,6 +109,7 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
     const Catalog& catalog = catalog_of(fcinfo);
     const Text train = text_of(PG_GETARG_DATUM(0));
     const int64_t departure_id = require_departure_id(catalog, train, PG_GETARG_DATEADT(1));
+    refuse_prepared_change(catalog, departure_id);
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();

@@ -21,6 +21,7 @@
 extern "C" {
 #include "access/heapam.h"
 #include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "pgstat.h"
@@ -141,6 +142,7 @@ void sweep_due_databases() {
                 sweep_database(entry, database);
             } else {
                 entry->next_due.store(INT64_MAX, std::memory_order_relaxed);
+                entry->told.store(false, std::memory_order_relaxed);
                 entry->database.store(InvalidOid, std::memory_order_release);
             }
         }
@@ -161,21 +163,40 @@ Oid extension_schema() {
     return schema;
 }
 
-// One transaction: `work` with the extension's catalog. False: the extension is not here.
+// Is the extension here as the library knows it? The log hears once of another version, not with
+// each sweep.
+bool is_served() {
+    const char* version = installed_version();
+    if (version == nullptr) {
+        return false;
+    }
+    const bool served = strcmp(version, kVersion) == 0;
+    DatabaseDue* entry = find_database_due(MyDatabaseId);
+    if (entry != nullptr && !entry->told.exchange(!served) && !served) {
+        ereport(LOG,
+                (errmsg("ticketpool passes over database \"%s\"", get_database_name(MyDatabaseId)),
+                 errdetail("The extension is at version %s there, and the library at %s. Holds "
+                           "that ran out are not freed.",
+                           version, kVersion),
+                 errhint("Run ALTER EXTENSION ticketpool UPDATE there.")));
+    }
+    return served;
+}
+
+// One transaction: `work` with the extension's catalog, where the library can serve it.
 template <typename Work>
-bool in_transaction(Work work) {
+void in_transaction(Work work) {
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
     PushActiveSnapshot(GetTransactionSnapshot());
     SPI_connect();
     const Oid schema = extension_schema();
     SPI_finish();
-    if (OidIsValid(schema)) {
+    if (OidIsValid(schema) && is_served()) {
         work(catalog_in(schema));
     }
     PopActiveSnapshot();
     CommitTransactionCommand();
-    return OidIsValid(schema);
 }
 
 }  // namespace

@@ -345,6 +345,24 @@ $gone->run("BEGIN; SELECT ticket_buy('G', 'S1', 'S5', 1, '" . DAY . "'); PREPARE
 $gone->run("COMMIT PREPARED 'gone'");
 $gone->quit;
 ok(await(sub { $node->psql('postgres', 'DROP DATABASE gone') == 0 }), 'a database is dropped after its prepared transaction was decided');
+# Closing and withdrawing do not wait for who has prepared to do so: that may take for ever.
+my $ended = next_date();
+for my $first ('close', 'withdraw')
+{
+	$session->run("SELECT ticket_open('T1', '$ended', 'f', '2020-01-01')");
+	$session->run("BEGIN; SELECT ticket_$first('T1', '$ended'); PREPARE TRANSACTION 'ended'");
+	is($session->sqlstate, '00000', "$first is prepared");
+	for my $second ('close', 'withdraw')
+	{
+		$other->run("SET lock_timeout = '10s'; SELECT ticket_$second('T1', '$ended')");
+		is($other->sqlstate, '55006', "$second behind a prepared $first is refused");
+	}
+	$session->run("ROLLBACK PREPARED 'ended'");
+	$other->run("SELECT ticket_$first('T1', '$ended')");
+	is($other->sqlstate, '00000', "and $first works once that is decided");
+	$ended = next_date();
+}
+
 in_flight_is_empty($node, 'postgres', 'a dropped database');
 agrees($node, 'postgres', 'at the end');
 $node->stop;

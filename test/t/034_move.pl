@@ -1,4 +1,4 @@
-# A database moves: dumps of one whose owner has added to ticket_order, pg_upgrade, and updates of the extension.
+# A database moves: dumps of one whose owner has added to ticket_order, and pg_upgrade.
 use strict;
 use warnings;
 
@@ -103,39 +103,6 @@ is($new->safe_psql('postgres', q{SELECT string_agg(DISTINCT tgname || ' ' || tge
 	'ticket_follow A, ticket_follow_truncate A', 'pg_upgrade: so are ours');
 $new->safe_psql('postgres', 'DELETE FROM ticket_order WHERE user_id = 101');
 agrees($new, 'postgres', 'pg_upgrade, rows by hand');
-
-# ---------------------------------------------------------------------------------------------------------------------
-# ALTER EXTENSION UPDATE: from every version that there is a way from, the result is what a fresh installation has.
-# ---------------------------------------------------------------------------------------------------------------------
-my $fingerprint = q{
-	WITH member AS (SELECT classid, objid FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
-		AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'ticketpool')),
-	relation AS (SELECT objid::regclass AS oid FROM member WHERE classid = 'pg_class'::regclass)
-	SELECT format('%s: %s', pg_describe_object(classid, objid, 0), obj_description(objid, classid::regclass::name)) FROM member
-	UNION ALL SELECT pg_get_functiondef(objid) || proacl::text FROM member JOIN pg_proc p ON p.oid = objid WHERE classid = 'pg_proc'::regclass
-	UNION ALL SELECT format('%s.%s %s %s %s %s %s', r.oid, attname, format_type(atttypid, atttypmod), attnotnull, attnum, pg_get_expr(adbin, adrelid), col_description(r.oid, attnum))
-		FROM relation r JOIN pg_attribute a ON attrelid = r.oid AND attnum > 0 LEFT JOIN pg_attrdef ON adrelid = r.oid AND adnum = attnum
-	UNION ALL SELECT format('%s %s %s', oid, relacl, reloptions) FROM relation r JOIN pg_class c USING (oid)
-	UNION ALL SELECT pg_get_indexdef(indexrelid) FROM relation r JOIN pg_index ON indrelid = r.oid
-	UNION ALL SELECT format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(k.oid)) FROM relation r JOIN pg_constraint k ON conrelid = r.oid
-	UNION ALL SELECT format('%s %s', pg_get_triggerdef(t.oid), tgenabled) FROM relation r JOIN pg_trigger t ON tgrelid = r.oid WHERE NOT tgisinternal
-	UNION ALL SELECT format('%s %s', r.oid, pg_get_viewdef(r.oid)) FROM relation r JOIN pg_class c USING (oid) WHERE relkind = 'v'
-	UNION ALL SELECT format('config %s %s', c.oid::regclass, cond) FROM pg_extension, unnest(extconfig, extcondition) AS u (c, cond), LATERAL (SELECT c::regclass) AS c (oid) WHERE extname = 'ticketpool'
-	ORDER BY 1};
-$new->safe_psql('postgres', 'CREATE DATABASE fresh');
-$new->safe_psql('fresh', 'CREATE EXTENSION ticketpool');
-my $fresh = $new->safe_psql('fresh', $fingerprint);
-like($fresh, qr/table ticket_order: tickets/, 'the fingerprint of a fresh installation');
-my @versions = split /\n/, $new->safe_psql('fresh', q{SELECT version FROM pg_available_extension_versions WHERE name = 'ticketpool'
-	AND version <> (SELECT default_version FROM pg_available_extensions WHERE name = 'ticketpool') ORDER BY 1});
-for my $version (@versions)
-{
-	$new->safe_psql('postgres', 'CREATE DATABASE updated');
-	$new->safe_psql('updated', "CREATE EXTENSION ticketpool VERSION '$version'; ALTER EXTENSION ticketpool UPDATE");
-	is($new->safe_psql('updated', $fingerprint), $fresh, "updated from $version: as if it were fresh");
-	$new->safe_psql('postgres', 'DROP DATABASE updated');
-}
-is($new->safe_psql('fresh', 'ALTER EXTENSION ticketpool UPDATE; SELECT extversion = default_version FROM pg_extension JOIN pg_available_extensions ON name = extname WHERE extname = \'ticketpool\''), 't', 'the present version is the default');
 
 $new->stop;
 done_testing();

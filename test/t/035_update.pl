@@ -1,0 +1,344 @@
+# ALTER EXTENSION ticketpool UPDATE from 0.1: the objects are those of a fresh installation, and sales go on from 0.1's rows.
+#
+# 0.2's library refuses to serve 0.1's objects, so a database of 0.1 is made of its script and of rows: departures are
+# opened and sold in a database of today, and their rows copied into tables and partitions as 0.1's ticket_open made them.
+use strict;
+use warnings;
+
+use Cwd qw(abs_path getcwd);
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TicketpoolTest;
+
+my $day = DAY;
+my $dir = PostgreSQL::Test::Utils::tempdir;
+my $node = new_server('update', plain => 1, conf => "log_min_messages = debug1\nmax_prepared_transactions = 5");
+
+# Everything about the extension's objects and the partitions of ticket_order, without oids.
+my $fingerprint = q{
+	WITH extension AS (SELECT oid FROM pg_extension WHERE extname = 'ticketpool'),
+	member AS (SELECT classid, objid FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' AND refobjid = (TABLE extension)),
+	relation AS (SELECT objid AS oid FROM member WHERE classid = 'pg_class'::regclass UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = 'ticket_order'::regclass
+		UNION ALL SELECT typrelid FROM member JOIN pg_type t ON t.oid = objid WHERE classid = 'pg_type'::regclass AND typrelid <> 0),
+	all_relations AS (TABLE relation UNION SELECT indexrelid FROM relation r JOIN pg_index ON indrelid = r.oid)
+	SELECT format('member %s: %s', pg_describe_object(classid, objid, 0), obj_description(objid, classid::regclass::name)) FROM member
+	UNION ALL SELECT format('needs %s: %s %s', pg_describe_object(m.classid, m.objid, objsubid), pg_describe_object(refclassid, refobjid, refobjsubid), deptype)
+		FROM member m JOIN pg_depend USING (classid, objid)
+	UNION ALL SELECT format('function %s %s %s %s %s %s %s %s', pg_get_functiondef(p.oid), proacl, prosrc, probin, procost, prorows, proconfig, pg_get_userbyid(proowner))
+		FROM member JOIN pg_proc p ON p.oid = objid WHERE classid = 'pg_proc'::regclass
+	UNION ALL SELECT format('column %s.%s %s %s %s %s %s %s %s %s', r.oid::regclass, attname, attnum, format_type(atttypid, atttypmod), attnotnull, attidentity, attgenerated,
+			pg_get_expr(adbin, adrelid), attacl, attstorage) || coalesce(col_description(r.oid, attnum), '')
+		FROM relation r JOIN pg_attribute a ON attrelid = r.oid AND attnum > 0 LEFT JOIN pg_attrdef ON adrelid = r.oid AND adnum = attnum
+	UNION ALL SELECT format('relation %s %s %s %s %s %s %s %s %s', c.oid::regclass, relkind, relpersistence, relacl, reloptions, relreplident, relrowsecurity,
+			pg_get_userbyid(relowner), pg_get_expr(relpartbound, c.oid)) || coalesce(obj_description(c.oid, 'pg_class'), '') FROM all_relations JOIN pg_class c USING (oid)
+	UNION ALL SELECT format('sequence %s %s %s %s %s %s %s', seqrelid::regclass, format_type(seqtypid, NULL), seqstart, seqmax, seqmin, seqcache, seqcycle)
+		FROM relation r JOIN pg_sequence ON seqrelid = r.oid
+	UNION ALL SELECT format('index %s %s %s', pg_get_indexdef(indexrelid), indisvalid, (SELECT inhparent::regclass FROM pg_inherits WHERE inhrelid = indexrelid))
+		FROM relation r JOIN pg_index ON indrelid = r.oid
+	UNION ALL SELECT format('constraint %s %s %s %s %s', conrelid::regclass, conname, pg_get_constraintdef(k.oid), convalidated, obj_description(k.oid, 'pg_constraint'))
+		FROM relation r JOIN pg_constraint k ON conrelid = r.oid
+	UNION ALL SELECT format('trigger %s %s %s %s', pg_get_triggerdef(t.oid), tgenabled, tgparentid <> 0, obj_description(t.oid, 'pg_trigger'))
+		FROM relation r JOIN pg_trigger t ON tgrelid = r.oid WHERE NOT tgisinternal OR tgparentid <> 0
+	UNION ALL SELECT format('view %s %s', r.oid::regclass, pg_get_viewdef(r.oid)) FROM relation r JOIN pg_class c USING (oid) WHERE relkind = 'v'
+	UNION ALL SELECT format('granted with it %s %s %s', pg_describe_object(classoid, objoid, objsubid), privtype, initprivs)
+		FROM pg_init_privs JOIN member ON (classid, objid) = (classoid, objoid)
+	UNION ALL SELECT format('dumped %s %s %s', n, c::regclass, cond) FROM pg_extension, unnest(extconfig, extcondition) WITH ORDINALITY AS u (c, cond, n) WHERE extname = 'ticketpool'
+	UNION ALL SELECT format('extension %s %s %s %s', extversion, extrelocatable, extnamespace::regnamespace, pg_get_userbyid(extowner)) FROM pg_extension WHERE extname = 'ticketpool'
+	UNION ALL SELECT format('rule %s', r) FROM ticket_rule r
+	ORDER BY 1};
+
+sub same_as
+{
+	my ($database, $expected, $label) = @_;
+	my %wanted = map { $_ => 1 } split /\n/, $expected;
+	my %found = map { $_ => 1 } split /\n/, $node->safe_psql($database, $fingerprint);
+	is(join("\n", (map { "missing: $_" } grep { !$found{$_} } sort keys %wanted), (map { "too much: $_" } grep { !$wanted{$_} } sort keys %found)), '', $label);
+	return;
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What there is to be after the update: departures with sales, holds, quotas, places, and what ended.
+# ---------------------------------------------------------------------------------------------------------------------
+$node->safe_psql('postgres', 'CREATE DATABASE today');
+$node->safe_psql('today', 'CREATE EXTENSION ticketpool');
+make_train($node, 'today', 'T1', 8);
+make_train($node, 'today', 'T2', 8);
+make_formation($node, 'today', 'small', 40);
+$node->safe_psql('today', q{INSERT INTO ticket_formation VALUES ('small', '090', 'stand', NULL, 15)});
+open_departures($node, 'today', 'T1', 'small', 3);
+open_departures($node, 'today', 'T2', 'small', 1);
+$node->safe_psql('today', qq{
+	SELECT ticket_reserve('T1', '$day', 'second', 'agent', 10, 'S1', 'S6');
+	SELECT ticket_recycle(ticket_reserve('T1', '$day', 'second', 'other', 5, 'S2', 'S5'));
+	SELECT count(*) FROM generate_series(1, 4) i, ticket_buy('T1', 'S1', 'S' || i + 2, i, '$day', 'second', channel => 'agent');
+	SELECT count(*) FROM generate_series(1, 30) i, ticket_buy('T1', 'S' || i % 7 + 1, 'S8', 10 + i, date '$day' + i % 2, 'second');
+	SELECT count(*) FROM generate_series(1, 9) i, ticket_buy('T1', 'S' || i % 6 + 1, 'S' || i % 6 + 2, 50 + i, '$day', 'stand');
+	SELECT count(*) FROM generate_series(1, 6) i, ticket_hold('T1', 'S2', 'S7', 70 + i, date '$day' + 1, 'second', ttl => '1 hour');
+	SELECT count(*) FROM ticket_hold('T2', 'S1', 'S8', 80, '$day', 'second', ARRAY[801, 802], ttl => '1 hour');
+	SELECT count(*) FROM generate_series(1, 5) i, ticket_buy('T2', 'S1', 'S4', 90 + i, '$day', 'second', request_id => ('00000000-0000-0000-0000-00000000000' || i)::uuid)});
+$node->safe_psql('today', q{SELECT count(*) FROM ticket_order o, ticket_refund(o.order_id) WHERE o.user_id IN (12, 15, 91)});
+$node->safe_psql('today', qq{SELECT count(*) FROM ticket_order o, ticket_change(o.order_id, 'T1', 'S1', 'S3', date '$day' + 1, 'second') WHERE o.user_id = 14;
+	SELECT ticket_withdraw('T1', date '$day' + 2)});
+
+# old_database($name): with the extension at 0.1, and today's rows.
+sub old_database
+{
+	my ($name, $of) = @_;
+	$of //= $node;
+	$of->safe_psql('postgres', "CREATE DATABASE $name");
+	$of->safe_psql($name, q{CREATE EXTENSION ticketpool VERSION '0.1'});
+	for my $partition (0 .. 2)
+	{
+		my $date = $node->safe_psql('today', "SELECT date '$day' + $partition");
+		my $table = 'ticket_order_p' . $date =~ s/-//gr;
+		# As 0.1's library did.
+		$of->safe_psql($name, qq{
+			CREATE TABLE public.$table (LIKE public.ticket_order INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE);
+			ALTER TABLE public.ticket_order ATTACH PARTITION public.$table FOR VALUES FROM ('$date') TO (date '$date' + 1)});
+	}
+	for my $table (qw(ticket_station ticket_stop ticket_formation ticket_route ticket_route_call ticket_layout ticket_layout_coach ticket_departure
+		ticket_reservation ticket_order))
+	{
+		my $rows = $node->safe_psql('today', "COPY (SELECT * FROM $table) TO STDOUT");
+		$of->safe_psql($name, "COPY $table FROM STDIN;\n$rows\n\\.\n");
+	}
+	for my $sequence (qw(ticket_route_route_id_seq ticket_layout_layout_id_seq ticket_departure_departure_id_seq ticket_reservation_reservation_id_seq ticket_order_id_seq))
+	{
+		$of->safe_psql($name, "SELECT setval('$sequence', " . $node->safe_psql('today', "SELECT last_value FROM $sequence") . ')');
+	}
+	return;
+}
+
+sub refused
+{
+	my ($database, $sql, $label) = @_;
+	my (undef, undef, $err) = $node->psql($database, $sql, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	like($err, qr/ERROR:\s+55000: extension ticketpool is at version 0\.1 in this database, and the library at 0\.2.*HINT:\s+Run ALTER EXTENSION ticketpool UPDATE\./s, $label);
+	return;
+}
+
+my $orders = 'SELECT * FROM ticket_order ORDER BY order_id, ticket_no';
+old_database('old');
+# This hold ran out before the update, and nobody noticed.
+$node->safe_psql('old', q{UPDATE ticket_order SET held_until = '2020-01-01' WHERE user_id = 80});
+my $expected = $node->safe_psql('today', $fingerprint);
+like($expected, qr/trigger .*ticket_order_p/, 'the fingerprint of today');
+my $old = $node->safe_psql('old', $fingerprint);
+isnt($old, $expected, 'is another one than that of 0.1');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Before the update: each function works or says what to do; nothing else is in the way.
+# ---------------------------------------------------------------------------------------------------------------------
+my %value = (text => q{'T1'}, date => "date '$day'", bigint => '1::bigint', integer => '1', uuid => q{'00000000-0000-0000-0000-000000000009'::uuid},
+	interval => q{interval '1 minute'}, 'timestamp with time zone' => q{now() + interval '1 day' * ?}, 'bigint[]' => q{'{1}'::bigint[]}, 'integer[]' => q{'{1}'::int[]},
+	'ticket_request[]' => "ARRAY[ROW('T1', 'S1', 'S2', 1, '$day', NULL, NULL, NULL, NULL, NULL)::ticket_request]");
+my @functions = split /\n/, $node->safe_psql('old', q{
+	SELECT proname || ':' || coalesce((SELECT string_agg(format_type(t, NULL), ',' ORDER BY n) FROM unnest(proargtypes::oid[]) WITH ORDINALITY AS u (t, n)), '')
+	FROM pg_depend JOIN pg_proc p ON classid = 'pg_proc'::regclass AND p.oid = objid WHERE deptype = 'e' AND refclassid = 'pg_extension'::regclass
+		AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'ticketpool') AND prorettype <> 'trigger'::regtype ORDER BY 1});
+cmp_ok(scalar(@functions), '>=', 24, 'functions of 0.1 are found');
+for my $function (@functions)
+{
+	my ($name, $types) = split /:/, $function;
+	my $number = 0;
+	my $call = "SELECT * FROM $name(" . join(', ', map { ($value{$_} // die "no value of type $_") =~ s/\?/++$number/er } split /,/, $types // '') . ')';
+	if ($name =~ /^ticket_(inflight|pool_stat)$/)
+	{
+		is($node->psql('old', $call), 0, "$name, which is of the whole server, works");
+	}
+	else
+	{
+		refused('old', $call, "$name says what to do");
+	}
+}
+refused('old', 'SELECT * FROM ticket_pool', 'view ticket_pool does, too');
+is($node->safe_psql('old', $orders . " LIMIT 0; UPDATE ticket_order SET coach = coach WHERE user_id = 1; INSERT INTO ticket_station VALUES ('X', 'Xville'); DELETE FROM ticket_station WHERE station = 'X'"),
+	'', 'plain SQL works');
+is($node->psql('old', q{CREATE TABLE mine (LIKE ticket_order INCLUDING DEFAULTS); ALTER TABLE ticket_order ATTACH PARTITION mine FOR VALUES FROM ('2040-01-01') TO ('2040-01-02');
+	ALTER TABLE ticket_order DETACH PARTITION mine; DROP TABLE mine}, on_error_stop => 1), 0, 'so do partitions');
+
+# Sessions that live through all of it: with plans, and with rows that are not committed.
+my $seller = session($node, 'old');
+$seller->run(qq{PREPARE buy (int) AS SELECT seat IS NOT NULL FROM ticket_buy('T1', 'S1', 'S2', \$1, '$day', 'second')});
+$seller->run(qq{PREPARE left_over AS SELECT ticket_remaining('T2', 'S1', 'S8', '$day', 'second')});
+$seller->run(qq{PREPARE change (int) AS UPDATE ticket_order SET status = 'refunded' WHERE user_id = \$1});
+$seller->run(qq{CREATE FUNCTION left_over() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN ticket_remaining(''T2'', ''S1'', ''S8'', ''$day'', ''second''); END'});
+$seller->run('EXECUTE change(-1)');
+for my $statement ('EXECUTE buy(1000)', 'EXECUTE left_over', 'SELECT left_over()')
+{
+	$seller->run($statement);
+	is($seller->sqlstate, '55000', "$statement is refused in a session");
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# An update that is rolled back
+# ---------------------------------------------------------------------------------------------------------------------
+my $owner = session($node, 'old');
+$owner->run('BEGIN');
+$owner->run('ALTER EXTENSION ticketpool UPDATE');
+is($owner->sqlstate, '00000', 'the update in a transaction');
+is($owner->run(qq{SELECT ticket_remaining('T1', 'S1', 'S8', '$day', 'second')}), $node->safe_psql('today', qq{SELECT ticket_remaining('T1', 'S1', 'S8', '$day', 'second')}),
+	'counts are right in it');
+is($owner->run(qq{SELECT count(*) FROM ticket_buy('T1', 'S7', 'S8', 2000, '$day', 'second')}), '1', 'and it may sell');
+$seller->run('EXECUTE left_over');
+is($seller->sqlstate, '55000', 'others are refused meanwhile');
+$owner->run('ROLLBACK');
+same_as('old', $old, 'rolled back: the objects are those of 0.1');
+$owner->run(qq{SELECT ticket_remaining('T1', 'S1', 'S8', '$day', 'second')});
+is($owner->sqlstate, '55000', 'and the session that did it is refused again');
+in_flight_is_empty($node, 'old', 'rolled back');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The worker says once that it cannot help
+# ---------------------------------------------------------------------------------------------------------------------
+my $sweeps = sub { scalar(() = slurp_file($node->logfile) =~ /starting background worker process "ticketpool sweeper"/g) };
+my $databases = $node->safe_psql('postgres', 'SELECT count(*) FROM pg_database WHERE NOT datistemplate');
+my $so_far = $sweeps->();
+ok(await(sub { $sweeps->() >= $so_far + 2 * $databases + 1 }), 'the worker has looked into every database twice');
+is(scalar(() = slurp_file($node->logfile) =~ /LOG:  ticketpool passes over database "old"/g), 1, 'one line of the log says that one is passed over');
+is(join('', grep { /ERROR:  (?!extension ticketpool is at version)/ } split /^/, slurp_file($node->logfile)), '', 'no error of another kind');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The update, while somebody writes by hand
+# ---------------------------------------------------------------------------------------------------------------------
+$node->safe_psql('old', q{CREATE ROLE watcher; GRANT SELECT ON ticket_pool_stat TO watcher; CREATE VIEW mine AS SELECT buys, bytes_used FROM ticket_pool_stat});
+my $writer = session($node, 'old');
+$writer->run('BEGIN');
+$writer->run(q{UPDATE ticket_order SET status = 'refunded' WHERE user_id IN (11, 72)});
+$owner->send('ALTER EXTENSION ticketpool UPDATE');
+ok(becomes_true($node, 'postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER EXTENSION%'}), 'the update waits for who writes');
+$writer->run('COMMIT');
+$owner->wait;
+is($owner->sqlstate, '00000', 'and comes to its end');
+$node->safe_psql('today', q{UPDATE ticket_order SET status = 'refunded' WHERE user_id IN (11, 72); SELECT count(*) FROM ticket_order o, ticket_cancel(o.order_id) WHERE o.user_id = 80 AND o.ticket_no = 1});
+ok(becomes_true($node, 'old', q{SELECT count(*) = 2 FROM ticket_order WHERE user_id = 80 AND status = 'expired'}), 'the worker finds the hold that ran out');
+is(matrix($node, 'old'), matrix($node, 'today'), 'the same seats are left as in a database that was never at 0.1');
+agrees($node, 'old', 'updated');
+is($seller->run('EXECUTE left_over') . ' ' . $seller->run('SELECT left_over()'), $node->safe_psql('today', qq{SELECT n || ' ' || n FROM ticket_remaining('T2', 'S1', 'S8', '$day', 'second') n}),
+	'sessions go on with the plans they have');
+is($seller->run('EXECUTE buy(1000)'), 't', 'and sell');
+is($node->safe_psql('old', q{SET ROLE watcher; SELECT count(*) FROM pg_catalog.pg_class WHERE oid = 'mine'::regclass; RESET ROLE;
+	SELECT has_table_privilege('watcher', 'ticket_pool_stat', 'SELECT'); SELECT buys > 0 FROM mine}), "1\nt\nt", 'grants and views of the users are still there');
+like(slurp_file_of_dump('old'), qr/GRANT SELECT ON TABLE public\.ticket_pool_stat TO watcher/, 'and a dump keeps them');
+$node->safe_psql('old', 'DROP VIEW mine; DROP OWNED BY watcher; DROP FUNCTION left_over()');
+same_as('old', $expected, 'every object, also of partitions, is as in a database that was never at 0.1');
+
+sub slurp_file_of_dump
+{
+	my ($database) = @_;
+	my ($out) = PostgreSQL::Test::Utils::run_command([ 'pg_dump', '-s', '-d', $node->connstr($database) ]);
+	return $out;
+}
+
+# sells_on($database, $label): every kind of sale and everything by hand, in partitions of 0.1.
+sub sells_on
+{
+	my ($of, $database, $label) = @_;
+	my $second = $of->safe_psql($database, "SELECT date '$day' + 1");
+	my $partition = 'ticket_order_p' . $second =~ s/-//gr;
+	is($of->safe_psql($database, qq{
+		SELECT count(*) FROM ticket_buy('T1', 'S1', 'S3', 3001, '$day', 'second', channel => 'agent');
+		SELECT count(*) FROM ticket_buy('T1', 'S1', 'S2', 3002, '$day', 'stand');
+		SELECT count(*) FROM ticket_hold('T1', 'S1', 'S2', 3003, '$second', 'second');
+		SELECT count(*) FROM ticket_order o, ticket_confirm(o.order_id) WHERE o.user_id = 3003;
+		SELECT count(*) FROM ticket_order o, ticket_refund(o.order_id) WHERE o.user_id = 17;
+		SELECT count(*) FROM ticket_order o, ticket_confirm(o.order_id) WHERE o.user_id = 73;
+		SELECT ticket_recycle(reservation_id) > 0 FROM ticket_reservation WHERE status = 'open';
+		SELECT count(*) FROM ticket_buy('T2', 'S1', 'S4', 92, '$day', 'second', request_id => '00000000-0000-0000-0000-000000000002');
+		SELECT count(ticket_open('T2', '$second', 'small', '2020-01-01'));
+		SELECT count(*) FROM ticket_buy('T2', 'S1', 'S4', 3004, '$second', 'second');
+		SELECT count(item_open(1, 10)); SELECT count(*) FROM item_buy(1, 1, 4); SELECT item_remaining(1)}),
+		"1\n1\n1\n1\n1\n1\nt\n1\n1\n1\n1\n1\n6", "$label: sales of each kind");
+	is($of->safe_psql($database, q{SELECT count(*) FROM ticket_order WHERE user_id = 92}), '1', "$label: a request of 0.1 is known");
+	agrees($of, $database, "$label, after sales");
+	$of->safe_psql($database, qq{
+		DELETE FROM $partition WHERE user_id = 19;
+		UPDATE ticket_order SET status = 'refunded' WHERE user_id IN (21, 51);
+		UPDATE $partition SET to_stop = 8 WHERE user_id = 23;
+		INSERT INTO $partition SELECT order_id + 1000000, ticket_no, departure_id, service_date, 4000, 4000, seat_class, coach, seat, from_stop, to_stop, 'sold' FROM $partition WHERE user_id = 17});
+	agrees($of, $database, "$label, after rows by hand");
+	$of->safe_psql($database, "TRUNCATE $partition");
+	agrees($of, $database, "$label, after TRUNCATE of a partition");
+	is($of->safe_psql($database, 'SELECT * FROM item_verify()'), '', "$label: items agree");
+	$of->restart;
+	agrees($of, $database, "$label, after a restart");
+	return;
+}
+$_->quit for $seller, $owner, $writer;
+sells_on($node, 'old', 'updated');
+is($node->safe_psql('old', 'ALTER EXTENSION ticketpool UPDATE; SELECT extversion = default_version FROM pg_extension JOIN pg_available_extensions ON name = extname WHERE extname = \'ticketpool\''), 't', 'there is nothing more to update');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Empty, in another schema, of another owner, without the preload
+# ---------------------------------------------------------------------------------------------------------------------
+for my $version (split /\n/, $node->safe_psql('old', q{SELECT version FROM pg_available_extension_versions WHERE name = 'ticketpool'
+	AND version <> (SELECT default_version FROM pg_available_extensions WHERE name = 'ticketpool') ORDER BY 1}))
+{
+	$node->safe_psql('postgres', 'CREATE DATABASE fresh; ');
+	$node->safe_psql('postgres', 'CREATE DATABASE updated');
+	$node->safe_psql($_, q{CREATE SCHEMA "Se lling"; ALTER DATABASE } . $_ . q{ SET search_path = "Se lling", public}) for qw(fresh updated);
+	$node->safe_psql('fresh', 'CREATE EXTENSION ticketpool SCHEMA "Se lling"');
+	$node->safe_psql('updated', qq{CREATE EXTENSION ticketpool SCHEMA "Se lling" VERSION '$version'; ALTER EXTENSION ticketpool UPDATE});
+	same_as('updated', $node->safe_psql('fresh', $fingerprint), "updated from $version, empty, in another schema: as if it were fresh");
+	$node->safe_psql('postgres', "DROP DATABASE $_") for qw(fresh updated);
+}
+
+old_database('owned');
+$node->safe_psql('owned', q{
+	CREATE ROLE "Shop"; CREATE ROLE clerk; GRANT CREATE, USAGE ON SCHEMA public TO "Shop";
+	DO $$ DECLARE r regclass; BEGIN
+		FOR r IN SELECT oid FROM pg_class WHERE relkind IN ('r', 'p') AND relname ~ '^ticket_' AND relnamespace = 'public'::regnamespace
+		LOOP EXECUTE format('ALTER TABLE %s OWNER TO "Shop"', r); END LOOP;
+		ALTER SEQUENCE ticket_order_id_seq OWNER TO "Shop";
+	END $$;
+	ALTER EXTENSION ticketpool UPDATE});
+is($node->safe_psql('owned', qq{GRANT EXECUTE ON FUNCTION ticket_open, ticket_buy, item_open, item_buy TO clerk; SET ROLE clerk;
+	SELECT count(ticket_open('T2', date '$day' + 20, 'small', '2020-01-01')); SELECT count(*) FROM ticket_buy('T2', 'S1', 'S2', 1, date '$day' + 20, 'second');
+	SELECT item_open(1, 3) > 0; SELECT count(*) FROM item_buy(1, 1)}), "1\n1\nt\n1", 'tables of another owner: new days and items are his');
+agrees($node, 'owned', 'tables of another owner');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Dumps of 0.1 are restored into 0.2, and pg_upgrade takes the objects along as they are
+# ---------------------------------------------------------------------------------------------------------------------
+old_database('dumped');
+my $rows = $node->safe_psql('dumped', $orders);
+$node->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE template0');
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/dumped", '-d', $node->connstr('dumped') ], 'a dump of 0.1');
+(undef, my $errors) = PostgreSQL::Test::Utils::run_command([ 'pg_restore', '-d', $node->connstr('restored'), "$dir/dumped" ]);
+is($errors, '', 'is restored without errors');
+same_as('restored', $expected, 'into objects of today');
+is($node->safe_psql('restored', $orders), $rows, 'with its orders');
+sells_on($node, 'restored', 'restored');
+
+$node->safe_psql('postgres', "DROP DATABASE $_") for qw(old owned restored);
+$node->stop;
+my $new = PostgreSQL::Test::Cluster->new('new');
+$new->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
+$new->append_conf('postgresql.conf', "shared_preload_libraries = 'ticketpool'\nmax_connections = 40");
+my ($bindir) = PostgreSQL::Test::Utils::run_command([ 'pg_config', '--bindir' ]);
+{
+	my $here = PostgreSQL::Test::Utils::tempdir;
+	my $back = getcwd();
+	my @data = map { abs_path($_->data_dir) } $node, $new;
+	chdir $here or die $!;
+	command_ok([ 'pg_upgrade', '--no-sync', '-d', $data[0], '-D', $data[1], '-b', $bindir, '-B', $bindir, '-s', $new->host, '-p', $node->port, '-P', $new->port ], 'pg_upgrade of 0.1');
+	chdir $back or die $!;
+}
+$node = $new;
+$node->start;
+refused('dumped', qq{SELECT ticket_remaining('T1', 'S1', 'S8', '$day')}, 'its objects are those of 0.1');
+# The update needs no pool.
+$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "''");
+$node->restart;
+$node->safe_psql('dumped', 'ALTER EXTENSION ticketpool UPDATE');
+$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "'ticketpool'");
+$node->restart;
+same_as('dumped', $expected, 'updated without the preload: every object is as in a database that was never at 0.1');
+is($node->safe_psql('dumped', $orders), $rows, 'with the orders of 0.1');
+sells_on($node, 'dumped', 'pg_upgrade');
+
+$node->stop;
+done_testing();
