@@ -340,5 +340,19 @@ is($node->safe_psql('postgres', 'SELECT user_id, count(*) FROM ticket_order WHER
 in_flight_is_empty($node, 'postgres', 'at last');
 agrees($node, 'postgres', 'at last', q{d.departure_id IN (SELECT departure_id FROM ticket_order WHERE user_id >= 2000 AND order_id % 10 = 3)});
 
+# ---------------------------------------------------------------------------------------------------------------------
+# Who goes first: what was asked for longest ago. (Use is remembered by the second.)
+# ---------------------------------------------------------------------------------------------------------------------
+my $lasting = "FROM generate_series(1, 20) t";
+$observer->run($touch_all);
+$observer->run('SELECT pg_sleep(1.1)');
+$observer->run("SELECT ticket_remaining('T' || t, 'S1', 'S2', '$day') $lasting");
+$observer->run('SELECT pg_sleep(1.1)');
+$observer->run("SELECT ticket_remaining('T' || t, 'S1', 'S2', date '$day' + 1) FROM generate_series(101, 300) t");
+is($observer->run("SELECT count(*) $lasting JOIN ticket_pool p ON p.train = 'T' || t AND p.service_date = '$day'"), '20',
+	'departures in use stay, where others were not asked for as long');
+is($observer->run("SELECT count(*) FROM generate_series(101, 300) t JOIN ticket_pool p ON p.train = 'T' || t AND p.service_date = date '$day' + 1"), '200', 'and the latest do');
+$observer->quit;
+
 $node->stop;
 done_testing();
