@@ -25,8 +25,8 @@ my @programs = (
 		prints => qr/\A(\d+\|1\|\dA\|t\n\d+\|1\|\dB\|t\n)((1\|sold\n2\|sold\n){2})sold out: no nine seats are left on this day\n\nnot sold: TK003\n1\|1\|\w+\n3\|1\|\w+\Z/
 	},
 	{
-		name => 'python', needs => 'python3-psycopg2', run => [ 'python3', "$examples/sell.py" ],
-		is_there => [ 'python3', '-c', 'import psycopg2; print("here", end="")' ],
+		name => 'python', needs => 'python3-psycopg2', run => [ '/usr/bin/python3', "$examples/sell.py" ],
+		is_there => [ '/usr/bin/python3', '-c', 'import psycopg2; print("here", end="")' ],
 		prints => qr{\Aheld: 1/\w+, 1/\w+\npaid: True and again: True\nsold out: \N+\n${refused}batch: request 1 has 1/\w+\nbatch: request 3 has 1/\w+\Z}
 	},
 	{

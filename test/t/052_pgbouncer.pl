@@ -99,10 +99,11 @@ sub stop_pooler
 	return;
 }
 
-# Its port. reset: DISCARD ALL after each transaction, which by default happens in session mode only.
+# Its port and a connection string. reset: DISCARD ALL after each transaction, which by default happens in session mode only.
+# prepared: it keeps track of prepared statements, which it can from 1.21 on.
 sub start_pooler
 {
-	my ($reset) = @_;
+	my ($reset, $prepared) = @_;
 	my $port = PostgreSQL::Test::Cluster::get_free_port();
 	append_to_file("$dir/$port.ini", qq{
 [databases]
@@ -118,7 +119,7 @@ default_pool_size = 10
 max_client_conn = 100
 server_reset_query = DISCARD ALL
 server_reset_query_always = $reset
-} . ($has_prepared ? "max_prepared_statements = 100\n" : ''));
+} . ($has_prepared ? sprintf("max_prepared_statements = %d\n", $prepared ? 100 : 0) : ''));
 	$pool_pid = fork() // die "fork: $!";
 	if ($pool_pid == 0)
 	{
@@ -261,10 +262,11 @@ sub storm
 for my $reset (0, 1)
 {
 	my $label = $reset ? 'transaction pooling with DISCARD ALL' : 'transaction pooling';
-	my ($port, $connstr) = start_pooler($reset);
+	my $prepared = $has_prepared && !$reset;
+	my ($port, $connstr) = start_pooler($reset, $prepared);
 	storm($connstr, $label);
 	all_is_well($label);
-	pgbench($_, $dir, $port, "through PgBouncer, reset $reset") for 'simple', 'extended', $has_prepared ? 'prepared' : ();
+	pgbench($_, $dir, $port, "through PgBouncer, reset $reset") for 'simple', 'extended', $prepared ? 'prepared' : ();
 	cmp_ok($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()}), '<=', 10,
 		"$label: ten connections have done it all");
 	all_is_well("$label, pgbench");
