@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing on a Debian or Ubuntu machine to build, show and test ticketpool. Says first what; does nothing when
-# nothing is missing. No database cluster is made or started.
+# nothing is missing. No database cluster is made or started, no service left behind.
 # usage: test/deps.sh [demo | bench]      (demo: only what the demo needs; bench: what that needs and what the bench can do more with)
 set -eu
 cd "$(dirname "$0")/.."
@@ -29,8 +29,16 @@ find_missing() {
   need 'Perl IPC::Run' libipc-run-perl perl -MIPC::Run -e 1
 }
 
-# wishes: what the bench says that it leaves out where it is missing. Redis comes without its service: redis-tools has the server's program.
-wishes() {
+# client_wishes: what the tests say that they leave out where it is missing.
+client_wishes() {
+  what=() packages=()
+  need PgBouncer pgbouncer [ -x /usr/sbin/pgbouncer ]
+  need 'a Python client' python3-psycopg2 /usr/bin/python3 -c 'import psycopg2'
+  need 'a Node client' node-pg env NODE_PATH=/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules node -e 'require("pg")'
+}
+
+# bench_wishes: what the bench says that it leaves out where it is missing. Redis comes without its service: redis-tools has the server's program.
+bench_wishes() {
   what=() packages=()
   need 'Google Benchmark' libbenchmark-dev has_header benchmark/benchmark.h
   need gnuplot gnuplot-nox command -v gnuplot
@@ -48,20 +56,44 @@ server_major() {
   fi
 }
 
-# A bench without these is a bench too: no failure, and no try where nobody could install them.
+# Without these a bench is a bench and a test a test: no failure, and no try where nobody could install them, or has tried before.
 install_wishes() {
-  wishes
+  "$1"
   [ ${#packages[@]} -gt 0 ] && command -v apt-get >/dev/null || return 0
   [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null || return 0
-  say "Installing with apt-get, if it can: ${packages[*]}"
   mkdir -p build
+  touch build/deps.failed
+  local package untried=()
+  for package in "${packages[@]}"; do grep -qx "$package" build/deps.failed || untried+=("$package"); done
+  [ ${#untried[@]} -gt 0 ] || return 0
+  say "Installing with apt-get, if it can: ${untried[*]}"
   apt update >build/deps.log 2>&1 || true
-  local package
-  for package in "${packages[@]}"; do apt install --no-install-recommends "$package" >>build/deps.log 2>&1 || say "not installed: $package"; done
+  for package in "${untried[@]}"; do
+    install_wish "$package" >>build/deps.log 2>&1 || { say "not installed: $package (not tried again: see build/deps.failed)"; echo "$package" >>build/deps.failed; }
+  done
 }
+
+# PgBouncer's package starts a service on port 6432, now and at each boot. The tests want the program alone.
+install_wish() {
+  [ "$1" = pgbouncer ] || { apt install --no-install-recommends "$1"; return; }
+  local no_services=/usr/sbin/policy-rc.d
+  if [ ! -e "$no_services" ]; then
+    undo+=("$no_services")
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$no_services" >/dev/null
+    as_root chmod +x "$no_services"
+  fi
+  apt install --no-install-recommends pgbouncer && as_root update-rc.d pgbouncer disable
+}
+
+undo=()    # files that are there for the time of an installation only
+trap '[ ${#undo[@]} -eq 0 ] || as_root rm -f "${undo[@]}"' EXIT
 apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null; }
 
-[ "${1:-}" != bench ] || install_wishes
+case "${1:-}" in
+  bench) install_wishes bench_wishes ;;
+  demo) ;;
+  *) install_wishes client_wishes ;;
+esac
 find_missing "${1:-}"
 [ ${#what[@]} -gt 0 ] || exit 0
 list=$(printf '%s, ' "${what[@]}")
@@ -81,7 +113,7 @@ say "Installing with apt-get: ${packages[*]}"
 # The server package makes a cluster 'main' and starts it on port 5432, unless told otherwise before. Told only for this once.
 policy=/etc/postgresql-common/createcluster.d/ticketpool-deps.conf
 case " ${packages[*]} " in *" postgresql-$major "*)
-  trap 'as_root rm -f "$policy"' EXIT
+  undo+=("$policy")
   as_root mkdir -p "${policy%/*}"
   echo 'create_main_cluster = false' | as_root tee "$policy" >/dev/null
 esac

@@ -167,24 +167,61 @@ bool try_evict(uint32_t index) {
     return true;
 }
 
-// The READY slot that comes next after (`age`, `index`) in order of last use, or kNoSlot.
-uint32_t next_coldest(int32_t* age, uint32_t* after) {
-    uint32_t best = kNoSlot;
-    int32_t best_age = INT32_MAX;
+namespace {
+
+// One search for somebody to evict: how far it has come in the order of (last use, slot).
+struct Search {
+    int32_t last_use = INT32_MIN;
+    uint32_t slot = 0;
+};
+
+// Looks at all slots for the READY ones that come next in the search. False: there is none.
+bool find_coldest(Search* search) {
+    Coldest& coldest = shared.control->coldest;
+    coldest.count = coldest.next = 0;
     for (uint32_t i = 0; i < shared.control->slot_count; i++) {
         const DirectorySlot& slot = shared.slots[i];
-        if (state_of(slot.version.load(std::memory_order_relaxed)) != SlotState::kReady) {
+        const uint64_t version = slot.version.load(std::memory_order_relaxed);
+        const int32_t use = slot.last_use.load(std::memory_order_relaxed);
+        if (state_of(version) != SlotState::kReady || use < search->last_use ||
+            (use == search->last_use && i <= search->slot)) {
             continue;
         }
-        const int32_t use = slot.last_use.load(std::memory_order_relaxed);
-        if ((use > *age || (use == *age && i > *after)) && use < best_age) {
-            best = i;
-            best_age = use;
+        uint32_t place = coldest.count;
+        if (place < Coldest::kMost) {
+            coldest.count++;
+        } else if (use < coldest.entry[--place].last_use) {
+            // the warmest of them goes
+        } else {
+            continue;
         }
+        for (; place > 0 && coldest.entry[place - 1].last_use > use; place--) {
+            coldest.entry[place] = coldest.entry[place - 1];
+        }
+        coldest.entry[place] = {version, i, use};
     }
-    *age = best_age;
-    *after = best;
-    return best;
+    if (coldest.count > 0) {
+        search->last_use = coldest.entry[coldest.count - 1].last_use;
+        search->slot = coldest.entry[coldest.count - 1].slot;
+    }
+    return coldest.count > 0;
+}
+
+// The next one to try: what earlier searches found and did not need, then all slots in order of
+// last use. kNoSlot: all were tried. (One that is used meanwhile is tried later.)
+uint32_t next_coldest(Search* search) {
+    Coldest& coldest = shared.control->coldest;
+    do {
+        while (coldest.next < coldest.count) {
+            const Coldest::Entry& entry = coldest.entry[coldest.next++];
+            const DirectorySlot& slot = shared.slots[entry.slot];
+            if (slot.version.load(std::memory_order_relaxed) == entry.version &&
+                slot.last_use.load(std::memory_order_relaxed) == entry.last_use) {
+                return entry.slot;
+            }
+        }
+    } while (find_coldest(search));
+    return kNoSlot;
 }
 
 // The READY slot whose block lies nearest to `address`, above or below it, or kNoSlot.
@@ -229,16 +266,17 @@ void* widen_hole(uintptr_t freed, size_t bytes) {
     return nullptr;
 }
 
+}  // namespace
+
 void* allocate_or_evict(size_t bytes) {
     void* block = shared.arena.allocate(bytes);
     if (block == nullptr && shared.control->retired != kNoSlot) {
         free_retired();
         block = shared.arena.allocate(bytes);
     }
-    int32_t age = INT32_MIN;
-    uint32_t after = 0;
+    Search search;
     while (block == nullptr) {
-        const uint32_t victim = next_coldest(&age, &after);
+        const uint32_t victim = next_coldest(&search);
         if (victim == kNoSlot) {
             break;
         }
@@ -254,11 +292,10 @@ void* allocate_or_evict(size_t bytes) {
 }
 
 uint32_t take_slot() {
-    int32_t age = INT32_MIN;
-    uint32_t after = 0;
+    Search search;
     free_retired();
     while (shared.control->free_slots == kNoSlot) {
-        const uint32_t victim = next_coldest(&age, &after);
+        const uint32_t victim = next_coldest(&search);
         if (victim == kNoSlot) {
             return kNoSlot;
         }

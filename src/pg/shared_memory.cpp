@@ -76,6 +76,7 @@ void initialize(const Plan& plan) {
     control->bucket_count = plan.buckets;
     control->backend_count = plan.backends;
     control->arena_bytes = plan.arena_bytes;
+    control->coldest = Coldest{};
     for (uint32_t i = 0; i < plan.buckets; i++) {
         shared.by_name[i] = kNoSlot;
         shared.by_id[i] = kNoSlot;

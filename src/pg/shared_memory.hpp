@@ -95,6 +95,21 @@ struct alignas(128) BackendSlot {
     Counters counters;
 };
 
+// The coldest departures that one look at all slots has found, coldest first: as many evictions do
+// with one look, or a large pool would be searched from end to end for each. Under the exclusive
+// lock. An entry holds while its slot's version and last use are the same.
+struct Coldest {
+    static constexpr uint32_t kMost = 64;
+    struct Entry {
+        uint64_t version;
+        uint32_t slot;
+        int32_t last_use;
+    };
+    uint32_t count;
+    uint32_t next;  // the entries before it were tried
+    Entry entry[kMost];
+};
+
 struct PreparedLedger;
 
 // Of Control::attention: a departure in memory was loaded in recovery.
@@ -109,6 +124,7 @@ struct Control {
     uint32_t retired;       // out of the directory, but still read: a list like the free list
     uint32_t backend_count;
     uint64_t arena_bytes;
+    Coldest coldest;
     SharedPtr<PreparedLedger> prepared;  // see prepared.hpp
     // Why a departure that was found may need a second look; nearly always 0. The number of
     // prepared ledgers, and kLoadedInRecovery. Written under the directory lock.
