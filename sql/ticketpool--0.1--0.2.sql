@@ -144,6 +144,12 @@ CREATE TRIGGER ticket_follow_truncate BEFORE TRUNCATE ON @extschema@.ticket_rese
 ALTER TABLE @extschema@.ticket_reservation ENABLE ALWAYS TRIGGER ticket_follow_truncate;
 COMMENT ON TRIGGER ticket_follow_truncate ON @extschema@.ticket_reservation IS 'the pool follows TRUNCATE';
 
+CREATE FUNCTION @extschema@.ticket_preload()
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_preload() IS
+    'brings the departures that are on sale into memory, the earliest day first, as long as there is room; how many it loaded. With ticketpool.preload a background worker does the same after a start';
+REVOKE ALL ON FUNCTION @extschema@.ticket_preload() FROM PUBLIC;
+
 -- ---------------------------------------------------------------------------
 -- Plain quantities
 -- ---------------------------------------------------------------------------

@@ -485,6 +485,12 @@ COMMENT ON FUNCTION @extschema@.ticket_sweep() IS
     'lets holds expire and quotas return whose time is over, up to 500 each; how many. The background worker does the same by itself';
 REVOKE ALL ON FUNCTION @extschema@.ticket_sweep() FROM PUBLIC;
 
+CREATE FUNCTION @extschema@.ticket_preload()
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_preload() IS
+    'brings the departures that are on sale into memory, the earliest day first, as long as there is room; how many it loaded. With ticketpool.preload a background worker does the same after a start';
+REVOKE ALL ON FUNCTION @extschema@.ticket_preload() FROM PUBLIC;
+
 CREATE FUNCTION @extschema@.ticket_refund(order_id bigint, ticket_nos int[] DEFAULT NULL)
     RETURNS SETOF @extschema@.ticket_order AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
 COMMENT ON FUNCTION @extschema@.ticket_refund(bigint, int[]) IS

@@ -21,6 +21,7 @@ struct DatabaseDue {
     std::atomic<uint32_t> database;  // InvalidOid: unused
     std::atomic<bool> swept;         // the last sweep came to its end
     std::atomic<bool> told;          // the log says that its extension is of another version
+    std::atomic<bool> preloaded;     // a preloader was started since the server was
     std::atomic<int64_t> next_due;   // time stamp; INT64_MAX: never
 };
 

@@ -12,6 +12,7 @@ int setting_item_limit;
 int setting_gate_ttl;
 int setting_gate_tries;
 int setting_standby_staleness;
+bool setting_preload;
 
 namespace {
 
@@ -35,6 +36,11 @@ void define_settings() {
         "their orders at the next touch.",
         &setting_memory_kb, kDefaultMemoryKb, kMinMemoryKb, kMaxMemoryKb, PGC_POSTMASTER,
         GUC_UNIT_KB, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable(
+        "ticketpool.preload",
+        "Whether a background worker brings what is on sale into memory after a start.",
+        "Otherwise a departure is rebuilt when it is asked for first.", &setting_preload, false,
+        PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     DefineCustomEnumVariable(
         "ticketpool.allocation", "Which of the free seats a purchase takes.",
         "best_fit keeps long free runs whole for long trips; first_fit takes the first free seat; "

@@ -4,6 +4,7 @@
 namespace ticketpool {
 
 extern int setting_memory_kb;   // ticketpool.memory: the whole pool
+extern bool setting_preload;    // ticketpool.preload
 extern int setting_allocation;  // ticketpool.allocation: an Allocation
 
 extern int setting_hold_ttl;  // ticketpool.hold_ttl: seconds

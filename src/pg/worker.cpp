@@ -8,12 +8,17 @@
 // deadlines that nobody announced. On a standby it starts with the promotion, and first of all has
 // thrown away what was loaded in recovery. In each round it settles prepared transactions that were
 // decided.
+//
+// Where ticketpool.preload is on, a preloader follows the first sweep of a database. Nobody waits
+// for it; it stays connected for as long as it loads, and gives up where it fails.
 #include "worker.hpp"
 
 #include "catalog.hpp"
 #include "deadlines.hpp"
 #include "pg.hpp"
+#include "preload.hpp"
 #include "prepared.hpp"
+#include "settings.hpp"
 #include "shared_memory.hpp"
 #include "standby.hpp"
 #include "sweep.hpp"
@@ -35,6 +40,7 @@ extern "C" {
 extern "C" {
 PGDLLEXPORT void ticketpool_launcher_main(Datum argument);
 PGDLLEXPORT void ticketpool_sweeper_main(Datum argument);
+PGDLLEXPORT void ticketpool_preloader_main(Datum argument);
 }
 
 namespace ticketpool {
@@ -131,6 +137,18 @@ void sweep_database(DatabaseDue* entry, Oid database) {
     pfree(handle);
 }
 
+void start_preloader(DatabaseDue* entry, Oid database) {
+    if (!setting_preload || entry->preloaded.exchange(true, std::memory_order_relaxed)) {
+        return;
+    }
+    BackgroundWorker worker;
+    fill_worker(&worker, "ticketpool preloader", "ticketpool_preloader_main");
+    worker.bgw_main_arg = ObjectIdGetDatum(database);
+    if (!RegisterDynamicBackgroundWorker(&worker, nullptr)) {
+        entry->preloaded.store(false, std::memory_order_relaxed);  // after the next sweep
+    }
+}
+
 void sweep_due_databases() {
     for (int i = 0; i < kMaxDatabases; i++) {
         DatabaseDue* entry = &shared.databases[i];
@@ -140,9 +158,11 @@ void sweep_due_databases() {
             CHECK_FOR_INTERRUPTS();
             if (still_exists(database)) {
                 sweep_database(entry, database);
+                start_preloader(entry, database);
             } else {
                 entry->next_due.store(INT64_MAX, std::memory_order_relaxed);
                 entry->told.store(false, std::memory_order_relaxed);
+                entry->preloaded.store(false, std::memory_order_relaxed);
                 entry->database.store(InvalidOid, std::memory_order_release);
             }
         }
@@ -272,5 +292,34 @@ void ticketpool_sweeper_main(Datum argument) {
     DatabaseDue* entry = find_database_due(database);
     if (entry != nullptr) {
         entry->swept.store(true, std::memory_order_release);
+    }
+}
+
+void ticketpool_preloader_main(Datum argument) {
+    using namespace ticketpool;
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+    BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
+    require_shared_memory();
+    SetConfigOption("lock_timeout", "300ms", PGC_SUSET, PGC_S_OVERRIDE);
+    // So many in a transaction, whose locks on partitions are in nobody's way for long.
+    constexpr uint64_t kBatch = 500;
+    PreloadList list{};
+    bool more = false;
+    in_transaction([&list, &more](const Catalog& catalog) {
+        MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+        preload_list(catalog, &list);
+        MemoryContextSwitchTo(caller);
+        more = list.count > 0;
+    });
+    const TimestampTz start = GetCurrentTimestamp();
+    while (more) {
+        in_transaction([&list, &more](const Catalog& catalog) {
+            more = preload_some(catalog, &list, kBatch);
+        });
+    }
+    if (list.loaded > 0) {
+        ereport(LOG, (errmsg("ticketpool loaded " INT64_FORMAT " departures in " INT64_FORMAT " ms",
+                             list.loaded, (GetCurrentTimestamp() - start) / 1000)));
     }
 }

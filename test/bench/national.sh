@@ -46,7 +46,7 @@ load_all() {
 }
 
 memory_lines() {
-  sql -F ' ' -c "SELECT count(*), sum(seats), sum(seats::bigint * 8 * ((segments + 63) / 64)), sum(bytes), max(bytes_used), max(bytes_reserved), max(evictions)
+  sql -F ' ' -c "SELECT count(*), sum(seats), sum(seats::bigint * CASE WHEN segments <= 8 THEN 1 WHEN segments <= 16 THEN 2 WHEN segments <= 32 THEN 4 ELSE 8 * ((segments + 63) / 64) END), sum(bytes), max(bytes_used), max(bytes_reserved), max(evictions)
                  FROM ticket_pool, ticket_pool_stat" |
     awk '{ printf "| departures in memory | %d |\n| seats with a number | %d |\n| bytes a seat: masks alone | %.2f |\n| bytes a seat: departures | %.2f |\n", $1, $2, $3 / $2, $4 / $2
            printf "| bytes a seat: all that is used | %.2f |\n| MB used, of MB reserved | %.0f of %.0f |\n| departures evicted | %d |\n", $5 / $2, $5 / 1e6, $6 / 1e6, $7 }'
@@ -65,6 +65,16 @@ first_touch() {
   start_again
   sql -F ' ' -f national/first_touch_time.sql |
     awk 'NF == 5 { printf "| first touch after a restart, %d live orders: median µs (min .. max) | %.0f (%.0f .. %.0f) |\n| the second touch: median µs | %.1f |\n", $1, $2, $3, $4, $5 }'
+}
+
+# preload: a worker brings everything back into memory after a restart.
+preload() {
+  sql -c "ALTER SYSTEM SET ticketpool.preload = on"
+  as_server_user pg_ctl stop -s -w -t 600 -D server -m fast
+  start_again
+  until grep -q 'ticketpool loaded' "$private/server.log"; do sleep 1; done
+  sed -n 's/.*ticketpool loaded \([0-9]*\) departures in \([0-9]*\) ms.*/\1 \2/p' "$private/server.log" | tail -1 |
+    awk '{ printf "| all of them again by the worker after a restart: departures, seconds | %d, %.1f |\n", $1, $2 / 1000 }'
 }
 
 table_sizes() {
@@ -103,6 +113,7 @@ sql -v "part=$part" -f national/load.sql >"$private/load.log"
   memory_lines
   for count in 1 8; do for name in look_up remaining search buy; do timed "$name" "$count"; done; done
   first_touch
+  preload
   table_sizes
 } >"$out/national.md"
 cat "$out/national.md"
