@@ -147,7 +147,7 @@ Loaded finish_loading() {
 uint32_t build(const Key& key, const Row& row) {
     uint32_t bad_rows = 0;
     if (key.kind == KeyKind::kItem) {
-        load_item(*key.catalog, row.id, row.own_insert);
+        load_item(*key.catalog, row.id, loading.slot, row.own_insert);
     } else {
         load_departure(*key.catalog, row.departure, loading.slot, &bad_rows);
     }

@@ -18,6 +18,7 @@
 #include "item.hpp"
 #include "item_loader.hpp"
 #include "ledger.hpp"
+#include "prepared.hpp"
 
 extern "C" {
 #include "commands/sequence.h"
@@ -110,6 +111,7 @@ void forget_deleted(const Catalog& catalog, int64_t item_id) {
                             errhint("Try again when they have ended.")));
         }
         CHECK_FOR_INTERRUPTS();
+        prepared_resolve(kNoSlot);
         pg_usleep(kPauseMicros);
     }
 }

@@ -10,20 +10,13 @@
 //   merging     a stock that item_merge gives back            commit: merged
 //
 // Units that a split moves are claimed in the root and lie in the new stocks, which nobody else
-// sees, so a rollback gives the claim back and empties the stocks. Entries are plain data without
-// pointers.
+// sees, so a rollback gives the claim back and empties the stocks.
 #pragma once
 
 #include "pg.hpp"
-#include "shared_memory.hpp"
+#include "stock_entry.hpp"
 
 namespace ticketpool {
-
-// A stock: the item's slot in the directory, and the offset from the item.
-struct StockRef {
-    uint32_t slot;
-    uint64_t offset;
-};
 
 // Room for so many more entries; ereports before anything is claimed. The item must be pinned in
 // the ledger before anything is entered.
@@ -45,8 +38,11 @@ int64_t stock_own_units(const StockRef& stock);
 // Has this transaction merged the stock? It is open for others until the commit.
 bool stock_is_merging(const StockRef& stock);
 
-// For the ledger's callbacks: no-fail.
-size_t stock_entry_count();
+// For the ledger's callbacks: no-fail. The entries that PREPARE TRANSACTION keeps are copied first
+// and forgotten when it is done.
+uint32_t stock_final_count();
+void stock_copy_final(StockEntry* copy);
+void stock_forget();
 void stock_settle();
 void stock_undo_level(int level);     // entries of that level and deeper
 void stock_promote_level(int level);  // these to the level above it
