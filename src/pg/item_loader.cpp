@@ -17,16 +17,6 @@ namespace ticketpool {
 
 namespace {
 
-enum InventoryColumn : AttrNumber {
-    kInvId = 1,
-    kInvItem,
-    kInvQuantity,
-    kInvParent,
-    kInvRoot,
-    kInvUser,
-    kInvStatus
-};
-
 InventoryStatus parse_status(Text status) {
     return same_text(status, {"open", 4})     ? InventoryStatus::kOpen
            : same_text(status, {"merged", 6}) ? InventoryStatus::kMerged

@@ -15,6 +15,16 @@ extern "C" {
 
 namespace ticketpool {
 
+enum InventoryColumn : AttrNumber {
+    kInvId = 1,
+    kInvItem,
+    kInvQuantity,
+    kInvParent,
+    kInvRoot,
+    kInvUser,
+    kInvStatus
+};
+
 enum class InventoryStatus { kOpen, kClosed, kMerged };
 
 // A row of item_inventory with the sum of its live orders.

@@ -12,6 +12,7 @@ struct Log {
     size_t room;
     size_t releases;  // entries of kind release
     size_t mergings;  // entries of kind merging
+    size_t leavings;  // entries of kind leaving
 };
 constinit Log log{};
 
@@ -41,6 +42,9 @@ void undo(const StockEntry& entry) {
             break;
         case StockKind::kMerging:
             log.mergings--;
+            break;
+        case StockKind::kLeaving:
+            log.leavings--;
             break;
         case StockKind::kMade:
             break;
@@ -88,6 +92,11 @@ void stock_add_merging(const StockRef& stock) {
     log.mergings++;
 }
 
+void stock_add_leaving(const StockRef& stock) {
+    append(StockKind::kLeaving, stock, 0);
+    log.leavings++;
+}
+
 void stock_take_over(const StockRef& stock, int64_t units) {
     const size_t end = log.count;
     int64_t left = units;
@@ -120,18 +129,26 @@ int64_t stock_own_units(const StockRef& stock) {
     return units;
 }
 
-bool stock_is_merging(const StockRef& stock) {
-    size_t seen = 0;
-    for (size_t i = 0; seen < log.mergings; i++) {
+// Is there an entry of this kind, of which there are `count`?
+static bool has_entry(const StockRef& stock, StockKind kind, size_t count) {
+    for (size_t i = 0; count > 0; i++) {
         const StockEntry& entry = log.entries[i];
-        if (entry.kind == StockKind::kMerging) {
-            seen++;
+        if (entry.kind == kind) {
+            count--;
             if (same_stock(entry.stock, stock)) {
                 return true;
             }
         }
     }
     return false;
+}
+
+bool stock_is_merging(const StockRef& stock) {
+    return has_entry(stock, StockKind::kMerging, log.mergings);
+}
+
+bool stock_is_leaving(const StockRef& stock) {
+    return has_entry(stock, StockKind::kLeaving, log.leavings);
 }
 
 uint32_t stock_final_count() {
@@ -154,6 +171,7 @@ void stock_forget() {
     log.count = 0;
     log.releases = 0;
     log.mergings = 0;
+    log.leavings = 0;
     give_room_back();
 }
 

@@ -8,6 +8,7 @@
 //   take-over   units of an own release, bought again         abort: they go back to that release
 //   made        a stock that item_split made                  commit: everybody's; abort: gone
 //   merging     a stock that item_merge gives back            commit: merged
+//   leaving     a stock whose row was deleted by hand         commit: gone
 //
 // Units that a split moves are claimed in the root and lie in the new stocks, which nobody else
 // sees, so a rollback gives the claim back and empties the stocks.
@@ -27,6 +28,7 @@ void stock_add_claim(const StockRef& stock, int64_t units);
 void stock_add_release(const StockRef& stock, int64_t units);
 void stock_add_made(const StockRef& stock);
 void stock_add_merging(const StockRef& stock);
+void stock_add_leaving(const StockRef& stock);
 
 // `units` of own pending releases were bought again. Needs one entry of room for each release entry
 // of the stock, at most stock_release_count().
@@ -37,6 +39,8 @@ size_t stock_release_count();
 int64_t stock_own_units(const StockRef& stock);
 // Has this transaction merged the stock? It is open for others until the commit.
 bool stock_is_merging(const StockRef& stock);
+// Has it deleted its row by hand?
+bool stock_is_leaving(const StockRef& stock);
 
 // For the ledger's callbacks: no-fail. The entries that PREPARE TRANSACTION keeps are copied first
 // and forgotten when it is done.

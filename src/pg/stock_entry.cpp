@@ -36,6 +36,8 @@ void settle_stock_entry(const StockEntry& entry) {
         stock_of(entry).maker.store(0, std::memory_order_release);
     } else if (entry.kind == StockKind::kMerging) {
         stock_of(entry).state.store(StockState::kMerged, std::memory_order_release);
+    } else if (entry.kind == StockKind::kLeaving) {
+        stock_of(entry).state.store(StockState::kGone, std::memory_order_release);
     }
 }
 

@@ -19,7 +19,7 @@ inline bool same_stock(const StockRef& a, const StockRef& b) {
     return a.slot == b.slot && a.offset == b.offset;
 }
 
-enum class StockKind : uint8_t { kClaim, kRelease, kTakeOver, kMade, kMerging };
+enum class StockKind : uint8_t { kClaim, kRelease, kTakeOver, kMade, kMerging, kLeaving };
 
 struct StockEntry {
     StockKind kind;
