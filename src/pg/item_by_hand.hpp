@@ -12,8 +12,8 @@
 //                                     may be there already, must fit into its quantity
 //   an inventory goes                 all of it is claimed, so nothing of it is sold or being
 //                                     bought; the item is loaded anew after the commit
-//   an inventory becomes another one, refused: a function does it
-//   is merged or unmerged
+//   an inventory is merged            it is so at commit; no longer merged: loaded anew
+//   an inventory becomes another one  refused: a function does it
 //
 // A claim that fails is tried again when its statement has ended (wanted.hpp), and then refused.
 //

@@ -128,6 +128,18 @@ void follow_quantity(const Catalog& catalog, int64_t item_id, const Inventory& b
     }
 }
 
+// As item_merge does it, in another database perhaps, whose rows are replicated here.
+void follow_merging(const Catalog& catalog, int64_t item_id, int64_t id) {
+    const ItemRef ref = pin_item_by_hand(catalog, item_id);
+    const Stock* stock = ref.item == nullptr ? nullptr : find_stock(ref, id, OfLeaving::kLeaveOut);
+    if (stock == nullptr) {
+        follow_insert(catalog, item_id);
+    } else {
+        stock_reserve(1);
+        stock_add_merging(stock_ref(ref, stock));
+    }
+}
+
 void follow_update(const Catalog& catalog, const RowEvent& rows) {
     const Inventory before = copy_inventory(rows.before);
     const Inventory after = copy_inventory(rows.after);
@@ -138,11 +150,11 @@ void follow_update(const Catalog& catalog, const RowEvent& rows) {
     if (!same_column(rows, kInvParent)) {
         report_not_followed(before, "the parent", "item_split and item_merge move units.");
     }
-    if (before.status != after.status &&
-        (before.status == InventoryStatus::kMerged || after.status == InventoryStatus::kMerged)) {
-        report_not_followed(before, "the status merged", "item_merge merges an inventory.");
-    }
-    if (before.status != after.status || before.has_seller != after.has_seller) {
+    if (before.status != after.status && before.status == InventoryStatus::kMerged) {
+        follow_insert(catalog, item_id);
+    } else if (before.status != after.status && after.status == InventoryStatus::kMerged) {
+        follow_merging(catalog, item_id, after.id);
+    } else if (before.status != after.status || before.has_seller != after.has_seller) {
         item_sale_at_commit(
             catalog, item_id,
             StockSale{after.id, after.status != InventoryStatus::kClosed, after.has_seller});
