@@ -82,16 +82,19 @@ SELECT item_remaining(1501) = :before AS unchanged;
 DROP TRIGGER item_drop ON item_order;
 DROP FUNCTION item_stamp(), item_drop();
 SELECT * FROM item_verify();
--- An order written by hand is a difference that item_verify shows, as is a quantity changed by hand.
+-- An order that is written while triggers are switched off is a difference that item_verify shows, as is a quantity.
 BEGIN;
+ALTER TABLE item_order DISABLE TRIGGER ticket_follow;
 INSERT INTO item_order (order_id, inventory_id, item_id, user_id, buy_quantity, status) VALUES (-1, :inv, 1501, 1, 1, 'sold'), (-2, -1, 1501, 1, 1, 'sold');
 SELECT item_id, regexp_replace(problem, '\d+', 'N', 'g') AS problem FROM item_verify(1501);
 ROLLBACK;
 BEGIN;
+ALTER TABLE item_inventory DISABLE TRIGGER ticket_follow;
 UPDATE item_inventory SET quantity = quantity + 1 WHERE id = :inv;
 SELECT item_id, regexp_replace(problem, '\d+', 'N', 'g') AS problem FROM item_verify(1501);
 ROLLBACK;
 BEGIN;
+ALTER TABLE item_inventory DISABLE TRIGGER ticket_follow;
 UPDATE item_inventory SET quantity = 1 WHERE id = :inv;
 SELECT item_id, regexp_replace(problem, '\d+', 'N', 'g') AS problem FROM item_verify(1501);
 ROLLBACK;

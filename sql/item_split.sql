@@ -36,8 +36,8 @@ SELECT * FROM item_verify(1201);
 SELECT status FROM item_refund((SELECT order_id FROM item_order WHERE inventory_id = :first + 2));
 SELECT item_remaining(1201);
 -- An order of an inventory that was merged before the item was loaded, as if it were still to be refunded
-UPDATE item_order SET status = 'sold' WHERE inventory_id = :first;
 UPDATE item_inventory SET quantity = 2 WHERE id = :first;
+UPDATE item_order SET status = 'sold' WHERE inventory_id = :first;
 SELECT status FROM item_refund((SELECT order_id FROM item_order WHERE inventory_id = :first));
 SELECT item_remaining(1201);
 SELECT quantity FROM item_inventory WHERE item_id = 1201 ORDER BY id;

@@ -144,6 +144,32 @@ CREATE TRIGGER ticket_follow_truncate BEFORE TRUNCATE ON @extschema@.ticket_rese
 ALTER TABLE @extschema@.ticket_reservation ENABLE ALWAYS TRIGGER ticket_follow_truncate;
 COMMENT ON TRIGGER ticket_follow_truncate ON @extschema@.ticket_reservation IS 'the pool follows TRUNCATE';
 
+CREATE FUNCTION @extschema@.item_follow_order() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.item_follow_order() IS 'trigger: claims and releases the units of orders that are written by hand';
+REVOKE ALL ON FUNCTION @extschema@.item_follow_order() FROM PUBLIC;
+CREATE TRIGGER ticket_follow AFTER INSERT OR UPDATE OR DELETE ON @extschema@.item_order
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.item_follow_order();
+ALTER TABLE @extschema@.item_order ENABLE ALWAYS TRIGGER ticket_follow;
+COMMENT ON TRIGGER ticket_follow ON @extschema@.item_order IS 'the pool follows orders that are written by hand';
+CREATE TRIGGER ticket_follow_truncate BEFORE TRUNCATE ON @extschema@.item_order
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.item_follow_order();
+ALTER TABLE @extschema@.item_order ENABLE ALWAYS TRIGGER ticket_follow_truncate;
+COMMENT ON TRIGGER ticket_follow_truncate ON @extschema@.item_order IS 'the pool follows TRUNCATE';
+
+CREATE FUNCTION @extschema@.item_follow_inventory() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.item_follow_inventory() IS 'trigger: tells the pool of inventories that are changed by hand';
+REVOKE ALL ON FUNCTION @extschema@.item_follow_inventory() FROM PUBLIC;
+CREATE TRIGGER ticket_follow AFTER INSERT OR UPDATE OR DELETE ON @extschema@.item_inventory
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.item_follow_inventory();
+ALTER TABLE @extschema@.item_inventory ENABLE ALWAYS TRIGGER ticket_follow;
+COMMENT ON TRIGGER ticket_follow ON @extschema@.item_inventory IS 'the pool follows inventories that are changed by hand';
+CREATE TRIGGER ticket_follow_truncate BEFORE TRUNCATE ON @extschema@.item_inventory
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.item_follow_inventory();
+ALTER TABLE @extschema@.item_inventory ENABLE ALWAYS TRIGGER ticket_follow_truncate;
+COMMENT ON TRIGGER ticket_follow_truncate ON @extschema@.item_inventory IS 'the pool follows TRUNCATE';
+
 CREATE FUNCTION @extschema@.ticket_preload()
     RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_preload() IS

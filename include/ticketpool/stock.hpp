@@ -83,8 +83,8 @@ struct alignas(64) Stock {
     std::atomic<std::uint32_t> maker;  // transaction id of its item_split until settled, or 0
     std::uint32_t lane_count;
     std::atomic<StockState> state;
-    bool has_seller;
-    bool on_sale;
+    std::atomic<bool> has_seller;
+    std::atomic<bool> on_sale;
     ClassControl control;
     // StockLane[lane_count]
 

@@ -152,6 +152,28 @@ Request* parse_requests(const Catalog& catalog, ArrayType* array, int* count) {
     return requests;
 }
 
+// Request by request, two batches that name the same people would wait for each other.
+void lock_all_people(const Catalog& catalog, const Request* requests, int count) {
+    uint32_t party = 0;
+    for (int i = 0; i < count; i++) {
+        party += requests[i].purchase.party;
+    }
+    const size_t room = static_cast<size_t>(count) + party;
+    int64_t* users = static_cast<int64_t*>(
+        MemoryContextAllocHuge(CurrentMemoryContext, Max(room, 1) * sizeof(int64_t)));
+    int64_t* passengers = users + count;
+    int64_t* next = passengers;
+    for (int i = 0; i < count; i++) {
+        const Purchase& purchase = requests[i].purchase;
+        users[i] = purchase.user_id;
+        memcpy(next, purchase.passengers, purchase.party * sizeof(int64_t));
+        next += purchase.party;
+    }
+    lock_people(catalog, users, static_cast<uint32_t>(count), passengers, party);
+    pfree(users);
+}
+
+// Of all request_ids; of all users and passengers, where there are rules.
 void lock_all(const Catalog& catalog, const Request* requests, int count) {
     uint64_t* keys = static_cast<uint64_t*>(MemoryContextAllocHuge(
         CurrentMemoryContext, static_cast<size_t>(Max(count, 1)) * sizeof(uint64_t)));
@@ -163,6 +185,9 @@ void lock_all(const Catalog& catalog, const Request* requests, int count) {
     }
     lock_requests(keys, locks);
     pfree(keys);
+    if (has_rules(catalog, RuleKind::kTicket)) {
+        lock_all_people(catalog, requests, count);
+    }
 }
 
 }  // namespace

@@ -9,11 +9,12 @@
 #include "loader.hpp"
 #include "order_rows.hpp"
 #include "own_writes.hpp"
+#include "row_event.hpp"
+#include "wanted.hpp"
 
 extern "C" {
 #include "catalog/partition.h"
 #include "commands/trigger.h"
-#include "executor/executor.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 }
@@ -22,20 +23,12 @@ namespace ticketpool {
 namespace {
 
 // A claim that waits for the end of its statement; its departure is pinned.
-struct Wanted {
-    int level;  // transaction nesting level
-    int depth;  // trigger depth of the event
+struct WantedSeat {
     uint32_t slot;
     LiveTicket ticket;
     SeatSource source;
     uint32_t seat;  // number in the source
 };
-struct WantedList {
-    Wanted* entries;
-    size_t count;
-    size_t room;
-};
-constinit WantedList wanted{};
 
 // The departure that this transaction last found missing, to ask once for all its orders; holds as
 // long as the lock of orphans does.
@@ -44,8 +37,6 @@ struct Missing {
     int64_t departure_id;
 };
 constinit Missing missing{};
-
-constinit ExecutorFinish_hook_type previous_finish = nullptr;
 
 // ---------------------------------------------------------------------------------------------
 // Errors
@@ -98,18 +89,12 @@ Demand demand_for(const DepartureRef& ref, const LiveTicket& ticket) {
     return demand;
 }
 
-void want(const DepartureRef& ref, const LiveTicket& ticket, const SeatSource& source,
-          uint32_t seat) {
-    if (wanted.count == wanted.room) {
-        const size_t room = Max(wanted.room * 2, static_cast<size_t>(64));
-        wanted.entries = static_cast<Wanted*>(
-            wanted.entries == nullptr
-                ? MemoryContextAllocHuge(TopMemoryContext, room * sizeof(Wanted))
-                : repalloc_huge(wanted.entries, room * sizeof(Wanted)));
-        wanted.room = room;
+void claim_wanted(const WantedSeat& entry) {
+    const DepartureRef ref{entry.slot, shared.slots[entry.slot].departure()};
+    Claimed claimed;
+    if (!claim_exact(demand_for(ref, entry.ticket), entry.source, entry.seat, &claimed)) {
+        report_taken(ref, entry.ticket);
     }
-    wanted.entries[wanted.count++] =
-        Wanted{GetCurrentTransactionNestLevel(), trigger_depth(), ref.slot, ticket, source, seat};
 }
 
 // The same for a row that is to be claimed for: where there is no departure, none comes unseen.
@@ -170,7 +155,7 @@ void claim_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* ro
                              no_channel ? Text{nullptr, 0} : text_of(channel), ticket.bits, &seat);
     Claimed claimed;
     if (!claim_exact(demand_for(ref, ticket), source, seat, &claimed)) {
-        want(ref, ticket, source, seat);
+        want<WantedSeat, claim_wanted>(WantedSeat{ref.slot, ticket, source, seat});
     }
 }
 
@@ -228,45 +213,15 @@ void release_all(const Catalog& catalog, Relation relation) {
 // Callbacks
 // ---------------------------------------------------------------------------------------------
 
-void finish_executor(QueryDesc* query) {
-    if (previous_finish != nullptr) {
-        previous_finish(query);
-    } else {
-        standard_ExecutorFinish(query);
-    }
-    if (unlikely(wanted.count > 0)) {
-        settle_wanted(trigger_depth());
-    }
-}
-
 void on_transaction_event(XactEvent event, void*) {
-    switch (event) {
-        case XACT_EVENT_PRE_COMMIT:
-        case XACT_EVENT_PRE_PREPARE:
-            settle_wanted(0);
-            break;
-        case XACT_EVENT_COMMIT:
-        case XACT_EVENT_ABORT:
-        case XACT_EVENT_PREPARE:
-            wanted.count = 0;
-            missing.transaction = InvalidLocalTransactionId;
-            break;
-        default:
-            break;
+    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) {
+        missing.transaction = InvalidLocalTransactionId;
     }
 }
 
 void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    const int level = GetCurrentTransactionNestLevel();
     if (event == SUBXACT_EVENT_ABORT_SUB) {
         missing.transaction = InvalidLocalTransactionId;  // the lock may go with it
-        while (wanted.count > 0 && wanted.entries[wanted.count - 1].level >= level) {
-            wanted.count--;
-        }
-    } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
-        for (size_t i = wanted.count; i > 0 && wanted.entries[i - 1].level >= level; i--) {
-            wanted.entries[i - 1].level = level - 1;
-        }
     }
 }
 
@@ -322,23 +277,6 @@ DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id) {
     return ref;
 }
 
-void settle_wanted(int depth) {
-    // Deeper ones came later and were settled sooner: those in question are the last.
-    size_t first = wanted.count;
-    while (first > 0 && wanted.entries[first - 1].depth > depth) {
-        first--;
-    }
-    for (size_t i = first; i < wanted.count; i++) {
-        const Wanted& entry = wanted.entries[i];
-        const DepartureRef ref{entry.slot, shared.slots[entry.slot].departure()};
-        Claimed claimed;
-        if (!claim_exact(demand_for(ref, entry.ticket), entry.source, entry.seat, &claimed)) {
-            report_taken(ref, entry.ticket);
-        }
-    }
-    wanted.count = first;
-}
-
 void lock_new_departures(const Catalog& catalog) {
     lock_departures(catalog, RowExclusiveLock);
     missing.transaction = InvalidLocalTransactionId;
@@ -354,8 +292,6 @@ void lock_orphans(const Catalog& catalog) {
 }
 
 void install_by_hand() {
-    previous_finish = ExecutorFinish_hook;
-    ExecutorFinish_hook = finish_executor;
     RegisterXactCallback(on_transaction_event, nullptr);
     RegisterSubXactCallback(on_subtransaction_event, nullptr);
 }
@@ -382,14 +318,10 @@ TICKETPOOL_FUNCTION(ticket_follow_order) {
         }
         return PointerGetDatum(nullptr);
     }
-    TupleTableSlot* before =
-        TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? nullptr : trigger->tg_trigslot;
-    TupleTableSlot* after = TRIGGER_FIRED_BY_INSERT(trigger->tg_event)   ? trigger->tg_trigslot
-                            : TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot
-                                                                         : nullptr;
+    const RowEvent rows = rows_of(trigger);
     const OrderLeaf& leaf = *columns_of(fcinfo, catalog, relation);
-    if (!is_own_event(leaf, before, after)) {
-        follow(catalog, leaf, before, after);
+    if (!is_own_event(leaf, rows.before, rows.after)) {
+        follow(catalog, leaf, rows.before, rows.after);
     }
     return PointerGetDatum(nullptr);
 }

@@ -34,9 +34,6 @@ namespace ticketpool {
 
 void install_by_hand();
 
-// Tries all claims again that wait for the end of a statement run at this trigger depth, or deeper.
-void settle_wanted(int depth);
-
 // The departure, pinned; null: there is none, or its stop list or seats are still to come.
 DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id);
 

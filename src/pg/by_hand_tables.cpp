@@ -23,6 +23,7 @@
 #include "ledger.hpp"
 #include "live_rows.hpp"
 #include "own_writes.hpp"
+#include "row_event.hpp"
 #include "waiting.hpp"
 
 extern "C" {
@@ -34,20 +35,6 @@ extern "C" {
 
 namespace ticketpool {
 namespace {
-
-// A row event: both rows, where there are both.
-struct RowEvent {
-    TupleTableSlot* before;
-    TupleTableSlot* after;
-};
-
-RowEvent rows_of(const TriggerData* trigger) {
-    if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
-        return {nullptr, trigger->tg_trigslot};
-    }
-    return {trigger->tg_trigslot,
-            TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newslot : nullptr};
-}
 
 // ---------------------------------------------------------------------------------------------
 // ticket_departure
@@ -283,7 +270,9 @@ void follow_truncated_reservations(const Catalog& catalog) {
     drop_snapshot(snapshot);
 }
 
-void require_table(const TriggerData* trigger, Oid table) {
+}  // namespace
+
+void require_followed_table(const TriggerData* trigger, Oid table) {
     if (RelationGetRelid(trigger->tg_relation) != table) {
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("\"%s\" is no table of ticketpool",
@@ -293,7 +282,6 @@ void require_table(const TriggerData* trigger, Oid table) {
     }
 }
 
-}  // namespace
 }  // namespace ticketpool
 
 TICKETPOOL_FUNCTION(ticket_follow_departure) {
@@ -317,7 +305,7 @@ TICKETPOOL_FUNCTION(ticket_follow_departure) {
         RelationGetRelid(trigger->tg_relation) != catalog.departure) {
         return PointerGetDatum(nullptr);  // a stop list or seats: parts of departures
     }
-    require_table(trigger, catalog.departure);
+    require_followed_table(trigger, catalog.departure);
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
         follow_truncated_departures(catalog);
     } else if (!is_own_event()) {
@@ -337,7 +325,7 @@ TICKETPOOL_FUNCTION(ticket_follow_reservation) {
     require_shared_memory();
     const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
     const Catalog& catalog = catalog_of(fcinfo);
-    require_table(trigger, catalog.reservation);
+    require_followed_table(trigger, catalog.reservation);
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
         follow_truncated_reservations(catalog);
     } else if (!is_own_event()) {

@@ -5,12 +5,15 @@
 namespace ticketpool {
 namespace {
 
+enum class MarkKind { kStale, kSale, kStockSale };
+
 struct Mark {
     int level;  // transaction nesting level
+    MarkKind kind;
     Oid relation;
-    int64_t departure_id;
-    bool stale;
-    SaleTimes sale;  // where it is not stale
+    int64_t id;  // of the departure or item
+    SaleTimes sale;
+    StockSale stock;
 };
 struct Marks {
     Mark* entries;
@@ -24,7 +27,7 @@ constexpr size_t kKeepMarks = 1024;  // more room than this is given back
 void add(const Mark& mark) {
     if (marks.count > 0) {
         const Mark& last = marks.entries[marks.count - 1];
-        if (mark.stale && last.stale && last.departure_id == mark.departure_id &&
+        if (mark.kind == MarkKind::kStale && last.kind == mark.kind && last.id == mark.id &&
             last.level <= mark.level && last.relation == mark.relation) {
             return;
         }
@@ -48,16 +51,25 @@ void forget() {
     }
 }
 
+void apply(const Mark& mark) {
+    switch (mark.kind) {
+        case MarkKind::kStale:
+            directory_mark_stale(mark.relation, mark.id);
+            break;
+        case MarkKind::kSale:
+            directory_set_sale(mark.relation, mark.id, mark.sale);
+            break;
+        case MarkKind::kStockSale:
+            directory_set_item_sale(mark.relation, mark.id, mark.stock);
+            break;
+    }
+}
+
 void on_transaction_event(XactEvent event, void*) {
     switch (event) {
         case XACT_EVENT_COMMIT:
             for (size_t i = 0; i < marks.count; i++) {
-                const Mark& mark = marks.entries[i];
-                if (mark.stale) {
-                    directory_mark_stale(mark.relation, mark.departure_id);
-                } else {
-                    directory_set_sale(mark.relation, mark.departure_id, mark.sale);
-                }
+                apply(marks.entries[i]);
             }
             forget();
             break;
@@ -68,8 +80,8 @@ void on_transaction_event(XactEvent event, void*) {
             if (marks.count > 0) {
                 ereport(ERROR,
                         (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                         errmsg("cannot PREPARE a transaction that has changed departures or "
-                                "reservations by hand"),
+                         errmsg("cannot PREPARE a transaction that has changed departures, "
+                                "reservations or inventories by hand"),
                          errdetail("The pool follows such changes in the session that commits."),
                          errhint("Use COMMIT.")));
             }
@@ -97,11 +109,27 @@ void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactio
 }  // namespace
 
 void stale_at_commit(const Catalog& catalog, int64_t departure_id) {
-    add(Mark{GetCurrentTransactionNestLevel(), catalog.order, departure_id, true, {}});
+    add(Mark{
+        GetCurrentTransactionNestLevel(), MarkKind::kStale, catalog.order, departure_id, {}, {}});
 }
 
 void sale_at_commit(const Catalog& catalog, int64_t departure_id, const SaleTimes& sale) {
-    add(Mark{GetCurrentTransactionNestLevel(), catalog.order, departure_id, false, sale});
+    add(Mark{
+        GetCurrentTransactionNestLevel(), MarkKind::kSale, catalog.order, departure_id, sale, {}});
+}
+
+void stale_item_at_commit(const Catalog& catalog, int64_t item_id) {
+    add(Mark{
+        GetCurrentTransactionNestLevel(), MarkKind::kStale, catalog.item_order, item_id, {}, {}});
+}
+
+void item_sale_at_commit(const Catalog& catalog, int64_t item_id, const StockSale& sale) {
+    add(Mark{GetCurrentTransactionNestLevel(),
+             MarkKind::kStockSale,
+             catalog.item_order,
+             item_id,
+             {},
+             sale});
 }
 
 void install_commit_marks() {

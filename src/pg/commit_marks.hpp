@@ -1,5 +1,6 @@
-// What a transaction's hand-written changes to ticket_departure and ticket_reservation mean for the
-// pool, kept until it commits: a departure gets new sale times, or is to be loaded anew.
+// What a transaction's hand-written changes to ticket_departure, ticket_reservation and
+// item_inventory mean for the pool, kept until it commits: a departure gets new sale times, an
+// inventory is on sale or not, or a departure or item is to be loaded anew.
 //
 // At commit, when others see the rows, each departure that is in memory is marked under the
 // directory lock. One that is not needs nothing: whoever loads it enters its slot before he reads
@@ -13,6 +14,9 @@ namespace ticketpool {
 
 void stale_at_commit(const Catalog& catalog, int64_t departure_id);
 void sale_at_commit(const Catalog& catalog, int64_t departure_id, const SaleTimes& sale);
+
+void stale_item_at_commit(const Catalog& catalog, int64_t item_id);
+void item_sale_at_commit(const Catalog& catalog, int64_t item_id, const StockSale& sale);
 
 void install_commit_marks();
 

@@ -8,6 +8,7 @@
 #include "prepared.hpp"
 #include "settings.hpp"
 #include "standby.hpp"
+#include "stock_entries.hpp"
 #include "waiting.hpp"
 
 extern "C" {
@@ -155,19 +156,27 @@ uint32_t find_any(const Key& key) {
     return find_with_care(key, slot);
 }
 
+bool expected_epoch(const Key& key, DateADT date, uint32_t* epoch) {
+    return key.kind == KeyKind::kItem ? item_epoch_is_known(epoch)
+                                      : epoch_is_known(*key.catalog, date, epoch);
+}
+
+bool is_own_epoch(const Key& key, DateADT date) {
+    return key.kind == KeyKind::kItem ? item_epoch_is_own() : epoch_is_own(*key.catalog, date);
+}
+
 // Drops a departure of an old epoch; where others have it pinned, waits for them instead. It is
 // neither announced nor pinned by this session. The caller looks again.
-void drop_old(const Catalog& catalog, uint32_t index, DateADT date) {
+void drop_old(const Key& key, uint32_t index, DateADT date) {
     LoadLocks locks;
-    lock_for_loading(catalog, date, &locks);  // tells this session of every change
-    const uint32_t epoch = epoch_of(catalog, date);
+    const uint32_t epoch = lock_and_read_epoch(key, date, &locks);
     unlock_after_loading(locks);
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
     const DirectorySlot& slot = shared.slots[index];
     const uint64_t version = slot.version.load(std::memory_order_relaxed);
     // The slot may have another departure by now.
     const bool old = state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
-                     slot.relation == catalog.order && slot.service_date == date &&
+                     slot.relation == key.relation && slot.service_date == date &&
                      slot.epoch.load(std::memory_order_relaxed) != epoch;
     const bool in_use = old && !try_evict(index);
     LWLockRelease(shared.control->lock);
@@ -176,25 +185,25 @@ void drop_old(const Catalog& catalog, uint32_t index, DateADT date) {
     }
 }
 
-// May the departure, which is announced, be used: was it loaded from the tables as they are
+// May the departure or item, which is announced, be used: was it loaded from the tables as they are
 // (epoch.hpp)? If not, it is not announced any more: look again.
-bool is_of_epoch(const Catalog& catalog, uint32_t index) {
-    uint32_t epoch;
+bool is_of_epoch(const Key& key, uint32_t index) {
     const DirectorySlot& slot = shared.slots[index];
     const DateADT date = slot.service_date;
-    const bool known = epoch_is_known(catalog, date, &epoch);
+    uint32_t epoch;
+    const bool known = expected_epoch(key, date, &epoch);
     if (likely(known && slot.epoch.load(std::memory_order_acquire) == epoch)) {
         return true;
     }
-    if (ledger_has_pinned(index) || (known && epoch_is_own(catalog, date))) {
+    if (ledger_has_pinned(index) || (known && is_own_epoch(key, date))) {
         return true;
     }
     // Not announced while this session may wait for locks: others wait for announcements.
     directory_done();
     if (known) {
-        drop_old(catalog, index, date);
+        drop_old(key, index, date);
     } else {
-        epoch_of(catalog, date);
+        read_epoch(key, date);
     }
     return false;
 }
@@ -203,7 +212,7 @@ uint32_t find(const Key& key) {
     require_shared_memory();
     for (;;) {
         const uint32_t slot = find_any(key);
-        if (slot == kNoSlot || key.kind == KeyKind::kItem || is_of_epoch(*key.catalog, slot)) {
+        if (slot == kNoSlot || is_of_epoch(key, slot)) {
             return slot;
         }
     }
@@ -268,6 +277,17 @@ bool directory_forget_item(const Catalog& catalog, int64_t item_id) {
     return forgotten;
 }
 
+bool directory_item_is_leaving(const Catalog& catalog, int64_t item_id) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const uint32_t index = chain_find(key_of_item(catalog, item_id));
+    LWLockRelease(shared.control->lock);
+    if (index == kNoSlot || !ledger_has_pinned(index)) {
+        return false;
+    }
+    Item* item = shared.slots[index].item();
+    return stock_is_leaving({index, item->offset_of(item->root())});
+}
+
 DepartureRef directory_find_id_now(const Catalog& catalog, int64_t departure_id) {
     Key key = key_of(catalog, departure_id);
     key.now = true;
@@ -304,9 +324,19 @@ bool directory_has(const Catalog& catalog, int64_t departure_id) {
     return found;
 }
 
+bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const DirectorySlot& slot = shared.slots[index];
+    const bool here = state_of(slot.version.load(std::memory_order_acquire)) != SlotState::kFree &&
+                      slot.database == MyDatabaseId && slot.relation == catalog.item_order;
+    *item_id = slot.id;
+    LWLockRelease(shared.control->lock);
+    return here;
+}
+
 namespace {
 
-// The slot of a departure, loading or not; the lock is held.
+// The slot of a departure or item, loading or not; the lock is held.
 DirectorySlot* slot_of(Oid relation, int64_t departure_id) {
     Catalog catalog{};
     catalog.order = relation;
@@ -316,9 +346,9 @@ DirectorySlot* slot_of(Oid relation, int64_t departure_id) {
 
 }  // namespace
 
-void directory_mark_stale(Oid relation, int64_t departure_id) {
+void directory_mark_stale(Oid relation, int64_t id) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
-    DirectorySlot* slot = slot_of(relation, departure_id);
+    DirectorySlot* slot = slot_of(relation, id);
     if (slot != nullptr) {
         slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);
     }
@@ -335,6 +365,24 @@ void directory_set_sale(Oid relation, int64_t departure_id, const SaleTimes& sal
         std::atomic_ref<int64_t>(departure->opens_at).store(sale.opens_at);
         std::atomic_ref<int64_t>(departure->closes_at).store(sale.closes_at);
         departure->status.store(sale.status, std::memory_order_seq_cst);
+    } else if (slot != nullptr) {
+        slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);  // it may have read the old row
+    }
+    LWLockRelease(shared.control->lock);
+}
+
+void directory_set_item_sale(Oid relation, int64_t item_id, const StockSale& sale) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    DirectorySlot* slot = slot_of(relation, item_id);
+    if (slot != nullptr &&
+        state_of(slot->version.load(std::memory_order_acquire)) == SlotState::kReady) {
+        Stock* stock = slot->item()->root();
+        for (; stock != nullptr; stock = slot->item()->after(stock)) {
+            if (stock->inventory_id == sale.inventory_id) {
+                stock->on_sale.store(sale.on_sale, std::memory_order_release);
+                stock->has_seller.store(sale.has_seller, std::memory_order_release);
+            }
+        }
     } else if (slot != nullptr) {
         slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);  // it may have read the old row
     }

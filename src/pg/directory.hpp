@@ -31,6 +31,8 @@ DepartureRef directory_find_id_now(const Catalog& catalog, int64_t departure_id)
 
 ItemRef directory_find_item(const Catalog& catalog, int64_t item_id);
 
+// Has this transaction deleted the item's root by hand?
+bool directory_item_is_leaving(const Catalog& catalog, int64_t item_id);
 // Drops what is in memory of an item whose rows were deleted by hand. False: it is in use.
 bool directory_forget_item(const Catalog& catalog, int64_t item_id);
 
@@ -39,6 +41,9 @@ int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date);
 
 // Is it in memory, or being loaded? It may go at any time.
 bool directory_has(const Catalog& catalog, int64_t departure_id);
+
+// Is there an item in slot `index`, loading or not? Its id.
+bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id);
 
 // Ends the announcement.
 void directory_done();
@@ -78,8 +83,8 @@ void directory_link_stock(Item* item, Stock* stock);
 
 // Gives up a load in progress and the announcement.
 void directory_abandon();
-// A departure is to be loaded anew before its next use.
-void directory_mark_stale(Oid relation, int64_t departure_id);
+// A departure or item is to be loaded anew before its next use.
+void directory_mark_stale(Oid relation, int64_t id);
 // When it is on sale, from now on.
 struct SaleTimes {
     int64_t opens_at;
@@ -87,6 +92,13 @@ struct SaleTimes {
     SaleStatus status;
 };
 void directory_set_sale(Oid relation, int64_t departure_id, const SaleTimes& sale);
+// The same of an inventory.
+struct StockSale {
+    int64_t inventory_id;
+    bool on_sale;
+    bool has_seller;
+};
+void directory_set_item_sale(Oid relation, int64_t item_id, const StockSale& sale);
 // Drops a departure or item whose making was rolled back.
 void directory_discard(uint32_t slot);
 

@@ -74,8 +74,7 @@ bool begin_loading(const Key& key, const Row& row) {
     slot.id = row.id;
     slot.service_date = by_name.date;
     slot.epoch.store(0, std::memory_order_relaxed);
-    // An item's load takes no locks to wait for: it begins in earnest at once.
-    slot.last_use.store(slot.has_item() ? 0 : MyProcPid, std::memory_order_relaxed);
+    slot.last_use.store(MyProcPid, std::memory_order_relaxed);
     slot.maker.store(row.own_insert ? GetTopTransactionIdIfAny() : 0, std::memory_order_relaxed);
     enter_chains(index, by_id, by_name);
     slot.version.store(
@@ -90,9 +89,8 @@ bool begin_loading(const Key& key, const Row& row) {
 }
 
 // Locks what the load reads; only then it begins in earnest. False: taken over meanwhile.
-bool lock_and_begin(const Catalog& catalog, DateADT date, LoadLocks* locks) {
-    lock_for_loading(catalog, date, locks);
-    const uint32_t epoch = epoch_of(catalog, date) | (has_truncated() ? kStale : 0);
+bool lock_and_begin(const Key& key, DateADT date, LoadLocks* locks) {
+    const uint32_t epoch = lock_and_read_epoch(key, date, locks) | (has_truncated() ? kStale : 0);
     DirectorySlot& slot = shared.slots[loading.slot];
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
     loading.active = slot.version.load(std::memory_order_relaxed) == loading.version;
@@ -147,7 +145,7 @@ Loaded finish_loading() {
 uint32_t build(const Key& key, const Row& row) {
     uint32_t bad_rows = 0;
     if (key.kind == KeyKind::kItem) {
-        load_item(*key.catalog, row.id, row.own_insert);
+        load_item(*key.catalog, row.id, loading.slot, row.own_insert);
     } else {
         load_departure(*key.catalog, row.departure, loading.slot, &bad_rows);
     }
@@ -164,6 +162,19 @@ void warn_of_bad_rows(int64_t departure_id, uint32_t bad_rows) {
 }
 
 }  // namespace
+
+uint32_t read_epoch(const Key& key, DateADT date) {
+    return key.kind == KeyKind::kItem ? item_epoch_of(*key.catalog) : epoch_of(*key.catalog, date);
+}
+
+uint32_t lock_and_read_epoch(const Key& key, DateADT date, LoadLocks* locks) {
+    if (key.kind == KeyKind::kItem) {
+        lock_for_loading_item(*key.catalog, locks);
+    } else {
+        lock_for_loading(*key.catalog, date, locks);
+    }
+    return read_epoch(key, date);
+}
 
 bool read_row(const Key& key, Row* row) {
     if (key.kind == KeyKind::kItem) {
@@ -185,9 +196,7 @@ bool load_by_key(const Key& key, Loaded* found) {
         return true;
     }
     LoadLocks locks{};
-    const bool has_locks = key.kind != KeyKind::kItem;
-    if (!begin_loading(key, row) ||
-        (has_locks && !lock_and_begin(*key.catalog, row.departure.service_date, &locks))) {
+    if (!begin_loading(key, row) || !lock_and_begin(key, row.departure.service_date, &locks)) {
         return false;
     }
     const bool own_insert = row.own_insert;

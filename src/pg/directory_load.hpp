@@ -15,6 +15,11 @@ struct Row {
 };
 bool read_row(const Key& key, Row* row);
 
+// Of what the key leads to: of its day, or of all items.
+uint32_t read_epoch(const Key& key, DateADT date);
+// With the locks of a load: of the tables as they are.
+uint32_t lock_and_read_epoch(const Key& key, DateADT date, LoadLocks* locks);
+
 // What was loaded and is announced now.
 struct Loaded {
     uint32_t slot;  // kNoSlot: there is nothing to load

@@ -22,6 +22,15 @@ struct TableMarks {
 };
 constinit TableMarks marks{};
 
+// Of item_order and item_inventory; void once the catalog has changed.
+struct ItemMarks {
+    uint64_t catalog;  // generation; 0: void
+    TriggerMark order;
+    TriggerMark inventory;
+    uint32_t epoch;
+};
+constinit ItemMarks item_marks{};
+
 constinit LocalTransactionId truncated_in = InvalidLocalTransactionId;
 
 bool marks_are_known() {
@@ -100,6 +109,27 @@ bool epoch_is_own(const Catalog& catalog, DateADT date) {
     const OrderLeaf* leaf = known_order_leaf(catalog, date);
     return has_truncated() || (leaf != nullptr && is_own(leaf->mark)) || is_own(marks.departure) ||
            is_own(marks.reservation);
+}
+
+bool item_epoch_is_known(uint32_t* epoch) {
+    *epoch = item_marks.epoch;
+    return item_marks.catalog == catalog_generation;
+}
+
+uint32_t item_epoch_of(const Catalog& catalog) {
+    uint32_t epoch;
+    while (!item_epoch_is_known(&epoch)) {
+        // An invalidation while we look makes them void again.
+        item_marks.catalog = catalog_generation;
+        item_marks.order = trigger_mark(catalog.item_order);
+        item_marks.inventory = trigger_mark(catalog.inventory);
+        item_marks.epoch = (mix(item_marks.order) + mix(item_marks.inventory) * 3) & ~kStale;
+    }
+    return epoch;
+}
+
+bool item_epoch_is_own() {
+    return has_truncated() || is_own(item_marks.order) || is_own(item_marks.inventory);
 }
 
 void note_truncate() {

@@ -26,6 +26,9 @@
 // what others would: it has the new epoch (or kStale, after a TRUNCATE, which has none), so others
 // load anew, whether it commits or not.
 //
+// Items have one epoch for all, that of the triggers of item_order and item_inventory. What is said
+// of departures and their partition is true of items and these tables.
+//
 // If a process dies: the server restarts, with an empty pool.
 #pragma once
 
@@ -44,7 +47,8 @@ struct TriggerMark {
 TriggerMark trigger_mark(Oid relation);
 
 // The name of the triggers that tell the pool, on ticket_order (and by inheritance its partitions),
-// ticket_departure and ticket_reservation; and of the one on each partition that tells of TRUNCATE.
+// ticket_departure, ticket_reservation, item_order and item_inventory; and of the one on each of
+// these tables and on each partition that tells of TRUNCATE.
 inline constexpr const char* kFollowTrigger = "ticket_follow";
 inline constexpr const char* kTruncateTrigger = "ticket_follow_truncate";
 
@@ -56,6 +60,11 @@ bool epoch_is_known(const Catalog& catalog, DateADT date, uint32_t* epoch);
 
 // Has this transaction itself changed what the epoch stands for? The epoch is known.
 bool epoch_is_own(const Catalog& catalog, DateADT date);
+// The same for items.
+uint32_t item_epoch_of(const Catalog& catalog);
+bool item_epoch_is_known(uint32_t* epoch);
+bool item_epoch_is_own();
+
 // This transaction empties partitions.
 void note_truncate();
 bool has_truncated();

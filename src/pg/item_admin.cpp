@@ -18,6 +18,8 @@
 #include "item.hpp"
 #include "item_loader.hpp"
 #include "ledger.hpp"
+#include "own_writes.hpp"
+#include "prepared.hpp"
 
 extern "C" {
 #include "commands/sequence.h"
@@ -37,7 +39,8 @@ void query(const char* sql, int count, const int64_t* arguments, int expected) {
         types[i] = INT8OID;
         values[i] = Int64GetDatum(arguments[i]);
     }
-    const int result = SPI_execute_with_args(sql, count, types, values, nullptr, false, 0);
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr};
+    const int result = execute_own(write, false, sql, count, types, values, nullptr);
     if (result != expected) {
         elog(ERROR, "unexpected result of a ticketpool query: %s", SPI_result_code_string(result));
     }
@@ -110,6 +113,7 @@ void forget_deleted(const Catalog& catalog, int64_t item_id) {
                             errhint("Try again when they have ended.")));
         }
         CHECK_FOR_INTERRUPTS();
+        prepared_resolve(kNoSlot);
         pg_usleep(kPauseMicros);
     }
 }
@@ -120,7 +124,9 @@ int64_t open_item(const Catalog& catalog, int64_t item_id, int64_t quantity) {
     query(psprintf("INSERT INTO %s (id, item_id, quantity, root_id) VALUES ($1, $2, $3, $1)",
                    qualified_name(catalog.inventory)),
           3, arguments, SPI_OK_INSERT);
-    forget_deleted(catalog, item_id);
+    if (!directory_item_is_leaving(catalog, item_id)) {  // otherwise it is loaded anew at commit
+        forget_deleted(catalog, item_id);
+    }
     return arguments[0];
 }
 
@@ -190,7 +196,8 @@ void insert_children(const Catalog& catalog, int64_t item_id, int64_t root_id, i
         "generate_series(1, $4) AS n ORDER BY n "
         "RETURNING *",
         qualified_name(catalog.inventory));
-    if (SPI_execute_with_args(sql, 5, types, values, no_users ? "    n" : "     ", false, 0) !=
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr};
+    if (execute_own(write, false, sql, 5, types, values, no_users ? "    n" : "     ") !=
             SPI_OK_INSERT_RETURNING ||
         SPI_processed != static_cast<uint64>(parts)) {
         ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),

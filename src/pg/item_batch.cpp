@@ -126,7 +126,7 @@ void lock_all(const Catalog& catalog, const Request* requests, int count) {
         for (int i = 0; i < count; i++) {
             users[i] = requests[i].purchase.user_id;
         }
-        lock_users(catalog, users, static_cast<uint32_t>(count));
+        lock_people(catalog, users, static_cast<uint32_t>(count), nullptr, 0);
     }
     pfree(keys);
 }

@@ -1,15 +1,29 @@
 // Builds an item from its rows: the root inventory, the ones that were split off, and the live
 // orders of all of them in one pass over the index item_order_live.
 //
-// What is free of an inventory is its quantity less its live orders. A merged one of which nothing
-// is free has no stock in memory.
+// What is free of an inventory is its quantity less its live orders. A merged one that has neither
+// units nor live orders has no stock in memory.
 #pragma once
 
 #include "catalog.hpp"
 #include "pg.hpp"
 #include "ticketpool/stock.hpp"
 
+extern "C" {
+#include "storage/itemptr.h"
+}
+
 namespace ticketpool {
+
+enum InventoryColumn : AttrNumber {
+    kInvId = 1,
+    kInvItem,
+    kInvQuantity,
+    kInvParent,
+    kInvRoot,
+    kInvUser,
+    kInvStatus
+};
 
 enum class InventoryStatus { kOpen, kClosed, kMerged };
 
@@ -22,7 +36,11 @@ struct Inventory {
     bool has_seller;
     InventoryStatus status;
     int64_t sold;
+    ItemPointerData tid;
 };
+
+// The current row of the reader, nothing sold.
+Inventory copy_inventory(TupleTableSlot* slot);
 
 // All inventories of an item, in order of id, but the root first; palloc'd.
 struct Inventories {
@@ -45,9 +63,13 @@ inline int64_t saturating_sum(int64_t a, int64_t b) {
 // Is there such an item? First as others see it; `own_insert`: only this transaction sees it.
 bool read_item_row(const Catalog& catalog, int64_t item_id, bool* own_insert);
 
-// As the snapshot sees them; false: the item has no root.
+// Which row versions a reader leaves out.
+struct UndecidedItem;
+
+// As the snapshot sees them, but for those that are noted (may be null), whose old versions are
+// taken instead; false: the item has no root.
 bool read_inventories(const Catalog& catalog, int64_t item_id, Snapshot snapshot,
-                      Inventories* inventories);
+                      const UndecidedItem* noted, Inventories* inventories);
 
 // Is its status 'merged', as of now, whatever the isolation level?
 bool is_merged_inventory(const Catalog& catalog, int64_t id);
@@ -57,9 +79,11 @@ struct LiveOrder {
     int64_t order_id;
     int64_t inventory_id;
     int64_t units;
+    ItemPointerData tid;
 };
+LiveOrder copy_order(TupleTableSlot* slot);
 using LiveOrderFound = void (*)(const LiveOrder& order, void* context);
-// Those that the snapshot sees; null: those of transactions that have not ended.
+// Those that the snapshot sees; null: those of transactions that run (not of prepared ones).
 void read_live_orders(const Catalog& catalog, int64_t item_id, Snapshot snapshot,
                       LiveOrderFound found, void* context);
 
@@ -67,6 +91,6 @@ void read_live_orders(const Catalog& catalog, int64_t item_id, Snapshot snapshot
 Stock* new_stock(const Inventory& row);
 
 // Allocates and fills the item.
-Item* load_item(const Catalog& catalog, int64_t item_id, bool own_insert);
+Item* load_item(const Catalog& catalog, int64_t item_id, uint32_t slot, bool own_insert);
 
 }  // namespace ticketpool

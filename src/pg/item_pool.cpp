@@ -3,6 +3,7 @@
 #include "item.hpp"
 #include "item_loader.hpp"
 #include "monitoring.hpp"
+#include "prepared.hpp"
 
 namespace ticketpool {
 namespace {
@@ -11,7 +12,7 @@ void return_item(const Catalog& catalog, const ItemRef& ref, ReturnSetInfo* resu
     Snapshot snapshot = take_fresh_snapshot();
     Inventories inventories;
     int64_t quantity = 0;
-    read_inventories(catalog, ref.item->item_id, snapshot, &inventories);
+    read_inventories(catalog, ref.item->item_id, snapshot, nullptr, &inventories);
     drop_snapshot(snapshot);
     for (int i = 0; i < inventories.count; i++) {
         quantity = saturating_sum(quantity, inventories.rows[i].quantity);
@@ -40,6 +41,7 @@ TICKETPOOL_FUNCTION(item_pool) {
     ReturnSetInfo* result = require_set_result(fcinfo);
     InitMaterializedSRF(fcinfo, 0);
     const Catalog& catalog = catalog_of(fcinfo);
+    prepared_resolve(kNoSlot);
     for (uint32_t i = 0; i < shared.control->slot_count; i++) {
         ItemRef ref;
         CHECK_FOR_INTERRUPTS();

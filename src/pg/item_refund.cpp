@@ -5,6 +5,7 @@
 #include "item.hpp"
 #include "item_loader.hpp"
 #include "ledger.hpp"
+#include "own_writes.hpp"
 #include "plans.hpp"
 
 extern "C" {
@@ -58,7 +59,9 @@ void change_quantity(const Catalog& catalog, const char* sign, int64_t id, int64
                  qualified_name(catalog.inventory), sign);
     Oid types[] = {INT8OID, INT8OID};
     Datum values[] = {Int64GetDatum(id), Int64GetDatum(units)};
-    if (execute_planned(sql, 2, types, values, nullptr) != SPI_OK_UPDATE || SPI_processed != 1) {
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr};
+    if (execute_own(write, true, sql, 2, types, values, nullptr) != SPI_OK_UPDATE ||
+        SPI_processed != 1) {
         ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
                         errmsg("inventory " INT64_FORMAT " was not changed", id),
                         errdetail("A trigger or a policy on item_inventory left its row out."),
@@ -90,7 +93,11 @@ void refund(const Catalog& catalog, const SoldOrder& order) {
     const char* sql =
         psprintf("UPDATE %s SET status = 'refunded', modify_time = now() WHERE order_id = $1",
                  qualified_name(catalog.item_order));
-    if (execute_by_id(sql, order.order_id) != SPI_OK_UPDATE || SPI_processed != 1) {
+    const OwnWrite write{OwnChange::kEnd, order.item_id, order.order_id, nullptr};
+    Oid types[] = {INT8OID};
+    Datum values[] = {Int64GetDatum(order.order_id)};
+    if (execute_own(write, true, sql, 1, types, values, nullptr) != SPI_OK_UPDATE ||
+        SPI_processed != 1) {
         ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
                         errmsg("order " INT64_FORMAT " was not changed", order.order_id),
                         errdetail("A trigger or a policy on item_order left its row out."),

@@ -1,6 +1,8 @@
 #include "item_rows.hpp"
 
+#include "epoch.hpp"
 #include "errors.hpp"
+#include "ledger.hpp"
 
 extern "C" {
 #include "commands/sequence.h"
@@ -12,7 +14,6 @@ namespace {
 
 const TableShape kShape{"item_order",
                         "an order",
-                        false,
                         kItemOrderColumns,
                         {{nullptr, InvalidOid, false},
                          {"order_id", INT8OID, false},
@@ -28,6 +29,8 @@ const TableShape kShape{"item_order",
                         {{{kItemOrderId}, 1, true, false, 0},
                          {{kItemId, kItemUser}, 2, false, true, 0},
                          {{kItemUser, kItemRequest}, 2, true, true, kItemRequest}},
+                        kItemOrderId,
+                        kItemId,
                         kItemStatus,
                         "sold"};
 
@@ -52,6 +55,28 @@ const RowTarget& find_target(const Catalog& catalog) {
     return cache.target;
 }
 
+// With the table locked: were the items that this transaction claims on loaded from the tables as
+// they are? (As for tickets, order_rows.cpp.)
+void require_same_epoch(const Catalog& catalog) {
+    const uint32_t epoch = item_epoch_of(catalog);
+    const uint32_t* slots;
+    const size_t count = ledger_pinned(&slots);
+    for (size_t i = 0; i < count; i++) {
+        DirectorySlot& slot = shared.slots[slots[i]];
+        if (slot.relation == catalog.item_order &&
+            (slot.epoch.load(std::memory_order_acquire) & ~kStale) != epoch &&
+            !item_epoch_is_own()) {
+            slot.epoch.fetch_or(kStale, std::memory_order_acq_rel);
+            ereport(ERROR,
+                    (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                     errmsg("could not serialize access due to a change of item_order"),
+                     errdetail("Triggers were switched off there or on item_inventory after the "
+                               "units were claimed."),
+                     errhint("Retry the transaction.")));
+        }
+    }
+}
+
 }  // namespace
 
 void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count,
@@ -61,6 +86,7 @@ void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count
     if (heap == nullptr) {
         report_gone();
     }
+    require_same_epoch(catalog);
     write_rows(catalog, kShape, find_target(catalog), heap, catalog.item_order, rows, count,
                result);
     table_close(heap, NoLock);

@@ -8,6 +8,7 @@
 #include "item.hpp"
 #include "item_loader.hpp"
 #include "ledger.hpp"
+#include "prepared.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
 
@@ -118,6 +119,9 @@ bool claim_from_stock(const ItemRef& ref, Stock* stock, int64_t units) {
         wait_for_attempt();
         status = try_stock(ref, stock, units);
     }
+    if (status != Status::kOk && prepared_resolve(ref.slot)) {
+        return claim_from_stock(ref, stock, units);  // what was decided may have left some
+    }
     return status == Status::kOk;
 }
 
@@ -149,6 +153,9 @@ Stock* claim_item(const ItemPurchase& purchase) {
                 return stock;
             }
             busy = busy || status == Status::kLookAgain;
+        }
+        if (!busy && prepared_resolve(purchase.ref.slot)) {
+            continue;  // a prepared transaction was decided while we waited for something
         }
         if (!busy) {
             count(shared.mine->counters.sold_outs);

@@ -1,8 +1,8 @@
 // item_verify: the proof that pool and tables agree about items.
 //
 // Of each inventory, what is free by its rows (quantity less live orders) is compared with what is
-// free in its stock, less what running transactions explain. Sales go on meanwhile, and reading the
-// orders of an item takes its time, so a difference counts only if
+// free in its stock, less what prepared transactions have claimed and running ones explain. Sales
+// go on meanwhile, and reading the orders of an item takes its time, so a difference counts only if
 //   - what is free in the stock is the same before and after the look into the tables, and
 //   - the difference is the same in every one of several looks.
 // So there is no false alarm while an item is sold fast; what is wrong shows when there is a quiet
@@ -11,6 +11,7 @@
 #include "item.hpp"
 #include "item_loader.hpp"
 #include "monitoring.hpp"
+#include "prepared.hpp"
 
 namespace ticketpool {
 namespace {
@@ -33,7 +34,7 @@ struct Proof {
     ItemRef ref;
     Before* before;
     int before_count;
-    LiveOrder* undecided;  // of transactions under way
+    LiveOrder* undecided;  // of transactions that run
     int undecided_count;
     int undecided_room;
     Inventories inventories;
@@ -83,7 +84,8 @@ bool read_tables(Proof* proof) {
     proof->undecided = static_cast<LiveOrder*>(palloc(kFirstRoom * sizeof(LiveOrder)));
     read_live_orders(*proof->catalog, item_id, nullptr, note_undecided, proof);
     Snapshot snapshot = take_fresh_snapshot();
-    const bool found = read_inventories(*proof->catalog, item_id, snapshot, &proof->inventories);
+    const bool found =
+        read_inventories(*proof->catalog, item_id, snapshot, nullptr, &proof->inventories);
     if (found) {
         read_live_orders(*proof->catalog, item_id, snapshot, add_sold, proof);
     }
@@ -132,7 +134,8 @@ const char* problem_of(const Proof& proof, const Inventory& row) {
     }
     const int64_t free = here ? count_free_units(*stock) : 0;
     const int64_t own = here ? stock_own_units(stock_ref(proof.ref, stock)) : 0;
-    const int64_t expected = free_of(row) - own;
+    const int64_t prepared = here ? prepared_units_of(stock_ref(proof.ref, stock)) : 0;
+    const int64_t expected = free_of(row) - own - prepared;
     // More claims than rows under way: of a split, a merge, item_add, or with a row still to come.
     const bool any_claim_explains =
         claims_of_others(proof.ref.slot) > int64_t{proof.undecided_count};
@@ -148,6 +151,7 @@ const char* problem_of(const Proof& proof, const Inventory& row) {
 
 // One look: a finding for each inventory and one for orders without any; palloc'd.
 int look(Proof* proof, Finding** findings) {
+    prepared_resolve(proof->ref.slot);
     read_pool(proof);
     if (!read_tables(proof)) {
         *findings = static_cast<Finding*>(palloc(sizeof(Finding)));

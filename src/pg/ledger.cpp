@@ -136,7 +136,8 @@ void prepare() {
     for (size_t i = 0; i < ledger.count; i++) {
         entries += is_final(ledger.entries[i]) ? 1 : 0;
     }
-    PreparedLedger* block = prepared_allocate(entries, static_cast<uint32_t>(ledger.pinned_count));
+    PreparedLedger* block =
+        prepared_allocate(entries, stock_final_count(), static_cast<uint32_t>(ledger.pinned_count));
     block->xid = GetTopTransactionIdIfAny();  // PREPARE TRANSACTION has given it one
     block->since = shared.mine->since.load(std::memory_order_relaxed);
     block->deadline = pending_deadline();
@@ -146,6 +147,7 @@ void prepare() {
             *copy++ = ledger.entries[i];
         }
     }
+    stock_copy_final(block->stock_entries());
     memcpy(block->slots(), ledger.pinned, ledger.pinned_count * sizeof(uint32_t));
     prepared_enter(block);
     ledger.prepared = block;
@@ -157,15 +159,6 @@ void on_transaction_event(XactEvent event, void*) {
     }
     switch (event) {
         case XACT_EVENT_PRE_PREPARE:
-            if (stock_entry_count() > 0) {
-                ereport(
-                    ERROR,
-                    (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                     errmsg(
-                         "cannot PREPARE a transaction that has bought or moved plain quantities"),
-                     errdetail("Its claims on them end with this session's transaction."),
-                     errhint("Use COMMIT.")));
-            }
             prepare();
             break;
         case XACT_EVENT_COMMIT:
@@ -192,6 +185,7 @@ void on_transaction_event(XactEvent event, void*) {
                 ledger.prepared = nullptr;
             }
             forget_entries();
+            stock_forget();
             unpin_all();
             forget_deadline();
             break;

@@ -343,6 +343,15 @@ void lock_for_loading(const Catalog& catalog, DateADT date, LoadLocks* locks) {
     }
 }
 
+void lock_for_loading_item(const Catalog& catalog, LoadLocks* locks) {
+    *locks = LoadLocks{{catalog.item_order, catalog.inventory, catalog.item_order_live,
+                        catalog.inventory_root, catalog.inventory_item},
+                       5};
+    for (int i = 0; i < locks->count; i++) {
+        LockRelationOid(locks->relations[i], AccessShareLock);
+    }
+}
+
 void unlock_after_loading(const LoadLocks& locks) {
     for (int i = 0; i < locks.count; i++) {
         UnlockRelationOid(locks.relations[i], AccessShareLock);

@@ -46,6 +46,7 @@ struct LoadLocks {
     int count;
 };
 void lock_for_loading(const Catalog& catalog, DateADT date, LoadLocks* locks);
+void lock_for_loading_item(const Catalog& catalog, LoadLocks* locks);
 void unlock_after_loading(const LoadLocks& locks);
 
 // A live row of ticket_order, as the loader and ticket_verify read it.

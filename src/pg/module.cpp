@@ -3,6 +3,7 @@
 #include "call_scan.hpp"
 #include "catalog.hpp"
 #include "commit_marks.hpp"
+#include "item_by_hand.hpp"
 #include "ledger.hpp"
 #include "order_rows.hpp"
 #include "pg.hpp"
@@ -11,6 +12,7 @@
 #include "settings.hpp"
 #include "shared_memory.hpp"
 #include "ticketpool/kernels.hpp"
+#include "wanted.hpp"
 #include "worker.hpp"
 
 extern "C" {
@@ -30,6 +32,8 @@ void _PG_init(void) {
     install_transaction_callbacks();
     install_commit_marks();
     install_by_hand();
+    install_item_by_hand();
+    install_wanted();
     install_catalog_callbacks();
     install_order_callbacks();
     install_rule_callbacks();

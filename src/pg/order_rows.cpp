@@ -82,7 +82,6 @@ Oid leaf_relation(const Catalog& catalog, DateADT date) {
 const TableShape kShape{
     "ticket_order",
     "a ticket",
-    true,
     kOrderColumns,
     {{nullptr, InvalidOid, false},
      {"order_id", INT8OID, false},
@@ -108,6 +107,8 @@ const TableShape kShape{
      {{kDepartureId}, 1, false, true, 0},
      {{kServiceDate, kUserId, kRequestId, kTicketNo}, 4, true, true, kRequestId},
      {{kHeldUntil}, 1, false, true, kHeldUntil}},
+    kOrderId,
+    kDepartureId,
     0,
     nullptr};
 static_assert(kOrderColumns <= kMostColumns && kOrderIndexes <= kMostIndexes);

@@ -1,5 +1,6 @@
 #include "own_writes.hpp"
 
+#include "item_rows.hpp"
 #include "plans.hpp"
 #include "ticketpool/order_status.hpp"
 
@@ -107,6 +108,49 @@ bool is_own_event(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot*
                                row_int64(row, leaf.column[kOrderId])),
                         errdetail("The row would not agree with what was claimed for it."),
                         errhint("Let a trigger change other columns, or raise an error.")));
+    }
+    return true;
+}
+
+static bool is_item_as_expected(TupleTableSlot* before, TupleTableSlot* after) {
+    if (after == nullptr || (before == nullptr) != (own_write->change == OwnChange::kInsert)) {
+        return false;
+    }
+    if (own_write->change == OwnChange::kEnd) {
+        return same_units(before, after) && !is_live_item_row(after);
+    }
+    for (const AttrNumber column : {kItemId, kItemInventory, kItemQuantity}) {
+        if (row_int64(after, column) != DatumGetInt64(own_write->row->value[column])) {
+            return false;
+        }
+    }
+    return is_live_item_row(after);
+}
+
+bool is_own_item_event(TupleTableSlot* before, TupleTableSlot* after) {
+    if (!is_own_event() || own_write->change == OwnChange::kOther) {
+        return false;
+    }
+    if (!is_item_as_expected(before, after)) {
+        ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+                        errmsg("a trigger on item_order has changed the units or the status of "
+                               "order " INT64_FORMAT,
+                               row_int64(before == nullptr ? after : before, kItemOrderId)),
+                        errdetail("The row would not agree with what was claimed for it."),
+                        errhint("Let a trigger change other columns, or raise an error.")));
+    }
+    return true;
+}
+
+bool is_live_item_row(TupleTableSlot* row) {
+    return same_text(row_text(row, kItemStatus), {"sold", 4});
+}
+
+bool same_units(TupleTableSlot* before, TupleTableSlot* after) {
+    for (const AttrNumber column : {kItemId, kItemInventory, kItemQuantity}) {
+        if (row_int64(before, column) != row_int64(after, column)) {
+            return false;
+        }
     }
     return true;
 }

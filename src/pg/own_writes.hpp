@@ -17,23 +17,17 @@ namespace ticketpool {
 enum class OwnChange {
     kInsert,  // of `row`
     kLive,    // tickets become live, or stay so
-    kEnd,     // tickets stop being live
+    kEnd,     // tickets, or an order of an item, stop being live
     kMove,    // tickets get other seats, and stay as live as they are
     kOther    // rows of other tables
 };
 
 struct OwnWrite {
     OwnChange change;
-    int64_t departure_id;    // of the rows of ticket_order
+    int64_t departure_id;    // of the rows of ticket_order; of item_order: item_id
     int64_t order_id;        // 0: all orders of the departure
     const OrderValues* row;  // kInsert
 };
-
-// The insertion of a ticket.
-inline OwnWrite own_insert(const OrderValues& row) {
-    return {OwnChange::kInsert, DatumGetInt64(row.value[kDepartureId]),
-            DatumGetInt64(row.value[kOrderId]), &row};
-}
 
 // Runs a statement of our own by SPI; its plan is kept for the session, or not.
 int execute_own(const OwnWrite& write, bool keep_plan, const char* sql, int count, Oid* types,
@@ -44,10 +38,16 @@ bool is_own_event();
 // The same for a row of ticket_order; ereports where a trigger has changed what must not change.
 bool is_own_event(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot* after);
 
+// The same for a row of item_order.
+bool is_own_item_event(TupleTableSlot* before, TupleTableSlot* after);
+
 // Does the row say 'held' or 'sold'? 23514 where it says what is no status.
 bool is_live_row(const OrderLeaf& leaf, TupleTableSlot* row);
 // Do both rows name the same stretch of the same seat, sold by the same channel?
 bool same_place(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot* after);
+// The same of rows of item_order: is it live; are both so many units of one inventory?
+bool is_live_item_row(TupleTableSlot* row);
+bool same_units(TupleTableSlot* before, TupleTableSlot* after);
 
 // How deep in triggers this session is.
 int trigger_depth();

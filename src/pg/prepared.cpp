@@ -45,6 +45,12 @@ void finish(PreparedLedger* block, bool committed) {
     for (uint32_t i = 0; committed && i < block->entry_count; i++) {
         settle_entry(block->entries()[i]);
     }
+    for (uint32_t i = 0; committed && i < block->stock_count; i++) {
+        settle_stock_entry(block->stock_entries()[i]);
+    }
+    for (uint32_t i = block->stock_count; !committed && i > 0; i--) {
+        undo_stock_entry(block->stock_entries()[i - 1]);
+    }
     for (uint32_t i = block->entry_count; !committed && i > 0; i--) {
         undo_entry(block->entries()[i - 1]);
     }
@@ -97,16 +103,22 @@ int64_t count_claims(PreparedLedger* block, uint32_t slot) {
         const Entry& entry = block->entries()[i];
         claims += entry.kind == Kind::kClaim && (slot == kNoSlot || entry.source.slot == slot);
     }
+    for (uint32_t i = 0; i < block->stock_count; i++) {
+        const StockEntry& entry = block->stock_entries()[i];
+        claims += entry.kind == StockKind::kClaim && (slot == kNoSlot || entry.stock.slot == slot);
+    }
     return claims;
 }
 
 }  // namespace
 
-PreparedLedger* prepared_allocate(uint32_t entries, uint32_t slots) {
-    const size_t bytes =
-        sizeof(PreparedLedger) + size_t{entries} * sizeof(Entry) + size_t{slots} * sizeof(uint32_t);
+PreparedLedger* prepared_allocate(uint32_t entries, uint32_t stock_entries, uint32_t slots) {
+    const size_t bytes = sizeof(PreparedLedger) + size_t{entries} * sizeof(Entry) +
+                         size_t{stock_entries} * sizeof(StockEntry) +
+                         size_t{slots} * sizeof(uint32_t);
     PreparedLedger* block = new (directory_allocate(bytes)) PreparedLedger{};
     block->entry_count = entries;
+    block->stock_count = stock_entries;
     block->slot_count = slots;
     block->database = MyDatabaseId;
     return block;
@@ -191,6 +203,23 @@ int64_t prepared_claims_on(uint32_t slot) {
     }
     LWLockRelease(shared.control->lock);
     return claims;
+}
+
+int64_t prepared_units_of(const StockRef& stock) {
+    int64_t units = 0;
+    if (shared.slots[stock.slot].shared_pins.load(std::memory_order_acquire) == 0) {
+        return units;
+    }
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    for (PreparedLedger* block = first_block(); block != nullptr; block = block->next.get()) {
+        for (uint32_t i = 0; block->prepared && i < block->stock_count; i++) {
+            const StockEntry& entry = block->stock_entries()[i];
+            units +=
+                entry.kind == StockKind::kClaim && same_stock(entry.stock, stock) ? entry.units : 0;
+        }
+    }
+    LWLockRelease(shared.control->lock);
+    return units;
 }
 
 PreparedSummary* prepared_list(uint32_t* count) {

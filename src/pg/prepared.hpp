@@ -4,8 +4,9 @@
 // run. So nobody is told: who comes to a departure next asks the server what became of the
 // transaction, by its id, and settles what it left.
 //
-// A PreparedLedger is a block of the arena: the ledger entries in final form (no take-overs) and
-// the departures that the transaction had pinned. The blocks are a list in Control.
+// A PreparedLedger is a block of the arena: the ledger entries of seats and of plain quantities in
+// final form (no take-overs) and the departures and items that the transaction had pinned. The
+// blocks are a list in Control. What is said of departures here is true of items.
 //
 //   PRE_PREPARE        the backend makes the block, copies its ledger, adds a shared pin to each
 //                      departure of its own and enters the block, `prepared` false. Errors are
@@ -42,6 +43,7 @@
 #include "ledger_entry.hpp"
 #include "pg.hpp"
 #include "shared_memory.hpp"
+#include "stock_entry.hpp"
 
 namespace ticketpool {
 
@@ -50,18 +52,20 @@ struct PreparedLedger {
     uint32_t xid;
     uint32_t database;
     uint32_t entry_count;
+    uint32_t stock_count;
     uint32_t slot_count;
     int64_t since;     // its first claim
     int64_t deadline;  // the earliest of its holds and quotas; INT64_MAX: none
     bool prepared;     // under the directory lock
-    // Entry[entry_count], then uint32_t[slot_count]
+    // Entry[entry_count], StockEntry[stock_count], uint32_t[slot_count]
 
     Entry* entries() { return reinterpret_cast<Entry*>(this + 1); }
-    uint32_t* slots() { return reinterpret_cast<uint32_t*>(entries() + entry_count); }
+    StockEntry* stock_entries() { return reinterpret_cast<StockEntry*>(entries() + entry_count); }
+    uint32_t* slots() { return reinterpret_cast<uint32_t*>(stock_entries() + stock_count); }
 };
 
 // A block to be filled, in nobody's list; ereports 53200.
-PreparedLedger* prepared_allocate(uint32_t entries, uint32_t slots);
+PreparedLedger* prepared_allocate(uint32_t entries, uint32_t stock_entries, uint32_t slots);
 // Gives it back unused. No-fail, like all that follow.
 void prepared_free(PreparedLedger* block);
 // Pins its departures and enters it.
@@ -85,6 +89,8 @@ TransactionId prepared_transaction_on(uint32_t slot);
 
 // Claims of prepared transactions on a departure.
 int64_t prepared_claims_on(uint32_t slot);
+// Units that they have claimed of a stock.
+int64_t prepared_units_of(const StockRef& stock);
 
 // For the view: calls nothing while it holds the lock.
 struct PreparedSummary {

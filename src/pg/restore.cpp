@@ -13,6 +13,7 @@
 #include "own_writes.hpp"
 #include "partitions.hpp"
 #include "pg.hpp"
+#include "wanted.hpp"
 
 extern "C" {
 #include "catalog/index.h"
@@ -106,7 +107,7 @@ void process_utility(PlannedStmt* planned, const char* query, bool read_only_tre
     if (alter != nullptr) {
         after_alter_table(alter);
     }
-    if (tag == T_CopyStmt) {
+    if (tag == T_CopyStmt || tag == T_TruncateStmt) {
         settle_wanted(trigger_depth());
     }
 }

@@ -122,13 +122,12 @@ int own_index(const TableShape& shape, const RowTarget& target, Oid index, const
 
 // A trigger of the user's, whatever its name: what ours would tell the pool, the writer tells it
 // himself.
-bool has_foreign_trigger(const Catalog& catalog, const TableShape& shape, Relation relation) {
+bool has_foreign_trigger(const Catalog& catalog, Relation relation) {
     const Oid extension = getExtensionOfObject(RelationRelationId, catalog.order);
     const TriggerDesc* triggers = relation->trigdesc;
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
         const Trigger& trigger = triggers->triggers[i];
-        if (!shape.followed ||
-            (strcmp(trigger.tgname, kFollowTrigger) != 0 &&
+        if ((strcmp(trigger.tgname, kFollowTrigger) != 0 &&
              strcmp(trigger.tgname, kTruncateTrigger) != 0) ||
             getExtensionOfObject(ProcedureRelationId, trigger.tgfoid) != extension) {
             return true;
@@ -162,7 +161,7 @@ void find_columns(const TableShape& shape, Relation relation, RowTarget* target)
 }
 
 bool wants_executor(const Catalog& catalog, const TableShape& shape, Relation relation) {
-    return has_foreign_trigger(catalog, shape, relation) || relation->rd_rules != nullptr ||
+    return has_foreign_trigger(catalog, relation) || relation->rd_rules != nullptr ||
            (relation->rd_rel->relrowsecurity && relation->rd_rel->relforcerowsecurity) ||
            !has_plain_columns(shape, relation);
 }
@@ -339,8 +338,8 @@ void insert_by_sql(const Catalog& catalog, const TableShape& shape, Oid table,
             values[c] = rows[i].value[c + 1];
             types[c] = shape.column[c + 1].type;
         }
-        const OwnWrite write =
-            shape.followed ? own_insert(rows[i]) : OwnWrite{OwnChange::kOther, 0, 0, nullptr};
+        const OwnWrite write{OwnChange::kInsert, DatumGetInt64(rows[i].value[shape.of]),
+                             DatumGetInt64(rows[i].value[shape.id]), &rows[i]};
         if (execute_own(write, false, sql, shape.columns, types, values, nulls) !=
                 SPI_OK_INSERT_RETURNING ||
             SPI_processed != 1) {

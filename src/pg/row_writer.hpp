@@ -39,11 +39,12 @@ struct IndexShape {
 struct TableShape {
     const char* table;  // for messages
     const char* row;    // what a row is, for messages
-    bool followed;      // by triggers of ours, which have nothing to do for what we write
     int columns;
     ColumnShape column[kMostColumns + 1];
     int indexes;
     IndexShape index[kMostIndexes];
+    AttrNumber id;        // of the order
+    AttrNumber of;        // of the departure or item
     AttrNumber status;    // checks that look at this column alone may be there,
     const char* written;  // if they are true for this, which is all that we write; null: none may
 };

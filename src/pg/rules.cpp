@@ -122,31 +122,6 @@ int compare_keys(const void* a, const void* b) {
     return left < right ? -1 : static_cast<int>(left > right);
 }
 
-// One order for everybody: two purchases never wait for each other in a circle.
-void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_count,
-                 const int64_t* passengers, uint32_t passenger_count) {
-    constexpr uint16_t kLockClass = 4;
-    const size_t count = size_t{user_count} + passenger_count;
-    uint64_t* keys = static_cast<uint64_t*>(
-        MemoryContextAllocHuge(CurrentMemoryContext, Max(count, 1) * sizeof(uint64_t)));
-    for (uint32_t i = 0; i < user_count; i++) {
-        keys[i] = lock_key(catalog, users[i], false);
-    }
-    for (uint32_t i = 0; i < passenger_count; i++) {
-        keys[user_count + i] = lock_key(catalog, passengers[i], true);
-    }
-    qsort(keys, count, sizeof(uint64_t), compare_keys);
-    for (size_t i = 0; i < count; i++) {
-        if (i == 0 || keys[i] != keys[i - 1]) {
-            LOCKTAG tag;
-            SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32_t>(keys[i] >> 32),
-                                 static_cast<uint32_t>(keys[i]), kLockClass);
-            LockAcquire(&tag, ExclusiveLock, false, false);
-        }
-    }
-    pfree(keys);
-}
-
 Datum passenger_array(const Purchase& purchase) {
     Datum* values = static_cast<Datum*>(palloc(purchase.party * sizeof(Datum)));
     for (uint32_t i = 0; i < purchase.party; i++) {
@@ -233,8 +208,29 @@ void check_rules(const Catalog& catalog, const RuleCall& call) {
     }
 }
 
-void lock_users(const Catalog& catalog, const int64_t* users, uint32_t count) {
-    lock_people(catalog, users, count, nullptr, 0);
+// One order for everybody: two purchases never wait for each other in a circle.
+void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_count,
+                 const int64_t* passengers, uint32_t passenger_count) {
+    constexpr uint16_t kLockClass = 4;
+    const size_t count = size_t{user_count} + passenger_count;
+    uint64_t* keys = static_cast<uint64_t*>(
+        MemoryContextAllocHuge(CurrentMemoryContext, Max(count, 1) * sizeof(uint64_t)));
+    for (uint32_t i = 0; i < user_count; i++) {
+        keys[i] = lock_key(catalog, users[i], false);
+    }
+    for (uint32_t i = 0; i < passenger_count; i++) {
+        keys[user_count + i] = lock_key(catalog, passengers[i], true);
+    }
+    qsort(keys, count, sizeof(uint64_t), compare_keys);
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || keys[i] != keys[i - 1]) {
+            LOCKTAG tag;
+            SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32_t>(keys[i] >> 32),
+                                 static_cast<uint32_t>(keys[i]), kLockClass);
+            LockAcquire(&tag, ExclusiveLock, false, false);
+        }
+    }
+    pfree(keys);
 }
 
 void install_rule_callbacks() {

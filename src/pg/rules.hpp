@@ -34,8 +34,9 @@ const char* ask_rules(const Catalog& catalog, const RuleCall& call);
 // The same; ereports TK004.
 void check_rules(const Catalog& catalog, const RuleCall& call);
 
-// The locks of many purchases of items at once, in the one order.
-void lock_users(const Catalog& catalog, const int64_t* users, uint32_t count);
+// The locks of many purchases at once, in the one order.
+void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_count,
+                 const int64_t* passengers, uint32_t passenger_count);
 
 void install_rule_callbacks();
 

@@ -6,40 +6,17 @@ namespace ticketpool {
 
 namespace {
 
-enum class StockKind : uint8_t { kClaim, kRelease, kTakeOver, kMade, kMerging };
-
-struct StockEntry {
-    StockKind kind;
-    int level;  // transaction nesting level
-    StockRef stock;
-    int64_t units;
-    size_t release;  // take-over: index of the release entry
-};
-
 struct Log {
     StockEntry* entries;
     size_t count;
     size_t room;
     size_t releases;  // entries of kind release
     size_t mergings;  // entries of kind merging
+    size_t leavings;  // entries of kind leaving
 };
 constinit Log log{};
 
 constexpr size_t kKeepEntries = 4096;  // more room than this is given back at the transaction's end
-
-Stock* stock_of(const StockRef& stock) {
-    return shared.slots[stock.slot].item()->stock_at(stock.offset);
-}
-
-bool same_stock(const StockRef& a, const StockRef& b) {
-    return a.slot == b.slot && a.offset == b.offset;
-}
-
-void give_back(const StockRef& ref, int64_t units) {
-    if (units > 0) {
-        give_back_units(*stock_of(ref), units, static_cast<uint32_t>(my_backend_number()));
-    }
-}
 
 StockEntry* append(StockKind kind, const StockRef& stock, int64_t units) {
     if (unlikely(log.count >= log.room)) {
@@ -52,9 +29,9 @@ StockEntry* append(StockKind kind, const StockRef& stock, int64_t units) {
 }
 
 void undo(const StockEntry& entry) {
+    undo_stock_entry(entry);
     switch (entry.kind) {
         case StockKind::kClaim:
-            give_back(entry.stock, entry.units);
             ledger_publish_claims(entry.stock.slot, -1);
             break;
         case StockKind::kRelease:
@@ -63,17 +40,13 @@ void undo(const StockEntry& entry) {
         case StockKind::kTakeOver:
             log.entries[entry.release].units += entry.units;
             break;
-        case StockKind::kMade: {
-            // Own claims on it are undone already, and nobody else has any. Its units come back
-            // with the claim on the root.
-            Stock* stock = stock_of(entry.stock);
-            stock->state.store(StockState::kGone, std::memory_order_release);
-            claim_all_units(*stock);
-            stock->maker.store(0, std::memory_order_release);  // no xid outlives its transaction
-            break;
-        }
         case StockKind::kMerging:
             log.mergings--;
+            break;
+        case StockKind::kLeaving:
+            log.leavings--;
+            break;
+        case StockKind::kMade:
             break;
     }
 }
@@ -119,6 +92,11 @@ void stock_add_merging(const StockRef& stock) {
     log.mergings++;
 }
 
+void stock_add_leaving(const StockRef& stock) {
+    append(StockKind::kLeaving, stock, 0);
+    log.leavings++;
+}
+
 void stock_take_over(const StockRef& stock, int64_t units) {
     const size_t end = log.count;
     int64_t left = units;
@@ -151,12 +129,12 @@ int64_t stock_own_units(const StockRef& stock) {
     return units;
 }
 
-bool stock_is_merging(const StockRef& stock) {
-    size_t seen = 0;
-    for (size_t i = 0; seen < log.mergings; i++) {
+// Is there an entry of this kind, of which there are `count`?
+static bool has_entry(const StockRef& stock, StockKind kind, size_t count) {
+    for (size_t i = 0; count > 0; i++) {
         const StockEntry& entry = log.entries[i];
-        if (entry.kind == StockKind::kMerging) {
-            seen++;
+        if (entry.kind == kind) {
+            count--;
             if (same_stock(entry.stock, stock)) {
                 return true;
             }
@@ -165,25 +143,43 @@ bool stock_is_merging(const StockRef& stock) {
     return false;
 }
 
-size_t stock_entry_count() {
-    return log.count;
+bool stock_is_merging(const StockRef& stock) {
+    return has_entry(stock, StockKind::kMerging, log.mergings);
+}
+
+bool stock_is_leaving(const StockRef& stock) {
+    return has_entry(stock, StockKind::kLeaving, log.leavings);
+}
+
+uint32_t stock_final_count() {
+    uint32_t count = 0;
+    for (size_t i = 0; i < log.count; i++) {
+        count += is_final(log.entries[i]) ? 1 : 0;
+    }
+    return count;
+}
+
+void stock_copy_final(StockEntry* copy) {
+    for (size_t i = 0; i < log.count; i++) {
+        if (is_final(log.entries[i])) {
+            *copy++ = log.entries[i];
+        }
+    }
+}
+
+void stock_forget() {
+    log.count = 0;
+    log.releases = 0;
+    log.mergings = 0;
+    log.leavings = 0;
+    give_room_back();
 }
 
 void stock_settle() {
     for (size_t i = 0; i < log.count; i++) {
-        const StockEntry& entry = log.entries[i];
-        if (entry.kind == StockKind::kRelease) {
-            give_back(entry.stock, entry.units);
-        } else if (entry.kind == StockKind::kMade) {
-            stock_of(entry.stock)->maker.store(0, std::memory_order_release);
-        } else if (entry.kind == StockKind::kMerging) {
-            stock_of(entry.stock)->state.store(StockState::kMerged, std::memory_order_release);
-        }
+        settle_stock_entry(log.entries[i]);
     }
-    log.count = 0;
-    log.releases = 0;
-    log.mergings = 0;
-    give_room_back();
+    stock_forget();
 }
 
 void stock_undo_level(int level) {

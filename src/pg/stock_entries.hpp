@@ -8,22 +8,16 @@
 //   take-over   units of an own release, bought again         abort: they go back to that release
 //   made        a stock that item_split made                  commit: everybody's; abort: gone
 //   merging     a stock that item_merge gives back            commit: merged
+//   leaving     a stock whose row was deleted by hand         commit: gone
 //
 // Units that a split moves are claimed in the root and lie in the new stocks, which nobody else
-// sees, so a rollback gives the claim back and empties the stocks. Entries are plain data without
-// pointers.
+// sees, so a rollback gives the claim back and empties the stocks.
 #pragma once
 
 #include "pg.hpp"
-#include "shared_memory.hpp"
+#include "stock_entry.hpp"
 
 namespace ticketpool {
-
-// A stock: the item's slot in the directory, and the offset from the item.
-struct StockRef {
-    uint32_t slot;
-    uint64_t offset;
-};
 
 // Room for so many more entries; ereports before anything is claimed. The item must be pinned in
 // the ledger before anything is entered.
@@ -34,6 +28,7 @@ void stock_add_claim(const StockRef& stock, int64_t units);
 void stock_add_release(const StockRef& stock, int64_t units);
 void stock_add_made(const StockRef& stock);
 void stock_add_merging(const StockRef& stock);
+void stock_add_leaving(const StockRef& stock);
 
 // `units` of own pending releases were bought again. Needs one entry of room for each release entry
 // of the stock, at most stock_release_count().
@@ -44,9 +39,14 @@ size_t stock_release_count();
 int64_t stock_own_units(const StockRef& stock);
 // Has this transaction merged the stock? It is open for others until the commit.
 bool stock_is_merging(const StockRef& stock);
+// Has it deleted its row by hand?
+bool stock_is_leaving(const StockRef& stock);
 
-// For the ledger's callbacks: no-fail.
-size_t stock_entry_count();
+// For the ledger's callbacks: no-fail. The entries that PREPARE TRANSACTION keeps are copied first
+// and forgotten when it is done.
+uint32_t stock_final_count();
+void stock_copy_final(StockEntry* copy);
+void stock_forget();
 void stock_settle();
 void stock_undo_level(int level);     // entries of that level and deeper
 void stock_promote_level(int level);  // these to the level above it

@@ -11,27 +11,11 @@ extern "C" {
 
 namespace ticketpool {
 
-namespace {
-
-// Is the transaction, which has not ended, prepared? (One that has ended meanwhile looks so: step 2
-// finds it out.)
 bool is_prepared(TransactionId xid) {
     return TransactionIdIsValid(xid) && BackendXidGetPid(xid) == 0;
 }
 
-// Calls `found` for every version that one transaction alone decides about, with that transaction
-// and whether its commit makes the version live. (Inserted and deleted by the same: never live.)
-template <typename Found>
-void for_each_undecided(TableReader* reader, Found found) {
-    while (reader_next(reader)) {
-        const VersionFate fate = fate_of_version(*reader);
-        const bool after = is_prepared(fate.inserter);
-        if (after != is_prepared(fate.deleter)) {
-            found(after ? fate.inserter : fate.deleter, after);
-        }
-    }
-    reader_close(reader);
-}
+namespace {
 
 void read_tickets(const Catalog& catalog, const Departure* departure, Undecided* undecided) {
     OrderLeaf leaf;

@@ -32,6 +32,7 @@
 #include "loader.hpp"
 #include "pg.hpp"
 #include "prepared.hpp"
+#include "table_scan.hpp"
 
 extern "C" {
 #include "storage/itemptr.h"
@@ -75,6 +76,24 @@ T* append(T** array, size_t* count) {
     T* added = &(*array)[(*count)++];
     *added = T{};
     return added;
+}
+
+// Is the top-level transaction, which has not ended, prepared? (One that has ended meanwhile looks
+// so: step 2 finds it out.)
+bool is_prepared(TransactionId xid);
+
+// Calls `found` for every version that one transaction alone decides about, with that transaction
+// and whether its commit makes the version live. (Inserted and deleted by the same: never live.)
+template <typename Found>
+void for_each_undecided(TableReader* reader, Found found) {
+    while (reader_next(reader)) {
+        const VersionFate fate = fate_of_version(*reader);
+        const bool after = is_prepared(fate.inserter);
+        if (after != is_prepared(fate.deleter)) {
+            found(after ? fate.inserter : fate.deleter, after);
+        }
+    }
+    reader_close(reader);
 }
 
 // Steps 1 and 2.

@@ -264,7 +264,7 @@ void make_ledger(const Drafts& drafts, TransactionId xid) {
     for (size_t i = 0; i < drafts.count; i++) {
         count += drafts.entries[i].xid == xid ? 1 : 0;
     }
-    PreparedLedger* block = prepared_allocate(count, 1);
+    PreparedLedger* block = prepared_allocate(count, 0, 1);
     block->xid = xid;
     block->since = GetCurrentTimestamp();
     block->deadline = block->since;  // one may be among its rows: have the tables asked

@@ -43,7 +43,17 @@ $node->safe_psql('postgres', q{
 			ticket_remaining(train, 'S1', 'S5', date, 'second', 'b'), ticket_remaining(train, 'S1', 'S5', date, 'standing'),
 			ticket_remaining(train, 'S3', 'S5', date, 'standing'));
 	EXCEPTION WHEN SQLSTATE 'TK001' THEN RETURN 'none';
-	END $$});
+	END $$;
+	-- Of an item: left in all, and inventories on sale.
+	CREATE FUNCTION state(item bigint) RETURNS text LANGUAGE plpgsql AS $$
+	BEGIN
+		RETURN concat_ws(' ', item_remaining(item), (SELECT inventories FROM item_pool WHERE item_id = item));
+	EXCEPTION WHEN SQLSTATE 'TK001' THEN RETURN 'none';
+	END $$;
+	CREATE FUNCTION buy(item bigint, quantity bigint, inventory bigint DEFAULT NULL) RETURNS bigint LANGUAGE sql AS
+		'SELECT order_id FROM item_buy($1, 1, $2, inventory_id => $3)';
+	CREATE FUNCTION child(item bigint) RETURNS bigint LANGUAGE sql AS
+		'SELECT max(id) FROM item_inventory WHERE item_id = $1 AND parent_id IS NOT NULL'});
 
 # name, what is committed before, what is prepared, and what is left: before the decision, after a commit, after a
 # rollback. TD stands for train and date. 'before' undef: it depends on which seats are chosen; restarted: it differs
@@ -96,12 +106,39 @@ my @scenarios = (
 		'2 2 2 2 3 3', '3 3 3 3 3 3', '3 3 3 3 3 3' ],
 	[ 'a ticket deleted by hand', q{SELECT note(TD, 'x', buy(TD, 'S1-S5', 1))},
 		q{DELETE FROM ticket_order WHERE service_date = D AND order_id = noted(TD, 'x')}, '3 3 3 3 3 3', $full, '3 3 3 3 3 3' ],
+	# Plain quantities: I stands for the item, which has 10 units.
+	[ 'units bought', 'I', q{SELECT buy(I, 3)}, '7 1', '7 1', '10 1' ],
+	[ 'all units bought, in several steps', 'I', q{SELECT buy(I, 3); SAVEPOINT a; SELECT buy(I, 4); RELEASE a; SELECT buy(I, 3)}, '0 1', '0 1', '10 1' ],
+	[ 'units in savepoints', 'I', q{SELECT buy(I, 1); SAVEPOINT a; SELECT buy(I, 5); SELECT item_add(I, 7); ROLLBACK TO a; SAVEPOINT b; SELECT buy(I, 2); RELEASE b},
+		'7 1', '7 1', '10 1' ],
+	[ 'units of a batch', 'I', q{SELECT item_buy_many(ARRAY[ROW(I, 7, 2, NULL, NULL), ROW(I, 8, 3, NULL, NULL)]::item_request[])}, '5 1', '5 1', '10 1' ],
+	[ 'units refunded', q{I; SELECT note(TD, 'x', buy(I, 4))}, q{SELECT item_refund(noted(TD, 'x'))}, '6 1', '10 1', '6 1' ],
+	[ 'units refunded and bought again in part', q{I; SELECT note(TD, 'x', buy(I, 10))}, q{SELECT item_refund(noted(TD, 'x')); SELECT buy(I, 4)}, '0 1', '6 1', '0 1' ],
+	[ 'units bought and refunded', 'I', q{SELECT note(TD, 'x', buy(I, 4)); SELECT item_refund(noted(TD, 'x'))}, '6 1', '10 1', '10 1', '10 1' ],
+	[ 'units added', 'I', q{SELECT item_add(I, 5)}, '10 1', '15 1', '10 1' ],
+	[ 'units added and bought', 'I', q{SELECT item_add(I, 5); SELECT buy(I, 12)}, '3 1', '3 1', '10 1' ],
+	[ 'units taken out', q{I; SELECT buy(I, 2)}, q{SELECT item_add(I, -5)}, '3 1', '3 1', '8 1' ],
+	[ 'a split', q{I; SELECT buy(I, 3)}, q{SELECT item_split(I, 3)}, '0 1', '7 4', '7 1' ],
+	[ 'a split and purchases in it', q{I; SELECT buy(I, 3)}, q{SELECT item_split(I, 2); SELECT buy(I, 3, child(I)); SELECT item_add(I, 2)}, '0 1', '6 3', '7 1', '2 1' ],
+	[ 'a split and a merge of it', 'I', q{SELECT item_split(I, 2); SELECT buy(I, 1, child(I)); SELECT item_merge(child(I))}, '0 1', '9 2', '10 1', '4 1' ],
+	[ 'a split in a savepoint', 'I', q{SAVEPOINT a; SELECT item_split(I, 2); ROLLBACK TO a; SELECT buy(I, 2)}, '8 1', '8 1', '10 1' ],
+	[ 'a merge', q{I; SELECT item_split(I, 2); SELECT buy(I, 2, child(I))}, q{SELECT item_merge(child(I))}, '5 3', '8 2', '8 3' ],
+	[ 'units of a merged inventory refunded', q{I; SELECT item_split(I, 2); SELECT note(TD, 'x', buy(I, 2, child(I))); SELECT item_merge(child(I))},
+		q{SELECT item_refund(noted(TD, 'x'))}, '8 2', '10 2', '8 2' ],
+	[ 'an item opened', '', q{SELECT item_open(N, 10); SELECT buy(N, 4)}, 'none', '6 1', 'none' ],
+	[ 'seats and units', 'I', q{SELECT buy(TD, 'S1-S5', 1); SAVEPOINT a; SELECT buy(I, 4); SELECT buy(TD, 'S1-S5', 1); ROLLBACK TO a; SELECT buy(I, 1)}, '9 1', '9 1', '10 1' ],
 	[ 'a departure opened', undef, q{SELECT ticket_open(TD, 'f', '2020-01-01'); SELECT buy(TD, 'S1-S5', 1)},
 		'none', '3 3 3 3 3 3', 'none' ]);
 
+sub item_of { my ($train, $date) = @_; return ($date =~ tr/-//dr) . substr $train, 1 }
+
+# What is said of an item is marked by an I; N is an item that is not there before.
 sub with_departure
 {
 	my ($sql, $train, $date) = @_;
+	my $item = item_of($train, $date);
+	$sql =~ s/^I\b/SELECT item_open($item, 10)/;
+	$sql =~ s/\b[IN]\b/$item/g;
 	$sql =~ s/\bTD\b/'$train', date '$date'/g;
 	$sql =~ s/\bT\b/'$train'/g;
 	$sql =~ s/\bD\b/date '$date'/g;
@@ -111,7 +148,7 @@ sub with_departure
 sub state_of
 {
 	my ($case) = @_;
-	return $node->safe_psql('postgres', "SELECT state('$case->{train}', '$case->{date}')");
+	return $node->safe_psql('postgres', $case->{item} ? "SELECT state($case->{item})" : "SELECT state('$case->{train}', '$case->{date}')");
 }
 
 # Every scenario twice, to be committed and to be rolled back, each prepared in a session of its own.
@@ -126,7 +163,7 @@ sub prepare_all
 		{
 			my $train = 'T' . (1 + @cases);
 			my $case = { name => "$name, $decision", train => $train, date => $date, decision => $decision,
-				before => $before, restarted => $restarted // $before, after => $decision eq 'COMMIT' ? $commit : $rollback };
+				item => join(";", $setup // '', $work) =~ /\b[IN]\b/ ? item_of($train, $date) : undef, before => $before, restarted => $restarted // $before, after => $decision eq 'COMMIT' ? $commit : $rollback };
 			$node->safe_psql('postgres', "SELECT ticket_open('$train', '$date', 'f', '2020-01-01')") if defined $setup;
 			$node->safe_psql('postgres', with_departure($setup, $train, $date)) if $setup;
 			$case->{session} = session($node);
@@ -155,6 +192,7 @@ sub check_undecided
 	}
 	is(join("\n", @wrong), '', "$label: nothing is free before the decision that was not");
 	is($node->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', "$label: ticket_verify agrees");
+	is($node->safe_psql('postgres', 'SELECT * FROM item_verify()'), '', "$label: item_verify agrees");
 	return;
 }
 
@@ -173,7 +211,9 @@ sub crowd
 	my $evictions = $node->safe_psql('postgres', 'SELECT evictions FROM ticket_pool_stat');
 	$node->safe_psql('postgres', qq{
 		SELECT count(ticket_open('T' || t, '$crowded', 'tiny', '2020-01-01')) FROM generate_series(1, 900) t;
-		SELECT count(ticket_remaining('T' || t, 'S1', 'S5', '$crowded')) FROM generate_series(1, 900) t});
+		SELECT count(ticket_remaining('T' || t, 'S1', 'S5', '$crowded')) FROM generate_series(1, 900) t;
+		SELECT count(item_open(t, 10)) FROM generate_series(1, 2000) t WHERE NOT EXISTS (SELECT FROM item_inventory WHERE item_id = t);
+		SELECT count(item_remaining(t)) FROM generate_series(1, 2000) t});
 	cmp_ok($node->safe_psql('postgres', 'SELECT evictions FROM ticket_pool_stat'), '>', $evictions, 'departures were evicted');
 	return 1;
 }
@@ -251,6 +291,59 @@ ok(becomes_true($node, 'postgres', "SELECT wait_event_type = 'Lock' FROM pg_stat
 $session->run("ROLLBACK PREPARED 'last'");
 like($other->wait, qr/^0\n.*\n\d+$/s, 'and sees the seats that were rolled back');
 $other->run('ROLLBACK');
+
+# So with plain quantities: a buyer who has looked before, and an owner who takes stock out.
+my $item = 1;
+$session->run("SELECT item_open($item, 10)");
+$session->run("BEGIN; SELECT buy($item, 8); SELECT pg_advisory_xact_lock(1); PREPARE TRANSACTION 'last'");
+$other->send("BEGIN; SELECT count(*) FROM item_buy($item, 1, 5); SELECT pg_advisory_xact_lock(1); SELECT count(*) FROM item_buy($item, 1, 9); SELECT item_add($item, -1)");
+ok(becomes_true($node, 'postgres', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = " . $other->backend), 'a buyer of units waits');
+$session->run("ROLLBACK PREPARED 'last'");
+is($other->wait, "0\n\n1\n0", 'and gets the units that were rolled back');
+$other->run('ROLLBACK');
+# A twin waits for the prepared one, which has all units.
+for my $decision ('COMMIT', 'ROLLBACK')
+{
+	my $call = "FROM item_buy($item, 7, 10, md5('$decision')::uuid)";
+	$session->run('BEGIN');
+	my $first = $session->run("SELECT order_id $call");
+	$session->run("PREPARE TRANSACTION 'twin'");
+	$other->send("SELECT order_id $call");
+	ok(becomes_true($node, 'postgres', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = " . $other->backend), "$decision: a second call for units waits");
+	$session->run("$decision PREPARED 'twin'");
+	my $second = $other->wait;
+	is($second eq $first ? 'same' : 'new', $decision eq 'COMMIT' ? 'same' : 'new', "$decision: it gets the same order or a new one");
+	$session->run("SELECT item_refund($second)");
+}
+# A PREPARE that fails at its end gives units back once; one that has no room, too.
+for my $expected ('00000', '42710')
+{
+	$session->run("BEGIN; SELECT buy($item, 3); SELECT item_split($item, 2); PREPARE TRANSACTION 'twice'");
+	is($session->sqlstate, $expected, "units: a name can be used once: $expected");
+	last if $expected eq '42710';
+	$session->run("ROLLBACK PREPARED 'twice'");
+	$session->run("BEGIN; SELECT buy($item, 3); PREPARE TRANSACTION 'twice'");
+}
+is($session->run("SELECT state($item)"), '7 1', 'what could not be prepared is given back once');
+$session->run("COMMIT PREPARED 'twice'");
+is($session->run("SELECT state($item)"), '7 1', 'the other is committed');
+$session->run("SELECT item_add($item, 100000)");
+$session->run("BEGIN; SELECT count(buy($item, 1)) FROM generate_series(1, 60000)");
+is($session->output, '60000', 'tens of thousands of purchases in a transaction');
+$session->run("PREPARE TRANSACTION 'big'");
+is($session->sqlstate, '53200', 'do not fit into the memory when it is prepared');
+is($session->run("SELECT item_remaining($item)"), '100007', 'and are given back');
+$session->run("BEGIN; SELECT count(buy($item, 1)) FROM generate_series(1, 5000); PREPARE TRANSACTION 'many'");
+$node->restart('immediate');
+$_ = session($node) for $session, $other;
+is($session->run("SELECT item_remaining($item)"), '95007', 'thousands of undecided purchases are found after a crash');
+is($session->run('SELECT * FROM item_verify()'), '', 'item_verify agrees');
+# One is decided while another transaction has the item: it is settled all the same.
+$other->run("BEGIN; SELECT buy($item, 7)");
+$session->run("ROLLBACK PREPARED 'many'");
+is($session->run("SELECT item_remaining($item)"), '100000', 'they come back');
+$other->run('COMMIT');
+items_agree($node, 'postgres', 'units');
 
 # Serializable transactions too.
 $session->run("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT buy('T1', '$late', 'S1-S5', 1); PREPARE TRANSACTION 'serial'");

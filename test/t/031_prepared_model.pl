@@ -1,4 +1,4 @@
-# Many sessions buy, refund, hold, pay and set quotas aside at random, prepare most of it, and decide what others have
+# Many sessions buy, refund, hold, pay and set quotas aside, and buy, refund, add, split and merge plain quantities at random, prepare most of it, and decide what others have
 # prepared, while the server is stopped and killed. Whenever it is quiet, pool and tables agree: with transactions that
 # are not decided, and without.
 use strict;
@@ -21,6 +21,7 @@ make_formation($node, 'postgres', 'small', 12);
 $node->safe_psql('postgres', q{INSERT INTO ticket_formation (formation, coach, seat_class, places) VALUES ('small', '9', 'standing', 5)});
 open_departures($node, 'postgres', 'T1', 'small', 2);
 open_departures($node, 'postgres', 'T2', 'small', 1);
+$node->safe_psql('postgres', 'SELECT item_open(1, 60), item_open(2, 3000)');
 my $round = 0;
 my @trains = ([ 'T1', 6, 2 ], [ 'T1', 6, 2 ], [ 'T2', 80, 1 ]);
 
@@ -32,10 +33,26 @@ sub trip
 	return ($train, "S$from", "S$to", "date '$day' + " . int(rand $days));
 }
 
+# One thing about items. Refunds and changes of one item lock the same rows: the larger item meets more buyers than the others.
+sub item_step
+{
+	my ($session, $number) = @_;
+	my $item = rand() < 0.5 ? 1 : 2;
+	my $child = "(SELECT id FROM item_inventory WHERE item_id = $item AND parent_id IS NOT NULL AND status = 'open' ORDER BY random() LIMIT 1)";
+	my $kind = rand;
+	return $kind < 0.4 ? $session->run("SELECT count(*) FROM item_buy($item, $number, 1 + (random() * 5)::int, inventory_id => " . (rand() < 0.3 ? $child : 'NULL') . ')')
+	  : $kind < 0.5 ? $session->run("SELECT count(*) FROM item_buy_many(ARRAY[ROW($item, $number, 2, NULL, NULL), ROW($item, $number, 1, NULL, NULL)]::item_request[])")
+	  : $kind < 0.8 ? $session->run("SELECT count(*) FROM item_refund((SELECT order_id FROM item_order WHERE item_id = $item AND status = 'sold' ORDER BY random() LIMIT 1))")
+	  : $kind < 0.9 ? $session->run("SELECT item_add($item, " . (rand() < 0.5 ? -3 : 3) . ')')
+	  : $kind < 0.95 ? $session->run("SELECT count(*) FROM item_split($item, 2" . (rand() < 0.5 ? ', ARRAY[7, 8]' : '') . ')')
+	  : $session->run("SELECT item_merge($child)");
+}
+
 # One thing, at random. What it is about may be locked by a prepared transaction: that is waited for a little.
 sub step
 {
 	my ($session, $number) = @_;
+	return item_step(@_) if rand() < 0.4;
 	my ($train, $from, $to, $date) = trip();
 	my $class = rand() < 0.2 ? 'standing' : 'second';
 	my $channel = rand() < 0.3 ? "'web'" : 'NULL';
@@ -101,9 +118,11 @@ sub check
 	note("$label: $undecided transactions are not decided");
 	not_twice($node, 'postgres', "$label, undecided");
 	is($node->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', "$label, undecided: ticket_verify finds nothing");
+	is($node->safe_psql('postgres', 'SELECT * FROM item_verify()'), '', "$label, undecided: item_verify finds nothing");
 	# They go on with transactions around that nobody decided before the crash.
 	ok(wait_workers(start_workers(4, sub { customer(@_, 40, "$round-again") })), "$label: customers come back");
 	is($node->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', "$label, with customers: ticket_verify finds nothing");
+	is($node->safe_psql('postgres', 'SELECT * FROM item_verify()'), '', "$label, with customers: item_verify finds nothing");
 	1 while decide_one($session);
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts'), '0', "$label: all are decided");
 	# No hold runs out while the counts are compared.

@@ -18,6 +18,7 @@ sub set_up
 	make_train($node, 'postgres', 'T1', 12);
 	make_formation($node, 'postgres', 'small', 60);
 	open_departures($node, 'postgres', 'T1', 'small', 3);
+	$node->safe_psql('postgres', 'SELECT item_open(1, 1000), item_open(2, 500)');
 	return;
 }
 
@@ -60,6 +61,54 @@ $subscriber->safe_psql('postgres', "SELECT count(*) FROM ticket_refund($rival)")
 ok(becomes_true($subscriber, 'postgres', 'SELECT count(*) = 1 FROM ticket_order WHERE user_id = 901'), 'it comes once the seat is free');
 agrees($subscriber, 'postgres', 'after the conflict');
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION orders');
+
+# Plain quantities: orders and inventories, with splits and merges, and what is changed by hand there.
+sub units
+{
+	my ($node) = @_;
+	return $node->safe_psql('postgres', q{SELECT item_id, item_remaining(item_id), (SELECT string_agg(id || ' ' || quantity || ' ' || status, ', ' ORDER BY id)
+		FROM item_inventory i WHERE i.item_id = r.item_id) FROM item_inventory r WHERE parent_id IS NULL ORDER BY 1});
+}
+$subscriber->safe_psql('postgres', 'TRUNCATE item_inventory');
+$publisher->safe_psql('postgres', q{
+	SELECT count(*) FROM generate_series(1, 50) i, item_buy(1 + i % 2, i, i);
+	CREATE PUBLICATION items FOR TABLE item_order, item_inventory});
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION items CONNECTION '$connstr' PUBLICATION items");
+$subscriber->wait_for_subscription_sync($publisher, 'items');
+is(units($subscriber), units($publisher), 'the first copy: the same units are left');
+items_agree($subscriber, 'postgres', 'the first copy');
+$publisher->safe_psql('postgres', q{
+	SELECT count(*) FROM (SELECT order_id FROM item_order WHERE user_id % 3 = 0) o, item_refund(order_id);
+	SELECT count(*) FROM item_split(1, 3, '{7,8,9}');
+	SELECT count(*) FROM item_buy(1, 200, 2, inventory_id => (SELECT max(id) FROM item_inventory WHERE item_id = 1));
+	SELECT item_add(1, 50);
+	SELECT count(*) FROM item_buy(1, 201, 30);
+	UPDATE item_inventory SET quantity = quantity + 5 WHERE item_id = 2;
+	UPDATE item_order SET buy_quantity = 1 WHERE user_id = 50;
+	DELETE FROM item_order WHERE user_id < 10;
+	SELECT item_open(3, 10);
+	SELECT count(*) FROM item_buy(3, 202, 4)});
+$publisher->wait_for_catchup('items');
+is(units($subscriber), units($publisher), 'changes are applied: the same units are left');
+items_agree($subscriber, 'postgres', 'changes applied');
+$publisher->safe_psql('postgres', 'SELECT item_merge((SELECT max(id) FROM item_inventory WHERE item_id = 1))');
+$publisher->wait_for_catchup('items');
+is(units($subscriber), units($publisher), 'a merge is applied');
+items_agree($subscriber, 'postgres', 'a merge applied');
+# The subscriber sells units which the publisher sells too.
+$offset = -s $subscriber->logfile;
+$subscriber->safe_psql('postgres', q{SELECT setval('item_order_id_seq', 1000000)});
+$rival = $subscriber->safe_psql('postgres', 'SELECT order_id FROM item_buy(3, 900, 6)');
+$publisher->safe_psql('postgres', 'SELECT count(*) FROM item_buy(3, 901, 6)');
+ok($subscriber->wait_for_log(qr/inventory \d+ of item 3 has too few units left/, $offset), 'an order of units that are sold here is refused');
+$subscriber->safe_psql('postgres', "SELECT count(*) FROM item_refund($rival)");
+ok(becomes_true($subscriber, 'postgres', 'SELECT count(*) = 1 FROM item_order WHERE user_id = 901'), 'it comes once they are free');
+items_agree($subscriber, 'postgres', 'after the conflict of units');
+$publisher->safe_psql('postgres', 'TRUNCATE item_order');
+$publisher->wait_for_catchup('items');
+is(units($subscriber), units($publisher), 'TRUNCATE is applied to items');
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION items');
+$publisher->safe_psql('postgres', 'SELECT count(*) FROM generate_series(1, 20) i, item_buy(1 + i % 2, i, i)');
 $subscriber->stop;
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -74,6 +123,7 @@ $node->safe_psql('postgres', qq{
 	SELECT ticket_reserve('T1', '$day', 'second', 'web', 5, 'S1', 'S4');
 	SELECT count(*) FROM ticket_buy('T1', 'S1', 'S3', 70, '$day', channel => 'web')});
 my $matrix = matrix($node, 'postgres');
+my $units = units($node);
 my $web = "SELECT ticket_remaining('T1', 'S1', 'S3', '$day', channel => 'web')";
 my $left = $session->run($web);
 $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/data", '-d', $node->connstr('postgres') ], 'dump');
@@ -82,12 +132,13 @@ for my $options ([ '--data-only' ], [ '--data-only', '--disable-triggers' ], [ '
 	my $way = "@$options";
 	my $empty = 'ticket_reservation, ticket_departure, ticket_station, ticket_stop, ticket_formation, ticket_route, ticket_route_call, ticket_layout, ticket_layout_coach';
 	# As a deployment does it: what is there goes, in one session that has seen it, and the dump comes.
-	$session->run('TRUNCATE ticket_order');
+	$session->run('TRUNCATE ticket_order; TRUNCATE item_order, item_inventory');
 	is($session->run("TRUNCATE $empty"), '', "$way: emptied");
 	$session->run("DELETE FROM ticket_rule WHERE NOT builtin");
 	(undef, my $errors) = PostgreSQL::Test::Utils::run_command([ 'pg_restore', @$options, '-d', $node->connstr('postgres'), "$dir/data" ]);
 	is($errors, '', "$way: no error");
 	is(matrix($node, 'postgres'), $matrix, "$way: the same seats are left");
+	is(units($node), $units, "$way: the same units are left");
 	is($session->run($web), $left, "$way: a session that was there before sees the quota");
 	agrees($node, 'postgres', $way);
 	is($node->safe_psql('postgres', q{SELECT string_agg(DISTINCT tgenabled::text, '') FROM pg_trigger WHERE tgname LIKE 'ticket\_follow%'}), 'A', "$way: our triggers fire always");

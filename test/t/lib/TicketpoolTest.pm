@@ -16,7 +16,7 @@ use Test::More;
 use TicketpoolTest::Session;
 
 our @EXPORT = qw(seed new_server load_data make_train make_formation open_departures session start_workers
-  wait_workers becomes_true log_lines wait_log_lines await not_twice agrees in_flight_is_empty matrix crashes kill_9_of DAY);
+  wait_workers becomes_true log_lines wait_log_lines await not_twice agrees items_agree in_flight_is_empty matrix crashes kill_9_of DAY);
 
 # Far enough away that no test depends on the date it runs on.
 use constant DAY => '2031-05-01';
@@ -301,6 +301,21 @@ sub agrees
 	not_twice($node, $database, $label);
 	is($node->safe_psql($database, sprintf($differences, $where // 'true')), '', "$label: the pool is what the tables say");
 	is($node->safe_psql($database, 'SELECT * FROM ticket_verify()'), '', "$label: ticket_verify finds nothing");
+	items_agree($node, $database, $label);
+	return;
+}
+
+# The same of plain quantities: what is left of an item is what was put on sale less live orders, and never less than nothing.
+sub items_agree
+{
+	my ($node, $database, $label) = @_;
+	is($node->safe_psql($database, q{
+		SELECT item_id, sum(quantity - sold) FILTER (WHERE status <> 'closed'), item_remaining(item_id)
+		FROM item_inventory i, LATERAL (SELECT coalesce(sum(buy_quantity), 0) AS sold FROM item_order o WHERE o.inventory_id = i.id AND o.item_id = i.item_id AND o.status = 'sold') o
+		WHERE EXISTS (SELECT FROM item_inventory r WHERE r.item_id = i.item_id AND parent_id IS NULL)
+		GROUP BY item_id HAVING coalesce(sum(quantity - sold) FILTER (WHERE status <> 'closed'), 0) <> item_remaining(item_id) OR min(quantity - sold) < 0}),
+		'', "$label: of each item there is left what the tables say");
+	is($node->safe_psql($database, 'SELECT * FROM item_verify()'), '', "$label: item_verify finds nothing");
 	return;
 }
 
