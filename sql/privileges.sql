@@ -14,7 +14,7 @@ SELECT c.relname, c.relkind,
         ELSE (SELECT string_agg(r, ' ') FROM unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) r
               WHERE has_table_privilege('regress_ticket_nobody', c.oid, r) OR (r IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES') AND has_any_column_privilege('regress_ticket_nobody', c.oid, r))) END AS nobody_may,
     (SELECT string_agg(DISTINCT (acl).grantee::regrole || '=' || (acl).privilege_type, ' ') FROM (SELECT aclexplode(c.relacl) AS acl) a WHERE (acl).grantee <> c.relowner) AS granted
-FROM member JOIN pg_class c ON classid = 'pg_class'::regclass AND objid = c.oid WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') ORDER BY c.relname COLLATE "C";
+FROM member JOIN pg_class c ON classid = 'pg_class'::regclass AND objid = c.oid WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND NOT c.relispartition ORDER BY c.relname COLLATE "C";
 -- Types are there for everybody, as types are.
 SELECT t.typname, has_type_privilege('regress_ticket_nobody', t.oid, 'USAGE') AS usage
 FROM member JOIN pg_type t ON classid = 'pg_type'::regclass AND objid = t.oid JOIN pg_class c ON c.oid = t.typrelid WHERE c.relkind = 'c' ORDER BY 1;
