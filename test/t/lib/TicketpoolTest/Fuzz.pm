@@ -237,7 +237,6 @@ my @places = (
 	sub { "SELECT CASE WHEN EXISTS (SELECT FROM $_[0]) THEN 1 END" },
 	sub { "VALUES ((SELECT pg_catalog.count(*) FROM $_[0])), (1)" },
 	sub { "EXPLAIN (ANALYZE, TIMING OFF) SELECT * FROM $_[0]" },
-	sub { "COPY (SELECT * FROM $_[0]) TO STDOUT" },
 	sub { "DECLARE c NO SCROLL CURSOR FOR SELECT * FROM $_[0]" },
 	sub { "DECLARE h CURSOR WITH HOLD FOR SELECT * FROM $_[0]" },
 	sub { 'DO $do$ BEGIN PERFORM * FROM ' . $_[0] . '; END $do$' },
