@@ -46,7 +46,9 @@ sub new_server
 		'max_connections = 40',
 		'restart_after_crash = on',
 		'autovacuum = on',
-		$options{conf} // ''));
+		$options{conf} // '',
+		# What test/long.sh wants of every server.
+		split /;/, $ENV{TICKETPOOL_CONF} // ''));
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION ticketpool') unless $options{plain};
 	return $node;
