@@ -23,7 +23,7 @@ PGXS      := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 # The server's headers are system headers here, so that WERROR judges our code alone.
 WERROR      = -Werror
 PG_CPPFLAGS = -Iinclude -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
-PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-register -MMD -MP
+PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-register -MMD -MP $(SANITIZE)
 EXTRA_CLEAN = $(OBJS:.o=.d) build/unit-* build/test-output
 
 # PGXS makes bitcode with flags of its own, without PG_CXXFLAGS; nothing here gains from inlining into queries.

@@ -54,7 +54,8 @@ sanitized_server() {
   local source=build/sanitized runtime
   rm -rf "$source" && mkdir -p "$source" && cp -R Makefile src include sql ticketpool.control "$source/" && find "$source" -name '*.[od]' -delete || return 1
   make -s -C "$source" -j "$jobs" PG_CONFIG="$pg_config" WERROR= \
-    COPT='-O1 -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all -fno-omit-frame-pointer' || return 1
+    SANITIZE='-O1 -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all -fno-omit-frame-pointer' || return 1
+  nm -D "$source/ticketpool.so" | grep -q __asan_report && nm -D "$source/ticketpool.so" | grep -q __ubsan_handle || return 1
   cp -R --parents "$bindir" "$("$pg_config" --pkglibdir)" "$("$pg_config" --sharedir)" "$1" || return 1
   cp "$source/ticketpool.so" "$1/$("$pg_config" --pkglibdir)/" &&
     cp "$source/ticketpool.control" "$source"/sql/ticketpool--*.sql "$1/$("$pg_config" --sharedir)/extension/" || return 1
