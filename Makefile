@@ -3,6 +3,7 @@
 #   make && sudo make install        build with the pg_config on PATH (or PG_CONFIG=/path/to/pg_config)
 #   make installcheck                regression, isolation and TAP tests of what is installed, on servers of their own;
 #                                    narrowed by REGRESS="one two", ISOLATION=one, TAP=test/t/001_one.pl (empty: none)
+#   make test-long                   what takes too long for make test; make soak MINUTES=30, make fuzz SECONDS=60: parts of it
 #   make deps | demo | test          what a Debian machine lacks; a show on a private server; every test there is
 #   make bench | bench-national      measurements (QUICK=1: short ones); bench-doc puts the last ones into doc/bench
 #   make lint
@@ -22,7 +23,7 @@ PGXS      := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 # The server's headers are system headers here, so that WERROR judges our code alone.
 WERROR      = -Werror
 PG_CPPFLAGS = -Iinclude -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
-PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-register -MMD -MP
+PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-register -MMD -MP $(SANITIZE)
 EXTRA_CLEAN = $(OBJS:.o=.d) build/unit-* build/test-output
 
 # PGXS makes bitcode with flags of its own, without PG_CXXFLAGS; nothing here gains from inlining into queries.
@@ -32,7 +33,7 @@ override with_llvm = no
 NO_INSTALLCHECK = yes
 
 .DEFAULT_GOAL := all
-.PHONY: deps deps-bench demo demo-stop test soak installcheck bench bench-core bench-national bench-doc lint
+.PHONY: deps deps-bench demo demo-stop test test-long soak fuzz installcheck bench bench-core bench-national bench-doc lint
 
 ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
@@ -66,6 +67,13 @@ demo-stop:
 
 test:
 	@test/run
+
+test-long:
+	@test/run long
+
+# The core under libFuzzer: make fuzz SECONDS=60
+fuzz:
+	@LONG_SECONDS=$(or $(SECONDS),60) test/run fuzz
 
 # Faults under load, for longer than make test has time: make soak MINUTES=30
 soak:

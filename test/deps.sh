@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs what is missing on a Debian or Ubuntu machine to build, show and test ticketpool. Says first what; does nothing when
 # nothing is missing. No database cluster is made or started, no service left behind.
-# usage: test/deps.sh [demo | bench]      (demo: only what the demo needs; bench: what that needs and what the bench can do more with)
+# usage: test/deps.sh [demo | bench | long]      (demo: only what the demo needs; bench: what that needs and what the bench can do more
+#                                                 with; long: what the long tests need besides)
 set -eu
 cd "$(dirname "$0")/.."
 . test/lib.sh
 
 has_header() { printf '#include <%s>\n' "$1" | g++ -std=c++20 -E -x c++ - >/dev/null 2>&1; }
+has_fuzzer() { printf 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }\n' | clang++ -fsanitize=fuzzer -x c++ - -o /dev/null; }
 has_server() { [ -x "$("$pg_config" --bindir 2>/dev/null)/postgres" ]; }
 has_pgxs() { [ -f "$("$pg_config" --pgxs 2>/dev/null)" ]; }
 
@@ -27,6 +29,10 @@ find_missing() {
   need GoogleTest libgtest-dev has_header gtest/gtest.h
   need prove perl command -v prove
   need 'Perl IPC::Run' libipc-run-perl perl -MIPC::Run -e 1
+  if [ "${1:-}" = long ]; then
+    need clang clang command -v clang++
+    need libFuzzer libclang-rt-dev has_fuzzer
+  fi
 }
 
 # client_wishes: what the tests say that they leave out where it is missing.

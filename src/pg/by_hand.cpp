@@ -283,8 +283,7 @@ void lock_new_departures(const Catalog& catalog) {
 }
 
 bool holds_new_departures(const Catalog& catalog) {
-    const LOCKTAG tag = departures_tag(catalog);
-    return LockHeldByMe(&tag, RowExclusiveLock);
+    return holds_lock(departures_tag(catalog), RowExclusiveLock);
 }
 
 void lock_orphans(const Catalog& catalog) {

@@ -82,6 +82,15 @@ inline LocalTransactionId my_local_transaction() {
 #endif
 }
 
+// Does this transaction hold the lock in just this mode?
+inline bool holds_lock(const LOCKTAG& tag, LOCKMODE mode) {
+#if PG_VERSION_NUM >= 170000
+    return LockHeldByMe(&tag, mode, false);
+#else
+    return LockHeldByMe(&tag, mode);
+#endif
+}
+
 // A string that lives elsewhere, not terminated.
 struct Text {
     const char* data;

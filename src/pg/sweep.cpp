@@ -38,12 +38,15 @@ bool guarded(const char* what, int64_t id, Work work) {
     PG_CATCH();
     {
         MemoryContextSwitchTo(context);
-        if (geterrcode() == ERRCODE_QUERY_CANCELED || geterrcode() == ERRCODE_ADMIN_SHUTDOWN) {
-            PG_RE_THROW();  // meant for the whole sweep
-        }
         ErrorData* error = CopyErrorData();
         FlushErrorState();
         RollbackAndReleaseCurrentSubTransaction();
+        MemoryContextSwitchTo(context);
+        CurrentResourceOwner = owner;
+        if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+            error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
+            ReThrowError(error);  // meant for the whole sweep
+        }
         ereport(WARNING,
                 (errcode(error->sqlerrcode),
                  errmsg("%s " INT64_FORMAT " stays as it is: %s", what, id, error->message)));

@@ -257,7 +257,7 @@ sub end_savepoint
 
 sub restart
 {
-	$node->restart(any('fast', 'immediate')) if rand() < 0.5;
+	stop_and_start($node, any('fast', 'immediate')) if rand() < 0.5;
 	# The other way: all sessions are thrown out.
 	$node->safe_psql('postgres', 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = $$client backend$$ AND pid <> pg_backend_pid()');
 	$_->{psql}->quit for @sessions;

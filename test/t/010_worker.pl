@@ -12,7 +12,7 @@ use TicketpoolTest;
 
 my $day = DAY;
 # Worker slots: one for logical replication's launcher, one for ours, one for sweepers (and one that a test takes).
-my $node = new_server('worker', conf => "max_worker_processes = 3\nmax_prepared_transactions = 0\nforce_parallel_mode = off");
+my $node = new_server('worker', conf => "max_worker_processes = 3\nmax_prepared_transactions = 0\n" . parallel_setting() . ' = off');
 my $launcher = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'ticketpool launcher'};
 
 sub set_up
@@ -257,7 +257,7 @@ $node->safe_psql('postgres', 'DROP TRIGGER wait ON ticket_order');
 
 # No room for a worker: another one has the last slot.
 my $taker = session($node);
-$taker->run($_) for 'SET force_parallel_mode = on', 'SET max_parallel_workers = 8', 'SET max_parallel_workers_per_gather = 2';
+$taker->run($_) for 'SET ' . parallel_setting() . ' = on', 'SET max_parallel_workers = 8', 'SET max_parallel_workers_per_gather = 2';
 $taker->send('SELECT pg_sleep(1000)');
 ok(becomes_true($node, 'postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'parallel worker'}), 'all worker slots are taken');
 $offset = -s $node->logfile;

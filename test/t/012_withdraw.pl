@@ -94,7 +94,7 @@ sub is_withdrawn
 	return;
 }
 is_withdrawn('withdrawn');
-$node->restart('immediate');
+stop_and_start($node, 'immediate');
 is_withdrawn('after a crash');
 
 # It waits for purchases in flight, can be interrupted, and then the train is on sale as before.

@@ -528,7 +528,7 @@ for my $n (1 .. $operations)
 	{
 		if ($transaction) { $state = $transaction->{before}; $transaction = undef; }
 		$_->quit for $session, $other;
-		$node->restart(any('fast', 'immediate'));
+		stop_and_start($node, any('fast', 'immediate'));
 		connect_sessions();
 	}
 	last if @trouble >= 5;

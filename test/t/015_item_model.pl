@@ -277,7 +277,7 @@ for my $n (1 .. $operations)
 	{
 		if ($transaction) { $state = $transaction->{before}; $transaction = undef; }
 		$_->quit for $session, $other;
-		$node->restart(any('fast', 'immediate'));
+		stop_and_start($node, any('fast', 'immediate'));
 		connect_sessions();
 	}
 	last if @trouble >= 5;
@@ -296,7 +296,7 @@ is(run('SELECT * FROM item_verify()'), '', 'item_verify finds nothing');
 my @left = map { run("SELECT item_remaining($_)") } @items;
 $_->quit for $session, $other;
 in_flight_is_empty($node, 'postgres', 'model');
-$node->restart('immediate');
+stop_and_start($node, 'immediate');
 is(join(' ', map { $node->safe_psql('postgres', "SELECT item_remaining($_)") } @items), "@left", 'after a crash the tables lead to the same counts');
 is(join(' ', map { remaining($state, $_) } @items), "@left", 'which are those of the model');
 note(join ', ', map { "$_: $count{$_}" } sort keys %count);

@@ -16,7 +16,7 @@ use Test::More;
 use TicketpoolTest::Session;
 
 our @EXPORT = qw(seed new_server load_data make_train make_formation open_departures session start_workers
-  wait_workers becomes_true log_lines wait_log_lines await not_twice agrees items_agree in_flight_is_empty matrix crashes kill_9_of DAY);
+  wait_workers stop_and_start parallel_setting becomes_true log_lines wait_log_lines await not_twice agrees items_agree in_flight_is_empty matrix crashes kill_9_of DAY);
 
 # Far enough away that no test depends on the date it runs on.
 use constant DAY => '2031-05-01';
@@ -46,10 +46,28 @@ sub new_server
 		'max_connections = 40',
 		'restart_after_crash = on',
 		'autovacuum = on',
-		$options{conf} // ''));
+		$options{conf} // '',
+		# What test/long.sh wants of every server.
+		split /;/, $ENV{TICKETPOOL_CONF} // ''));
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION ticketpool') unless $options{plain};
 	return $node;
+}
+
+# restart() of the server's own test library takes no mode in PostgreSQL 15 and named parameters in later ones.
+sub stop_and_start
+{
+	my ($node, $mode) = @_;
+	$node->stop($mode);
+	$node->start;
+	return;
+}
+
+# The setting that makes queries parallel whether that pays or not: it has another name from PostgreSQL 16 on.
+sub parallel_setting
+{
+	my ($version) = PostgreSQL::Test::Utils::run_command([ 'postgres', '--version' ]);
+	return $version =~ /(\d+)/ && $1 >= 16 ? 'debug_parallel_query' : 'force_parallel_mode';
 }
 
 # The timetables of test/data: 'sample' (China) or 'edge' (India). Not both into one database.

@@ -1,0 +1,191 @@
+// What users write: seat choices, seat labels, and the names of a formation and of a timetable.
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "../unit/blocks.hpp"
+#include "input.hpp"
+#include "ticketpool/seat_choice.hpp"
+
+namespace ticketpool::fuzz {
+
+namespace {
+
+std::string written(const SeatChoice& choice) {
+    std::string text;
+    for (int i = 0; i < choice.count; ++i) {
+        const std::uint8_t item = choice.items[i];
+        text += item == kWishWindow ? ",window" : item == kWishAisle ? ",aisle" : "";
+        if (item >= 'A') text += std::string(",") + static_cast<char>(item);
+    }
+    return text.empty() ? text : text.substr(1);
+}
+
+// Short names of few letters, so that some are equal and some begin like others.
+std::string name(Input& input) {
+    static const std::string names[] = {"1", "2", "02", "second", "first", "", "1A", "北"};
+    const std::uint8_t which = input.byte();
+    return which < 200 ? names[which % 8] : input.text(5);
+}
+
+std::string label(Input& input) {
+    if (input.byte() % 8 == 0) return input.text(6);
+    return std::to_string(input.between(0, input.byte() % 2 == 0 ? 12 : 10'050)) +
+           static_cast<char>('A' + input.byte() % 27);
+}
+
+bool is_label(const std::string& text) {
+    if (text.size() < 2 || text.size() > 5 || text[0] == '0') return false;
+    if (text.back() < 'A' || text.back() > 'Z') return false;
+    return std::all_of(text.begin(), text.end() - 1, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// A formation without faults: coaches of other names or classes, seats in order, no seat twice.
+std::vector<CoachPlan> plan(Input& input) {
+    std::vector<CoachPlan> coaches;
+    std::set<std::pair<std::string, std::string>> known;
+    const int count = input.between(1, 8);
+    for (int i = 0; i < count; ++i) {
+        CoachPlan coach{name(input), name(input), {}, 0};
+        if (!known.insert({coach.name, coach.seat_class}).second) continue;
+        if (input.byte() % 4 == 0) {
+            coach.places = static_cast<std::uint32_t>(input.between(1, 1000));
+        } else {
+            std::set<std::pair<int, char>> seats;
+            const int wanted = input.between(1, 30);
+            for (int s = 0; s < wanted; ++s) {
+                const std::string seat = label(input);
+                if (is_label(seat)) seats.insert({std::stoi(seat), seat.back()});
+            }
+            for (const auto& [row, letter] : seats) {
+                coach.seats.push_back(std::to_string(row) + letter);
+            }
+            if (coach.seats.empty()) coach.seats.push_back("1A");
+        }
+        coaches.push_back(coach);
+    }
+    return coaches;
+}
+
+void compare_seat(TestLayout& test, std::uint32_t class_index, const std::string& coach,
+                  const std::string& wanted) {
+    std::int64_t found = -1;
+    int with_places = -1;
+    std::int64_t seat = 0;
+    for (std::size_t i = 0; i < test.wanted.size(); ++i) {
+        const CoachPlan& other = test.wanted[i];
+        if (other.seat_class != test.classes[class_index]) continue;
+        if (other.name == coach && other.places > 0) with_places = static_cast<int>(i);
+        for (const std::string& here : other.seats) {
+            if (other.name == coach && here == wanted) found = seat;
+            ++seat;
+        }
+    }
+    FUZZ_CHECK(test.find_seat(class_index, coach, wanted) == found);
+    FUZZ_CHECK(test.find_place_coach(class_index, coach) == with_places);
+}
+
+// A departure of that formation: seats and places of one class do not touch those of another.
+void compare_departure(Input& input, TestLayout& test) {
+    std::vector<std::string> stations;
+    const int stops = input.between(2, 40);
+    for (int i = 0; i < stops; ++i) stations.push_back(name(input));
+    const TestRoute line(stations, good_hash);
+    std::vector<Line> memory(
+        Departure::bytes_required(*test.layout, line.route->segments()) / sizeof(Line) + 1);
+    Departure* departure = Departure::init_in_place(memory.data(), line.route, test.layout);
+    const SegmentMask all = trip_mask(0, line.route->segments());
+    const auto taken_class = input.byte() % test.layout->class_count;
+    for (std::uint32_t c = 0; c < test.layout->class_count; ++c) {
+        SeatMap map = departure->seat_map(c);
+        FUZZ_CHECK(map.seats == test.layout->classes()[c].seats);
+        for (std::uint32_t s = 0; s < map.seats && c == taken_class; ++s) {
+            FUZZ_CHECK(try_claim(map, s, all));
+        }
+    }
+    for (std::uint32_t c = 0; c < test.layout->class_count; ++c) {
+        const SeatMap map = departure->seat_map(c);
+        FUZZ_CHECK(count_free(map, all) == (c == taken_class ? 0 : map.seats));
+    }
+    const std::string from = name(input);
+    const std::string to = name(input);
+    const auto trip = line.trip(from, to);
+    if (!trip) return;
+    FUZZ_CHECK(trip->first < trip->second && from != to);
+    FUZZ_CHECK(stations[trip->first] == from && stations[trip->second] == to);
+}
+
+}  // namespace
+
+void choices(Input input) {
+    static const char* const extras[] = {nullptr, "", "GHJ", "z", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"};
+    const char* extra = extras[input.byte() % 5];
+    const auto passengers = static_cast<std::uint32_t>(input.number(input.byte() % 3));
+    std::string text;
+    static const std::string words[] = {"window", "AISLE", ",", " ", "a", "F", "Window,", "\t"};
+    while (!input.empty() && text.size() < 300) {
+        const std::uint8_t what = input.byte();
+        text += what < 128 ? words[what % 8] : input.text(4);
+    }
+    // At the end of its memory, so that a read past it is noticed.
+    const std::vector<char> exact(text.begin(), text.end());
+    SeatChoice choice;
+    choice.count = 77;
+    const Status status = parse_seat_choice(exact.data(), exact.size(), passengers, extra, &choice);
+    FUZZ_CHECK(status == Status::kOk || status == Status::kMalformed);
+    FUZZ_CHECK(choice.count <= kMaxSeatChoices && choice.count <= passengers);
+    FUZZ_CHECK(status == Status::kOk || choice.count == 0);
+    for (std::uint32_t i = 0; i < kMaxSeatChoices; ++i) {
+        const std::uint8_t item = choice.items[i];
+        FUZZ_CHECK(i < choice.count
+                       ? item == kWishWindow || item == kWishAisle || (item >= 'A' && item <= 'Z')
+                       : item == kNoWish);
+    }
+    // What was understood is understood again when it is written out in full.
+    const std::string again = written(choice);
+    SeatChoice twin;
+    FUZZ_CHECK(parse_seat_choice(again.data(), again.size(), passengers, extra, &twin) ==
+               Status::kOk);
+    FUZZ_CHECK(twin.count == choice.count &&
+               std::memcmp(twin.items, choice.items, sizeof twin.items) == 0);
+}
+
+void labels(Input input) {
+    while (!input.empty()) {
+        const std::string text = label(input);
+        const std::vector<char> exact(text.begin(), text.end());
+        std::uint16_t row = 0;
+        std::uint8_t letter = 0;
+        const bool read = parse_seat_label(exact.data(), exact.size(), &row, &letter);
+        FUZZ_CHECK(read == is_label(text));
+        if (!read) continue;
+        FUZZ_CHECK(row >= 1 && row <= 9999 && letter >= 'A' && letter <= 'Z');
+        FUZZ_CHECK(std::to_string(row) + static_cast<char>(letter) == text);
+    }
+}
+
+void layouts(Input input) {
+    const std::vector<CoachPlan> coaches = plan(input);
+    if (coaches.empty()) return;
+    TestLayout test(coaches);
+    for (std::size_t c = 0; c < test.classes.size(); ++c) {
+        FUZZ_CHECK(test.find_class(test.classes[c]) == static_cast<int>(c));
+        std::uint32_t capacity = 0;
+        for (const CoachPlan& coach : coaches) {
+            if (coach.seat_class != test.classes[c]) continue;
+            capacity += coach.places + static_cast<std::uint32_t>(coach.seats.size());
+            for (const std::string& seat : coach.seats) {
+                compare_seat(test, static_cast<std::uint32_t>(c), coach.name, seat);
+            }
+        }
+        FUZZ_CHECK(test.layout->capacity(static_cast<std::uint32_t>(c)) == capacity);
+    }
+    const std::string unknown = name(input);
+    FUZZ_CHECK(test.find_class(unknown) == test.class_of(unknown));
+    for (int i = 0; i < 10; ++i) {
+        compare_seat(test, input.byte() % test.layout->class_count, name(input), label(input));
+    }
+    compare_departure(input, test);
+}
+
+}  // namespace ticketpool::fuzz

@@ -1,0 +1,97 @@
+# shellcheck shell=bash disable=SC2154
+# The suites that take too long for make test; sourced by test/run. LONG_SECONDS: how long the soak and each fuzzer run;
+# LONG_SEEDS: how often each model test is run, each time with another seed.
+long_seconds=${LONG_SECONDS:-600}
+long_seeds=${LONG_SEEDS:-5}
+
+# Sessions, crashes and failing clients all at once.
+long_soak() {
+  SUITE_SECONDS=$((long_seconds * 3 / 2 + 300)) tap_suite soak test/t/040_soak.pl TICKETPOOL_SOAK_MINUTES=$(((long_seconds + 59) / 60))
+}
+
+# Random operations against plain models: seats, orders and their life, items, prepared transactions.
+models() {
+  local seed status=0
+  for ((seed = 0; seed < long_seeds; seed++)); do
+    tap models 'test/t/006_model.pl test/t/014_life_model.pl test/t/015_item_model.pl test/t/031_prepared_model.pl' TICKETPOOL_SEED=$RANDOM$RANDOM || status=1
+  done
+  return $status
+}
+long_models() { suite models count_tap models; }
+
+long_sqlfuzz() {
+  SUITE_SECONDS=$((long_seconds * 2 + 300)) tap_suite sqlfuzz test/t/050_fuzz.pl TICKETPOOL_FUZZ_SECONDS="$long_seconds"
+}
+
+# The core under libFuzzer. One test: so many inputs, and none that core and model disagree about.
+fuzz_core() {
+  local build=build/fuzz log=build/fuzz/log status=0
+  cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER=clang++ -DTICKETPOOL_FUZZ=ON -DTICKETPOOL_TESTS=OFF \
+    -DTICKETPOOL_BENCHMARKS=OFF && cmake --build "$build" -j "$jobs" && mkdir -p "$build/corpus" || return 1
+  "$build/core_fuzz" -max_total_time="$long_seconds" -max_len=1500 -print_final_stats=1 -artifact_prefix="$build/" "$build/corpus" >"$log" 2>&1 || status=1
+  tail -n 60 "$log"
+  [ "$status" -eq 0 ] || printf 'not '
+  printf 'ok 1 - the core agrees with its models for %d inputs\n' "$(awk '/number_of_executed_units/ { print $2 }' "$log")"
+  return $status
+}
+long_fuzz() { suite fuzz count_tap fuzz_core; }
+
+# Every query that can be parallel is. The setting was renamed in PostgreSQL 16.
+long_parallel() {
+  local mode=force_parallel_mode setting
+  [ "$("$pg_config" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')" -lt 16 ] || mode=debug_parallel_query
+  local parallel=("$mode=on" parallel_setup_cost=0 parallel_tuple_cost=0 min_parallel_table_scan_size=0 min_parallel_index_scan_size=0)
+  local options='' lines=''
+  for setting in "${parallel[@]}"; do options+=" -c $setting" lines+="$setting;"; done
+  regress_suite par-regress env PGOPTIONS="$options"
+  isolation_suite par-isolate env PGOPTIONS="$options"
+  SUITE_SECONDS=3000 tap_suite par-tap "$tap" TICKETPOOL_CONF="$lines"
+}
+
+# sanitized_server FOLDER: the extension built with AddressSanitizer and UndefinedBehaviorSanitizer, in a copy of the server (which
+# finds its files relative to its programs) whose postgres has the sanitizer's library in front. Any finding ends the process.
+sanitized_server() {
+  local source=build/sanitized runtime
+  rm -rf "$source" && mkdir -p "$source" && cp -R Makefile src include sql ticketpool.control "$source/" && find "$source" -name '*.[od]' -delete || return 1
+  make -s -C "$source" -j "$jobs" PG_CONFIG="$pg_config" WERROR= \
+    SANITIZE='-O1 -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all -fno-omit-frame-pointer' || return 1
+  nm -D "$source/ticketpool.so" | grep -q __asan_report && nm -D "$source/ticketpool.so" | grep -q __ubsan_handle || return 1
+  cp -R --parents "$bindir" "$("$pg_config" --pkglibdir)" "$("$pg_config" --sharedir)" "$1" || return 1
+  cp "$source/ticketpool.so" "$1/$("$pg_config" --pkglibdir)/" &&
+    cp "$source/ticketpool.control" "$source"/sql/ticketpool--*.sql "$1/$("$pg_config" --sharedir)/extension/" || return 1
+  # With the sanitizer in front, Debian 12's C library waits for ever in bindtextdomain(): messages stay untranslated here.
+  cc -shared -fPIC -w -o "$1/untranslated.so" test/untranslated.c || return 1
+  runtime=$(readlink -f "$(g++ -print-file-name=libasan.so)")
+  mv "$1/$bindir/postgres" "$1/$bindir/postgres.real"
+  cat >"$1/$bindir/postgres" <<END
+#!/bin/bash
+export LD_PRELOAD=$runtime:$1/untranslated.so ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1
+exec -a "\$0" "\$0.real" "\$@"
+END
+  chmod 755 "$1/$bindir/postgres" "$1"
+}
+
+# no_findings NAME…: the logs of these suites' servers are silent. (A process that is ended by a finding also fails its test.)
+no_findings() {
+  local name found
+  for name in "$@"; do
+    found=$(grep -rlE 'ERROR: AddressSanitizer|runtime error:|SUMMARY: ' "$out/$name" 2>/dev/null || true)
+    if [ -z "$found" ]; then printf 'ok - no finding in %s\n' "$name"; else printf 'not ok - findings in %s\n' "$found"; fi
+  done
+}
+
+long_sanitized() {
+  local folder bindir=$bindir
+  folder=$(mktemp -d /tmp/ticketpool.XXXXXX)
+  if sanitized_server "$folder" >"$out/sanitized.log" 2>&1; then
+    bindir=$folder$bindir
+    SUITE_SECONDS=3000 regress_suite san-regress
+    SUITE_SECONDS=3000 isolation_suite san-isolate
+    SUITE_SECONDS=$((long_seconds + 600)) tap_suite san-fuzz test/t/050_fuzz.pl TICKETPOOL_FUZZ_SECONDS=$((long_seconds / 5))
+    suite san-logs count_findings no_findings san-regress san-isolate san-fuzz
+  else
+    suite sanitized count_tap cat "$out/sanitized.log"
+  fi
+  rm -rf "$folder"
+}
+count_findings() { awk '/^ok - / { p++ } /^not ok - / { f++ } END { print p+0, f+0 }' "$1"; }
