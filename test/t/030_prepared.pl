@@ -312,6 +312,7 @@ for my $decision ('COMMIT', 'ROLLBACK')
 	ok(becomes_true($node, 'postgres', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = " . $other->backend), "$decision: a second call for units waits");
 	$session->run("$decision PREPARED 'twin'");
 	my $second = $other->wait;
+	like($second, qr/^\d+$/, "$decision: it gets an order of units");
 	is($second eq $first ? 'same' : 'new', $decision eq 'COMMIT' ? 'same' : 'new', "$decision: it gets the same order or a new one");
 	$session->run("SELECT item_refund($second)");
 }
