@@ -115,11 +115,9 @@ sub fuzz
 		$statements++;
 		if ($worker->{session}->is_lost) { print $log "bad connection lost: $statement[0]\n"; last }
 	}
-	$worker->run('ROLLBACK');
-	$worker->run('RESET statement_timeout');
-	$worker->run("ROLLBACK PREPARED '$_'", 'decided') for my @left = @{ $worker->{prepared} };
-	$worker->run('DISCARD ALL');
-	$worker->run('SELECT sum(total_bytes)::bigint FROM pg_backend_memory_contexts');
+	$worker->run_through(@$_)
+	  for [ 'ROLLBACK' ], [ 'SET statement_timeout = 0' ], (map { [ "ROLLBACK PREPARED '$_'", 'decided' ] } @{ $worker->{prepared} }),
+	  [ 'DISCARD ALL' ], [ 'SELECT sum(total_bytes)::bigint FROM pg_backend_memory_contexts' ];
 	print $log "memory $kind->{who} ", $worker->{session}->output, "\n";
 	print $log "statements $statements\n";
 	print $log "state $_ $worker->{states}{$_}\n" for sort keys %{ $worker->{states} };

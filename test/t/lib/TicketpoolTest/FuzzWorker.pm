@@ -77,4 +77,16 @@ sub run
 	return;
 }
 
+# The same until nobody cancels it: others may still be at work.
+sub run_through
+{
+	my ($self, @statement) = @_;
+	for (1 .. 20)
+	{
+		$self->run(@statement);
+		last if $self->{session}->sqlstate ne '57014';
+	}
+	return;
+}
+
 1;
