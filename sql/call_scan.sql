@@ -29,6 +29,11 @@ ALTER FUNCTION ticket_buy SET work_mem = '1MB';
 SELECT cs_plan($$SELECT seat FROM ticket_buy('CS1', 'CSA', 'CSC', 1, '2032-06-01')$$);
 ROLLBACK;
 
+-- Not where the planner knows that nothing comes of it.
+SET constraint_exclusion = on;
+SELECT cs_plan($$SELECT seat FROM ticket_buy('CS1', 'CSA', 'CSC', 1, '2032-06-01') WHERE order_id = 1 AND order_id IS NULL$$);
+RESET constraint_exclusion;
+
 -- Columns in any order, none at all, filters, several rows, sold out.
 SELECT status, user_id, from_stop FROM ticket_buy('CS1', 'CSA', 'CSC', 1, '2032-06-01');
 SELECT count(*) FROM ticket_buy('CS1', 'CSA', 'CSC', 2, '2032-06-01', passengers => '{21,22,23}');
@@ -48,6 +53,10 @@ DECLARE c SCROLL CURSOR FOR SELECT passenger_id FROM ticket_buy('CS1', 'CSA', 'C
 FETCH 2 FROM c;
 FETCH BACKWARD 1 FROM c;
 FETCH ALL FROM c;
+CLOSE c;
+DECLARE c CURSOR FOR SELECT ticket_no FROM ticket_buy('CS1', 'CSA', 'CSC', 6, '2032-06-01', passengers => '{61,62}');
+FETCH 2 FROM c;
+FETCH PRIOR FROM c;
 CLOSE c;
 SELECT * FROM cs_sold;
 ROLLBACK;

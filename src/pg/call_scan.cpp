@@ -5,6 +5,9 @@ extern "C" {
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#endif
 #include "executor/executor.h"
 #include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
@@ -30,8 +33,15 @@ Datum item_refund(PG_FUNCTION_ARGS);
 namespace ticketpool {
 namespace {
 
-constexpr PGFunction kFunctions[] = {ticket_buy,    ticket_hold, ticket_confirm, ticket_cancel,
-                                     ticket_refund, item_buy,    item_refund};
+struct KnownFunction {
+    const char* name;
+    PGFunction address;
+};
+constexpr KnownFunction kFunctions[] = {
+    {"ticket_buy", ticket_buy},         {"ticket_hold", ticket_hold},
+    {"ticket_confirm", ticket_confirm}, {"ticket_cancel", ticket_cancel},
+    {"ticket_refund", ticket_refund},   {"item_buy", item_buy},
+    {"item_refund", item_refund}};
 
 // In ReturnSetInfo::allowedModes, beside the server's: expectedDesc is the row type, and stays.
 constexpr int kCalledByNode = 1 << 30;
@@ -60,26 +70,37 @@ bool varies(Node* node, void* context) {
 #endif
 }
 
-bool is_ours(Oid function) {
+// One of ours by its symbol; null: not one of these.
+const KnownFunction* known_symbol(Oid function) {
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
     if (!HeapTupleIsValid(tuple)) {
-        return false;
+        return nullptr;
     }
     const Form_pg_proc form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
-    const bool is_plain_c = form->prolang == ClanguageId && !form->prosecdef && form->proretset &&
-                            heap_attisnull(tuple, Anum_pg_proc_proconfig, nullptr);
+    const KnownFunction* found = nullptr;
+    if (form->prolang == ClanguageId && !form->prosecdef && form->proretset &&
+        heap_attisnull(tuple, Anum_pg_proc_proconfig, nullptr)) {
+        bool is_null;
+        const Text symbol = text_of(SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &is_null));
+        for (const KnownFunction& known : kFunctions) {
+            if (same_text(symbol, {known.name, strlen(known.name)})) {
+                found = &known;
+            }
+        }
+    }
     ReleaseSysCache(tuple);
-    if (!is_plain_c) {
+    return found;
+}
+
+// The symbol of this library, not of another one.
+bool is_ours(Oid function) {
+    const KnownFunction* known = known_symbol(function);
+    if (known == nullptr) {
         return false;
     }
     FmgrInfo info;
     fmgr_info(function, &info);
-    for (const PGFunction known : kFunctions) {
-        if (info.fn_addr == known) {
-            return true;
-        }
-    }
-    return false;
+    return info.fn_addr == known->address;
 }
 
 // The call that the range table entry is, if it is one for this node.
@@ -141,16 +162,7 @@ const CustomExecMethods kExecMethods{"ticketpool", begin_scan, next_row,    end_
                                      nullptr,      nullptr,    nullptr,     nullptr,  nullptr,
                                      nullptr,      nullptr,    explain_scan};
 
-void consider_call(PlannerInfo* root, RelOptInfo* rel, Index index, RangeTblEntry* entry) {
-    if (next_hook != nullptr) {
-        next_hook(root, rel, index, entry);
-    }
-    List* columns;
-    if (rel->pathlist == NIL || !bms_is_empty(rel->lateral_relids) || call_of(entry) == nullptr ||
-        !wanted_columns(rel, &columns)) {
-        return;
-    }
-    const Path* instead = static_cast<const Path*>(linitial(rel->pathlist));
+CustomPath* make_path(RelOptInfo* rel, const Path* instead) {
     CustomPath* path = makeNode(CustomPath);
     path->path.pathtype = T_CustomScan;
     path->path.parent = rel;
@@ -158,9 +170,27 @@ void consider_call(PlannerInfo* root, RelOptInfo* rel, Index index, RangeTblEntr
     path->path.rows = instead->rows;
     path->path.startup_cost = instead->startup_cost;
     path->path.total_cost = instead->total_cost;
-    path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+    path->flags = CUSTOMPATH_SUPPORT_PROJECTION | CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
     path->methods = &kPathMethods;
-    rel->pathlist = list_make1(path);
+    return path;
+}
+
+void consider_call(PlannerInfo* root, RelOptInfo* rel, Index index, RangeTblEntry* entry) {
+    if (next_hook != nullptr) {
+        next_hook(root, rel, index, entry);
+    }
+    List* columns;
+    if (rel->pathlist == NIL || IS_DUMMY_REL(rel) || !bms_is_empty(rel->lateral_relids) ||
+        call_of(entry) == nullptr || !wanted_columns(rel, &columns)) {
+        return;
+    }
+    ListCell* cell;
+    foreach (cell, rel->pathlist) {
+        const Path* instead = static_cast<const Path*>(lfirst(cell));
+        if (instead->pathtype == T_FunctionScan) {
+            lfirst(cell) = make_path(rel, instead);
+        }
+    }
 }
 
 Plan* make_plan(PlannerInfo* root, RelOptInfo* rel, CustomPath* path, List* target, List* clauses,
@@ -329,7 +359,9 @@ TupleTableSlot* fetch(ScanState* scan) {
         call_function(state);
     }
     ExecClearTuple(slot);
-    if (state->rows == nullptr || !tuplestore_gettupleslot(state->rows, true, false, state->row)) {
+    const bool forward = ScanDirectionIsForward(scan->ps.state->es_direction);
+    if (state->rows == nullptr ||
+        !tuplestore_gettupleslot(state->rows, forward, false, state->row)) {
         return slot;
     }
     const CustomScan* plan = reinterpret_cast<const CustomScan*>(scan->ps.plan);
@@ -342,8 +374,9 @@ TupleTableSlot* fetch(ScanState* scan) {
     return ExecStoreVirtualTuple(slot);
 }
 
-bool recheck(ScanState*, TupleTableSlot*) {
-    return true;
+// Inside EvalPlanQual some releases ask this instead of fetching.
+bool recheck(ScanState* scan, TupleTableSlot*) {
+    return !TupIsNull(fetch(scan));
 }
 
 TupleTableSlot* next_row(CustomScanState* base) {
@@ -371,7 +404,8 @@ void end_scan(CustomScanState* base) {
 }
 
 void explain_scan(CustomScanState* base, List*, ExplainState* explain) {
-    ExplainPropertyText("Function", get_func_name(state_of(base)->call->funcid), explain);
+    const char* name = get_func_name(state_of(base)->call->funcid);
+    ExplainPropertyText("Function", name == nullptr ? "" : name, explain);
 }
 
 }  // namespace

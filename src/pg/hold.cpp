@@ -82,6 +82,7 @@ bool confirm_late(const Catalog& catalog, Order* order) {
         set_seats(*order, claims);
     }
     set_status(order, OrderStatus::kExpired, OrderStatus::kSold);
+    require_same_epoch(catalog, order->service_date);
     return true;
 }
 

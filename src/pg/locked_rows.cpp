@@ -65,30 +65,51 @@ LockedRow* add_row(LockedRows* rows) {
     return &rows->row[count];
 }
 
+// Where the rows are that a statement which begins now sees, in order of ticket number.
+ItemPointerData* find_places(const LockedRows& rows, int64_t order_id, const SortedNumbers& named,
+                             size_t* count) {
+    size_t room = 8;
+    ItemPointerData* places = static_cast<ItemPointerData*>(palloc(room * sizeof *places));
+    TableReader reader;
+    reader_open(&reader, rows.leaf.relation, rows.leaf.index[kPkeyIndex], GetActiveSnapshot());
+    reader_key_int64(&reader, order_id);
+    for (*count = 0; reader_next(&reader);) {
+        if (is_named(row_int32(reader.row, rows.leaf.column[kTicketNo]), named)) {
+            if (*count == room) {
+                room *= 2;
+                places = static_cast<ItemPointerData*>(repalloc(places, room * sizeof *places));
+            }
+            places[(*count)++] = reader.row->tts_tid;
+        }
+    }
+    reader_close(&reader);
+    return places;
+}
+
+// Nothing of the scan is held while a lock is waited for: VACUUM would wait for the page, and
+// nobody would see the circle if the lock's owner waited for VACUUM. (The snapshot keeps the
+// versions.)
 void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named, LockedRows* rows) {
     CommandCounterIncrement();
     PushCopiedSnapshot(GetTransactionSnapshot());
     UpdateActiveSnapshotCommandId();
+    size_t count;
+    ItemPointerData* places = find_places(*rows, order_id, named, &count);
     TupleTableSlot* slot = table_slot_create(heap, nullptr);
-    TableReader reader;
-    reader_open(&reader, rows->leaf.relation, rows->leaf.index[kPkeyIndex], GetActiveSnapshot());
-    reader_key_int64(&reader, order_id);
-    while (reader_next(&reader)) {
-        ItemPointerData place = reader.row->tts_tid;
-        if (!is_named(row_int32(reader.row, rows->leaf.column[kTicketNo]), named) ||
-            !lock_version(heap, &place, slot)) {
-            continue;
+    for (size_t i = 0; i < count; i++) {
+        if (lock_version(heap, &places[i], slot)) {
+            LockedRow* row = add_row(rows);
+            row->tuple = ExecCopySlotHeapTuple(slot);
+            read_order(rows->leaf, heap, row->tuple, &row->values);
+            if (DatumGetInt64(row->values.value[kOrderId]) != order_id ||
+                !is_named(DatumGetInt32(row->values.value[kTicketNo]), named)) {
+                rows->count--;  // somebody has made another ticket of it
+            }
         }
-        LockedRow* row = add_row(rows);
-        row->tuple = ExecCopySlotHeapTuple(slot);
-        read_order(rows->leaf, heap, row->tuple, &row->values);
-        if (DatumGetInt64(row->values.value[kOrderId]) != order_id ||
-            !is_named(DatumGetInt32(row->values.value[kTicketNo]), named)) {
-            rows->count--;  // somebody has made another ticket of it
-        }
+        ExecClearTuple(slot);
     }
-    reader_close(&reader);
     ExecDropSingleTupleTableSlot(slot);
+    pfree(places);
     PopActiveSnapshot();
 }
 

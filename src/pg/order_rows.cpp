@@ -272,10 +272,6 @@ Relation open_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) 
     }
 }
 
-namespace {
-
-// With the partition locked: were the departures that this transaction claims on loaded from it as
-// it is? If not, rows that nobody claimed for may be on the same seats.
 void require_same_epoch(const Catalog& catalog, DateADT date) {
     const uint32_t epoch = epoch_of(catalog, date);
     const uint32_t* slots;
@@ -296,8 +292,6 @@ void require_same_epoch(const Catalog& catalog, DateADT date) {
         }
     }
 }
-
-}  // namespace
 
 void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows, int count,
                    ReturnSetInfo* result) {

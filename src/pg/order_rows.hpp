@@ -71,6 +71,10 @@ void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows
 // ereports where there is none.
 Relation open_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf);
 
+// With the partition locked: were the departures that this transaction claims on loaded from it as
+// it is? If not, rows that nobody claimed for may be on the same seats: ereports 40001.
+void require_same_epoch(const Catalog& catalog, DateADT date);
+
 // update_row() and read_row() of a row of the partition.
 void update_order(const OrderLeaf& leaf, Relation heap, const OrderValues& values, uint32_t changed,
                   HeapTuple* tuple);

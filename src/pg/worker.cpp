@@ -10,7 +10,8 @@
 // decided.
 //
 // Where ticketpool.preload is on, a preloader follows the first sweep of a database. Nobody waits
-// for it; it stays connected for as long as it loads, and gives up where it fails.
+// for it; it stays connected for as long as it loads (DROP DATABASE fails meanwhile), and comes
+// again later where it fails.
 #include "worker.hpp"
 
 #include "catalog.hpp"
@@ -135,6 +136,14 @@ void sweep_database(DatabaseDue* entry, Oid database) {
         lower_next_due(database, GetCurrentTimestamp() + kRetry);
     }
     pfree(handle);
+}
+
+// A preloader that failed (a partition was locked, say) comes again after the next sweep.
+void at_preloader_exit(int code, Datum database) {
+    DatabaseDue* entry = find_database_due(DatumGetObjectId(database));
+    if (code != 0 && entry != nullptr) {
+        entry->preloaded.store(false, std::memory_order_relaxed);
+    }
 }
 
 void start_preloader(DatabaseDue* entry, Oid database) {
@@ -301,6 +310,7 @@ void ticketpool_preloader_main(Datum argument) {
     BackgroundWorkerUnblockSignals();
     BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
     require_shared_memory();
+    before_shmem_exit(at_preloader_exit, argument);
     SetConfigOption("lock_timeout", "300ms", PGC_SUSET, PGC_S_OVERRIDE);
     // So many in a transaction, whose locks on partitions are in nobody's way for long.
     constexpr uint64_t kBatch = 500;
