@@ -215,6 +215,7 @@ uint32_t find(const Key& key) {
         if (slot == kNoSlot || is_of_epoch(key, slot)) {
             return slot;
         }
+        CHECK_FOR_INTERRUPTS();  // nothing is announced
     }
 }
 
