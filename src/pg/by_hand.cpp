@@ -97,7 +97,8 @@ void claim_wanted(const WantedSeat& entry) {
     }
 }
 
-// The same for a row that is to be claimed for: where there is no departure, none comes unseen.
+// The same for an order's row: where there is no departure, none comes unseen, and none is loaded
+// with the row as it was.
 DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id) {
     if (missing.transaction == my_local_transaction() && missing.departure_id == departure_id) {
         return {kNoSlot, nullptr};
@@ -114,7 +115,7 @@ DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id) {
 }
 
 void release_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* row) {
-    const DepartureRef ref = pin_departure(catalog, row_int64(row, leaf.column[kDepartureId]));
+    const DepartureRef ref = pin_or_lock(catalog, row_int64(row, leaf.column[kDepartureId]));
     LiveTicket ticket;
     const char* problem;
     // What does not fit has no claim: the loader left it out, too.

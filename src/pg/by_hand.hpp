@@ -21,9 +21,9 @@
 // own.
 //
 // A row whose departure does not exist, or has no stop list or seats yet, is accepted: a restore
-// brings tables in any order. Its
-// transaction holds a lock (orphans) that whoever inserts a departure waits for, and the other way
-// round, so a departure is never loaded without an order that commits later.
+// brings tables in any order. The transaction that writes, changes or deletes it holds a lock
+// (orphans) that whoever inserts a departure waits for, and the other way round, so a departure is
+// never loaded without an order that commits later.
 #pragma once
 
 #include "catalog.hpp"

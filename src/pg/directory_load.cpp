@@ -124,12 +124,13 @@ void give_way(uint32_t index, uint64_t version, int pid) {
 
 Loaded finish_loading() {
     DirectorySlot& slot = shared.slots[loading.slot];
+    // First of all: as soon as a block is entered, whoever finds it decided settles it in there.
+    slot.block = loading.block;
     while (loading.prepared != nullptr) {
         PreparedLedger* block = loading.prepared;
         loading.prepared = block->next.get();
         prepared_enter(block);
     }
-    slot.block = loading.block;
     slot.last_use.store(0, std::memory_order_relaxed);
     shared.mine->reading.store(loading.slot + 1, std::memory_order_seq_cst);
     const uint64_t version =

@@ -23,6 +23,10 @@ struct Missing {
 };
 constinit Missing missing{};
 
+bool is_missing(int64_t item_id) {
+    return missing.transaction == my_local_transaction() && missing.item_id == item_id;
+}
+
 // ---------------------------------------------------------------------------------------------
 // Errors
 // ---------------------------------------------------------------------------------------------
@@ -144,7 +148,11 @@ bool read_inventory(const Catalog& catalog, const WantedUnits& wanted, Snapshot 
 
 void release_row(const Catalog& catalog, TupleTableSlot* row) {
     const int64_t units = row_int64(row, kItemQuantity);
-    const ItemRef ref = pin_item_by_hand(catalog, row_int64(row, kItemId));
+    const int64_t item_id = row_int64(row, kItemId);
+    if (is_missing(item_id)) {
+        return;
+    }
+    const ItemRef ref = pin_item_or_lock(catalog, item_id);
     Stock* stock = ref.item == nullptr
                        ? nullptr
                        : find_stock(ref, row_int64(row, kItemInventory), OfLeaving::kTake);
@@ -197,14 +205,10 @@ void claim_row(const Catalog& catalog, TupleTableSlot* row) {
                         errdetail("A live order has one unit or more."),
                         errhint("Write another buy_quantity.")));
     }
-    if (missing.transaction == my_local_transaction() && missing.item_id == wanted.item_id) {
+    if (is_missing(wanted.item_id)) {
         return;
     }
-    ItemRef ref = pin_item_by_hand(catalog, wanted.item_id);
-    if (ref.item == nullptr) {
-        lock_item_orphans(catalog);
-        ref = pin_item_by_hand(catalog, wanted.item_id);
-    }
+    const ItemRef ref = pin_item_or_lock(catalog, wanted.item_id);
     if (ref.item == nullptr) {
         missing = Missing{my_local_transaction(), wanted.item_id};
         want_item_to_fit(catalog, wanted.item_id);  // children may be there without their root
@@ -309,6 +313,15 @@ ItemRef pin_item_by_hand(const Catalog& catalog, int64_t item_id) {
     const ItemRef ref = directory_find_item(catalog, item_id);
     if (ref.item != nullptr) {
         pin_item(ref);
+    }
+    return ref;
+}
+
+ItemRef pin_item_or_lock(const Catalog& catalog, int64_t item_id) {
+    ItemRef ref = pin_item_by_hand(catalog, item_id);
+    if (ref.item == nullptr) {
+        lock_item_orphans(catalog);
+        ref = pin_item_by_hand(catalog, item_id);
     }
     return ref;
 }

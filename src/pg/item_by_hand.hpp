@@ -17,11 +17,11 @@
 //
 // A claim that fails is tried again when its statement has ended (wanted.hpp), and then refused.
 //
-// An order whose inventory is not there is accepted: a restore brings tables in any order. Its
-// transaction holds a lock (orphans) that whoever inserts an inventory waits for, and the other way
-// round, so an item is never loaded without an order that commits later. An inventory that this
-// transaction itself has inserted into an item in memory is in nobody's memory yet: its orders are
-// added up at the statement's end.
+// An order whose inventory is not there is accepted: a restore brings tables in any order. The
+// transaction that writes, changes or deletes it holds a lock (orphans) that whoever inserts an
+// inventory waits for, and the other way round, so an item is never loaded without an order that
+// commits later. An inventory that this transaction itself has inserted into an item in memory is
+// in nobody's memory yet: its orders are added up at the statement's end.
 //
 // An item that is loaded meanwhile is loaded as others see it, without what this transaction has
 // written by hand, unless it is this transaction's own; then, without the rows of the statement
@@ -40,6 +40,9 @@ void install_item_by_hand();
 
 // The item, pinned; null: there is none.
 ItemRef pin_item_by_hand(const Catalog& catalog, int64_t item_id);
+// The same for who changes an order of it: where there is none, none comes before this transaction
+// has ended, so none is loaded with the order as it was.
+ItemRef pin_item_or_lock(const Catalog& catalog, int64_t item_id);
 // The stock of an inventory, unless it is gone; null: none. One that goes by this transaction takes
 // back what is released, and has nothing to claim from.
 enum class OfLeaving { kTake, kLeaveOut };

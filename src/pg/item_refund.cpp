@@ -3,6 +3,7 @@
 #include "call_scan.hpp"
 #include "errors.hpp"
 #include "item.hpp"
+#include "item_by_hand.hpp"
 #include "item_loader.hpp"
 #include "ledger.hpp"
 #include "own_writes.hpp"
@@ -86,10 +87,7 @@ Stock* stock_of_order(const Catalog& catalog, const ItemRef& ref, const SoldOrde
 
 void refund(const Catalog& catalog, const SoldOrder& order) {
     // Pinned before the row changes: nobody rebuilds it from a row whose release is still to come.
-    const ItemRef ref = directory_find_item(catalog, order.item_id);
-    if (ref.item != nullptr) {
-        pin_item(ref);
-    }
+    const ItemRef ref = pin_item_or_lock(catalog, order.item_id);
     const char* sql =
         psprintf("UPDATE %s SET status = 'refunded', modify_time = now() WHERE order_id = $1",
                  qualified_name(catalog.item_order));

@@ -1,5 +1,6 @@
 #include "waiting.hpp"
 
+#include "ledger.hpp"
 #include "prepared.hpp"
 #include "shared_memory.hpp"
 #include "table_scan.hpp"
@@ -18,7 +19,7 @@ namespace {
 // has (or, where it has more pins than its slot shows, may have) pinned it to the end of its
 // transaction, or leaves it.
 bool others_use(uint32_t slot, int* pinner) {
-    bool own_is_shared = true;
+    bool own_is_shared = ledger_has_pinned(slot);
     int overflown = -1;
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
         const BackendSlot& backend = shared.backends[i];

@@ -80,6 +80,29 @@ in_flight_is_empty($node, 'postgres', 'withdrawn');
 agrees($node, 'postgres', 'withdrawn');
 
 # ---------------------------------------------------------------------------------------------------------------------
+# An item whose inventories have changed by hand is loaded anew, but not before a prepared purchase of it is decided: who
+# wants it waits, and can be cancelled.
+# ---------------------------------------------------------------------------------------------------------------------
+my ($seller, $buyer) = map { session($node) } 1 .. 2;
+$seller->run('SELECT item_open(1, 10)');
+$seller->run('BEGIN');
+is($seller->run('SELECT count(*) FROM item_buy(1, 1, 1)'), '1', 'units are bought');
+$seller->run("PREPARE TRANSACTION 'units'");
+$seller->run('INSERT INTO item_inventory (id, item_id, quantity, parent_id, root_id) SELECT 1000, 1, 5, id, id FROM item_inventory WHERE item_id = 1');
+$buyer->run("SET statement_timeout = '1s'");
+$buyer->send('SELECT count(*) FROM item_buy(1, 2, 1)');
+$buyer->wait;
+is($buyer->sqlstate, '57014', 'who waits for a prepared purchase can be cancelled');
+$buyer->run('RESET statement_timeout');
+$buyer->send('SELECT count(*) FROM item_buy(1, 2, 1)');
+ok(becomes_true($node, 'postgres', 'SELECT state = \'active\' FROM pg_stat_activity WHERE pid = ' . $buyer->backend), 'another one waits');
+$seller->run("COMMIT PREPARED 'units'");
+is($buyer->wait, '1', 'until it is decided');
+is($seller->run('SELECT item_remaining(1)'), '13', 'and the new inventory is there');
+is($seller->run('SELECT * FROM item_verify()'), '', 'item_verify agrees');
+$_->quit for $seller, $buyer;
+
+# ---------------------------------------------------------------------------------------------------------------------
 # A prepared transaction is decided while a loader reads which rows are undecided: it has seen the old version of a row
 # undecided, and the new one, far behind, decided. Then it has to read again; else the old version's stretch is given back
 # though the new one has it. The loader is stopped at moments spread over the first part of a load: none may go wrong.
