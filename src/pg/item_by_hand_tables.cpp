@@ -218,7 +218,7 @@ TICKETPOOL_FUNCTION(item_follow_inventory) {
     if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
         lock_new_inventories(catalog);
     }
-    if (!is_own_event()) {
+    if (!is_own_event(catalog.inventory)) {
         follow(catalog, rows_of(trigger));
     }
     return PointerGetDatum(nullptr);
