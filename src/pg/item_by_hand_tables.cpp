@@ -215,11 +215,13 @@ TICKETPOOL_FUNCTION(item_follow_inventory) {
         follow_truncated(catalog);
         return PointerGetDatum(nullptr);
     }
+    const RowEvent rows = rows_of(trigger);
+    const bool by_hand = !is_own_event(catalog.inventory);
     if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
-        lock_new_inventories(catalog);
+        lock_new_inventory(catalog, row_int64(rows.after, kInvItem), by_hand);
     }
-    if (!is_own_event(catalog.inventory)) {
-        follow(catalog, rows_of(trigger));
+    if (by_hand) {
+        follow(catalog, rows);
     }
     return PointerGetDatum(nullptr);
 }
