@@ -103,6 +103,7 @@ void add_live(const LiveOrder& order, void* context) {
 
 struct ItemToFit {
     Oid schema;
+    uint32_t padding;
     int64_t item_id;
 };
 
@@ -363,7 +364,7 @@ void claim_by_hand(const WantedUnits& wanted) {
 }
 
 void want_item_to_fit(const Catalog& catalog, int64_t item_id) {
-    want_once<ItemToFit, require_fit>(ItemToFit{catalog.schema, item_id});
+    want_once<ItemToFit, require_fit>(ItemToFit{catalog.schema, 0, item_id});
 }
 
 Snapshot snapshot_after_this_command() {
