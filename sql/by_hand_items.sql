@@ -300,6 +300,22 @@ SELECT left_of(2);
 DROP TRIGGER bonus ON item_order;
 SELECT * FROM item_verify();
 
+-- Users' rules: what they write besides, at the same depth as the extension itself, is written by hand.
+SELECT order_id AS sold FROM item_buy(2, 1, 1) \gset
+CREATE RULE more AS ON UPDATE TO item_order WHERE NEW.status = 'refunded'
+    DO ALSO UPDATE item_inventory SET quantity = quantity + 5 WHERE id = 500;
+SELECT left_of(2);
+SELECT status FROM item_refund(:sold);
+DROP RULE more ON item_order;
+SELECT left_of(2);
+SELECT order_id AS sold FROM item_buy(2, 1, 1) \gset
+CREATE RULE less AS ON UPDATE TO item_order WHERE NEW.status = 'refunded'
+    DO ALSO DELETE FROM item_order WHERE order_id = 1000800;
+SELECT status FROM item_refund(:sold);
+DROP RULE less ON item_order;
+SELECT left_of(2), (SELECT count(*) FROM item_order WHERE order_id = 1000800) AS kept;
+SELECT * FROM item_verify();
+
 -- PREPARE: orders and quantities can be, what is loaded anew cannot.
 BEGIN;
 CALL write_order(900, 1, 500, item => 2);

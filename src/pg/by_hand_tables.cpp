@@ -296,7 +296,7 @@ TICKETPOOL_FUNCTION(ticket_follow_departure) {
     const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
     const Catalog& catalog = catalog_of(fcinfo);
     if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
-        if (!is_own_event() && !holds_new_departures(catalog)) {
+        if (!is_own_event(catalog.departure) && !holds_new_departures(catalog)) {
             lock_partitions(catalog);
         }
         lock_new_departures(catalog);
@@ -308,7 +308,7 @@ TICKETPOOL_FUNCTION(ticket_follow_departure) {
     require_followed_table(trigger, catalog.departure);
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
         follow_truncated_departures(catalog);
-    } else if (!is_own_event()) {
+    } else if (!is_own_event(catalog.departure)) {
         follow_departure(catalog, rows_of(trigger));
     }
     return PointerGetDatum(nullptr);
@@ -328,7 +328,7 @@ TICKETPOOL_FUNCTION(ticket_follow_reservation) {
     require_followed_table(trigger, catalog.reservation);
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
         follow_truncated_reservations(catalog);
-    } else if (!is_own_event()) {
+    } else if (!is_own_event(catalog.reservation)) {
         follow_reservation(catalog, rows_of(trigger));
     }
     return PointerGetDatum(nullptr);

@@ -43,18 +43,19 @@ Text text_column(uint64 row, int number, bool* is_null) {
     return *is_null ? Text{"", 0} : text_of(value);
 }
 
-void query(const char* sql, int count, Oid* types, Datum* values, const char* nulls, int expected) {
-    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr};
+void query(const Catalog& catalog, const char* sql, int count, Oid* types, Datum* values,
+           const char* nulls, int expected) {
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.departure};
     const int result = execute_own(write, false, sql, count, types, values, nulls);
     if (result != expected) {
         elog(ERROR, "unexpected result of a ticketpool query: %s", SPI_result_code_string(result));
     }
 }
 
-void query_text(const char* sql, Text value, int expected) {
+void query_text(const Catalog& catalog, const char* sql, Text value, int expected) {
     Oid types[] = {TEXTOID};
     Datum values[] = {text_datum(value)};
-    query(sql, 1, types, values, nullptr, expected);
+    query(catalog, sql, 1, types, values, nullptr, expected);
 }
 
 void check_name(const char* what, Text value) {
@@ -81,6 +82,7 @@ void check_name(const char* what, Text value) {
 // The rows of ticket_stop, checked before anything is written.
 void check_stops(const Catalog& catalog, Text train) {
     query_text(
+        catalog,
         psprintf("SELECT station, arrives IS NULL AND departs IS NULL, "
                  "coalesce(extract(month FROM arrives) <> 0 OR extract(year FROM arrives) "
                  "<> 0 OR arrives < interval '0' OR arrives > interval '366 days', false) OR "
@@ -201,6 +203,7 @@ uint64 seats_of_formation(Text formation) {
 
 void check_formation(const Catalog& catalog, Text formation) {
     query_text(
+        catalog,
         psprintf("SELECT coach, seat_class, seats, places FROM %s WHERE formation = $1 ORDER BY %s",
                  qualified_name(catalog.formation), kCoachOrder),
         formation, SPI_OK_SELECT);
@@ -255,7 +258,8 @@ int64_t keep_route(const Catalog& catalog, Text train) {
         "FROM %s WHERE train = $1 GROUP BY train",
         qualified_name(catalog.stop));
     // Somebody else's insert of the same route is waited for, and seen by the second statement.
-    query_text(psprintf("WITH s AS (%s), r AS (INSERT INTO %s (digest, train, stop_nos, stations, "
+    query_text(catalog,
+               psprintf("WITH s AS (%s), r AS (INSERT INTO %s (digest, train, stop_nos, stations, "
                         "arrives, departs) "
                         "SELECT digest, train, stop_nos, stations, arrives, departs FROM s ON "
                         "CONFLICT (digest) DO NOTHING RETURNING route_id, stations) "
@@ -264,7 +268,8 @@ int64_t keep_route(const Catalog& catalog, Text train) {
                         "ORDINALITY AS c (station, n)",
                         select, route, qualified_name(catalog.route_call)),
                train, SPI_OK_INSERT);
-    query_text(psprintf("WITH s AS (%s) SELECT r.route_id FROM s JOIN %s AS r USING (digest)",
+    query_text(catalog,
+               psprintf("WITH s AS (%s) SELECT r.route_id FROM s JOIN %s AS r USING (digest)",
                         select, route),
                train, SPI_OK_SELECT);
     if (SPI_processed != 1) {
@@ -284,7 +289,8 @@ int64_t keep_layout(const Catalog& catalog, Text formation) {
         "%s))::uuid AS digest "
         "FROM %s WHERE formation = $1",
         kCoachOrder, qualified_name(catalog.formation));
-    query_text(psprintf("WITH s AS (%s), l AS (INSERT INTO %s (digest) SELECT digest FROM s ON "
+    query_text(catalog,
+               psprintf("WITH s AS (%s), l AS (INSERT INTO %s (digest) SELECT digest FROM s ON "
                         "CONFLICT (digest) DO NOTHING RETURNING layout_id) "
                         "INSERT INTO %s (layout_id, position, coach, seat_class, seats, places) "
                         "SELECT l.layout_id, row_number() OVER (ORDER BY %s), coach, seat_class, "
@@ -292,7 +298,8 @@ int64_t keep_layout(const Catalog& catalog, Text formation) {
                         select, layout, qualified_name(catalog.layout_coach), kCoachOrder,
                         qualified_name(catalog.formation)),
                formation, SPI_OK_INSERT);
-    query_text(psprintf("WITH s AS (%s) SELECT l.layout_id FROM s JOIN %s AS l USING (digest)",
+    query_text(catalog,
+               psprintf("WITH s AS (%s) SELECT l.layout_id FROM s JOIN %s AS l USING (digest)",
                         select, layout),
                formation, SPI_OK_SELECT);
     if (SPI_processed != 1) {
@@ -317,7 +324,8 @@ int64_t open_departure(const Catalog& catalog, const Opening& opening) {
                       TimestampTzGetDatum(opening.closes_at),
                       Int64GetDatum(route_id),
                       Int64GetDatum(layout_id)};
-    query(psprintf("INSERT INTO %s (train, service_date, formation, opens_at, closes_at, route_id, "
+    query(catalog,
+          psprintf("INSERT INTO %s (train, service_date, formation, opens_at, closes_at, route_id, "
                    "layout_id) "
                    "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING departure_id",
                    qualified_name(catalog.departure)),
@@ -401,7 +409,8 @@ TICKETPOOL_FUNCTION(ticket_close) {
     SPI_connect();
     Oid types[] = {INT8OID};
     Datum values[] = {Int64GetDatum(departure_id)};
-    query(psprintf("UPDATE %s SET status = 'closed' WHERE departure_id = $1 AND status = 'open'",
+    query(catalog,
+          psprintf("UPDATE %s SET status = 'closed' WHERE departure_id = $1 AND status = 'open'",
                    qualified_name(catalog.departure)),
           1, types, values, nullptr, SPI_OK_UPDATE);
     const bool closed = SPI_processed > 0;

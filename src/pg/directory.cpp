@@ -328,8 +328,8 @@ bool directory_has(const Catalog& catalog, int64_t departure_id) {
 bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const DirectorySlot& slot = shared.slots[index];
-    // A slot that was retired while somebody has it pinned is in no chain any more, and its item may
-    // be in another slot.
+    // A slot that was retired while somebody has it pinned is in no chain any more, and its item
+    // may be in another slot.
     const bool here = state_of(slot.version.load(std::memory_order_acquire)) != SlotState::kFree &&
                       slot.database == MyDatabaseId && slot.relation == catalog.item_order &&
                       chain_find(key_of_item(catalog, slot.id)) == index;

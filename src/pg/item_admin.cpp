@@ -31,7 +31,8 @@ namespace {
 
 constexpr int kMostParts = 10000;
 
-void query(const char* sql, int count, const int64_t* arguments, int expected) {
+void query(const Catalog& catalog, const char* sql, int count, const int64_t* arguments,
+           int expected) {
     Oid types[4];
     Datum values[4];
     Assert(count <= 4);
@@ -39,7 +40,7 @@ void query(const char* sql, int count, const int64_t* arguments, int expected) {
         types[i] = INT8OID;
         values[i] = Int64GetDatum(arguments[i]);
     }
-    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr};
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.inventory};
     const int result = execute_own(write, false, sql, count, types, values, nullptr);
     if (result != expected) {
         elog(ERROR, "unexpected result of a ticketpool query: %s", SPI_result_code_string(result));
@@ -58,7 +59,8 @@ int64_t bigint_column(uint64 row, int number) {
 // Changes one row of item_inventory, which must be there.
 void change_inventory(const Catalog& catalog, const char* change, int64_t id, int64_t units) {
     const int64_t arguments[] = {id, units};
-    query(psprintf("UPDATE %s SET quantity = quantity %s, modify_time = now() WHERE id = $1",
+    query(catalog,
+          psprintf("UPDATE %s SET quantity = quantity %s, modify_time = now() WHERE id = $1",
                    qualified_name(catalog.inventory), change),
           2, arguments, SPI_OK_UPDATE);
     if (SPI_processed != 1) {
@@ -71,7 +73,8 @@ void change_inventory(const Catalog& catalog, const char* change, int64_t id, in
 
 // Locks the root's row; its id.
 int64_t lock_root(const Catalog& catalog, int64_t item_id) {
-    query(psprintf("SELECT id FROM %s WHERE item_id = $1 AND parent_id IS NULL FOR NO KEY UPDATE",
+    query(catalog,
+          psprintf("SELECT id FROM %s WHERE item_id = $1 AND parent_id IS NULL FOR NO KEY UPDATE",
                    qualified_name(catalog.inventory)),
           1, &item_id, SPI_OK_SELECT);
     if (SPI_processed == 0) {
@@ -83,7 +86,8 @@ int64_t lock_root(const Catalog& catalog, int64_t item_id) {
 // What a stock has is a bigint, whatever is merged or refunded.
 void check_sum(const Catalog& catalog, int64_t item_id, int64_t units) {
     const int64_t arguments[] = {item_id, units};
-    query(psprintf("SELECT FROM %s WHERE item_id = $1 HAVING sum(quantity) + $2 > "
+    query(catalog,
+          psprintf("SELECT FROM %s WHERE item_id = $1 HAVING sum(quantity) + $2 > "
                    "9223372036854775807",
                    qualified_name(catalog.inventory)),
           2, arguments, SPI_OK_SELECT);
@@ -121,7 +125,8 @@ void forget_deleted(const Catalog& catalog, int64_t item_id) {
 int64_t open_item(const Catalog& catalog, int64_t item_id, int64_t quantity) {
     const int64_t arguments[] = {nextval_internal(catalog.inventory_sequence, false), item_id,
                                  quantity};
-    query(psprintf("INSERT INTO %s (id, item_id, quantity, root_id) VALUES ($1, $2, $3, $1)",
+    query(catalog,
+          psprintf("INSERT INTO %s (id, item_id, quantity, root_id) VALUES ($1, $2, $3, $1)",
                    qualified_name(catalog.inventory)),
           3, arguments, SPI_OK_INSERT);
     if (!directory_item_is_leaving(catalog, item_id)) {  // otherwise it is loaded anew at commit
@@ -196,7 +201,7 @@ void insert_children(const Catalog& catalog, int64_t item_id, int64_t root_id, i
         "generate_series(1, $4) AS n ORDER BY n "
         "RETURNING *",
         qualified_name(catalog.inventory));
-    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr};
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.inventory};
     if (execute_own(write, false, sql, 5, types, values, no_users ? "    n" : "     ") !=
             SPI_OK_INSERT_RETURNING ||
         SPI_processed != static_cast<uint64>(parts)) {
@@ -236,7 +241,8 @@ void make_stocks(const ItemRef& ref) {
 
 // Finds the inventory and locks its root and it, in this order. Is it merged already?
 bool lock_child(const Catalog& catalog, int64_t id, int64_t* item_id, int64_t* root_id) {
-    query(psprintf("SELECT item_id, parent_id FROM %s WHERE id = $1",
+    query(catalog,
+          psprintf("SELECT item_id, parent_id FROM %s WHERE id = $1",
                    qualified_name(catalog.inventory)),
           1, &id, SPI_OK_SELECT);
     if (SPI_processed == 0) {
@@ -255,7 +261,8 @@ bool lock_child(const Catalog& catalog, int64_t id, int64_t* item_id, int64_t* r
                         errhint("Merge an inventory that was split off.")));
     }
     *root_id = lock_root(catalog, *item_id);
-    query(psprintf("SELECT status = 'merged' FROM %s WHERE id = $1 FOR NO KEY UPDATE",
+    query(catalog,
+          psprintf("SELECT status = 'merged' FROM %s WHERE id = $1 FOR NO KEY UPDATE",
                    qualified_name(catalog.inventory)),
           1, &id, SPI_OK_SELECT);
     bool is_null;

@@ -103,6 +103,7 @@ void add_live(const LiveOrder& order, void* context) {
 
 struct ItemToFit {
     Oid schema;
+    uint32_t padding;
     int64_t item_id;
 };
 
@@ -169,7 +170,7 @@ void release_row(const Catalog& catalog, TupleTableSlot* row) {
 void accept_orphan(const Catalog& catalog, const WantedUnits& wanted) {
     Inventory of_others;
     Inventory own;
-    lock_item_orphans(catalog);
+    lock_item_orphan(catalog, wanted.item_id);
     if (!read_inventory(catalog, wanted, snapshot_after_this_command(), &own)) {
         return;
     }
@@ -301,9 +302,19 @@ void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactio
 
 constexpr uint16_t kLockClass = 4;  // of advisory locks, as for departures
 
-void lock_inventories(const Catalog& catalog, LOCKMODE mode) {
+constexpr uint32_t kAllItems = 0;
+// So many at most: a restore of any number of items does not fill the server's table of locks.
+constexpr uint32_t kItemLocks = 128;
+
+uint32_t lock_of_item(int64_t item_id) {
+    const uint64_t hash =
+        hash_bytes_extended(reinterpret_cast<const unsigned char*>(&item_id), sizeof item_id, 0);
+    return 1 + static_cast<uint32_t>(hash % kItemLocks);
+}
+
+void lock_inventories(const Catalog& catalog, uint32_t which, LOCKMODE mode) {
     LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, catalog.inventory, 0, kLockClass);
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, catalog.inventory, which, kLockClass);
     LockAcquire(&tag, mode, false, false);
 }
 
@@ -320,7 +331,7 @@ ItemRef pin_item_by_hand(const Catalog& catalog, int64_t item_id) {
 ItemRef pin_item_or_lock(const Catalog& catalog, int64_t item_id) {
     ItemRef ref = pin_item_by_hand(catalog, item_id);
     if (ref.item == nullptr) {
-        lock_item_orphans(catalog);
+        lock_item_orphan(catalog, item_id);
         ref = pin_item_by_hand(catalog, item_id);
     }
     return ref;
@@ -336,13 +347,14 @@ Stock* find_stock(const ItemRef& ref, int64_t inventory_id, OfLeaving of_leaving
     return nullptr;
 }
 
-void lock_new_inventories(const Catalog& catalog) {
-    lock_inventories(catalog, RowExclusiveLock);
+void lock_new_inventory(const Catalog& catalog, int64_t item_id, bool by_hand) {
+    lock_inventories(catalog, by_hand ? kAllItems : lock_of_item(item_id), RowExclusiveLock);
     missing.transaction = InvalidLocalTransactionId;
 }
 
-void lock_item_orphans(const Catalog& catalog) {
-    lock_inventories(catalog, ShareLock);
+void lock_item_orphan(const Catalog& catalog, int64_t item_id) {
+    lock_inventories(catalog, kAllItems, ShareLock);
+    lock_inventories(catalog, lock_of_item(item_id), ShareLock);
 }
 
 void claim_by_hand(const WantedUnits& wanted) {
@@ -352,7 +364,7 @@ void claim_by_hand(const WantedUnits& wanted) {
 }
 
 void want_item_to_fit(const Catalog& catalog, int64_t item_id) {
-    want_once<ItemToFit, require_fit>(ItemToFit{catalog.schema, item_id});
+    want_once<ItemToFit, require_fit>(ItemToFit{catalog.schema, 0, item_id});
 }
 
 Snapshot snapshot_after_this_command() {

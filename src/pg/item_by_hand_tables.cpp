@@ -56,6 +56,7 @@ void report_left_over(int64_t item_id, const char* what) {
 
 struct DeletedRoot {
     Oid schema;
+    uint32_t padding;
     int64_t item_id;
 };
 
@@ -108,7 +109,7 @@ void follow_insert(const Catalog& catalog, int64_t item_id) {
 void follow_delete(const Catalog& catalog, int64_t item_id, const Inventory& row) {
     follow_leaving(catalog, item_id, row);
     if (row.is_root) {
-        want_once<DeletedRoot, require_no_children>(DeletedRoot{catalog.schema, item_id});
+        want_once<DeletedRoot, require_no_children>(DeletedRoot{catalog.schema, 0, item_id});
     }
 }
 
@@ -215,11 +216,13 @@ TICKETPOOL_FUNCTION(item_follow_inventory) {
         follow_truncated(catalog);
         return PointerGetDatum(nullptr);
     }
+    const RowEvent rows = rows_of(trigger);
+    const bool by_hand = !is_own_event(catalog.inventory);
     if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
-        lock_new_inventories(catalog);
+        lock_new_inventory(catalog, row_int64(rows.after, kInvItem), by_hand);
     }
-    if (!is_own_event()) {
-        follow(catalog, rows_of(trigger));
+    if (by_hand) {
+        follow(catalog, rows);
     }
     return PointerGetDatum(nullptr);
 }

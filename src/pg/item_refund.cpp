@@ -60,7 +60,7 @@ void change_quantity(const Catalog& catalog, const char* sign, int64_t id, int64
                  qualified_name(catalog.inventory), sign);
     Oid types[] = {INT8OID, INT8OID};
     Datum values[] = {Int64GetDatum(id), Int64GetDatum(units)};
-    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr};
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.inventory};
     if (execute_own(write, true, sql, 2, types, values, nullptr) != SPI_OK_UPDATE ||
         SPI_processed != 1) {
         ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
@@ -91,7 +91,8 @@ void refund(const Catalog& catalog, const SoldOrder& order) {
     const char* sql =
         psprintf("UPDATE %s SET status = 'refunded', modify_time = now() WHERE order_id = $1",
                  qualified_name(catalog.item_order));
-    const OwnWrite write{OwnChange::kEnd, order.item_id, order.order_id, nullptr};
+    const OwnWrite write{OwnChange::kEnd, order.item_id, order.order_id, nullptr,
+                         catalog.item_order};
     Oid types[] = {INT8OID};
     Datum values[] = {Int64GetDatum(order.order_id)};
     if (execute_own(write, true, sql, 1, types, values, nullptr) != SPI_OK_UPDATE ||

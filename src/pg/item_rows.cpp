@@ -55,17 +55,34 @@ const RowTarget& find_target(const Catalog& catalog) {
     return cache.target;
 }
 
+// What this transaction has pinned and found to be of an epoch. Pins are added at the end of their
+// list, to the end of the transaction, and what is pinned is not loaded anew.
+struct CheckedPins {
+    LocalTransactionId transaction;
+    Oid relation;
+    uint32_t epoch;
+    size_t count;
+};
+constinit CheckedPins checked{};
+
 // With the table locked: were the items that this transaction claims on loaded from the tables as
 // they are? (As for tickets, order_rows.cpp.)
 void require_same_epoch(const Catalog& catalog) {
     const uint32_t epoch = item_epoch_of(catalog);
     const uint32_t* slots;
     const size_t count = ledger_pinned(&slots);
-    for (size_t i = 0; i < count; i++) {
+    const bool known = checked.transaction == my_local_transaction() &&
+                       checked.relation == catalog.item_order && checked.epoch == epoch &&
+                       checked.count <= count;
+    bool all_same = true;
+    for (size_t i = known ? checked.count : 0; i < count; i++) {
         DirectorySlot& slot = shared.slots[slots[i]];
-        if (slot.relation == catalog.item_order &&
-            (slot.epoch.load(std::memory_order_acquire) & ~kStale) != epoch &&
-            !item_epoch_is_own()) {
+        if (slot.relation != catalog.item_order ||
+            (slot.epoch.load(std::memory_order_acquire) & ~kStale) == epoch) {
+            continue;
+        }
+        all_same = false;
+        if (!item_epoch_is_own()) {
             slot.epoch.fetch_or(kStale, std::memory_order_acq_rel);
             ereport(ERROR,
                     (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -74,6 +91,9 @@ void require_same_epoch(const Catalog& catalog) {
                                "units were claimed."),
                      errhint("Retry the transaction.")));
         }
+    }
+    if (all_same) {
+        checked = CheckedPins{my_local_transaction(), catalog.item_order, epoch, count};
     }
 }
 

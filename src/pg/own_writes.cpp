@@ -89,13 +89,17 @@ int execute_own(const OwnWrite& write, bool keep_plan, const char* sql, int coun
     return result;
 }
 
-bool is_own_event() {
+static bool is_own_depth() {
     return own_write != nullptr && trigger_depth() == own_depth + 1;
+}
+
+bool is_own_event(Oid table) {
+    return is_own_depth() && own_write->table == table;
 }
 
 bool is_own_event(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot* after) {
     TupleTableSlot* row = before == nullptr ? after : before;
-    if (!is_own_event() || own_write->change == OwnChange::kOther ||
+    if (!is_own_depth() || OidIsValid(own_write->table) ||
         row_int64(row, leaf.column[kDepartureId]) != own_write->departure_id ||
         (own_write->order_id != 0 &&
          row_int64(row, leaf.column[kOrderId]) != own_write->order_id)) {
@@ -112,8 +116,19 @@ bool is_own_event(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot*
     return true;
 }
 
+// No rule can add an INSERT into the table whose INSERT it adds to: a new row is ours, whatever a
+// trigger has made of it.
+static bool is_own_item_row(TupleTableSlot* before) {
+    if (before == nullptr) {
+        return own_write->change == OwnChange::kInsert;
+    }
+    return own_write->change == OwnChange::kEnd &&
+           row_int64(before, kItemOrderId) == own_write->order_id &&
+           row_int64(before, kItemId) == own_write->departure_id;
+}
+
 static bool is_item_as_expected(TupleTableSlot* before, TupleTableSlot* after) {
-    if (after == nullptr || (before == nullptr) != (own_write->change == OwnChange::kInsert)) {
+    if (after == nullptr) {
         return false;
     }
     if (own_write->change == OwnChange::kEnd) {
@@ -128,7 +143,7 @@ static bool is_item_as_expected(TupleTableSlot* before, TupleTableSlot* after) {
 }
 
 bool is_own_item_event(TupleTableSlot* before, TupleTableSlot* after) {
-    if (!is_own_event() || own_write->change == OwnChange::kOther) {
+    if (!is_own_depth() || !OidIsValid(own_write->table) || !is_own_item_row(before)) {
         return false;
     }
     if (!is_item_as_expected(before, after)) {

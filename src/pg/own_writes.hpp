@@ -5,6 +5,9 @@
 // long as they run. Such a statement runs at some trigger depth; its own row events fire one level
 // deeper, and whatever a user's trigger writes by hand in turn, two levels deeper or more.
 //
+// A user's rule may add a statement that fires at the same depth: what it writes is told by its
+// table and, in a table of orders, by its row.
+//
 // A user's BEFORE trigger may have changed the row on its way to the table. Where that would make
 // row and claim disagree, the event ends in an error.
 #pragma once
@@ -27,14 +30,17 @@ struct OwnWrite {
     int64_t departure_id;    // of the rows of ticket_order; of item_order: item_id
     int64_t order_id;        // 0: all orders of the departure
     const OrderValues* row;  // kInsert
+    // What is written; departures stand for what is a part of them, too. Invalid: ticket_order, in
+    // whichever partition.
+    Oid table = InvalidOid;
 };
 
 // Runs a statement of our own by SPI; its plan is kept for the session, or not.
 int execute_own(const OwnWrite& write, bool keep_plan, const char* sql, int count, Oid* types,
                 Datum* values, const char* nulls);
 
-// Call in a row trigger: does the event come from a statement of ours?
-bool is_own_event();
+// Call in a trigger of this table: does the event come from a statement of ours that writes there?
+bool is_own_event(Oid table);
 // The same for a row of ticket_order; ereports where a trigger has changed what must not change.
 bool is_own_event(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot* after);
 

@@ -75,7 +75,7 @@ int64_t write_reservation(const Catalog& catalog, const DepartureRef& ref,
         "to_stop, release_at, seat_list) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING reservation_id",
         qualified_name(catalog.reservation));
-    const OwnWrite write{OwnChange::kOther, ref.departure->departure_id, 0, nullptr};
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.reservation};
     if (execute_own(write, false, sql, 9, types, values, released ? "         " : "       n ") !=
             SPI_OK_INSERT_RETURNING ||
         SPI_processed != 1) {
@@ -250,7 +250,7 @@ int recycle(const Catalog& catalog, int64_t reservation_id) {
     directory_done();
     const char* update = psprintf("UPDATE %s SET status = 'recycled' WHERE reservation_id = $1",
                                   qualified_name(catalog.reservation));
-    const OwnWrite write{OwnChange::kOther, departure_id, 0, nullptr};
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.reservation};
     if (execute_own(write, false, update, 1, types, values, nullptr) != SPI_OK_UPDATE ||
         SPI_processed != 1) {
         elog(ERROR, "could not recycle reservation " INT64_FORMAT, reservation_id);

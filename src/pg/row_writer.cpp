@@ -339,7 +339,8 @@ void insert_by_sql(const Catalog& catalog, const TableShape& shape, Oid table,
             types[c] = shape.column[c + 1].type;
         }
         const OwnWrite write{OwnChange::kInsert, DatumGetInt64(rows[i].value[shape.of]),
-                             DatumGetInt64(rows[i].value[shape.id]), &rows[i]};
+                             DatumGetInt64(rows[i].value[shape.id]), &rows[i],
+                             table == catalog.order ? InvalidOid : table};
         if (execute_own(write, false, sql, shape.columns, types, values, nulls) !=
                 SPI_OK_INSERT_RETURNING ||
             SPI_processed != 1) {

@@ -3,6 +3,7 @@
 #include "own_writes.hpp"
 
 extern "C" {
+#include "common/hashfn.h"
 #include "executor/executor.h"
 }
 
@@ -14,6 +15,7 @@ struct Wanted {
     int depth;  // trigger depth of the event
     Settle settle;
     size_t bytes;
+    bool once;
     alignas(8) char what[kWantedBytes];
 };
 struct WantedList {
@@ -22,6 +24,71 @@ struct WantedList {
     size_t room;
 };
 constinit WantedList wanted{};
+constexpr size_t kKeepWanted = 1024;  // more room than this is given back
+
+// Where the looks are that are wanted once: numbers of entries plus one, by hash, 0 where there is
+// none. Those of entries that are gone stay until the index is made anew.
+struct LookIndex {
+    uint32_t* places;
+    size_t size;  // a power of two, or 0
+    size_t used;
+};
+constinit LookIndex looks{};
+
+uint32_t* place_of(const Wanted& look) {
+    size_t at =
+        hash_bytes(reinterpret_cast<const unsigned char*>(look.what), static_cast<int>(look.bytes));
+    for (;; at++) {
+        uint32_t* place = &looks.places[at & (looks.size - 1)];
+        if (*place == 0) {
+            return place;
+        }
+        if (*place > wanted.count) {
+            continue;
+        }
+        const Wanted& other = wanted.entries[*place - 1];
+        if (other.once && other.settle == look.settle && other.depth == look.depth &&
+            other.level <= look.level && other.bytes == look.bytes &&
+            memcmp(other.what, look.what, look.bytes) == 0) {
+            return place;
+        }
+    }
+}
+
+// Room for one more look. Half of the index is empty.
+void reserve_look() {
+    if (looks.used * 2 < looks.size) {
+        return;
+    }
+    size_t size = 128;
+    while (size < wanted.count * 4) {
+        size *= 2;
+    }
+    uint32_t* places = static_cast<uint32_t*>(MemoryContextAllocExtended(
+        TopMemoryContext, size * sizeof(uint32_t), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    if (looks.places != nullptr) {
+        pfree(looks.places);
+    }
+    looks = LookIndex{places, size, 0};
+    for (size_t i = 0; i < wanted.count; i++) {
+        if (wanted.entries[i].once) {
+            *place_of(wanted.entries[i]) = static_cast<uint32_t>(i + 1);
+            looks.used++;
+        }
+    }
+}
+
+void forget() {
+    wanted.count = 0;
+    if (wanted.room > kKeepWanted) {
+        pfree(wanted.entries);
+        wanted = WantedList{};
+    }
+    if (looks.places != nullptr) {
+        pfree(looks.places);
+        looks = LookIndex{};
+    }
+}
 
 constinit ExecutorFinish_hook_type previous_finish = nullptr;
 
@@ -45,7 +112,7 @@ void on_transaction_event(XactEvent event, void*) {
         case XACT_EVENT_COMMIT:
         case XACT_EVENT_ABORT:
         case XACT_EVENT_PREPARE:
-            wanted.count = 0;
+            forget();
             break;
         default:
             break;
@@ -68,12 +135,13 @@ void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactio
 }  // namespace
 
 void want_bytes(Settle settle, const void* what, size_t bytes, bool once) {
-    const int depth = trigger_depth();
-    const int level = GetCurrentTransactionNestLevel();
-    if (once && wanted.count > 0) {
-        const Wanted& last = wanted.entries[wanted.count - 1];
-        if (last.settle == settle && last.depth == depth && last.level <= level &&
-            last.bytes == bytes && memcmp(last.what, what, bytes) == 0) {
+    Wanted entry{GetCurrentTransactionNestLevel(), trigger_depth(), settle, bytes, once, {}};
+    memcpy(entry.what, what, bytes);
+    uint32_t* place = nullptr;
+    if (once) {
+        reserve_look();
+        place = place_of(entry);
+        if (*place != 0) {
             return;
         }
     }
@@ -85,9 +153,11 @@ void want_bytes(Settle settle, const void* what, size_t bytes, bool once) {
                 : repalloc_huge(wanted.entries, room * sizeof(Wanted)));
         wanted.room = room;
     }
-    Wanted* entry = &wanted.entries[wanted.count++];
-    *entry = Wanted{level, depth, settle, bytes, {}};
-    memcpy(entry->what, what, bytes);
+    wanted.entries[wanted.count++] = entry;
+    if (once) {
+        *place = static_cast<uint32_t>(wanted.count);
+        looks.used++;
+    }
 }
 
 void settle_wanted(int depth) {

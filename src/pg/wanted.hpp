@@ -30,6 +30,8 @@ void want(const What& what, bool once = false) {
 // The same of a look that is the same for row after row: once is enough.
 template <typename What, void (*settle)(const What&)>
 void want_once(const What& what) {
+    // Looks are compared byte by byte.
+    static_assert(std::has_unique_object_representations_v<What>);
     want<What, settle>(what, true);
 }
 

@@ -43,7 +43,7 @@ bool mark_row(const Catalog& catalog, int64_t departure_id) {
     const char* sql = psprintf(
         "UPDATE %s SET status = 'withdrawn' WHERE departure_id = $1 AND status <> 'withdrawn'",
         qualified_name(catalog.departure));
-    const OwnWrite write{OwnChange::kOther, departure_id, 0, nullptr};
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.departure};
     if (execute_own(write, false, sql, 1, types, values, nullptr) != SPI_OK_UPDATE) {
         elog(ERROR, "could not withdraw departure " INT64_FORMAT, departure_id);
     }
