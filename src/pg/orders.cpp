@@ -1,5 +1,6 @@
 #include "orders.hpp"
 
+#include "by_hand.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "own_writes.hpp"
@@ -154,6 +155,11 @@ void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order
     order->channel = text_column(first, kChannel);
     order->seat_class = text_column(first, kSeatClass);
     order->ref = directory_find_id(catalog, order->departure_id);
+    if (order->ref.departure == nullptr) {
+        // None comes unseen, to be loaded with the rows as they are now (by_hand.hpp).
+        lock_orphans(catalog);
+        order->ref = directory_find_id(catalog, order->departure_id);
+    }
     if (order->ref.departure != nullptr) {
         ledger_reserve(0);
         ledger_pin(order->ref.slot);

@@ -35,7 +35,8 @@ my %fault_count;
 # The server
 # ---------------------------------------------------------------------------------------------------------------------
 my $small_disk = abs_path(PostgreSQL::Test::Utils::tempdir());
-my ($SYS_mount, $type, $size) = (165, 'tmpfs', 'size=96m');    # on x86-64
+# Room for the sales of so many minutes.
+my ($SYS_mount, $type, $size) = (165, 'tmpfs', sprintf('size=%dm', 96 + $seconds));    # on x86-64
 my $has_small_disk = $ENV{TICKETPOOL_SOAK_NAMESPACE} && syscall($SYS_mount, $type, $small_disk, $type, 0, $size) == 0;
 diag('faults of the disk are left out: no mount in a user namespace here') unless $has_small_disk;
 
