@@ -335,7 +335,7 @@ $session->run("PREPARE TRANSACTION 'big'");
 is($session->sqlstate, '53200', 'do not fit into the memory when it is prepared');
 is($session->run("SELECT item_remaining($item)"), '100007', 'and are given back');
 $session->run("BEGIN; SELECT count(buy($item, 1)) FROM generate_series(1, 5000); PREPARE TRANSACTION 'many'");
-$node->restart('immediate');
+stop_and_start($node, 'immediate');
 $_ = session($node) for $session, $other;
 is($session->run("SELECT item_remaining($item)"), '95007', 'thousands of undecided purchases are found after a crash');
 is($session->run('SELECT * FROM item_verify()'), '', 'item_verify agrees');
