@@ -19,10 +19,11 @@ SHLIB_EXPORTS = src/exports.txt
 
 PG_CONFIG ?= pg_config
 PGXS      := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+SERVER_INCLUDES := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 
 # The server's headers are system headers here, so that WERROR judges our code alone.
 WERROR      = -Werror
-PG_CPPFLAGS = -Iinclude -isystem $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
+PG_CPPFLAGS = -Iinclude -isystem $(SERVER_INCLUDES)
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-register -MMD -MP $(SANITIZE)
 EXTRA_CLEAN = $(OBJS:.o=.d) build/unit-* build/test-output
 
@@ -35,7 +36,8 @@ NO_INSTALLCHECK = yes
 .DEFAULT_GOAL := all
 .PHONY: deps deps-bench demo demo-stop test test-long soak fuzz installcheck bench bench-core bench-national bench-doc lint
 
-ifneq ($(wildcard $(PGXS)),)
+# Debian's client package alone brings the makefile of PGXS without the headers.
+ifneq ($(and $(wildcard $(PGXS)),$(wildcard $(SERVER_INCLUDES)/postgres.h)),)
 include $(PGXS)
 # PGXS links with the C compiler.
 COMPILER = $(CXX) $(CXXFLAGS)

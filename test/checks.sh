@@ -42,5 +42,16 @@ check "an SQL script has it, and META.json names it" \
 # What a script has more than the one before it, the way from one to the other has, too, but for the title.
 check 'the way from 0.1 has every new line of 0.2' \
   "$(tail -n +2 sql/ticketpool--0.2.sql | grep -vxFf sql/ticketpool--0.1.sql | grep -vxFf sql/ticketpool--0.1--0.2.sql || true)"
+
+# A server's client package has the makefile of PGXS and no headers: as on many machines before the first build.
+without_headers=$(mktemp -d)
+trap 'rm -rf "$without_headers"' EXIT
+printf '#!/bin/sh\ncase $1 in --includedir-server) echo %s ;; *) exec %s "$@" ;; esac\n' "$without_headers" "$(command -v "${PG_CONFIG:-pg_config}")" \
+  >"$without_headers/pg_config"
+chmod +x "$without_headers/pg_config"
+check 'make without the server headers names make deps' \
+  "$(make -n all PG_CONFIG="$without_headers/pg_config" 2>&1 | grep -q 'make deps' || echo 'it does not')"
+check 'make deps finds them missing' \
+  "$(PG_CONFIG="$without_headers/pg_config" test/deps.sh demo --missing | grep -q 'its headers' || echo 'it does not')"
 printf '1..%d\n' "$number"
 exit "$status"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing on a Debian or Ubuntu machine to build, show and test ticketpool. Says first what; does nothing when
 # nothing is missing. No database cluster is made or started, no service left behind.
-# usage: test/deps.sh [demo | bench | long]      (demo: only what the demo needs; bench: what that needs and what the bench can do more
-#                                                 with; long: what the long tests need besides)
+# usage: test/deps.sh [demo | bench | long [--missing]]     (demo: only what the demo needs; bench: what that needs and what the bench can do
+#                                                            more with; long: what the long tests need besides; --missing: only says it)
 set -eu
 cd "$(dirname "$0")/.."
 . test/lib.sh
@@ -10,7 +10,8 @@ cd "$(dirname "$0")/.."
 has_header() { printf '#include <%s>\n' "$1" | g++ -std=c++20 -E -x c++ - >/dev/null 2>&1; }
 has_fuzzer() { printf 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }\n' | clang++ -fsanitize=fuzzer -x c++ - -o /dev/null; }
 has_server() { [ -x "$("$pg_config" --bindir 2>/dev/null)/postgres" ]; }
-has_pgxs() { [ -f "$("$pg_config" --pgxs 2>/dev/null)" ]; }
+# Debian's client package has the makefile of PGXS, without the headers and pg_regress.
+has_pgxs() { [ -f "$("$pg_config" --pgxs 2>/dev/null)" ] && [ -f "$("$pg_config" --includedir-server 2>/dev/null)/postgres.h" ]; }
 
 # need WHAT PACKAGE COMMAND…: noted as missing where the command fails.
 need() { "${@:3}" >/dev/null 2>&1 || { what+=("$1"); packages+=("$2"); }; }
@@ -104,6 +105,7 @@ find_missing "${1:-}"
 [ ${#what[@]} -gt 0 ] || exit 0
 list=$(printf '%s, ' "${what[@]}")
 say "Missing on this machine: ${list%, }."
+[ "${2:-}" != --missing ] || exit 0
 command -v apt-get >/dev/null || die "Please install them: this script knows Debian and Ubuntu only."
 [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || die "Please run 'make deps' as root: there is no sudo here."
 
