@@ -58,6 +58,20 @@ DECLARE c CURSOR FOR SELECT ticket_no FROM ticket_buy('CS1', 'CSA', 'CSC', 6, '2
 FETCH 2 FROM c;
 FETCH PRIOR FROM c;
 CLOSE c;
+-- A single row, which needs no store: to and fro over it, and over its ends.
+DECLARE c SCROLL CURSOR FOR SELECT user_id, channel FROM ticket_buy('CS1', 'CSA', 'CSC', 6, '2032-06-01', channel => 'web');
+FETCH 1 FROM c;
+FETCH 1 FROM c;
+FETCH 2 FROM c;
+FETCH PRIOR FROM c;
+FETCH PRIOR FROM c;
+FETCH PRIOR FROM c;
+FETCH FIRST FROM c;
+FETCH LAST FROM c;
+FETCH ALL FROM c;
+MOVE ABSOLUTE 0 FROM c;
+FETCH ALL FROM c;
+CLOSE c;
 SELECT * FROM cs_sold;
 ROLLBACK;
 SELECT * FROM cs_sold;

@@ -46,6 +46,17 @@ constexpr KnownFunction kFunctions[] = {
 // In ReturnSetInfo::allowedModes, beside the server's: expectedDesc is the row type, and stays.
 constexpr int kCalledByNode = 1 << 30;
 
+bool is_called_by_node(const ReturnSetInfo* result) {
+    return (result->allowedModes & kCalledByNode) != 0;
+}
+
+// A row in the query's memory: its first columns; those behind them are NULL.
+struct SingleRow {
+    const Datum* values;
+    const bool* is_null;
+    int columns;
+};
+
 constinit set_rel_pathlist_hook_type next_hook = nullptr;
 
 // ---------------------------------------------------------------------------------------------
@@ -220,13 +231,21 @@ Plan* make_plan(PlannerInfo* root, RelOptInfo* rel, CustomPath* path, List* targ
 // Execution
 // ---------------------------------------------------------------------------------------------
 
+// What the function is given: info.allowedModes says kCalledByNode.
+struct NodeResult {
+    ReturnSetInfo info;
+    SingleRow single;  // values null: none
+};
+
 struct CallScanState {
     CustomScanState base;
     FuncExpr* call;
     FmgrInfo function;
     TupleDesc row_type;
     bool called;
-    Tuplestorestate* rows;  // null: none
+    SingleRow single;       // the one row there is, or
+    int at;                 // the cursor is on it: 1; before, behind it: 0, 2
+    Tuplestorestate* rows;  // all rows; null: none, or the single one
     TupleTableSlot* row;    // of the tuplestore
 };
 
@@ -314,11 +333,14 @@ NullableDatum evaluate(CallScanState* state, Node* argument) {
     return result;
 }
 
-// Evaluates the arguments and calls the function; its rows are in state->rows then.
+// Evaluates the arguments and calls the function; its rows are in the state then. All in the
+// query's memory: a single row is kept as the function has made it, in as many pieces as there are
+// columns.
 void call_function(CallScanState* state) {
     ExprContext* context = state->base.ss.ps.ps_ExprContext;
     LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
-    ReturnSetInfo result{};
+    NodeResult node{};
+    ReturnSetInfo& result = node.info;
     state->called = true;
     state->row_type = lookup_rowtype_tupdesc(state->call->funcresulttype, -1);
     require_row_type(state);
@@ -330,7 +352,7 @@ void call_function(CallScanState* state) {
     InitFunctionCallInfoData(*fcinfo, &state->function,
                              static_cast<short>(list_length(state->call->args)),
                              state->call->inputcollid, nullptr, reinterpret_cast<Node*>(&result));
-    MemoryContext caller = MemoryContextSwitchTo(context->ecxt_per_tuple_memory);
+    MemoryContext caller = MemoryContextSwitchTo(context->ecxt_per_query_memory);
     bool has_null = false;
     ListCell* cell;
     foreach (cell, state->call->args) {
@@ -344,12 +366,19 @@ void call_function(CallScanState* state) {
         FunctionCallInvoke(fcinfo);
         pgstat_end_function_usage(&usage, true);
         state->rows = result.setResult;
+        state->single = node.single;
     }
     MemoryContextSwitchTo(caller);
     if (state->rows != nullptr) {
         state->row =
             ExecInitExtraTupleSlot(state->base.ss.ps.state, state->row_type, &TTSOpsMinimalTuple);
     }
+}
+
+// Moves the cursor; is it on the single row now?
+bool move_to_single(CallScanState* state, bool forward) {
+    state->at = forward ? Min(state->at + 1, 2) : Max(state->at - 1, 0);
+    return state->at == 1;
 }
 
 TupleTableSlot* fetch(ScanState* scan) {
@@ -360,16 +389,25 @@ TupleTableSlot* fetch(ScanState* scan) {
     }
     ExecClearTuple(slot);
     const bool forward = ScanDirectionIsForward(scan->ps.state->es_direction);
-    if (state->rows == nullptr ||
-        !tuplestore_gettupleslot(state->rows, forward, false, state->row)) {
+    const SingleRow& single = state->single;
+    if (single.values != nullptr
+            ? !move_to_single(state, forward)
+            : state->rows == nullptr ||
+                  !tuplestore_gettupleslot(state->rows, forward, false, state->row)) {
         return slot;
     }
     const CustomScan* plan = reinterpret_cast<const CustomScan*>(scan->ps.plan);
     ListCell* cell;
     foreach (cell, plan->custom_private) {
         const int i = foreach_current_index(cell);
-        slot->tts_values[i] = slot_getattr(state->row, static_cast<AttrNumber>(lfirst_int(cell)),
-                                           &slot->tts_isnull[i]);
+        const int column = lfirst_int(cell);
+        if (single.values == nullptr) {
+            slot->tts_values[i] =
+                slot_getattr(state->row, static_cast<AttrNumber>(column), &slot->tts_isnull[i]);
+        } else {
+            slot->tts_isnull[i] = column > single.columns || single.is_null[column - 1];
+            slot->tts_values[i] = slot->tts_isnull[i] ? 0 : single.values[column - 1];
+        }
     }
     return ExecStoreVirtualTuple(slot);
 }
@@ -385,6 +423,7 @@ TupleTableSlot* next_row(CustomScanState* base) {
 
 void scan_again(CustomScanState* base) {
     ExecScanReScan(&base->ss);
+    state_of(base)->at = 0;
     if (state_of(base)->rows != nullptr) {
         tuplestore_rescan(state_of(base)->rows);
     }
@@ -412,14 +451,36 @@ void explain_scan(CustomScanState* base, List*, ExplainState* explain) {
 
 void begin_result(FunctionCallInfo fcinfo) {
     ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-    if ((result->allowedModes & kCalledByNode) == 0) {
+    if (is_called_by_node(result)) {
+        result->setDesc = result->expectedDesc;
+    } else {
         InitMaterializedSRF(fcinfo, 0);
-        return;
     }
-    MemoryContext caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-    result->setResult = tuplestore_begin_heap(true, false, work_mem);
-    result->setDesc = result->expectedDesc;
-    MemoryContextSwitchTo(caller);
+}
+
+Tuplestorestate* result_rows(ReturnSetInfo* result) {
+    if (result->setResult == nullptr) {
+        MemoryContext caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+        result->setResult = tuplestore_begin_heap(true, false, work_mem);
+        MemoryContextSwitchTo(caller);
+    }
+    return result->setResult;
+}
+
+bool return_single_row(ReturnSetInfo* result, const Datum* values, const bool* is_null,
+                       int columns) {
+    if (!is_called_by_node(result) || result->setResult != nullptr) {
+        return false;
+    }
+    NodeResult* node = reinterpret_cast<NodeResult*>(result);
+    Assert(node->single.values == nullptr);
+    const size_t count = static_cast<size_t>(columns);
+    Datum* kept = static_cast<Datum*>(palloc(count * (sizeof(Datum) + sizeof(bool))));
+    bool* kept_null = reinterpret_cast<bool*>(kept + count);
+    memcpy(kept, values, count * sizeof(Datum));
+    memcpy(kept_null, is_null, count * sizeof(bool));
+    node->single = {kept, kept_null, columns};
+    return true;
 }
 
 void install_call_scan() {

@@ -20,4 +20,13 @@ void install_call_scan();
 // Instead of InitMaterializedSRF(fcinfo, 0) in a function that the node may have called.
 void begin_result(FunctionCallInfo fcinfo);
 
+// Where rows go after begin_result(): made when the first one comes.
+Tuplestorestate* result_rows(ReturnSetInfo* result);
+
+// The whole result is this row: true if the node has taken it as it is, else it has to go to
+// result_rows(). Columns beyond `columns` are NULL. The values stay where they are: call it in the
+// memory context that the function was called in, with values from there.
+bool return_single_row(ReturnSetInfo* result, const Datum* values, const bool* is_null,
+                       int columns);
+
 }  // namespace ticketpool

@@ -1,5 +1,6 @@
 #include "locked_rows.hpp"
 
+#include "call_scan.hpp"
 #include "errors.hpp"
 #include "plans.hpp"
 
@@ -230,7 +231,7 @@ void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int co
     TupleConversionMap* map = convert_tuples_by_name(RelationGetDescr(heap), result->setDesc);
     for (int i = 0; i < count; i++) {
         HeapTuple tuple = wanted[i]->tuple;
-        tuplestore_puttuple(result->setResult,
+        tuplestore_puttuple(result_rows(result),
                             map == nullptr ? tuple : execute_attr_map_tuple(tuple, map));
     }
     table_close(heap, NoLock);

@@ -1,5 +1,6 @@
 #include "order_rows.hpp"
 
+#include "call_scan.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
@@ -327,14 +328,14 @@ void return_order_row(TableReader* reader, ReturnSetInfo* result) {
     if (map != nullptr) {
         tuple = execute_attr_map_tuple(tuple, map);
     }
-    tuplestore_puttuple(result->setResult, tuple);
+    tuplestore_puttuple(result_rows(result), tuple);
 }
 
 void return_spi_rows(ReturnSetInfo* result) {
     TupleConversionMap* map = convert_tuples_by_name(SPI_tuptable->tupdesc, result->setDesc);
     for (uint64 i = 0; i < SPI_processed; i++) {
         HeapTuple tuple = SPI_tuptable->vals[i];
-        tuplestore_puttuple(result->setResult,
+        tuplestore_puttuple(result_rows(result),
                             map == nullptr ? tuple : execute_attr_map_tuple(tuple, map));
     }
 }

@@ -1,5 +1,6 @@
 #include "row_writer.hpp"
 
+#include "call_scan.hpp"
 #include "epoch.hpp"
 #include "errors.hpp"
 #include "order_rows.hpp"
@@ -293,6 +294,10 @@ bool update_tuple(Relation heap, ItemPointer old, TupleTableSlot* slot) {
 
 void return_values(const TableShape& shape, const RowValues* rows, int count,
                    ReturnSetInfo* result) {
+    if (count == 1 &&
+        return_single_row(result, &rows->value[1], &rows->is_null[1], shape.columns)) {
+        return;
+    }
     TupleDesc columns = result->setDesc;
     Datum* values =
         static_cast<Datum*>(palloc0(static_cast<size_t>(columns->natts) * sizeof(Datum)));
@@ -301,7 +306,7 @@ void return_values(const TableShape& shape, const RowValues* rows, int count,
         memset(nulls, true, static_cast<size_t>(columns->natts));
         memcpy(values, &rows[i].value[1], static_cast<size_t>(shape.columns) * sizeof(Datum));
         memcpy(nulls, &rows[i].is_null[1], static_cast<size_t>(shape.columns) * sizeof(bool));
-        tuplestore_putvalues(result->setResult, columns, values, nulls);
+        tuplestore_putvalues(result_rows(result), columns, values, nulls);
     }
 }
 

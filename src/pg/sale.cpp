@@ -268,7 +268,7 @@ void parse_purchase(const BuyArguments& arguments, const Catalog& catalog, Purch
 static void return_first_row(TableReader* reader, const OrderLeaf&, void* context) {
     FunctionCallInfo fcinfo = static_cast<FunctionCallInfo>(context);
     ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-    if (result->setResult == nullptr) {
+    if (result->setDesc == nullptr) {
         begin_result(fcinfo);
     }
     return_order_row(reader, result);
