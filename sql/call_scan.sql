@@ -119,6 +119,13 @@ EXECUTE cs_row;
 SELECT user_id, cs_note FROM ticket_buy('CS1', 'CSB', 'CSC', 11, '2032-06-01');
 SELECT cs_note, status FROM ticket_refund((SELECT order_id FROM ticket_order WHERE user_id = 11 AND service_date = '2032-06-01'));
 ALTER TABLE ticket_order DROP COLUMN cs_note;
+-- A column of the user's that wants nothing: it has its value in what comes back.
+ALTER TABLE ticket_order ADD COLUMN cs_memo text;
+SELECT order_id AS held, cs_memo FROM ticket_hold('CS1', 'CSB', 'CSC', 11, '2032-06-01') \gset
+UPDATE ticket_order SET cs_memo = 'by the window' WHERE order_id = :held;
+SELECT cs_memo, status FROM ticket_confirm(:held);
+SELECT cs_memo, status FROM ticket_confirm(:held);
+ALTER TABLE ticket_order DROP COLUMN cs_memo;
 EXECUTE cs_row;
 DEALLOCATE ALL;
 

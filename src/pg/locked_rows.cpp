@@ -87,13 +87,18 @@ ItemPointerData* find_places(const LockedRows& rows, int64_t order_id, const Sor
     return places;
 }
 
+// What a statement that begins now sees, this transaction's own rows among it. Pop it.
+void push_statement_snapshot() {
+    CommandCounterIncrement();
+    PushCopiedSnapshot(GetTransactionSnapshot());
+    UpdateActiveSnapshotCommandId();
+}
+
 // Nothing of the scan is held while a lock is waited for: VACUUM would wait for the page, and
 // nobody would see the circle if the lock's owner waited for VACUUM. (The snapshot keeps the
 // versions.)
 void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named, LockedRows* rows) {
-    CommandCounterIncrement();
-    PushCopiedSnapshot(GetTransactionSnapshot());
-    UpdateActiveSnapshotCommandId();
+    push_statement_snapshot();
     size_t count;
     ItemPointerData* places = find_places(*rows, order_id, named, &count);
     TupleTableSlot* slot = table_slot_create(heap, nullptr);
@@ -217,6 +222,46 @@ bool lock_order_rows(const Catalog& catalog, int64_t order_id, const SortedNumbe
     }
     rows->relation = catalog.order;
     return rows->count > 0;
+}
+
+bool read_single_row(const Catalog& catalog, int64_t order_id, LockedRows* rows) {
+    *rows = LockedRows{};
+    const DateADT date = date_of_order(order_id);
+    if (IsolationUsesXactSnapshot() || !find_order_leaf(catalog, date, &rows->leaf)) {
+        return false;
+    }
+    Relation heap = open_order_leaf(catalog, date, &rows->leaf);
+    push_statement_snapshot();
+    TableReader reader;
+    reader_open(&reader, rows->leaf.relation, rows->leaf.index[kPkeyIndex], GetActiveSnapshot());
+    reader_key_int64(&reader, order_id);
+    while (rows->leaf.direct && rows->count < 2 && reader_next(&reader)) {
+        LockedRow* row = add_row(rows);
+        row->tuple = ExecCopySlotHeapTuple(reader.row);
+        read_order(rows->leaf, heap, row->tuple, &row->values);
+    }
+    reader_close(&reader);
+    PopActiveSnapshot();
+    table_close(heap, NoLock);
+    return rows->count == 1;
+}
+
+bool try_update_single_row(const LockedRows& rows, uint32_t changed) {
+    Relation heap = table_open(rows.leaf.relation, NoLock);  // locked since the row was read
+    const bool done =
+        try_update_order(rows.leaf, heap, rows.row->values, changed, &rows.row->tuple);
+    table_close(heap, NoLock);
+    return done;
+}
+
+void return_single_order(const LockedRows& rows, ReturnSetInfo* result) {
+    const OrderValues& values = rows.row->values;
+    // Columns of the user's have values, too.
+    if (result->setDesc->natts != kOrderColumns ||
+        !return_single_row(result, &values.value[1], &values.is_null[1], kOrderColumns)) {
+        LockedRow* row = rows.row;
+        return_locked_rows(rows, &row, 1, result);
+    }
 }
 
 void update_locked_row(const LockedRows& rows, LockedRow* row, uint32_t changed) {

@@ -48,6 +48,18 @@ inline constexpr uint32_t column_bit(OrderColumn column) {
     return 1U << column;
 }
 
+// An order of a single ticket can be changed without that lock: it is read, and written on the
+// condition that nobody has come in between, which the update itself finds out. That saves a record
+// of WAL, and is worth it where nothing else has to happen between the two.
+//
+// The order's only row as a statement that begins now sees it. False: there is none or are several,
+// or SQL has to read it, or a transaction that keeps its snapshot: lock_order_rows() then.
+bool read_single_row(const Catalog& catalog, int64_t order_id, LockedRows* rows);
+// update_locked_row() of it; false: somebody is in between, and nothing was written. Does not wait.
+bool try_update_single_row(const LockedRows& rows, uint32_t changed);
+// The function's whole result, where it has the row in the memory that it was called in.
+void return_single_order(const LockedRows& rows, ReturnSetInfo* result);
+
 // Appends rows with tuples to the result set.
 void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int count,
                         ReturnSetInfo* result);

@@ -307,9 +307,8 @@ void read_order(const OrderLeaf& leaf, Relation heap, HeapTuple tuple, OrderValu
     read_row(kShape, leaf, heap, tuple, values);
 }
 
-// The partial indexes have entries of rows with these statuses.
-void update_order(const OrderLeaf& leaf, Relation heap, const OrderValues& values, uint32_t changed,
-                  HeapTuple* tuple) {
+// The indexes that the row belongs into: the partial ones have entries of rows with some statuses.
+static uint32_t indexes_of(const OrderValues& values) {
     OrderStatus status;
     const Text name = text_of(values.value[kStatus]);
     const bool known = parse_order_status(name.data, name.length, &status);
@@ -317,7 +316,17 @@ void update_order(const OrderLeaf& leaf, Relation heap, const OrderValues& value
     entries |= known && is_live(status) ? 1U << kLiveIndex : 0;
     entries |= known && status == OrderStatus::kHeld ? 1U << kHeldIndex : 0;
     entries |= values.is_null[kRequestId] ? 0 : 1U << kRequestIndex;
-    update_row(kShape, leaf, heap, values, changed, entries, tuple);
+    return entries;
+}
+
+void update_order(const OrderLeaf& leaf, Relation heap, const OrderValues& values, uint32_t changed,
+                  HeapTuple* tuple) {
+    update_row(kShape, leaf, heap, values, changed, indexes_of(values), tuple);
+}
+
+bool try_update_order(const OrderLeaf& leaf, Relation heap, const OrderValues& values,
+                      uint32_t changed, HeapTuple* tuple) {
+    return try_update_row(kShape, leaf, heap, values, changed, indexes_of(values), tuple);
 }
 
 void return_order_row(TableReader* reader, ReturnSetInfo* result) {

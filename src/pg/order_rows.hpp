@@ -75,9 +75,11 @@ Relation open_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf);
 // it is? If not, rows that nobody claimed for may be on the same seats: ereports 40001.
 void require_same_epoch(const Catalog& catalog, DateADT date);
 
-// update_row() and read_row() of a row of the partition.
+// update_row(), try_update_row() and read_row() of a row of the partition.
 void update_order(const OrderLeaf& leaf, Relation heap, const OrderValues& values, uint32_t changed,
                   HeapTuple* tuple);
+bool try_update_order(const OrderLeaf& leaf, Relation heap, const OrderValues& values,
+                      uint32_t changed, HeapTuple* tuple);
 void read_order(const OrderLeaf& leaf, Relation heap, HeapTuple tuple, OrderValues* values);
 
 // Appends the current row of a reader on the partition to the result set.

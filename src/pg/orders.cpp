@@ -220,17 +220,10 @@ void write_status_by_sql(const Order& order, OrderStatus from, OrderStatus to) {
 }
 
 void write_status(const Order& order, OrderStatus from, OrderStatus to) {
-    const Datum status = CStringGetTextDatum(status_name(to));
     for (int i = 0; i < order.count; i++) {
         LockedRow* row = order.tickets[i].row;
         if (order.tickets[i].status == from) {
-            set_value(&row->values, kStatus, status);
-            set_value(&row->values, kChangedAt,
-                      TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
-            row->values.is_null[kHeldUntil] |= to == OrderStatus::kSold;
-            update_locked_row(
-                order.rows, row,
-                column_bit(kStatus) | column_bit(kChangedAt) | column_bit(kHeldUntil));
+            update_locked_row(order.rows, row, set_row_status(&row->values, to));
         }
     }
     CommandCounterIncrement();
@@ -241,6 +234,13 @@ bool is_direct(const Order& order) {
 }
 
 }  // namespace
+
+uint32_t set_row_status(OrderValues* row, OrderStatus to) {
+    set_value(row, kStatus, CStringGetTextDatum(status_name(to)));
+    set_value(row, kChangedAt, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+    row->is_null[kHeldUntil] |= to == OrderStatus::kSold;
+    return column_bit(kStatus) | column_bit(kChangedAt) | column_bit(kHeldUntil);
+}
 
 void set_status(Order* order, OrderStatus from, OrderStatus to) {
     if (!may_become(from, to)) {

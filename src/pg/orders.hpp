@@ -1,6 +1,7 @@
 // Orders as a whole: their rows locked, their tickets changed from one status to the next, and what
 // that means for the pool. Every change of status goes through set_status(), which knows no
-// transition but the legal ones (order_status.hpp).
+// transition but the legal ones (order_status.hpp); but for the payment of a single ticket, which
+// changes nothing else and does it by set_row_status().
 #pragma once
 
 #include "claim.hpp"
@@ -57,6 +58,9 @@ int count_status(const Order& order, OrderStatus status);
 // Changes all tickets of `order` that are in status `from` to `to`, in the table and in *order.
 // Tickets that stop being live are released at commit.
 void set_status(Order* order, OrderStatus from, OrderStatus to);
+
+// A row's columns as they are in the status `to`; which ones are new, bit by OrderColumn.
+uint32_t set_row_status(OrderValues* row, OrderStatus to);
 
 // Writes the tickets' seats, `claims` of all of them, into the table.
 void set_seats(const Order& order, const Claimed* claims);

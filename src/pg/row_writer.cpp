@@ -279,17 +279,66 @@ void insert_directly(const TableShape& shape, const RowTarget& target, Relation 
     CommandCounterIncrement();
 }
 
-// True: its indexes need entries of the new version.
-bool update_tuple(Relation heap, ItemPointer old, TupleTableSlot* slot) {
+enum class Updated { kNo, kWithoutEntries, kWithEntries };  // its indexes need new entries
+
 #if PG_VERSION_NUM >= 160000
-    TU_UpdateIndexes update_indexes;
-    simple_table_tuple_update(heap, old, slot, GetActiveSnapshot(), &update_indexes);
-    return update_indexes == TU_All;
+using UpdatedIndexes = TU_UpdateIndexes;
+bool needs_entries(UpdatedIndexes indexes) {
+    return indexes == TU_All;
+}
 #else
-    bool update_indexes;
-    simple_table_tuple_update(heap, old, slot, GetActiveSnapshot(), &update_indexes);
-    return update_indexes;
+using UpdatedIndexes = bool;
+bool needs_entries(UpdatedIndexes indexes) {
+    return indexes;
+}
 #endif
+
+// `locked`: by this transaction, so that nobody is in the way; otherwise kNo where somebody is.
+Updated update_tuple(Relation heap, ItemPointer old, TupleTableSlot* slot, bool locked) {
+    UpdatedIndexes indexes{};
+    if (locked) {
+        simple_table_tuple_update(heap, old, slot, GetActiveSnapshot(), &indexes);
+    } else {
+        TM_FailureData failure;
+        LockTupleMode mode;
+        if (table_tuple_update(heap, old, slot, GetCurrentCommandId(true), GetActiveSnapshot(),
+                               InvalidSnapshot, false, &failure, &mode, &indexes) != TM_Ok) {
+            return Updated::kNo;
+        }
+    }
+    return needs_entries(indexes) ? Updated::kWithEntries : Updated::kWithoutEntries;
+}
+
+// See update_row() and try_update_row().
+bool update(const TableShape& shape, const RowTarget& target, Relation heap,
+            const RowValues& values, uint32_t changed, uint32_t entries, bool locked,
+            HeapTuple* tuple) {
+    const TupleDesc columns = RelationGetDescr(heap);
+    const size_t count = static_cast<size_t>(columns->natts);
+    Datum* all = static_cast<Datum*>(palloc0(count * sizeof(Datum)));
+    bool* nulls = static_cast<bool*>(palloc0(count * sizeof(bool)));
+    bool* replace = static_cast<bool*>(palloc0(count * sizeof(bool)));
+    for (AttrNumber c = 1; c <= shape.columns; c++) {
+        const AttrNumber column = target.column[c] - 1;
+        all[column] = values.value[c];
+        nulls[column] = values.is_null[c];
+        replace[column] = (changed & 1U << c) != 0;
+    }
+    ItemPointerData old = (*tuple)->t_self;
+    HeapTuple changed_tuple = heap_modify_tuple(*tuple, columns, all, nulls, replace);
+    CheckCmdReplicaIdentity(heap, CMD_UPDATE);
+    TupleTableSlot* slot = MakeSingleTupleTableSlot(columns, &TTSOpsHeapTuple);
+    ExecStoreHeapTuple(changed_tuple, slot, false);
+    const Updated updated = update_tuple(heap, &old, slot, locked);
+    if (updated != Updated::kNo) {
+        *tuple = changed_tuple;
+        (*tuple)->t_self = slot->tts_tid;  // the slot may have stored a copy
+    }
+    if (updated == Updated::kWithEntries) {
+        insert_index_entries(shape, target, heap, &slot, &values, 1, entries, true);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    return updated != Updated::kNo;
 }
 
 void return_values(const TableShape& shape, const RowValues* rows, int count,
@@ -391,28 +440,12 @@ void read_row(const TableShape& shape, const RowTarget& target, Relation heap, H
 
 void update_row(const TableShape& shape, const RowTarget& target, Relation heap,
                 const RowValues& values, uint32_t changed, uint32_t entries, HeapTuple* tuple) {
-    const TupleDesc columns = RelationGetDescr(heap);
-    const size_t count = static_cast<size_t>(columns->natts);
-    Datum* all = static_cast<Datum*>(palloc0(count * sizeof(Datum)));
-    bool* nulls = static_cast<bool*>(palloc0(count * sizeof(bool)));
-    bool* replace = static_cast<bool*>(palloc0(count * sizeof(bool)));
-    for (AttrNumber c = 1; c <= shape.columns; c++) {
-        const AttrNumber column = target.column[c] - 1;
-        all[column] = values.value[c];
-        nulls[column] = values.is_null[c];
-        replace[column] = (changed & 1U << c) != 0;
-    }
-    ItemPointerData old = (*tuple)->t_self;
-    *tuple = heap_modify_tuple(*tuple, columns, all, nulls, replace);
-    CheckCmdReplicaIdentity(heap, CMD_UPDATE);
-    TupleTableSlot* slot = MakeSingleTupleTableSlot(columns, &TTSOpsHeapTuple);
-    ExecStoreHeapTuple(*tuple, slot, false);
-    const bool needs_entries = update_tuple(heap, &old, slot);
-    (*tuple)->t_self = slot->tts_tid;  // the slot may have stored a copy
-    if (needs_entries) {
-        insert_index_entries(shape, target, heap, &slot, &values, 1, entries, true);
-    }
-    ExecDropSingleTupleTableSlot(slot);
+    update(shape, target, heap, values, changed, entries, true, tuple);
+}
+
+bool try_update_row(const TableShape& shape, const RowTarget& target, Relation heap,
+                    const RowValues& values, uint32_t changed, uint32_t entries, HeapTuple* tuple) {
+    return update(shape, target, heap, values, changed, entries, false, tuple);
 }
 
 }  // namespace ticketpool

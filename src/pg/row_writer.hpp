@@ -80,6 +80,11 @@ void write_rows(const Catalog& catalog, const TableShape& shape, const RowTarget
 void update_row(const TableShape& shape, const RowTarget& target, Relation heap,
                 const RowValues& values, uint32_t changed, uint32_t entries, HeapTuple* tuple);
 
+// The same of a row that nobody has locked: *tuple is what a snapshot shows. False: somebody else
+// has locked or changed it since, or is about to, and nothing was written. Does not wait.
+bool try_update_row(const TableShape& shape, const RowTarget& target, Relation heap,
+                    const RowValues& values, uint32_t changed, uint32_t entries, HeapTuple* tuple);
+
 // Our columns of a tuple of the relation.
 void read_row(const TableShape& shape, const RowTarget& target, Relation heap, HeapTuple tuple,
               RowValues* values);
