@@ -80,8 +80,14 @@ void require_on_sale(const DepartureRef& ref) {
     }
 }
 
+constexpr size_t kMaxSeatLabel = 6;  // a row of five digits at most, and a letter
+
 const char* seat_label(const SeatGeometry& seat) {
-    return psprintf("%u%c", seat.row, seat.letter);
+    char* label = static_cast<char*>(palloc(kMaxSeatLabel + 1));
+    const int digits = pg_ultoa_n(seat.row, label);
+    label[digits] = static_cast<char>(seat.letter);
+    label[digits + 1] = '\0';
+    return label;
 }
 
 namespace {
