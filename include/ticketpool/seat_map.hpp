@@ -47,7 +47,17 @@
 //  made of vector loads, kernels.cpp says why they are acquire loads.
 //
 // Giving back (release) clears bits with release order, so that whoever takes them next sees all
-// that their last holder did. It is no attempt and touches neither counter.
+// that their last holder did. It is no attempt and touches neither counter. Afterwards it counts in
+// `released`, and that is what a refusal may rest on without a scan (sold_out_memo.hpp):
+//
+//     reader: r = released (acquire); scan as above: kSoldOut; remember r
+//     later:  released (acquire) is still r: sold out, no seat is looked at
+//
+// Nothing but release() frees a bit of a finished claim, and kSoldOut rests on such bits only. Had
+// one of them been cleared by a release that counts in r, the scan would have seen it clear: the
+// count comes after the clearing, and is read before the scan. If it was cleared by a later one,
+// that one counts after r, and whoever got to know of the release sees the count: it is part of it.
+// (In the other order, count first, a reader could remember the new count with the old bit.)
 #pragma once
 
 #include <atomic>
@@ -61,11 +71,12 @@
 
 namespace ticketpool {
 
-// The two counters of the protocol above, on a cache line of their own: single-word claims only
-// read them.
+// The counters of the protocol above, on a cache line of their own: single-word claims only read
+// them.
 struct alignas(64) ClassControl {
     std::atomic<std::uint32_t> unfinished;  // attempts of several pieces that are under way
     std::atomic<std::uint32_t> undone;      // attempts that gave up and cleared their pieces; wraps
+    std::atomic<std::uint64_t> released;    // seats given back, each after its bits were cleared
 };
 
 static_assert(std::is_standard_layout_v<ClassControl>);
@@ -216,8 +227,9 @@ bool try_claim(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexce
 // seat at most once; claims with an empty from_pool take part without any operation.
 bool try_claim_all(SeatMap& map, const SeatClaim* claims, std::uint32_t count) noexcept;
 
-// Gives `bits` of `seat` back: one fetch_and (acquire-release) for each touched word. Cannot fail;
-// idempotent, and harmless for bits that were never taken.
+// Gives `bits` of `seat` back: one fetch_and (acquire-release) for each touched word, then one
+// fetch_add (release) of `released`. Cannot fail; idempotent, and harmless for bits that were never
+// taken.
 void release(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept;
 
 // Takes what is free of `bits` in `seat` and returns it: one fetch_or (acquire-release) for each

@@ -136,6 +136,7 @@ bool try_claim_all(SeatMap& map, const SeatClaim* claims, std::uint32_t count) n
 
 void release(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {
     clear_words(map, seat, bits, kMaxWords);
+    map.control->released.fetch_add(1, std::memory_order_release);
 }
 
 SegmentMask take_free(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {

@@ -2,6 +2,7 @@
 
 #include "prepared.hpp"
 #include "settings.hpp"
+#include "ticketpool/sold_out_memo.hpp"
 
 extern "C" {
 #include "common/pg_prng.h"
@@ -207,6 +208,34 @@ Status claim_from(const Demand& demand, SourceState* state, uint32_t party, cons
                              : claim_seats_of(demand, *state, party, room, claimed);
 }
 
+constinit SoldOutMemo sold_out{};
+
+// The question that a refusal answers, where it is about all there is to sell: the numbered seats
+// of the class, without quotas and own refunds.
+SoldOutMemo::Question question_of(const Demand& demand) {
+    return {shared.slots[demand.ref.slot].version.load(std::memory_order_relaxed),
+            demand.ref.slot,
+            demand.party,
+            static_cast<uint16_t>(demand.class_index),
+            static_cast<uint16_t>(demand.trip.from),
+            static_cast<uint16_t>(demand.trip.to)};
+}
+
+// claim_seats_of() from the only source there is.
+Status claim_unless_known(const Demand& demand, const SourceState& state, const Room& room,
+                          Claimed* claimed) {
+    const SoldOutMemo::Question question = question_of(demand);
+    const uint64_t released = state.map.control->released.load(std::memory_order_acquire);
+    if (sold_out.holds(question, released)) {
+        return Status::kSoldOut;
+    }
+    const Status status = claim_seats_of(demand, state, demand.party, room, claimed);
+    if (status == Status::kSoldOut) {
+        sold_out.remember(question, released);
+    }
+    return status;
+}
+
 // The whole party from one source.
 Status claim_whole(const Demand& demand, SourceState* state, const Room& room, Claimed* claimed) {
     if (is_places(*state)) {
@@ -248,6 +277,10 @@ Status claim_split(const Demand& demand, SourceList* list, const Room& room, Cla
 
 // Each source by itself, then all of them together.
 Status try_demand(const Demand& demand, SourceList* list, const Room& room, Claimed* claimed) {
+    const SourceState& first = list->states[0];
+    if (list->count == 1 && !is_places(first) && first.source.quota == 0 && first.own_count == 0) {
+        return claim_unless_known(demand, first, room, claimed);
+    }
     bool busy = false;
     for (int i = 0; i < list->count; i++) {
         const Status status = claim_whole(demand, &list->states[i], room, claimed);
