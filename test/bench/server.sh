@@ -28,21 +28,22 @@ start_again() {
   as_server_user pg_ctl start -s -w -t 600 -D server -l server.log || { tail -n 20 "$private/server.log" >&2; die 'The server did not start.'; }
 }
 
-# before ROW: an empty order table, departures that nobody has bought from, and batches to buy. Sets date and first.
-day=0 first=0
+# before ROW: an empty order table, departures that nobody has bought from (`trains` of them for a spread sale), and
+# `batch_count` batches to buy. Sets date and first.
+day=0 first=0 trains=1000 batch_count=32
 before() {
   date=$today
   case $1 in
     insert_*) sql -c 'TRUNCATE bench_order' ;;
     buy_* | hold_*)
       day=$((day + 1))
-      sql -v "day=$day" -v "trains=$([ "$1" = buy_hot ] && echo 20 || echo 1000)" -f sql/open.sql
-      date=$(sql -c "SELECT CURRENT_DATE + $day") ;;
+      sql -v "day=$day" -v "trains=$([ "$1" = buy_hot ] && echo 20 || echo "$trains")" -f sql/open.sql
+      date=$(date -d "$today + $day days" +%F) ;;
     mask_hot | split_hot | exclude_hot)
       first=$((first + 10000))
       sql -c "SELECT ${1%_hot}_open($first, 20)" ;;
   esac >/dev/null
-  case $1 in item_*) ;; *) [ -z "${size[$1]:-}" ] || sql -v "day=$day" -v "size=${size[$1]}" -f sql/batch.sql ;; esac
+  case $1 in item_*) ;; *) [ -z "${size[$1]:-}" ] || sql -v "day=$day" -v "size=${size[$1]}" -v "trains=$trains" -v "batches=$batch_count" -f sql/batch.sql ;; esac
 }
 
 # pgbench_row ROW CLIENTS COMMIT OPTION…
@@ -53,7 +54,7 @@ pgbench_row() {
   # shellcheck disable=SC2086 # the row's words
   as_server_user env -C "$private/scripts" PGOPTIONS="-c synchronous_commit=$commit $options" \
     pgbench -n -h "$private" -U postgres -d bench -M prepared -c "$count" -j "$((count < 2 ? 1 : 2))" ${row[$name]} -D n=0 \
-    -D "clients=$count" -D "date=$date" -D "first=$first" "$@" >"$private/pgbench.log" 2>&1 ||
+    -D "clients=$count" -D "trains=$trains" -D "batches=$batch_count" -D "date=$date" -D "first=$first" "$@" >"$private/pgbench.log" 2>&1 ||
     { tail -n 20 "$private/pgbench.log" >&2; die "pgbench failed: $name"; }
 }
 
@@ -106,11 +107,10 @@ cpu() {
       sleep 0.01
     done
     pid=$other
-    perf stat -x, -e "task-clock,instructions:u" -p "$pid" >"$private/perf.log" 2>&1 || { cat "$private/perf.log" >&2; die 'perf failed.'; }
+    perf stat -x, -e task-clock -p "$pid" >"$private/perf.log" 2>&1 || { cat "$private/perf.log" >&2; die 'perf failed.'; }
   done
   wait $! || die "pgbench failed: $2"
   read -r _ sold < <(counters)
   awk -F, -v OFS=, -v head="$1,$2,$calls" -v calls="$calls" -v sold=$((sold - sold_before)) '
-    $3 ~ /^task-clock/ { us = $1 * 1000 / calls } $3 ~ /^instructions/ && $1 ~ /^[0-9]/ { instructions = $1 / calls }
-    END { print head, us, instructions, sold }' "$private/perf.log" >>"$out/cpu.csv"
+    $3 ~ /^task-clock/ { print head, $1 * 1000 / calls, sold }' "$private/perf.log" >>"$out/cpu.csv"
 }
