@@ -48,7 +48,7 @@ executed() {
   local before tries=600
   before=$(backends)
   rm -f "$private"/callgrind/*
-  pgbench_row "$1" 1 off --random-seed=1 -t "$2"
+  options='-c statement_timeout=0' pgbench_row "$1" 1 off --random-seed=1 -t "$2"
   while [ -n "$(comm -13 <(echo "$before") <(backends))" ]; do
     [ $((tries -= 1)) -gt 0 ] || die "A backend does not end: $1"
     sleep 0.1

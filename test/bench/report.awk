@@ -51,6 +51,7 @@ FILENAME ~ /slices/ {
   add(tps, key, $6); add(p50, key, $8); add(p99, key, $9); add(wal, key, $10 / $5)
   one[$1, key] = $6; one_p99[$1, key] = $9; if ($1 > repeats) repeats = $1
   if ($2 !~ /sold_out/ && $11 > 0) sold_outs[$2] += $11
+  if ($12 > 0) cut_off[key] += $12
   next
 }
 FILENAME ~ /cpu/ { note($2); add(cpu, $2, $4); next }
@@ -94,4 +95,8 @@ END {
   }
   printf "\n"
   for (name in sold_outs) printf "%d purchases of %s met a sold-out trip: they cost less, or more, than a sale.\n", sold_outs[name], name
+  for (key in cut_off) {
+    split(key, part, ",")
+    printf "%d statements of %s (%s clients, sync %s) were cut off because they took too long: they are rolled back and not counted.\n", cut_off[key], part[1], part[2], part[3]
+  }
 }

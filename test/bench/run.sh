@@ -3,7 +3,7 @@
 # server; then the core by itself.
 # usage: make bench            about 25 minutes by estimate
 #        make bench QUICK=1    some minutes
-# also:  REPEATS=5 CPU_REPEATS=2 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off"
+# also:  REPEATS=5 CPU_REPEATS=2 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off" PEER_PATIENCE=10s
 # Slices of the rows follow one another (A B C, C B A, …), so that a slow minute of the machine hits all of them alike; trust the
 # ratios, not the numbers. Results: build/bench/{table.md,*.csv,*.svg}; make bench-doc puts them into doc/bench.
 set -eu -o pipefail
@@ -60,7 +60,7 @@ set_up() {
 measure() {
   local repeat count commit name alone=()
   for name in "${tickets[@]}"; do case $name in *_hot) alone+=("$name") ;; esac; done
-  echo 'repeat,row,clients,synchronous_commit,calls,calls_per_second,latency_ms,p50_ms,p99_ms,wal_bytes,sold_outs' >"$out/slices.csv"
+  echo 'repeat,row,clients,synchronous_commit,calls,calls_per_second,latency_ms,p50_ms,p99_ms,wal_bytes,sold_outs,cut_off' >"$out/slices.csv"
   for ((repeat = 1; repeat <= repeats; repeat++)); do
     say "repeat $repeat of $repeats"
     [ -z "$single" ] || round "$repeat" "$single" "${commits%% *}" "${alone[@]}"
