@@ -5,7 +5,8 @@
 #                                    narrowed by REGRESS="one two", ISOLATION=one, TAP=test/t/001_one.pl (empty: none)
 #   make test-long                   what takes too long for make test; make soak MINUTES=30, make fuzz SECONDS=60: parts of it
 #   make deps | demo | test          what a Debian machine lacks; a show on a private server; every test there is
-#   make bench | bench-national      measurements (QUICK=1: short ones); bench-doc puts the last ones into doc/bench
+#   make bench | bench-national      measurements (QUICK=1: short ones); bench-profile: where the time of a sale goes;
+#                                    bench-doc puts the last ones into doc/bench
 #   make lint
 
 EXTENSION  = ticketpool
@@ -34,7 +35,7 @@ override with_llvm = no
 NO_INSTALLCHECK = yes
 
 .DEFAULT_GOAL := all
-.PHONY: deps deps-bench demo demo-stop test test-long soak fuzz installcheck bench bench-core bench-national bench-doc lint
+.PHONY: deps deps-bench demo demo-stop test test-long soak fuzz installcheck bench bench-core bench-national bench-profile bench-doc lint
 
 # Debian's client package alone brings the makefile of PGXS without the headers.
 ifneq ($(and $(wildcard $(PGXS)),$(wildcard $(SERVER_INCLUDES)/postgres.h)),)
@@ -92,6 +93,9 @@ bench-core:
 
 bench-national:
 	@test/bench/national.sh
+
+bench-profile:
+	@test/bench/profile.sh
 
 bench-doc:
 	@test/bench/doc.sh

@@ -51,6 +51,7 @@ bench_wishes() {
   need gnuplot gnuplot-nox command -v gnuplot
   need Redis redis-tools command -v redis-benchmark
   need perf linux-perf command -v perf
+  need Valgrind valgrind command -v valgrind
 }
 
 # The newest server installed, else the one that this release of the system comes with.

@@ -52,7 +52,7 @@ redis_slice() {
     { cat "$private/redis_benchmark.log" >&2; die 'redis-benchmark failed.'; }
   read -r aof refused < <(redis_counters)
   tail -n 1 "$private/redis_benchmark.csv" | tr -d '"' | awk -F, -v OFS=, -v head="$1,$2,$3,$4" -v calls="$wanted" -v wal=$((aof - aof_before)) \
-    -v sold=$((refused - refused_before)) '{ print head, calls, $(NF - 6), $(NF - 5), $(NF - 3), $(NF - 1), wal, sold }' >>"$out/slices.csv"
+    -v sold=$((refused - refused_before)) '{ print head, calls, $(NF - 6), $(NF - 5), $(NF - 3), $(NF - 1), wal, sold, 0 }' >>"$out/slices.csv"
   redis_rate[$2,$3,$4]=$(tail -n 1 "$out/slices.csv" | cut -d, -f6 | cut -d. -f1)
 }
 

@@ -1,5 +1,5 @@
-# From slices.csv, cpu.csv and the list of ratios to markdown tables, padded to be read in a terminal too.
-# usage: awk -f report.awk ratios.csv slices.csv cpu.csv
+# From slices.csv, cpu.csv, instructions.csv and the list of ratios to markdown tables, padded to be read in a terminal too.
+# usage: awk -f report.awk ratios.csv slices.csv cpu.csv instructions.csv
 # A ratio is taken within each repeat, between slices that ran next to each other; then the median of the repeats. Where several
 # rows are below, the best of the repeat counts.
 
@@ -22,6 +22,7 @@ function verdict(list, aim,    v, n) {
   return (aim ~ /^<=/ ? median(list) <= substr(aim, 3) + 0 : median(list) >= aim + 0) ? "yes" : "no"
 }
 function add(table, key, value) { if (value != "") table[key] = table[key] " " value }
+function note(name) { if (!(name in noted)) { noted[name] = 1; single[++singles] = name } }
 function cell(format, list) { return list == "" ? "-" : sprintf(format, median(list)) }
 function pair(format, table, a, b) { return (a in table) && (b in table) ? sprintf(format " : " format, median(table[a]), median(table[b])) : "-" }
 function header(names, widths,    i, n, name, width, rule) {
@@ -50,12 +51,11 @@ FILENAME ~ /slices/ {
   add(tps, key, $6); add(p50, key, $8); add(p99, key, $9); add(wal, key, $10 / $5)
   one[$1, key] = $6; one_p99[$1, key] = $9; if ($1 > repeats) repeats = $1
   if ($2 !~ /sold_out/ && $11 > 0) sold_outs[$2] += $11
+  if ($12 > 0) cut_off[key] += $12
   next
 }
-{
-  if (!($2 in cpu)) cpu_order[++cpus] = $2
-  add(cpu, $2, $4); add(instructions, $2, $5)
-}
+FILENAME ~ /cpu/ { note($2); add(cpu, $2, $4); next }
+{ note($1); add(instructions, $1, $3) }
 
 END {
   header("row,clients,sync,calls or tickets a second,min .. max,p50 ms,p99 ms,bytes of WAL each", "-18,7,4,25,20,8,8,17")
@@ -65,7 +65,7 @@ END {
       spread(tps[order[k]], "%.0f"), cell("%.3f", p50[order[k]]), cell("%.3f", p99[order[k]]), median(wal[order[k]])
   }
   printf "\n"
-  header("ratio,clients,sync,median,min .. max,aim,met,WAL bytes,CPU us,instructions:u", "-42,7,4,6,14,5,3,13,15,17")
+  header("ratio,clients,sync,median,min .. max,aim,met,WAL bytes,CPU us,instructions", "-42,7,4,6,14,5,3,13,15,17")
   for (r = 1; r <= ratio_count; r++) for (s = 1; s <= setting_count; s++) {
     list = ""
     split(setting_order[s], part, ",")
@@ -84,12 +84,19 @@ END {
   }
   printf "\nAims are for 8 and 32 clients. ?: the ratio more than doubled between repeats (a disk or neighbours that come and go): no verdict.\n"
   printf "best: the best of several peers in each repeat; the one named was it in the last. redis_*: sync on is appendfsync always, off everysec.\n"
-  if (cpus) {
-    printf "\n"
-    header("one client,CPU us of the backend for each,min .. max,instructions:u for each", "-18,30,16,23")
-    for (k = 1; k <= cpus; k++) printf "| %-18s | %30.1f | %16s | %23s |\n", cpu_order[k], median(cpu[cpu_order[k]]),
-      spread(cpu[cpu_order[k]], "%.1f"), cell("%.0f", instructions[cpu_order[k]])
+  if (singles) {
+    printf "instructions: what the backend executes outside the kernel for each call or ticket, counted by callgrind, one client, sync off.\n\n"
+    header("one client,CPU us of the backend for each,min .. max,instructions for each", "-18,30,16,21")
+    for (k = 1; k <= singles; k++) {
+      name = single[k]
+      printf "| %-18s | %30s | %16s | %21s |\n", name, cell("%.1f", cpu[name]), cpu[name] == "" ? "-" : spread(cpu[name], "%.1f"),
+        cell("%.0f", instructions[name])
+    }
   }
   printf "\n"
   for (name in sold_outs) printf "%d purchases of %s met a sold-out trip: they cost less, or more, than a sale.\n", sold_outs[name], name
+  for (key in cut_off) {
+    split(key, part, ",")
+    printf "%d statements of %s (%s clients, sync %s) were cut off because they took too long: they are rolled back and not counted.\n", cut_off[key], part[1], part[2], part[3]
+  }
 }

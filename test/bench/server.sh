@@ -28,21 +28,39 @@ start_again() {
   as_server_user pg_ctl start -s -w -t 600 -D server -l server.log || { tail -n 20 "$private/server.log" >&2; die 'The server did not start.'; }
 }
 
-# before ROW: an empty order table, departures that nobody has bought from, and batches to buy. Sets date and first.
-day=0 first=0
+# before ROW: an empty order table, departures that nobody has bought from (`trains` of them for a spread sale), and
+# `batch_count` batches to buy. Sets date and first.
+day=0 first=0 trains=1000 batch_count=32
 before() {
   date=$today
   case $1 in
     insert_*) sql -c 'TRUNCATE bench_order' ;;
     buy_* | hold_*)
       day=$((day + 1))
-      sql -v "day=$day" -v "trains=$([ "$1" = buy_hot ] && echo 20 || echo 1000)" -f sql/open.sql
-      date=$(sql -c "SELECT CURRENT_DATE + $day") ;;
+      sql -v "day=$day" -v "trains=$([ "$1" = buy_hot ] && echo 20 || echo "$trains")" -f sql/open.sql
+      date=$(date -d "$today + $day days" +%F) ;;
     mask_hot | split_hot | exclude_hot)
       first=$((first + 10000))
       sql -c "SELECT ${1%_hot}_open($first, 20)" ;;
   esac >/dev/null
-  case $1 in item_*) ;; *) [ -z "${size[$1]:-}" ] || sql -v "day=$day" -v "size=${size[$1]}" -f sql/batch.sql ;; esac
+  case $1 in item_*) ;; *) [ -z "${size[$1]:-}" ] || sql -v "day=$day" -v "size=${size[$1]}" -v "trains=$trains" -v "batches=$batch_count" -f sql/batch.sql ;; esac
+}
+
+# patience ROW: peers may wait for each other's rows for minutes. A statement that takes longer is cancelled by the server, which rolls it
+# back before it says so: what a client has no answer for is in no table. (pgbench itself is not killed: a sale could be committed then
+# whose answer nobody has read.)
+patience() {
+  case $1 in
+    mask_* | split_* | exclude_* | item_counter | item_advisory | item_parts) echo "-c statement_timeout=${PEER_PATIENCE:-10s}" ;;
+  esac
+}
+
+# cut_off: statements of the last pgbench that ran out of patience. pgbench gives up a client that meets an error, and goes on with the rest.
+cut_off() { grep -c 'ERROR: .*canceling statement due to statement timeout' "$private/pgbench.log"; }
+
+# only_cut_off: whether nothing else went wrong, and pgbench came to its end.
+only_cut_off() {
+  grep -q 'actually processed' "$private/pgbench.log" && [ "$(grep -c ERROR: "$private/pgbench.log")" -eq "$(cut_off)" ] && [ "$(cut_off)" -gt 0 ]
 }
 
 # pgbench_row ROW CLIENTS COMMIT OPTION…
@@ -51,9 +69,9 @@ pgbench_row() {
   shift 3
   rm -f "$private"/tmp/latency.*
   # shellcheck disable=SC2086 # the row's words
-  as_server_user env -C "$private/scripts" PGOPTIONS="-c synchronous_commit=$commit $options" \
+  as_server_user env -C "$private/scripts" PGOPTIONS="-c synchronous_commit=$commit $(patience "$name") $options" \
     pgbench -n -h "$private" -U postgres -d bench -M prepared -c "$count" -j "$((count < 2 ? 1 : 2))" ${row[$name]} -D n=0 \
-    -D "clients=$count" -D "date=$date" -D "first=$first" "$@" >"$private/pgbench.log" 2>&1 ||
+    -D "clients=$count" -D "trains=$trains" -D "batches=$batch_count" -D "date=$date" -D "first=$first" "$@" >"$private/pgbench.log" 2>&1 || only_cut_off ||
     { tail -n 20 "$private/pgbench.log" >&2; die "pgbench failed: $name"; }
 }
 
@@ -79,9 +97,9 @@ slice() {
   pgbench_row "$2" "$3" "${4/-/on}" -T "$([ -n "${size[$2]:-}" ] && echo 1 || echo "$seconds")" -l --log-prefix="$private/tmp/latency" \
     --sampling-rate="$sampling"
   read -r wal sold < <(counters)
-  awk -v OFS=, -v head="$1,$2,$3,$4" -v size="${size[$2]:-1}" -v wal=$((wal - wal_before)) -v sold=$((sold - sold_before)) -v at="$(percentiles)" '
+  awk -v OFS=, -v head="$1,$2,$3,$4" -v size="${size[$2]:-1}" -v wal=$((wal - wal_before)) -v sold=$((sold - sold_before)) -v at="$(percentiles)" -v cut_off="$(cut_off)" '
     /actually processed/ { calls = $NF + 0 } /^latency average/ { ms = $4 } /^tps/ { tps = $3 }
-    END { if (calls) print head, calls * size, tps * size, ms, at, wal, sold; else print "nothing in this slice: " head >"/dev/stderr" }' \
+    END { if (calls) print head, calls * size, tps * size, ms, at, wal, sold, cut_off; else print "nothing in this slice (cut off: " cut_off "): " head >"/dev/stderr" }' \
     "$private/pgbench.log" >>"$out/slices.csv"
 }
 
@@ -106,11 +124,10 @@ cpu() {
       sleep 0.01
     done
     pid=$other
-    perf stat -x, -e "task-clock,instructions:u" -p "$pid" >"$private/perf.log" 2>&1 || { cat "$private/perf.log" >&2; die 'perf failed.'; }
+    perf stat -x, -e task-clock -p "$pid" >"$private/perf.log" 2>&1 || { cat "$private/perf.log" >&2; die 'perf failed.'; }
   done
   wait $! || die "pgbench failed: $2"
   read -r _ sold < <(counters)
   awk -F, -v OFS=, -v head="$1,$2,$calls" -v calls="$calls" -v sold=$((sold - sold_before)) '
-    $3 ~ /^task-clock/ { us = $1 * 1000 / calls } $3 ~ /^instructions/ && $1 ~ /^[0-9]/ { instructions = $1 / calls }
-    END { print head, us, instructions, sold }' "$private/perf.log" >>"$out/cpu.csv"
+    $3 ~ /^task-clock/ { print head, $1 * 1000 / calls, sold }' "$private/perf.log" >>"$out/cpu.csv"
 }

@@ -1,5 +1,5 @@
--- pgbench: one ticket for a random trip on one of 1,000 departures, held, then paid: two transactions
-\set train random(1, 1000)
+-- pgbench: one ticket for a random trip on one of :trains departures, held, then paid: two transactions
+\set train random(1, :trains)
 \set from random(1, 29)
 \set to random(:from + 1, 30)
 \set user random(1, 1000000)

@@ -1,5 +1,5 @@
 -- pgbench: the row that hold_confirm.sql leads to, as a bare INSERT and an UPDATE by primary key
-\set train random(1, 1000)
+\set train random(1, :trains)
 \set from random(1, 29)
 \set to random(:from + 1, 30)
 \set user random(1, 1000000)
