@@ -31,10 +31,18 @@ TICKETPOOL_INLINE RunMasks run_masks(const TripScan& scan) noexcept {
     return masks;
 }
 
-// Maximal free run around the trip in a seat that is free over it. For one word: the distance
-// between the taken bits on either side, found by counting zeros; no branches.
+// The segments [begin, end) between the taken ones on either side of a trip.
+struct Run {
+    int begin;
+    int end;
+
+    TICKETPOOL_INLINE int length() const noexcept { return end - begin; }
+};
+
+// Maximal free run around the trip in a seat that is free over it, found by counting zeros; for one
+// word without branches.
 template <int W>
-TICKETPOOL_INLINE int run_length(const std::uint64_t* taken, const RunMasks& masks) noexcept {
+TICKETPOOL_INLINE Run run_around(const std::uint64_t* taken, const RunMasks& masks) noexcept {
     int begin = 0;
     int end = W * kWordBits;
     if constexpr (W == 1) {
@@ -50,7 +58,7 @@ TICKETPOOL_INLINE int run_length(const std::uint64_t* taken, const RunMasks& mas
             end = above != 0 ? i * kWordBits + std::countr_zero(above) : end;
         }
     }
-    return end - begin;
+    return {begin, end};
 }
 
 struct BestSeat {
@@ -82,9 +90,9 @@ TICKETPOOL_INLINE bool best_fit_range(const Word<Bits>* words, std::uint32_t beg
         }
         int run = kTaken;
         if constexpr (W == 1) {  // without a branch: which seats are free cannot be predicted
-            run = run_length<W>(taken, masks) | (met != 0 ? kTaken : 0);
+            run = run_around<W>(taken, masks).length() | (met != 0 ? kTaken : 0);
         } else if (met == 0) {
-            run = run_length<W>(taken, masks);
+            run = run_around<W>(taken, masks).length();
         }
         if (run < best.run) best = {seat, run};
     }
