@@ -55,10 +55,20 @@ TICKETPOOL_TARGET std::uint32_t count_free_1(const void* from, std::uint32_t sea
         const std::uint32_t end = std::min(whole_lines, seat + 255 * kSeats);
         Lanes<Bits> low{};
         Lanes<Bits> high{};
-        for (; seat < end; seat += kSeats) {
-            low -= is_free(words + seat);
-            high -= is_free(words + seat + kSeats / 2);
+        // Two lines a turn: counting is to cost no more than reading.
+        const Word<Bits>* line = words + seat;
+        const Word<Bits>* const last = words + (end - kSeats);
+        for (; line < last; line += 2 * kSeats) {
+            low -= is_free(line);
+            high -= is_free(line + kSeats / 2);
+            low -= is_free(line + kSeats);
+            high -= is_free(line + kSeats + kSeats / 2);
         }
+        if (line == last) {
+            low -= is_free(line);
+            high -= is_free(line + kSeats / 2);
+        }
+        seat = end;
         for (const Lanes<Bits>& lanes : {low, high}) {
             free = _mm256_add_epi64(
                 free, _mm256_sad_epu8(reinterpret_cast<__m256i>(lanes), _mm256_setzero_si256()));

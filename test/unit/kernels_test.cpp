@@ -28,7 +28,7 @@ void compare_with_model(const Kernels& kernels) {
     std::mt19937_64 random(3);
     for (const int segments : {1,  6,  7,  8,  9,   15,  16,  17,  29,  31,  32,  33,
                                40, 63, 64, 65, 100, 128, 129, 160, 192, 193, 255, 256}) {
-        for (const std::uint32_t seats : {1U, 3U, 4U, 8U, 21U, 67U, 130U, 257U}) {
+        for (const std::uint32_t seats : {1U, 3U, 4U, 8U, 21U, 67U, 100U, 130U, 257U}) {
             for (const int percent : {0, 2, 10, 30, 100}) {
                 Train train(seats, segments);
                 train.fill(random, percent);
