@@ -7,6 +7,7 @@
 
 #include "kernel_lanes.hpp"
 #include "ticketpool/kernels.hpp"
+#include "wide_lanes.hpp"
 
 namespace ticketpool::kernel {
 
@@ -31,10 +32,18 @@ TICKETPOOL_INLINE RunMasks run_masks(const TripScan& scan) noexcept {
     return masks;
 }
 
-// Maximal free run around the trip in a seat that is free over it. For one word: the distance
-// between the taken bits on either side, found by counting zeros; no branches.
+// The segments [begin, end) between the taken ones on either side of a trip.
+struct Run {
+    int begin;
+    int end;
+
+    TICKETPOOL_INLINE int length() const noexcept { return end - begin; }
+};
+
+// Maximal free run around the trip in a seat that is free over it, found by counting zeros; for one
+// word without branches.
 template <int W>
-TICKETPOOL_INLINE int run_length(const std::uint64_t* taken, const RunMasks& masks) noexcept {
+TICKETPOOL_INLINE Run run_around(const std::uint64_t* taken, const RunMasks& masks) noexcept {
     int begin = 0;
     int end = W * kWordBits;
     if constexpr (W == 1) {
@@ -50,7 +59,7 @@ TICKETPOOL_INLINE int run_length(const std::uint64_t* taken, const RunMasks& mas
             end = above != 0 ? i * kWordBits + std::countr_zero(above) : end;
         }
     }
-    return end - begin;
+    return {begin, end};
 }
 
 struct BestSeat {
@@ -82,9 +91,9 @@ TICKETPOOL_INLINE bool best_fit_range(const Word<Bits>* words, std::uint32_t beg
         }
         int run = kTaken;
         if constexpr (W == 1) {  // without a branch: which seats are free cannot be predicted
-            run = run_length<W>(taken, masks) | (met != 0 ? kTaken : 0);
+            run = run_around<W>(taken, masks).length() | (met != 0 ? kTaken : 0);
         } else if (met == 0) {
-            run = run_length<W>(taken, masks);
+            run = run_around<W>(taken, masks).length();
         }
         if (run < best.run) best = {seat, run};
     }
@@ -205,11 +214,138 @@ TICKETPOOL_TARGET std::uint32_t best_fit_1(const void* from, std::uint32_t seats
     return scan.best.seat;
 }
 
+// ---- several words a seat -------------------------------------------------------------------
+
+// Some bit in the lane of each seat that is free and may be better than one with this run around
+// the trip: a seat without a bit within the run has all of the run itself.
 template <int W>
-TICKETPOOL_TARGET std::uint32_t best_fit_wide(const void* words, std::uint32_t seats,
-                                              const TripScan& scan, std::uint32_t start) noexcept {
-    return best_fit_in<std::uint64_t, W>(static_cast<const Word<std::uint64_t>*>(words), seats,
-                                         scan, start);
+struct CloserSeats {
+    TICKETPOOL_TARGET CloserSeats(const SegmentMask& trip, Run run) noexcept
+        : free(trip), closer(trip_mask(run.begin, run.end)) {}
+
+    TICKETPOOL_TARGET __m256i operator()(const WideWord* group) const noexcept {
+        return _mm256_and_si256(closer(group), free(group));
+    }
+
+    FreeSeats<W> free;
+    MetLanes<W> closer;
+};
+
+// Some bit in the lane of each seat that is free and has a run of less than `spare` segments more
+// than the trip, which are 1..AroundLanes::kSegments. Let `end` be the bit that ends the run and
+// `last` the last taken bit before the trip, in bits around a trip without length, then
+//     end - last - 1 < spare   <=>   last >= end - spare   <=>   of the bits from `end` up, moved
+//                                                                down by `spare`, one meets a bit
+//                                                                before the trip.
+// Where `last` or `end` is out of sight, none does, and the run is too long.
+template <int W>
+struct BetterSeats {
+    TICKETPOOL_TARGET explicit BetterSeats(const TripScan& scan) noexcept
+        : free(scan.trip), around(scan.from, scan.to, scan.segments) {}
+
+    TICKETPOOL_TARGET __m256i operator()(const WideWord* group) const noexcept {
+        const __m256i taken = around(group);
+        const __m256i before = _mm256_and_si256(taken, _mm256_set1_epi64x(0xffffffff));
+        const __m256i after = _mm256_xor_si256(taken, before);
+        const __m256i from_end_up =
+            _mm256_or_si256(after, _mm256_sub_epi64(_mm256_setzero_si256(), after));
+        const __m256i meeting =
+            _mm256_and_si256(before, _mm256_srl_epi64(from_end_up, _mm_cvtsi32_si128(spare)));
+        return _mm256_and_si256(meeting, free(group));
+    }
+
+    FreeSeats<W> free;
+    AroundLanes<W> around;
+    int spare = 0;
+};
+
+// As OneWordScan: only seats that are better than the best so far are looked at one by one. While
+// the best one has more room around the trip than BetterSeats sees, they are those that may be
+// better; as these can be many, the scan goes on where it is and starts anew after a better one.
+template <int W>
+struct WideScan {
+    TICKETPOOL_TARGET explicit WideScan(const TripScan& trip_scan) noexcept
+        : free(trip_scan.trip), better(trip_scan), masks(run_masks(trip_scan)), scan(trip_scan) {}
+
+    // True if it met an exact fit. Vectors are read as far as there are pairs of groups.
+    TICKETPOOL_TARGET bool look_at(const WideWord* words, std::uint32_t begin, std::uint32_t end,
+                                   std::uint32_t seats) noexcept {
+        const std::uint32_t in_pairs = std::min(end, seats - seats % kPairSeats);
+        std::uint32_t seat = begin;
+        while (seat < in_pairs) {
+            if (best == kNoSeat) {
+                seat = next_best(words, seat, in_pairs, free);
+            } else if (better.spare > AroundLanes<W>::kSegments) {
+                seat = next_best(words, seat, in_pairs, CloserSeats<W>(scan.trip, run));
+            } else {
+                seat = next_best(words, seat, in_pairs, better);
+            }
+            if (is_exact()) return true;
+        }
+        for (; seat < end; ++seat) {
+            if (take_if_better(words, seat) && is_exact()) return true;
+        }
+        return false;
+    }
+
+    // Goes from `seat` on until it has found a better one. The seat behind it, or `end`.
+    template <typename Test>
+    TICKETPOOL_TARGET std::uint32_t next_best(const WideWord* words, std::uint32_t seat,
+                                              std::uint32_t end, const Test& passes) noexcept {
+        for (std::uint32_t pair = seat - seat % kPairSeats; pair < end; pair += kPairSeats) {
+            const WideWord* group = words + std::size_t{pair} * W;
+            const __m256i low = passes(group);
+            const __m256i high = passes(group + kGroupWords<W>);
+            const __m256i any = _mm256_or_si256(low, high);
+            if (_mm256_testz_si256(any, any) != 0) continue;
+            std::uint32_t passed = seats_of(low) | seats_of(high) << kGroupSeats;
+            if (pair < seat) passed &= ~0U << (seat - pair);
+            for (; passed != 0; passed &= passed - 1) {
+                const std::uint32_t at =
+                    pair + static_cast<std::uint32_t>(std::countr_zero(passed));
+                if (at >= end) return end;
+                if (take_if_better(words, at)) return at + 1;
+            }
+        }
+        return end;
+    }
+
+    TICKETPOOL_TARGET bool take_if_better(const WideWord* words, std::uint32_t seat) noexcept {
+        const WideWord* word = words + std::size_t{seat} * W;
+        std::uint64_t taken[W];
+        std::uint64_t met = 0;
+        for (int i = 0; i < W; ++i) {
+            taken[i] = word[i].load(std::memory_order_acquire);
+            met |= taken[i] & scan.trip.w[i];
+        }
+        if (met != 0) return false;
+        const Run around = run_around<W>(taken, masks);
+        if (best != kNoSeat && around.length() >= run.length()) return false;
+        best = seat;
+        run = around;
+        better.spare = run.length() - (scan.to - scan.from);
+        return true;
+    }
+
+    bool is_exact() const noexcept { return best != kNoSeat && better.spare == 0; }
+
+    const FreeSeats<W> free;
+    BetterSeats<W> better;
+    const RunMasks masks;
+    const TripScan& scan;
+    std::uint32_t best = kNoSeat;
+    Run run{};
+};
+
+template <int W>
+TICKETPOOL_TARGET std::uint32_t best_fit_wide(const void* from, std::uint32_t seats,
+                                              const TripScan& trip_scan,
+                                              std::uint32_t start) noexcept {
+    const auto* words = static_cast<const WideWord*>(from);
+    WideScan<W> scan(trip_scan);
+    if (!scan.look_at(words, start, seats, seats)) scan.look_at(words, 0, start, seats);
+    std::atomic_signal_fence(std::memory_order_acquire);  // see load_vector
+    return scan.best;
 }
 
 #endif

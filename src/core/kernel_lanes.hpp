@@ -49,6 +49,12 @@ TICKETPOOL_TARGET inline __m256i load_vector(const void* words) noexcept {
     return _mm256_load_si256(static_cast<const __m256i*>(words));
 }
 
+// The same from the address of any word of 64 bits: where the vector lies across two lines, each of
+// its words is in one of them.
+TICKETPOOL_TARGET inline __m256i load_unaligned_vector(const void* words) noexcept {
+    return _mm256_loadu_si256(static_cast<const __m256i*>(words));
+}
+
 // 32 bytes as lanes of one word each, with the operators of the compiler's vector types; a
 // comparison gives all ones or none in each lane.
 template <typename Bits>

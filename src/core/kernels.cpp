@@ -26,7 +26,7 @@ constinit const Kernels* chosen = &kBaseline;
 
 constexpr Kernels kVector = {
     {count_free_1<std::uint8_t>, count_free_1<std::uint16_t>, count_free_1<std::uint32_t>,
-     count_free_1<std::uint64_t>, count_free_2, count_free_3, count_free_4},
+     count_free_1<std::uint64_t>, count_free_wide<2>, count_free_wide<3>, count_free_wide<4>},
     {best_fit_1<std::uint8_t>, best_fit_1<std::uint16_t>, best_fit_1<std::uint32_t>,
      best_fit_1<std::uint64_t>, best_fit_wide<2>, best_fit_wide<3>, best_fit_wide<4>},
 };

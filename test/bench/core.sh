@@ -48,8 +48,8 @@ core_table() {
   printf '| words a seat | count | best fit | add up | copy | count / best floor | best fit / best floor |\n|---|---|---|---|---|---|---|\n'
   tr -d '"' <"$out/core.csv" | awk -F, '{ if ($4 > 0) ns[$1] = $4 }
     END {
-      split("64 128 256", segments, " "); split("1 2 4", words, " ")
-      for (i = 1; i <= 3; i++) {
+      split("64 128 192 256", segments, " "); split("1 2 3 4", words, " ")
+      for (i = 1; i <= 4; i++) {
         v = ("count/2000/" segments[i] "/50/1" in ns) ? 1 : 0
         c = ns["count/2000/" segments[i] "/50/" v]; b = ns["best_fit/2000/" segments[i] "/50/" v]
         r = ns["read_floor/" words[i]]; m = ns["copy_floor/" words[i]]; f = r < m ? r : m

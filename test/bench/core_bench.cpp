@@ -129,7 +129,7 @@ void read_floor(benchmark::State& state) {
         benchmark::ClobberMemory();
     }
 }
-BENCHMARK(read_floor)->Arg(1)->Arg(2)->Arg(4);
+BENCHMARK(read_floor)->DenseRange(1, kMaxWords);
 
 void copy_floor(benchmark::State& state) {
     const std::vector<std::uint64_t> words(kSeats * static_cast<std::size_t>(state.range(0)), 1);
@@ -140,7 +140,7 @@ void copy_floor(benchmark::State& state) {
         benchmark::ClobberMemory();
     }
 }
-BENCHMARK(copy_floor)->Arg(1)->Arg(2)->Arg(4);
+BENCHMARK(copy_floor)->DenseRange(1, kMaxWords);
 
 // Choose, claim and give back. Arguments: segments, per cent sold, party.
 void sell(benchmark::State& state) {

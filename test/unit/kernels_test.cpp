@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "train.hpp"
 
 namespace ticketpool {
@@ -28,7 +30,7 @@ void compare_with_model(const Kernels& kernels) {
     std::mt19937_64 random(3);
     for (const int segments : {1,  6,  7,  8,  9,   15,  16,  17,  29,  31,  32,  33,
                                40, 63, 64, 65, 100, 128, 129, 160, 192, 193, 255, 256}) {
-        for (const std::uint32_t seats : {1U, 3U, 4U, 8U, 21U, 67U, 130U, 257U}) {
+        for (const std::uint32_t seats : {1U, 3U, 4U, 8U, 21U, 67U, 100U, 130U, 257U}) {
             for (const int percent : {0, 2, 10, 30, 100}) {
                 Train train(seats, segments);
                 train.fill(random, percent);
@@ -131,6 +133,196 @@ TEST(Kernels, RunsThatShrinkAndGrow) {
         compare_every_trip(shrinking);
         compare_every_trip(growing);
         if (HasFatalFailure()) return;
+    }
+}
+
+// ---- several words a seat -------------------------------------------------------------------
+
+// Writes what looks like seats that fit the trip exactly behind the last seat, to the end of its
+// cache line.
+void put_phantoms_behind(const SeatMap& map, const SegmentMask& trip) {
+    auto* words = static_cast<std::atomic<std::uint64_t>*>(map.words);
+    const std::size_t end = seat_map_bytes(map.seats, map.segments) / sizeof(std::uint64_t);
+    const auto width = static_cast<std::size_t>(map.words_per_seat);
+    for (std::size_t i = map.seats * width; i < end; ++i) {
+        words[i].store(~trip.w[i % width], std::memory_order_relaxed);
+    }
+}
+
+// One trip from the start given, for all kernels there are.
+void compare_trip(const Train& train, const NaiveTrain& naive, int from, int to,
+                  std::uint32_t start) {
+    const SeatMap& map = train.map;
+    const TripScan scan{trip_mask(from, to), from, to, map.segments};
+    put_phantoms_behind(map, scan.trip);
+    const std::uint32_t best = naive_best_fit(naive, from, to, start);
+    const std::uint32_t free = naive.count(from, to);
+    for (const Kernels* kernels : {&baseline_kernels(), vector_kernels()}) {
+        if (kernels == nullptr) continue;
+        const char* name = kernels == vector_kernels() ? ", vector" : ", baseline";
+        ASSERT_EQ(kernels->count_free[map.shape()](map.words, map.seats, scan.trip), free)
+            << map.seats << " seats, " << map.segments << " segments, [" << from << "," << to << ")"
+            << name;
+        ASSERT_EQ(kernels->best_fit[map.shape()](map.words, map.seats, scan, start), best)
+            << map.seats << " seats, " << map.segments << " segments, [" << from << "," << to
+            << ") from " << start << name;
+    }
+}
+
+// Stops next to the ends of words, of their halves, and of the train.
+std::vector<int> stops_at_edges(int segments) {
+    std::vector<int> stops;
+    for (int edge = 0; edge <= segments; edge += 32) {
+        for (const int stop : {edge - 1, edge, edge + 1}) {
+            if (stop >= 0 && stop <= segments) stops.push_back(stop);
+        }
+    }
+    for (const int stop : {segments - 33, segments - 31, segments - 1, segments}) {
+        stops.push_back(stop);
+    }
+    return stops;
+}
+
+// Sells trips of any length, as they come, until `percent` of the seat-segments are sold.
+void sell_trips(Train& train, std::mt19937_64& random, int percent) {
+    const SeatMap& map = train.map;
+    const int wanted = static_cast<int>(map.seats) * map.segments * percent / 100;
+    int sold = 0;
+    for (int tries = 0; sold < wanted && tries < 20 * static_cast<int>(map.seats); ++tries) {
+        const int from = static_cast<int>(random() % static_cast<unsigned>(map.segments));
+        const int to =
+            from + 1 + static_cast<int>(random() % static_cast<unsigned>(map.segments - from));
+        const auto seat = static_cast<std::uint32_t>(random() % map.seats);
+        if (try_claim(train.map, seat, trip_mask(from, to))) sold += to - from;
+    }
+}
+
+constexpr int kWideTrains[] = {65, 96, 97, 127, 128, 129, 161, 191, 192, 193, 225, 255, 256};
+
+TEST(Kernels, TripsAtTheEdgesOfWords) {
+    std::mt19937_64 random(7);
+    for (const int segments : kWideTrains) {
+        for (const std::uint32_t seats : {7U, 8U, 21U}) {
+            for (const int percent : {0, 1, 4, 30, 60, 100}) {
+                Train train(seats, segments);
+                if (percent > 20 && percent < 100) {
+                    sell_trips(train, random, percent);
+                } else {
+                    train.fill(random, percent);
+                }
+                const NaiveTrain naive(train.map);
+                const std::vector<int> stops = stops_at_edges(segments);
+                for (const int from : stops) {
+                    for (const int to : stops) {
+                        if (from >= to) continue;
+                        const auto start = static_cast<std::uint32_t>(random() % seats);
+                        compare_trip(train, naive, from, to, start);
+                        if (HasFatalFailure()) return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+// The segments that a seat has free: the trip, `before` more before it and `after` more after it.
+SegmentMask all_but_run(int segments, int from, int to, int before, int after) {
+    return all_segments(segments).and_not(trip_mask(from - before, to + after));
+}
+
+// Two seats, of which the second has a run as long as the first, or a segment more or less.
+TEST(Kernels, RunsOfNearlyTheSameLength) {
+    std::mt19937_64 random(8);
+    for (const int segments : kWideTrains) {
+        for (int round = 0; round < 400; ++round) {
+            const auto below = [&](int end) {
+                return static_cast<int>(random() % static_cast<unsigned>(end));
+            };
+            const int from = below(segments);
+            const int longest = round % 2 == 0 ? std::min(segments - from, 4) : segments - from;
+            const int to = from + 1 + below(longest);
+            const int room = from + segments - to;
+            const auto take = [&](Train& train, std::uint32_t seat, int more) {
+                const int least = std::max(0, more - (segments - to));
+                const int before = least + below(std::min(from, more) - least + 1);
+                train.take(seat, all_but_run(segments, from, to, before, more - before));
+            };
+            Train train(17, segments);
+            train.take_all();
+            const auto first = static_cast<std::uint32_t>(below(17));
+            const auto second = static_cast<std::uint32_t>(below(17));
+            const int more = below(std::min(room, 80) + 1);
+            set_seat(train.map, first, SegmentMask{});
+            take(train, first, more);
+            set_seat(train.map, second, SegmentMask{});
+            take(train, second, std::clamp(more - 1 + below(3), 0, room));
+            const NaiveTrain naive(train.map);
+            for (const std::uint32_t start : {0U, first, second, 16U}) {
+                compare_trip(train, naive, from, to, start);
+                if (HasFatalFailure()) return;
+            }
+        }
+    }
+}
+
+// Every length of a run, the longest first or last or in any order: a scan has to go on from each.
+TEST(Kernels, RunsOfEveryLength) {
+    std::mt19937_64 random(9);
+    for (const int segments : kWideTrains) {
+        for (const int from : {0, 20, 40, segments / 2, segments - 3}) {
+            const int to = from + 3;
+            const auto seats = static_cast<std::uint32_t>(segments - 3);
+            std::vector<std::uint32_t> seat(seats);
+            for (std::uint32_t i = 0; i < seats; ++i) seat[i] = i;
+            for (int order = 0; order < 3; ++order) {
+                Train train(seats, segments);
+                for (std::uint32_t i = 0; i < seats; ++i) {
+                    const int more = segments - 3 - static_cast<int>(i);
+                    const int before = std::min(from, more / 2);
+                    const int after = std::min(segments - to, more - before);
+                    train.take(seat[i], all_but_run(segments, from, to, more - after, after));
+                }
+                const NaiveTrain naive(train.map);
+                for (std::uint32_t start = 0; start < seats; start += 5) {
+                    compare_trip(train, naive, from, to, start);
+                    if (HasFatalFailure()) return;
+                }
+                if (order == 0) std::reverse(seat.begin(), seat.end());
+                if (order == 1) std::shuffle(seat.begin(), seat.end(), random);
+            }
+        }
+    }
+}
+
+TEST(Kernels, VectorAgreesWithTheBaselineOnFullTrains) {
+    if (vector_kernels() == nullptr) GTEST_SKIP() << "no vector kernels in this build or machine";
+    std::mt19937_64 random(10);
+    for (const int segments : {8, 16, 29, 32, 64, 65, 100, 128, 160, 192, 200, 256}) {
+        for (const std::uint32_t seats : {999U, 1000U, 1004U, 1007U}) {
+            for (const int percent : {5, 25, 50, 75, 90}) {
+                Train train(seats, segments);
+                sell_trips(train, random, percent);
+                const SeatMap& map = train.map;
+                for (int round = 0; round < 20; ++round) {
+                    const auto below = [&](int end) {
+                        return static_cast<int>(random() % static_cast<unsigned>(end));
+                    };
+                    const int from = below(segments);
+                    const int to = from + 1 + below(segments - from);
+                    const TripScan scan{trip_mask(from, to), from, to, segments};
+                    const auto start = static_cast<std::uint32_t>(random() % seats);
+                    const auto best = [&](const Kernels& kernels) {
+                        return kernels.best_fit[map.shape()](map.words, seats, scan, start);
+                    };
+                    const auto free = [&](const Kernels& kernels) {
+                        return kernels.count_free[map.shape()](map.words, seats, scan.trip);
+                    };
+                    ASSERT_EQ(free(*vector_kernels()), free(baseline_kernels()));
+                    ASSERT_EQ(best(*vector_kernels()), best(baseline_kernels()))
+                        << segments << " segments, [" << from << "," << to << ") from " << start;
+                }
+            }
+        }
     }
 }
 
