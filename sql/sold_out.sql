@@ -7,7 +7,7 @@ SELECT ticket_open('SO1', '2033-07-01', 'SOF') > 0 AS opened, ticket_open('SO1',
 CREATE FUNCTION so_buy(user_id bigint, a text DEFAULT 'SOA', b text DEFAULT 'SOC', day date DEFAULT '2033-07-01', seat_class text DEFAULT 'second', party int DEFAULT 1)
 RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FROM ticket_buy('SO1', a, b, user_id, day, seat_class, ARRAY(SELECT so_buy.user_id + generate_series(1, party))) $$;
 CREATE FUNCTION so_refund(wanted bigint) RETURNS text LANGUAGE sql AS $$
-  SELECT string_agg(status, ' ') FROM (SELECT DISTINCT order_id FROM ticket_order WHERE user_id = wanted AND status = 'sold') o, ticket_refund(o.order_id) $$;
+  SELECT string_agg(status, ' ') FROM (SELECT DISTINCT order_id FROM ticket_order WHERE user_id = wanted AND status = 'sold' AND service_date BETWEEN '2033-07-01' AND '2033-07-02') o, ticket_refund(o.order_id) $$;
 
 -- Sold out, twice; the other class, the other day and the part of the way that is left are not meant.
 SELECT so_buy(1, party => 2), so_buy(2, 'SOA', 'SOB');
@@ -33,12 +33,12 @@ SELECT so_buy(8, party => 3), so_buy(8, party => 2), so_buy(8);
 -- The departure leaves the memory and comes back with a seat that nobody has given back in the memory.
 SELECT so_buy(9), so_buy(9);
 ALTER TABLE ticket_order_p20330701 DISABLE TRIGGER ALL;
-DELETE FROM ticket_order WHERE user_id = 8 AND ticket_no = 1;
+DELETE FROM ticket_order WHERE user_id = 8 AND service_date = '2033-07-01' AND ticket_no = 1;
 ALTER TABLE ticket_order_p20330701 ENABLE TRIGGER ALL;
 SELECT so_buy(9), so_buy(9);
 -- Again, so that the count of what was given back is the same before and after.
 ALTER TABLE ticket_order_p20330701 DISABLE TRIGGER ALL;
-DELETE FROM ticket_order WHERE user_id = 8 AND ticket_no = 2;
+DELETE FROM ticket_order WHERE user_id = 8 AND service_date = '2033-07-01' AND ticket_no = 2;
 ALTER TABLE ticket_order_p20330701 ENABLE TRIGGER ALL;
 SELECT so_buy(9), so_buy(9);
 SELECT problem FROM ticket_verify();

@@ -12,6 +12,7 @@ cd "$(dirname "$0")/../.."
 . test/bench/rows.sh
 . test/bench/server.sh
 . test/bench/instructions.sh
+. test/bench/contention.sh
 . test/bench/redis.sh
 if [ -n "${QUICK:-}" ]; then quick=(2 1 '8' 'on off' 3000 1 ''); else quick=(5 1 '8 32' 'on off' 10000 2 1); fi
 repeats=${REPEATS:-${quick[0]}} seconds=${SECONDS_A_SLICE:-${quick[1]}} clients=${CLIENTS:-${quick[2]}} commits=${COMMITS:-${quick[3]}}
@@ -137,13 +138,15 @@ trap 'exit 1' INT TERM
 set_up
 measure_instructions
 measure
+measure_contention
 measure_cpu
 test/bench/core.sh
 
 echo "$ratios" >"$out/ratios.csv"
 { describe; awk -f test/bench/report.awk "$out/ratios.csv" "$out/slices.csv" "$out/cpu.csv" "$out/instructions.csv"; } >"$out/table.md"
+contention_table >"$out/contention.md"
 test/bench/plot.sh || say 'skipped: plots (see above)'
 say ''
-cat "$out/table.md" "$out/core.md" "$out/seat_use.md"
+cat "$out/table.md" "$out/contention.md" "$out/core.md" "$out/seat_use.md"
 say ''
 check || die 'The run left something wrong behind.'

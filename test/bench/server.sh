@@ -37,7 +37,7 @@ before() {
     insert_*) sql -c 'TRUNCATE bench_order' ;;
     buy_* | hold_*)
       day=$((day + 1))
-      sql -v "day=$day" -v "trains=$([ "$1" = buy_hot ] && echo 20 || echo "$trains")" -f sql/open.sql
+      sql -v "day=$day" -v "trains=$(case $1 in *_spread | *_many_* | hold_*) echo "$trains" ;; *) echo 20 ;; esac)" -f sql/open.sql
       date=$(date -d "$today + $day days" +%F) ;;
     mask_hot | split_hot | exclude_hot)
       first=$((first + 10000))
