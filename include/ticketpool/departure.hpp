@@ -146,9 +146,8 @@ struct alignas(64) Departure {
     SharedPtr<Route> route;
     SharedPtr<Layout> layout;
     std::atomic<uint64_t> quotas;  // the first Quota, in bytes from here; 0: none
-    // ClassControl[class_count] (a cache line each), then the words of all seats, class by class,
-    // each class from a cache line of its own on, then the counters of the coaches with places,
-    // uint32_t[segments] each
+    // ClassControl[class_count] in whole cache lines, then the words of all seats, class by class
+    // in whole cache lines, then the counters of the coaches with places, uint32_t[segments] each
 
     static std::size_t bytes_required(const Layout& layout, int segments) noexcept;
     // Writes an empty departure (every seat free) over raw memory of bytes_required().

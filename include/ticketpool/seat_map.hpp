@@ -71,9 +71,10 @@
 
 namespace ticketpool {
 
-// The counters of the protocol above, on a cache line of their own: single-word claims only read
-// them.
-struct alignas(64) ClassControl {
+// The counters of the protocol above, apart from the seats: single-word claims only read them. The
+// classes of a departure share a cache line: what writes it, a party or a seat given back, is a
+// transaction with a commit of its own, many thousand times the price of a line that travels.
+struct alignas(16) ClassControl {
     std::atomic<std::uint32_t> unfinished;  // attempts of several pieces that are under way
     std::atomic<std::uint32_t> undone;      // attempts that gave up and cleared their pieces; wraps
     std::atomic<std::uint64_t> released;    // seats given back, each after its bits were cleared
@@ -81,7 +82,7 @@ struct alignas(64) ClassControl {
 
 static_assert(std::is_standard_layout_v<ClassControl>);
 static_assert(std::is_trivially_destructible_v<ClassControl>);
-static_assert(sizeof(ClassControl) == 64);
+static_assert(sizeof(ClassControl) == 16);
 
 // The words that a seat may be made of. A narrow word is an object of its own: an atomic operation
 // on it neither reads nor writes its neighbours in the same eight bytes.

@@ -85,7 +85,7 @@ struct alignas(64) Stock {
     std::atomic<StockState> state;
     std::atomic<bool> has_seller;
     std::atomic<bool> on_sale;
-    ClassControl control;
+    alignas(64) ClassControl control;  // apart from what everybody reads
     // StockLane[lane_count]
 
     static std::size_t bytes_required(std::uint32_t lane_count) noexcept {

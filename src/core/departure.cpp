@@ -127,17 +127,21 @@ int64_t Layout::find_seat(uint32_t class_index, const char* coach, std::size_t c
 
 namespace {
 
-// Where the words of a class begin, in bytes behind the controls. A line for each class before it
-// is more than their ends can have added to what their seats take, and needs no walk over them.
-std::size_t words_offset(uint32_t seats_before, uint32_t classes_before, int segments) noexcept {
-    return seat_map_bytes(seats_before, segments) + classes_before * kLineBytes;
+// Where the words of a class begin, in bytes behind the departure's header; of the class after the
+// last one: where the places begin.
+std::size_t words_offset(const Layout& layout, uint32_t class_index, int segments) noexcept {
+    const std::size_t controls = layout.class_count * sizeof(ClassControl);
+    std::size_t offset = (controls + kLineBytes - 1) / kLineBytes * kLineBytes;
+    for (uint32_t i = 0; i < class_index; i++) {
+        offset += seat_map_bytes(layout.classes()[i].seats, segments);
+    }
+    return offset;
 }
 
 }  // namespace
 
 std::size_t Departure::bytes_required(const Layout& layout, int segments) noexcept {
-    return sizeof(Departure) + layout.class_count * sizeof(ClassControl) +
-           words_offset(layout.seat_count, layout.class_count, segments) +
+    return sizeof(Departure) + words_offset(layout, layout.class_count, segments) +
            std::size_t{layout.place_coaches} * static_cast<unsigned>(segments) * sizeof(uint32_t);
 }
 
@@ -163,15 +167,13 @@ Departure* Departure::init_in_place(void* memory, Route* route, Layout* layout) 
 
 SeatMap Departure::seat_map(uint32_t class_index) noexcept {
     const LayoutClass& seat_class = layout->classes()[class_index];
-    char* words = reinterpret_cast<char*>(controls() + layout->class_count) +
-                  words_offset(seat_class.first_seat, class_index, segments);
+    char* words = reinterpret_cast<char*>(this + 1) + words_offset(*layout, class_index, segments);
     return seat_map_at(words, &controls()[class_index], seat_class.seats, segments);
 }
 
 std::atomic<uint32_t>* Departure::place_counters() noexcept {
     return reinterpret_cast<std::atomic<uint32_t>*>(
-        reinterpret_cast<char*>(controls() + layout->class_count) +
-        words_offset(layout->seat_count, layout->class_count, segments));
+        reinterpret_cast<char*>(this + 1) + words_offset(*layout, layout->class_count, segments));
 }
 
 PlaceMap Departure::place_map(uint32_t coach_index) noexcept {

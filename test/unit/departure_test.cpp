@@ -276,9 +276,15 @@ TEST(Departure, IsEmptyAndNeedsItsBytes) {
         const TestRoute line(station_names(segments + 1), good_hash);
         TestDeparture test(line.route, layout.layout);
         Departure& departure = *test.departure;
-        // Header, controls, the 128 seats, a line a class for their ends, places.
-        const auto seat_bytes = static_cast<std::size_t>(seat_bytes_for(segments));
-        EXPECT_EQ(test.bytes, 64U + 4 * 64 + 128U * seat_bytes + 4 * 64 + 3U * segments * 4);
+        // Header, a line of controls, the seats of each class in whole lines, places.
+        std::size_t seat_bytes = 0;
+        for (std::uint32_t c = 0; c < 4; ++c) {
+            const SeatMap map = departure.seat_map(c);
+            EXPECT_EQ(static_cast<char*>(map.words),
+                      reinterpret_cast<char*>(&departure) + 64 + 64 + seat_bytes);
+            seat_bytes += seat_map_bytes(map.seats, segments);
+        }
+        EXPECT_EQ(test.bytes, 64U + 64U + seat_bytes + 3U * segments * 4);
         EXPECT_EQ(departure.bytes, test.bytes);
         EXPECT_EQ(departure.segments, segments);
         EXPECT_EQ(departure.route.get(), line.route);
