@@ -47,17 +47,17 @@
 //  made of vector loads, kernels.cpp says why they are acquire loads.
 //
 // Giving back (release) clears bits with release order, so that whoever takes them next sees all
-// that their last holder did. It is no attempt and touches neither counter. Afterwards it counts in
-// `released`, and that is what a refusal may rest on without a scan (sold_out_memo.hpp):
+// that their last holder did. It is no attempt and touches neither counter. It is counted in
+// `releases`, as under way before it clears the first bit and as finished after the last one, and
+// that is what a refusal may rest on without a scan (sold_out_memo.hpp):
 //
-//     reader: r = released (acquire); scan as above: kSoldOut; remember r
-//     later:  released (acquire) is still r: sold out, no seat is looked at
+//     reader: r = releases (acquire), none under way in it; scan as above: kSoldOut; remember r
+//     later:  releases (acquire) is still r: sold out, no seat is looked at
 //
-// Nothing but release() frees a bit of a finished claim, and kSoldOut rests on such bits only. Had
-// one of them been cleared by a release that counts in r, the scan would have seen it clear: the
-// count comes after the clearing, and is read before the scan. If it was cleared by a later one,
-// that one counts after r, and whoever got to know of the release sees the count: it is part of it.
-// (In the other order, count first, a reader could remember the new count with the old bit.)
+// Nothing but release() frees a bit of a finished claim, and kSoldOut rests on such bits only. A
+// release that r counts as finished had cleared its bits before the scan began. Any other one
+// changes the number before it clears the first bit: who has seen the bit free, or has been told of
+// the release, finds another number than r. And a number never comes back.
 #pragma once
 
 #include <atomic>
@@ -77,8 +77,15 @@ namespace ticketpool {
 struct alignas(16) ClassControl {
     std::atomic<std::uint32_t> unfinished;  // attempts of several pieces that are under way
     std::atomic<std::uint32_t> undone;      // attempts that gave up and cleared their pieces; wraps
-    std::atomic<std::uint64_t> released;    // seats given back, each after its bits were cleared
+    std::atomic<std::uint64_t> releases;    // kReleaseFinished each, plus one each under way
 };
+
+// More can't be under way than there are processes; finished ones have 44 bits.
+inline constexpr std::uint64_t kReleaseFinished = std::uint64_t{1} << 20;
+
+constexpr bool is_release_under_way(std::uint64_t releases) noexcept {
+    return releases % kReleaseFinished != 0;
+}
 
 static_assert(std::is_standard_layout_v<ClassControl>);
 static_assert(std::is_trivially_destructible_v<ClassControl>);
@@ -228,9 +235,9 @@ bool try_claim(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexce
 // seat at most once; claims with an empty from_pool take part without any operation.
 bool try_claim_all(SeatMap& map, const SeatClaim* claims, std::uint32_t count) noexcept;
 
-// Gives `bits` of `seat` back: one fetch_and (acquire-release) for each touched word, then one
-// fetch_add (release) of `released`. Cannot fail; idempotent, and harmless for bits that were never
-// taken.
+// Gives `bits` of `seat` back: one fetch_and (acquire-release) for each touched word, between two
+// fetch_adds (relaxed, release) of `releases`. Cannot fail; idempotent, and harmless for bits that
+// were never taken.
 void release(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept;
 
 // Takes what is free of `bits` in `seat` and returns it: one fetch_or (acquire-release) for each

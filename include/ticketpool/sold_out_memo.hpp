@@ -6,11 +6,13 @@
 // out is remembered, in memory of the asker's own: a hit reads one cache line of the pool.
 //
 // It cannot lie: an entry holds for exactly one incarnation of the departure in memory, one class,
-// trip and size of party, and for as long as nothing was given back in that class.
+// trip and size of party, and until somebody begins to give something back in that class.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+
+#include "ticketpool/seat_map.hpp"
 
 namespace ticketpool {
 
@@ -28,21 +30,22 @@ class SoldOutMemo {
         bool operator==(const Question&) const = default;
     };
 
-    // `released`: the class's count of now, by an acquire load.
-    bool holds(const Question& question, std::uint64_t released) const noexcept {
+    // `releases`: the class's count of now, by an acquire load.
+    bool holds(const Question& question, std::uint64_t releases) const noexcept {
         const Entry& entry = entries_[place(question)];
-        return entry.question == question && entry.released == released;
+        return entry.question == question && entry.releases == releases;
     }
 
-    // `released`: the class's count by an acquire load before the scan that found it sold out.
-    void remember(const Question& question, std::uint64_t released) noexcept {
-        entries_[place(question)] = {question, released};
+    // `releases`: the class's count by an acquire load before the scan that found it sold out.
+    // Nothing is remembered where one was under way: the scan may or may not have met it.
+    void remember(const Question& question, std::uint64_t releases) noexcept {
+        if (!is_release_under_way(releases)) entries_[place(question)] = {question, releases};
     }
 
   private:
     struct Entry {
         Question question;
-        std::uint64_t released;
+        std::uint64_t releases;
     };
     static constexpr std::size_t kEntries = 1024;  // more than the trips of a train of 45 stops
 

@@ -135,8 +135,10 @@ bool try_claim_all(SeatMap& map, const SeatClaim* claims, std::uint32_t count) n
 }
 
 void release(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {
+    std::atomic<std::uint64_t>& releases = map.control->releases;
+    releases.fetch_add(1, std::memory_order_relaxed);  // the clearing that follows releases it
     clear_words(map, seat, bits, kMaxWords);
-    map.control->released.fetch_add(1, std::memory_order_release);
+    releases.fetch_add(kReleaseFinished - 1, std::memory_order_release);
 }
 
 SegmentMask take_free(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexcept {

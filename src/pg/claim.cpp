@@ -225,13 +225,13 @@ SoldOutMemo::Question question_of(const Demand& demand) {
 Status claim_unless_known(const Demand& demand, const SourceState& state, const Room& room,
                           Claimed* claimed) {
     const SoldOutMemo::Question question = question_of(demand);
-    const uint64_t released = state.map.control->released.load(std::memory_order_acquire);
-    if (sold_out.holds(question, released)) {
+    const uint64_t releases = state.map.control->releases.load(std::memory_order_acquire);
+    if (sold_out.holds(question, releases)) {
         return Status::kSoldOut;
     }
     const Status status = claim_seats_of(demand, state, demand.party, room, claimed);
     if (status == Status::kSoldOut) {
-        sold_out.remember(question, released);
+        sold_out.remember(question, releases);
     }
     return status;
 }

@@ -2,8 +2,9 @@
 //
 // A hold's claim is like a purchase's; its row says 'held' until `held_until`, and the worker lets
 // it expire then (sweep.cpp). Payment and expiry lock the order's rows, in order of ticket number,
-// so one of them is first and decides. A late payer gets what is free now: the old seats if nobody
-// took them, or equal ones, or nothing.
+// or change the only one on the condition that nobody else has it, so one of them is first and
+// decides. A late payer gets what is free now: the old seats if nobody took them, or equal ones, or
+// nothing.
 #include "call_scan.hpp"
 #include "deadlines.hpp"
 #include "errors.hpp"
@@ -103,8 +104,10 @@ bool confirm(const Catalog& catalog, Order* order) {
 
 // The common case: one ticket, held, nobody else on it. Paying leaves the seat as it is, so all
 // there is to do is the row: changed without a lock before, on the condition that nobody comes in
-// between (locked_rows.hpp). The departure is pinned, as it is by whoever changes an order. False:
-// nothing has happened, and the order has to be looked at with care.
+// between (locked_rows.hpp). The departure stays announced meanwhile, and is pinned once the row is
+// changed, as by whoever changes an order: not before, since who finds somebody in between waits
+// for him, and he may be waiting for all pins to go. False: nothing has happened, and the order has
+// to be looked at with care.
 bool confirm_in_place(const Catalog& catalog, int64_t order_id, ReturnSetInfo* result) {
     LockedRows rows;
     if (!read_single_row(catalog, order_id, &rows)) {
@@ -121,10 +124,13 @@ bool confirm_in_place(const Catalog& catalog, int64_t order_id, ReturnSetInfo* r
         return false;
     }
     ledger_reserve(0);
-    ledger_pin(ref.slot);
-    directory_done();
     static_assert(may_become(OrderStatus::kHeld, OrderStatus::kSold));
-    if (!try_update_single_row(rows, set_row_status(values, OrderStatus::kSold))) {
+    const bool paid = try_update_single_row(rows, set_row_status(values, OrderStatus::kSold));
+    if (paid) {
+        ledger_pin(ref.slot);
+    }
+    directory_done();
+    if (!paid) {
         return false;
     }
     CommandCounterIncrement();

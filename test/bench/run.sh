@@ -105,7 +105,7 @@ expected() {
 check() {
   local wrong=0 what count wanted
   {
-    sql -f sql/check.sql || wrong=1
+    sql -v "today=$today" -f sql/check.sql || wrong=1
     sql -f peers/check.sql || wrong=1
     [ ${#items[@]} -eq 0 ] || sql -f sql/check_items.sql || wrong=1
     check_redis || wrong=1

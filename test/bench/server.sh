@@ -37,13 +37,13 @@ before() {
     insert_*) sql -c 'TRUNCATE bench_order' ;;
     buy_* | hold_*)
       day=$((day + 1))
-      sql -v "day=$day" -v "trains=$(case $1 in *_spread | *_many_* | hold_*) echo "$trains" ;; *) echo 20 ;; esac)" -f sql/open.sql
+      sql -v "today=$today" -v "day=$day" -v "trains=$(case $1 in *_spread | *_many_* | hold_*) echo "$trains" ;; *) echo 20 ;; esac)" -f sql/open.sql
       date=$(date -d "$today + $day days" +%F) ;;
     mask_hot | split_hot | exclude_hot)
       first=$((first + 10000))
       sql -c "SELECT ${1%_hot}_open($first, 20)" ;;
   esac >/dev/null
-  case $1 in item_*) ;; *) [ -z "${size[$1]:-}" ] || sql -v "day=$day" -v "size=${size[$1]}" -v "trains=$trains" -v "batches=$batch_count" -f sql/batch.sql ;; esac
+  case $1 in item_*) ;; *) [ -z "${size[$1]:-}" ] || sql -v "today=$today" -v "day=$day" -v "size=${size[$1]}" -v "trains=$trains" -v "batches=$batch_count" -f sql/batch.sql ;; esac
 }
 
 # patience ROW: peers may wait for each other's rows for minutes. A statement that takes longer is cancelled by the server, which rolls it

@@ -29,13 +29,21 @@ TEST(SoldOutMemo, KnowsNothingAtFirst) {
 
 TEST(SoldOutMemo, HoldsForOneQuestionAndCount) {
     const auto memo = empty_memo();
-    memo->remember(kQuestion, 7);
-    EXPECT_TRUE(memo->holds(kQuestion, 7));
-    EXPECT_FALSE(memo->holds(kQuestion, 8));
-    EXPECT_FALSE(memo->holds(kQuestion, 6));
+    const std::uint64_t count = 7 * kReleaseFinished;
+    memo->remember(kQuestion, count);
+    EXPECT_TRUE(memo->holds(kQuestion, count));
+    EXPECT_FALSE(memo->holds(kQuestion, count + 1));
+    EXPECT_FALSE(memo->holds(kQuestion, count + kReleaseFinished));
+    EXPECT_FALSE(memo->holds(kQuestion, count - kReleaseFinished));
     const Question others[] = {{10, 3, 1, 2, 4, 9}, {6, 4, 1, 2, 4, 9}, {6, 3, 2, 2, 4, 9},
                                {6, 3, 1, 1, 4, 9},  {6, 3, 1, 2, 3, 9}, {6, 3, 1, 2, 4, 8}};
-    for (const Question& other : others) EXPECT_FALSE(memo->holds(other, 7));
+    for (const Question& other : others) EXPECT_FALSE(memo->holds(other, count));
+}
+
+TEST(SoldOutMemo, TakesNoNoteWhileSomethingIsGivenBack) {
+    const auto memo = empty_memo();
+    memo->remember(kQuestion, 7 * kReleaseFinished + 1);
+    EXPECT_FALSE(memo->holds(kQuestion, 7 * kReleaseFinished + 1));
 }
 
 // Entries share places: the later question takes the place, the earlier one is asked anew.
@@ -43,9 +51,10 @@ TEST(SoldOutMemo, NeverMistakesOneQuestionForAnother) {
     const auto memo = empty_memo();
     for (std::uint32_t slot = 0; slot < 40; ++slot) {
         for (std::uint16_t from = 0; from < 60; ++from) {
-            memo->remember({2, slot, 1, 0, from, 60}, slot + from);
+            const std::uint64_t count = (slot + from) * kReleaseFinished;
+            memo->remember({2, slot, 1, 0, from, 60}, count);
             for (std::uint32_t other = 0; other < 40; ++other) {
-                ASSERT_EQ(memo->holds({2, other, 1, 0, from, 60}, slot + from), other == slot);
+                ASSERT_EQ(memo->holds({2, other, 1, 0, from, 60}, count), other == slot);
             }
         }
     }
@@ -54,27 +63,28 @@ TEST(SoldOutMemo, NeverMistakesOneQuestionForAnother) {
 TEST(SoldOutMemo, EachReleaseCounts) {
     Train train(20, 8);
     train.take_all_but({});
-    const std::uint64_t before = train.control.released.load();
+    const std::uint64_t before = train.control.releases.load();
+    EXPECT_FALSE(is_release_under_way(before));
     release(train.map, 3, trip_mask(2, 4));
-    EXPECT_EQ(train.control.released.load(), before + 1);
+    EXPECT_EQ(train.control.releases.load(), before + kReleaseFinished);
     release(train.map, 3, trip_mask(4, 5));
-    EXPECT_EQ(train.control.released.load(), before + 2);
+    EXPECT_EQ(train.control.releases.load(), before + 2 * kReleaseFinished);
 }
 
 // As the sale asks: the memo first, then the seats.
 Status ask(Train& train, SoldOutMemo& memo, SeatClaim* claim) {
     const SeatRequest request = train.request(2, 5, 1, Allocation::kBestFit);
     const Question question{2, 0, 1, 0, 2, 5};
-    const std::uint64_t released = train.control.released.load(std::memory_order_acquire);
-    if (memo.holds(question, released)) return Status::kSoldOut;
+    const std::uint64_t releases = train.control.releases.load(std::memory_order_acquire);
+    if (memo.holds(question, releases)) return Status::kSoldOut;
     SeatMap map = train.map;
     const Status status = claim_seats(map, train.geometry.data(), request, nullptr, claim);
-    if (status == Status::kSoldOut) memo.remember(question, released);
+    if (status == Status::kSoldOut) memo.remember(question, releases);
     return status;
 }
 
 // One thread gives the last seat back, again and again, while another one asks all the time: asked
-// after the release, it gets the seat.
+// after the release, or after it has seen the seat free itself, it gets the seat.
 TEST(SoldOutMemo, NeverHidesWhatWasGivenBack) {
     Train train(300, 8);
     train.take_all_but({});
@@ -93,7 +103,8 @@ TEST(SoldOutMemo, NeverHidesWhatWasGivenBack) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(500);
     std::uint64_t false_refusals = 0;
     while (std::chrono::steady_clock::now() < end) {
-        const bool is_free = given.load() > taken.load();
+        const bool is_free =
+            given.load() > taken.load() || seat_is_free(train.map, 299, trip_mask(2, 5));
         SeatClaim claim{};
         if (ask(train, *memo, &claim) == Status::kOk) {
             // The rest of the seat as well, so that all of it is given back the next time.

@@ -1,5 +1,5 @@
 -- What the run left behind, as "what|count" where the count should be 0 (but for the first: the rows of the slices).
-SELECT 'order rows', count(*) FROM ticket_order WHERE service_date > CURRENT_DATE
+SELECT 'order rows', count(*) FROM ticket_order WHERE service_date > :'today'
 UNION ALL
 SELECT 'seats sold twice', count(*)
 FROM (SELECT from_stop, max(to_stop) OVER (PARTITION BY departure_id, coach, seat ORDER BY from_stop, to_stop
