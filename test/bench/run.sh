@@ -2,7 +2,7 @@
 # Measures ticketpool against the server's own floor (SELECT 1, a bare INSERT of the same row) and against other ways to sell, on a private
 # server; then the core by itself.
 # usage: make bench            25 minutes on two cores
-#        make bench QUICK=1    some minutes
+#        make bench QUICK=1    under five minutes
 # also:  REPEATS=5 CPU_REPEATS=2 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off" PEER_PATIENCE=10s
 # Slices of the rows follow one another (A B C, C B A, …), so that a slow minute of the machine hits all of them alike; trust the
 # ratios, not the numbers. Results: build/bench/{table.md,*.csv,*.svg}; make bench-doc puts them into doc/bench.
