@@ -334,6 +334,21 @@ ROLLBACK TO a;
 PREPARE TRANSACTION 'tx_nothing';
 COMMIT PREPARED 'tx_nothing';
 SELECT ticket_remaining('TX1', 'TXA', 'TXC', '2031-05-02');
+-- A payment that is prepared takes part as well: the train can't be withdrawn until it is decided.
+SELECT ticket_open('TX1', '2031-05-03', 'TX-F') > 0 AS opened;
+SELECT order_id AS held FROM ticket_hold('TX1', 'TXA', 'TXC', 1, '2031-05-03') \gset
+BEGIN;
+SELECT status FROM ticket_confirm(:held);
+PREPARE TRANSACTION 'tx_pay';
+SET statement_timeout = '10s';
+\set VERBOSITY sqlstate
+SELECT ticket_withdraw('TX1', '2031-05-03');
+\set VERBOSITY default
+RESET statement_timeout;
+COMMIT PREPARED 'tx_pay';
+SELECT ticket_withdraw('TX1', '2031-05-03');
+SELECT status FROM ticket_order WHERE order_id = :held;
+
 SELECT count(*) AS left_behind FROM ticket_inflight;
 DROP VIEW tx_state;
 DROP FUNCTION tx_buy;
