@@ -147,7 +147,8 @@ struct alignas(64) Departure {
     SharedPtr<Layout> layout;
     std::atomic<uint64_t> quotas;  // the first Quota, in bytes from here; 0: none
     // ClassControl[class_count] in whole cache lines, then the words of all seats, class by class
-    // in whole cache lines, then the counters of the coaches with places, uint32_t[segments] each
+    // in whole vectors, then the counters of the coaches with places, uint32_t[segments] each; as
+    // much behind them as a scan of the last class may read
 
     static std::size_t bytes_required(const Layout& layout, int segments) noexcept;
     // Writes an empty departure (every seat free) over raw memory of bytes_required().

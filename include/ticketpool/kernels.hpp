@@ -18,7 +18,7 @@ struct TripScan {
     int segments;
 };
 
-// `words` is SeatMap::words, whole cache lines: see there.
+// `words` is SeatMap::words, and read in pairs of vectors: see there.
 
 // Number of the `seats` seats with (mask & trip) == 0. Relaxed loads: an estimate while others buy.
 using CountFree = std::uint32_t (*)(const void* words, std::uint32_t seats,

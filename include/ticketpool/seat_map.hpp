@@ -106,8 +106,9 @@ static_assert(kIsSeatWord<std::uint8_t> && kIsSeatWord<std::uint16_t> &&
 // taken segment. Bits at and above `segments` are never set. Words and a ClassControl of zeros are
 // an empty train.
 //
-// The words begin and end with a cache line: `words` is 64-byte aligned and seat_map_bytes long, so
-// that a scan may read whole lines. What stands behind the last seat in its line means nothing.
+// A scan reads two vectors at a time: `words` begins at a vector (kVectorBytes), and seat_map_bytes
+// from there can be read. What stands there behind the last seat means nothing to the scan; it may
+// be the begin of the next class, which others write.
 struct SeatMap {
     void* words;  // std::atomic<std::uintN_t>[seats * words_per_seat], N = bits_per_word
     ClassControl* control;
@@ -125,11 +126,21 @@ struct SeatMap {
 static_assert(std::is_trivially_copyable_v<SeatMap>);
 
 inline constexpr std::size_t kLineBytes = 64;
+inline constexpr std::size_t kVectorBytes = 32;
 
-// Bytes of the words of a class, whole cache lines.
+constexpr std::size_t round_up(std::size_t bytes, std::size_t unit) noexcept {
+    return (bytes + unit - 1) / unit * unit;
+}
+
+// Bytes from the first word of a class to where another one's may begin.
+constexpr std::size_t seat_map_stride(std::uint32_t seats, int segments) noexcept {
+    return round_up(std::size_t{seats} * static_cast<unsigned>(seat_bytes_for(segments)),
+                    kVectorBytes);
+}
+
+// Bytes from the first word of a class that a scan may read: up to a vector more.
 constexpr std::size_t seat_map_bytes(std::uint32_t seats, int segments) noexcept {
-    const std::size_t bytes = std::size_t{seats} * static_cast<unsigned>(seat_bytes_for(segments));
-    return (bytes + kLineBytes - 1) / kLineBytes * kLineBytes;
+    return round_up(seat_map_stride(seats, segments), 2 * kVectorBytes);
 }
 
 inline SeatMap seat_map_at(void* words, ClassControl* control, std::uint32_t seats,

@@ -1,5 +1,6 @@
 #include "ticketpool/departure.hpp"
 
+#include <algorithm>
 #include <new>
 
 namespace ticketpool {
@@ -130,10 +131,9 @@ namespace {
 // Where the words of a class begin, in bytes behind the departure's header; of the class after the
 // last one: where the places begin.
 std::size_t words_offset(const Layout& layout, uint32_t class_index, int segments) noexcept {
-    const std::size_t controls = layout.class_count * sizeof(ClassControl);
-    std::size_t offset = (controls + kLineBytes - 1) / kLineBytes * kLineBytes;
+    std::size_t offset = round_up(layout.class_count * sizeof(ClassControl), kLineBytes);
     for (uint32_t i = 0; i < class_index; i++) {
-        offset += seat_map_bytes(layout.classes()[i].seats, segments);
+        offset += seat_map_stride(layout.classes()[i].seats, segments);
     }
     return offset;
 }
@@ -141,8 +141,14 @@ std::size_t words_offset(const Layout& layout, uint32_t class_index, int segment
 }  // namespace
 
 std::size_t Departure::bytes_required(const Layout& layout, int segments) noexcept {
-    return sizeof(Departure) + words_offset(layout, layout.class_count, segments) +
-           std::size_t{layout.place_coaches} * static_cast<unsigned>(segments) * sizeof(uint32_t);
+    std::size_t end =
+        words_offset(layout, layout.class_count, segments) +
+        std::size_t{layout.place_coaches} * static_cast<unsigned>(segments) * sizeof(uint32_t);
+    for (uint32_t i = 0; i < layout.class_count; i++) {
+        end = std::max(end, words_offset(layout, i, segments) +
+                                seat_map_bytes(layout.classes()[i].seats, segments));
+    }
+    return sizeof(Departure) + end;
 }
 
 Departure* Departure::init_in_place(void* memory, Route* route, Layout* layout) noexcept {

@@ -97,7 +97,7 @@ TICKETPOOL_TARGET inline std::uint64_t passed_bytes(Lanes<Bits> low, Lanes<Bits>
            std::uint64_t{static_cast<std::uint32_t>(bytes_high)} << 32;
 }
 
-// Seats of one word are looked at by the cache line, two vectors at once.
+// Seats of one word are looked at two vectors at once: a cache line, or halves of two.
 template <typename Bits>
 constexpr std::uint32_t kLineSeats = 64 / sizeof(Bits);
 

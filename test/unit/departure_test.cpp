@@ -276,15 +276,18 @@ TEST(Departure, IsEmptyAndNeedsItsBytes) {
         const TestRoute line(station_names(segments + 1), good_hash);
         TestDeparture test(line.route, layout.layout);
         Departure& departure = *test.departure;
-        // Header, a line of controls, the seats of each class in whole lines, places.
+        // Header, a line of controls, the seats of each class in whole vectors, places; but all
+        // that scans read.
         std::size_t seat_bytes = 0;
+        std::size_t read_bytes = 0;
         for (std::uint32_t c = 0; c < 4; ++c) {
             const SeatMap map = departure.seat_map(c);
             EXPECT_EQ(static_cast<char*>(map.words),
                       reinterpret_cast<char*>(&departure) + 64 + 64 + seat_bytes);
-            seat_bytes += seat_map_bytes(map.seats, segments);
+            read_bytes = std::max(read_bytes, seat_bytes + seat_map_bytes(map.seats, segments));
+            seat_bytes += seat_map_stride(map.seats, segments);
         }
-        EXPECT_EQ(test.bytes, 64U + 64U + seat_bytes + 3U * segments * 4);
+        EXPECT_EQ(test.bytes, 64U + 64U + std::max(read_bytes, seat_bytes + 3U * segments * 4));
         EXPECT_EQ(departure.bytes, test.bytes);
         EXPECT_EQ(departure.segments, segments);
         EXPECT_EQ(departure.route.get(), line.route);
@@ -316,7 +319,7 @@ TEST(Departure, ItsMapsStayApart) {
         for (std::uint32_t c = 0; c < 4; ++c) {
             SeatMap map = departure.seat_map(c);
             EXPECT_EQ(map.seats, layout.layout->classes()[c].seats);
-            EXPECT_EQ(reinterpret_cast<std::uintptr_t>(map.words) % 64, 0U);
+            EXPECT_EQ(reinterpret_cast<std::uintptr_t>(map.words) % kVectorBytes, 0U);
             for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
                 ASSERT_TRUE(try_claim(map, seat, all_segments(segments)));
             }
@@ -336,6 +339,27 @@ TEST(Departure, ItsMapsStayApart) {
         }
         EXPECT_FALSE(test.wrote_behind_its_end());
         EXPECT_EQ(departure.bytes, test.bytes);
+    }
+}
+
+// What a scan reads of the last class, and of the last one with seats, is still the departure's.
+TEST(Departure, ScansReadNothingBehindIt) {
+    std::vector<CoachPlan> coaches = plan();
+    for (const bool places : {true, false}) {
+        if (!places) {
+            std::erase_if(coaches, [](const CoachPlan& coach) { return coach.places > 0; });
+        }
+        TestLayout layout(coaches);
+        for (const int segments : {1, 3, 8, 12, 29, 64, 65, 129, 200}) {
+            const TestRoute line(station_names(segments + 1), good_hash);
+            TestDeparture test(line.route, layout.layout);
+            for (std::uint32_t c = 0; c < layout.layout->class_count; ++c) {
+                const SeatMap map = test.departure->seat_map(c);
+                const char* end =
+                    static_cast<char*>(map.words) + seat_map_bytes(map.seats, segments);
+                EXPECT_LE(end, reinterpret_cast<char*>(test.departure) + test.bytes);
+            }
+        }
     }
 }
 

@@ -138,8 +138,8 @@ TEST(Kernels, RunsThatShrinkAndGrow) {
 
 // ---- several words a seat -------------------------------------------------------------------
 
-// Writes what looks like seats that fit the trip exactly behind the last seat, to the end of its
-// cache line.
+// Writes what looks like seats that fit the trip exactly behind the last seat, as far as a scan
+// reads.
 void put_phantoms_behind(const SeatMap& map, const SegmentMask& trip) {
     auto* words = static_cast<std::atomic<std::uint64_t>*>(map.words);
     const std::size_t end = seat_map_bytes(map.seats, map.segments) / sizeof(std::uint64_t);

@@ -77,6 +77,10 @@ TEST(SeatMap, WidthsAndBytes) {
     for (const auto& width : widths) {
         EXPECT_EQ(seat_map_at(nullptr, nullptr, 1, width.segments).shape(), width.shape);
         EXPECT_EQ(seat_bytes_for(width.segments), width.seat_bytes);
+        EXPECT_EQ(seat_map_stride(0, width.segments), 0U);
+        EXPECT_EQ(seat_map_stride(1, width.segments), 32U);
+        EXPECT_EQ(seat_map_stride(640, width.segments), 640U * width.seat_bytes);
+        EXPECT_EQ(seat_map_stride(641, width.segments), 640U * width.seat_bytes + 32);
         EXPECT_EQ(seat_map_bytes(0, width.segments), 0U);
         EXPECT_EQ(seat_map_bytes(1, width.segments), 64U);
         EXPECT_EQ(seat_map_bytes(640, width.segments), 640U * width.seat_bytes);

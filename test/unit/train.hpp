@@ -44,12 +44,14 @@ inline void set_seat(SeatMap& map, std::uint32_t seat, const SegmentMask& taken)
 class Train {
   public:
     Train(std::uint32_t seats, int segments, int rows = 4, const std::string& letters = "ABCDF")
-        : words_(seat_map_bytes(seats, segments) / kLineBytes) {
+        : words_(seat_map_bytes(seats, segments) / kLineBytes + 1) {
         // What stands behind the last seat, as a scan might take it: a free seat, or runs of one
         // and two segments.
         std::memset(static_cast<void*>(words_.data()), seats % 2 == 0 ? 0 : 0x5A,
                     words_.size() * kLineBytes);
-        map = seat_map_at(words_.data(), &control, seats, segments);
+        // A class may begin in the middle of a line.
+        char* words = words_.data()->bytes + (segments % 2 == 0 ? 0 : kVectorBytes);
+        map = seat_map_at(words, &control, seats, segments);
         init_seats(map, SegmentMask{});
         const auto width = static_cast<std::uint32_t>(letters.size());
         const std::uint32_t coach = width * static_cast<std::uint32_t>(rows);
