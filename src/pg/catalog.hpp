@@ -15,10 +15,10 @@ struct Catalog {
     Oid station, station_pkey, station_name;
     Oid stop, formation;
     Oid departure, departure_pkey, departure_train_date;
-    Oid route, route_pkey, route_call;
+    Oid route, route_pkey, route_digest, route_call;
     Oid reservation, reservation_open;
     Oid rule;
-    Oid layout_coach, layout_coach_pkey;
+    Oid layout, layout_digest, layout_coach, layout_coach_pkey;
     Oid order, order_pkey, order_live, order_request, order_held, order_sequence;
     Oid inventory, inventory_pkey, inventory_root, inventory_item, inventory_sequence;
     Oid item_order, item_order_pkey, item_order_live, item_order_request, item_order_sequence;

@@ -8,10 +8,12 @@
 #include "ledger.hpp"
 #include "order_rows.hpp"
 #include "own_writes.hpp"
+#include "table_scan.hpp"
 #include "waiting.hpp"
 
 extern "C" {
 #include "executor/spi.h"
+#include "utils/uuid.h"
 }
 
 namespace ticketpool {
@@ -46,7 +48,7 @@ Text text_column(uint64 row, int number, bool* is_null) {
 void query(const Catalog& catalog, const char* sql, int count, Oid* types, Datum* values,
            const char* nulls, int expected) {
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.departure};
-    const int result = execute_own(write, false, sql, count, types, values, nulls);
+    const int result = execute_own(write, true, sql, count, types, values, nulls);
     if (result != expected) {
         elog(ERROR, "unexpected result of a ticketpool query: %s", SPI_result_code_string(result));
     }
@@ -244,70 +246,108 @@ void check_formation(const Catalog& catalog, Text formation) {
     }
 }
 
-// The route of the train's present stops: an equal one, or a new one with its calls.
-int64_t keep_route(const Catalog& catalog, Text train) {
-    const char* route = qualified_name(catalog.route);
-    const char* select = psprintf(
-        "SELECT train, array_agg(stop_no ORDER BY stop_no) AS stop_nos, array_agg(station ORDER BY "
-        "stop_no) AS stations, "
-        "array_agg(arrives ORDER BY stop_no) AS arrives, array_agg(departs ORDER BY stop_no) AS "
-        "departs, "
-        "md5(train || '/' || string_agg(concat_ws('/', stop_no, octet_length(station), station, "
-        "coalesce(extract(epoch FROM arrives)::text, '-'), coalesce(extract(epoch FROM "
-        "departs)::text, '-')), '/' ORDER BY stop_no))::uuid AS digest "
-        "FROM %s WHERE train = $1 GROUP BY train",
-        qualified_name(catalog.stop));
-    // Somebody else's insert of the same route is waited for, and seen by the second statement.
-    query_text(catalog,
-               psprintf("WITH s AS (%s), r AS (INSERT INTO %s (digest, train, stop_nos, stations, "
-                        "arrives, departs) "
-                        "SELECT digest, train, stop_nos, stations, arrives, departs FROM s ON "
-                        "CONFLICT (digest) DO NOTHING RETURNING route_id, stations) "
-                        "INSERT INTO %s (station, route_id, stop_index) "
-                        "SELECT c.station, r.route_id, c.n - 1 FROM r, unnest(r.stations) WITH "
-                        "ORDINALITY AS c (station, n)",
-                        select, route, qualified_name(catalog.route_call)),
-               train, SPI_OK_INSERT);
-    query_text(catalog,
-               psprintf("WITH s AS (%s) SELECT r.route_id FROM s JOIN %s AS r USING (digest)",
-                        select, route),
-               train, SPI_OK_SELECT);
-    if (SPI_processed != 1) {
-        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                        errmsg("could not serialize access due to a concurrent ticket_open"),
-                        errhint("Retry the transaction.")));
+// The digest of the rows that a query sums up in one, or false: there is none.
+bool digest_of(const Catalog& catalog, const char* sql, Text value, pg_uuid_t* digest) {
+    query_text(catalog, sql, value, SPI_OK_SELECT);
+    bool is_null = true;
+    if (SPI_processed == 1) {
+        const Datum datum =
+            SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+        *digest = is_null ? pg_uuid_t{} : *DatumGetUUIDP(datum);
     }
-    return only_int64();
+    return !is_null;
 }
 
-int64_t keep_layout(const Catalog& catalog, Text formation) {
-    const char* layout = qualified_name(get_relname_relid("ticket_layout", catalog.schema));
-    const char* select = psprintf(
-        "SELECT md5(string_agg(concat_ws('/', octet_length(coach), coach, "
-        "octet_length(seat_class), seat_class, "
-        "coalesce(array_to_string(seats, ','), '-'), coalesce(places::text, '-')), '/' ORDER BY "
-        "%s))::uuid AS digest "
-        "FROM %s WHERE formation = $1",
-        kCoachOrder, qualified_name(catalog.formation));
-    query_text(catalog,
-               psprintf("WITH s AS (%s), l AS (INSERT INTO %s (digest) SELECT digest FROM s ON "
-                        "CONFLICT (digest) DO NOTHING RETURNING layout_id) "
-                        "INSERT INTO %s (layout_id, position, coach, seat_class, seats, places) "
-                        "SELECT l.layout_id, row_number() OVER (ORDER BY %s), coach, seat_class, "
-                        "seats, places FROM l, %s WHERE formation = $1",
-                        select, layout, qualified_name(catalog.layout_coach), kCoachOrder,
-                        qualified_name(catalog.formation)),
-               formation, SPI_OK_INSERT);
-    query_text(catalog,
-               psprintf("WITH s AS (%s) SELECT l.layout_id FROM s JOIN %s AS l USING (digest)",
-                        select, layout),
-               formation, SPI_OK_SELECT);
-    if (SPI_processed != 1) {
+// The id of the row with this digest, or 0. Rows of any transaction that has committed by now
+// count, whatever the isolation level: they never change.
+int64_t id_of_digest(Oid table, Oid index, const pg_uuid_t& digest) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, table, index, snapshot);
+    reader_key_uuid(&reader, UUIDPGetDatum(&digest));
+    const int64_t id = reader_next(&reader) ? row_int64(reader.row, 1) : 0;
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return id;
+}
+
+// The id of the row with this digest: of an equal one, or of the one that `insert` writes ($1:
+// `value`, $2: the digest) unless somebody else has written it meanwhile, whom it waits for.
+int64_t keep_part(const Catalog& catalog, Oid table, Oid index, const pg_uuid_t& digest,
+                  const char* insert, Text value) {
+    int64_t id = id_of_digest(table, index, digest);
+    if (id == 0) {
+        Oid types[] = {TEXTOID, UUIDOID};
+        Datum values[] = {text_datum(value), UUIDPGetDatum(&digest)};
+        query(catalog, insert, 2, types, values, nullptr, SPI_OK_INSERT);
+        id = id_of_digest(table, index, digest);
+    }
+    if (id == 0) {
         ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
                         errmsg("could not serialize access due to a concurrent ticket_open"),
                         errhint("Retry the transaction.")));
     }
-    return only_int64();
+    return id;
+}
+
+[[noreturn]] void report_changed(const char* table) {
+    ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                    errmsg("%s has changed while ticket_open read it", table),
+                    errhint("Retry the transaction.")));
+}
+
+// The route of the train's present stops: an equal one, or a new one with its calls.
+int64_t keep_route(const Catalog& catalog, Text train) {
+    const char* stop = qualified_name(catalog.stop);
+    pg_uuid_t digest;
+    if (!digest_of(catalog,
+                   psprintf("SELECT md5(train || '/' || string_agg(concat_ws('/', stop_no, "
+                            "octet_length(station), station, "
+                            "coalesce(extract(epoch FROM arrives)::text, '-'), "
+                            "coalesce(extract(epoch FROM departs)::text, '-')), '/' "
+                            "ORDER BY stop_no))::uuid FROM %s WHERE train = $1 GROUP BY train",
+                            stop),
+                   train, &digest)) {
+        report_changed("ticket_stop");
+    }
+    return keep_part(
+        catalog, catalog.route, catalog.route_digest, digest,
+        psprintf("WITH r AS (INSERT INTO %s (digest, train, stop_nos, stations, arrives, departs) "
+                 "SELECT $2, train, array_agg(stop_no ORDER BY stop_no), "
+                 "array_agg(station ORDER BY stop_no), array_agg(arrives ORDER BY stop_no), "
+                 "array_agg(departs ORDER BY stop_no) FROM %s WHERE train = $1 GROUP BY train "
+                 "ON CONFLICT (digest) DO NOTHING RETURNING route_id, stations) "
+                 "INSERT INTO %s (station, route_id, stop_index) "
+                 "SELECT c.station, r.route_id, c.n - 1 FROM r, unnest(r.stations) WITH "
+                 "ORDINALITY AS c (station, n)",
+                 qualified_name(catalog.route), stop, qualified_name(catalog.route_call)),
+        train);
+}
+
+// The layout of the formation's present coaches: an equal one, or a new one.
+int64_t keep_layout(const Catalog& catalog, Text formation) {
+    const char* coaches = qualified_name(catalog.formation);
+    pg_uuid_t digest;
+    if (!digest_of(catalog,
+                   psprintf("SELECT md5(string_agg(concat_ws('/', octet_length(coach), coach, "
+                            "octet_length(seat_class), seat_class, "
+                            "coalesce(array_to_string(seats, ','), '-'), "
+                            "coalesce(places::text, '-')), '/' ORDER BY %s))::uuid "
+                            "FROM %s WHERE formation = $1",
+                            kCoachOrder, coaches),
+                   formation, &digest)) {
+        report_changed("ticket_formation");
+    }
+    return keep_part(
+        catalog, catalog.layout, catalog.layout_digest, digest,
+        psprintf("WITH l AS (INSERT INTO %s (digest) VALUES ($2) "
+                 "ON CONFLICT (digest) DO NOTHING RETURNING layout_id) "
+                 "INSERT INTO %s (layout_id, position, coach, seat_class, seats, places) "
+                 "SELECT l.layout_id, row_number() OVER (ORDER BY %s), coach, seat_class, "
+                 "seats, places FROM l, %s WHERE formation = $1",
+                 qualified_name(catalog.layout), qualified_name(catalog.layout_coach), kCoachOrder,
+                 coaches),
+        formation);
 }
 
 int64_t open_departure(const Catalog& catalog, const Opening& opening) {
