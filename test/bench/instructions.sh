@@ -12,16 +12,18 @@ calls_of() {
     *_1000) echo 1 1 4 ;;
     *_100) echo 1 2 12 ;;
     exclude_sold_out) echo 1 1 3 ;;
-    mask_* | split_* | exclude_* | search*) echo 3 10 60 ;;
+    item_remaining | item_sold_out) echo 30 100 400 ;;
+    *_remaining | *_sold_out | search*) echo 2 3 13 ;;
+    mask_* | split_* | exclude_*) echo 3 10 60 ;;
     item_counter | item_advisory | item_parts) echo 10 50 200 ;;
     *) echo 30 100 400 ;;
   esac
 }
 
-# instruction_rows: those of the ratios; in a quick run those whose CPU time is measured. Redis is another server.
+# instruction_rows: those of the ratios; in a quick run a few. Redis is another server.
 instruction_rows() {
   local name
-  if [ -n "${QUICK:-}" ]; then printf '%s\n' "${cpu_rows[@]}"; return; fi
+  if [ -n "${QUICK:-}" ]; then printf '%s\n' "${quick_instructions[@]}"; return; fi
   cut -d, -f1,2 <<<"$ratios" | tr -s ',|' '\n' | awk '!seen[$0]++' | while read -r name; do
     case $name in redis_*) ;; item_*) [ ${#items[@]} -eq 0 ] || echo "$name" ;; *) echo "$name" ;; esac
   done

@@ -1,5 +1,5 @@
-# From slices.csv, cpu.csv, instructions.csv and the list of ratios to markdown tables, padded to be read in a terminal too.
-# usage: awk -f report.awk ratios.csv slices.csv cpu.csv instructions.csv
+# From slices.csv, instructions.csv and the list of ratios to markdown tables, padded to be read in a terminal too.
+# usage: awk -f report.awk ratios.csv slices.csv instructions.csv
 # A ratio is taken within each repeat, between slices that ran next to each other; then the median of the repeats. Where several
 # rows are below, the best of the repeat counts.
 
@@ -14,15 +14,15 @@ function sorted(list, values,    n, i, j, v) {  # fills values from a blank-sepa
 }
 function median(list,    v, n) { n = sorted(list, v); return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2 }
 function spread(list, format,    v, n) { n = sorted(list, v); return sprintf(format " .. " format, v[1], v[n]) }
-# A ratio that doubles from one repeat to another says nothing about an aim.
-function verdict(list, aim,    v, n) {
+# A ratio that doubles from one repeat to another says nothing about an aim; with more than five repeats, one on either side may.
+function verdict(list, aim,    v, n, ends) {
   n = sorted(list, v)
+  ends = n > 5 ? 1 : 0
   if (aim == "") return ""
-  if (v[n] > 2 * v[1]) return "?"
+  if (v[n - ends] > 2 * v[1 + ends]) return "?"
   return (aim ~ /^<=/ ? median(list) <= substr(aim, 3) + 0 : median(list) >= aim + 0) ? "yes" : "no"
 }
 function add(table, key, value) { if (value != "") table[key] = table[key] " " value }
-function note(name) { if (!(name in noted)) { noted[name] = 1; single[++singles] = name } }
 function cell(format, list) { return list == "" ? "-" : sprintf(format, median(list)) }
 function pair(format, table, a, b) { return (a in table) && (b in table) ? sprintf(format " : " format, median(table[a]), median(table[b])) : "-" }
 function header(names, widths,    i, n, name, width, rule) {
@@ -54,8 +54,7 @@ FILENAME ~ /slices/ {
   if ($12 > 0) cut_off[key] += $12
   next
 }
-FILENAME ~ /cpu/ { note($2); add(cpu, $2, $4); next }
-{ note($1); add(instructions, $1, $3) }
+{ single[++singles] = $1; add(instructions, $1, $3) }
 
 END {
   header("row,clients,sync,calls or tickets a second,min .. max,p50 ms,p99 ms,bytes of WAL each", "-18,7,4,25,20,8,8,17")
@@ -65,7 +64,7 @@ END {
       spread(tps[order[k]], "%.0f"), cell("%.3f", p50[order[k]]), cell("%.3f", p99[order[k]]), median(wal[order[k]])
   }
   printf "\n"
-  header("ratio,clients,sync,median,min .. max,aim,met,WAL bytes,CPU us,instructions", "-42,7,4,6,14,5,3,13,15,17")
+  header("ratio,clients,sync,median,min .. max,aim,met,WAL bytes,instructions", "-42,7,4,6,14,5,3,13,17")
   for (r = 1; r <= ratio_count; r++) for (s = 1; s <= setting_count; s++) {
     list = ""
     split(setting_order[s], part, ",")
@@ -77,21 +76,16 @@ END {
     }
     if (list == "") continue
     name = (measure[r] == "p99" ? "p99 " : "") above[r] " / " (below[r] ~ /\|/ ? "best: " best_row : below[r])
-    printf "| %-42s | %7s | %4s | %6.2f | %14s | %5s | %3s | %13s | %15s | %17s |\n", name, part[1], part[2], median(list),
+    printf "| %-42s | %7s | %4s | %6.2f | %14s | %5s | %3s | %13s | %17s |\n", name, part[1], part[2], median(list),
       spread(list, "%.2f"), (part[1] > 1 ? aim[r] : ""), (part[1] > 1 ? verdict(list, aim[r]) : ""),
-      pair("%.0f", wal, above[r] "," setting_order[s], best_row "," setting_order[s]), pair("%.1f", cpu, above[r], best_row),
-      pair("%.0f", instructions, above[r], best_row)
+      pair("%.0f", wal, above[r] "," setting_order[s], best_row "," setting_order[s]), pair("%.0f", instructions, above[r], best_row)
   }
   printf "\nAims are for 8 and 32 clients. ?: the ratio more than doubled between repeats (a disk or neighbours that come and go): no verdict.\n"
   printf "best: the best of several peers in each repeat; the one named was it in the last. redis_*: sync on is appendfsync always, off everysec.\n"
   if (singles) {
     printf "instructions: what the backend executes outside the kernel for each call or ticket, counted by callgrind, one client, sync off.\n\n"
-    header("one client,CPU us of the backend for each,min .. max,instructions for each", "-18,30,16,21")
-    for (k = 1; k <= singles; k++) {
-      name = single[k]
-      printf "| %-18s | %30s | %16s | %21s |\n", name, cell("%.1f", cpu[name]), cpu[name] == "" ? "-" : spread(cpu[name], "%.1f"),
-        cell("%.0f", instructions[name])
-    }
+    header("row,instructions for each", "-18,21")
+    for (k = 1; k <= singles; k++) printf "| %-18s | %21s |\n", single[k], cell("%.0f", instructions[single[k]])
   }
   printf "\n"
   for (name in sold_outs) printf "%d purchases of %s met a sold-out trip: they cost less, or more, than a sale.\n", sold_outs[name], name

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Measures ticketpool against the server's own floor (SELECT 1, a bare INSERT of the same row) and against other ways to sell, on a private
 # server; then the core by itself.
-# usage: make bench            25 minutes on two cores
-#        make bench QUICK=1    under five minutes
-# also:  REPEATS=5 CPU_REPEATS=2 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off" PEER_PATIENCE=10s
+# usage: make bench            a quarter of an hour on two cores
+#        make bench QUICK=1    two minutes: a look at whether something has become slower; without the core (make bench-core QUICK=1)
+# also:  REPEATS=5 MORE=6 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off" PEER_PATIENCE=10s
 # Slices of the rows follow one another (A B C, C B A, …), so that a slow minute of the machine hits all of them alike; trust the
 # ratios, not the numbers. Results: build/bench/{table.md,*.csv,*.svg}; make bench-doc puts them into doc/bench.
 set -eu -o pipefail
@@ -14,10 +14,9 @@ cd "$(dirname "$0")/../.."
 . test/bench/instructions.sh
 . test/bench/contention.sh
 . test/bench/redis.sh
-if [ -n "${QUICK:-}" ]; then quick=(2 1 '8' 'on off' 3000 1 ''); else quick=(5 1 '8 32' 'on off' 10000 2 1); fi
-repeats=${REPEATS:-${quick[0]}} seconds=${SECONDS_A_SLICE:-${quick[1]}} clients=${CLIENTS:-${quick[2]}} commits=${COMMITS:-${quick[3]}}
-calls=${quick[4]} cpu_repeats=${CPU_REPEATS:-${quick[5]}} single=${quick[6]}
-out=$PWD/build/bench options=
+if [ -n "${QUICK:-}" ]; then usual=(2 0 8 off ''); else usual=(5 6 '8 32' 'on off' 1); fi
+repeats=${REPEATS:-${usual[0]}} more=${MORE:-${usual[1]}} clients=${CLIENTS:-${usual[2]}} commits=${COMMITS:-${usual[3]}} single=${usual[4]}
+seconds=${SECONDS_A_SLICE:-1} out=$PWD/build/bench options=
 
 # The pgbench scripts: those of sql, and the templates of peers for each peer.
 make_scripts() {
@@ -44,7 +43,6 @@ set_up() {
   sql -v "spread=$spread" -f peers/setup.sql
   if [ "$(sql -c "SELECT to_regclass('item_order') IS NOT NULL")" = t ]; then
     sql -f sql/items.sql
-    cpu_rows+=("${item_cpu_rows[@]}")
   else
     say 'skipped: the rows of items (this version sells none)'
     items=() item_reads=()
@@ -56,8 +54,15 @@ set_up() {
   fi
 }
 
+# few_or_all CLIENTS ROW…: without the rows that are measured at the first number of clients only, where this is another one.
+few_or_all() {
+  local count=$1 name
+  shift
+  for name; do [ "$count" = "${clients%% *}" ] || [ -z "${once[$name]:-}" ] || continue; echo "$name"; done
+}
+
 # The sales at every number of clients and setting, those of one hot departure to a single client too; the other groups at the first
-# setting only.
+# setting only. Then the closest pairs some more times: what they differ by is less than what slices of a second do.
 measure() {
   local repeat count commit name alone=()
   for name in "${tickets[@]}"; do case $name in *_hot) alone+=("$name") ;; esac; done
@@ -66,39 +71,35 @@ measure() {
     say "repeat $repeat of $repeats"
     [ -z "$single" ] || round "$repeat" "$single" "${commits%% *}" "${alone[@]}"
     for count in $clients; do
-      for commit in $commits; do round "$repeat" "$count" "$commit" "${tickets[@]}"; done
+      # shellcheck disable=SC2046 # names
+      for commit in $commits; do round "$repeat" "$count" "$commit" $(few_or_all "$count" "${tickets[@]}"); done
     done
     for count in $clients; do
       round "$repeat" "$count" "${commits%% *}" "${batches[@]}" ${items[@]+"${items[@]}"}
-      round "$repeat" "$count" - "${reads[@]}" ${item_reads[@]+"${item_reads[@]}"}
+      # shellcheck disable=SC2046
+      round "$repeat" "$count" - $(few_or_all "$count" "${reads[@]}" ${item_reads[@]+"${item_reads[@]}"})
     done
   done
-}
-
-measure_cpu() {
-  local repeat name
-  echo 'repeat,row,calls,cpu_us_per_call,sold_outs' >"$out/cpu.csv"
-  if ! perf stat -e task-clock true >/dev/null 2>&1; then
-    say 'skipped: CPU time a call (perf does not work here)'
-    return
-  fi
-  say 'CPU time a call'
-  for ((repeat = 1; repeat <= cpu_repeats; repeat++)); do
-    for name in "${cpu_rows[@]}"; do cpu "$repeat" "$name"; done
+  [ "$more" -eq 0 ] || say "the closest pairs, $more times more"
+  for ((; repeat <= repeats + more; repeat++)); do
+    for count in $clients; do
+      for commit in $commits; do round "$repeat" "$count" "$commit" insert_hot buy_hot; done
+      round "$repeat" "$count" - remaining select_1 sold_out
+    done
   done
 }
 
 # The machine and the run, in a line.
 describe() {
-  printf '%s, %s cores of %s, Linux %s, fsync on; %s repeats of %s s a slice, %s\n\n' "$("$pg_config" --version)" "$(nproc)" \
-    "$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)" "$(uname -r)" "$repeats" "$seconds" "$(date +%F)"
+  printf '%s, %s cores of %s, Linux %s, fsync on; %s repeats of %s s a slice (closest pairs: %s), %s\n\n' "$("$pg_config" --version)" "$(nproc)" \
+    "$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)" "$(uname -r)" "$repeats" "$seconds" "$((repeats + more))" "$(date +%F)"
 }
 
 # expected ROWS: tickets that clients of these rows (a regular expression) had an answer for, less those refused.
 expected() {
   awk -F, -v rows="^($1)$" 'FNR == 1 { file++; next }
-    file == 1 && $2 ~ rows { n += $5 - $11 } file == 2 && $2 ~ rows { n += $3 - $5 } file == 3 && $1 ~ rows { n += $2 - $4 }
-    END { print n + 0 }' "$out/slices.csv" "$out/cpu.csv" "$out/instructions.csv"
+    file == 1 && $2 ~ rows { n += $5 - $11 } file == 2 && $1 ~ rows { n += $2 - $4 }
+    END { print n + 0 }' "$out/slices.csv" "$out/instructions.csv"
 }
 
 # check: what the tables say after the run.
@@ -139,14 +140,14 @@ set_up
 measure_instructions
 measure
 measure_contention
-measure_cpu
-test/bench/core.sh
+[ -n "${QUICK:-}" ] || test/bench/core.sh
 
 echo "$ratios" >"$out/ratios.csv"
-{ describe; awk -f test/bench/report.awk "$out/ratios.csv" "$out/slices.csv" "$out/cpu.csv" "$out/instructions.csv"; } >"$out/table.md"
+{ describe; awk -f test/bench/report.awk "$out/ratios.csv" "$out/slices.csv" "$out/instructions.csv"; } >"$out/table.md"
 contention_table >"$out/contention.md"
 test/bench/plot.sh || say 'skipped: plots (see above)'
 say ''
-cat "$out/table.md" "$out/contention.md" "$out/core.md" "$out/seat_use.md"
+cat "$out"/{table,contention}.md
+[ -n "${QUICK:-}" ] || cat "$out"/{core,seat_use}.md
 say ''
 check || die 'The run left something wrong behind.'

@@ -109,25 +109,3 @@ round() {
   shift 3
   for ((i = 1; i <= $#; i++)); do slice "$repeat" "${@:repeat % 2 ? i : $# + 1 - i:1}" "$count" "$commit"; done
 }
-
-# cpu REPEAT ROW: what one backend spends, by perf. A backend waits a second after its start for perf to attach; pgbench's
-# first one only looks around, its second one works.
-cpu() {
-  local pid=0 postmaster other tries=300 sold_before sold
-  postmaster=$(head -n 1 "$private/server/postmaster.pid")
-  before "$2"
-  read -r _ sold_before < <(counters)
-  options='-c post_auth_delay=1' pgbench_row "$2" 1 off -t "$((calls / ${size[$2]:-1}))" &
-  for _ in 1 2; do
-    until other=$(pgrep -P "$postmaster" -f '\[local\] startup') && [ "$other" != "$pid" ]; do
-      [ $((tries -= 1)) -gt 0 ] || die 'No backend to measure.'
-      sleep 0.01
-    done
-    pid=$other
-    perf stat -x, -e task-clock -p "$pid" >"$private/perf.log" 2>&1 || { cat "$private/perf.log" >&2; die 'perf failed.'; }
-  done
-  wait $! || die "pgbench failed: $2"
-  read -r _ sold < <(counters)
-  awk -F, -v OFS=, -v head="$1,$2,$calls" -v calls="$calls" -v sold=$((sold - sold_before)) '
-    $3 ~ /^task-clock/ { print head, $1 * 1000 / calls, sold }' "$private/perf.log" >>"$out/cpu.csv"
-}
