@@ -139,18 +139,29 @@ bool has_foreign_trigger(const Catalog& catalog, Relation relation) {
 
 }  // namespace
 
+// The column of this name, or InvalidAttrNumber.
+static AttrNumber column_named(Relation relation, const char* name) {
+    const TupleDesc columns = RelationGetDescr(relation);
+    for (AttrNumber i = 1; i <= columns->natts; i++) {
+        const FormData_pg_attribute* column = TupleDescAttr(columns, i - 1);
+        if (!column->attisdropped && strcmp(NameStr(column->attname), name) == 0) {
+            return i;
+        }
+    }
+    return InvalidAttrNumber;
+}
+
 void find_columns(const TableShape& shape, Relation relation, RowTarget* target) {
-    const Oid oid = RelationGetRelid(relation);
     for (AttrNumber i = 1; i <= shape.columns; i++) {
         const ColumnShape& column = shape.column[i];
-        target->column[i] = get_attnum(oid, column.name);
+        target->column[i] = column_named(relation, column.name);
         if (target->column[i] == InvalidAttrNumber) {
             ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
                             errmsg("table \"%s\" has no column \"%s\"",
                                    RelationGetRelationName(relation), column.name),
                             errhint("Restore the column of %s.", shape.table)));
         }
-        const Oid type = get_atttype(oid, target->column[i]);
+        const Oid type = TupleDescAttr(RelationGetDescr(relation), target->column[i] - 1)->atttypid;
         if (type != column.type) {
             ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                             errmsg("column \"%s\" of table \"%s\" has another type than it should",

@@ -12,6 +12,7 @@
 #include "errors.hpp"
 #include "item.hpp"
 #include "sale.hpp"
+#include "table_scan.hpp"
 
 extern "C" {
 #include "catalog/namespace.h"
@@ -88,9 +89,33 @@ Oid find_rule(const Catalog& catalog, const RuleShape& shape, Text rule) {
     return function;
 }
 
+enum RuleColumn : AttrNumber { kRuleName = 1, kRuleOnKind, kRuleEnabled };
+
+// Usually none is, and a session that asks for the first time need not plan a query to be told.
+bool is_any_enabled(const Catalog& catalog, const RuleShape& shape) {
+    Relation table = open_table(catalog.rule);
+    Snapshot snapshot = take_fresh_snapshot();
+    TupleTableSlot* row = table_slot_create(table, nullptr);
+    TableScanDesc scan = table_beginscan(table, snapshot, 0, nullptr);
+    bool found = false;
+    while (!found && table_scan_getnextslot(scan, ForwardScanDirection, row)) {
+        const Text kind = row_text(row, kRuleOnKind);
+        found = DatumGetBool(row_datum(row, kRuleEnabled)) &&
+                same_text(kind, {shape.kind, strlen(shape.kind)});
+    }
+    table_endscan(scan);
+    ExecDropSingleTupleTableSlot(row);
+    drop_snapshot(snapshot);
+    table_close(table, AccessShareLock);
+    return found;
+}
+
 void read_rules(const Catalog& catalog, const RuleShape& shape, RuleCache* cache) {
     OwnerScope scope;
     cache->count = 0;
+    if (!is_any_enabled(catalog, shape)) {
+        return;
+    }
     owner_begin(catalog, &scope);
     PushActiveSnapshot(
         GetLatestSnapshot());  // what is kept must be of now, whatever the isolation level
