@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures ticketpool against the server's own floor (SELECT 1, a bare INSERT of the same row) and against other ways to sell, on a private
 # server; then the core by itself.
-# usage: make bench            a quarter of an hour on two cores
+# usage: make bench            18 minutes on two cores
 #        make bench QUICK=1    two minutes: a look at whether something has become slower; without the core (make bench-core QUICK=1)
 # also:  REPEATS=5 MORE=6 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off" PEER_PATIENCE=10s
 # Slices of the rows follow one another (A B C, C B A, …), so that a slow minute of the machine hits all of them alike; trust the
@@ -127,7 +127,11 @@ check() {
   return $wrong
 }
 
-clean_up() { [ -z "${private:-}" ] || stop_redis; remove_private_dir; }
+clean_up() {
+  [ -z "${seat_use:-}" ] || kill "$seat_use" 2>/dev/null || true
+  [ -z "${private:-}" ] || stop_redis
+  remove_private_dir
+}
 
 test/deps.sh bench
 bindir=$("$pg_config" --bindir)
@@ -137,10 +141,13 @@ install_extension >"$out/build.log" 2>&1 || { tail -n 40 "$out/build.log" >&2; d
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 set_up
+# A simulation and a count of instructions: neither minds the other.
+[ -n "${QUICK:-}" ] || { test/bench/core.sh seat_use & seat_use=$!; }
 measure_instructions
+[ -n "${QUICK:-}" ] || wait "$seat_use"
 measure
 measure_contention
-[ -n "${QUICK:-}" ] || test/bench/core.sh
+[ -n "${QUICK:-}" ] || test/bench/core.sh core
 
 echo "$ratios" >"$out/ratios.csv"
 { describe; awk -f test/bench/report.awk "$out/ratios.csv" "$out/slices.csv" "$out/instructions.csv"; } >"$out/table.md"
