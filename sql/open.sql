@@ -16,6 +16,10 @@ SELECT train, service_date, opens_at = '2020-01-01' AS opens, closes_at = '2031-
 FROM ticket_departure WHERE departure_id = :id;
 SELECT ticket_remaining('OP1', 'OPA', 'OPC', '2031-05-01'), ticket_remaining('OP1', 'OPA', 'OPC', '2031-05-02', 'first');
 
+-- The digests by which the next departures with the same stops and seats find them. They are stored: an update may not change them.
+SELECT r.digest AS route, l.digest AS layout FROM ticket_departure JOIN ticket_route AS r USING (route_id) JOIN ticket_layout AS l USING (layout_id)
+WHERE departure_id = :id;
+
 -- Unknown train or formation; twice.
 SELECT ticket_open('OP-NONE', '2031-05-03', 'OP-F');
 SELECT ticket_open('OP1', '2031-05-03', 'OP-NONE');
@@ -158,6 +162,19 @@ SELECT seat FROM ticket_buy('OP1', 'OPA', 'OPD', 1, '2031-05-07', 'first');
 SELECT seat FROM ticket_buy('OP1', 'OPA', 'OPD', 1, '2031-05-07', 'first');
 COMMIT;
 SELECT ticket_remaining('OP1', 'OPA', 'OPD', '2031-05-07', 'first');
+-- The same with stops and seats that nobody has opened with so far.
+BEGIN;
+UPDATE ticket_stop SET departs = '8:01' WHERE train = 'OP1' AND stop_no = 10;
+UPDATE ticket_formation SET seats = '{9B}' WHERE formation = 'OP-F' AND seat_class = 'first';
+SAVEPOINT a;
+SELECT ticket_open('OP1', '2031-05-08', 'OP-F') > 0 AS opened;
+ROLLBACK TO a;
+SELECT ticket_open('OP1', '2031-05-08', 'OP-F') > 0 AS opened, ticket_open('OP1', '2031-05-09', 'OP-F') > 0 AS another;
+COMMIT;
+SELECT count(DISTINCT route_id) AS routes, count(DISTINCT layout_id) AS layouts, count(DISTINCT stop_index) AS calls, count(DISTINCT position) AS coaches
+FROM ticket_departure JOIN ticket_route_call USING (route_id) JOIN ticket_layout_coach USING (layout_id)
+WHERE train = 'OP1' AND service_date BETWEEN '2031-05-08' AND '2031-05-09';
+SELECT seat FROM ticket_buy('OP1', 'OPA', 'OPD', 1, '2031-05-08', 'first');
 DROP FUNCTION open_bad;
 
 -- Pool and tables agree, and no two live tickets meet on a seat.

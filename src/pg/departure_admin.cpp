@@ -3,6 +3,7 @@
 // ticket_open keeps the stop list and the formation as they are now: as a route and a layout, which
 // departures with equal ones share (found by digest). Its row is nobody else's until it commits:
 // see the ledger's "opened".
+#include "by_hand.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
@@ -75,23 +76,52 @@ void check_name(const char* what, Text value) {
     }
 }
 
+// A stop list and a formation are known by the digest of their rows, in $1's order and words. What
+// is checked, what is stored and what the digest says must be the same rows: each of the two
+// statements (check, insert) reads the rows and their digest together, and the insert writes
+// nothing where the digest is no more the one that was checked.
+constexpr const char* kRouteDigest =
+    "md5(train || '/' || string_agg(concat_ws('/', stop_no, octet_length(station), station, "
+    "coalesce(extract(epoch FROM arrives)::text, '-'), coalesce(extract(epoch FROM departs)::text, "
+    "'-')), '/' ORDER BY stop_no))::uuid";
+
+// All coaches of the formation, in order of the train: by number where the coach has one.
+#define TICKETPOOL_COACH_ORDER                                                                 \
+    "length(substring(coach FROM '^[0-9]+')), substring(coach FROM '^[0-9]+') COLLATE \"C\", " \
+    "coach COLLATE \"C\", seat_class COLLATE \"C\""
+constexpr const char* kCoachOrder = TICKETPOOL_COACH_ORDER;
+constexpr const char* kLayoutDigest =
+    "md5(string_agg(concat_ws('/', octet_length(coach), coach, octet_length(seat_class), "
+    "seat_class, coalesce(array_to_string(seats, ','), '-'), coalesce(places::text, '-')), '/' "
+    "ORDER BY " TICKETPOOL_COACH_ORDER "))::uuid";
+
+// The digest in a column of the last query's first row.
+pg_uuid_t digest_column(int number) {
+    bool is_null;
+    const Datum digest =
+        SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, &is_null);
+    return is_null ? pg_uuid_t{} : *DatumGetUUIDP(digest);
+}
+
 [[noreturn]] void report_bad_stops(Text train, const char* detail) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("the stop list of train \"%s\" cannot be sold", printable(train)),
                     errdetail_internal("%s", detail), errhint("Correct its rows in ticket_stop.")));
 }
 
-// The rows of ticket_stop, checked before anything is written.
-void check_stops(const Catalog& catalog, Text train) {
+// The rows of ticket_stop, checked before anything is written; their digest.
+pg_uuid_t check_stops(const Catalog& catalog, Text train) {
+    const char* stop = qualified_name(catalog.stop);
     query_text(
         catalog,
         psprintf("SELECT station, arrives IS NULL AND departs IS NULL, "
                  "coalesce(extract(month FROM arrives) <> 0 OR extract(year FROM arrives) "
                  "<> 0 OR arrives < interval '0' OR arrives > interval '366 days', false) OR "
                  "coalesce(extract(month FROM departs) <> 0 OR extract(year FROM departs) "
-                 "<> 0 OR departs < interval '0' OR departs > interval '366 days', false) "
+                 "<> 0 OR departs < interval '0' OR departs > interval '366 days', false), "
+                 "(SELECT %s FROM %s WHERE train = $1 GROUP BY train) "
                  "FROM %s WHERE train = $1 ORDER BY stop_no",
-                 qualified_name(catalog.stop)),
+                 kRouteDigest, stop, stop),
         train, SPI_OK_SELECT);
     if (SPI_processed == 0) {
         ereport(ERROR, (errcode(kErrorNoDeparture),
@@ -122,6 +152,7 @@ void check_stops(const Catalog& catalog, Text train) {
                              "A time is negative, counts in months, or is more than 366 days.");
         }
     }
+    return digest_column(4);
 }
 
 [[noreturn]] void report_bad_formation(Text formation, Text coach, const char* detail) {
@@ -162,11 +193,6 @@ void check_labels(Text formation, Text coach, Datum seats, uint32_t* labels, uin
     }
 }
 
-// All coaches of the formation, in order of the train: by number where the coach has one.
-constexpr const char* kCoachOrder =
-    "length(substring(coach FROM '^[0-9]+')), substring(coach FROM '^[0-9]+') COLLATE \"C\", coach "
-    "COLLATE \"C\", seat_class COLLATE \"C\"";
-
 uint64 seats_of_formation(Text formation) {
     uint64 seats = 0;
     for (uint64 i = 0; i < SPI_processed; i++) {
@@ -203,12 +229,15 @@ uint64 seats_of_formation(Text formation) {
     return seats;
 }
 
-void check_formation(const Catalog& catalog, Text formation) {
-    query_text(
-        catalog,
-        psprintf("SELECT coach, seat_class, seats, places FROM %s WHERE formation = $1 ORDER BY %s",
-                 qualified_name(catalog.formation), kCoachOrder),
-        formation, SPI_OK_SELECT);
+// The rows of ticket_formation, checked before anything is written; their digest.
+pg_uuid_t check_formation(const Catalog& catalog, Text formation) {
+    const char* coaches = qualified_name(catalog.formation);
+    query_text(catalog,
+               psprintf("SELECT coach, seat_class, seats, places, "
+                        "(SELECT %s FROM %s WHERE formation = $1) "
+                        "FROM %s WHERE formation = $1 ORDER BY %s",
+                        kLayoutDigest, coaches, coaches, kCoachOrder),
+               formation, SPI_OK_SELECT);
     if (SPI_processed == 0) {
         ereport(ERROR, (errcode(kErrorNoDeparture),
                         errmsg("formation \"%s\" does not exist", printable(formation)),
@@ -244,19 +273,10 @@ void check_formation(const Catalog& catalog, Text formation) {
             }
         }
     }
+    return digest_column(5);
 }
 
-// The digest of the rows that a query sums up in one, or false: there is none.
-bool digest_of(const Catalog& catalog, const char* sql, Text value, pg_uuid_t* digest) {
-    query_text(catalog, sql, value, SPI_OK_SELECT);
-    bool is_null = true;
-    if (SPI_processed == 1) {
-        const Datum datum =
-            SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
-        *digest = is_null ? pg_uuid_t{} : *DatumGetUUIDP(datum);
-    }
-    return !is_null;
-}
+constexpr AttrNumber kPartId = 1;  // route_id, layout_id
 
 // The id of the row with this digest, or 0. Rows of any transaction that has committed by now
 // count, whatever the isolation level: they never change.
@@ -265,14 +285,15 @@ int64_t id_of_digest(Oid table, Oid index, const pg_uuid_t& digest) {
     Snapshot snapshot = take_fresh_snapshot();
     reader_open(&reader, table, index, snapshot);
     reader_key_uuid(&reader, UUIDPGetDatum(&digest));
-    const int64_t id = reader_next(&reader) ? row_int64(reader.row, 1) : 0;
+    const int64_t id = reader_next(&reader) ? row_int64(reader.row, kPartId) : 0;
     reader_close(&reader);
     drop_snapshot(snapshot);
     return id;
 }
 
-// The id of the row with this digest: of an equal one, or of the one that `insert` writes ($1:
-// `value`, $2: the digest) unless somebody else has written it meanwhile, whom it waits for.
+// The id of the row with this digest: of the one that is there, or of the one that `insert` ($1:
+// `value`, $2: the digest) writes. It writes nothing where somebody else has written it meanwhile,
+// whom it waits for, or where the rows have another digest by now.
 int64_t keep_part(const Catalog& catalog, Oid table, Oid index, const pg_uuid_t& digest,
                   const char* insert, Text value) {
     int64_t id = id_of_digest(table, index, digest);
@@ -284,77 +305,57 @@ int64_t keep_part(const Catalog& catalog, Oid table, Oid index, const pg_uuid_t&
     }
     if (id == 0) {
         ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                        errmsg("could not serialize access due to a concurrent ticket_open"),
+                        errmsg("could not serialize access due to a concurrent change of \"%s\"",
+                               printable(value)),
+                        errdetail("Its stop list or formation changed while ticket_open read it."),
                         errhint("Retry the transaction.")));
     }
     return id;
 }
 
-[[noreturn]] void report_changed(const char* table) {
-    ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                    errmsg("%s has changed while ticket_open read it", table),
-                    errhint("Retry the transaction.")));
-}
-
-// The route of the train's present stops: an equal one, or a new one with its calls.
-int64_t keep_route(const Catalog& catalog, Text train) {
-    const char* stop = qualified_name(catalog.stop);
-    pg_uuid_t digest;
-    if (!digest_of(catalog,
-                   psprintf("SELECT md5(train || '/' || string_agg(concat_ws('/', stop_no, "
-                            "octet_length(station), station, "
-                            "coalesce(extract(epoch FROM arrives)::text, '-'), "
-                            "coalesce(extract(epoch FROM departs)::text, '-')), '/' "
-                            "ORDER BY stop_no))::uuid FROM %s WHERE train = $1 GROUP BY train",
-                            stop),
-                   train, &digest)) {
-        report_changed("ticket_stop");
-    }
+// The route of the train's stops: an equal one, or a new one with its calls.
+int64_t keep_route(const Catalog& catalog, Text train, const pg_uuid_t& digest) {
     return keep_part(
         catalog, catalog.route, catalog.route_digest, digest,
-        psprintf("WITH r AS (INSERT INTO %s (digest, train, stop_nos, stations, arrives, departs) "
-                 "SELECT $2, train, array_agg(stop_no ORDER BY stop_no), "
-                 "array_agg(station ORDER BY stop_no), array_agg(arrives ORDER BY stop_no), "
-                 "array_agg(departs ORDER BY stop_no) FROM %s WHERE train = $1 GROUP BY train "
-                 "ON CONFLICT (digest) DO NOTHING RETURNING route_id, stations) "
+        psprintf("WITH s AS (SELECT train, array_agg(stop_no ORDER BY stop_no) AS stop_nos, "
+                 "array_agg(station ORDER BY stop_no) AS stations, "
+                 "array_agg(arrives ORDER BY stop_no) AS arrives, "
+                 "array_agg(departs ORDER BY stop_no) AS departs, %s AS digest "
+                 "FROM %s WHERE train = $1 GROUP BY train), "
+                 "r AS (INSERT INTO %s (digest, train, stop_nos, stations, arrives, departs) "
+                 "SELECT digest, train, stop_nos, stations, arrives, departs FROM s "
+                 "WHERE digest = $2 ON CONFLICT (digest) DO NOTHING RETURNING route_id, stations) "
                  "INSERT INTO %s (station, route_id, stop_index) "
                  "SELECT c.station, r.route_id, c.n - 1 FROM r, unnest(r.stations) WITH "
                  "ORDINALITY AS c (station, n)",
-                 qualified_name(catalog.route), stop, qualified_name(catalog.route_call)),
+                 kRouteDigest, qualified_name(catalog.stop), qualified_name(catalog.route),
+                 qualified_name(catalog.route_call)),
         train);
 }
 
-// The layout of the formation's present coaches: an equal one, or a new one.
-int64_t keep_layout(const Catalog& catalog, Text formation) {
+// The layout of the formation's coaches: an equal one, or a new one.
+int64_t keep_layout(const Catalog& catalog, Text formation, const pg_uuid_t& digest) {
     const char* coaches = qualified_name(catalog.formation);
-    pg_uuid_t digest;
-    if (!digest_of(catalog,
-                   psprintf("SELECT md5(string_agg(concat_ws('/', octet_length(coach), coach, "
-                            "octet_length(seat_class), seat_class, "
-                            "coalesce(array_to_string(seats, ','), '-'), "
-                            "coalesce(places::text, '-')), '/' ORDER BY %s))::uuid "
-                            "FROM %s WHERE formation = $1",
-                            kCoachOrder, coaches),
-                   formation, &digest)) {
-        report_changed("ticket_formation");
-    }
     return keep_part(
         catalog, catalog.layout, catalog.layout_digest, digest,
-        psprintf("WITH l AS (INSERT INTO %s (digest) VALUES ($2) "
+        psprintf("WITH s AS (SELECT %s AS digest FROM %s WHERE formation = $1), "
+                 "l AS (INSERT INTO %s (digest) SELECT digest FROM s WHERE digest = $2 "
                  "ON CONFLICT (digest) DO NOTHING RETURNING layout_id) "
                  "INSERT INTO %s (layout_id, position, coach, seat_class, seats, places) "
                  "SELECT l.layout_id, row_number() OVER (ORDER BY %s), coach, seat_class, "
                  "seats, places FROM l, %s WHERE formation = $1",
-                 qualified_name(catalog.layout), qualified_name(catalog.layout_coach), kCoachOrder,
-                 coaches),
+                 kLayoutDigest, coaches, qualified_name(catalog.layout),
+                 qualified_name(catalog.layout_coach), kCoachOrder, coaches),
         formation);
 }
 
 int64_t open_departure(const Catalog& catalog, const Opening& opening) {
-    check_stops(catalog, opening.train);
-    check_formation(catalog, opening.formation);
-    const int64_t route_id = keep_route(catalog, opening.train);
-    const int64_t layout_id = keep_layout(catalog, opening.formation);
+    const pg_uuid_t route = check_stops(catalog, opening.train);
+    const pg_uuid_t layout = check_formation(catalog, opening.formation);
+    // Before the lock that a new partition needs: the order of whoever writes departures by hand.
+    lock_new_departures(catalog);
+    const int64_t route_id = keep_route(catalog, opening.train, route);
+    const int64_t layout_id = keep_layout(catalog, opening.formation, layout);
     ensure_order_leaf(catalog, opening.date);
     Oid types[] = {TEXTOID, DATEOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID};
     Datum values[] = {text_datum(opening.train),
