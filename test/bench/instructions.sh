@@ -25,7 +25,7 @@ instruction_rows() {
   local name
   if [ -n "${QUICK:-}" ]; then printf '%s\n' "${quick_instructions[@]}"; return; fi
   cut -d, -f1,2 <<<"$ratios" | tr -s ',|' '\n' | awk '!seen[$0]++' | while read -r name; do
-    case $name in redis_*) ;; item_*) [ ${#items[@]} -eq 0 ] || echo "$name" ;; *) echo "$name" ;; esac
+    case $name in redis_*) ;; *) echo "$name" ;; esac
   done
 }
 

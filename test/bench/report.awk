@@ -80,7 +80,7 @@ END {
       spread(list, "%.2f"), (part[1] > 1 ? aim[r] : ""), (part[1] > 1 ? verdict(list, aim[r]) : ""),
       pair("%.0f", wal, above[r] "," setting_order[s], best_row "," setting_order[s]), pair("%.0f", instructions, above[r], best_row)
   }
-  printf "\nAims are for 8 and 32 clients. ?: the ratio more than doubled between repeats (a disk or neighbours that come and go): no verdict.\n"
+  printf "\nAims are for 8 and 32 clients. ?: the ratio more than doubled between repeats (a disk or neighbours that come and go), of more than five without the ends: no verdict.\n"
   printf "best: the best of several peers in each repeat; the one named was it in the last. redis_*: sync on is appendfsync always, off everysec.\n"
   if (singles) {
     printf "instructions: what the backend executes outside the kernel for each call or ticket, counted by callgrind, one client, sync off.\n\n"

@@ -3,7 +3,7 @@
 # server; then the core by itself.
 # usage: make bench            18 minutes on two cores
 #        make bench QUICK=1    two minutes: a look at whether something has become slower; without the core (make bench-core QUICK=1)
-# also:  REPEATS=5 MORE=6 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off" PEER_PATIENCE=10s
+# also:  REPEATS=5 MORE=5 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off" PEER_PATIENCE=10s
 # Slices of the rows follow one another (A B C, C B A, …), so that a slow minute of the machine hits all of them alike; trust the
 # ratios, not the numbers. Results: build/bench/{table.md,*.csv,*.svg}; make bench-doc puts them into doc/bench.
 set -eu -o pipefail
@@ -14,7 +14,7 @@ cd "$(dirname "$0")/../.."
 . test/bench/instructions.sh
 . test/bench/contention.sh
 . test/bench/redis.sh
-if [ -n "${QUICK:-}" ]; then usual=(2 0 8 off ''); else usual=(5 6 '8 32' 'on off' 1); fi
+if [ -n "${QUICK:-}" ]; then usual=(2 0 8 off ''); else usual=(5 5 '8 32' 'on off' 1); fi
 repeats=${REPEATS:-${usual[0]}} more=${MORE:-${usual[1]}} clients=${CLIENTS:-${usual[2]}} commits=${COMMITS:-${usual[3]}} single=${usual[4]}
 seconds=${SECONDS_A_SLICE:-1} out=$PWD/build/bench options=
 
@@ -41,12 +41,7 @@ set_up() {
   make_scripts
   sql -f sql/setup.sql
   sql -v "spread=$spread" -f peers/setup.sql
-  if [ "$(sql -c "SELECT to_regclass('item_order') IS NOT NULL")" = t ]; then
-    sql -f sql/items.sql
-  else
-    say 'skipped: the rows of items (this version sells none)'
-    items=() item_reads=()
-  fi
+  sql -f sql/items.sql
   today=$(sql -c 'SELECT CURRENT_DATE')
   if start_redis; then
     tickets=(redis_hot "${tickets[@]}")
@@ -75,16 +70,16 @@ measure() {
       for commit in $commits; do round "$repeat" "$count" "$commit" $(few_or_all "$count" "${tickets[@]}"); done
     done
     for count in $clients; do
-      round "$repeat" "$count" "${commits%% *}" "${batches[@]}" ${items[@]+"${items[@]}"}
+      round "$repeat" "$count" "${commits%% *}" "${batches[@]}" "${items[@]}"
       # shellcheck disable=SC2046
-      round "$repeat" "$count" - $(few_or_all "$count" "${reads[@]}" ${item_reads[@]+"${item_reads[@]}"})
+      round "$repeat" "$count" - $(few_or_all "$count" "${reads[@]}")
     done
   done
   [ "$more" -eq 0 ] || say "the closest pairs, $more times more"
   for ((; repeat <= repeats + more; repeat++)); do
     for count in $clients; do
       for commit in $commits; do round "$repeat" "$count" "$commit" insert_hot buy_hot; done
-      round "$repeat" "$count" - remaining select_1 sold_out
+      round "$repeat" "$count" - "${closest[@]}"
     done
   done
 }
@@ -108,7 +103,7 @@ check() {
   {
     sql -v "today=$today" -f sql/check.sql || wrong=1
     sql -f peers/check.sql || wrong=1
-    [ ${#items[@]} -eq 0 ] || sql -f sql/check_items.sql || wrong=1
+    sql -f sql/check_items.sql || wrong=1
     check_redis || wrong=1
   } >"$private/check.txt"
   while IFS='|' read -r what count; do
@@ -128,7 +123,7 @@ check() {
 }
 
 clean_up() {
-  [ -z "${seat_use:-}" ] || kill "$seat_use" 2>/dev/null || true
+  [ -z "${seat_use:-}" ] || { pkill -P "$seat_use"; kill "$seat_use"; } 2>/dev/null || true
   [ -z "${private:-}" ] || stop_redis
   remove_private_dir
 }
@@ -142,9 +137,10 @@ trap clean_up EXIT
 trap 'exit 1' INT TERM
 set_up
 # A simulation and a count of instructions: neither minds the other.
-[ -n "${QUICK:-}" ] || { test/bench/core.sh seat_use & seat_use=$!; }
+[ -n "${QUICK:-}" ] || { test/bench/core.sh build && { test/bench/core.sh seat_use & seat_use=$!; }; }
 measure_instructions
-[ -n "${QUICK:-}" ] || wait "$seat_use"
+[ -z "${seat_use:-}" ] || wait "$seat_use" || die 'The simulation of how well seats are used failed.'
+seat_use=
 measure
 measure_contention
 [ -n "${QUICK:-}" ] || test/bench/core.sh core
