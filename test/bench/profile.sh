@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Where the time of a sale goes: shares of the CPUs by perf, for the bare INSERT of a row and for the sale that leads to the same row.
-# usage: make bench-profile             under a minute
-# also:  CLIENTS=8 SECONDS_A_SLICE=8 ROWS="insert_hot buy_hot"
+# Where the time of a sale goes: shares of the CPUs by perf, for the bare INSERT of a row and for the sale that leads to the same row; and
+# what sessions wait for when there are many of them and every commit is flushed.
+# usage: make bench-profile             a minute
+# also:  CLIENTS=8 MANY=32 SECONDS_A_SLICE=8 ROWS="insert_hot buy_hot"
 # Needs perf and the right to watch the whole machine (root, or kernel.perf_event_paranoid <= 0), no hardware counters.
 # Results: build/bench/profile.md
 set -eu -o pipefail
@@ -9,7 +10,7 @@ cd "$(dirname "$0")/../.."
 . test/lib.sh
 . test/bench/rows.sh
 . test/bench/server.sh
-clients=${CLIENTS:-8} seconds=${SECONDS_A_SLICE:-8} rows=${ROWS:-insert_hot buy_hot}
+clients=${CLIENTS:-8} many=${MANY:-32} seconds=${SECONDS_A_SLICE:-8} rows=${ROWS:-insert_hot buy_hot}
 out=$PWD/build/bench options=''
 frequency=2000    # samples of each CPU a second
 
@@ -46,6 +47,29 @@ profile() {
       BEGIN { n = split(client, t, /[ \n]+/); while (n) of_client[t[n--]]; n = split(server, t, /[ \n]+/); while (n) of_server[t[n--]] }
       $1 + 0 > 0 { split($2, thread, ":"); gsub(/ /, "", $3); samples[part(thread[1] + 0, $3)] += $1; all += $1 }
       END { for (p in samples) print row, tps, samples[p] / hz * 1e6 / (tps * seconds), p, samples[p] / all }' >>"$private/profile.csv"
+}
+
+# waits ROW: "ROW,calls a second,EVENT,sessions on average" of many clients, synchronous_commit on.
+waits() {
+  before "$1" >/dev/null
+  pgbench_row "$1" "$many" on -T 5 &
+  sleep 1.5
+  sql -F , -f waits.sql >"$private/waits.txt"
+  wait $! || die "pgbench failed: $1"
+  awk -v head="$1,$(awk '/^tps/ { print $3 }' "$private/pgbench.log")" '{ print head "," $0 }' "$private/waits.txt" >>"$private/waits.csv"
+}
+
+report_waits() {
+  printf '\nWhat the sessions of %s clients wait for, synchronous_commit on, sessions on average:\n\n' "$many"
+  awk -F, -v rows="$rows" '
+    { tps[$1] = $2; sessions[$1, $3] = $4; if (!($3 in seen)) { seen[$3] = 1; event[++events] = $3 } }
+    END {
+      n = split(rows, row, " ")
+      printf "| %-23s", "event"; for (r = 1; r <= n; r++) printf " | %12s", row[r]; print " |"
+      printf "|------------------------"; for (r = 1; r <= n; r++) printf " |-------------:"; print "|"
+      for (e = 1; e <= events; e++) { printf "| %-23s", event[e]; for (r = 1; r <= n; r++) printf " | %12.2f", sessions[row[r], event[e]]; print " |" }
+      printf "| %-23s", "calls a second"; for (r = 1; r <= n; r++) printf " | %12.0f", tps[row[r]]; print " |"
+    }' "$private/waits.csv"
 }
 
 # report: a line for each part, two columns for each row; idle CPUs and other processes are no part of a call.
@@ -87,11 +111,13 @@ watch true || { say 'skipped: the profile (perf may not watch the whole machine 
 remove_private_dir
 start_server 1GB
 cp -R test/bench/sql "$private/scripts"
+cp test/bench/waits.sql "$private/"
 give_private_dir
 sql -f sql/setup.sql
 today=$(sql -c 'SELECT CURRENT_DATE')
 for name in $rows; do say "profile of $name"; profile "$name"; done
-report >"$out/profile.md"
+for name in $rows; do say "waits of $name"; waits "$name"; done
+{ report; report_waits; } >"$out/profile.md"
 cat "$out/profile.md"
 problems=$(sql -c 'SELECT count(*) FROM ticket_verify()')
 [ "$problems" -eq 0 ] || die "differences between pool and tables: $problems"
