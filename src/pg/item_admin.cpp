@@ -40,11 +40,7 @@ void query(const Catalog& catalog, const char* sql, int count, const int64_t* ar
         types[i] = INT8OID;
         values[i] = Int64GetDatum(arguments[i]);
     }
-    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.inventory};
-    const int result = execute_own(write, false, sql, count, types, values, nullptr);
-    if (result != expected) {
-        elog(ERROR, "unexpected result of a ticketpool query: %s", SPI_result_code_string(result));
-    }
+    execute_own_on(catalog.inventory, sql, count, types, values, nullptr, expected);
 }
 
 Datum column(uint64 row, int number, bool* is_null) {

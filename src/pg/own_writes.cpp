@@ -89,6 +89,15 @@ int execute_own(const OwnWrite& write, bool keep_plan, const char* sql, int coun
     return result;
 }
 
+void execute_own_on(Oid table, const char* sql, int count, Oid* types, Datum* values,
+                    const char* nulls, int expected) {
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, table};
+    const int result = execute_own(write, true, sql, count, types, values, nulls);
+    if (result != expected) {
+        elog(ERROR, "unexpected result of a ticketpool query: %s", SPI_result_code_string(result));
+    }
+}
+
 static bool is_own_depth() {
     return own_write != nullptr && trigger_depth() == own_depth + 1;
 }

@@ -39,6 +39,10 @@ struct OwnWrite {
 int execute_own(const OwnWrite& write, bool keep_plan, const char* sql, int count, Oid* types,
                 Datum* values, const char* nulls);
 
+// The same for kOther rows of this table, planned once; an error where SPI does not say `expected`.
+void execute_own_on(Oid table, const char* sql, int count, Oid* types, Datum* values,
+                    const char* nulls, int expected);
+
 // Call in a trigger of this table: does the event come from a statement of ours that writes there?
 bool is_own_event(Oid table);
 // The same for a row of ticket_order; ereports where a trigger has changed what must not change.

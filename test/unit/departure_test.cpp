@@ -342,8 +342,8 @@ TEST(Departure, ItsMapsStayApart) {
     }
 }
 
-// What a scan reads of the last class, and of the last one with seats, is still the departure's: said
-// in numbers, and shown to the address sanitizer.
+// What a scan reads of the last class, and of the last one with seats, is still the departure's:
+// said in numbers, and shown to the address sanitizer.
 TEST(Departure, ScansReadNothingBehindIt) {
     std::vector<CoachPlan> coaches = plan();
     for (const bool places : {true, false}) {

@@ -1,0 +1,329 @@
+#include "kept_parts.hpp"
+
+#include "errors.hpp"
+#include "order_rows.hpp"
+#include "own_writes.hpp"
+#include "table_scan.hpp"
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace ticketpool {
+namespace {
+
+constexpr uint64 kMaxSeats = 1000000;  // of one departure
+constexpr uint64 kMaxCoaches = 4096;
+
+Text text_column(uint64 row, int number, bool* is_null) {
+    const Datum value =
+        SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, is_null);
+    return *is_null ? Text{"", 0} : text_of(value);
+}
+
+// The rows that a query about $1 = `value` finds.
+void select_rows(const Catalog& catalog, const char* sql, Text value) {
+    Oid types[] = {TEXTOID};
+    Datum values[] = {text_datum(value)};
+    execute_own_on(catalog.departure, sql, 1, types, values, nullptr, SPI_OK_SELECT);
+}
+
+}  // namespace
+
+void check_name(const char* what, Text value) {
+    if (value.length > kMaxNameBytes) {
+        ereport(ERROR,
+                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                 errmsg("%s \"%s\" is too long", what, printable(value)),
+                 errdetail("It has %zu bytes; the limit is %d.", value.length, kMaxNameBytes),
+                 errhint("Use a shorter code.")));
+    }
+    if (value.length == 0) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is empty", what),
+                        errdetail("Trains, stations, classes and coaches need a name."),
+                        errhint("Give it a name.")));
+    }
+}
+
+namespace {
+
+// As md5 of the rows in their order. Stored: an update may not change them.
+constexpr const char* kRouteDigest =
+    "md5(train || '/' || string_agg(concat_ws('/', stop_no, octet_length(station), station, "
+    "coalesce(extract(epoch FROM arrives)::text, '-'), coalesce(extract(epoch FROM departs)::text, "
+    "'-')), '/' ORDER BY stop_no))::uuid";
+
+// All coaches of a formation, in order of the train: by number where the coach has one.
+constexpr const char* kCoachOrder =
+    "length(substring(coach FROM '^[0-9]+')), substring(coach FROM '^[0-9]+') COLLATE \"C\", coach "
+    "COLLATE \"C\", seat_class COLLATE \"C\"";
+
+const char* layout_digest() {
+    return psprintf(
+        "md5(string_agg(concat_ws('/', octet_length(coach), coach, octet_length(seat_class), "
+        "seat_class, coalesce(array_to_string(seats, ','), '-'), coalesce(places::text, '-')), '/' "
+        "ORDER BY %s))::uuid",
+        kCoachOrder);
+}
+
+// The digest in a column of the last query's first row.
+pg_uuid_t digest_column(int number) {
+    bool is_null;
+    const Datum digest =
+        SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, &is_null);
+    return is_null ? pg_uuid_t{} : *DatumGetUUIDP(digest);
+}
+
+[[noreturn]] void report_bad_stops(Text train, const char* detail) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("the stop list of train \"%s\" cannot be sold", printable(train)),
+                    errdetail_internal("%s", detail), errhint("Correct its rows in ticket_stop.")));
+}
+
+}  // namespace
+
+pg_uuid_t check_stops(const Catalog& catalog, Text train) {
+    const char* stop = qualified_name(catalog.stop);
+    select_rows(
+        catalog,
+        psprintf("SELECT station, arrives IS NULL AND departs IS NULL, "
+                 "coalesce(extract(month FROM arrives) <> 0 OR extract(year FROM arrives) "
+                 "<> 0 OR arrives < interval '0' OR arrives > interval '366 days', false) OR "
+                 "coalesce(extract(month FROM departs) <> 0 OR extract(year FROM departs) "
+                 "<> 0 OR departs < interval '0' OR departs > interval '366 days', false), "
+                 "(SELECT %s FROM %s WHERE train = $1 GROUP BY train) "
+                 "FROM %s WHERE train = $1 ORDER BY stop_no",
+                 kRouteDigest, stop, stop),
+        train);
+    if (SPI_processed == 0) {
+        ereport(ERROR, (errcode(kErrorNoDeparture),
+                        errmsg("train \"%s\" does not exist", printable(train)),
+                        errdetail("ticket_stop has no row of it."),
+                        errhint("Load its stops into ticket_stop first.")));
+    }
+    if (SPI_processed > kMaxStops) {
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("train \"%s\" has too many stops", printable(train)),
+                        errdetail("It has " UINT64_FORMAT " stops; the limit is %d.", SPI_processed,
+                                  kMaxStops),
+                        errhint("Sell it as two trains.")));
+    }
+    if (SPI_processed < 2) {
+        report_bad_stops(train, "It has one stop only.");
+    }
+    for (uint64 i = 0; i < SPI_processed; i++) {
+        bool is_null;
+        check_name("station", text_column(i, 1, &is_null));
+        if (DatumGetBool(
+                SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &is_null))) {
+            report_bad_stops(train, "A stop has neither an arrival nor a departure time.");
+        }
+        if (DatumGetBool(
+                SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &is_null))) {
+            report_bad_stops(train,
+                             "A time is negative, counts in months, or is more than 366 days.");
+        }
+    }
+    return digest_column(4);
+}
+
+namespace {
+
+[[noreturn]] void report_bad_formation(Text formation, Text coach, const char* detail) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("coach \"%s\" of formation \"%s\" cannot be sold", printable(coach),
+                    printable(formation)),
+             errdetail_internal("%s", detail), errhint("Correct its row in ticket_formation.")));
+}
+
+int compare_labels(const void* a, const void* b) {
+    const uint32_t left = *static_cast<const uint32_t*>(a);
+    const uint32_t right = *static_cast<const uint32_t*>(b);
+    return left < right ? -1 : left > right;
+}
+
+// Appends the coach's labels as numbers; refuses what is no label.
+void check_labels(Text formation, Text coach, Datum seats, uint32_t* labels, uint64* count) {
+    Datum* values;
+    bool* nulls;
+    int elements;
+    ArrayType* array = DatumGetArrayTypeP(seats);
+    if (ARR_NDIM(array) != 1) {
+        report_bad_formation(formation, coach, "Its seats are no list of labels, or an empty one.");
+    }
+    deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &elements);
+    for (int i = 0; i < elements; i++) {
+        const Text label = nulls[i] ? Text{"", 0} : text_of(values[i]);
+        uint16_t row;
+        uint8_t letter;
+        if (nulls[i] || !parse_seat_label(label.data, label.length, &row, &letter)) {
+            report_bad_formation(
+                formation, coach,
+                psprintf("Seat \"%s\" is not a row number (1 to 9999) and a letter (A to Z).",
+                         printable(label)));
+        }
+        labels[(*count)++] = static_cast<uint32_t>(row) << 8 | letter;
+    }
+}
+
+uint64 seats_of_formation(Text formation) {
+    uint64 seats = 0;
+    for (uint64 i = 0; i < SPI_processed; i++) {
+        bool is_null;
+        const Text coach = text_column(i, 1, &is_null);
+        check_name("coach", coach);
+        check_name("seat class", text_column(i, 2, &is_null));
+        bool no_seats;
+        bool no_places;
+        const Datum labels =
+            SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &no_seats);
+        const int32_t places = DatumGetInt32(
+            SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4, &no_places));
+        if (no_seats == no_places) {
+            report_bad_formation(formation, coach,
+                                 "It needs either numbered seats or a number of places.");
+        }
+        if (!no_places) {
+            if (places <= 0) {
+                report_bad_formation(formation, coach, psprintf("It has %d places.", places));
+            }
+            seats += static_cast<uint64>(places);
+        } else {
+            ArrayType* array = DatumGetArrayTypeP(labels);
+            seats += static_cast<uint64>(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
+        }
+        if (seats > kMaxSeats) {
+            ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                            errmsg("formation \"%s\" has too many seats", printable(formation)),
+                            errdetail("The limit is " UINT64_FORMAT ".", kMaxSeats),
+                            errhint("Sell it as two trains.")));
+        }
+    }
+    return seats;
+}
+
+}  // namespace
+
+pg_uuid_t check_formation(const Catalog& catalog, Text formation) {
+    const char* coaches = qualified_name(catalog.formation);
+    select_rows(catalog,
+                psprintf("SELECT coach, seat_class, seats, places, "
+                         "(SELECT %s FROM %s WHERE formation = $1) "
+                         "FROM %s WHERE formation = $1 ORDER BY %s",
+                         layout_digest(), coaches, coaches, kCoachOrder),
+                formation);
+    if (SPI_processed == 0) {
+        ereport(ERROR, (errcode(kErrorNoDeparture),
+                        errmsg("formation \"%s\" does not exist", printable(formation)),
+                        errdetail("ticket_formation has no row of it."),
+                        errhint("Load its coaches into ticket_formation first.")));
+    }
+    if (SPI_processed > kMaxCoaches) {
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("formation \"%s\" has too many coaches", printable(formation)),
+                        errdetail("The limit is " UINT64_FORMAT ".", kMaxCoaches),
+                        errhint("Sell it as two trains.")));
+    }
+    uint32_t* labels =
+        static_cast<uint32_t*>(palloc(seats_of_formation(formation) * sizeof(uint32_t) + 1));
+    uint64 count = 0;
+    for (uint64 i = 0; i < SPI_processed; i++) {
+        bool is_null;
+        const Text coach = text_column(i, 1, &is_null);
+        if (i > 0 && !same_text(coach, text_column(i - 1, 1, &is_null))) {
+            count = 0;  // labels are unique in a coach, which may have several classes
+        }
+        const Datum seats =
+            SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &is_null);
+        if (!is_null) {
+            check_labels(formation, coach, seats, labels, &count);
+        }
+        qsort(labels, count, sizeof(uint32_t), compare_labels);
+        for (uint64 j = 1; j < count; j++) {
+            if (labels[j] == labels[j - 1]) {
+                report_bad_formation(
+                    formation, coach,
+                    psprintf("Seat %u%c is there twice.", labels[j] >> 8, labels[j] & 0xFF));
+            }
+        }
+    }
+    return digest_column(5);
+}
+
+namespace {
+
+constexpr AttrNumber kPartId = 1;  // route_id, layout_id
+
+// The id of the row with this digest, or 0. Rows of any transaction that has committed by now
+// count, whatever the isolation level: they never change.
+int64_t id_of_digest(Oid table, Oid index, const pg_uuid_t& digest) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, table, index, snapshot);
+    reader_key_uuid(&reader, UUIDPGetDatum(&digest));
+    const int64_t id = reader_next(&reader) ? row_int64(reader.row, kPartId) : 0;
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return id;
+}
+
+// The id of the row with this digest: of the one that is there, or of the one that `insert` ($1:
+// `value`, $2: the digest) writes. It writes nothing where somebody else has written it meanwhile,
+// whom it waits for, or where the rows have another digest by now.
+int64_t keep_part(const Catalog& catalog, Oid table, Oid index, const pg_uuid_t& digest,
+                  const char* insert, Text value) {
+    int64_t id = id_of_digest(table, index, digest);
+    if (id == 0) {
+        Oid types[] = {TEXTOID, UUIDOID};
+        Datum values[] = {text_datum(value), UUIDPGetDatum(&digest)};
+        execute_own_on(catalog.departure, insert, 2, types, values, nullptr, SPI_OK_INSERT);
+        id = id_of_digest(table, index, digest);
+    }
+    if (id == 0) {
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("could not serialize access due to a concurrent change of \"%s\"",
+                               printable(value)),
+                        errdetail("Its stop list or formation changed while ticket_open read it."),
+                        errhint("Retry the transaction.")));
+    }
+    return id;
+}
+
+}  // namespace
+
+int64_t keep_route(const Catalog& catalog, Text train, const pg_uuid_t& digest) {
+    return keep_part(
+        catalog, catalog.route, catalog.route_digest, digest,
+        psprintf("WITH s AS (SELECT train, array_agg(stop_no ORDER BY stop_no) AS stop_nos, "
+                 "array_agg(station ORDER BY stop_no) AS stations, "
+                 "array_agg(arrives ORDER BY stop_no) AS arrives, "
+                 "array_agg(departs ORDER BY stop_no) AS departs, %s AS digest "
+                 "FROM %s WHERE train = $1 GROUP BY train), "
+                 "r AS (INSERT INTO %s (digest, train, stop_nos, stations, arrives, departs) "
+                 "SELECT digest, train, stop_nos, stations, arrives, departs FROM s "
+                 "WHERE digest = $2 ON CONFLICT (digest) DO NOTHING RETURNING route_id, stations) "
+                 "INSERT INTO %s (station, route_id, stop_index) "
+                 "SELECT c.station, r.route_id, c.n - 1 FROM r, unnest(r.stations) WITH "
+                 "ORDINALITY AS c (station, n)",
+                 kRouteDigest, qualified_name(catalog.stop), qualified_name(catalog.route),
+                 qualified_name(catalog.route_call)),
+        train);
+}
+
+int64_t keep_layout(const Catalog& catalog, Text formation, const pg_uuid_t& digest) {
+    const char* coaches = qualified_name(catalog.formation);
+    return keep_part(
+        catalog, catalog.layout, catalog.layout_digest, digest,
+        psprintf("WITH s AS (SELECT %s AS digest FROM %s WHERE formation = $1), "
+                 "l AS (INSERT INTO %s (digest) SELECT digest FROM s WHERE digest = $2 "
+                 "ON CONFLICT (digest) DO NOTHING RETURNING layout_id) "
+                 "INSERT INTO %s (layout_id, position, coach, seat_class, seats, places) "
+                 "SELECT l.layout_id, row_number() OVER (ORDER BY %s), coach, seat_class, "
+                 "seats, places FROM l, %s WHERE formation = $1",
+                 layout_digest(), coaches, qualified_name(catalog.layout),
+                 qualified_name(catalog.layout_coach), kCoachOrder, coaches),
+        formation);
+}
+
+}  // namespace ticketpool
