@@ -54,6 +54,14 @@ BEGIN READ ONLY;
 SELECT ticket_open('OP1', '2031-05-03', 'OP-F');
 ROLLBACK;
 
+-- A name that looks like another train's and one of its stops has the digest of that train, but not its stops.
+BEGIN;
+INSERT INTO ticket_stop SELECT 'OP1/10/3/OPA/-/28800.000000', stop_no, station, arrives, departs FROM ticket_stop WHERE train = 'OP1' AND stop_no > 10;
+\set VERBOSITY default
+SELECT ticket_open('OP1/10/3/OPA/-/28800.000000', '2031-05-03', 'OP-F');
+\set VERBOSITY sqlstate
+ROLLBACK;
+
 -- One stop is no trip; times must be there and count forwards.
 SELECT ticket_open('OP-ONE', '2031-05-03', 'OP-F');
 BEGIN;

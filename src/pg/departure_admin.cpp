@@ -32,12 +32,13 @@ struct Opening {
 };
 
 int64_t open_departure(const Catalog& catalog, const Opening& opening) {
-    const pg_uuid_t route = check_stops(catalog, opening.train);
-    const pg_uuid_t layout = check_formation(catalog, opening.formation);
-    // Before the lock that a new partition needs: the order of whoever writes departures by hand.
+    // The locks of an existing partition, of new departures, of a new partition, in this order,
+    // which is that of whoever writes orders or departures by hand; and before anything is looked
+    // at that may have changed when they are had.
+    OrderLeaf leaf;
+    find_order_leaf(catalog, opening.date, &leaf);
     lock_new_departures(catalog);
-    const int64_t route_id = keep_route(catalog, opening.train, route);
-    const int64_t layout_id = keep_layout(catalog, opening.formation, layout);
+    const KeptParts parts = keep_parts(catalog, opening.train, opening.formation);
     ensure_order_leaf(catalog, opening.date);
     Oid types[] = {TEXTOID, DATEOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID};
     Datum values[] = {text_datum(opening.train),
@@ -45,8 +46,8 @@ int64_t open_departure(const Catalog& catalog, const Opening& opening) {
                       text_datum(opening.formation),
                       TimestampTzGetDatum(opening.opens_at),
                       TimestampTzGetDatum(opening.closes_at),
-                      Int64GetDatum(route_id),
-                      Int64GetDatum(layout_id)};
+                      Int64GetDatum(parts.route_id),
+                      Int64GetDatum(parts.layout_id)};
     execute_own_on(
         catalog.departure,
         psprintf("INSERT INTO %s (train, service_date, formation, opens_at, closes_at, route_id, "

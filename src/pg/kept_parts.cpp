@@ -7,6 +7,8 @@
 
 extern "C" {
 #include "executor/spi.h"
+#include "utils/snapmgr.h"
+#include "utils/uuid.h"
 }
 
 namespace ticketpool {
@@ -21,11 +23,18 @@ Text text_column(uint64 row, int number, bool* is_null) {
     return *is_null ? Text{"", 0} : text_of(value);
 }
 
-// The rows that a query about $1 = `value` finds.
-void select_rows(const Catalog& catalog, const char* sql, Text value) {
+// Where the rows come from, and which of them count: $1 = `name`.
+struct Source {
+    const Catalog& catalog;
+    Snapshot snapshot;  // registered
+    Text name;          // of the train or formation
+};
+
+void select_rows(const Source& source, const char* sql) {
     Oid types[] = {TEXTOID};
-    Datum values[] = {text_datum(value)};
-    execute_own_on(catalog.departure, sql, 1, types, values, nullptr, SPI_OK_SELECT);
+    Datum values[] = {text_datum(source.name)};
+    execute_own_on(source.catalog.departure, sql, 1, types, values, nullptr, SPI_OK_SELECT,
+                   source.snapshot);
 }
 
 }  // namespace
@@ -80,12 +89,12 @@ pg_uuid_t digest_column(int number) {
                     errdetail_internal("%s", detail), errhint("Correct its rows in ticket_stop.")));
 }
 
-}  // namespace
-
-pg_uuid_t check_stops(const Catalog& catalog, Text train) {
-    const char* stop = qualified_name(catalog.stop);
+// The rows of ticket_stop are fit for sale; their digest.
+pg_uuid_t check_stops(const Source& source) {
+    const Text train = source.name;
+    const char* stop = qualified_name(source.catalog.stop);
     select_rows(
-        catalog,
+        source,
         psprintf("SELECT station, arrives IS NULL AND departs IS NULL, "
                  "coalesce(extract(month FROM arrives) <> 0 OR extract(year FROM arrives) "
                  "<> 0 OR arrives < interval '0' OR arrives > interval '366 days', false) OR "
@@ -93,8 +102,7 @@ pg_uuid_t check_stops(const Catalog& catalog, Text train) {
                  "<> 0 OR departs < interval '0' OR departs > interval '366 days', false), "
                  "(SELECT %s FROM %s WHERE train = $1 GROUP BY train) "
                  "FROM %s WHERE train = $1 ORDER BY stop_no",
-                 kRouteDigest, stop, stop),
-        train);
+                 kRouteDigest, stop, stop));
     if (SPI_processed == 0) {
         ereport(ERROR, (errcode(kErrorNoDeparture),
                         errmsg("train \"%s\" does not exist", printable(train)),
@@ -126,8 +134,6 @@ pg_uuid_t check_stops(const Catalog& catalog, Text train) {
     }
     return digest_column(4);
 }
-
-namespace {
 
 [[noreturn]] void report_bad_formation(Text formation, Text coach, const char* detail) {
     ereport(ERROR,
@@ -203,16 +209,14 @@ uint64 seats_of_formation(Text formation) {
     return seats;
 }
 
-}  // namespace
-
-pg_uuid_t check_formation(const Catalog& catalog, Text formation) {
-    const char* coaches = qualified_name(catalog.formation);
-    select_rows(catalog,
-                psprintf("SELECT coach, seat_class, seats, places, "
-                         "(SELECT %s FROM %s WHERE formation = $1) "
-                         "FROM %s WHERE formation = $1 ORDER BY %s",
-                         layout_digest(), coaches, coaches, kCoachOrder),
-                formation);
+// The rows of ticket_formation are fit for sale; their digest.
+pg_uuid_t check_formation(const Source& source) {
+    const Text formation = source.name;
+    const char* coaches = qualified_name(source.catalog.formation);
+    select_rows(source, psprintf("SELECT coach, seat_class, seats, places, "
+                                 "(SELECT %s FROM %s WHERE formation = $1) "
+                                 "FROM %s WHERE formation = $1 ORDER BY %s",
+                                 layout_digest(), coaches, coaches, kCoachOrder));
     if (SPI_processed == 0) {
         ereport(ERROR, (errcode(kErrorNoDeparture),
                         errmsg("formation \"%s\" does not exist", printable(formation)),
@@ -251,79 +255,101 @@ pg_uuid_t check_formation(const Catalog& catalog, Text formation) {
     return digest_column(5);
 }
 
-namespace {
+// Columns of ticket_route and ticket_layout.
+constexpr AttrNumber kPartId = 1;
+constexpr AttrNumber kRouteTrain = 3;
 
-constexpr AttrNumber kPartId = 1;  // route_id, layout_id
+struct Part {
+    Oid table;
+    Oid digest_index;
+    AttrNumber owner;  // column: whose it is alone; 0: anybody's
+    pg_uuid_t digest;
+};
 
 // The id of the row with this digest, or 0. Rows of any transaction that has committed by now
 // count, whatever the isolation level: they never change.
-int64_t id_of_digest(Oid table, Oid index, const pg_uuid_t& digest) {
+int64_t find_part(const Part& part, Text name) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, table, index, snapshot);
-    reader_key_uuid(&reader, UUIDPGetDatum(&digest));
-    const int64_t id = reader_next(&reader) ? row_int64(reader.row, kPartId) : 0;
+    reader_open(&reader, part.table, part.digest_index, snapshot);
+    reader_key_uuid(&reader, UUIDPGetDatum(&part.digest));
+    int64_t id = 0;
+    if (reader_next(&reader)) {
+        id = row_int64(reader.row, kPartId);
+        // A train's name is at the begin of its digest, but may look like a shorter name and a
+        // stop.
+        if (part.owner != 0 && !same_text(row_text(reader.row, part.owner), name)) {
+            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                            errmsg("train \"%s\" cannot be told from another one", printable(name)),
+                            errdetail("Its name looks like the name and a stop of train \"%s\".",
+                                      printable(row_text(reader.row, part.owner))),
+                            errhint("Choose a name without slashes.")));
+        }
+    }
     reader_close(&reader);
     drop_snapshot(snapshot);
     return id;
 }
 
 // The id of the row with this digest: of the one that is there, or of the one that `insert` ($1:
-// `value`, $2: the digest) writes. It writes nothing where somebody else has written it meanwhile,
-// whom it waits for, or where the rows have another digest by now.
-int64_t keep_part(const Catalog& catalog, Oid table, Oid index, const pg_uuid_t& digest,
-                  const char* insert, Text value) {
-    int64_t id = id_of_digest(table, index, digest);
+// the name, $2: the digest) writes unless somebody else has done so meanwhile, whom it waits for.
+int64_t keep_part(const Source& source, const Part& part, const char* insert) {
+    int64_t id = find_part(part, source.name);
     if (id == 0) {
         Oid types[] = {TEXTOID, UUIDOID};
-        Datum values[] = {text_datum(value), UUIDPGetDatum(&digest)};
-        execute_own_on(catalog.departure, insert, 2, types, values, nullptr, SPI_OK_INSERT);
-        id = id_of_digest(table, index, digest);
+        Datum values[] = {text_datum(source.name), UUIDPGetDatum(&part.digest)};
+        execute_own_on(source.catalog.departure, insert, 2, types, values, nullptr, SPI_OK_INSERT,
+                       source.snapshot);
+        id = find_part(part, source.name);
     }
     if (id == 0) {
         ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                        errmsg("could not serialize access due to a concurrent change of \"%s\"",
-                               printable(value)),
-                        errdetail("Its stop list or formation changed while ticket_open read it."),
+                        errmsg("could not serialize access due to a concurrent ticket_open"),
                         errhint("Retry the transaction.")));
     }
     return id;
 }
 
-}  // namespace
-
-int64_t keep_route(const Catalog& catalog, Text train, const pg_uuid_t& digest) {
+int64_t keep_route(const Source& source, const pg_uuid_t& digest) {
+    const Catalog& catalog = source.catalog;
     return keep_part(
-        catalog, catalog.route, catalog.route_digest, digest,
-        psprintf("WITH s AS (SELECT train, array_agg(stop_no ORDER BY stop_no) AS stop_nos, "
-                 "array_agg(station ORDER BY stop_no) AS stations, "
-                 "array_agg(arrives ORDER BY stop_no) AS arrives, "
-                 "array_agg(departs ORDER BY stop_no) AS departs, %s AS digest "
-                 "FROM %s WHERE train = $1 GROUP BY train), "
-                 "r AS (INSERT INTO %s (digest, train, stop_nos, stations, arrives, departs) "
-                 "SELECT digest, train, stop_nos, stations, arrives, departs FROM s "
-                 "WHERE digest = $2 ON CONFLICT (digest) DO NOTHING RETURNING route_id, stations) "
+        source, {catalog.route, catalog.route_digest, kRouteTrain, digest},
+        psprintf("WITH r AS (INSERT INTO %s (digest, train, stop_nos, stations, arrives, departs) "
+                 "SELECT $2, train, array_agg(stop_no ORDER BY stop_no), "
+                 "array_agg(station ORDER BY stop_no), array_agg(arrives ORDER BY stop_no), "
+                 "array_agg(departs ORDER BY stop_no) FROM %s WHERE train = $1 GROUP BY train "
+                 "ON CONFLICT (digest) DO NOTHING RETURNING route_id, stations) "
                  "INSERT INTO %s (station, route_id, stop_index) "
                  "SELECT c.station, r.route_id, c.n - 1 FROM r, unnest(r.stations) WITH "
                  "ORDINALITY AS c (station, n)",
-                 kRouteDigest, qualified_name(catalog.stop), qualified_name(catalog.route),
-                 qualified_name(catalog.route_call)),
-        train);
+                 qualified_name(catalog.route), qualified_name(catalog.stop),
+                 qualified_name(catalog.route_call)));
 }
 
-int64_t keep_layout(const Catalog& catalog, Text formation, const pg_uuid_t& digest) {
-    const char* coaches = qualified_name(catalog.formation);
+int64_t keep_layout(const Source& source, const pg_uuid_t& digest) {
+    const Catalog& catalog = source.catalog;
     return keep_part(
-        catalog, catalog.layout, catalog.layout_digest, digest,
-        psprintf("WITH s AS (SELECT %s AS digest FROM %s WHERE formation = $1), "
-                 "l AS (INSERT INTO %s (digest) SELECT digest FROM s WHERE digest = $2 "
+        source, {catalog.layout, catalog.layout_digest, 0, digest},
+        psprintf("WITH l AS (INSERT INTO %s (digest) VALUES ($2) "
                  "ON CONFLICT (digest) DO NOTHING RETURNING layout_id) "
                  "INSERT INTO %s (layout_id, position, coach, seat_class, seats, places) "
                  "SELECT l.layout_id, row_number() OVER (ORDER BY %s), coach, seat_class, "
                  "seats, places FROM l, %s WHERE formation = $1",
-                 layout_digest(), coaches, qualified_name(catalog.layout),
-                 qualified_name(catalog.layout_coach), kCoachOrder, coaches),
-        formation);
+                 qualified_name(catalog.layout), qualified_name(catalog.layout_coach), kCoachOrder,
+                 qualified_name(catalog.formation)));
+}
+
+}  // namespace
+
+KeptParts keep_parts(const Catalog& catalog, Text train, Text formation) {
+    Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
+    const Source stops{catalog, snapshot, train};
+    const Source coaches{catalog, snapshot, formation};
+    const pg_uuid_t route = check_stops(stops);
+    const pg_uuid_t layout = check_formation(coaches);
+    const KeptParts parts{keep_route(stops, route), keep_layout(coaches, layout)};
+    UnregisterSnapshot(snapshot);
+    return parts;
 }
 
 }  // namespace ticketpool

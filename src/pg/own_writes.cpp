@@ -69,7 +69,8 @@ bool is_as_expected(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlo
 }  // namespace
 
 int execute_own(const OwnWrite& write, bool keep_plan, const char* sql, int count, Oid* types,
-                Datum* values, const char* nulls) {
+                Datum* values, const char* nulls, Snapshot snapshot) {
+    Assert(keep_plan || snapshot == InvalidSnapshot);
     const OwnWrite* previous = own_write;
     const int previous_depth = own_depth;
     volatile int result = 0;
@@ -77,7 +78,7 @@ int execute_own(const OwnWrite& write, bool keep_plan, const char* sql, int coun
     own_depth = trigger_depth();
     PG_TRY();
     {
-        result = keep_plan ? execute_planned(sql, count, types, values, nulls)
+        result = keep_plan ? execute_planned(sql, count, types, values, nulls, snapshot)
                            : SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
     }
     PG_FINALLY();
@@ -90,9 +91,9 @@ int execute_own(const OwnWrite& write, bool keep_plan, const char* sql, int coun
 }
 
 void execute_own_on(Oid table, const char* sql, int count, Oid* types, Datum* values,
-                    const char* nulls, int expected) {
+                    const char* nulls, int expected, Snapshot snapshot) {
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, table};
-    const int result = execute_own(write, true, sql, count, types, values, nulls);
+    const int result = execute_own(write, true, sql, count, types, values, nulls, snapshot);
     if (result != expected) {
         elog(ERROR, "unexpected result of a ticketpool query: %s", SPI_result_code_string(result));
     }

@@ -35,13 +35,14 @@ struct OwnWrite {
     Oid table = InvalidOid;
 };
 
-// Runs a statement of our own by SPI; its plan is kept for the session, or not.
+// Runs a statement of our own by SPI; its plan is kept for the session, or not. `snapshot`: with
+// kept plans, see execute_planned.
 int execute_own(const OwnWrite& write, bool keep_plan, const char* sql, int count, Oid* types,
-                Datum* values, const char* nulls);
+                Datum* values, const char* nulls, Snapshot snapshot = InvalidSnapshot);
 
 // The same for kOther rows of this table, planned once; an error where SPI does not say `expected`.
 void execute_own_on(Oid table, const char* sql, int count, Oid* types, Datum* values,
-                    const char* nulls, int expected);
+                    const char* nulls, int expected, Snapshot snapshot = InvalidSnapshot);
 
 // Call in a trigger of this table: does the event come from a statement of ours that writes there?
 bool is_own_event(Oid table);

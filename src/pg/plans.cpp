@@ -28,9 +28,22 @@ void forget(CachedPlan* entry) {
     }
 }
 
+SPIPlanPtr prepare(const char* sql, int count, Oid* types) {
+    SPIPlanPtr plan = SPI_prepare(sql, count, types);
+    if (plan == nullptr) {
+        elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
+    }
+    return plan;
+}
+
+int execute(SPIPlanPtr plan, Datum* values, const char* nulls, Snapshot snapshot) {
+    return SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, false, true, 0);
+}
+
 }  // namespace
 
-int execute_planned(const char* sql, int count, Oid* types, Datum* values, const char* nulls) {
+int execute_planned(const char* sql, int count, Oid* types, Datum* values, const char* nulls,
+                    Snapshot snapshot) {
     if (cache == nullptr) {
         cache = static_cast<CachedPlan*>(
             MemoryContextAllocZero(TopMemoryContext, kCacheSize * sizeof(CachedPlan)));
@@ -39,12 +52,12 @@ int execute_planned(const char* sql, int count, Oid* types, Datum* values, const
     if (entry->sql == nullptr || strcmp(entry->sql, sql) != 0) {
         if (executing > 0) {
             // The plan that this one would replace may be the one at work.
-            return SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
+            return execute(prepare(sql, count, types), values, nulls, snapshot);
         }
         forget(entry);
-        SPIPlanPtr plan = SPI_prepare(sql, count, types);
-        if (plan == nullptr || SPI_keepplan(plan) != 0) {
-            elog(ERROR, "could not prepare a statement: %s", SPI_result_code_string(SPI_result));
+        SPIPlanPtr plan = prepare(sql, count, types);
+        if (SPI_keepplan(plan) != 0) {
+            elog(ERROR, "could not keep a statement: %s", SPI_result_code_string(SPI_result));
         }
         entry->plan = plan;
         entry->sql = MemoryContextStrdup(TopMemoryContext, sql);
@@ -52,7 +65,7 @@ int execute_planned(const char* sql, int count, Oid* types, Datum* values, const
     volatile int result = 0;
     executing++;
     PG_TRY();
-    { result = SPI_execute_plan(entry->plan, values, nulls, false, 0); }
+    { result = execute(entry->plan, values, nulls, snapshot); }
     PG_FINALLY();
     { executing--; }
     PG_END_TRY();
