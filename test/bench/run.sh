@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures ticketpool against the server's own floor (SELECT 1, a bare INSERT of the same row) and against other ways to sell, on a private
 # server; then the core by itself.
-# usage: make bench            18 minutes on two cores
+# usage: make bench            19 minutes on two cores
 #        make bench QUICK=1    two minutes: a look at whether something has become slower; without the core (make bench-core QUICK=1)
 # also:  REPEATS=5 MORE=5 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off" PEER_PATIENCE=10s
 # Slices of the rows follow one another (A B C, C B A, …), so that a slow minute of the machine hits all of them alike; trust the
@@ -137,7 +137,11 @@ trap clean_up EXIT
 trap 'exit 1' INT TERM
 set_up
 # A simulation and a count of instructions: neither minds the other.
-[ -n "${QUICK:-}" ] || { test/bench/core.sh build && { test/bench/core.sh seat_use & seat_use=$!; }; }
+if [ -z "${QUICK:-}" ]; then
+  test/bench/core.sh build
+  test/bench/core.sh seat_use &
+  seat_use=$!
+fi
 measure_instructions
 [ -z "${seat_use:-}" ] || wait "$seat_use" || die 'The simulation of how well seats are used failed.'
 seat_use=
