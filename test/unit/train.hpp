@@ -52,9 +52,11 @@ inline void set_seat(SeatMap& map, std::uint32_t seat, const SegmentMask& taken)
 class Train {
   public:
     Train(std::uint32_t seats, int segments, int rows = 4, const std::string& letters = "ABCDF")
-        // A class may begin in the middle of a line, and nothing behind what a scan may read is ours.
+        // A class may begin in the middle of a line, and nothing behind what a scan may read is
+        // ours.
         : begin_(segments % 2 == 0 ? 0 : kVectorBytes),
-          words_(new (std::align_val_t{kLineBytes}) char[begin_ + seat_map_bytes(seats, segments)]) {
+          words_(
+              new (std::align_val_t{kLineBytes}) char[begin_ + seat_map_bytes(seats, segments)]) {
         // What stands behind the last seat, as a scan might take it: a free seat, or runs of one
         // and two segments.
         std::memset(words_.get(), seats % 2 == 0 ? 0 : 0x5A,
