@@ -37,25 +37,6 @@ void select_rows(const Source& source, const char* sql) {
                    source.snapshot);
 }
 
-}  // namespace
-
-void check_name(const char* what, Text value) {
-    if (value.length > kMaxNameBytes) {
-        ereport(ERROR,
-                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                 errmsg("%s \"%s\" is too long", what, printable(value)),
-                 errdetail("It has %zu bytes; the limit is %d.", value.length, kMaxNameBytes),
-                 errhint("Use a shorter code.")));
-    }
-    if (value.length == 0) {
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is empty", what),
-                        errdetail("Trains, stations, classes and coaches need a name."),
-                        errhint("Give it a name.")));
-    }
-}
-
-namespace {
-
 // As md5 of the rows in their order. Stored: an update may not change them.
 constexpr const char* kRouteDigest =
     "md5(train || '/' || string_agg(concat_ws('/', stop_no, octet_length(station), station, "
@@ -80,7 +61,10 @@ pg_uuid_t digest_column(int number) {
     bool is_null;
     const Datum digest =
         SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, &is_null);
-    return is_null ? pg_uuid_t{} : *DatumGetUUIDP(digest);
+    if (is_null) {
+        elog(ERROR, "rows without a digest");
+    }
+    return *DatumGetUUIDP(digest);
 }
 
 [[noreturn]] void report_bad_stops(Text train, const char* detail) {
@@ -340,6 +324,21 @@ int64_t keep_layout(const Source& source, const pg_uuid_t& digest) {
 }
 
 }  // namespace
+
+void check_name(const char* what, Text value) {
+    if (value.length > kMaxNameBytes) {
+        ereport(ERROR,
+                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                 errmsg("%s \"%s\" is too long", what, printable(value)),
+                 errdetail("It has %zu bytes; the limit is %d.", value.length, kMaxNameBytes),
+                 errhint("Use a shorter code.")));
+    }
+    if (value.length == 0) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is empty", what),
+                        errdetail("Trains, stations, classes and coaches need a name."),
+                        errhint("Give it a name.")));
+    }
+}
 
 KeptParts keep_parts(const Catalog& catalog, Text train, Text formation) {
     Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
