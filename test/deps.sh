@@ -33,6 +33,8 @@ find_missing() {
   if [ "${1:-}" = long ]; then
     need clang clang command -v clang++
     need libFuzzer libclang-rt-dev has_fuzzer
+    need 'a compiler for ARM' g++-aarch64-linux-gnu command -v aarch64-linux-gnu-g++
+    need 'an emulator of ARM' qemu-user-static command -v qemu-aarch64-static
   fi
 }
 

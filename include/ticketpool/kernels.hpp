@@ -40,8 +40,13 @@ struct Kernels {
 // Atomic loads, any machine.
 const Kernels& baseline_kernels() noexcept;
 
-// AVX2, BMI, BMI2, LZCNT and POPCNT, or null if this machine or build cannot run them.
-const Kernels* vector_kernels() noexcept;
+// 256 bits at a time, with AVX2, BMI, BMI2, LZCNT and POPCNT; null if this machine or build cannot
+// run them.
+const Kernels* avx2_kernels() noexcept;
+
+// 512 bits at a time where that is worth it, with AVX-512 F and BW besides; null likewise, and on
+// processors that slow down for it.
+const Kernels* avx512_kernels() noexcept;
 
 // The kernels in use: the baseline, until kernels_init has found better ones.
 const Kernels& kernels() noexcept;

@@ -178,14 +178,14 @@ TICKETPOOL_TARGET inline std::uint32_t next_seat(const Word<Bits>* words, std::u
 
 // One word per seat: only seats that are better than the best so far are looked at one by one, and
 // they are few. Until one is found all that are free would be better, which is a simpler question:
-// a sold-out train costs least.
-template <typename Bits>
+// a sold-out train costs least. `Free` and `Better` are the questions to vectors of some width.
+template <typename Bits, typename Free, typename Better>
 struct OneWordScan {
-    TICKETPOOL_TARGET explicit OneWordScan(const TripScan& trip_scan) noexcept
+    TICKETPOOL_INLINE explicit OneWordScan(const TripScan& trip_scan) noexcept
         : free(trip_scan.trip), better(trip_scan), masks(run_masks(trip_scan)), scan(trip_scan) {}
 
     // True if it met an exact fit.
-    TICKETPOOL_TARGET bool look_at(const Word<Bits>* words, std::uint32_t begin,
+    TICKETPOOL_INLINE bool look_at(const Word<Bits>* words, std::uint32_t begin,
                                    std::uint32_t end) noexcept {
         for (std::uint32_t seat = begin;; ++seat) {
             seat = best.seat == kNoSeat ? next_seat(words, seat, end, free)
@@ -196,22 +196,26 @@ struct OneWordScan {
         }
     }
 
-    const FreeLanes<Bits> free;
-    BetterLanes<Bits> better;
+    TICKETPOOL_INLINE std::uint32_t best_from(const Word<Bits>* words, std::uint32_t seats,
+                                              std::uint32_t start) noexcept {
+        if (!look_at(words, start, seats)) look_at(words, 0, start);
+        std::atomic_signal_fence(std::memory_order_acquire);  // see load_vector
+        return best.seat;
+    }
+
+    const Free free;
+    Better better;
     const RunMasks masks;
     const TripScan& scan;
     BestSeat best{kNoSeat, kTaken};
 };
 
 template <typename Bits>
-TICKETPOOL_TARGET std::uint32_t best_fit_1(const void* from, std::uint32_t seats,
+TICKETPOOL_TARGET std::uint32_t best_fit_1(const void* words, std::uint32_t seats,
                                            const TripScan& trip_scan,
                                            std::uint32_t start) noexcept {
-    const auto* words = static_cast<const Word<Bits>*>(from);
-    OneWordScan<Bits> scan(trip_scan);
-    if (!scan.look_at(words, start, seats)) scan.look_at(words, 0, start);
-    std::atomic_signal_fence(std::memory_order_acquire);  // see load_vector
-    return scan.best.seat;
+    OneWordScan<Bits, FreeLanes<Bits>, BetterLanes<Bits>> scan(trip_scan);
+    return scan.best_from(static_cast<const Word<Bits>*>(words), seats, start);
 }
 
 // ---- several words a seat -------------------------------------------------------------------

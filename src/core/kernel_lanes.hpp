@@ -21,6 +21,12 @@
 #define TICKETPOOL_VECTOR_KERNELS 1
 #include <cpuid.h>
 #include <immintrin.h>
+#define TICKETPOOL_TARGET __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
+#if defined(TICKETPOOL_EMULATED_AVX512)  // for tests on machines without it
+#define TICKETPOOL_TARGET_512 TICKETPOOL_TARGET
+#else
+#define TICKETPOOL_TARGET_512 __attribute__((target("avx512f,avx512bw,avx2,bmi,bmi2,lzcnt,popcnt")))
+#endif
 #endif
 
 // Inlined into a caller with a `target` attribute, the same source is compiled for that target.
@@ -33,8 +39,6 @@ template <typename Bits>
 using Word = std::atomic<Bits>;
 
 #if defined(TICKETPOOL_VECTOR_KERNELS)
-
-#define TICKETPOOL_TARGET __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
 
 // The vector loads stand for loads of the words: on x86-64 each aligned part of up to eight bytes
 // of a vector load is read in one piece, and nothing here needs the parts, or two uses of one part,

@@ -3,11 +3,25 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "train.hpp"
 
 namespace ticketpool {
 namespace {
+
+struct NamedKernels {
+    const char* name;
+    const Kernels* kernels;
+};
+
+// Those that this machine can run; the baseline first.
+std::vector<NamedKernels> all_kernels() {
+    std::vector<NamedKernels> all{
+        {"baseline", &baseline_kernels()}, {"AVX2", avx2_kernels()}, {"AVX-512", avx512_kernels()}};
+    std::erase_if(all, [](const NamedKernels& one) { return one.kernels == nullptr; });
+    return all;
+}
 
 // The first seat in cyclic order from `start` whose run is the shortest of all.
 std::uint32_t naive_best_fit(const NaiveTrain& naive, int from, int to, std::uint32_t start) {
@@ -55,31 +69,28 @@ void compare_with_model(const Kernels& kernels) {
     }
 }
 
-TEST(Kernels, BaselineAgreesWithTheModel) {
-    compare_with_model(baseline_kernels());
-}
-
-TEST(Kernels, VectorAgreesWithTheModel) {
-    if (vector_kernels() == nullptr) GTEST_SKIP() << "no vector kernels in this build or machine";
-    compare_with_model(*vector_kernels());
+TEST(Kernels, AgreeWithTheModel) {
+    for (const auto& [name, kernels] : all_kernels()) {
+        SCOPED_TRACE(name);
+        compare_with_model(*kernels);
+    }
 }
 
 // All trips of one train from all starts, for all kernels there are.
 void compare_every_trip(const Train& train) {
     const SeatMap& map = train.map;
     const NaiveTrain naive(map);
-    const Kernels* all[] = {&baseline_kernels(), vector_kernels()};
+    const std::vector<NamedKernels> all = all_kernels();
     for (int from = 0; from < map.segments; ++from) {
         for (int to = from + 1; to <= map.segments; ++to) {
             const TripScan scan{trip_mask(from, to), from, to, map.segments};
             for (std::uint32_t start = 0; start < map.seats; ++start) {
                 const std::uint32_t expected = naive_best_fit(naive, from, to, start);
-                for (const Kernels* kernels : all) {
-                    if (kernels == nullptr) continue;
+                for (const auto& [name, kernels] : all) {
                     ASSERT_EQ(kernels->best_fit[map.shape()](map.words, map.seats, scan, start),
                               expected)
                         << map.segments << " segments, [" << from << "," << to << ") from " << start
-                        << (kernels == all[0] ? ", baseline" : ", vector");
+                        << ", " << name;
                 }
             }
         }
@@ -157,15 +168,13 @@ void compare_trip(const Train& train, const NaiveTrain& naive, int from, int to,
     put_phantoms_behind(map, scan.trip);
     const std::uint32_t best = naive_best_fit(naive, from, to, start);
     const std::uint32_t free = naive.count(from, to);
-    for (const Kernels* kernels : {&baseline_kernels(), vector_kernels()}) {
-        if (kernels == nullptr) continue;
-        const char* name = kernels == vector_kernels() ? ", vector" : ", baseline";
+    for (const auto& [name, kernels] : all_kernels()) {
         ASSERT_EQ(kernels->count_free[map.shape()](map.words, map.seats, scan.trip), free)
-            << map.seats << " seats, " << map.segments << " segments, [" << from << "," << to << ")"
-            << name;
+            << map.seats << " seats, " << map.segments << " segments, [" << from << "," << to
+            << "), " << name;
         ASSERT_EQ(kernels->best_fit[map.shape()](map.words, map.seats, scan, start), best)
             << map.seats << " seats, " << map.segments << " segments, [" << from << "," << to
-            << ") from " << start << name;
+            << ") from " << start << ", " << name;
     }
 }
 
@@ -294,8 +303,7 @@ TEST(Kernels, RunsOfEveryLength) {
     }
 }
 
-TEST(Kernels, VectorAgreesWithTheBaselineOnFullTrains) {
-    if (vector_kernels() == nullptr) GTEST_SKIP() << "no vector kernels in this build or machine";
+TEST(Kernels, AgreeOnFullTrains) {
     std::mt19937_64 random(10);
     for (const int segments : {8, 16, 29, 32, 64, 65, 100, 128, 160, 192, 200, 256}) {
         for (const std::uint32_t seats : {999U, 1000U, 1004U, 1007U}) {
@@ -317,9 +325,12 @@ TEST(Kernels, VectorAgreesWithTheBaselineOnFullTrains) {
                     const auto free = [&](const Kernels& kernels) {
                         return kernels.count_free[map.shape()](map.words, seats, scan.trip);
                     };
-                    ASSERT_EQ(free(*vector_kernels()), free(baseline_kernels()));
-                    ASSERT_EQ(best(*vector_kernels()), best(baseline_kernels()))
-                        << segments << " segments, [" << from << "," << to << ") from " << start;
+                    for (const auto& [name, kernels] : all_kernels()) {
+                        ASSERT_EQ(free(*kernels), free(baseline_kernels())) << name;
+                        ASSERT_EQ(best(*kernels), best(baseline_kernels()))
+                            << name << ", " << segments << " segments, [" << from << "," << to
+                            << ") from " << start;
+                    }
                 }
             }
         }
@@ -332,8 +343,7 @@ TEST(Kernels, CountsMoreSeatsThanALaneCan) {
         for (const std::uint32_t seats : {255U * 64, 255U * 64 + 1, 60'000U}) {
             Train train(seats, segments);
             train.take(seats - 1);
-            for (const Kernels* kernels : {&baseline_kernels(), vector_kernels()}) {
-                if (kernels == nullptr) continue;
+            for (const auto& [name, kernels] : all_kernels()) {
                 EXPECT_EQ(
                     kernels->count_free[train.map.shape()](train.map.words, seats, trip_mask(1, 4)),
                     seats - 1);
@@ -345,8 +355,8 @@ TEST(Kernels, CountsMoreSeatsThanALaneCan) {
 // The same seats as bits of any width: an answer does not depend on how wide the words are.
 TEST(Kernels, EveryWidthGivesTheSameAnswers) {
     std::mt19937_64 random(6);
-    for (const Kernels* kernels : {&baseline_kernels(), vector_kernels()}) {
-        if (kernels == nullptr) continue;
+    for (const NamedKernels& one : all_kernels()) {
+        const Kernels* kernels = one.kernels;
         for (const int percent : {5, 20, 50}) {
             Train narrow(500, 6);
             narrow.fill(random, percent);
@@ -371,10 +381,15 @@ TEST(Kernels, EveryWidthGivesTheSameAnswers) {
     }
 }
 
+#if defined(TICKETPOOL_EMULATED_AVX512)
+TEST(Kernels, AreAllThereWhereOneIsEmulated) {
+    EXPECT_EQ(avx512_kernels() != nullptr, avx2_kernels() != nullptr);
+}
+#endif
+
 TEST(Kernels, InitChoosesTheBest) {
     kernels_init();
-    const Kernels* best = vector_kernels() != nullptr ? vector_kernels() : &baseline_kernels();
-    EXPECT_EQ(&kernels(), best);
+    EXPECT_EQ(&kernels(), all_kernels().back().kernels);
 }
 
 }  // namespace
