@@ -36,6 +36,26 @@ fuzz_core() {
 }
 long_fuzz() { suite fuzz count_tap fuzz_core; }
 
+# The kernels of AVX-512 as they are, on any x86-64: clang takes their intrinsics apart, and what is left of them is compiled for AVX2.
+avx512() {
+  local build=build/avx512 status=0
+  cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER=clang++ -DTICKETPOOL_TESTS=OFF -DTICKETPOOL_BENCHMARKS=OFF &&
+    cmake --build "$build" -j "$jobs" &&
+    clang++ -std=c++20 -O1 -Iinclude -fno-exceptions -DTICKETPOOL_ASSUME_AVX512 -S -emit-llvm src/core/kernels.cpp -o "$build/kernels.ll" &&
+    grep -q '+avx512bw' "$build/kernels.ll" &&
+    sed -i -E 's/\+avx512[a-z0-9]*,?//g; s/,"/"/; s/"min-legal-vector-width"="512"/"min-legal-vector-width"="0"/' "$build/kernels.ll" &&
+    clang++ -O1 -c "$build/kernels.ll" -o "$build/kernels.o" &&
+    clang++ -std=c++20 -O1 -Iinclude -DTICKETPOOL_ASSUME_AVX512 test/unit/kernels_test.cpp "$build/kernels.o" "$build/libticketpool_core.a" \
+      -lgtest -lgtest_main -o "$build/tests" || return 1
+  "$build/tests" >"$build/tests.log" 2>&1 || status=1
+  cat "$build/tests.log"
+  sed -n 's/^\[       OK \] \(.*\) (.*/ok - \1/p; s/^\[  FAILED  \] \(.*\) (.*/not ok - \1/p' "$build/tests.log"
+  return $status
+}
+long_avx512() {
+  if [ "$(uname -m)" = x86_64 ]; then suite avx512 count_findings avx512; else say 'left out: avx512 (for x86-64)'; fi
+}
+
 # The core's unit tests on ARM, cross-compiled and emulated. What ARM's memory may reorder, the emulator on x86-64 does not.
 arm() {
   local build=build/arm gtest=/usr/src/googletest/googletest

@@ -44,15 +44,15 @@ const Kernels& baseline_kernels() noexcept;
 // run them.
 const Kernels* avx2_kernels() noexcept;
 
-// 512 bits at a time where that is worth it, with AVX-512 F and BW besides; null likewise, and on
-// processors that slow down for it.
+// 512 bits at a time, with AVX-512 F and BW besides, where there is something to gain; null
+// likewise.
 const Kernels* avx512_kernels() noexcept;
 
 // The kernels in use: the baseline, until kernels_init has found better ones.
 const Kernels& kernels() noexcept;
 
-// Chooses the kernels for this machine. Call once at load, before any other thread exists;
-// calling it again is harmless.
+// Chooses the kernels for this machine: AVX-512 only on processors that keep their clock for it.
+// Call once at load, before any other thread exists; calling it again is harmless.
 void kernels_init() noexcept;
 
 }  // namespace ticketpool

@@ -44,7 +44,7 @@
 //  finished claims only. Each step is a release/acquire pair on one variable; no step compares the
 //  order of two independent variables as seen by third parties, so nothing needs seq_cst, and no
 //  fence between threads is used (ThreadSanitizer does not understand fences). Where the scan is
-//  made of vector loads, kernels.cpp says why they are acquire loads.
+//  made of vector loads, load_vector() says why they are acquire loads.
 //
 // Giving back (release) clears bits with release order, so that whoever takes them next sees all
 // that their last holder did. It is no attempt and touches neither counter. It is counted in
@@ -106,9 +106,9 @@ static_assert(kIsSeatWord<std::uint8_t> && kIsSeatWord<std::uint16_t> &&
 // taken segment. Bits at and above `segments` are never set. Words and a ClassControl of zeros are
 // an empty train.
 //
-// A scan reads two vectors at a time: `words` begins at a vector (kVectorBytes), and seat_map_bytes
-// from there can be read. What stands there behind the last seat means nothing to the scan; it may
-// be the begin of the next class, which others write.
+// A scan reads two vectors, or one of twice the size, at a time: `words` begins at a vector
+// (kVectorBytes), and seat_map_bytes from there can be read. What stands there behind the last seat
+// means nothing to the scan; it may be the begin of the next class, which others write.
 struct SeatMap {
     void* words;  // std::atomic<std::uintN_t>[seats * words_per_seat], N = bits_per_word
     ClassControl* control;

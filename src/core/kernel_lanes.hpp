@@ -101,8 +101,9 @@ TICKETPOOL_TARGET inline std::uint64_t passed_bytes(Lanes<Bits> low, Lanes<Bits>
            std::uint64_t{static_cast<std::uint32_t>(bytes_high)} << 32;
 }
 
-// Seats of one word are looked at in lines, two vectors at once. Such a line is as long as one of
-// the cache, and where the class begins in the middle of that, half of each of two.
+// Seats of one word are looked at in lines, two vectors or one of twice the size at once. Such a
+// line is as long as one of the cache, and where the class begins in the middle of that, half of
+// each of two.
 template <typename Bits>
 constexpr std::uint32_t kLineSeats = 64 / sizeof(Bits);
 

@@ -55,15 +55,24 @@ bool has_avx2() noexcept {
            __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt") && has_lzcnt();
 }
 
-// VBMI is not used: it tells the processors (Ice Lake, Zen 4 and later) whose clock stays as it is.
-// On those before, the first wide vectors after a while cost tens of microseconds at a lower one,
-// and a scan takes less than one.
 bool has_avx512() noexcept {
-#if defined(TICKETPOOL_EMULATED_AVX512)
+#if defined(TICKETPOOL_ASSUME_AVX512)
     return has_avx2();
 #else
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vbmi");
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+#endif
+}
+
+// The first processors with AVX-512 (Skylake, Cascade Lake) stand still for ten microseconds and
+// more when wide vectors come after a while without them, to run at a lower clock then; a scan
+// takes less than one. Those with VBMI, which nothing here uses, are later ones: from Ice Lake and
+// Zen 4 on there is little of that. (T. Downs, "Gathering Intel on Intel AVX-512 Transitions" and
+// "Ice Lake AVX-512 Downclocking", 2020.)
+bool worth_avx512() noexcept {
+#if defined(TICKETPOOL_ASSUME_AVX512)
+    return true;
+#else
+    return __builtin_cpu_supports("avx512vbmi");
 #endif
 }
 
@@ -87,6 +96,12 @@ const Kernels* avx512_kernels() noexcept {
 
 #else
 
+namespace {
+bool worth_avx512() noexcept {
+    return false;
+}
+}  // namespace
+
 const Kernels* avx2_kernels() noexcept {
     return nullptr;
 }
@@ -103,9 +118,8 @@ const Kernels& kernels() noexcept {
 
 void kernels_init() noexcept {
     chosen = &kBaseline;
-    for (const Kernels* better : {avx2_kernels(), avx512_kernels()}) {
-        chosen = better != nullptr ? better : chosen;
-    }
+    if (avx2_kernels() != nullptr) chosen = avx2_kernels();
+    if (avx512_kernels() != nullptr && worth_avx512()) chosen = avx512_kernels();
 }
 
 }  // namespace ticketpool

@@ -1,12 +1,14 @@
 // Vectors of 512 bits (AVX-512): a line of 64 bytes at a time, with one bit for each word of it as
-// the answer. Their loads are acquire loads by the argument of load_vector().
+// the answer. Their loads are acquire loads by the argument of load_vector(). The choice among
+// seats of several words is left to those of 256 bits: it is rare, and half of it is moving words
+// about.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <type_traits>
 
 #include "best_fit_kernels.hpp"
 #include "count_kernels.hpp"
@@ -45,16 +47,16 @@ TICKETPOOL_TARGET_512 inline std::uint64_t lanes_with(LineLanes<Bits> line,
     if constexpr (sizeof(Bits) == 8) return _mm512_test_epi64_mask(a, b);
 }
 
-// A bit for each lane of `line` that is at least that of `other`, as signed numbers.
+// A bit for each lane of `line` that is at least that of `other`.
 template <typename Bits>
 TICKETPOOL_TARGET_512 inline std::uint64_t lanes_at_least(LineLanes<Bits> line,
                                                           LineLanes<Bits> other) noexcept {
     const auto a = reinterpret_cast<__m512i>(line);
     const auto b = reinterpret_cast<__m512i>(other);
-    if constexpr (sizeof(Bits) == 1) return _mm512_cmpge_epi8_mask(a, b);
-    if constexpr (sizeof(Bits) == 2) return _mm512_cmpge_epi16_mask(a, b);
-    if constexpr (sizeof(Bits) == 4) return _mm512_cmpge_epi32_mask(a, b);
-    if constexpr (sizeof(Bits) == 8) return _mm512_cmpge_epi64_mask(a, b);
+    if constexpr (sizeof(Bits) == 1) return _mm512_cmpge_epu8_mask(a, b);
+    if constexpr (sizeof(Bits) == 2) return _mm512_cmpge_epu16_mask(a, b);
+    if constexpr (sizeof(Bits) == 4) return _mm512_cmpge_epu32_mask(a, b);
+    if constexpr (sizeof(Bits) == 8) return _mm512_cmpge_epu64_mask(a, b);
 }
 
 #else
@@ -79,10 +81,9 @@ TICKETPOOL_TARGET_512 inline std::uint64_t lanes_with(LineLanes<Bits> line,
 template <typename Bits>
 TICKETPOOL_TARGET_512 inline std::uint64_t lanes_at_least(LineLanes<Bits> line,
                                                           LineLanes<Bits> other) noexcept {
-    using Signed = std::make_signed_t<Bits>;
     std::uint64_t lanes = 0;
     for (std::uint32_t i = 0; i < kLineSeats<Bits>; ++i) {
-        lanes |= std::uint64_t{static_cast<Signed>(line[i]) >= static_cast<Signed>(other[i])} << i;
+        lanes |= std::uint64_t{line[i] >= other[i]} << i;
     }
     return lanes;
 }
@@ -121,7 +122,8 @@ struct FreeInLine {
     LineLanes<Bits> wanted;
 };
 
-// A bit for each seat that is free and has a run of at most `shift`: see BetterLanes.
+// A bit for each seat that is free and has a run of at most `shift`: see BetterLanes. Numbers have
+// no sign here, so that a bit within the trip makes them larger than any without one.
 template <typename Bits>
 struct BetterInLine {
     TICKETPOOL_TARGET_512 explicit BetterInLine(const TripScan& scan) noexcept

@@ -50,7 +50,7 @@ core_table() {
     END {
       split("64 128 192 256", segments, " "); split("1 2 3 4", words, " ")
       for (i = 1; i <= 4; i++) {
-        v = ("count/2000/" segments[i] "/50/1" in ns) ? 1 : 0
+        for (v = 2; v > 0 && !(("count/2000/" segments[i] "/50/" v) in ns); v--);
         c = ns["count/2000/" segments[i] "/50/" v]; b = ns["best_fit/2000/" segments[i] "/50/" v]
         r = ns["read_floor/" words[i]]; m = ns["copy_floor/" words[i]]; f = r < m ? r : m
         printf "| %s | %.0f | %.0f | %.0f | %.0f | %.2f | %.2f |\n", words[i], c, b, r, m, c / f, b / f

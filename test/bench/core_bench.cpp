@@ -1,7 +1,7 @@
 // Microbenchmarks of the core: time per call on one class, against the time to read its bytes.
 //
 // Curves for plots come from count and best_fit, whose arguments are seats, segments, per cent of
-// the seats sold, and 0 for the baseline or 1 for the vector kernels: each curve varies one of the
+// the seats sold, and 0 for the baseline, 1 for AVX2 or 2 for AVX-512: each curve varies one of the
 // first three.
 #include <benchmark/benchmark.h>
 
@@ -54,18 +54,15 @@ struct Class {
 };
 
 const Kernels* kernels_for(benchmark::State& state) {
-    if (state.range(3) == 0) return &baseline_kernels();
-    kernels_init();
-    if (&kernels() == &baseline_kernels()) {
-        state.SkipWithError("no vector kernels on this machine");
-        return nullptr;
-    }
-    return &kernels();
+    const Kernels* all[] = {&baseline_kernels(), avx2_kernels(), avx512_kernels()};
+    const Kernels* chosen = all[state.range(3)];
+    if (chosen == nullptr) state.SkipWithError("no such kernels on this machine");
+    return chosen;
 }
 
 void scan_arguments(benchmark::internal::Benchmark* b) {
     std::set<std::vector<std::int64_t>> points;
-    for (const int vector : {0, 1}) {
+    for (int vector = 0; vector < (avx512_kernels() == nullptr ? 2 : 3); ++vector) {
         for (const int seats : {100, 200, 500, 1000, 2000, 5000, 10000, 20000}) {
             points.insert({seats, 40, 50, vector});
         }

@@ -67,9 +67,9 @@ GP
 
 # curve NAME FIELD TITLE XLABEL: cost against one argument (1 seats, 2 segments, 3 per cent sold), the others at 2000, 40 and 50.
 curve() {
-  local what vector
+  local what vector vectors=(baseline AVX2 AVX-512)
   for what in count best_fit; do
-    for vector in 0 1; do
+    for vector in 0 1 2; do
       tr -d '"' <core.csv | awk -F, -v what="$what" -v field="$2" -v vector="$vector" '
         BEGIN { usual[1] = 2000; usual[2] = 40; usual[3] = 50 }
         { split($1, part, "/"); if (part[1] != what || part[5] != vector || $4 == "") next
@@ -86,9 +86,9 @@ $([ "$2" -ne 1 ] || printf 'set logscale xy\nset yrange [*:*]\n')
 GP
     printf 'plot '
     for what in count best_fit; do
-      for vector in 0 1; do
+      for vector in 0 1 2; do
         [ ! -s "plot/$1_${what}_$vector.csv" ] || printf "'plot/%s_%s_%s.csv' using 1:2 with linespoints lw 2 pt 7 ps 0.5 title '%s, %s', " \
-          "$1" "$what" "$vector" "$what" "$([ "$vector" -eq 1 ] && echo AVX2 || echo baseline)"
+          "$1" "$what" "$vector" "$what" "${vectors[vector]}"
       done
     done
     # Bytes to read, of the fastest floor.
