@@ -157,12 +157,11 @@ uint32_t find_any(const Key& key) {
 }
 
 bool expected_epoch(const Key& key, DateADT date, uint32_t* epoch) {
-    return key.kind == KeyKind::kItem ? item_epoch_is_known(epoch)
-                                      : epoch_is_known(*key.catalog, date, epoch);
+    return key.kind == KeyKind::kItem ? item_epoch_is_known(epoch) : epoch_is_known(date, epoch);
 }
 
 bool is_own_epoch(const Key& key, DateADT date) {
-    return key.kind == KeyKind::kItem ? item_epoch_is_own() : epoch_is_own(*key.catalog, date);
+    return key.kind == KeyKind::kItem ? item_epoch_is_own() : epoch_is_own(date);
 }
 
 // Drops a departure of an old epoch; where others have it pinned, waits for them instead. It is

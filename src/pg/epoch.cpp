@@ -86,8 +86,8 @@ TriggerMark trigger_mark(Oid relation) {
     return mark;
 }
 
-bool epoch_is_known(const Catalog& catalog, DateADT date, uint32_t* epoch) {
-    const OrderLeaf* leaf = known_order_leaf(catalog, date);
+bool epoch_is_known(DateADT date, uint32_t* epoch) {
+    const OrderLeaf* leaf = known_order_partition(date);
     if (leaf == nullptr || !marks_are_known()) {
         return false;
     }
@@ -97,16 +97,15 @@ bool epoch_is_known(const Catalog& catalog, DateADT date, uint32_t* epoch) {
 
 uint32_t epoch_of(const Catalog& catalog, DateADT date) {
     uint32_t epoch;
-    while (!epoch_is_known(catalog, date, &epoch)) {
+    while (!epoch_is_known(date, &epoch)) {
         read_marks(catalog);
-        OrderLeaf leaf;
-        find_order_leaf(catalog, date, &leaf);
+        look_up_order_partition(catalog, date);
     }
     return epoch;
 }
 
-bool epoch_is_own(const Catalog& catalog, DateADT date) {
-    const OrderLeaf* leaf = known_order_leaf(catalog, date);
+bool epoch_is_own(DateADT date) {
+    const OrderLeaf* leaf = known_order_partition(date);
     return has_truncated() || (leaf != nullptr && is_own(leaf->mark)) || is_own(marks.departure) ||
            is_own(marks.reservation);
 }

@@ -56,10 +56,10 @@ inline constexpr const char* kTruncateTrigger = "ticket_follow_truncate";
 // may have changed since the last time.
 uint32_t epoch_of(const Catalog& catalog, DateADT date);
 // The same without looking: false: not known.
-bool epoch_is_known(const Catalog& catalog, DateADT date, uint32_t* epoch);
+bool epoch_is_known(DateADT date, uint32_t* epoch);
 
 // Has this transaction itself changed what the epoch stands for? The epoch is known.
-bool epoch_is_own(const Catalog& catalog, DateADT date);
+bool epoch_is_own(DateADT date);
 // The same for items.
 uint32_t item_epoch_of(const Catalog& catalog);
 bool item_epoch_is_known(uint32_t* epoch);

@@ -30,9 +30,12 @@ namespace {
 constexpr int kSequenceBits = 37;
 
 // Partitions by date, direct mapped; an entry is void once its relation or the parent changed.
+// Who only counts never needs more than relation and mark: the rest is found out for the first who
+// reads or writes rows.
 struct CachedLeaf {
     uint64_t generation;  // of the catalog; 0: empty
     DateADT date;
+    bool described;
     OrderLeaf leaf;
 };
 constexpr uint32_t kCacheSize = 64;
@@ -146,27 +149,46 @@ Oid live_index(const Catalog& catalog, Relation relation) {
                     errhint("Attach it to ticket_order again: that builds the indexes.")));
 }
 
+static CachedLeaf* cache_entry(DateADT date) {
+    return &cache[static_cast<uint32_t>(date) % kCacheSize];
+}
+
+static bool is_known(const CachedLeaf& entry, DateADT date) {
+    return entry.generation == catalog_generation && entry.date == date;
+}
+
+static void look_up(const Catalog& catalog, DateADT date, bool describe, CachedLeaf* entry) {
+    const uint64_t changes = relation_changes;
+    const Oid relation = leaf_relation(catalog, date);
+    OrderLeaf found{};
+    if (OidIsValid(relation) && describe) {
+        describe_leaf(catalog, relation, &found);
+    } else if (OidIsValid(relation)) {
+        found.relation = relation;
+        found.mark = trigger_mark(relation);
+    }
+    // An invalidation while we looked: the caller looks again.
+    if (changes == relation_changes) {
+        *entry = CachedLeaf{catalog_generation, date, describe, found};
+    }
+}
+
 bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
-    CachedLeaf* entry = &cache[static_cast<uint32_t>(date) % kCacheSize];
-    while (entry->generation != catalog_generation || entry->date != date) {
-        const uint64_t changes = relation_changes;
-        const Oid relation = leaf_relation(catalog, date);
-        OrderLeaf found{};
-        if (OidIsValid(relation)) {
-            describe_leaf(catalog, relation, &found);
-        }
-        // An invalidation while we looked: again.
-        if (changes == relation_changes) {
-            *entry = CachedLeaf{catalog_generation, date, found};
-        }
+    CachedLeaf* entry = cache_entry(date);
+    while (!is_known(*entry, date) || !entry->described) {
+        look_up(catalog, date, true, entry);
     }
     *leaf = entry->leaf;
     return OidIsValid(leaf->relation);
 }
 
-const OrderLeaf* known_order_leaf(const Catalog&, DateADT date) {
-    const CachedLeaf* entry = &cache[static_cast<uint32_t>(date) % kCacheSize];
-    return entry->generation == catalog_generation && entry->date == date ? &entry->leaf : nullptr;
+void look_up_order_partition(const Catalog& catalog, DateADT date) {
+    look_up(catalog, date, false, cache_entry(date));
+}
+
+const OrderLeaf* known_order_partition(DateADT date) {
+    const CachedLeaf* entry = cache_entry(date);
+    return is_known(*entry, date) ? &entry->leaf : nullptr;
 }
 
 // A partition that was detached may still have the name of its day.
@@ -281,7 +303,7 @@ void require_same_epoch(const Catalog& catalog, DateADT date) {
         DirectorySlot& slot = shared.slots[slots[i]];
         if (slot.relation == catalog.order && slot.service_date == date &&
             (slot.epoch.load(std::memory_order_acquire) & ~kStale) != epoch &&
-            !epoch_is_own(catalog, date)) {
+            !epoch_is_own(date)) {
             slot.epoch.fetch_or(kStale, std::memory_order_acq_rel);
             ereport(ERROR,
                     (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),

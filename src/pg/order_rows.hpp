@@ -47,8 +47,11 @@ using OrderValues = RowValues;
 
 // The partition of a service date; false: there is none.
 bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf);
-// The same from this session's cache, null: it is not there. Relation InvalidOid: no partition.
-const OrderLeaf* known_order_leaf(const Catalog& catalog, DateADT date);
+// Its relation and mark, and nothing else, as this session knows them; null: it does not. Relation
+// InvalidOid: no partition.
+const OrderLeaf* known_order_partition(DateADT date);
+// Makes them known, unless they change at this moment. Locks no partition.
+void look_up_order_partition(const Catalog& catalog, DateADT date);
 // The number in the partition, or any table like ticket_order, of each of our columns.
 void find_order_columns(Relation relation, OrderLeaf* leaf);
 // The partition's index of live rows; ereports where it has none.
