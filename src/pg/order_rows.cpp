@@ -4,6 +4,7 @@
 #include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
+#include "order_partition.hpp"
 #include "own_writes.hpp"
 #include "shared_memory.hpp"
 #include "ticketpool/order_status.hpp"
@@ -16,11 +17,8 @@ extern "C" {
 #include "commands/sequence.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
-#include "partitioning/partbounds.h"
-#include "partitioning/partdesc.h"
 #include "storage/lmgr.h"
 #include "utils/datetime.h"
-#include "utils/partcache.h"
 }
 
 namespace ticketpool {
@@ -53,34 +51,6 @@ void on_relation_change(Datum, Oid relation) {
             entry.generation = 0;
         }
     }
-}
-
-Oid leaf_relation(const Catalog& catalog, DateADT date) {
-    Relation parent = open_table(catalog.order);
-    PartitionKey key = RelationGetPartitionKey(parent);
-    PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
-    Oid leaf = InvalidOid;
-    if (partitions->nparts > 0) {
-        Datum value = DateADTGetDatum(date);
-        bool is_equal = false;
-        const int bound = partition_range_datum_bsearch(
-            key->partsupfunc, key->partcollation, partitions->boundinfo, 1, &value, &is_equal);
-        const int index = partitions->boundinfo->indexes[bound + 1];
-        if (index >= 0) {
-            if (!partitions->is_leaf[index]) {
-                ereport(
-                    ERROR,
-                    (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                     errmsg("partition \"%s\" of ticket_order is partitioned itself",
-                            get_rel_name(partitions->oids[index])),
-                     errdetail("Rows are written straight into the partition of a service date."),
-                     errhint("Use one level of partitions.")));
-            }
-            leaf = partitions->oids[index];
-        }
-    }
-    table_close(parent, AccessShareLock);
-    return leaf;
 }
 
 const TableShape kShape{
@@ -159,7 +129,7 @@ static bool is_known(const CachedLeaf& entry, DateADT date) {
 
 static void look_up(const Catalog& catalog, DateADT date, bool describe, CachedLeaf* entry) {
     const uint64_t changes = relation_changes;
-    const Oid relation = leaf_relation(catalog, date);
+    const Oid relation = partition_of(catalog, date);
     OrderLeaf found{};
     if (OidIsValid(relation) && describe) {
         describe_leaf(catalog, relation, &found);
@@ -213,8 +183,7 @@ void ensure_order_leaf(const Catalog& catalog, DateADT date) {
     int year, month, day;
     j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
     const char* parent = qualified_name(catalog.order);
-    const char* name = free_relation_name(catalog.schema,
-                                          psprintf("ticket_order_p%04d%02d%02d", year, month, day));
+    const char* name = free_relation_name(catalog.schema, usual_partition_name(date));
     SPI_connect();
     const char* create = psprintf(
         "CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "

@@ -1,0 +1,70 @@
+-- Rows go into the partition that has their date, whatever it is called.
+\set home :DBNAME
+CREATE DATABASE regression_partitions;
+\c regression_partitions
+CREATE EXTENSION ticketpool;
+INSERT INTO ticket_station (station, name) VALUES ('A', 'Alpha'), ('B', 'Beta'), ('C', 'Gamma');
+INSERT INTO ticket_stop (train, stop_no, station, arrives, departs) VALUES
+  ('T', 1, 'A', NULL, '8:00'), ('T', 2, 'B', '9:00', '9:02'), ('T', 3, 'C', '10:00', NULL);
+INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('F', '01', 'second', '{1A,1B,1C}');
+
+-- A count, a purchase, a refund and another count on a day, and where its rows are.
+CREATE FUNCTION use_day(day date, OUT remaining int, OUT seat text, OUT refunded text, OUT left_over int, OUT partitions text)
+LANGUAGE plpgsql AS $$
+DECLARE bought record;
+BEGIN
+  remaining := ticket_remaining('T', 'A', 'C', day);
+  SELECT * INTO bought FROM ticket_buy('T', 'A', 'C', 1, day);
+  seat := bought.seat;
+  PERFORM ticket_buy('T', 'A', 'B', 2, day);
+  SELECT status INTO refunded FROM ticket_refund(bought.order_id);
+  left_over := ticket_remaining('T', 'A', 'C', day);
+  SELECT string_agg(DISTINCT tableoid::regclass::text, ', ') INTO partitions FROM ticket_order WHERE service_date = day;
+END $$;
+
+SELECT count(ticket_open('T', day::date, 'F')) FROM generate_series(date '2031-05-01', '2031-05-04', '1 day') AS day;
+SELECT remaining, left_over, refunded, partitions FROM use_day('2031-05-01');
+
+-- The names of two days exchanged, in this session and in a new one.
+ALTER TABLE ticket_order_p20310502 RENAME TO other;
+ALTER TABLE ticket_order_p20310503 RENAME TO ticket_order_p20310502;
+ALTER TABLE other RENAME TO ticket_order_p20310503;
+SELECT remaining, left_over, refunded, partitions FROM use_day('2031-05-02');
+\c -
+SELECT remaining, left_over, refunded, partitions FROM use_day('2031-05-03');
+SELECT remaining, left_over, refunded, partitions FROM use_day('2031-05-02');
+
+-- Another table has the name, or nobody.
+ALTER TABLE ticket_order_p20310504 RENAME TO somewhere;
+CREATE TABLE ticket_order_p20310504 (LIKE ticket_order INCLUDING ALL);
+SELECT remaining, left_over, refunded, partitions FROM use_day('2031-05-04');
+DROP TABLE ticket_order_p20310504;
+\c -
+SELECT remaining, left_over, refunded, partitions FROM use_day('2031-05-04');
+
+-- A partition of a month, with the name of its first day.
+CREATE TABLE ticket_order_p20310601 PARTITION OF ticket_order FOR VALUES FROM ('2031-06-01') TO ('2031-07-01');
+SELECT count(ticket_open('T', day::date, 'F')) FROM unnest(ARRAY['2031-06-01', '2031-06-30', '2031-07-01']) AS day;
+SELECT day, remaining, left_over, refunded, partitions FROM unnest(ARRAY['2031-06-01', '2031-06-30', '2031-07-01']) AS day, use_day(day::date);
+
+-- A partition without an end, and the default one, with names of days that they have and have not.
+CREATE TABLE ticket_order_p20330101 PARTITION OF ticket_order FOR VALUES FROM ('2033-01-01') TO (MAXVALUE);
+CREATE TABLE ticket_order_p20320101 PARTITION OF ticket_order DEFAULT;
+SELECT count(ticket_open('T', day::date, 'F')) FROM unnest(ARRAY['2032-01-01', '2032-12-31', '2033-01-01', '2034-01-01']) AS day;
+SELECT day, remaining, left_over, refunded, partitions FROM unnest(ARRAY['2032-01-01', '2032-12-31', '2033-01-01', '2034-01-01']) AS day, use_day(day::date);
+
+-- A partition that is partitioned itself, named after its day.
+CREATE TABLE ticket_order_p20310801 PARTITION OF ticket_order FOR VALUES FROM ('2031-08-01') TO ('2031-08-02') PARTITION BY RANGE (service_date);
+SELECT ticket_open('T', '2031-08-01', 'F');
+DROP TABLE ticket_order_p20310801;
+
+-- Detached, it keeps its name and is no partition; another one takes its place.
+ALTER TABLE ticket_order DETACH PARTITION ticket_order_p20310501;
+SELECT remaining, left_over, refunded, partitions FROM use_day('2031-05-01');
+CREATE TABLE fresh PARTITION OF ticket_order FOR VALUES FROM ('2031-05-01') TO ('2031-05-02');
+SELECT remaining, left_over, refunded, partitions FROM use_day('2031-05-01');
+SELECT count(*) FROM ticket_order_p20310501;
+
+SELECT problem FROM ticket_verify();
+\c :home
+DROP DATABASE regression_partitions;

@@ -1,0 +1,16 @@
+// Which partition of ticket_order has the rows of a service date.
+#pragma once
+
+#include "catalog.hpp"
+#include "pg.hpp"
+
+namespace ticketpool {
+
+// The partition of the date, or InvalidOid. Locks nothing: what changes it invalidates
+// ticket_order. Ereports where it is partitioned itself.
+Oid partition_of(const Catalog& catalog, DateADT date);
+
+// The name that the extension gives the partition of a date where it is free, without the schema.
+const char* usual_partition_name(DateADT date);
+
+}  // namespace ticketpool
