@@ -58,8 +58,11 @@ CREATE TABLE ticket_order_p20310801 PARTITION OF ticket_order FOR VALUES FROM ('
 SELECT ticket_open('T', '2031-08-01', 'F');
 DROP TABLE ticket_order_p20310801;
 
--- Detached, it keeps its name and is no partition; another one takes its place.
+-- Detached, it keeps its name and is no partition, or one of another table; another one takes its place.
 ALTER TABLE ticket_order DETACH PARTITION ticket_order_p20310501;
+SELECT remaining, left_over, refunded, partitions FROM use_day('2031-05-01');
+CREATE TABLE archive (LIKE ticket_order) PARTITION BY RANGE (service_date);
+ALTER TABLE archive ATTACH PARTITION ticket_order_p20310501 FOR VALUES FROM ('2031-05-01') TO ('2031-05-02');
 SELECT remaining, left_over, refunded, partitions FROM use_day('2031-05-01');
 CREATE TABLE fresh PARTITION OF ticket_order FOR VALUES FROM ('2031-05-01') TO ('2031-05-02');
 SELECT remaining, left_over, refunded, partitions FROM use_day('2031-05-01');

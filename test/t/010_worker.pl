@@ -169,12 +169,12 @@ for my $ticket (1, 2)
 {
 	{
 	my ($mine, $others) = (10 + $ticket, 20 + $ticket);
-	my ($order) = hold('postgres', $mine, '500 milliseconds', 1, 'ARRAY[1, 2]');
+	my ($order) = hold('postgres', $mine, '2 seconds', 1, 'ARRAY[1, 2]');
 	my $idle = session($node);
 	$idle->run($_) for 'BEGIN', "SELECT 1 FROM ticket_order WHERE order_id = $order AND ticket_no = $ticket FOR UPDATE";
 	ok($idle->is_ok, "ticket $ticket of an order is locked");
-	hold('postgres', $others, '700 milliseconds', 3);
-	hold('one', $others, '700 milliseconds', 3);
+	hold('postgres', $others, '2200 milliseconds', 3);
+	hold('one', $others, '2200 milliseconds', 3);
 	expires('postgres', $others, "ticket $ticket locked: other orders run out");
 	expires('one', $others, "ticket $ticket locked: also in other databases");
 	is_held('postgres', $mine, "ticket $ticket locked: the order waits");
