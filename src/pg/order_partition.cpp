@@ -110,11 +110,14 @@ const char* usual_partition_name(DateADT date) {
 // Partitions do not overlap: one that has the date is the one. Most have the name that they were
 // made with.
 Oid partition_of(const Catalog& catalog, DateADT date) {
+    MemoryContext scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "partition_of", ALLOCSET_SMALL_SIZES);
+    MemoryContext outer = MemoryContextSwitchTo(scratch);
     const Oid usual = get_relname_relid(usual_partition_name(date), catalog.schema);
-    if (OidIsValid(usual) && is_attached(catalog, usual) && has_date(usual, date)) {
-        return usual;
-    }
-    return partition_by_descriptor(catalog, date);
+    const bool found = OidIsValid(usual) && is_attached(catalog, usual) && has_date(usual, date);
+    MemoryContextSwitchTo(outer);
+    MemoryContextDelete(scratch);
+    return found ? usual : partition_by_descriptor(catalog, date);
 }
 
 }  // namespace ticketpool

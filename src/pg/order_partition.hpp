@@ -6,8 +6,9 @@
 
 namespace ticketpool {
 
-// The partition of the date, or InvalidOid. Locks nothing: what changes it invalidates
-// ticket_order. Ereports where it is partitioned itself.
+// The partition of the date, or InvalidOid. What changes it invalidates ticket_order, which is
+// locked for a moment (ACCESS SHARE) where no partition with the usual name has the date. Ereports
+// where it is partitioned itself.
 Oid partition_of(const Catalog& catalog, DateADT date);
 
 // The name that the extension gives the partition of a date where it is free, without the schema.

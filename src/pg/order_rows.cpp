@@ -153,7 +153,10 @@ bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
 }
 
 void look_up_order_partition(const Catalog& catalog, DateADT date) {
-    look_up(catalog, date, false, cache_entry(date));
+    CachedLeaf* entry = cache_entry(date);
+    if (!is_known(*entry, date)) {  // what is described stays so
+        look_up(catalog, date, false, entry);
+    }
 }
 
 const OrderLeaf* known_order_partition(DateADT date) {

@@ -50,7 +50,7 @@ bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf);
 // Its relation and mark, and nothing else, as this session knows them; null: it does not. Relation
 // InvalidOid: no partition.
 const OrderLeaf* known_order_partition(DateADT date);
-// Makes them known, unless they change at this moment. Locks no partition.
+// Makes them known, unless they change at this moment. Locks no partition; see partition_of().
 void look_up_order_partition(const Catalog& catalog, DateADT date);
 // The number in the partition, or any table like ticket_order, of each of our columns.
 void find_order_columns(Relation relation, OrderLeaf* leaf);
