@@ -96,12 +96,6 @@ const Kernels* avx512_kernels() noexcept {
 
 #else
 
-namespace {
-bool worth_avx512() noexcept {
-    return false;
-}
-}  // namespace
-
 const Kernels* avx2_kernels() noexcept {
     return nullptr;
 }
@@ -118,8 +112,10 @@ const Kernels& kernels() noexcept {
 
 void kernels_init() noexcept {
     chosen = &kBaseline;
-    if (avx2_kernels() != nullptr) chosen = avx2_kernels();
-    if (avx512_kernels() != nullptr && worth_avx512()) chosen = avx512_kernels();
+#if defined(TICKETPOOL_VECTOR_KERNELS)
+    if (has_avx2()) chosen = &kAvx2;
+    if (has_avx512() && worth_avx512()) chosen = &kAvx512;
+#endif
 }
 
 }  // namespace ticketpool
