@@ -36,9 +36,9 @@ check 'META.json has one version' "$(same "$(printf '%s\n' "$release" | wc -l)" 
 check 'ticketpool.control has it' "$(same "$(sed -n "s/^default_version = '\(.*\)'/\1/p" ticketpool.control)" "$version")"
 check 'the library has it' "$(same "$(sed -n 's/.* kVersion = "\(.*\)";/\1/p' src/pg/catalog.hpp)" "$version")"
 check 'CHANGELOG.md begins with it' "$(same "$(sed -n '/^## /{s/^## \([^ ]*\).*/\1/p;q}' CHANGELOG.md)" "$release")"
-check "an SQL script has it, and META.json names it" \
-  "$([ -f "sql/ticketpool--$version.sql" ] || echo "no sql/ticketpool--$version.sql"
-     grep -q "\"file\": \"sql/ticketpool--$version.sql\"" META.json || echo 'META.json names another one')"
+check "an SQL script leads to it, and META.json names it" \
+  "$(script=$(ls sql/ticketpool--"$version".sql sql/ticketpool--*--"$version".sql 2>/dev/null)
+     same "$(sed -n 's/^ *"file": "\(.*\)",/\1/p' META.json)" "$script")"
 # What a script has more than the one before it, the way from one to the other has, too, but for the title.
 check 'the way from 0.1 has every new line of 0.2' \
   "$(tail -n +2 sql/ticketpool--0.2.sql | grep -vxFf sql/ticketpool--0.1.sql | grep -vxFf sql/ticketpool--0.1--0.2.sql || true)"

@@ -7,7 +7,7 @@
 namespace ticketpool {
 
 // What the objects in a database have to be for this library: the version of the SQL script.
-inline constexpr const char* kVersion = "0.2";
+inline constexpr const char* kVersion = "0.3";
 
 struct Catalog {
     Oid schema;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 
 #include "ticketpool/arena.hpp"
 #include "ticketpool/departure.hpp"

@@ -1,6 +1,6 @@
 # ALTER EXTENSION ticketpool UPDATE from 0.1: the objects are those of a fresh installation, and sales go on from 0.1's rows.
 #
-# 0.2's library refuses to serve 0.1's objects, so a database of 0.1 is made of its script and of rows: departures are
+# The library refuses to serve objects of another version, so a database of 0.1 is made of its script and of rows: departures are
 # opened and sold in a database of today, and their rows copied into tables and partitions as 0.1's ticket_open made them.
 use strict;
 use warnings;
@@ -16,6 +16,7 @@ use TicketpoolTest;
 my $day = DAY;
 my $dir = PostgreSQL::Test::Utils::tempdir;
 my $node = new_server('update', plain => 1, conf => "log_min_messages = debug1\nmax_prepared_transactions = 5");
+my $version = $node->safe_psql('postgres', q{SELECT default_version FROM pg_available_extensions WHERE name = 'ticketpool'});
 
 # Everything about the extension's objects and the partitions of ticket_order, without oids.
 my $fingerprint = q{
@@ -102,8 +103,9 @@ sub old_database
 	for my $table (qw(ticket_station ticket_stop ticket_formation ticket_route ticket_route_call ticket_layout ticket_layout_coach ticket_departure
 		ticket_reservation ticket_order))
 	{
-		my $rows = $node->safe_psql('today', "COPY (SELECT * FROM $table) TO STDOUT");
-		$of->safe_psql($name, "COPY $table FROM STDIN;\n$rows\n\\.\n");
+		my $columns = $of->safe_psql($name, "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = '$table'::regclass AND attnum > 0 AND NOT attisdropped");
+		my $rows = $node->safe_psql('today', "COPY (SELECT $columns FROM $table) TO STDOUT");
+		$of->safe_psql($name, "COPY $table ($columns) FROM STDIN;\n$rows\n\\.\n");
 	}
 	for my $sequence (qw(ticket_route_route_id_seq ticket_layout_layout_id_seq ticket_departure_departure_id_seq ticket_reservation_reservation_id_seq ticket_order_id_seq))
 	{
@@ -116,7 +118,7 @@ sub refused
 {
 	my ($database, $sql, $label) = @_;
 	my (undef, undef, $err) = $node->psql($database, $sql, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
-	like($err, qr/ERROR:\s+55000: extension ticketpool is at version 0\.1 in this database, and the library at 0\.2.*HINT:\s+Run ALTER EXTENSION ticketpool UPDATE\./s, $label);
+	like($err, qr/ERROR:\s+55000: extension ticketpool is at version 0\.1 in this database, and the library at \Q$version\E.*HINT:\s+Run ALTER EXTENSION ticketpool UPDATE\./s, $label);
 	return;
 }
 
@@ -274,15 +276,15 @@ is($node->safe_psql('old', 'ALTER EXTENSION ticketpool UPDATE; SELECT extversion
 # ---------------------------------------------------------------------------------------------------------------------
 # Empty, in another schema, of another owner, without the preload
 # ---------------------------------------------------------------------------------------------------------------------
-for my $version (split /\n/, $node->safe_psql('old', q{SELECT version FROM pg_available_extension_versions WHERE name = 'ticketpool'
+for my $from (split /\n/, $node->safe_psql('old', q{SELECT version FROM pg_available_extension_versions WHERE name = 'ticketpool'
 	AND version <> (SELECT default_version FROM pg_available_extensions WHERE name = 'ticketpool') ORDER BY 1}))
 {
 	$node->safe_psql('postgres', 'CREATE DATABASE fresh; ');
 	$node->safe_psql('postgres', 'CREATE DATABASE updated');
 	$node->safe_psql($_, q{CREATE SCHEMA "Se lling"; ALTER DATABASE } . $_ . q{ SET search_path = "Se lling", public}) for qw(fresh updated);
 	$node->safe_psql('fresh', 'CREATE EXTENSION ticketpool SCHEMA "Se lling"');
-	$node->safe_psql('updated', qq{CREATE EXTENSION ticketpool SCHEMA "Se lling" VERSION '$version'; ALTER EXTENSION ticketpool UPDATE});
-	same_as('updated', $node->safe_psql('fresh', $fingerprint), "updated from $version, empty, in another schema: as if it were fresh");
+	$node->safe_psql('updated', qq{CREATE EXTENSION ticketpool SCHEMA "Se lling" VERSION '$from'; ALTER EXTENSION ticketpool UPDATE});
+	same_as('updated', $node->safe_psql('fresh', $fingerprint), "updated from $from, empty, in another schema: as if it were fresh");
 	$node->safe_psql('postgres', "DROP DATABASE $_") for qw(fresh updated);
 }
 
