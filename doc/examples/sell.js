@@ -31,18 +31,19 @@ async function call(sql, values, tries = 5) {
 // bigint does; it is below 2^53, so Number(id) is exact.
 async function hold(requestId, user, passengers, day) {
   const rows = await call(
-    `SELECT order_id, coach, seat FROM ticket_hold('G1', '北京南', '上海虹桥', user_id => $1, service_date => $2, passengers => $3,
-                                                  request_id => $4)`,
+    `SELECT order_id, coach, seat FROM ticket_hold('G1', '北京南', '上海虹桥', user_id => $1::bigint, service_date => $2::date,
+                                                  passengers => $3::bigint[], request_id => $4::uuid)`,
     [user, day, passengers, requestId]);
   return rows.length ? { order: Number(rows[0].order_id), seats: rows.map(row => `${row.coach}/${row.seat}`) } : null;
 }
 
 // The payment's callback, which may come twice. False: it came after the hold ran out, and no seat is left.
 async function paid(order) {
-  return (await call('SELECT status FROM ticket_confirm($1)', [order])).length > 0;
+  return (await call('SELECT status FROM ticket_confirm($1::bigint)', [order])).length > 0;
 }
 
 async function main() {
+  // Days go in and out as text: a Date is an instant, whose day depends on the time zone of this process.
   const [{ day, after, last }] = await call(
     'SELECT (CURRENT_DATE + 1)::text AS day, (CURRENT_DATE + 2)::text AS after, (CURRENT_DATE + 3)::text AS last');
 
@@ -55,7 +56,7 @@ async function main() {
   if (await hold(randomUUID(), 8, [1, 2, 3, 4, 5, 6, 7, 8, 9], day) === null) console.log('sold out: no nine seats are left');
 
   // A train that is not on sale any more, and a rule that says no.
-  await call(`SELECT ticket_close('G1', $1)`, [last]);
+  await call(`SELECT ticket_close('G1', $1::date)`, [last]);
   await call(`UPDATE ticket_rule SET enabled = true WHERE rule = 'ticket_rule_one_per_departure'`);
   for (const [passenger, when] of [[103, last], [101, day]]) {
     try {
@@ -73,8 +74,8 @@ async function main() {
     { from: 'NKH', to: 'AOH', passengers: [202] }];
   const sold = await call(
     `SELECT request_no, coach, seat FROM ticket_buy_many(ARRAY(
-       SELECT ('G1', w->>'from', w->>'to', 9, $1, NULL, ARRAY(SELECT jsonb_array_elements_text(w->'passengers')::bigint), NULL, NULL, NULL)::ticket_request
-       FROM jsonb_array_elements($2) WITH ORDINALITY AS w (w, n) ORDER BY n))`,
+       SELECT ('G1', w->>'from', w->>'to', 9, $1::date, NULL, ARRAY(SELECT jsonb_array_elements_text(w->'passengers')::bigint), NULL, NULL, NULL)::ticket_request
+       FROM jsonb_array_elements($2::jsonb) WITH ORDINALITY AS w (w, n) ORDER BY n))`,
     [after, JSON.stringify(wishes)]);
   for (const { request_no: number, coach, seat } of sold) console.log(`batch: request ${number} has ${coach}/${seat}`);
 }

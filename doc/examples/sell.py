@@ -3,7 +3,6 @@
 
 Needs psycopg2 (Debian: python3-psycopg2). The connection comes from the PG… variables, as for psql.
 """
-import datetime
 import uuid
 
 import psycopg2
@@ -37,21 +36,21 @@ def hold(connection, request_id, user, passengers, day, train='G1', start='北�
     """Holds seats while the user pays: (order_id, seats), or None where that many are not left. A retry with the same
     request_id, also after a lost connection, returns the first call's seats and holds nothing more."""
     rows = call(connection,
-                'SELECT order_id, coach, seat FROM ticket_hold(%s, %s, %s, user_id => %s, service_date => %s, '
-                'passengers => %s, request_id => %s)',
-                (train, start, end, user, day, passengers, str(request_id)))
+                'SELECT order_id, coach, seat FROM ticket_hold(%s::text, %s::text, %s::text, user_id => %s::bigint, '
+                'service_date => %s::date, passengers => %s::bigint[], request_id => %s::uuid)',
+                (train, start, end, user, day, passengers, str(request_id)))    # a uuid.UUID itself needs register_uuid()
     return (rows[0][0], [f'{coach}/{seat}' for _, coach, seat in rows]) if rows else None
 
 
 def paid(connection, order_id):
     """The payment's callback, which may come twice. False: it came after the hold ran out, and no seat is left."""
-    return bool(call(connection, 'SELECT status FROM ticket_confirm(%s)', (order_id,)))
+    return bool(call(connection, 'SELECT status FROM ticket_confirm(%s::bigint)', (order_id,)))
 
 
 def main():
     connection = psycopg2.connect('')
-    today = call(connection, 'SELECT CURRENT_DATE')[0][0]    # the server's day
-    day, after, last = (today + datetime.timedelta(days=n) for n in (1, 2, 3))
+    # Days go in and out as text: a datetime is no date for PostgreSQL, and "today" depends on the session's time zone.
+    day, after, last = call(connection, 'SELECT (CURRENT_DATE + 1)::text, (CURRENT_DATE + 2)::text, (CURRENT_DATE + 3)::text')[0]
 
     request_id = uuid.uuid4()    # one for each click on "buy"
     order_id, seats = hold(connection, request_id, 7, [101, 102], day)
@@ -63,7 +62,7 @@ def main():
         print('sold out: no nine seats are left')
 
     # A train that is not on sale any more, and a rule that says no.
-    call(connection, "SELECT ticket_close('G1', %s)", (last,))
+    call(connection, "SELECT ticket_close('G1', %s::date)", (last,))
     call(connection, "UPDATE ticket_rule SET enabled = true WHERE rule = 'ticket_rule_one_per_departure' RETURNING rule")
     for passenger, when in (103, last), (101, day):
         try:

@@ -63,7 +63,20 @@ for my $program (@programs)
 			"$name: it has sold what it says");
 		is($node->safe_psql($name, 'SELECT status FROM ticket_departure ORDER BY service_date'), "open\nopen\nclosed", "$name: and closed a train");
 		agrees($node, $name, $name);
+		readme_of_python() if $name eq 'python';
 	}
+}
+
+# The README's lines for Python, with the request id as programs have it: a UUID, no text.
+sub readme_of_python
+{
+	my ($lines) = slurp_file("$FindBin::RealBin/../../README.md") =~ /^```python\n(.*?)^```/ms;
+	my $program = join "\n", 'import psycopg2, uuid', 'connection = psycopg2.connect("")', 'cursor, request_id = connection.cursor(), uuid.uuid4()',
+		'cursor.execute("SELECT (CURRENT_DATE + 1)::text")', 'day = cursor.fetchone()[0]', $lines, 'first = tickets', $lines, 'print(len(first), first == tickets, end="")';
+	$node->safe_psql('python', 'UPDATE ticket_rule SET enabled = false');
+	my ($out, $err) = run_command([ '/usr/bin/python3', '-c', $program ]);
+	is("$out$err", '2 True', 'the lines of the README hold two seats, and a retry returns them');
+	return;
 }
 
 $node->stop;
