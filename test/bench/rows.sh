@@ -15,6 +15,7 @@ declare -A row=(
   [insert_100]='-f insert_many.sql' [buy_many_100]='-f buy_many.sql' [insert_1000]='-f insert_many.sql' [buy_many_1000]='-f buy_many.sql'
   [returning_1000]='-f insert_many_returning.sql'
   [insert_update]='-f insert_update.sql' [hold_confirm]='-f hold_confirm.sql'
+  [buy_refund]='-f buy_refund.sql'
   [item_insert]='-f item_insert.sql' [item_buy]='-f item_buy.sql'
   [item_counter]='-f counter.sql' [item_advisory]='-f advisory.sql' [item_parts]='-f parts.sql'
   [item_remaining]='-f item_remaining.sql' [item_sold_out]='-f item_sold_out.sql'
@@ -28,13 +29,13 @@ if [ -n "${QUICK:-}" ]; then
   spread=0
   tickets=(exclude_hot split_hot mask_hot insert_hot buy_hot returning_hot buy_spread insert_spread)
   reads=(search search_floor)
-  batches=(buy_many_1000 insert_1000 hold_confirm insert_update)
+  batches=(buy_many_1000 insert_1000 hold_confirm buy_refund insert_update)
   items=(item_counter item_buy item_insert)
 else
   spread=1000
   tickets=(exclude_hot split_hot mask_hot insert_hot buy_hot returning_hot buy_spread insert_spread mask_spread split_spread exclude_spread)
   reads=(mask_remaining split_remaining exclude_remaining mask_sold_out split_sold_out exclude_sold_out search search_floor)
-  batches=(insert_100 buy_many_100 returning_1000 buy_many_1000 insert_1000 hold_confirm insert_update)
+  batches=(insert_100 buy_many_100 returning_1000 buy_many_1000 insert_1000 hold_confirm buy_refund insert_update)
   items=(item_parts item_advisory item_counter item_buy item_insert item_buy_many_1000 item_insert_1000)
 fi
 closest=(remaining item_remaining select_1 item_sold_out sold_out)
@@ -66,6 +67,7 @@ buy_many_1000,insert_1000,1.05
 buy_many_1000,returning_1000,
 search,search_floor,0.80
 hold_confirm,insert_update,1.00
+buy_refund,insert_update,
 item_buy,item_insert,1.00
 item_buy,item_counter|item_advisory,4.0
 item_buy,item_parts,
