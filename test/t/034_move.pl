@@ -81,7 +81,7 @@ $node->safe_psql('postgres', 'DROP TABLE mine');
 # pg_upgrade, to the same version: its way of dumping is another one.
 # ---------------------------------------------------------------------------------------------------------------------
 $node->stop;
-my $new = PostgreSQL::Test::Cluster->new('new');
+my $new = keep_sessions(PostgreSQL::Test::Cluster->new('new'));
 $new->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
 $new->append_conf('postgresql.conf', "shared_preload_libraries = 'ticketpool'\nmax_connections = 40\nwal_level = logical\nmax_wal_senders = 5");
 my ($bindir) = PostgreSQL::Test::Utils::run_command([ 'pg_config', '--bindir' ]);

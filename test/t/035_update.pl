@@ -317,7 +317,7 @@ sells_on($node, 'restored', 'restored');
 
 $node->safe_psql('postgres', "DROP DATABASE $_") for qw(old owned restored);
 $node->stop;
-my $new = PostgreSQL::Test::Cluster->new('new');
+my $new = keep_sessions(PostgreSQL::Test::Cluster->new('new'));
 $new->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
 $new->append_conf('postgresql.conf', "shared_preload_libraries = 'ticketpool'\nmax_connections = 40");
 my ($bindir) = PostgreSQL::Test::Utils::run_command([ 'pg_config', '--bindir' ]);
