@@ -18,7 +18,10 @@ use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC sleep);
 my $name = @ARGV && $ARGV[0] =~ /^--name=(.+)/ ? do { shift; $1 } : basename($ARGV[-1] // die "usage: $0 [--name=NAME] COMMAND…\n");
 my $limit = $ENV{TICKETPOOL_IDLE_SECONDS} || 300;
 my $label = $name =~ s/\.\w+$//r;
-my $here = getcwd();
+my $here = getcwd() // '';
+# Where a server of this test works, in the folder in which the test runs.
+my $data = $name =~ /\.pl$/ ? qr{\A\Q$here\E/(?:\S*/)?t_\Q$label\E_[^/]*/pgdata\z} : qr{\A\Q$here\E/server/data\z};
+my $began = (fields_of($$))[3];
 
 # Each process of the test has this in its environment, but for a server's, which overwrite theirs.
 my $token = join '.', $$, time;
@@ -98,19 +101,27 @@ exit($status & 127 ? 128 + ($status & 127) : $status >> 8);
 
 sub slurp { my ($file) = @_; open(my $in, '<', $file) or return ''; local $/; return <$in> // '' }
 
-# Each process of the test: by the environment, as a descendant of such a one, or as a server's by where it works.
+# Of a process: its program, state, parent, and when it began.
+sub fields_of
+{
+	my ($pid) = @_;
+	my ($program, $rest) = slurp("/proc/$pid/stat") =~ /\A\d+ \((.*)\) (.*)/s or return;
+	return ($program, (split / /, $rest)[ 0, 1, 19 ]);
+}
+
+# Each process of the test: by the environment, as a descendant of such a one, or as a server's by where it works. None that is
+# older than this one.
 sub processes
 {
 	my (%all, %mine);
-	my $data = qr{/(?:t_\Q$label\E_[^/]*/pgdata|server/data)(?:\z| )};
 	for my $pid (map { m{(\d+)} } glob '/proc/[0-9]*')
 	{
-		my ($program, $state, $parent) = slurp("/proc/$pid/stat") =~ /\A\d+ \((.*)\) (\S) (\d+)/s or next;
-		next if $pid == $$ || $state eq 'Z';
+		my ($program, $state, $parent, $start) = fields_of($pid) or next;
+		next if $pid == $$ || $state eq 'Z' || $start < $began;
 		my $title = slurp("/proc/$pid/cmdline") =~ tr/\0/ /r =~ s/ +$//r || $program;
 		my $place = readlink("/proc/$pid/cwd") // '';
 		$all{$pid} = { pid => $pid, parent => $parent, state => $state, title => $title, place => $place };
-		$mine{$pid} = 1 if $place =~ $data && index($place, $here) == 0 || slurp("/proc/$pid/environ") =~ /(?:\A|\0)TICKETPOOL_WATCHED=\Q$token\E(?:\0|\z)/;
+		$mine{$pid} = 1 if $place =~ $data || slurp("/proc/$pid/environ") =~ /(?:\A|\0)TICKETPOOL_WATCHED=\Q$token\E(?:\0|\z)/;
 	}
 	my $more = 1;
 	while ($more)

@@ -153,7 +153,9 @@ sub ask
 	$sql =~ s/[\s;]+\z//;
 	# psql goes on after an error only where there is nothing that it would have to leave out.
 	my $is_single = index($sql, ';') < 0;
-	my ($status, $out, $err) = $psql->run(sprintf("\\set VERBOSITY %s\n\\set ON_ERROR_STOP %s\n%s\n;\n", $verbosity, !$is_single && $stops ? 'on' : 'off', $sql));
+	# (After the end of COPY's rows psql wants no semicolon.)
+	my $end = $sql =~ /^\\\.\z/m ? '' : ";\n";
+	my ($status, $out, $err) = $psql->run(sprintf("\\set VERBOSITY %s\n\\set ON_ERROR_STOP %s\n%s\n%s", $verbosity, !$is_single && $stops ? 'on' : 'off', $sql, $end));
 	$status = 0 if $status == 3 && !$stops;
 	if (!$psql->{pid}) { delete $kept{ $psql->{key} } }
 	elsif ($sql !~ $leaves_nothing)
