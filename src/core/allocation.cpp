@@ -1,6 +1,7 @@
 #include "ticketpool/allocation.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "choice.hpp"
 #include "party.hpp"

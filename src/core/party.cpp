@@ -1,6 +1,7 @@
 #include "party.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "choice.hpp"
 

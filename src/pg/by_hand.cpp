@@ -305,7 +305,7 @@ TICKETPOOL_FUNCTION(ticket_follow_order) {
     }
     const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
     if (shared.control == nullptr) {
-        return PointerGetDatum(nullptr);  // no pool in this server: nothing to follow
+        return Datum{0};  // no pool in this server: nothing to follow
     }
     require_shared_memory();
     const Catalog& catalog = catalog_of(fcinfo);
@@ -316,12 +316,12 @@ TICKETPOOL_FUNCTION(ticket_follow_order) {
             get_partition_parent(RelationGetRelid(relation), true) == catalog.order) {
             release_all(catalog, relation);
         }
-        return PointerGetDatum(nullptr);
+        return Datum{0};
     }
     const RowEvent rows = rows_of(trigger);
     const OrderLeaf& leaf = *columns_of(fcinfo, catalog, relation);
     if (!is_own_event(leaf, rows.before, rows.after)) {
         follow(catalog, leaf, rows.before, rows.after);
     }
-    return PointerGetDatum(nullptr);
+    return Datum{0};
 }

@@ -290,7 +290,7 @@ TICKETPOOL_FUNCTION(ticket_follow_departure) {
         report_no_trigger("ticket_follow_departure");
     }
     if (shared.control == nullptr) {
-        return PointerGetDatum(nullptr);  // no pool in this server: nothing to follow
+        return Datum{0};  // no pool in this server: nothing to follow
     }
     require_shared_memory();
     const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
@@ -303,7 +303,7 @@ TICKETPOOL_FUNCTION(ticket_follow_departure) {
     }
     if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) &&
         RelationGetRelid(trigger->tg_relation) != catalog.departure) {
-        return PointerGetDatum(nullptr);  // a stop list or seats: parts of departures
+        return Datum{0};  // a stop list or seats: parts of departures
     }
     require_followed_table(trigger, catalog.departure);
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
@@ -311,7 +311,7 @@ TICKETPOOL_FUNCTION(ticket_follow_departure) {
     } else if (!is_own_event(catalog.departure)) {
         follow_departure(catalog, rows_of(trigger));
     }
-    return PointerGetDatum(nullptr);
+    return Datum{0};
 }
 
 TICKETPOOL_FUNCTION(ticket_follow_reservation) {
@@ -320,7 +320,7 @@ TICKETPOOL_FUNCTION(ticket_follow_reservation) {
         report_no_trigger("ticket_follow_reservation");
     }
     if (shared.control == nullptr) {
-        return PointerGetDatum(nullptr);
+        return Datum{0};
     }
     require_shared_memory();
     const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
@@ -331,5 +331,5 @@ TICKETPOOL_FUNCTION(ticket_follow_reservation) {
     } else if (!is_own_event(catalog.reservation)) {
         follow_reservation(catalog, rows_of(trigger));
     }
-    return PointerGetDatum(nullptr);
+    return Datum{0};
 }

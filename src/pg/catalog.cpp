@@ -215,5 +215,5 @@ TICKETPOOL_FUNCTION(ticket_cache_reset) {
     }
     const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
     ticketpool::announce_change(RelationGetRelid(trigger->tg_relation));
-    return PointerGetDatum(nullptr);
+    return Datum{0};
 }

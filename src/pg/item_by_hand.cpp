@@ -386,7 +386,7 @@ TICKETPOOL_FUNCTION(item_follow_order) {
         report_no_trigger("item_follow_order");
     }
     if (shared.control == nullptr) {
-        return PointerGetDatum(nullptr);  // no pool in this server: nothing to follow
+        return Datum{0};  // no pool in this server: nothing to follow
     }
     require_shared_memory();
     const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
@@ -394,11 +394,11 @@ TICKETPOOL_FUNCTION(item_follow_order) {
     require_followed_table(trigger, catalog.item_order);
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
         release_all(catalog);
-        return PointerGetDatum(nullptr);
+        return Datum{0};
     }
     const RowEvent rows = rows_of(trigger);
     if (!is_own_item_event(rows.before, rows.after)) {
         follow(catalog, rows.before, rows.after);
     }
-    return PointerGetDatum(nullptr);
+    return Datum{0};
 }

@@ -206,7 +206,7 @@ TICKETPOOL_FUNCTION(item_follow_inventory) {
         report_no_trigger("item_follow_inventory");
     }
     if (shared.control == nullptr) {
-        return PointerGetDatum(nullptr);
+        return Datum{0};
     }
     require_shared_memory();
     const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
@@ -214,7 +214,7 @@ TICKETPOOL_FUNCTION(item_follow_inventory) {
     require_followed_table(trigger, catalog.inventory);
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
         follow_truncated(catalog);
-        return PointerGetDatum(nullptr);
+        return Datum{0};
     }
     const RowEvent rows = rows_of(trigger);
     const bool by_hand = !is_own_event(catalog.inventory);
@@ -224,5 +224,5 @@ TICKETPOOL_FUNCTION(item_follow_inventory) {
     if (by_hand) {
         follow(catalog, rows);
     }
-    return PointerGetDatum(nullptr);
+    return Datum{0};
 }

@@ -46,6 +46,7 @@ extern "C" {
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 }
 
 // varatt.h macros are used through VARDATA_ANY and friends in every version.
@@ -63,7 +64,39 @@ extern "C" {
     }                                                \
     Datum name([[maybe_unused]] FunctionCallInfo fcinfo)
 
+// Scans and updates take options since 19. Ours have none: they are called as before.
+#if PG_VERSION_NUM >= 190000
+inline TableScanDesc table_beginscan(Relation table, Snapshot snapshot, int keys,
+                                     ScanKeyData* key) {
+    return table_beginscan(table, snapshot, keys, key, SO_NONE);
+}
+
+inline IndexFetchTableData* table_index_fetch_begin(Relation table) {
+    return table_index_fetch_begin(table, SO_NONE);
+}
+
+inline IndexScanDesc index_beginscan(Relation table, Relation index, Snapshot snapshot,
+                                     IndexScanInstrumentation* instrument, int keys, int orders) {
+    return index_beginscan(table, index, snapshot, instrument, keys, orders, SO_NONE);
+}
+
+inline TM_Result table_tuple_update(Relation table, ItemPointer old, TupleTableSlot* slot,
+                                    CommandId command, Snapshot snapshot, Snapshot crosscheck,
+                                    bool wait, TM_FailureData* failure, LockTupleMode* mode,
+                                    TU_UpdateIndexes* indexes) {
+    return table_tuple_update(table, old, slot, command, 0, snapshot, crosscheck, wait, failure,
+                              mode, indexes);
+}
+#endif
+
 namespace ticketpool {
+
+// Which system cache: what a callback on its changes is told.
+#if PG_VERSION_NUM >= 190000
+using SystemCache = SysCacheIdentifier;
+#else
+using SystemCache = int;
+#endif
 
 // Index of this backend among all regular backends: 0 .. MaxBackends - 1.
 inline int my_backend_number() {

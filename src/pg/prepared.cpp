@@ -1,5 +1,7 @@
 #include "prepared.hpp"
 
+#include <new>
+
 #include "deadlines.hpp"
 #include "directory.hpp"
 #include "errors.hpp"

@@ -59,7 +59,7 @@ struct RuleCache {
 constinit RuleCache caches[kRuleKinds]{};
 constinit uint64_t function_generation = 1;
 
-void on_function_change(Datum, int, uint32) {
+void on_function_change(Datum, SystemCache, uint32) {
     function_generation++;
 }
 

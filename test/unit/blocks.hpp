@@ -2,6 +2,7 @@
 // would write, made from vectors.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <functional>

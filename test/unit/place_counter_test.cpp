@@ -6,6 +6,7 @@
 #include <barrier>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include "train.hpp"
 

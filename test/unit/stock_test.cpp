@@ -237,7 +237,7 @@ TEST(StockThreads, GatherersDoNotRefuseEachOther) {
 // What a split takes and what sessions buy and give back meanwhile is all there is.
 TEST(StockThreads, TakingTheRestLosesNothing) {
     const Clock clock;
-    for (std::uint32_t round = 0; clock.running(); ++round) {
+    while (clock.running()) {
         Shelf shelf(3);
         fill_units(*shelf.root, 20);
         std::barrier start(4);

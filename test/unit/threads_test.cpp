@@ -174,7 +174,6 @@ TEST(Threads, FailingAttemptsRefuseNobody) {
     });
     SeatMap map = train.map;
     int sold = 0;
-    int look_again = 0;
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(1200);
     for (std::uint64_t seed = 0; std::chrono::steady_clock::now() < end; ++seed) {
         SeatRequest wanted = train.request(3, 8);
@@ -186,7 +185,6 @@ TEST(Threads, FailingAttemptsRefuseNobody) {
             release(map, claim.seat, claim.from_pool);
         } else {
             EXPECT_EQ(status, Status::kLookAgain);
-            ++look_again;
             std::this_thread::yield();
         }
         if (testing::Test::HasFailure()) break;
