@@ -65,6 +65,15 @@ bool is_harmless_check(const TableShape& shape, Relation relation, const char* e
     return holds;
 }
 
+// Whether the server asks the check at all.
+bool is_enforced([[maybe_unused]] const ConstrCheck& check) {
+#if PG_VERSION_NUM >= 180000
+    return check.ccenforced;
+#else
+    return true;
+#endif
+}
+
 bool has_plain_columns(const TableShape& shape, Relation relation) {
     TupleDesc columns = RelationGetDescr(relation);
     const TupleConstr* constraints = columns->constr;
@@ -75,7 +84,8 @@ bool has_plain_columns(const TableShape& shape, Relation relation) {
         return false;
     }
     for (int i = 0; i < constraints->num_check; i++) {
-        if (!is_harmless_check(shape, relation, constraints->check[i].ccbin)) {
+        const ConstrCheck& check = constraints->check[i];
+        if (is_enforced(check) && !is_harmless_check(shape, relation, check.ccbin)) {
             return false;
         }
     }
