@@ -9,3 +9,17 @@
 -- ---------------------------------------------------------------------------
 
 ALTER TABLE @extschema@.ticket_rule REPLICA IDENTITY FULL;
+
+-- ---------------------------------------------------------------------------
+-- What the background worker is late with
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION @extschema@.ticket_sweep_status(OUT database text, OUT sweeper int, OUT last_sweep timestamptz,
+    OUT next_deadline timestamptz, OUT overdue boolean, OUT waits_for text)
+    RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_sweep_status() IS 'behind the view ticket_sweep_status';
+REVOKE ALL ON FUNCTION @extschema@.ticket_sweep_status() FROM PUBLIC;
+CREATE VIEW @extschema@.ticket_sweep_status AS SELECT * FROM @extschema@.ticket_sweep_status();
+COMMENT ON VIEW @extschema@.ticket_sweep_status IS 'the databases of the server in which holds expire and quotas return: the last sweep, the earliest deadline, whether that is overdue (by more than ten seconds), and then what it waits for';
+GRANT SELECT ON @extschema@.ticket_sweep_status TO pg_monitor;
+GRANT EXECUTE ON FUNCTION @extschema@.ticket_sweep_status() TO pg_monitor;

@@ -32,12 +32,12 @@ bool is_named(int32_t number, const SortedNumbers& named) {
 }
 
 // Locks the row that a reader has found; false: it is gone. `slot` gets the newest version.
-bool lock_version(Relation heap, ItemPointer place, TupleTableSlot* slot) {
+bool lock_version(Relation heap, ItemPointer place, LockWaitPolicy policy, TupleTableSlot* slot) {
     const bool follows = !IsolationUsesXactSnapshot();
     TM_FailureData failure;
     const TM_Result result = table_tuple_lock(
         heap, place, GetActiveSnapshot(), slot, GetCurrentCommandId(true), LockTupleNoKeyExclusive,
-        LockWaitBlock, follows ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0, &failure);
+        policy, follows ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0, &failure);
     switch (result) {
         case TM_Ok:
             return true;
@@ -97,13 +97,14 @@ void push_statement_snapshot() {
 // Nothing of the scan is held while a lock is waited for: VACUUM would wait for the page, and
 // nobody would see the circle if the lock's owner waited for VACUUM. (The snapshot keeps the
 // versions.)
-void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named, LockedRows* rows) {
+void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named,
+                   LockWaitPolicy policy, LockedRows* rows) {
     push_statement_snapshot();
     size_t count;
     ItemPointerData* places = find_places(*rows, order_id, named, &count);
     TupleTableSlot* slot = table_slot_create(heap, nullptr);
     for (size_t i = 0; i < count; i++) {
-        if (lock_version(heap, &places[i], slot)) {
+        if (lock_version(heap, &places[i], policy, slot)) {
             LockedRow* row = add_row(rows);
             row->tuple = ExecCopySlotHeapTuple(slot);
             read_order(rows->leaf, heap, row->tuple, &row->values);
@@ -127,11 +128,12 @@ const char* column_list() {
 }
 
 // In order of number, as every caller does: two of them never wait for each other in a circle.
-void lock_by_sql(Oid relation, int64_t order_id, const SortedNumbers& named, LockedRows* rows) {
+void lock_by_sql(Oid relation, int64_t order_id, const SortedNumbers& named, LockWaitPolicy policy,
+                 LockedRows* rows) {
     const char* sql = psprintf(
         "SELECT %s FROM %s WHERE order_id = $1 AND ($2 IS NULL OR ticket_no = ANY ($2)) "
-        "ORDER BY ticket_no FOR NO KEY UPDATE",
-        column_list(), qualified_name(relation));
+        "ORDER BY ticket_no FOR NO KEY UPDATE%s",
+        column_list(), qualified_name(relation), policy == LockWaitError ? " NOWAIT" : "");
     Datum* numbers =
         static_cast<Datum*>(palloc(static_cast<size_t>(Max(named.count, 1)) * sizeof(Datum)));
     for (int i = 0; i < named.count; i++) {
@@ -170,10 +172,9 @@ Oid find_partition(const Catalog& catalog, int64_t order_id) {
                                                                SPI_tuptable->tupdesc, 1, &is_null));
 }
 
-// In the partition that the id names.
-bool lock_in_leaf(const Catalog& catalog, int64_t order_id, const SortedNumbers& named,
-                  LockedRows* rows) {
-    const DateADT date = date_of_order(order_id);
+// In the partition of a date.
+bool lock_in_leaf(const Catalog& catalog, int64_t order_id, DateADT date,
+                  const SortedNumbers& named, LockWaitPolicy policy, LockedRows* rows) {
     if (!find_order_leaf(catalog, date, &rows->leaf)) {
         return false;
     }
@@ -181,7 +182,7 @@ bool lock_in_leaf(const Catalog& catalog, int64_t order_id, const SortedNumbers&
         Relation heap = open_order_leaf(catalog, date, &rows->leaf);
         const bool direct = rows->leaf.direct;
         if (direct) {
-            lock_directly(heap, order_id, named, rows);
+            lock_directly(heap, order_id, named, policy, rows);
         }
         table_close(heap, NoLock);
         if (direct) {
@@ -189,7 +190,7 @@ bool lock_in_leaf(const Catalog& catalog, int64_t order_id, const SortedNumbers&
             return rows->count > 0;
         }
     }
-    lock_by_sql(rows->leaf.relation, order_id, named, rows);
+    lock_by_sql(rows->leaf.relation, order_id, named, policy, rows);
     // Where policies or triggers have their say, the rows have to be changed through the table.
     rows->relation = rows->leaf.direct ? rows->leaf.relation : catalog.order;
     return rows->count > 0;
@@ -212,16 +213,22 @@ SortedNumbers sort_numbers(ArrayType* array) {
 bool lock_order_rows(const Catalog& catalog, int64_t order_id, const SortedNumbers& named,
                      LockedRows* rows) {
     *rows = LockedRows{};
-    if (lock_in_leaf(catalog, order_id, named, rows)) {
+    if (lock_in_leaf(catalog, order_id, date_of_order(order_id), named, LockWaitBlock, rows)) {
         return true;
     }
     // An id that names no partition, or another's.
     const Oid partition = find_partition(catalog, order_id);
     if (OidIsValid(partition)) {
-        lock_by_sql(partition, order_id, named, rows);
+        lock_by_sql(partition, order_id, named, LockWaitBlock, rows);
     }
     rows->relation = catalog.order;
     return rows->count > 0;
+}
+
+bool try_lock_order_rows_of(const Catalog& catalog, int64_t order_id, DateADT date,
+                            LockedRows* rows) {
+    *rows = LockedRows{};
+    return lock_in_leaf(catalog, order_id, date, SortedNumbers{nullptr, 0}, LockWaitError, rows);
 }
 
 // A server with assertions insists that an update may wait, although it has an answer for one that

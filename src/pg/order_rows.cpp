@@ -228,9 +228,11 @@ const char* qualified_name(Oid relation) {
     return quote_qualified_identifier(schema, name);
 }
 
-void owner_begin(const Catalog& catalog, OwnerScope* scope) {
+void owner_begin(const Catalog& catalog, OwnerScope* scope, RowScope rows) {
     GetUserIdAndSecContext(&scope->user, &scope->security_context);
-    SetUserIdAndSecContext(catalog.owner, scope->security_context | SECURITY_LOCAL_USERID_CHANGE);
+    const int every_row = rows == RowScope::kEvery ? SECURITY_NOFORCE_RLS : 0;
+    SetUserIdAndSecContext(catalog.owner,
+                           scope->security_context | SECURITY_LOCAL_USERID_CHANGE | every_row);
     scope->guc_level = NewGUCNestLevel();
     set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
                       GUC_ACTION_SAVE, true, 0, false);

@@ -94,7 +94,11 @@ struct OwnerScope {
     int security_context;
     int guc_level;
 };
-void owner_begin(const Catalog& catalog, OwnerScope* scope);
+// Do the owner's own policies apply to the statement, where a table forces them on the owner?
+// kEvery: what keeps pool and tables together (expiry, quotas that return, preloading) sees and
+// writes every row. Statements are planned so; the functions of triggers that they fire are not.
+enum class RowScope { kPolicies, kEvery };
+void owner_begin(const Catalog& catalog, OwnerScope* scope, RowScope rows = RowScope::kPolicies);
 void owner_end(const OwnerScope& scope);
 
 // Appends the rows that SPI has just returned to the result set.

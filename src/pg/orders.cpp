@@ -135,16 +135,9 @@ void read_tickets(Order* order) {
     }
 }
 
-}  // namespace
-
-void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order* order) {
-    *order = Order{};
+// Reads what was locked, and pins its departure.
+void read_locked_order(const Catalog& catalog, int64_t order_id, Order* order) {
     order->order_id = order_id;
-    const SortedNumbers numbers = sort_numbers(named.array);
-    if (!lock_order_rows(catalog, order_id, numbers, &order->rows)) {
-        // Which is missing, the order or the ticket? Both are TK005.
-        report_no_order(order_id);
-    }
     order->count = order->rows.count;
     const LockedRow& first = order->rows.row[0];
     order->departure_id = DatumGetInt64(first.values.value[kDepartureId]);
@@ -166,7 +159,39 @@ void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order
     }
     directory_done();
     read_tickets(order);
+}
+
+}  // namespace
+
+void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order* order) {
+    *order = Order{};
+    const SortedNumbers numbers = sort_numbers(named.array);
+    if (!lock_order_rows(catalog, order_id, numbers, &order->rows)) {
+        // Which is missing, the order or the ticket? Both are TK005.
+        report_no_order(order_id);
+    }
+    read_locked_order(catalog, order_id, order);
     check_ticket_nos(*order, numbers);
+}
+
+bool try_lock_order_of(const Catalog& catalog, int64_t order_id, DateADT date, int64_t departure_id,
+                       Order* order) {
+    *order = Order{};
+    LockedRows* rows = &order->rows;
+    if (!try_lock_order_rows_of(catalog, order_id, date, rows)) {
+        return false;
+    }
+    int kept = 0;
+    for (int i = 0; i < rows->count; i++) {
+        if (DatumGetInt64(rows->row[i].values.value[kDepartureId]) == departure_id) {
+            rows->row[kept++] = rows->row[i];
+        }
+    }
+    rows->count = kept;
+    if (kept > 0) {
+        read_locked_order(catalog, order_id, order);
+    }
+    return kept > 0;
 }
 
 int count_status(const Order& order, OrderStatus status) {

@@ -52,6 +52,12 @@ TicketNos parse_ticket_nos(FunctionCallInfo fcinfo, int argument);
 // Call inside SPI and owner_begin().
 void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order* order);
 
+// The same for the order's tickets of one departure in the partition of a date, where that is known
+// and the id may name another one (rows that were imported). Does not wait: 55P03 where somebody
+// has a row of the order locked. False: there are none.
+bool try_lock_order_of(const Catalog& catalog, int64_t order_id, DateADT date, int64_t departure_id,
+                       Order* order);
+
 // How many tickets have the status.
 int count_status(const Order& order, OrderStatus status);
 

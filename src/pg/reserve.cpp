@@ -14,6 +14,7 @@
 #include "loader.hpp"
 #include "order_rows.hpp"
 #include "own_writes.hpp"
+#include "plans.hpp"
 #include "sale.hpp"
 #include "stations.hpp"
 
@@ -225,7 +226,7 @@ int recycle(const Catalog& catalog, int64_t reservation_id) {
     const char* lock =
         psprintf("SELECT departure_id, status FROM %s WHERE reservation_id = $1 FOR UPDATE",
                  qualified_name(catalog.reservation));
-    if (SPI_execute_with_args(lock, 1, types, values, nullptr, false, 0) != SPI_OK_SELECT) {
+    if (execute_planned(lock, 1, types, values, nullptr) != SPI_OK_SELECT) {
         elog(ERROR, "could not read reservation " INT64_FORMAT, reservation_id);
     }
     if (SPI_processed == 0) {
@@ -251,7 +252,7 @@ int recycle(const Catalog& catalog, int64_t reservation_id) {
     const char* update = psprintf("UPDATE %s SET status = 'recycled' WHERE reservation_id = $1",
                                   qualified_name(catalog.reservation));
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.reservation};
-    if (execute_own(write, false, update, 1, types, values, nullptr) != SPI_OK_UPDATE ||
+    if (execute_own(write, true, update, 1, types, values, nullptr) != SPI_OK_UPDATE ||
         SPI_processed != 1) {
         elog(ERROR, "could not recycle reservation " INT64_FORMAT, reservation_id);
     }

@@ -94,9 +94,15 @@ void initialize(const Plan& plan) {
     control->retired = kNoSlot;
     new (&control->prepared) SharedPtr<PreparedLedger>(nullptr);
     control->attention.store(0, std::memory_order_relaxed);
+    new (&control->launcher) std::atomic<int32_t>(0);
+    new (&control->launcher_missed) std::atomic<int64_t>(0);
+    new (&control->launcher_told) std::atomic<int64_t>(0);
+    SpinLockInit(&control->databases_lock);
     for (int i = 0; i < kMaxDatabases; i++) {
         DatabaseDue* database = new (&shared.databases[i]) DatabaseDue{};
         database->next_due.store(INT64_MAX, std::memory_order_relaxed);
+        database->working_on.store(INT64_MAX, std::memory_order_relaxed);
+        database->left.store(INT64_MAX, std::memory_order_relaxed);
     }
     for (uint32_t i = 0; i < plan.backends; i++) {
         new (&shared.backends[i]) BackendSlot{};

@@ -12,6 +12,7 @@
 // Who may touch what:
 //
 //   directory lock, shared       walk a hash chain
+//   databases_lock, a spinlock   take a free DatabaseDue
 //   directory lock, exclusive    change a chain, the free list, the arena, a SharedPart's
 //   `departures`;
 //                                take a slot from FREE to LOADING, from READY to FREE
@@ -39,6 +40,10 @@
 #include "pg.hpp"
 #include "standby.hpp"
 #include "ticketpool/stock.hpp"
+
+extern "C" {
+#include "storage/spin.h"
+}
 
 namespace ticketpool {
 
@@ -129,6 +134,13 @@ struct Control {
     // Why a departure that was found may need a second look; nearly always 0. The number of
     // prepared ledgers, and kLoadedInRecovery. Written under the directory lock.
     std::atomic<uint32_t> attention;
+    // The launcher, which writes its pid, and 0 when it ends; 0 also where it never came.
+    std::atomic<int32_t> launcher;
+    // Sessions that make deadlines without it, until it comes: since when, and when the log was
+    // told; 0: not.
+    std::atomic<int64_t> launcher_missed;
+    std::atomic<int64_t> launcher_told;
+    slock_t databases_lock;
 };
 
 // The shared structures as this process sees them; `control` is null without the preload.
