@@ -121,8 +121,14 @@ Oid oid_of(TupleTableSlot* row) {
     return DatumGetObjectId(slot_getattr(row, Anum_pg_database_oid, &is_null));
 }
 
-// Has every database swept soon. One that is new here may have deadlines that are long over.
+// Has every database swept soon. One that is new here may have deadlines that are long over; one
+// that is gone loses its entry when its turn comes.
 void look_into_all_databases() {
+    for (int i = 0; i < kMaxDatabases; i++) {
+        if (shared.databases[i].database.load(std::memory_order_acquire) != InvalidOid) {
+            shared.databases[i].look.store(true, std::memory_order_relaxed);
+        }
+    }
     StartTransactionCommand();
     for_each_database([](TupleTableSlot* row) {
         bool is_null;
@@ -401,6 +407,7 @@ void ticketpool_launcher_main(Datum) {
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     pqsignal(SIGTERM, die);
     BackgroundWorkerUnblockSignals();
+    override_settings();
     BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
     require_shared_memory();
     before_shmem_exit(at_launcher_exit, 0);

@@ -6,9 +6,9 @@
 // it), and leave then: that command need not fail, or wait longer than one of these transactions
 // takes. From PostgreSQL 19 on the server ends them itself.
 //
-// Settings. A worker is a session of the bootstrap superuser, so it gets whatever was set for the
-// database, for that role or for all of them. As autovacuum does, it overrides what would stop it
-// or make its work another one. Each setting that was considered:
+// Settings (the launcher's, too). A worker is a session of the bootstrap superuser, so it gets
+// whatever was set for the database, for that role or for all of them. As autovacuum does, it
+// overrides what would stop it or make its work another one. Each setting that was considered:
 //
 //   lock_timeout, deadlock_timeout     300 ms, 50 ms: whoever drops or alters something must not
 //                                      fail because of a worker, which comes again in a moment
@@ -93,9 +93,7 @@ constexpr struct {
 void connect_to(Oid database) {
     pqsignal(SIGTERM, die);
     BackgroundWorkerUnblockSignals();
-    for (const auto& setting : kSettings) {
-        SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
-    }
+    override_settings();
     BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
     SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
     if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH) {
@@ -273,6 +271,13 @@ void at_preloader_exit(int code, Datum database) {
 }
 
 }  // namespace
+
+void override_settings() {
+    for (const auto& setting : kSettings) {
+        SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
+    }
+}
+
 }  // namespace ticketpool
 
 void ticketpool_sweeper_main(Datum argument) {

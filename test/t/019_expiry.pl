@@ -11,7 +11,7 @@ use Test::More;
 use TicketpoolTest;
 
 my $day = DAY;
-my $node = new_server('expiry', conf => "max_prepared_transactions = 5\nmax_worker_processes = 8");
+my $node = new_server('expiry', streaming => 1, conf => "max_prepared_transactions = 5\nmax_worker_processes = 8");
 
 sub set_up
 {
@@ -60,11 +60,13 @@ sub wait_for_log
 }
 
 set_up('postgres');
-$node->safe_psql('postgres', 'CREATE DATABASE first');
-$node->safe_psql('postgres', 'CREATE DATABASE other');
-$node->safe_psql('other', 'CREATE EXTENSION ticketpool');
-set_up('other');
-$session{$_} = session($node, $_) for qw(postgres other);
+for my $database (qw(one two other))
+{
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	$node->safe_psql($database, 'CREATE EXTENSION ticketpool');
+	set_up($database);
+}
+$session{$_} = session($node, $_) for qw(postgres one two other);
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Settings that a database or a role brings along. (The session has been there before: they are the workers' alone.)
@@ -181,30 +183,44 @@ run_in('postgres', 'DROP DATABASE another');
 ok($session{postgres}->is_ok, 'and dropped');
 
 # A database has one entry, whatever was dropped before it.
-$node->safe_psql('postgres', 'CREATE DATABASE later');
-$node->safe_psql('later', 'CREATE EXTENSION ticketpool');
-set_up('later');
-$session{later} = session($node, 'later');
-hold('later', 1);
-expires('later', 1, 'a new database');
-run_in('postgres', 'DROP DATABASE first');
-hold('later', 2);
-expires('later', 2, 'its holds run out after another one was dropped');
-is(run_in('postgres', q{SELECT count(*) FROM ticket_sweep_status WHERE database = 'later'}), '1', 'it has one entry');
+for my $database (qw(one two))
+{
+	hold($database, 1);
+	expires($database, 1, "database $database: holds run out");
+}
+# The view has them in the order of their places. The first one's is free once it is gone and its deadline has come.
+my ($first, $later) = split /\n/, run_in('postgres', q{SELECT database FROM ticket_sweep_status WHERE database IN ('one', 'two')});
+my $until = run_in($first, "SELECT held_until FROM ticket_hold('T1', 'S1', 'S5', 2, '$day', ttl => '3 s')");
+$session{$first}->quit;
+run_in('postgres', "DROP DATABASE $first");
+ok(is_true('postgres', "SELECT clock_timestamp() > '$until'"), 'one is dropped');
+for (2, 3, 4)
+{
+	hold($later, $_);
+	expires($later, $_, 'holds of the other one run out as before');
+}
+is(run_in('postgres', "SELECT count(*) FROM ticket_sweep_status WHERE database = '$later'"), '1', 'it has one entry');
 
 # ---------------------------------------------------------------------------------------------------------------------
 # A database that DROP DATABASE has left behind half-way.
 # ---------------------------------------------------------------------------------------------------------------------
 
 run_in('postgres', $_) for 'CREATE DATABASE broken', q{UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'broken'};
-$session{$_}->quit for qw(postgres later);
+# Preloading sees what forced row security hides from a plain owner.
+run_in('postgres', $_) for q{ALTER SYSTEM SET ticketpool.preload = on}, q{DO $$ DECLARE r regclass; BEGIN
+		FOR r IN SELECT oid::regclass FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname ~ '^(ticket|item)_' LOOP
+			EXECUTE format('ALTER TABLE %s OWNER TO regress_expiry_nobody', r);
+		END LOOP; END $$},
+	'ALTER TABLE ticket_departure ENABLE ROW LEVEL SECURITY', 'ALTER TABLE ticket_departure FORCE ROW LEVEL SECURITY';
+$session{$_}->quit for 'postgres', $later;
 $offset = -s $node->logfile;
 $node->restart;
-$session{$_} = session($node, $_) for qw(postgres later);
+$session{$_} = session($node, $_) for 'postgres', $later;
 # Each is swept once after the start, in the order of pg_database.
-ok(is_true('postgres', "SELECT count(last_sweep) = 2 FROM ticket_sweep_status WHERE database IN ('postgres', 'later')"), 'all databases are swept');
+ok(is_true('postgres', "SELECT count(last_sweep) = 2 FROM ticket_sweep_status WHERE database IN ('postgres', '$later')"), 'all databases are swept');
 hold('postgres', 8);
 expires('postgres', 8, 'holds run out');
+ok(is_true('postgres', 'SELECT count(*) = 2 FROM ticket_pool'), 'what is on sale is in memory');
 unlike(slurp_file($node->logfile, $offset), qr/invalid database/, 'nobody connects to one that was dropped half-way');
 run_in('postgres', 'DROP DATABASE broken');
 
@@ -212,7 +228,7 @@ run_in('postgres', 'DROP DATABASE broken');
 # The launcher itself found no worker slot.
 # ---------------------------------------------------------------------------------------------------------------------
 
-$session{$_}->quit for qw(postgres later);
+$session{$_}->quit for 'postgres', $later;
 $node->append_conf('postgresql.conf', 'max_worker_processes = 0');
 $node->restart;
 $offset = -s $node->logfile;
