@@ -121,6 +121,67 @@ int own_index(const TableShape& shape, const RowTarget& target, Oid index, const
     return -1;
 }
 
+// Which of the shape's indexes has the live rows.
+int live_index_of(const TableShape& shape) {
+    int number = 0;
+    while (!shape.index[number].partial || shape.index[number].only_with != 0) {
+        number++;
+    }
+    return number;
+}
+
+// Does each of two predicates follow from the other?
+bool same_predicate(List* a, List* b) {
+    return predicate_implied_by(a, b, false) && predicate_implied_by(b, a, false);
+}
+
+// Columns as they are, in orders that the server itself knows: those of a user's operator class
+// would run as the caller here.
+bool is_plain_index(Relation index) {
+    const Form_pg_index form = index->rd_index;
+    bool plain = form->indisvalid && !form->indisunique && !form->indisexclusion &&
+                 index->rd_rel->relam == BTREE_AM_OID;
+    for (int i = 0; plain && i < form->indnatts; i++) {
+        plain = form->indkey.values[i] > 0 &&
+                (i >= form->indnkeyatts || index->rd_opfamily[i] < FirstNormalObjectId);
+    }
+    return plain;
+}
+
+// Notes an index of the user's as one that we can enter rows into; false: the executor has to.
+bool add_extra_index(Oid oid, List* live, RowTarget* target) {
+    if (target->extras == kMostExtraIndexes) {
+        return false;
+    }
+    Relation index = index_open(oid, AccessShareLock);
+    List* predicate = RelationGetIndexPredicate(index);
+    const bool live_only = predicate != NIL && same_predicate(predicate, live);
+    const bool plain = is_plain_index(index) && (predicate == NIL || live_only);
+    index_close(index, AccessShareLock);
+    if (plain) {
+        target->extra_live |= live_only ? 1U << target->extras : 0;
+        target->extra[target->extras++] = oid;
+    }
+    return plain;
+}
+
+// Notes the indexes of the user's; false: the executor is wanted.
+bool find_extra_indexes(const TableShape& shape, List* present, RowTarget* target) {
+    Relation live = index_open(target->index[live_index_of(shape)], AccessShareLock);
+    bool direct = true;
+    ListCell* cell;
+    foreach (cell, present) {
+        bool own = false;
+        for (int i = 0; i < shape.indexes; i++) {
+            own = own || target->index[i] == lfirst_oid(cell);
+        }
+        direct = direct && (own || add_extra_index(lfirst_oid(cell),
+                                                   RelationGetIndexPredicate(live), target));
+    }
+    index_close(live, AccessShareLock);
+    return direct;
+}
+
 // A trigger of the user's, whatever its name: what ours would tell the pool, the writer tells it
 // himself.
 bool has_foreign_trigger(const Catalog& catalog, Relation relation) {
@@ -191,11 +252,8 @@ void describe_target(const Catalog& catalog, const TableShape& shape, Oid relati
         const int own = own_index(shape, *target, lfirst_oid(cell), indexes, partition);
         if (own >= 0) {
             target->index[own] = lfirst_oid(cell);
-        } else {
-            target->direct = false;
         }
     }
-    list_free(present);
     for (int i = 0; i < shape.indexes; i++) {
         if (!OidIsValid(target->index[i])) {
             ereport(
@@ -207,6 +265,8 @@ void describe_target(const Catalog& catalog, const TableShape& shape, Oid relati
                            : errhint("Restore the index.")));
         }
     }
+    target->direct = target->direct && find_extra_indexes(shape, present, target);
+    list_free(present);
     table_close(relation, NoLock);
 }
 
@@ -226,6 +286,23 @@ void store_row(const TableShape& shape, const RowTarget& target, Relation heap,
     }
     ExecStoreVirtualTuple(slot);
     slot->tts_tableOid = RelationGetRelid(heap);
+}
+
+// Into an index of the user's.
+void insert_extra_entries(Oid oid, Relation heap, TupleTableSlot* const* slots, int count,
+                          bool same_keys, IndexInfo* info) {
+    Relation index = index_open(oid, RowExclusiveLock);
+    const Form_pg_index form = index->rd_index;
+    for (int r = 0; r < count; r++) {
+        Datum values[INDEX_MAX_KEYS];
+        bool nulls[INDEX_MAX_KEYS];
+        for (int c = 0; c < form->indnatts; c++) {
+            values[c] = slot_getattr(slots[r], form->indkey.values[c], &nulls[c]);
+        }
+        index_insert(index, values, nulls, &slots[r]->tts_tid, heap, UNIQUE_CHECK_NO, same_keys,
+                     info);
+    }
+    index_close(index, NoLock);
 }
 
 // Index by index, so that what one needs stays in the caches. `entries`: the indexes that the rows
@@ -255,6 +332,11 @@ void insert_index_entries(const TableShape& shape, const RowTarget& target, Rela
         }
         if (open != nullptr) {
             index_close(open, NoLock);
+        }
+    }
+    for (int i = 0; i < target.extras; i++) {
+        if ((target.extra_live & 1U << i) == 0 || (entries & 1U << live_index_of(shape)) != 0) {
+            insert_extra_entries(target.extra[i], heap, slots, count, same_keys, info);
         }
     }
     pfree(info);

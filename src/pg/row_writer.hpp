@@ -1,7 +1,9 @@
 // Writing rows of the order tables straight into table and indexes, without the executor.
 //
 // That is right as long as nothing there asks for the executor: no trigger, generated column, rule,
-// forced row security, index or column with a default of the user's, and no check that could fail.
+// forced row security, or column with a default of the user's, no check that could fail, and no
+// index but plain ones: b-trees over columns as they are, not unique, of all rows or of just the
+// live ones.
 // Otherwise SQL does it. A table is described once by its shape, and again as it is in this
 // database by a target.
 #pragma once
@@ -13,6 +15,7 @@ namespace ticketpool {
 
 inline constexpr int kMostColumns = 18;
 inline constexpr int kMostIndexes = 4;
+inline constexpr int kMostExtraIndexes = 8;
 
 // Columns by number in the shape; index 0 is not used.
 struct RowValues {
@@ -55,6 +58,9 @@ struct RowTarget {
     Oid index[kMostIndexes];
     bool direct;                          // rows may be written without the executor
     AttrNumber column[kMostColumns + 1];  // number in the relation of each of our columns
+    int extras;                           // direct: plain indexes of the user's
+    uint32_t extra_live;                  // which of them have live rows alone, bit by number
+    Oid extra[kMostExtraIndexes];
 };
 
 // Describes a relation. `indexes`: the oids of our indexes, in order of the shape; of a partition,
