@@ -301,6 +301,9 @@ TICKETPOOL_FUNCTION(ticket_follow_departure) {
         }
         lock_new_departures(catalog);
     }
+    if (RelationGetRelid(trigger->tg_relation) == catalog.route) {
+        announce_change(catalog.route_call);  // what is known of all stop lists is void
+    }
     if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) &&
         RelationGetRelid(trigger->tg_relation) != catalog.departure) {
         return PointerGetDatum(nullptr);  // a stop list or seats: parts of departures

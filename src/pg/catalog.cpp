@@ -21,6 +21,7 @@ uint64_t station_generation = 1;
 uint64_t route_generation = 1;
 uint64_t rule_generation = 1;
 uint64_t departure_generation = 1;
+uint64_t relation_generation = 1;
 
 namespace {
 
@@ -93,6 +94,7 @@ Catalog resolve(Oid schema) {
         {&catalog.route, "ticket_route"},
         {&catalog.route_pkey, "ticket_route_pkey"},
         {&catalog.route_digest, "ticket_route_digest_key"},
+        {&catalog.route_days, "ticket_route_days"},
         {&catalog.route_call, "ticket_route_call"},
         {&catalog.rule, "ticket_rule"},
         {&catalog.reservation, "ticket_reservation"},
@@ -118,7 +120,9 @@ Catalog resolve(Oid schema) {
         {&catalog.item_order_request, "item_order_request"},
         {&catalog.item_order_sequence, "item_order_id_seq"},
         {&catalog.question, "item_question"},
+        {&catalog.question_pkey, "item_question_pkey"},
         {&catalog.gate, "item_gate"},
+        {&catalog.gate_pkey, "item_gate_pkey"},
     };
     for (const auto& relation : relations) {
         *relation.oid = relation_named(schema, relation.name);
@@ -139,6 +143,7 @@ bool is_cached(Oid relation) {
 
 void on_relation_change(Datum, Oid relation) {
     const bool all = relation == InvalidOid;
+    relation_generation++;
     if (all || relation == cached.station) {
         station_generation++;
     }

@@ -6,6 +6,7 @@
 #include "item_by_hand.hpp"
 #include "ledger.hpp"
 #include "order_rows.hpp"
+#include "people_scan.hpp"
 #include "pg.hpp"
 #include "restore.hpp"
 #include "rules.hpp"
@@ -36,6 +37,7 @@ void _PG_init(void) {
     install_wanted();
     install_catalog_callbacks();
     install_order_callbacks();
+    install_people_callbacks();
     install_rule_callbacks();
     install_restore_hook();
     install_call_scan();

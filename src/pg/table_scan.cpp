@@ -166,6 +166,12 @@ bool reader_next(TableReader* reader) {
     return false;
 }
 
+void reader_again_int64(TableReader* reader, int64_t value) {
+    Assert(reader->scan != nullptr && reader->heap_order == nullptr);
+    reader->keys[0].sk_argument = Int64GetDatum(value);
+    index_rescan(reader->scan, reader->keys, reader->key_count, nullptr, 0);
+}
+
 void reader_close(TableReader* reader) {
     if (reader->scan != nullptr) {
         index_endscan(reader->scan);

@@ -43,6 +43,8 @@ void reader_key_uuid(TableReader* reader, Datum value);
 void reader_in_heap_order(TableReader* reader);
 // False at the end. The first call starts the scan.
 bool reader_next(TableReader* reader);
+// From the begin again, with another value of the first key.
+void reader_again_int64(TableReader* reader, int64_t value);
 void reader_close(TableReader* reader);
 
 // Who has still to decide about the current row version: top-level transactions of others that are
