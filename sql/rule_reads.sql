@@ -109,6 +109,19 @@ BEGIN
     RETURN CASE WHEN $2 % 2 = 0 THEN 'bought ' || n END;
 END $$;
 SELECT try('T1', 'A', 'D', 34, '2033-03-02'), try('T1', 'A', 'D', 33, '2033-03-02'), try('T1', 'A', 'D', 35, '2033-03-02'), try('T1', 'A', 'D', 36, '2033-03-02'), try('T1', 'A', 'D', 33, '2033-03-02');
+-- One that reads tickets, as doc/rules.md says: it locks the partition of the day, not those of all days.
+CREATE OR REPLACE FUNCTION own(departure_id bigint, user_id bigint, passengers bigint[], from_stop int, to_stop int) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    day date := (SELECT d.service_date FROM public.ticket_departure AS d WHERE d.departure_id = own.departure_id);
+    n bigint;
+BEGIN
+    EXECUTE 'SELECT count(*) FROM public.ticket_order WHERE departure_id = $1 AND service_date = $2 AND user_id = $3 AND status = $4'
+        INTO n USING departure_id, day, user_id, 'held'::text;
+    RETURN CASE WHEN n >= 2 THEN 'pay first' END;
+END $$;
+SELECT count(*) FROM ticket_hold('T1', 'A', 'D', 37, '2033-03-02', passengers => '{1,2}');
+SELECT try('T1', 'A', 'D', 37, '2033-03-02'), try('T1', 'A', 'D', 38, '2033-03-02');
+BEGIN; SELECT locks() < 30 AS few_locks; ROLLBACK;
 DELETE FROM ticket_rule WHERE NOT builtin;
 DROP FUNCTION own;
 -- A built-in rule keeps to settings that it was given.

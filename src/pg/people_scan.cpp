@@ -169,8 +169,8 @@ bool is_live_row(TupleTableSlot* row, AttrNumber column) {
 bool read_ticket(PeopleScan* scan, PersonTicket* ticket) {
     TupleTableSlot* row = scan->reader.row;
     const PeopleDay& day = scan->day;
-    ticket->departure_id = row_int64(row, day.departure_id);
     ticket->person = row_int64(row, day.person[static_cast<int>(scan->query.person)]);
+    ticket->departure_id = row_int64(row, day.departure_id);
     if ((scan->query.departure_id != nullptr &&
          *scan->query.departure_id != ticket->departure_id) ||
         (!scan->by_person && !is_among(scan->query, ticket->person)) ||
@@ -202,12 +202,11 @@ bool people_open(const Catalog& catalog, DateADT date, const PeopleQuery& query,
     scan->next_person = 1;
     reader_open(&scan->reader, scan->day.relation, scan->by_person ? of_person : scan->day.live,
                 GetActiveSnapshot());
+    reader_by_snapshot(&scan->reader);
     if (scan->by_person) {
         reader_key_int64(&scan->reader, query.ids[0]);
     } else if (query.departure_id != nullptr) {
         reader_key_int64(&scan->reader, *query.departure_id);
-    } else {
-        reader_in_heap_order(&scan->reader);
     }
     return true;
 }
