@@ -9,3 +9,13 @@
 -- ---------------------------------------------------------------------------
 
 ALTER TABLE @extschema@.ticket_rule REPLICA IDENTITY FULL;
+
+-- ---------------------------------------------------------------------------
+-- What a call with a request_id was asked: its repetition is told from another
+-- request whatever became of the rows
+-- ---------------------------------------------------------------------------
+
+ALTER TABLE @extschema@.ticket_order ADD COLUMN request_digest uuid;
+COMMENT ON COLUMN @extschema@.ticket_order.request_digest IS 'what the call with the request_id was asked (train, stations, class, number of passengers), as a digest: another request with the same request_id is refused; NULL: without request_id, or before version 0.3';
+ALTER TABLE @extschema@.item_order ADD COLUMN request_digest uuid;
+COMMENT ON COLUMN @extschema@.item_order.request_digest IS 'what the call with the request_id was asked (item, quantity, inventory), as a digest: another request with the same request_id is refused; NULL: without request_id, or before version 0.3';

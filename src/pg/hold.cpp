@@ -221,10 +221,10 @@ TICKETPOOL_FUNCTION(ticket_hold) {
     BuyArguments arguments;
     Purchase purchase;
     read_arguments(fcinfo, &arguments);
-    parse_purchase(arguments, catalog, &purchase);
+    read_purchase(arguments, &purchase);
     purchase.status = OrderStatus::kHeld;
     purchase.held_until = deadline;
-    sell(fcinfo, catalog, purchase);
+    sell(fcinfo, catalog, arguments, &purchase);
     deadline_at_commit(deadline);
     return 0;
 }

@@ -24,7 +24,8 @@ const TableShape kShape{"item_order",
                          {"status", TEXTOID, false},
                          {"request_id", UUIDOID, true},
                          {"create_time", TIMESTAMPTZOID, false},
-                         {"modify_time", TIMESTAMPTZOID, true}},
+                         {"modify_time", TIMESTAMPTZOID, true},
+                         {"request_digest", UUIDOID, true}},
                         3,
                         {{{kItemOrderId}, 1, true, false, 0},
                          {{kItemId, kItemUser}, 2, false, true, 0},
@@ -110,6 +111,10 @@ void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count
     write_rows(catalog, kShape, find_target(catalog), heap, catalog.item_order, rows, count,
                result);
     table_close(heap, NoLock);
+}
+
+AttrNumber item_digest_column(const Catalog& catalog) {
+    return find_target(catalog).column[kItemRequestDigest];
 }
 
 int64_t next_item_order_id(const Catalog& catalog) {

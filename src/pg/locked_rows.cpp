@@ -123,7 +123,7 @@ void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named, 
 const char* column_list() {
     return "order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, "
            "coach, seat, from_stop, to_stop, status, held_until, channel, request_id, created_at, "
-           "changed_at, changed_from";
+           "changed_at, changed_from, request_digest";
 }
 
 // In order of number, as every caller does: two of them never wait for each other in a circle.

@@ -75,7 +75,8 @@ const TableShape kShape{
      {"request_id", UUIDOID, true},
      {"created_at", TIMESTAMPTZOID, false},
      {"changed_at", TIMESTAMPTZOID, true},
-     {"changed_from", INT8OID, true}},
+     {"changed_from", INT8OID, true},
+     {"request_digest", UUIDOID, true}},
     kOrderIndexes,
     {{{kOrderId, kTicketNo, kServiceDate}, 3, true, false, 0},
      {{kDepartureId}, 1, false, true, 0},
@@ -94,6 +95,7 @@ void describe_leaf(const Catalog& catalog, Oid relation_oid, OrderLeaf* leaf) {
     describe_target(catalog, kShape, relation_oid, indexes, true, leaf);
     leaf->mark = trigger_mark(relation_oid);
     leaf->direct = leaf->direct && !wants_executor(catalog, kShape, parent);
+    find_returned(kShape, parent, leaf);
     table_close(parent, NoLock);
 }
 

@@ -28,7 +28,8 @@ enum OrderColumn : AttrNumber {
     kCreatedAt,
     kChangedAt,
     kChangedFrom,
-    kOrderColumns = kChangedFrom
+    kRequestDigest,
+    kOrderColumns = kRequestDigest
 };
 
 // Its indexes, in this order everywhere.

@@ -3,7 +3,9 @@
 //   ATTACH PARTITION   the partition gets the trigger that tells the pool of TRUNCATE (row triggers
 //                      it inherits). In a restore, columns that users had added to ticket_order,
 //                      which a dump has on the partitions only, are added to ticket_order first;
-//                      and so are indexes, before those of the partitions are attached to them
+//                      and so are indexes, before those of the partitions are attached to them.
+//                      The other way round, a table of an earlier version gets the columns that
+//                      ticket_order has got since
 //   DETACH PARTITION   takes that trigger away again: the table does not need the extension any
 //   more ENABLE TRIGGER     what pg_restore --disable-triggers does at its end: our triggers fire
 //   always
@@ -85,6 +87,26 @@ const char* missing_columns(Oid table, Oid partition) {
         elog(ERROR, "could not compare the columns of a partition");
     }
     return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+}
+
+// Columns of ours that came after version 0.1: a dump, or a partition that was detached before the
+// update, is without them.
+constexpr struct {
+    const char* name;
+    const char* type;
+} kLaterColumns[] = {{"request_digest", "pg_catalog.uuid"}};
+
+void add_later_columns(Oid table, Oid partition) {
+    for (const auto& column : kLaterColumns) {
+        if (get_attnum(table, column.name) == InvalidAttrNumber ||
+            get_attnum(partition, column.name) != InvalidAttrNumber) {
+            continue;
+        }
+        SPI_connect();
+        run(psprintf("ALTER TABLE %s ADD COLUMN %s %s", qualified_name(partition), column.name,
+                     column.type));
+        SPI_finish();
+    }
 }
 
 void add_missing_columns(Oid table, Oid partition) {
@@ -219,7 +241,7 @@ void before_alter_table(const AlterTableStmt* statement) {
     ListCell* cell;
     foreach (cell, statement->cmds) {
         const AlterTableCmd* command = lfirst_node(AlterTableCmd, cell);
-        if (command->subtype != AT_AttachPartition || !in_restore()) {
+        if (command->subtype != AT_AttachPartition) {
             continue;
         }
         const Oid table = RangeVarGetRelid(statement->relation, NoLock, true);
@@ -227,10 +249,15 @@ void before_alter_table(const AlterTableStmt* statement) {
         if (!OidIsValid(partition)) {
             continue;
         }
-        if (statement->objtype == OBJECT_INDEX && !OidIsValid(table)) {
-            add_missing_index(statement->relation, partition);
+        if (statement->objtype == OBJECT_INDEX) {
+            if (in_restore() && !OidIsValid(table)) {
+                add_missing_index(statement->relation, partition);
+            }
         } else if (is_order_table(table)) {
-            add_missing_columns(table, partition);
+            if (in_restore()) {
+                add_missing_columns(table, partition);
+            }
+            add_later_columns(table, partition);
         }
     }
 }

@@ -172,6 +172,14 @@ void find_columns(const TableShape& shape, Relation relation, RowTarget* target)
     }
 }
 
+void find_returned(const TableShape& shape, Relation relation, RowTarget* target) {
+    target->in_order = true;
+    for (AttrNumber i = 1; i <= shape.columns; i++) {
+        target->returned[i] = column_named(relation, shape.column[i].name);
+        target->in_order = target->in_order && target->returned[i] == i;
+    }
+}
+
 bool wants_executor(const Catalog& catalog, const TableShape& shape, Relation relation) {
     return has_foreign_trigger(catalog, relation) || relation->rd_rules != nullptr ||
            (relation->rd_rel->relrowsecurity && relation->rd_rel->relforcerowsecurity) ||
@@ -184,6 +192,9 @@ void describe_target(const Catalog& catalog, const TableShape& shape, Oid relati
     target->relation = relation_oid;
     Relation relation = open_table(relation_oid);
     find_columns(shape, relation, target);
+    if (!partition) {
+        find_returned(shape, relation, target);
+    }
     target->direct = !wants_executor(catalog, shape, relation);
     List* present = RelationGetIndexList(relation);
     ListCell* cell;
@@ -354,9 +365,9 @@ bool update(const TableShape& shape, const RowTarget& target, Relation heap,
     return updated != Updated::kNo;
 }
 
-void return_values(const TableShape& shape, const RowValues* rows, int count,
-                   ReturnSetInfo* result) {
-    if (count == 1 &&
+void return_values(const TableShape& shape, const RowTarget& target, const RowValues* rows,
+                   int count, ReturnSetInfo* result) {
+    if (count == 1 && target.in_order &&
         return_single_row(result, &rows->value[1], &rows->is_null[1], shape.columns)) {
         return;
     }
@@ -366,8 +377,10 @@ void return_values(const TableShape& shape, const RowValues* rows, int count,
     bool* nulls = static_cast<bool*>(palloc(static_cast<size_t>(columns->natts) * sizeof(bool)));
     for (int i = 0; i < count; i++) {
         memset(nulls, true, static_cast<size_t>(columns->natts));
-        memcpy(values, &rows[i].value[1], static_cast<size_t>(shape.columns) * sizeof(Datum));
-        memcpy(nulls, &rows[i].is_null[1], static_cast<size_t>(shape.columns) * sizeof(bool));
+        for (AttrNumber c = 1; c <= shape.columns; c++) {
+            values[target.returned[c] - 1] = rows[i].value[c];
+            nulls[target.returned[c] - 1] = rows[i].is_null[c];
+        }
         tuplestore_putvalues(result_rows(result), columns, values, nulls);
     }
 }
@@ -435,7 +448,7 @@ void write_rows(const Catalog& catalog, const TableShape& shape, const RowTarget
     }
     insert_directly(shape, target, heap, rows, count);
     if (result != nullptr) {
-        return_values(shape, rows, count, result);
+        return_values(shape, target, rows, count, result);
     }
 }
 

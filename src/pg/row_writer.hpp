@@ -11,7 +11,7 @@
 
 namespace ticketpool {
 
-inline constexpr int kMostColumns = 18;
+inline constexpr int kMostColumns = 19;
 inline constexpr int kMostIndexes = 4;
 
 // Columns by number in the shape; index 0 is not used.
@@ -55,6 +55,10 @@ struct RowTarget {
     Oid index[kMostIndexes];
     bool direct;                          // rows may be written without the executor
     AttrNumber column[kMostColumns + 1];  // number in the relation of each of our columns
+    // The same in the rows that functions return: those of the table, also for its partitions. A
+    // user's column may come before ours of a later version.
+    AttrNumber returned[kMostColumns + 1];
+    bool in_order;  // the returned ones are 1, 2, 3, ...
 };
 
 // Describes a relation. `indexes`: the oids of our indexes, in order of the shape; of a partition,
@@ -64,6 +68,10 @@ void describe_target(const Catalog& catalog, const TableShape& shape, Oid relati
 
 // Its part that finds the columns.
 void find_columns(const TableShape& shape, Relation relation, RowTarget* target);
+
+// Its part that finds the columns of the rows which functions return; `relation`: of a partition,
+// the table. Describing a partition leaves that to the caller.
+void find_returned(const TableShape& shape, Relation relation, RowTarget* target);
 
 // Does a relation ask for the executor?
 bool wants_executor(const Catalog& catalog, const TableShape& shape, Relation relation);

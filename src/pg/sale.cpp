@@ -6,6 +6,10 @@
 #include "rules.hpp"
 #include "stations.hpp"
 
+extern "C" {
+#include "access/tupconvert.h"
+}
+
 namespace ticketpool {
 
 uint32_t resolve_class(const Departure* departure, Text train, bool is_null, Datum seat_class) {
@@ -207,6 +211,7 @@ void build_orders(const Catalog& catalog, const Purchase& purchase, const Claime
     set_value(&row, kCreatedAt, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
     if (purchase.request_id != nullptr) {
         set_value(&row, kRequestId, UUIDPGetDatum(purchase.request_id));
+        set_value(&row, kRequestDigest, digest_datum(purchase.asked));
     }
     for (uint32_t i = 0; i < purchase.party; i++) {
         rows[i] = row;
@@ -243,10 +248,35 @@ void read_arguments(FunctionCallInfo fcinfo, BuyArguments* arguments) {
     }
 }
 
-void parse_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase) {
+RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t party) {
+    RequestDigest digest{};
+    digest_set(&digest, kDigestTrain, digest_hash(text_of(arguments.value[kArgTrain])));
+    digest_set(&digest, kDigestStations,
+               digest_hash(text_of(arguments.value[kArgTo]),
+                           digest_hash(text_of(arguments.value[kArgFrom]))));
+    if (!arguments.is_null[kArgClass]) {
+        digest_set(&digest, kDigestClass,
+                   digest_hash(text_of(arguments.value[kArgClass])) | kClassNamed);
+    }
+    digest_set(&digest, kDigestParty, party);
+    return digest;
+}
+
+void digest_as_resolved(Purchase* purchase) {
+    const Departure* departure = purchase->ref.departure;
+    const Stop* stops = departure->route->stops();
+    const Layout* layout = departure->layout.get();
+    const Text name = text_of(layout->head, layout->classes()[purchase->class_index].name);
+    const uint64_t named = digest_get(purchase->asked, kDigestClass) & kClassNamed;
+    digest_set(&purchase->asked, kDigestStops,
+               digest_hash(stops[purchase->trip.to].stop_no,
+                           digest_hash(stops[purchase->trip.from].stop_no)));
+    digest_set(&purchase->asked, kDigestClass, (digest_hash(name) & ~kClassNamed) | named);
+}
+
+void read_purchase(const BuyArguments& arguments, Purchase* purchase) {
     *purchase = Purchase{};
     check_arguments(arguments);
-    const Text train = text_of(arguments.value[kArgTrain]);
     purchase->service_date = DatumGetDateADT(arguments.value[kArgDate]);
     purchase->user_id = DatumGetInt64(arguments.value[kArgUser]);
     purchase->request_id =
@@ -257,6 +287,13 @@ void parse_purchase(const BuyArguments& arguments, const Catalog& catalog, Purch
     }
     purchase->status = OrderStatus::kSold;
     parse_passengers(arguments, purchase);
+    if (purchase->request_id != nullptr) {
+        purchase->asked = digest_as_written(arguments, purchase->party);
+    }
+}
+
+void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase) {
+    const Text train = text_of(arguments.value[kArgTrain]);
     purchase->ref = directory_find(catalog, train, purchase->service_date);
     if (purchase->ref.departure == nullptr) {
         report_no_departure(train, purchase->service_date);
@@ -269,28 +306,34 @@ void parse_purchase(const BuyArguments& arguments, const Catalog& catalog, Purch
     if (!arguments.is_null[kArgChoice]) {
         parse_choice(text_of(arguments.value[kArgChoice]), purchase);
     }
-}
-
-static void return_first_row(TableReader* reader, const OrderLeaf&, void* context) {
-    FunctionCallInfo fcinfo = static_cast<FunctionCallInfo>(context);
-    ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-    if (result->setDesc == nullptr) {
-        begin_result(fcinfo);
+    if (purchase->request_id != nullptr) {
+        digest_as_resolved(purchase);
     }
-    return_order_row(reader, result);
 }
 
-void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const Purchase& purchase) {
-    if (purchase.request_id != nullptr) {
-        // The departure stays while we wait for a twin.
-        ledger_reserve(0);
-        ledger_pin(purchase.ref.slot);
-        lock_request(request_key(catalog, purchase));
-        if (find_first_call(catalog, purchase, return_first_row, fcinfo)) {
-            directory_done();
+static void return_first_call(FunctionCallInfo fcinfo, const FirstCall& first) {
+    begin_result(fcinfo);
+    ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    TupleConversionMap* map = convert_tuples_by_name(first.columns, result->setDesc);
+    for (int i = 0; i < first.count; i++) {
+        HeapTuple tuple = first.rows[i];
+        tuplestore_puttuple(result_rows(result),
+                            map == nullptr ? tuple : execute_attr_map_tuple(tuple, map));
+    }
+}
+
+void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& arguments,
+          Purchase* wanted) {
+    if (wanted->request_id != nullptr) {
+        lock_request(request_key(catalog, *wanted));
+        FirstCall first;
+        if (find_first_call(catalog, arguments, wanted, &first)) {
+            return_first_call(fcinfo, first);
             return;
         }
     }
+    resolve_purchase(arguments, catalog, wanted);
+    const Purchase& purchase = *wanted;
     require_on_sale(purchase.ref);
     if (purchase.party > purchase.ref.departure->layout->capacity(purchase.class_index)) {
         directory_done();
@@ -325,7 +368,7 @@ TICKETPOOL_FUNCTION(ticket_buy) {
     BuyArguments arguments;
     Purchase purchase;
     read_arguments(fcinfo, &arguments);
-    parse_purchase(arguments, catalog, &purchase);
-    sell(fcinfo, catalog, purchase);
+    read_purchase(arguments, &purchase);
+    sell(fcinfo, catalog, arguments, &purchase);
     return 0;
 }
