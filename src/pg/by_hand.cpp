@@ -7,6 +7,7 @@
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "loader.hpp"
+#include "order_days.hpp"
 #include "order_rows.hpp"
 #include "own_writes.hpp"
 #include "row_event.hpp"
@@ -322,6 +323,7 @@ TICKETPOOL_FUNCTION(ticket_follow_order) {
     const OrderLeaf& leaf = *columns_of(fcinfo, catalog, relation);
     if (!is_own_event(leaf, rows.before, rows.after)) {
         follow(catalog, leaf, rows.before, rows.after);
+        follow_order_day(catalog, leaf, rows.before, rows.after);
     }
     return PointerGetDatum(nullptr);
 }

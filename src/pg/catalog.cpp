@@ -107,6 +107,8 @@ Catalog resolve(Oid schema) {
         {&catalog.order_request, "ticket_order_request"},
         {&catalog.order_held, "ticket_order_held"},
         {&catalog.order_sequence, "ticket_order_id_seq"},
+        {&catalog.order_day, "ticket_order_day"},
+        {&catalog.order_day_order, "ticket_order_day_order"},
         {&catalog.inventory, "item_inventory"},
         {&catalog.inventory_pkey, "item_inventory_pkey"},
         {&catalog.inventory_root, "item_inventory_root"},

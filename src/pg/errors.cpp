@@ -60,6 +60,19 @@ void report_no_departure(Text train, DateADT date) {
              errhint("Put the departure on sale with ticket_open.")));
 }
 
+int detail_of_no_order(const char* table) {
+    return IsolationUsesXactSnapshot()
+               ? errdetail("No row of %s that this transaction's snapshot shows has this order_id.",
+                           table)
+               : errdetail("No row of %s has this order_id.", table);
+}
+
+int hint_of_no_order() {
+    return IsolationUsesXactSnapshot()
+               ? errhint("Check the order_id, or look for a newer order in a new transaction.")
+               : errhint("Check the order_id.");
+}
+
 void report_out_of_memory(size_t bytes) {
     ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("the seat pool is full"),
                     errdetail("No %zu bytes are free, and every departure in memory is in use by a "

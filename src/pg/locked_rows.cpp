@@ -2,6 +2,7 @@
 
 #include "call_scan.hpp"
 #include "errors.hpp"
+#include "order_days.hpp"
 #include "plans.hpp"
 
 extern "C" {
@@ -216,7 +217,10 @@ bool lock_order_rows(const Catalog& catalog, int64_t order_id, const SortedNumbe
         return true;
     }
     // An id that names no partition, or another's.
-    const Oid partition = find_partition(catalog, order_id);
+    Oid partition = partition_of_order(catalog, order_id);
+    if (!OidIsValid(partition)) {
+        partition = find_partition(catalog, order_id);
+    }
     if (OidIsValid(partition)) {
         lock_by_sql(partition, order_id, named, rows);
     }

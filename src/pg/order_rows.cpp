@@ -25,8 +25,6 @@ namespace ticketpool {
 
 namespace {
 
-constexpr int kSequenceBits = 37;
-
 // Partitions by date, direct mapped; an entry is void once its relation or the parent changed.
 // Who only counts never needs more than relation and mark: the rest is found out for the first who
 // reads or writes rows.
@@ -105,13 +103,12 @@ void find_order_columns(Relation relation, OrderLeaf* leaf) {
     find_columns(kShape, relation, leaf);
 }
 
-Oid live_index(const Catalog& catalog, Relation relation) {
+Oid child_index(Oid parent_index, Relation relation) {
     List* indexes = RelationGetIndexList(relation);
     ListCell* cell;
     foreach (cell, indexes) {
         const Oid index = lfirst_oid(cell);
-        if (get_rel_relispartition(index) &&
-            get_partition_parent(index, true) == catalog.order_live) {
+        if (get_rel_relispartition(index) && get_partition_parent(index, true) == parent_index) {
             return index;
         }
     }
@@ -119,6 +116,10 @@ Oid live_index(const Catalog& catalog, Relation relation) {
                     errmsg("partition \"%s\" lacks an index of ticket_order",
                            RelationGetRelationName(relation)),
                     errhint("Attach it to ticket_order again: that builds the indexes.")));
+}
+
+Oid live_index(const Catalog& catalog, Relation relation) {
+    return child_index(catalog.order_live, relation);
 }
 
 static CachedLeaf* cache_entry(DateADT date) {
@@ -214,11 +215,11 @@ void ensure_order_leaf(const Catalog& catalog, DateADT date) {
 
 int64_t next_order_id(const Catalog& catalog, DateADT date) {
     const int64_t number = nextval_internal(catalog.order_sequence, false);
-    return (static_cast<int64_t>(date) & 0xFFFF) << kSequenceBits | number;
+    return order_id_of(date, number);
 }
 
 DateADT date_of_order(int64_t order_id) {
-    return static_cast<DateADT>(order_id >> kSequenceBits & 0xFFFF);
+    return static_cast<DateADT>(order_id >> kOrderSequenceBits & 0xFFFF);
 }
 
 const char* qualified_name(Oid relation) {

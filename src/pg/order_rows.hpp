@@ -57,10 +57,17 @@ void look_up_order_partition(const Catalog& catalog, DateADT date);
 void find_order_columns(Relation relation, OrderLeaf* leaf);
 // The partition's index of live rows; ereports where it has none.
 Oid live_index(const Catalog& catalog, Relation relation);
+// The same of another one.
+Oid child_index(Oid parent_index, Relation relation);
 // Creates it where there is none (standalone, then attached: an idle buyer blocks nobody).
 void ensure_order_leaf(const Catalog& catalog, DateADT date);
 
 // A new order id for the date, below 2^53; and back: the date that an id names.
+inline constexpr int kOrderSequenceBits = 37;
+inline constexpr int64_t order_sequence_mask = (int64_t{1} << kOrderSequenceBits) - 1;
+inline int64_t order_id_of(DateADT date, int64_t number) {
+    return (static_cast<int64_t>(date) & 0xFFFF) << kOrderSequenceBits | number;
+}
 int64_t next_order_id(const Catalog& catalog, DateADT date);
 DateADT date_of_order(int64_t order_id);
 

@@ -47,8 +47,7 @@ Text text_column(const LockedRow& row, OrderColumn column) {
 
 [[noreturn]] void report_no_order(int64_t order_id) {
     ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
-                    errdetail("No row of ticket_order has this order_id."),
-                    errhint("Check the order_id.")));
+                    detail_of_no_order("ticket_order"), hint_of_no_order()));
 }
 
 // Every named ticket must be there.

@@ -13,6 +13,7 @@
 #include "partitions.hpp"
 
 #include "epoch.hpp"
+#include "order_days.hpp"
 #include "order_rows.hpp"
 
 extern "C" {
@@ -56,12 +57,6 @@ void run(const char* command) {
     if (SPI_execute(command, false, 0) != SPI_OK_UTILITY) {
         elog(ERROR, "could not execute \"%s\"", command);
     }
-}
-
-// pg_dump's scripts, whoever runs them, begin so.
-bool in_restore() {
-    const char* path = GetConfigOption("search_path", false, false);
-    return !check_function_bodies && path != nullptr && path[0] == '\0';
 }
 
 // "ADD COLUMN ..., ADD COLUMN ..." for what the partition has and the table has not; or null.
@@ -176,6 +171,13 @@ void add_truncate_trigger(Oid table, Oid partition) {
     SPI_finish();
 }
 
+// Its rows have fired no trigger.
+void enter_days(Oid table, Oid partition) {
+    if (get_rel_relkind(partition) == RELKIND_RELATION) {
+        follow_order_days(catalog_in(get_rel_namespace(table)), partition);
+    }
+}
+
 void drop_truncate_trigger(Oid partition) {
     const Oid trigger = OidIsValid(partition) && !get_rel_relispartition(partition)
                             ? get_trigger_oid(partition, kTruncateTrigger, true)
@@ -229,6 +231,12 @@ Oid partition_of(const AlterTableCmd* command) {
 
 }  // namespace
 
+// pg_dump's scripts, whoever runs them, begin so.
+bool in_restore() {
+    const char* path = GetConfigOption("search_path", false, false);
+    return !check_function_bodies && path != nullptr && path[0] == '\0';
+}
+
 Oid order_partition(const RangeVar* name) {
     const Oid relation = RangeVarGetRelid(name, NoLock, true);
     return OidIsValid(relation) && get_rel_relispartition(relation) &&
@@ -271,6 +279,7 @@ void after_alter_table(const AlterTableStmt* statement) {
             case AT_AttachPartition:
                 if (is_present_order_table(table)) {
                     add_truncate_trigger(table, partition_of(command));
+                    enter_days(table, partition_of(command));
                 }
                 break;
             case AT_DetachPartition:
