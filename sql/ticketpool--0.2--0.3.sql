@@ -36,3 +36,10 @@ ALTER TABLE @extschema@.ticket_order_day REPLICA IDENTITY FULL;
 INSERT INTO @extschema@.ticket_order_day (order_id, service_date)
 SELECT DISTINCT order_id, service_date FROM @extschema@.ticket_order
 WHERE order_id OPERATOR(pg_catalog.>>) 37 OPERATOR(pg_catalog.<>) (service_date OPERATOR(pg_catalog.-) date '2000-01-01');
+-- Whoever owns the orders owns what says where they are.
+DO $$
+DECLARE
+    owner regrole := (SELECT relowner FROM pg_catalog.pg_class WHERE oid = '@extschema@.ticket_order'::regclass);
+BEGIN
+    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.ticket_order_day OWNER TO %s', owner);
+END $$;
