@@ -107,6 +107,18 @@ void wait_for_undecided(const Place& place, int64_t order_id, Wanted wanted) {
     }
 }
 
+// Is there any version of a row for which wanted(date) is true? Mostly there is none, and nothing
+// else has to be asked.
+template <typename Wanted>
+bool has_version(const Place& place, int64_t order_id, Wanted wanted) {
+    bool found = false;
+    for_each_row(place, order_id, SnapshotAny, [&](const TableReader&, DateADT date) {
+        found = wanted(date);
+        return !found;
+    });
+    return found;
+}
+
 // Is there a row for which wanted(date) is true, committed or this transaction's own?
 template <typename Wanted>
 bool has_row(const Place& place, int64_t order_id, Wanted wanted) {
@@ -141,6 +153,9 @@ void look_into_partition(const Catalog& catalog, const OrderDay& order, DateADT 
         other = found;
         return found != order.date;
     };
+    if (!has_version(place, order.order_id, wanted)) {
+        return;
+    }
     wait_for_undecided(place, order.order_id, wanted);
     if (has_row(place, order.order_id, wanted)) {
         report_two_days(order, other);
@@ -150,7 +165,11 @@ void look_into_partition(const Catalog& catalog, const OrderDay& order, DateADT 
 // The days that the order has entries for, the own one left out, each believed only after a look.
 void look_into_entries(const Catalog& catalog, const OrderDay& order) {
     const Place place = entries(catalog);
-    wait_for_undecided(place, order.order_id, [&](DateADT date) { return date != order.date; });
+    const auto is_other = [&](DateADT date) { return date != order.date; };
+    if (!has_version(place, order.order_id, is_other)) {
+        return;
+    }
+    wait_for_undecided(place, order.order_id, is_other);
     List* dates = NIL;
     Snapshot snapshot = take_fresh_snapshot();
     for_each_row(place, order.order_id, snapshot, [&](const TableReader&, DateADT date) {
@@ -192,6 +211,21 @@ void enter(const Catalog& catalog, const OrderDay& order) {
     table_close(heap, NoLock);
 }
 
+// What this (sub)transaction has entered last: other tickets of the same order need no more. An
+// entry that was rolled back was another subtransaction's.
+struct LastEntry {
+    LocalTransactionId transaction;
+    SubTransactionId subtransaction;
+    OrderDay order;
+};
+constinit LastEntry last_entry{};
+
+bool is_last_entry(const OrderDay& order) {
+    return last_entry.transaction == my_local_transaction() &&
+           last_entry.subtransaction == GetCurrentSubTransactionId() &&
+           last_entry.order.order_id == order.order_id && last_entry.order.date == order.date;
+}
+
 void follow(const Catalog& catalog, const OrderDay& order) {
     const bool looks = !IsLogicalWorker() && !in_restore();
     if (names_day(order)) {
@@ -199,16 +233,13 @@ void follow(const Catalog& catalog, const OrderDay& order) {
             CommandCounterIncrement();  // what the statement has moved away is gone
             look_into_entries(catalog, order);
         }
-        return;
-    }
-    if (!has_row(entries(catalog), order.order_id,
-                 [&](DateADT date) { return date == order.date; })) {
+    } else if (!is_last_entry(order)) {
         enter(catalog, order);
-    }
-    if (looks) {
-        CommandCounterIncrement();
-        look_into_entries(catalog, order);
-        look_into_partition(catalog, order, date_of_order(order.order_id));
+        if (looks) {
+            look_into_entries(catalog, order);
+            look_into_partition(catalog, order, date_of_order(order.order_id));
+        }
+        last_entry = {my_local_transaction(), GetCurrentSubTransactionId(), order};
     }
 }
 

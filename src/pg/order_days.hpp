@@ -8,7 +8,7 @@
 // instead of a probe of every partition, each with its locks:
 //
 //   row comes by hand   its id names its day      its id does not
-//   entered             no                        yes, once an order
+//   entered             no                        yes, for the first of its tickets
 //   looked into         ticket_order_day, unless  ticket_order_day, and the partition of the day
 //                       it is empty               that the id names
 //
