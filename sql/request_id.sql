@@ -90,6 +90,7 @@ SELECT status, passenger_id FROM ticket_buy('RQ2', 'RQB', 'RQC', 12, '2031-05-01
 SELECT status, user_id FROM ticket_buy('RQ2', 'RQB', 'RQC', 11, '2031-05-01', request_id => :r3);
 SELECT ticket_remaining('RQ2', 'RQB', 'RQC', '2031-05-01');
 
+SET ticketpool.allocation = first_fit;
 -- Another request: told by what the first call was asked. Passengers themselves, wishes and channels are not asked about.
 INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('RQ-2', '01', 'first', '{1A,1C,1D,1F}'), ('RQ-2', '02', 'second', '{1A,1B,1C,1D}');
 INSERT INTO ticket_stop SELECT t, stop_no, station, arrives, departs FROM ticket_stop, unnest('{RQ3,RQ4}'::text[]) AS t WHERE train = 'RQ1';
@@ -154,6 +155,7 @@ SELECT count(*) FROM ticket_order o, ticket_refund(order_id) WHERE o.request_id 
 SELECT count(*) AS kept FROM ticket_order WHERE request_id = rq(7) AND request_digest IS NOT NULL AND status = 'refunded';
 DROP TRIGGER rq_touch ON ticket_order;
 DROP FUNCTION rq_touch(), rq, rq_try;
+RESET ticketpool.allocation;
 
 -- Pool and tables agree, and no two live tickets meet on a seat.
 \set VERBOSITY default
