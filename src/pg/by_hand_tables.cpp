@@ -28,8 +28,6 @@
 
 extern "C" {
 #include "commands/trigger.h"
-#include "partitioning/partdesc.h"
-#include "storage/lmgr.h"
 #include "utils/datum.h"
 }
 
@@ -62,16 +60,6 @@ void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
                          "is over, before its departures are deleted or get other ids, dates, "
                          "stops or seats.")));
     }
-}
-
-// Before the lock of new departures: whoever fills a partition may hold that and wait for this.
-void lock_partitions(const Catalog& catalog) {
-    Relation parent = open_table(catalog.order);
-    PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
-    for (int i = 0; i < partitions->nparts; i++) {
-        LockRelationOid(partitions->oids[i], AccessShareLock);
-    }
-    table_close(parent, AccessShareLock);
 }
 
 void follow_new_departure(const Catalog& catalog, const DepartureRow& row) {
@@ -297,7 +285,8 @@ TICKETPOOL_FUNCTION(ticket_follow_departure) {
     const Catalog& catalog = catalog_of(fcinfo);
     if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
         if (!is_own_event(catalog.departure) && !holds_new_departures(catalog)) {
-            lock_partitions(catalog);
+            // Whoever fills a partition may hold it and wait for the lock of new departures.
+            lock_all_order_leaves(catalog, AccessShareLock);
         }
         lock_new_departures(catalog);
     }

@@ -162,8 +162,30 @@ void on_relation_change(Datum, Oid relation) {
 
 }  // namespace
 
+// Where the functions of this session's calls are, direct mapped; void once a function has changed.
+struct FunctionSchema {
+    Oid function;
+    Oid schema;
+};
+static constinit FunctionSchema function_schemas[16]{};
+static constinit uint64_t function_changes = 0;
+
+static void on_function_change(Datum, int, uint32) {
+    function_changes++;
+    for (FunctionSchema& entry : function_schemas) {
+        entry.function = InvalidOid;
+    }
+}
+
 const Catalog& catalog_of(FunctionCallInfo fcinfo) {
-    return catalog_in(get_func_namespace(fcinfo->flinfo->fn_oid));
+    const Oid function = fcinfo->flinfo->fn_oid;
+    FunctionSchema* entry = &function_schemas[function % lengthof(function_schemas)];
+    if (entry->function != function) {
+        const uint64_t changes = function_changes;
+        const Oid schema = get_func_namespace(function);
+        *entry = FunctionSchema{changes == function_changes ? function : InvalidOid, schema};
+    }
+    return catalog_in(entry->schema);
 }
 
 const Catalog& catalog_in(Oid schema) {
@@ -204,6 +226,7 @@ void announce_change(Oid relation) {
 }
 
 void install_catalog_callbacks() {
+    CacheRegisterSyscacheCallback(PROCOID, on_function_change, 0);
     CacheRegisterRelcacheCallback(on_relation_change, 0);
 }
 

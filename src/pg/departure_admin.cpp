@@ -36,7 +36,13 @@ int64_t open_departure(const Catalog& catalog, const Opening& opening) {
     // which is that of whoever writes orders or departures by hand; and before anything is looked
     // at that may have changed when they are had.
     OrderLeaf leaf;
-    find_order_leaf(catalog, opening.date, &leaf);
+    if (find_order_leaf(catalog, opening.date, &leaf)) {
+        lock_order_leaf(catalog, opening.date, AccessShareLock, &leaf);
+    } else {
+        // At once in the mode that ensure_order_leaf() needs: DETACH CONCURRENTLY has it and waits
+        // for whoever has a weaker one.
+        lock_orders(catalog, ShareUpdateExclusiveLock);
+    }
     lock_new_departures(catalog);
     const KeptParts parts = keep_parts(catalog, opening.train, opening.formation);
     ensure_order_leaf(catalog, opening.date);
@@ -126,6 +132,7 @@ TICKETPOOL_FUNCTION(ticket_close) {
     require_argument(fcinfo, 1, "service_date");
     PreventCommandIfReadOnly("ticket_close()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_orders(catalog, AccessShareLock);
     const Text train = text_of(PG_GETARG_DATUM(0));
     const int64_t departure_id = require_departure_id(catalog, train, PG_GETARG_DATEADT(1));
     refuse_prepared_change(catalog, departure_id);

@@ -14,6 +14,7 @@
 // Of each inventory, quantity less live orders is thus always what is free in its stock and what
 // running transactions have claimed there: also where they had claimed in a child before it was
 // merged.
+#include "call_scan.hpp"
 #include "errors.hpp"
 #include "item.hpp"
 #include "item_loader.hpp"
@@ -308,6 +309,7 @@ TICKETPOOL_FUNCTION(item_open) {
                  errhint("Put one unit or more on sale.")));
     }
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_item_orders(catalog, AccessShareLock);
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
@@ -330,6 +332,7 @@ TICKETPOOL_FUNCTION(item_add) {
                  errdetail("Nothing would change."), errhint("item_remaining says what is left.")));
     }
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_item_orders(catalog, AccessShareLock);
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
@@ -354,8 +357,9 @@ TICKETPOOL_FUNCTION(item_split) {
     PreventCommandIfReadOnly("item_split()");
     check_parts(fcinfo);
     ReturnSetInfo* result = require_set_result(fcinfo);
-    InitMaterializedSRF(fcinfo, 0);
+    begin_result(fcinfo);
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_item_orders(catalog, AccessShareLock);
     const int64_t item_id = PG_GETARG_INT64(0);
     OwnerScope scope;
     owner_begin(catalog, &scope);
@@ -384,6 +388,7 @@ TICKETPOOL_FUNCTION(item_merge) {
     require_argument(fcinfo, 0, "inventory_id");
     PreventCommandIfReadOnly("item_merge()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_item_orders(catalog, AccessShareLock);
     const int64_t id = PG_GETARG_INT64(0);
     int64_t item_id;
     int64_t root_id;

@@ -8,6 +8,7 @@
 // item_rule_question_gate and ticket_rule_question_gate read it.
 #include "catalog.hpp"
 #include "errors.hpp"
+#include "item_rows.hpp"
 #include "order_rows.hpp"
 #include "plans.hpp"
 #include "settings.hpp"
@@ -195,6 +196,7 @@ TICKETPOOL_FUNCTION(item_ask) {
     require_argument(fcinfo, 1, "user_id");
     PreventCommandIfReadOnly("item_ask()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_item_orders(catalog, AccessShareLock);
     Gate gate{};
     gate.item_id = PG_GETARG_INT64(0);
     gate.user_id = PG_GETARG_INT64(1);
@@ -215,6 +217,7 @@ TICKETPOOL_FUNCTION(item_answer) {
     require_argument(fcinfo, 2, "answer");
     PreventCommandIfReadOnly("item_answer()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_item_orders(catalog, AccessShareLock);
     Gate gate{};
     gate.item_id = PG_GETARG_INT64(0);
     gate.user_id = PG_GETARG_INT64(1);

@@ -6,6 +6,7 @@
 
 extern "C" {
 #include "commands/sequence.h"
+#include "storage/lmgr.h"
 }
 
 namespace ticketpool {
@@ -110,6 +111,10 @@ void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count
     write_rows(catalog, kShape, find_target(catalog), heap, catalog.item_order, rows, count,
                result);
     table_close(heap, NoLock);
+}
+
+void lock_item_orders(const Catalog& catalog, LOCKMODE mode) {
+    LockRelationOid(catalog.item_order, mode);
 }
 
 int64_t next_item_order_id(const Catalog& catalog) {

@@ -25,6 +25,9 @@ enum ItemOrderColumn : AttrNumber {
 void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count,
                         ReturnSetInfo* result);
 
+// Locks item_order to the end of the transaction: before any other table of items (order_rows.hpp).
+void lock_item_orders(const Catalog& catalog, LOCKMODE mode);
+
 int64_t next_item_order_id(const Catalog& catalog);
 
 }  // namespace ticketpool

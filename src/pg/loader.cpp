@@ -320,20 +320,27 @@ bool is_loadable(const Catalog& catalog, int64_t departure_id) {
            has_row(catalog.layout_coach, catalog.layout_coach_pkey, row.layout_id);
 }
 
+static void lock_for_load(LoadLocks* locks, Oid relation) {
+    Assert(locks->count < static_cast<int>(lengthof(locks->relations)));
+    LockRelationOid(relation, AccessShareLock);
+    locks->relations[locks->count++] = relation;
+}
+
 void lock_for_loading(const Catalog& catalog, DateADT date, LoadLocks* locks) {
     for (;;) {
-        *locks = LoadLocks{{catalog.order, catalog.departure, catalog.reservation, catalog.route,
-                            catalog.layout_coach, catalog.departure_pkey, catalog.reservation_open,
-                            catalog.route_pkey, catalog.layout_coach_pkey},
-                           9};
+        *locks = LoadLocks{{catalog.order}, 1};
         OrderLeaf leaf;
-        if (find_order_leaf(catalog, date, &leaf)) {
+        if (lock_order_leaf(catalog, date, AccessShareLock, &leaf)) {
             locks->relations[locks->count++] = leaf.relation;
-            locks->relations[locks->count++] = leaf.live();
+            lock_for_load(locks, leaf.live());
         }
-        for (int i = 0; i < locks->count; i++) {
-            LockRelationOid(locks->relations[i], AccessShareLock);
+        for (const Oid relation :
+             {catalog.departure, catalog.reservation, catalog.route, catalog.layout_coach,
+              catalog.departure_pkey, catalog.reservation_open, catalog.route_pkey,
+              catalog.layout_coach_pkey}) {
+            lock_for_load(locks, relation);
         }
+        // Where there was none, one may have been attached while we waited.
         OrderLeaf now;
         find_order_leaf(catalog, date, &now);
         if (now.relation == leaf.relation) {

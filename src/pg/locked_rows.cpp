@@ -126,7 +126,8 @@ const char* column_list() {
            "changed_at, changed_from";
 }
 
-// In order of number, as every caller does: two of them never wait for each other in a circle.
+// In order of number, as every caller does: two of them never wait for each other in a circle. The
+// partition is locked.
 void lock_by_sql(Oid relation, int64_t order_id, const SortedNumbers& named, LockedRows* rows) {
     const char* sql = psprintf(
         "SELECT %s FROM %s WHERE order_id = $1 AND ($2 IS NULL OR ticket_no = ANY ($2)) "
@@ -155,7 +156,8 @@ void lock_by_sql(Oid relation, int64_t order_id, const SortedNumbers& named, Loc
     }
 }
 
-// The partition that has the order: whichever it is; InvalidOid: none.
+// The partition that has the order: whichever it is; InvalidOid: none. Locks ticket_order, by
+// lock_in_leaf(), and then all partitions.
 Oid find_partition(const Catalog& catalog, int64_t order_id) {
     const char* sql = psprintf("SELECT tableoid FROM %s WHERE order_id = $1 LIMIT 1",
                                qualified_name(catalog.order));
@@ -173,21 +175,15 @@ Oid find_partition(const Catalog& catalog, int64_t order_id) {
 // In the partition that the id names.
 bool lock_in_leaf(const Catalog& catalog, int64_t order_id, const SortedNumbers& named,
                   LockedRows* rows) {
-    const DateADT date = date_of_order(order_id);
-    if (!find_order_leaf(catalog, date, &rows->leaf)) {
+    if (!lock_order_leaf(catalog, date_of_order(order_id), RowExclusiveLock, &rows->leaf)) {
         return false;
     }
     if (rows->leaf.direct && !IsolationIsSerializable()) {
-        Relation heap = open_order_leaf(catalog, date, &rows->leaf);
-        const bool direct = rows->leaf.direct;
-        if (direct) {
-            lock_directly(heap, order_id, named, rows);
-        }
+        Relation heap = table_open(rows->leaf.relation, NoLock);
+        lock_directly(heap, order_id, named, rows);
         table_close(heap, NoLock);
-        if (direct) {
-            rows->relation = rows->leaf.relation;
-            return rows->count > 0;
-        }
+        rows->relation = rows->leaf.relation;
+        return rows->count > 0;
     }
     lock_by_sql(rows->leaf.relation, order_id, named, rows);
     // Where policies or triggers have their say, the rows have to be changed through the table.

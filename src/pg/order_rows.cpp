@@ -17,6 +17,7 @@ extern "C" {
 #include "commands/sequence.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "partitioning/partdesc.h"
 #include "storage/lmgr.h"
 #include "utils/datetime.h"
 }
@@ -245,26 +246,42 @@ void owner_end(const OwnerScope& scope) {
 // Writing
 // ---------------------------------------------------------------------------------------------
 
-Relation open_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
-    for (;;) {
-        if (!find_order_leaf(catalog, date, leaf)) {
-            ereport(ERROR,
-                    (errcode(ERRCODE_CHECK_VIOLATION),
-                     errmsg("ticket_order has no partition for %s", date_text(date)),
-                     errdetail("The partition of this service date was detached or dropped."),
-                     errhint("Attach the partition again.")));
+void lock_orders(const Catalog& catalog, LOCKMODE mode) {
+    LockRelationOid(catalog.order, mode);
+}
+
+bool lock_order_leaf(const Catalog& catalog, DateADT date, LOCKMODE mode, OrderLeaf* leaf) {
+    lock_orders(catalog, mode);
+    while (find_order_leaf(catalog, date, leaf)) {
+        const Oid relation = leaf->relation;
+        LockRelationOid(relation, mode);
+        // Whatever was changed before the lock was had is known by now.
+        if (find_order_leaf(catalog, date, leaf) && leaf->relation == relation) {
+            return true;
         }
-        Relation relation = try_table_open(leaf->relation, RowExclusiveLock);
-        OrderLeaf now;
-        if (relation != nullptr && find_order_leaf(catalog, date, &now) &&
-            now.relation == leaf->relation) {
-            *leaf = now;
-            return relation;
-        }
-        if (relation != nullptr) {
-            table_close(relation, RowExclusiveLock);
-        }
+        UnlockRelationOid(relation, mode);
     }
+    return false;
+}
+
+void lock_all_order_leaves(const Catalog& catalog, LOCKMODE mode) {
+    lock_orders(catalog, mode);
+    Relation parent = open_table(catalog.order);
+    PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
+    for (int i = 0; i < partitions->nparts; i++) {
+        LockRelationOid(partitions->oids[i], mode);
+    }
+    table_close(parent, AccessShareLock);
+}
+
+Relation open_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
+    if (!lock_order_leaf(catalog, date, RowExclusiveLock, leaf)) {
+        ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
+                        errmsg("ticket_order has no partition for %s", date_text(date)),
+                        errdetail("The partition of this service date was detached or dropped."),
+                        errhint("Attach the partition again.")));
+    }
+    return table_open(leaf->relation, NoLock);
 }
 
 void require_same_epoch(const Catalog& catalog, DateADT date) {

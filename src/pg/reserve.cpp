@@ -275,6 +275,7 @@ TICKETPOOL_FUNCTION(ticket_reserve) {
     check_arguments(fcinfo);
     PreventCommandIfReadOnly("ticket_reserve()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_orders(catalog, AccessShareLock);
     const Text train = text_of(PG_GETARG_DATUM(kArgTrain));
     const DepartureRef ref = find_for_reserve(catalog, train, PG_GETARG_DATEADT(kArgDate));
     ReservationRow row{};
@@ -314,6 +315,7 @@ TICKETPOOL_FUNCTION(ticket_recycle) {
     require_argument(fcinfo, 0, "reservation");
     PreventCommandIfReadOnly("ticket_recycle()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_orders(catalog, AccessShareLock);
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();

@@ -11,6 +11,8 @@
 
 #include "errors.hpp"
 #include "item.hpp"
+#include "item_rows.hpp"
+#include "order_rows.hpp"
 #include "sale.hpp"
 #include "table_scan.hpp"
 
@@ -209,6 +211,12 @@ bool has_rules(const Catalog& catalog, RuleKind kind) {
 const char* ask_rules(const Catalog& catalog, const RuleCall& call) {
     if (!has_rules(catalog, call.kind)) {
         return nullptr;
+    }
+    // What a rule reads besides comes after the orders (order_rows.hpp).
+    if (call.kind == RuleKind::kTicket) {
+        lock_orders(catalog, RowExclusiveLock);
+    } else {
+        lock_item_orders(catalog, RowExclusiveLock);
     }
     lock_people(catalog, &call.user_id, 1, call.passengers, call.party);
     const char* reason = nullptr;

@@ -66,7 +66,7 @@ uint64 release_tickets(const OrderLeaf& leaf, const DepartureRef& ref) {
 
 uint64 refund_all(const Catalog& catalog, const DepartureRef& ref) {
     OrderLeaf leaf;
-    if (!find_order_leaf(catalog, ref.departure->service_date, &leaf)) {
+    if (!lock_order_leaf(catalog, ref.departure->service_date, RowExclusiveLock, &leaf)) {
         return 0;
     }
     const char* relation = qualified_name(leaf.direct ? leaf.relation : catalog.order);
@@ -107,6 +107,7 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
     require_argument(fcinfo, 1, "service_date");
     PreventCommandIfReadOnly("ticket_withdraw()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_orders(catalog, RowExclusiveLock);
     const Text train = text_of(PG_GETARG_DATUM(0));
     const int64_t departure_id = require_departure_id(catalog, train, PG_GETARG_DATEADT(1));
     refuse_prepared_change(catalog, departure_id);
