@@ -483,9 +483,12 @@ void begin_result(FunctionCallInfo fcinfo) {
     ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     if (is_called_by_node(result)) {
         result->setDesc = result->expectedDesc;
-    } else {
-        InitMaterializedSRF(fcinfo, 0);
+        return;
     }
+    // As the query expects them, not as they are now: ALTER TABLE may have come in between.
+    const bool named =
+        result->expectedDesc != nullptr && result->expectedDesc->tdtypeid != RECORDOID;
+    InitMaterializedSRF(fcinfo, named ? MAT_SRF_USE_EXPECTED_DESC : 0);
 }
 
 Tuplestorestate* result_rows(ReturnSetInfo* result) {

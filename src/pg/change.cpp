@@ -4,6 +4,7 @@
 // transaction (and for it alone until it commits), and then the new ones are bought: so an exchange
 // may keep its own seats, or extend them. If the new ones can't be had, the subtransaction is
 // rolled back, and nothing has happened.
+#include "call_scan.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "orders.hpp"
@@ -153,7 +154,7 @@ TICKETPOOL_FUNCTION(ticket_change) {
     require_argument(fcinfo, kArgDate, "service_date");
     PreventCommandIfReadOnly("ticket_change()");
     ReturnSetInfo* result = require_set_result(fcinfo);
-    InitMaterializedSRF(fcinfo, 0);
+    begin_result(fcinfo);
     const Catalog& catalog = catalog_of(fcinfo);
     const TicketNos named = parse_ticket_nos(fcinfo, kArgTickets);
     Order order;

@@ -3,9 +3,9 @@
 #include "call_scan.hpp"
 #include "errors.hpp"
 #include "plans.hpp"
+#include "row_return.hpp"
 
 extern "C" {
-#include "access/tupconvert.h"
 #include "executor/spi.h"
 }
 
@@ -278,11 +278,9 @@ void update_locked_row(const LockedRows& rows, LockedRow* row, uint32_t changed)
 void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int count,
                         ReturnSetInfo* result) {
     Relation heap = table_open(rows.leaf.relation, NoLock);
-    TupleConversionMap* map = convert_tuples_by_name(RelationGetDescr(heap), result->setDesc);
+    const RowReturn columns = begin_rows(RelationGetDescr(heap), result);
     for (int i = 0; i < count; i++) {
-        HeapTuple tuple = wanted[i]->tuple;
-        tuplestore_puttuple(result_rows(result),
-                            map == nullptr ? tuple : execute_attr_map_tuple(tuple, map));
+        return_row(columns, wanted[i]->tuple);
     }
     table_close(heap, NoLock);
 }

@@ -1,17 +1,15 @@
 #include "order_rows.hpp"
 
-#include "call_scan.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "order_partition.hpp"
 #include "own_writes.hpp"
+#include "row_return.hpp"
 #include "shared_memory.hpp"
 #include "ticketpool/order_status.hpp"
 
 extern "C" {
-#include "access/attmap.h"
-#include "access/tupconvert.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "commands/sequence.h"
@@ -343,20 +341,16 @@ bool try_update_order(const OrderLeaf& leaf, Relation heap, const OrderValues& v
 void return_order_row(TableReader* reader, ReturnSetInfo* result) {
     bool should_free = false;
     HeapTuple tuple = ExecFetchSlotHeapTuple(reader->row, true, &should_free);
-    TupleConversionMap* map =
-        convert_tuples_by_name(RelationGetDescr(reader->heap), result->setDesc);
-    if (map != nullptr) {
-        tuple = execute_attr_map_tuple(tuple, map);
-    }
-    tuplestore_puttuple(result_rows(result), tuple);
+    return_row(begin_rows(RelationGetDescr(reader->heap), result), tuple);
 }
 
 void return_spi_rows(ReturnSetInfo* result) {
-    TupleConversionMap* map = convert_tuples_by_name(SPI_tuptable->tupdesc, result->setDesc);
+    if (SPI_processed == 0) {
+        return;
+    }
+    const RowReturn rows = begin_rows(SPI_tuptable->tupdesc, result);
     for (uint64 i = 0; i < SPI_processed; i++) {
-        HeapTuple tuple = SPI_tuptable->vals[i];
-        tuplestore_puttuple(result_rows(result),
-                            map == nullptr ? tuple : execute_attr_map_tuple(tuple, map));
+        return_row(rows, SPI_tuptable->vals[i]);
     }
 }
 
