@@ -108,8 +108,9 @@ void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count
         report_gone();
     }
     require_same_epoch(catalog);
-    write_rows(catalog, kShape, find_target(catalog), heap, catalog.item_order, rows, count,
-               result);
+    RowTarget target = find_target(catalog);
+    target.direct = target.direct && !rights_are_watched();
+    write_rows(catalog, kShape, target, heap, catalog.item_order, rows, count, result);
     table_close(heap, NoLock);
 }
 

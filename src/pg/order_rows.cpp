@@ -148,6 +148,7 @@ bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
         look_up(catalog, date, true, entry);
     }
     *leaf = entry->leaf;
+    leaf->direct = leaf->direct && !rights_are_watched();
     return OidIsValid(leaf->relation);
 }
 

@@ -172,6 +172,10 @@ void find_columns(const TableShape& shape, Relation relation, RowTarget* target)
     }
 }
 
+bool rights_are_watched() {
+    return ExecutorCheckPerms_hook != nullptr;
+}
+
 bool wants_executor(const Catalog& catalog, const TableShape& shape, Relation relation) {
     return has_foreign_trigger(catalog, relation) || relation->rd_rules != nullptr ||
            (relation->rd_rel->relrowsecurity && relation->rd_rel->relforcerowsecurity) ||
@@ -408,7 +412,7 @@ void insert_by_sql(const Catalog& catalog, const TableShape& shape, Oid table,
         const OwnWrite write{OwnChange::kInsert, DatumGetInt64(rows[i].value[shape.of]),
                              DatumGetInt64(rows[i].value[shape.id]), &rows[i],
                              table == catalog.order ? InvalidOid : table};
-        if (execute_own(write, false, sql, shape.columns, types, values, nulls) !=
+        if (execute_own(write, true, sql, shape.columns, types, values, nulls) !=
                 SPI_OK_INSERT_RETURNING ||
             SPI_processed != 1) {
             ereport(ERROR,

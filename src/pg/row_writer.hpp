@@ -1,9 +1,9 @@
 // Writing rows of the order tables straight into table and indexes, without the executor.
 //
 // That is right as long as nothing there asks for the executor: no trigger, generated column, rule,
-// forced row security, index or column with a default of the user's, and no check that could fail.
-// Otherwise SQL does it. A table is described once by its shape, and again as it is in this
-// database by a target.
+// forced row security, index or column with a default of the user's, and no check that could fail;
+// and as long as nobody watches the executor's checks of rights. Otherwise SQL does it. A table is
+// described once by its shape, and again as it is in this database by a target.
 #pragma once
 
 #include "catalog.hpp"
@@ -53,9 +53,15 @@ struct TableShape {
 struct RowTarget {
     Oid relation;
     Oid index[kMostIndexes];
-    bool direct;                          // rows may be written without the executor
+    bool direct;                          // the table allows to write without the executor
     AttrNumber column[kMostColumns + 1];  // number in the relation of each of our columns
 };
+
+// Does a module of this session's listen to what the executor asks for rights (pgaudit, sepgsql)?
+// It has to hear of our rows, too. Such a module keeps notes of the statement that it is in from
+// one hook of the executor to the next, so calling its hook alone would not do: the executor writes
+// the rows then.
+bool rights_are_watched();
 
 // Describes a relation. `indexes`: the oids of our indexes, in order of the shape; of a partition,
 // those of its parent's. Ereports where it is not of that shape any more.
