@@ -9,3 +9,11 @@
 -- ---------------------------------------------------------------------------
 
 ALTER TABLE @extschema@.ticket_rule REPLICA IDENTITY FULL;
+
+-- ---------------------------------------------------------------------------
+-- Search: departures are found by day and stop list, whatever train they are
+-- sold as; and a day that lost its partition is known by its departures
+-- ---------------------------------------------------------------------------
+
+CREATE INDEX ticket_departure_day ON @extschema@.ticket_departure (service_date, route_id);
+COMMENT ON INDEX @extschema@.ticket_departure_day IS 'the departures of a day with a stop list: behind ticket_search';

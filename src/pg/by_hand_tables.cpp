@@ -4,7 +4,8 @@
 //   with
 //                               it, and must be in the partition of its day (23514)
 //   sale times, status changed  in memory at commit
-//   train, formation changed    loaded anew at commit
+//   train changed               found under its new name by others from the commit on, and by this
+//                               transaction at once
 //   deleted, or its id, date, stop list or seats changed
 //                               refused while it has live orders (23503). New claims are barred at
 //                               once (undone by a rollback) and transactions that have claims are
@@ -96,15 +97,20 @@ void follow_departure(const Catalog& catalog, const RowEvent& rows) {
         before.service_date != after.service_date || before.route_id != after.route_id ||
         before.layout_id != after.layout_id) {
         require_no_orders(catalog, before);
+        directory_note_own_names();
         stale_at_commit(catalog, before.departure_id);
         if (rows.after != nullptr) {
             lock_new_departures(catalog);
             follow_new_departure(catalog, after);
         }
-    } else if (strcmp(before.train, after.train) != 0) {
-        stale_at_commit(catalog, after.departure_id);
-    } else if (before.opens_at != after.opens_at || before.closes_at != after.closes_at ||
-               before.status != after.status) {
+        return;
+    }
+    if (strcmp(before.train, after.train) != 0) {
+        directory_note_own_names();
+        train_at_commit(catalog, after.departure_id, after.train);
+    }
+    if (before.opens_at != after.opens_at || before.closes_at != after.closes_at ||
+        before.status != after.status) {
         sale_at_commit(catalog, after.departure_id,
                        SaleTimes{after.opens_at, after.closes_at, after.status});
     }
@@ -120,6 +126,7 @@ void follow_truncated_departures(const Catalog& catalog) {
         require_no_orders(catalog, row);
         stale_at_commit(catalog, row.departure_id);
     }
+    directory_note_own_names();
     reader_close(&reader);
     drop_snapshot(snapshot);
 }

@@ -14,8 +14,8 @@ struct Catalog {
     Oid owner;  // of ticket_order: rows are written in its name
     Oid station, station_pkey, station_name;
     Oid stop, formation;
-    Oid departure, departure_pkey, departure_train_date;
-    Oid route, route_pkey, route_digest, route_call;
+    Oid departure, departure_pkey, departure_train_date, departure_day;
+    Oid route, route_pkey, route_digest, route_call, route_call_pkey;
     Oid reservation, reservation_open;
     Oid rule;
     Oid layout, layout_digest, layout_coach, layout_coach_pkey;

@@ -54,12 +54,11 @@ void parse_new_trip(FunctionCallInfo fcinfo, const Catalog& catalog, const Order
     ledger_reserve(0);
     ledger_pin(purchase->ref.slot);
     directory_done();
-    purchase->trip =
-        find_trip(catalog, purchase->ref.departure->route.get(), text_of(PG_GETARG_DATUM(kArgFrom)),
-                  text_of(PG_GETARG_DATUM(kArgTo)));
+    purchase->trip = find_trip(catalog, purchase->ref, text_of(PG_GETARG_DATUM(kArgFrom)),
+                               text_of(PG_GETARG_DATUM(kArgTo)));
     const bool no_class = PG_ARGISNULL(kArgClass);
-    purchase->class_index = resolve_class(purchase->ref.departure, train, no_class,
-                                          no_class ? 0 : PG_GETARG_DATUM(kArgClass));
+    purchase->class_index =
+        resolve_class(purchase->ref, no_class, no_class ? 0 : PG_GETARG_DATUM(kArgClass));
     if (!PG_ARGISNULL(kArgChoice)) {
         parse_choice(text_of(PG_GETARG_DATUM(kArgChoice)), purchase);
     }

@@ -5,7 +5,7 @@
 namespace ticketpool {
 namespace {
 
-enum class MarkKind { kStale, kSale, kStockSale };
+enum class MarkKind { kStale, kTrain, kSale, kStockSale };
 
 struct Mark {
     int level;  // transaction nesting level
@@ -14,6 +14,7 @@ struct Mark {
     int64_t id;  // of the departure or item
     SaleTimes sale;
     StockSale stock;
+    char train[kMaxNameBytes + 1];
 };
 struct Marks {
     Mark* entries;
@@ -55,6 +56,9 @@ void apply(const Mark& mark) {
     switch (mark.kind) {
         case MarkKind::kStale:
             directory_mark_stale(mark.relation, mark.id);
+            break;
+        case MarkKind::kTrain:
+            directory_set_train(mark.relation, mark.id, {mark.train, strlen(mark.train)});
             break;
         case MarkKind::kSale:
             directory_set_sale(mark.relation, mark.id, mark.sale);
@@ -109,18 +113,45 @@ void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactio
 }  // namespace
 
 void stale_at_commit(const Catalog& catalog, int64_t departure_id) {
-    add(Mark{
-        GetCurrentTransactionNestLevel(), MarkKind::kStale, catalog.order, departure_id, {}, {}});
+    add(Mark{GetCurrentTransactionNestLevel(),
+             MarkKind::kStale,
+             catalog.order,
+             departure_id,
+             {},
+             {},
+             {}});
+}
+
+void train_at_commit(const Catalog& catalog, int64_t departure_id, const char* train) {
+    Mark mark{GetCurrentTransactionNestLevel(),
+              MarkKind::kTrain,
+              catalog.order,
+              departure_id,
+              {},
+              {},
+              {}};
+    strlcpy(mark.train, train, sizeof mark.train);
+    add(mark);
 }
 
 void sale_at_commit(const Catalog& catalog, int64_t departure_id, const SaleTimes& sale) {
-    add(Mark{
-        GetCurrentTransactionNestLevel(), MarkKind::kSale, catalog.order, departure_id, sale, {}});
+    add(Mark{GetCurrentTransactionNestLevel(),
+             MarkKind::kSale,
+             catalog.order,
+             departure_id,
+             sale,
+             {},
+             {}});
 }
 
 void stale_item_at_commit(const Catalog& catalog, int64_t item_id) {
-    add(Mark{
-        GetCurrentTransactionNestLevel(), MarkKind::kStale, catalog.item_order, item_id, {}, {}});
+    add(Mark{GetCurrentTransactionNestLevel(),
+             MarkKind::kStale,
+             catalog.item_order,
+             item_id,
+             {},
+             {},
+             {}});
 }
 
 void item_sale_at_commit(const Catalog& catalog, int64_t item_id, const StockSale& sale) {
@@ -129,7 +160,8 @@ void item_sale_at_commit(const Catalog& catalog, int64_t item_id, const StockSal
              catalog.item_order,
              item_id,
              {},
-             sale});
+             sale,
+             {}});
 }
 
 void install_commit_marks() {

@@ -1,5 +1,6 @@
 // What a transaction's hand-written changes to ticket_departure, ticket_reservation and
-// item_inventory mean for the pool, kept until it commits: a departure gets new sale times, an
+// item_inventory mean for the pool, kept until it commits: a departure gets new sale
+// times or another train, an
 // inventory is on sale or not, or a departure or item is to be loaded anew.
 //
 // At commit, when others see the rows, each departure that is in memory is marked under the
@@ -13,6 +14,8 @@
 namespace ticketpool {
 
 void stale_at_commit(const Catalog& catalog, int64_t departure_id);
+// Sold as another train.
+void train_at_commit(const Catalog& catalog, int64_t departure_id, const char* train);
 void sale_at_commit(const Catalog& catalog, int64_t departure_id, const SaleTimes& sale);
 
 void stale_item_at_commit(const Catalog& catalog, int64_t item_id);

@@ -8,18 +8,35 @@ uint32_t directory_id_hash(Oid relation, int64_t id) {
            1;
 }
 
+void link_name(uint32_t index, Text train, uint64_t hash) {
+    DirectorySlot& slot = shared.slots[index];
+    SlotTrain* name = &shared.trains[index];
+    Assert(train.length <= sizeof name->name);
+    memcpy(name->name, train.data, train.length);
+    name->length = static_cast<uint8_t>(train.length);
+    slot.name_hash = static_cast<uint32_t>(hash);
+    uint32_t* bucket = directory_bucket(shared.by_name, slot.name_hash);
+    slot.next_by_name = *bucket;
+    *bucket = index;
+}
+
+void unlink_name(uint32_t index) {
+    const DirectorySlot& slot = shared.slots[index];
+    uint32_t* link = directory_bucket(shared.by_name, slot.name_hash);
+    while (*link != index) {
+        link = &shared.slots[*link].next_by_name;
+    }
+    *link = slot.next_by_name;
+}
+
 namespace {
 
 void unlink_slot(uint32_t index) {
     DirectorySlot& slot = shared.slots[index];
-    uint32_t* link = directory_bucket(shared.by_name, slot.name_hash);
-    while (!slot.has_item() && *link != index) {
-        link = &shared.slots[*link].next_by_name;
-    }
     if (!slot.has_item()) {
-        *link = slot.next_by_name;
+        unlink_name(index);
     }
-    link = directory_bucket(shared.by_id, directory_id_hash(slot.relation, slot.id));
+    uint32_t* link = directory_bucket(shared.by_id, directory_id_hash(slot.relation, slot.id));
     while (*link != index) {
         link = &shared.slots[*link].next_by_id;
     }

@@ -200,6 +200,15 @@ bool read_departure_row(const Catalog& catalog, int64_t departure_id, DepartureR
     return read_row(catalog, DepartureKey{{nullptr, 0}, 0, departure_id}, row);
 }
 
+bool read_own_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row) {
+    return read_with(catalog, DepartureKey{train, date, 0}, take_fresh_snapshot(), row);
+}
+
+bool read_own_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row) {
+    return read_with(catalog, DepartureKey{{nullptr, 0}, 0, departure_id}, take_fresh_snapshot(),
+                     row);
+}
+
 bool read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
                       LiveTicket* ticket, const char** problem) {
     const Route* route = departure->route.get();

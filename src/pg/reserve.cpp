@@ -278,11 +278,10 @@ TICKETPOOL_FUNCTION(ticket_reserve) {
     const Text train = text_of(PG_GETARG_DATUM(kArgTrain));
     const DepartureRef ref = find_for_reserve(catalog, train, PG_GETARG_DATEADT(kArgDate));
     ReservationRow row{};
-    row.stretch = find_trip(catalog, ref.departure->route.get(), text_of(PG_GETARG_DATUM(kArgFrom)),
+    row.stretch = find_trip(catalog, ref, text_of(PG_GETARG_DATUM(kArgFrom)),
                             text_of(PG_GETARG_DATUM(kArgTo)));
     const bool no_class = PG_ARGISNULL(kArgClass);
-    row.class_index =
-        resolve_class(ref.departure, train, no_class, no_class ? 0 : PG_GETARG_DATUM(kArgClass));
+    row.class_index = resolve_class(ref, no_class, no_class ? 0 : PG_GETARG_DATUM(kArgClass));
     row.channel = text_of(PG_GETARG_DATUM(kArgChannel));
     require_not_closed(ref);
     ledger_reserve(1);

@@ -8,23 +8,24 @@
 
 namespace ticketpool {
 
-uint32_t resolve_class(const Departure* departure, Text train, bool is_null, Datum seat_class) {
-    const Layout* layout = departure->layout.get();
+uint32_t resolve_class(const DepartureRef& ref, bool is_null, Datum seat_class) {
+    const Layout* layout = ref.departure->layout.get();
     if (is_null) {
         if (layout->class_count == 1) {
             return 0;
         }
-        ereport(ERROR,
-                (errcode(kErrorClass), errmsg("seat_class is missing"),
-                 errdetail("Train \"%s\" has %u classes.", printable(train), layout->class_count),
-                 errhint("Name one of them: ticket_search shows them.")));
+        ereport(ERROR, (errcode(kErrorClass), errmsg("seat_class is missing"),
+                        errdetail("Train \"%s\" has %u classes.", printable(directory_train(ref)),
+                                  layout->class_count),
+                        errhint("Name one of them: ticket_search shows them.")));
     }
     const Text name = text_of(seat_class);
     const int index = layout->find_class(name.data, name.length);
     if (index < 0) {
         ereport(ERROR,
                 (errcode(kErrorClass),
-                 errmsg("train \"%s\" has no class \"%s\"", printable(train), printable(name)),
+                 errmsg("train \"%s\" has no class \"%s\"", printable(directory_train(ref)),
+                        printable(name)),
                  errdetail("The formation that the departure was opened with does not have it."),
                  errhint("ticket_search shows the classes of a train.")));
     }
@@ -56,7 +57,7 @@ void require_on_sale(const DepartureRef& ref) {
     if (state == Sale::kOpen) {
         return;
     }
-    const char* train = printable(text_of(ref.departure->route->head, ref.departure->route->train));
+    const char* train = printable(directory_train(ref));
     const char* date = date_text(ref.departure->service_date);
     switch (state) {
         case Sale::kTooEarly:
@@ -261,11 +262,10 @@ void parse_purchase(const BuyArguments& arguments, const Catalog& catalog, Purch
     if (purchase->ref.departure == nullptr) {
         report_no_departure(train, purchase->service_date);
     }
-    purchase->trip =
-        find_trip(catalog, purchase->ref.departure->route.get(), text_of(arguments.value[kArgFrom]),
-                  text_of(arguments.value[kArgTo]));
-    purchase->class_index = resolve_class(purchase->ref.departure, train,
-                                          arguments.is_null[kArgClass], arguments.value[kArgClass]);
+    purchase->trip = find_trip(catalog, purchase->ref, text_of(arguments.value[kArgFrom]),
+                               text_of(arguments.value[kArgTo]));
+    purchase->class_index =
+        resolve_class(purchase->ref, arguments.is_null[kArgClass], arguments.value[kArgClass]);
     if (!arguments.is_null[kArgChoice]) {
         parse_choice(text_of(arguments.value[kArgChoice]), purchase);
     }

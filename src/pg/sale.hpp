@@ -70,7 +70,7 @@ void write_orders(const Catalog& catalog, const Purchase& purchase, const Claime
                   ReturnSetInfo* result);
 
 // The class by name; NULL where the departure has one class only. Ereports TK006.
-uint32_t resolve_class(const Departure* departure, Text train, bool is_null, Datum seat_class);
+uint32_t resolve_class(const DepartureRef& ref, bool is_null, Datum seat_class);
 
 // Ereports TK003 where the departure is not on sale right now.
 void require_on_sale(const DepartureRef& ref);

@@ -20,8 +20,8 @@ struct Plan {
     uint32_t slots;
     uint32_t buckets;
     uint32_t backends;
-    Size names_at, ids_at, routes_at, layouts_at, slots_at, databases_at, standby_at, backends_at,
-        arena_at;
+    Size names_at, ids_at, routes_at, layouts_at, slots_at, databases_at, standby_at, trains_at,
+        backends_at, arena_at;
     Size arena_bytes;
     Size total;
 };
@@ -36,7 +36,7 @@ Plan plan_memory() {
     const Size memory = mul_size(static_cast<Size>(setting_memory_kb), 1024);
     Plan plan{};
     // A slot for every 2 kB: a departure with 600 seats takes 1 kB with up to 8 segments and 3 kB
-    // with up to 32. With the hash buckets that is less than 5 % of the memory.
+    // with up to 32. With names and hash buckets that is less than 10 % of the memory.
     plan.slots = static_cast<uint32_t>(Min(memory / 2048, static_cast<Size>(1) << 26));
     plan.buckets = 256;
     while (plan.buckets < plan.slots) {
@@ -51,6 +51,7 @@ Plan plan_memory() {
     plan.slots_at = place(&end, plan.slots * sizeof(DirectorySlot));
     plan.databases_at = place(&end, kMaxDatabases * sizeof(DatabaseDue));
     plan.standby_at = place(&end, plan.slots * sizeof(StandbyLoad));
+    plan.trains_at = place(&end, plan.slots * sizeof(SlotTrain));
     plan.backends_at = place(&end, plan.backends * sizeof(BackendSlot));
     // ticketpool.memory is the pool with its directory; the backends' slots come on top.
     const Size overhead = end - plan.backends * sizeof(BackendSlot);
@@ -89,6 +90,7 @@ void initialize(const Plan& plan) {
         DirectorySlot* slot = new (&shared.slots[i]) DirectorySlot{};
         slot->next_by_name = i + 1 < plan.slots ? i + 1 : kNoSlot;
         new (&shared.standby[i]) StandbyLoad{};
+        new (&shared.trains[i]) SlotTrain{};
     }
     control->free_slots = 0;
     control->retired = kNoSlot;
@@ -121,6 +123,7 @@ void startup() {
     shared.slots = reinterpret_cast<DirectorySlot*>(base + plan.slots_at);
     shared.databases = reinterpret_cast<DatabaseDue*>(base + plan.databases_at);
     shared.standby = reinterpret_cast<StandbyLoad*>(base + plan.standby_at);
+    shared.trains = reinterpret_cast<SlotTrain*>(base + plan.trains_at);
     shared.backends = reinterpret_cast<BackendSlot*>(base + plan.backends_at);
     bool usable = true;
     if (!found) {

@@ -58,7 +58,7 @@ struct alignas(64) DirectorySlot {
     uint32_t database;
     uint32_t relation;      // oid of ticket_order or item_order: differs after re-creation
     int32_t service_date;   // key by name, with train; kItemDate: an item
-    uint32_t name_hash;     // of train and service date
+    uint32_t name_hash;     // of train (SlotTrain) and service date
     uint32_t next_by_name;  // hash chains, or the free list
     uint32_t next_by_id;
     std::atomic<int32_t> last_use;      // seconds since 2000-01-01; written once a second at most.
@@ -72,6 +72,21 @@ struct alignas(64) DirectorySlot {
     Item* item() const { return static_cast<Item*>(block.get()); }
 };
 static_assert(sizeof(DirectorySlot) == 64);
+
+// The train that the departure of a slot is sold as: what ticket_departure says, which may differ
+// from the train whose stop list it was opened with. Apart from the slot, so that it is there while
+// the departure is being loaded.
+//
+// Who writes it, with DirectorySlot::name_hash and the chain of names: the loader that enters the
+// slot, and the commit of a transaction that has renamed the departure, both under the exclusive
+// directory lock. Who reads it without the lock has announced the departure and may meet a rename.
+// It may read a mixture of two names then: that is not the name it looks for, so it looks again
+// under the lock; who asks what the name is compares it with the hash (directory_train).
+struct SlotTrain {
+    uint8_t length;
+    char name[kMaxNameBytes];
+};
+static_assert(sizeof(SlotTrain) == 64);
 
 struct Counters {
     std::atomic<uint64_t> buys;  // tickets claimed
@@ -142,6 +157,7 @@ struct Shared {
     BackendSlot* backends;
     DatabaseDue* databases;  // kMaxDatabases
     StandbyLoad* standby;    // slot_count
+    SlotTrain* trains;       // slot_count
     BackendSlot* mine;       // this backend's, once used
     Arena arena;
 };
