@@ -56,8 +56,11 @@ void look_up_order_partition(const Catalog& catalog, DateADT date);
 void find_order_columns(Relation relation, OrderLeaf* leaf);
 // The partition's index of live rows; ereports where it has none.
 Oid live_index(const Catalog& catalog, Relation relation);
-// Creates it where there is none (standalone, then attached: an idle buyer blocks nobody).
+// Creates it where there is none (standalone, then attached: an idle buyer blocks nobody). 55000
+// where the day has departures: it had a partition then, whose orders may come back with it.
 void ensure_order_leaf(const Catalog& catalog, DateADT date);
+// 23514: the day has no partition.
+void require_order_leaf(const Catalog& catalog, DateADT date);
 
 // A new order id for the date, below 2^53; and back: the date that an id names.
 int64_t next_order_id(const Catalog& catalog, DateADT date);

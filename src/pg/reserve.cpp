@@ -287,6 +287,7 @@ TICKETPOOL_FUNCTION(ticket_reserve) {
     ledger_reserve(1);
     ledger_pin(ref.slot);
     directory_done();
+    require_order_leaf(catalog, ref.departure->service_date);
     if (!claim_seats_of(ref, train, PG_GETARG_INT32(kArgSeats), &row)) {
         PG_RETURN_NULL();
     }
