@@ -1,4 +1,5 @@
 -- Departures that are sold as another train than they were opened as, in the transaction that renames them and after.
+SET datestyle = 'ISO, YMD';
 INSERT INTO ticket_station (station, name) SELECT 'RN' || c, 'Rename ' || c FROM unnest('{A,B,C}'::text[]) AS c;
 INSERT INTO ticket_stop (train, stop_no, station, arrives, departs) VALUES ('RN1', 1, 'RNA', NULL, '8:00'), ('RN1', 2, 'RNB', '9:00', '9:02'), ('RN1', 3, 'RNC', '10:00', NULL),
     ('RN9', 1, 'RNA', NULL, '8:30'), ('RN9', 2, 'RNC', '9:30', NULL);
@@ -111,4 +112,14 @@ UPDATE ticket_departure SET train = 'RN8' WHERE departure_id = :full;
 PREPARE TRANSACTION 'rename';
 SELECT ticket_remaining('RN1', 'RNA', 'RNC', '2031-08-02');
 SELECT * FROM ticket_verify();
+-- The seats of a departure are those that it was opened with: by hand nothing else can be said.
+\set VERBOSITY default
+UPDATE ticket_departure SET formation = 'other' WHERE departure_id = :old;
+UPDATE ticket_departure SET formation = 'RN-F', closes_at = NULL WHERE departure_id = :old;
+\set VERBOSITY sqlstate
+SET session_replication_role = replica;
+UPDATE ticket_departure SET formation = 'other' WHERE departure_id = :old;
+RE\set VERBOSITY sqlstate
+SET session_replication_role;
+SELECT formation FROM ticket_departure WHERE departure_id = :old;
 DROP VIEW rn_found, rn_pool;

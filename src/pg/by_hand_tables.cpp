@@ -4,6 +4,7 @@
 //   with
 //                               it, and must be in the partition of its day (23514)
 //   sale times, status changed  in memory at commit
+//   formation changed           refused (0A000)
 //   train changed               found under its new name by others from the commit on, and by this
 //                               transaction at once
 //   deleted, or its id, date, stop list or seats changed
@@ -41,6 +42,16 @@ namespace {
 // ticket_departure
 // ---------------------------------------------------------------------------------------------
 
+bool same_column(TupleTableSlot* a, TupleTableSlot* b, AttrNumber column) {
+    bool a_null;
+    bool b_null;
+    const Datum left = row_value(a, column, &a_null);
+    const Datum right = row_value(b, column, &b_null);
+    Form_pg_attribute attribute = TupleDescAttr(a->tts_tupleDescriptor, column - 1);
+    return a_null || b_null ? a_null == b_null
+                            : datum_image_eq(left, right, attribute->attbyval, attribute->attlen);
+}
+
 // No live order, now or from a transaction that is under way; none comes before this one ends.
 void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
     OrderLeaf leaf;
@@ -75,6 +86,18 @@ void lock_partitions(const Catalog& catalog) {
     table_close(parent, AccessShareLock);
 }
 
+// Its seats are those of the layout: the column only names where they came from.
+[[noreturn]] void report_formation_change(const DepartureRow& row) {
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("the formation of a departure cannot be changed by hand"),
+             errdetail("Train \"%s\" of %s is sold with the seats that its formation had when it "
+                       "was opened.",
+                       row.train, date_text(row.service_date)),
+             errhint("Give the departure another train, open one with the new formation, and "
+                     "exchange the tickets with ticket_change.")));
+}
+
 void follow_new_departure(const Catalog& catalog, const DepartureRow& row) {
     require_orders_in_place(catalog, row);
     stale_at_commit(catalog, row.departure_id);
@@ -104,6 +127,9 @@ void follow_departure(const Catalog& catalog, const RowEvent& rows) {
             follow_new_departure(catalog, after);
         }
         return;
+    }
+    if (!same_column(rows.before, rows.after, kDepFormation)) {
+        report_formation_change(after);
     }
     if (strcmp(before.train, after.train) != 0) {
         directory_note_own_names();
@@ -222,16 +248,6 @@ void follow_open_reservation(const Catalog& catalog, TupleTableSlot* slot, int64
     require_whole_tickets(catalog, ref, row);
     require_no_other_quota(ref, row);
     claim_free_seats(ref, row);
-}
-
-bool same_column(TupleTableSlot* a, TupleTableSlot* b, AttrNumber column) {
-    bool a_null;
-    bool b_null;
-    const Datum left = row_value(a, column, &a_null);
-    const Datum right = row_value(b, column, &b_null);
-    Form_pg_attribute attribute = TupleDescAttr(a->tts_tupleDescriptor, column - 1);
-    return a_null || b_null ? a_null == b_null
-                            : datum_image_eq(left, right, attribute->attbyval, attribute->attlen);
 }
 
 bool same_quota(const RowEvent& rows) {

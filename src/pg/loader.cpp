@@ -17,17 +17,6 @@ namespace ticketpool {
 
 namespace {
 
-enum DepartureColumn : AttrNumber {
-    kDepDepartureId = 1,
-    kDepTrain,
-    kDepServiceDate,
-    kDepFormation,
-    kDepOpensAt,
-    kDepClosesAt,
-    kDepStatus,
-    kDepRouteId,
-    kDepLayoutId
-};
 SaleStatus parse_status(Text status) {
     return same_text(status, {"open", 4})     ? SaleStatus::kOpen
            : same_text(status, {"closed", 6}) ? SaleStatus::kClosed

@@ -19,6 +19,18 @@ struct DepartureRow {
     char train[kMaxNameBytes + 1];
 };
 
+enum DepartureColumn : AttrNumber {
+    kDepDepartureId = 1,
+    kDepTrain,
+    kDepServiceDate,
+    kDepFormation,
+    kDepOpensAt,
+    kDepClosesAt,
+    kDepStatus,
+    kDepRouteId,
+    kDepLayoutId
+};
+
 // A row of ticket_departure.
 void read_departure(TupleTableSlot* row, DepartureRow* departure);
 
