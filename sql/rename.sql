@@ -119,7 +119,6 @@ UPDATE ticket_departure SET formation = 'RN-F', closes_at = NULL WHERE departure
 \set VERBOSITY sqlstate
 SET session_replication_role = replica;
 UPDATE ticket_departure SET formation = 'other' WHERE departure_id = :old;
-RE\set VERBOSITY sqlstate
-SET session_replication_role;
+RESET session_replication_role;
 SELECT formation FROM ticket_departure WHERE departure_id = :old;
 DROP VIEW rn_found, rn_pool;
