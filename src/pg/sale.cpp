@@ -48,15 +48,9 @@ Sale sale_state(const DepartureRef& ref) {
 
 }  // namespace
 
-// A day whose partition was detached has nothing for sale: its orders are out of sight. (Known by
-// whoever has just found the departure; else a purchase will find out.)
-static bool has_partition(DateADT date) {
-    const OrderLeaf* leaf = known_order_partition(date);
-    return leaf == nullptr || OidIsValid(leaf->relation);
-}
-
 bool is_on_sale(const DepartureRef& ref) {
-    return has_partition(ref.departure->service_date) && sale_state(ref) == Sale::kOpen;
+    return (shared.slots[ref.slot].epoch.load(std::memory_order_relaxed) & kNoPartition) == 0 &&
+           sale_state(ref) == Sale::kOpen;
 }
 
 void require_on_sale(const DepartureRef& ref) {

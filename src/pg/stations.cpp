@@ -70,15 +70,15 @@ void read_stations(const Catalog& catalog, Text text, CodeList* list) {
     drop_snapshot(snapshot);
 }
 
-// What the whole text means; valid until the next look-up.
-const CachedStations& look_up(const Catalog& catalog, Text text) {
+// What the whole text means; valid until the next look-up. `hash`: text_hash of the text.
+const CachedStations& look_up(const Catalog& catalog, Text text, uint32_t hash) {
     if (cache == nullptr) {
         cache = static_cast<CachedStations*>(
             MemoryContextAllocZero(TopMemoryContext, kCacheSize * sizeof(CachedStations)));
     }
     static constinit CachedStations uncached{};
     const bool cacheable = text.length <= kMaxNameBytes;
-    CachedStations* entry = cacheable ? &cache[text_hash(text) % kCacheSize] : &uncached;
+    CachedStations* entry = cacheable ? &cache[hash % kCacheSize] : &uncached;
     if (cacheable && entry->stations == station_generation && entry->routes == route_generation &&
         entry->relation == catalog.station && same_text({entry->text, entry->text_length}, text)) {
         return *entry;
@@ -143,9 +143,10 @@ bool split_call(Text text, Text* station, int32_t* stop_no) {
 
 // One end of a trip of a train: all calls at a station, or the one that is named.
 struct TripEnd {
-    Text code;  // palloc'd or the caller's; null: a station where the train does not call
-    uint32_t hash;
-    int call;  // stop index; -1: not named
+    Text code;      // null: a station where the train does not call
+    uint32_t hash;  // text_hash of the code
+    int call;       // stop index; -1: not named
+    StationCode copy;
 };
 
 bool is_call(const Route* route, int stop, Text code) {
@@ -156,16 +157,31 @@ bool calls_at(const Route* route, Text code, uint32_t hash) {
     return route->calls_at(hash, code.data, code.length);
 }
 
+// A copy: the next look-up may replace what is kept.
+void take_code(const StationCode& code, TripEnd* end) {
+    end->copy.length = code.length;
+    memcpy(end->copy.text, code.text, code.length);
+    end->code = end->copy.code();
+    end->hash = code.hash;
+}
+
 // The station of this name where the train calls. False: there is no such station at all.
 bool find_station_of_train(const Catalog& catalog, const DepartureRef& ref, Text station,
                            TripEnd* end) {
     const Route* route = ref.departure->route.get();
-    *end = TripEnd{{nullptr, 0}, text_hash(station), -1};
-    if (calls_at(route, station, end->hash)) {
+    const uint32_t hash = text_hash(station);
+    end->code = {nullptr, 0};
+    end->call = -1;
+    end->hash = hash;
+    if (calls_at(route, station, hash)) {
         end->code = station;
         return true;
     }
-    const CachedStations& found = look_up(catalog, station);
+    const CachedStations& found = look_up(catalog, station, hash);
+    if (found.count == 1) {  // nearly always; whether the train calls there shows soon enough
+        take_code(found.codes[0], end);
+        return true;
+    }
     for (int i = 0; i < found.count; i++) {
         const Text candidate = found.codes[i].code();
         if (!calls_at(route, candidate, found.codes[i].hash)) {
@@ -178,14 +194,14 @@ bool find_station_of_train(const Catalog& catalog, const DepartureRef& ref, Text
                                       printable(directory_train(ref))),
                             errhint("Use the station's code.")));
         }
-        end->code = {pnstrdup(candidate.data, candidate.length), candidate.length};
-        end->hash = found.codes[i].hash;
+        take_code(found.codes[i], end);
     }
     return found.count > 0;
 }
 
 // The very call that is named; any of the stations of that name will do.
-TripEnd find_call(const Catalog& catalog, const DepartureRef& ref, Text station, int32_t stop_no) {
+void find_call(const Catalog& catalog, const DepartureRef& ref, Text station, int32_t stop_no,
+               TripEnd* end) {
     const Route* route = ref.departure->route.get();
     int stop = 0;
     while (stop < static_cast<int>(route->stop_count) && route->stops()[stop].stop_no != stop_no) {
@@ -194,7 +210,7 @@ TripEnd find_call(const Catalog& catalog, const DepartureRef& ref, Text station,
     bool exists = calls_at(route, station, text_hash(station));
     bool here = stop < static_cast<int>(route->stop_count) && is_call(route, stop, station);
     if (!exists) {
-        const CachedStations& found = look_up(catalog, station);
+        const CachedStations& found = look_up(catalog, station, text_hash(station));
         exists = found.count > 0;
         for (int i = 0; i < found.count && stop < static_cast<int>(route->stop_count); i++) {
             here = here || is_call(route, stop, found.codes[i].code());
@@ -210,20 +226,19 @@ TripEnd find_call(const Catalog& catalog, const DepartureRef& ref, Text station,
                         errdetail("The number behind # is the stop_no of a call at that station."),
                         errhint("ticket_remaining_matrix shows the calls of a train.")));
     }
-    return {text_of(route->head, route->stops()[stop].station), 0, stop};
+    end->code = text_of(route->head, route->stops()[stop].station);
+    end->call = stop;
 }
 
-TripEnd find_end(const Catalog& catalog, const DepartureRef& ref, Text station) {
-    TripEnd end;
-    if (find_station_of_train(catalog, ref, station, &end)) {
-        return end;
-    }
+void find_end(const Catalog& catalog, const DepartureRef& ref, Text station, TripEnd* end) {
     Text base;
     int32_t stop_no;
-    if (!split_call(station, &base, &stop_no)) {
-        report_no_station(station);
+    if (!find_station_of_train(catalog, ref, station, end)) {
+        if (!split_call(station, &base, &stop_no)) {
+            report_no_station(station);
+        }
+        find_call(catalog, ref, base, stop_no, end);
     }
-    return find_call(catalog, ref, base, stop_no);
 }
 
 // The trip with the fewest stops between two ends, the earlier on a tie.
@@ -257,11 +272,11 @@ bool shortest_trip(const Route* route, const TripEnd& from, const TripEnd& to, T
 
 StationArgument find_stations(const Catalog& catalog, Text station) {
     StationArgument argument{};
-    const CachedStations* found = &look_up(catalog, station);
+    const CachedStations* found = &look_up(catalog, station, text_hash(station));
     Text base;
     if (found->count == 0 && split_call(station, &base, &argument.stop_no)) {
         argument.has_stop_no = true;
-        found = &look_up(catalog, base);
+        found = &look_up(catalog, base, text_hash(base));
     }
     if (found->count == 0) {
         report_no_station(argument.has_stop_no ? base : station);
@@ -275,13 +290,10 @@ StationArgument find_stations(const Catalog& catalog, Text station) {
 Trip find_trip(const Catalog& catalog, const DepartureRef& ref, Text from, Text to) {
     const Route* route = ref.departure->route.get();
     Trip trip;
-    // Codes, as nearly always.
-    if (route->find_trip(text_hash(from), from.data, from.length, text_hash(to), to.data, to.length,
-                         &trip)) {
-        return trip;
-    }
-    const TripEnd start = find_end(catalog, ref, from);
-    const TripEnd end = find_end(catalog, ref, to);
+    TripEnd start;
+    TripEnd end;
+    find_end(catalog, ref, from, &start);
+    find_end(catalog, ref, to, &end);
     if (!shortest_trip(route, start, end, &trip)) {
         ereport(ERROR, (errcode(kErrorNoTrip),
                         errmsg("train \"%s\" does not go from \"%s\" to \"%s\"",
