@@ -211,20 +211,8 @@ void release_all(const Catalog& catalog, Relation relation) {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Callbacks
+// Locks
 // ---------------------------------------------------------------------------------------------
-
-void on_transaction_event(XactEvent event, void*) {
-    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) {
-        missing.transaction = InvalidLocalTransactionId;
-    }
-}
-
-void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    if (event == SUBXACT_EVENT_ABORT_SUB) {
-        missing.transaction = InvalidLocalTransactionId;  // the lock may go with it
-    }
-}
 
 constexpr uint16_t kLockClass = 4;  // of advisory locks; meets none of a user's
 
@@ -291,9 +279,8 @@ void lock_orphans(const Catalog& catalog) {
     lock_departures(catalog, ShareLock);
 }
 
-void install_by_hand() {
-    RegisterXactCallback(on_transaction_event, nullptr);
-    RegisterSubXactCallback(on_subtransaction_event, nullptr);
+void forget_missing_departure() {
+    missing.transaction = InvalidLocalTransactionId;
 }
 
 }  // namespace ticketpool

@@ -42,15 +42,6 @@ void add(const Mark& mark) {
     marks.entries[marks.count++] = mark;
 }
 
-void forget() {
-    marks.count = 0;
-    if (marks.room > kKeepMarks) {
-        pfree(marks.entries);
-        marks.entries = nullptr;
-        marks.room = 0;
-    }
-}
-
 void apply(const Mark& mark) {
     switch (mark.kind) {
         case MarkKind::kStale:
@@ -62,47 +53,6 @@ void apply(const Mark& mark) {
         case MarkKind::kStockSale:
             directory_set_item_sale(mark.relation, mark.id, mark.stock);
             break;
-    }
-}
-
-void on_transaction_event(XactEvent event, void*) {
-    switch (event) {
-        case XACT_EVENT_COMMIT:
-            for (size_t i = 0; i < marks.count; i++) {
-                apply(marks.entries[i]);
-            }
-            forget();
-            break;
-        case XACT_EVENT_ABORT:
-            forget();
-            break;
-        case XACT_EVENT_PRE_PREPARE:
-            if (marks.count > 0) {
-                ereport(ERROR,
-                        (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                         errmsg("cannot PREPARE a transaction that has changed departures, "
-                                "reservations or inventories by hand"),
-                         errdetail("The pool follows such changes in the session that commits."),
-                         errhint("Use COMMIT.")));
-            }
-            break;
-        default:
-            break;
-    }
-}
-
-void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    const int level = GetCurrentTransactionNestLevel();
-    size_t first = marks.count;
-    while (first > 0 && marks.entries[first - 1].level >= level) {
-        first--;
-    }
-    if (event == SUBXACT_EVENT_ABORT_SUB) {
-        marks.count = first;
-    } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
-        for (size_t i = first; i < marks.count; i++) {
-            marks.entries[i].level = level - 1;
-        }
     }
 }
 
@@ -132,9 +82,41 @@ void item_sale_at_commit(const Catalog& catalog, int64_t item_id, const StockSal
              sale});
 }
 
-void install_commit_marks() {
-    RegisterXactCallback(on_transaction_event, nullptr);
-    RegisterSubXactCallback(on_subtransaction_event, nullptr);
+void marks_refuse_prepare() {
+    if (marks.count > 0) {
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("cannot PREPARE a transaction that has changed departures, "
+                               "reservations or inventories by hand"),
+                        errdetail("The pool follows such changes in the session that commits."),
+                        errhint("Use COMMIT.")));
+    }
+}
+
+void marks_apply() {
+    for (size_t i = 0; i < marks.count; i++) {
+        apply(marks.entries[i]);
+    }
+}
+
+void marks_forget() {
+    marks.count = 0;
+    if (marks.room > kKeepMarks) {
+        pfree(marks.entries);
+        marks.entries = nullptr;
+        marks.room = 0;
+    }
+}
+
+void marks_forget_level(int level) {
+    while (marks.count > 0 && marks.entries[marks.count - 1].level >= level) {
+        marks.count--;
+    }
+}
+
+void marks_promote_level(int level) {
+    for (size_t i = marks.count; i > 0 && marks.entries[i - 1].level >= level; i--) {
+        marks.entries[i - 1].level = level - 1;
+    }
 }
 
 }  // namespace ticketpool

@@ -18,6 +18,11 @@ void sale_at_commit(const Catalog& catalog, int64_t departure_id, const SaleTime
 void stale_item_at_commit(const Catalog& catalog, int64_t item_id);
 void item_sale_at_commit(const Catalog& catalog, int64_t item_id, const StockSale& sale);
 
-void install_commit_marks();
+// For the transaction callbacks; all but the first are no-fail.
+void marks_refuse_prepare();
+void marks_apply();
+void marks_forget();
+void marks_forget_level(int level);   // those of that level and deeper
+void marks_promote_level(int level);  // these to the level above it
 
 }  // namespace ticketpool

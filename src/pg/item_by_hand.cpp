@@ -285,20 +285,8 @@ void release_all(const Catalog& catalog) {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Callbacks
+// Locks
 // ---------------------------------------------------------------------------------------------
-
-void on_transaction_event(XactEvent event, void*) {
-    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) {
-        missing.transaction = InvalidLocalTransactionId;
-    }
-}
-
-void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    if (event == SUBXACT_EVENT_ABORT_SUB) {
-        missing.transaction = InvalidLocalTransactionId;  // the lock may go with it
-    }
-}
 
 constexpr uint16_t kLockClass = 4;  // of advisory locks, as for departures
 
@@ -373,9 +361,8 @@ Snapshot snapshot_after_this_command() {
     return snapshot;
 }
 
-void install_item_by_hand() {
-    RegisterXactCallback(on_transaction_event, nullptr);
-    RegisterSubXactCallback(on_subtransaction_event, nullptr);
+void forget_missing_item() {
+    missing.transaction = InvalidLocalTransactionId;
 }
 
 }  // namespace ticketpool

@@ -91,128 +91,10 @@ void forget_entries() {
     ledger.closings = 0;
 }
 
-void settle() {
-    for (size_t i = 0; i < ledger.count; i++) {
-        settle_entry(ledger.entries[i]);
-    }
-    forget_entries();
-}
-
-void unpin_all() {
-    BackendSlot* mine = shared.mine;
-    mine->claims.store(0, std::memory_order_relaxed);
-    for (size_t i = 0; i < ledger.pinned_count; i++) {
-        const uint32_t slot = ledger.pinned[i];
-        ledger.pinned_bits[slot / 64] &= ~(uint64_t{1} << (slot % 64));
-        if (i < static_cast<size_t>(ledger.own_pins)) {
-            mine->pin_claims[i].store(0, std::memory_order_relaxed);
-            mine->pins[i].store(0, std::memory_order_seq_cst);
-        } else {
-            shared.slots[slot].shared_pins.fetch_sub(1, std::memory_order_seq_cst);
-        }
-    }
-    ledger.pinned_count = 0;
-    ledger.own_pins = 0;
-    mine->pin_count.store(0, std::memory_order_release);
-    if (ledger.room > kKeepEntries) {
-        pfree(ledger.entries);
-        ledger.entries = nullptr;
-        ledger.room = 0;
-    }
-}
-
 // Has an entry a say in how the transaction ends? Take-overs are settled: they took bits out of
 // releases that are left with the rest.
 bool is_final(const Entry& entry) {
     return entry.kind != Kind::kTakeOver && (entry.kind != Kind::kRelease || entry.bits.any());
-}
-
-// Copies the ledger to where it outlives this session. May ereport; nothing changes hands yet.
-void prepare() {
-    if (ledger.pinned_count == 0) {
-        return;
-    }
-    uint32_t entries = 0;
-    for (size_t i = 0; i < ledger.count; i++) {
-        entries += is_final(ledger.entries[i]) ? 1 : 0;
-    }
-    PreparedLedger* block =
-        prepared_allocate(entries, stock_final_count(), static_cast<uint32_t>(ledger.pinned_count));
-    block->xid = GetTopTransactionIdIfAny();  // PREPARE TRANSACTION has given it one
-    block->since = shared.mine->since.load(std::memory_order_relaxed);
-    block->deadline = pending_deadline();
-    Entry* copy = block->entries();
-    for (size_t i = 0; i < ledger.count; i++) {
-        if (is_final(ledger.entries[i])) {
-            *copy++ = ledger.entries[i];
-        }
-    }
-    stock_copy_final(block->stock_entries());
-    memcpy(block->slots(), ledger.pinned, ledger.pinned_count * sizeof(uint32_t));
-    prepared_enter(block);
-    ledger.prepared = block;
-}
-
-void on_transaction_event(XactEvent event, void*) {
-    if (shared.control == nullptr || shared.mine == nullptr) {
-        return;
-    }
-    switch (event) {
-        case XACT_EVENT_PRE_PREPARE:
-            prepare();
-            break;
-        case XACT_EVENT_COMMIT:
-            settle();
-            stock_settle();
-            unpin_all();
-            announce_deadline();
-            break;
-        case XACT_EVENT_ABORT:
-            directory_abandon();
-            if (ledger.prepared != nullptr) {
-                prepared_withdraw(ledger.prepared);
-                ledger.prepared = nullptr;
-            }
-            stock_undo_level(0);  // first: what is opened goes with the rest
-            undo_from(0);
-            unpin_all();
-            forget_deadline();
-            break;
-        case XACT_EVENT_PREPARE:
-            directory_abandon();
-            if (ledger.prepared != nullptr) {
-                prepared_complete(ledger.prepared);
-                ledger.prepared = nullptr;
-            }
-            forget_entries();
-            stock_forget();
-            unpin_all();
-            forget_deadline();
-            break;
-        default:
-            break;
-    }
-}
-
-void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    if (shared.control == nullptr || shared.mine == nullptr) {
-        return;
-    }
-    const int level = GetCurrentTransactionNestLevel();
-    size_t first = ledger.count;
-    while (first > 0 && ledger.entries[first - 1].level >= level) {
-        first--;
-    }
-    if (event == SUBXACT_EVENT_COMMIT_SUB) {
-        for (size_t i = first; i < ledger.count; i++) {
-            ledger.entries[i].level = level - 1;
-        }
-        stock_promote_level(level);
-    } else if (event == SUBXACT_EVENT_ABORT_SUB) {
-        directory_abandon();
-        stock_undo_level(level);
-        undo_from(first);
-    }
 }
 
 }  // namespace
@@ -426,9 +308,92 @@ bool is_made(const std::atomic<uint32_t>& maker) {
     return !TransactionIdIsInProgress(xid) && TransactionIdDidCommit(xid);
 }
 
-void install_transaction_callbacks() {
-    RegisterXactCallback(on_transaction_event, nullptr);
-    RegisterSubXactCallback(on_subtransaction_event, nullptr);
+// ---------------------------------------------------------------------------------------------
+// The transaction's end
+// ---------------------------------------------------------------------------------------------
+
+void ledger_settle() {
+    for (size_t i = 0; i < ledger.count; i++) {
+        settle_entry(ledger.entries[i]);
+    }
+    forget_entries();
+}
+
+void ledger_unpin() {
+    BackendSlot* mine = shared.mine;
+    mine->claims.store(0, std::memory_order_relaxed);
+    for (size_t i = 0; i < ledger.pinned_count; i++) {
+        const uint32_t slot = ledger.pinned[i];
+        ledger.pinned_bits[slot / 64] &= ~(uint64_t{1} << (slot % 64));
+        if (i < static_cast<size_t>(ledger.own_pins)) {
+            mine->pin_claims[i].store(0, std::memory_order_relaxed);
+            mine->pins[i].store(0, std::memory_order_seq_cst);
+        } else {
+            shared.slots[slot].shared_pins.fetch_sub(1, std::memory_order_seq_cst);
+        }
+    }
+    ledger.pinned_count = 0;
+    ledger.own_pins = 0;
+    mine->pin_count.store(0, std::memory_order_release);
+    if (ledger.room > kKeepEntries) {
+        pfree(ledger.entries);
+        ledger.entries = nullptr;
+        ledger.room = 0;
+    }
+}
+
+void ledger_undo_level(int level) {
+    size_t first = ledger.count;
+    while (first > 0 && ledger.entries[first - 1].level >= level) {
+        first--;
+    }
+    undo_from(first);
+}
+
+void ledger_promote_level(int level) {
+    for (size_t i = ledger.count; i > 0 && ledger.entries[i - 1].level >= level; i--) {
+        ledger.entries[i - 1].level = level - 1;
+    }
+}
+
+void ledger_prepare() {
+    if (ledger.pinned_count == 0) {
+        return;
+    }
+    uint32_t entries = 0;
+    for (size_t i = 0; i < ledger.count; i++) {
+        entries += is_final(ledger.entries[i]) ? 1 : 0;
+    }
+    PreparedLedger* block =
+        prepared_allocate(entries, stock_final_count(), static_cast<uint32_t>(ledger.pinned_count));
+    block->xid = GetTopTransactionIdIfAny();  // PREPARE TRANSACTION has given it one
+    block->since = shared.mine->since.load(std::memory_order_relaxed);
+    block->deadline = pending_deadline();
+    Entry* copy = block->entries();
+    for (size_t i = 0; i < ledger.count; i++) {
+        if (is_final(ledger.entries[i])) {
+            *copy++ = ledger.entries[i];
+        }
+    }
+    stock_copy_final(block->stock_entries());
+    memcpy(block->slots(), ledger.pinned, ledger.pinned_count * sizeof(uint32_t));
+    prepared_enter(block);
+    ledger.prepared = block;
+}
+
+void ledger_abandon_prepare() {
+    if (ledger.prepared != nullptr) {
+        prepared_withdraw(ledger.prepared);
+        ledger.prepared = nullptr;
+    }
+}
+
+void ledger_complete_prepare() {
+    if (ledger.prepared != nullptr) {
+        prepared_complete(ledger.prepared);
+        ledger.prepared = nullptr;
+    }
+    forget_entries();
 }
 
 }  // namespace ticketpool

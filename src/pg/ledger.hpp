@@ -80,6 +80,18 @@ SaleStatus ledger_status(uint32_t slot, const Departure* departure);
 // though the callback comes a moment later than either.
 bool is_made(const std::atomic<uint32_t>& maker);
 
-void install_transaction_callbacks();
+// For the transaction callbacks -----------------------------------------------------------------
+
+// Copies the ledger to where it outlives this session. May ereport; nothing changes hands yet.
+void ledger_prepare();
+
+// No-fail, like all that follow. The copy is given up, or has everything from now on.
+void ledger_abandon_prepare();
+void ledger_complete_prepare();
+
+void ledger_settle();
+void ledger_undo_level(int level);     // entries of that level and deeper
+void ledger_promote_level(int level);  // these to the level above it
+void ledger_unpin();                   // everything that this transaction has pinned
 
 }  // namespace ticketpool

@@ -1,10 +1,6 @@
 // The library's entry: wiring only.
-#include "by_hand.hpp"
 #include "call_scan.hpp"
 #include "catalog.hpp"
-#include "commit_marks.hpp"
-#include "item_by_hand.hpp"
-#include "ledger.hpp"
 #include "order_rows.hpp"
 #include "pg.hpp"
 #include "restore.hpp"
@@ -12,6 +8,7 @@
 #include "settings.hpp"
 #include "shared_memory.hpp"
 #include "ticketpool/kernels.hpp"
+#include "transaction.hpp"
 #include "wanted.hpp"
 #include "worker.hpp"
 
@@ -30,10 +27,7 @@ void _PG_init(void) {
     define_settings();
     install_shared_memory_hooks();
     install_transaction_callbacks();
-    install_commit_marks();
-    install_by_hand();
-    install_item_by_hand();
-    install_wanted();
+    install_wanted_hook();
     install_catalog_callbacks();
     install_order_callbacks();
     install_rule_callbacks();
