@@ -31,6 +31,7 @@
 #include "item_by_hand.hpp"
 #include "ledger.hpp"
 #include "stock_entries.hpp"
+#include "stop_point.hpp"
 #include "wanted.hpp"
 
 namespace ticketpool {
@@ -100,9 +101,11 @@ void on_transaction_event(XactEvent event, void*) {
             before_prepare();
             break;
         case XACT_EVENT_COMMIT:
+            TICKETPOOL_STOP_POINT("committed");
             at_commit();
             break;
         case XACT_EVENT_ABORT:
+            TICKETPOOL_STOP_POINT("rolled-back");
             at_abort();
             break;
         case XACT_EVENT_PREPARE:
