@@ -3,7 +3,7 @@
 //   departure inserted          found by its id from now on; orders that wait for it are loaded
 //   with
 //                               it, and must be in the partition of its day (23514)
-//   sale times, status changed  in memory at commit
+//   sale times, status changed  in memory at commit (commit_marks.hpp)
 //   train, formation changed    loaded anew at commit
 //   deleted, or its id, date, stop list or seats changed
 //                               refused while it has live orders (23503). New claims are barred at
@@ -49,6 +49,7 @@ void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
     const DepartureRef ref = pin_departure(catalog, row.departure_id);
     if (ref.departure != nullptr) {
         ledger_reserve(1);
+        wait_for_sale_turn(ref.slot);
         ledger_bar(ref.slot);
         wait_for_others(ref.slot, OfPrepared::kRefuse);
     }

@@ -148,6 +148,7 @@ TICKETPOOL_FUNCTION(ticket_close) {
         if (ref.departure != nullptr) {
             ledger_reserve(1);
             ledger_pin(ref.slot);
+            wait_for_sale_turn(ref.slot);
             ledger_add_status(ref.slot, SaleStatus::kClosed);
         }
         directory_done();

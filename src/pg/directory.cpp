@@ -339,57 +339,37 @@ bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id)
 
 namespace {
 
-// The slot of a departure or item, loading or not; the lock is held.
-DirectorySlot* slot_of(Oid relation, int64_t departure_id) {
+// The slot of a departure or item, loading or not, or kNoSlot; the lock is held.
+uint32_t slot_of(Oid relation, int64_t id) {
     Catalog catalog{};
     catalog.order = relation;
-    const uint32_t index = chain_find(key_of(catalog, departure_id));
-    return index == kNoSlot ? nullptr : &shared.slots[index];
+    return chain_find(key_of(catalog, id));
 }
 
 }  // namespace
 
 void directory_mark_stale(Oid relation, int64_t id) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
-    DirectorySlot* slot = slot_of(relation, id);
-    if (slot != nullptr) {
-        slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);
+    const uint32_t index = slot_of(relation, id);
+    if (index != kNoSlot) {
+        shared.slots[index].epoch.fetch_or(kStale, std::memory_order_acq_rel);
     }
     LWLockRelease(shared.control->lock);
 }
 
-void directory_set_sale(Oid relation, int64_t departure_id, const SaleTimes& sale) {
+uint32_t directory_pin_if_ready(Oid relation, int64_t id) {
+    ledger_reserve(1);
     LWLockAcquire(shared.control->lock, LW_SHARED);
-    DirectorySlot* slot = slot_of(relation, departure_id);
-    if (slot != nullptr &&
-        state_of(slot->version.load(std::memory_order_acquire)) == SlotState::kReady) {
-        // Others read them without a lock: each is a word of its own.
-        Departure* departure = slot->departure();
-        std::atomic_ref<int64_t>(departure->opens_at).store(sale.opens_at);
-        std::atomic_ref<int64_t>(departure->closes_at).store(sale.closes_at);
-        departure->status.store(sale.status, std::memory_order_seq_cst);
-    } else if (slot != nullptr) {
-        slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);  // it may have read the old row
+    uint32_t index = slot_of(relation, id);
+    if (index != kNoSlot && state_of(shared.slots[index].version.load(std::memory_order_acquire)) ==
+                                SlotState::kReady) {
+        // No eviction while the lock is held: the pin needs no second look.
+        ledger_pin(index);
+    } else {
+        index = kNoSlot;
     }
     LWLockRelease(shared.control->lock);
-}
-
-void directory_set_item_sale(Oid relation, int64_t item_id, const StockSale& sale) {
-    LWLockAcquire(shared.control->lock, LW_SHARED);
-    DirectorySlot* slot = slot_of(relation, item_id);
-    if (slot != nullptr &&
-        state_of(slot->version.load(std::memory_order_acquire)) == SlotState::kReady) {
-        Stock* stock = slot->item()->root();
-        for (; stock != nullptr; stock = slot->item()->after(stock)) {
-            if (stock->inventory_id == sale.inventory_id) {
-                stock->on_sale.store(sale.on_sale, std::memory_order_release);
-                stock->has_seller.store(sale.has_seller, std::memory_order_release);
-            }
-        }
-    } else if (slot != nullptr) {
-        slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);  // it may have read the old row
-    }
-    LWLockRelease(shared.control->lock);
+    return index;
 }
 
 void directory_discard(uint32_t index) {

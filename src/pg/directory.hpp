@@ -56,6 +56,10 @@ void directory_forget(const DepartureRef& ref);
 bool directory_announce_slot(const Catalog& catalog, uint32_t index, DepartureRef* ref);
 bool directory_announce_item(const Catalog& catalog, uint32_t index, ItemRef* ref);
 
+// Pins a departure or item that is in memory and loaded, with room in the ledger for one entry; its
+// slot, or kNoSlot.
+uint32_t directory_pin_if_ready(Oid relation, int64_t id);
+
 // For the loader ------------------------------------------------------------------------------
 
 // Memory for a departure or a shared part; evicts as needed; ereports 53200.
@@ -85,20 +89,6 @@ void directory_link_stock(Item* item, Stock* stock);
 void directory_abandon();
 // A departure or item is to be loaded anew before its next use.
 void directory_mark_stale(Oid relation, int64_t id);
-// When it is on sale, from now on.
-struct SaleTimes {
-    int64_t opens_at;
-    int64_t closes_at;
-    SaleStatus status;
-};
-void directory_set_sale(Oid relation, int64_t departure_id, const SaleTimes& sale);
-// The same of an inventory.
-struct StockSale {
-    int64_t inventory_id;
-    bool on_sale;
-    bool has_seller;
-};
-void directory_set_item_sale(Oid relation, int64_t item_id, const StockSale& sale);
 // Drops a departure or item whose making was rolled back.
 void directory_discard(uint32_t slot);
 

@@ -20,6 +20,7 @@
 #include "ledger.hpp"
 #include "own_writes.hpp"
 #include "prepared.hpp"
+#include "waiting.hpp"
 
 extern "C" {
 #include "commands/sequence.h"
@@ -287,6 +288,7 @@ int64_t merge(const Catalog& catalog, const ItemRef& ref, int64_t id, int64_t ro
         stock_add_release(stock_ref(ref, ref.item->root()), units);
     }
     if (!again) {
+        wait_for_stock_turn(stock_ref(ref, stock));
         stock_add_merging(stock_ref(ref, stock));
     }
     return units;

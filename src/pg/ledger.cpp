@@ -19,7 +19,7 @@ struct Ledger {
     size_t count;
     size_t room;
     size_t releases;  // entries of kind release
-    size_t statuses;  // entries of kind status
+    size_t statuses;  // entries of kinds status and bar
     size_t closings;  // entries of kind closing
     // Departures pinned by this transaction: slot numbers, and a bit a slot to ask quickly.
     uint32_t* pinned;
@@ -69,6 +69,7 @@ void undo_from(size_t first) {
                     ledger.entries[entry.release].bits | entry.bits;
                 break;
             case Kind::kStatus:
+            case Kind::kBar:
                 ledger.statuses--;
                 break;
             case Kind::kOpened:
@@ -77,7 +78,7 @@ void undo_from(size_t first) {
             case Kind::kClosing:
                 ledger.closings--;
                 break;
-            case Kind::kBar:
+            case Kind::kSale:
             case Kind::kQuota:
                 break;
         }
@@ -177,14 +178,56 @@ void ledger_add_release(const SeatSource& source, uint32_t seat, const SegmentMa
     ledger.releases++;
 }
 
+// An entry that writes sale words: it is this transaction's turn.
+static Entry* append_sale(Kind kind, uint32_t slot, SaleStatus status) {
+    Entry* entry = append(kind, slot);
+    entry->status = status;
+    shared.slots[slot].departure()->sale_writers.fetch_add(1, std::memory_order_relaxed);
+    return entry;
+}
+
 void ledger_add_status(uint32_t slot, SaleStatus status) {
-    append(Kind::kStatus, slot)->status = status;
+    append_sale(Kind::kStatus, slot, status);
     ledger.statuses++;
+}
+
+void ledger_add_sale(uint32_t slot, const SaleTimes& sale, size_t since) {
+    SaleStatus status = sale.status;
+    for (size_t i = ledger.statuses > 0 ? since : ledger.count; i < ledger.count; i++) {
+        const Entry& entry = ledger.entries[i];
+        if (entry.source.slot == slot && entry.kind == Kind::kStatus) {
+            status = entry.status;
+        } else if (entry.source.slot == slot && entry.kind == Kind::kBar) {
+            status = SaleStatus::kWithdrawn;
+        }
+    }
+    Entry* entry = append_sale(Kind::kSale, slot, status);
+    entry->bits.w[0] = static_cast<uint64_t>(sale.opens_at);
+    entry->bits.w[1] = static_cast<uint64_t>(sale.closes_at);
+}
+
+uint32_t ledger_sale_writes(uint32_t slot) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < ledger.count; i++) {
+        count += ledger.entries[i].source.slot == slot && writes_sale(ledger.entries[i]) ? 1 : 0;
+    }
+    return count;
+}
+
+bool ledger_has_sale(uint32_t slot) {
+    for (size_t i = ledger.count; i > 0; i--) {
+        if (ledger.entries[i - 1].source.slot == slot &&
+            ledger.entries[i - 1].kind == Kind::kSale) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void ledger_bar(uint32_t slot) {
     Departure* departure = shared.slots[slot].departure();
-    append(Kind::kBar, slot)->status = departure->status.load(std::memory_order_relaxed);
+    append_sale(Kind::kBar, slot, departure->status.load(std::memory_order_relaxed));
+    ledger.statuses++;
     departure->status.store(SaleStatus::kWithdrawn, std::memory_order_seq_cst);
 }
 

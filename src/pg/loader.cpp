@@ -371,15 +371,13 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint3
     directory_loading_block(departure);
     departure->departure_id = row.departure_id;
     departure->service_date = row.service_date;
-    departure->opens_at = row.opens_at;
-    departure->closes_at = row.closes_at;
-    departure->status.store(row.status, std::memory_order_relaxed);
+    departure->set_sale({row.opens_at, row.closes_at, row.status});
     Undecided undecided{};
     if (max_prepared_xacts > 0 && !RecoveryInProgress()) {
         DepartureRow again;
         read_undecided(catalog, departure, &undecided);
         if (read_departure_row(catalog, row.departure_id, &again)) {
-            departure->status.store(again.status, std::memory_order_relaxed);
+            departure->set_sale({again.opens_at, again.closes_at, again.status});
         }
     }
     // What this transaction wrote by hand is not others' yet: its triggers claim it.

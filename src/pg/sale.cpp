@@ -40,9 +40,11 @@ Sale sale_state(const DepartureRef& ref) {
         return Sale::kClosed;
     }
     const TimestampTz now = GetCurrentTimestamp();
-    return now < ref.departure->opens_at ? Sale::kTooEarly
-           : ref.departure->closes_at != kNoTime && now >= ref.departure->closes_at ? Sale::kTooLate
-                                                                                    : Sale::kOpen;
+    const TimestampTz opens_at = ref.departure->opens_at.load(std::memory_order_relaxed);
+    const TimestampTz closes_at = ref.departure->closes_at.load(std::memory_order_relaxed);
+    return now < opens_at                             ? Sale::kTooEarly
+           : closes_at != kNoTime && now >= closes_at ? Sale::kTooLate
+                                                      : Sale::kOpen;
 }
 
 }  // namespace
@@ -63,14 +65,14 @@ void require_on_sale(const DepartureRef& ref) {
             ereport(ERROR, (errcode(kErrorNotOnSale),
                             errmsg("train \"%s\" of %s is not on sale yet", train, date),
                             errdetail("Its sale opens at %s.",
-                                      timestamptz_to_str(ref.departure->opens_at)),
+                                      timestamptz_to_str(ref.departure->opens_at.load())),
                             errhint("Try again then.")));
             break;
         case Sale::kTooLate:
             ereport(ERROR, (errcode(kErrorNotOnSale),
                             errmsg("train \"%s\" of %s is not on sale any more", train, date),
                             errdetail("Its sale closed at %s.",
-                                      timestamptz_to_str(ref.departure->closes_at)),
+                                      timestamptz_to_str(ref.departure->closes_at.load())),
                             errhint("Choose another train.")));
             break;
         default:

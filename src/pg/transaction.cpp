@@ -4,13 +4,14 @@
 //
 // Before the end (errors are still possible):
 //   1. wanted checks     first: a check may claim seats, which go into the ledger
-//   2. marks             PREPARE is refused where rows were changed by hand
+//   2. marks             new sale times are entered in the ledger, after all that a check may have
+//                        written; PREPARE is refused where rows were changed by hand
 //   3. the ledger        copied to shared memory for PREPARE, last: complete and without an error
 //                        to come from us
 //
 // At commit (others see the rows as committed by now; nothing can fail):
 //   1. marks             what the pool does not follow step by step is marked for loading again
-//   2. the ledgers       of seats and of units: releases, sale status, quotas, what was opened
+//   2. the ledgers       of seats and of units: releases, sale times, quotas, what was opened
 //   3. pins              only after 1 and 2: who waits for the pins of others, as ticket_withdraw
 //                        does, must find in memory all that their transactions did; and nobody may
 //                        load a departure between the commit and its late releases
@@ -96,6 +97,9 @@ void on_transaction_event(XactEvent event, void*) {
     switch (event) {
         case XACT_EVENT_PRE_COMMIT:
             settle_wanted(-1);
+            if (uses_pool()) {
+                marks_enter();
+            }
             break;
         case XACT_EVENT_PRE_PREPARE:
             before_prepare();

@@ -249,6 +249,7 @@ void draft_status(Drafts* drafts) {
         return;
     }
     const SeatSource source = seats_of_class(drafts->slot, 0);
+    drafts->departure->sale_writers.fetch_add(1, std::memory_order_relaxed);
     if (undecided.status == SaleStatus::kWithdrawn) {
         draft(drafts, undecided.closer, Kind::kBar, source, 0, SegmentMask{}, present);
         status.store(SaleStatus::kWithdrawn, std::memory_order_relaxed);
