@@ -1,5 +1,6 @@
 #include "by_hand.hpp"
 
+#include "advisory_locks.hpp"
 #include "claim.hpp"
 #include "deadlines.hpp"
 #include "directory.hpp"
@@ -16,7 +17,6 @@ extern "C" {
 #include "catalog/partition.h"
 #include "commands/trigger.h"
 #include "storage/lmgr.h"
-#include "storage/lock.h"
 }
 
 namespace ticketpool {
@@ -214,12 +214,8 @@ void release_all(const Catalog& catalog, Relation relation) {
 // Locks
 // ---------------------------------------------------------------------------------------------
 
-constexpr uint16_t kLockClass = 4;  // of advisory locks; meets none of a user's
-
 LOCKTAG departures_tag(const Catalog& catalog) {
-    LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, catalog.departure, 0, kLockClass);
-    return tag;
+    return advisory_tag(AdvisoryLock::kNewRows, catalog.departure, 0);
 }
 
 void lock_departures(const Catalog& catalog, LOCKMODE mode) {

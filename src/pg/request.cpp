@@ -1,10 +1,10 @@
 // Idempotency: a second call with the same user, date and request_id returns the first call's rows.
+#include "advisory_locks.hpp"
 #include "errors.hpp"
 #include "sale.hpp"
 
 extern "C" {
 #include "storage/lmgr.h"
-#include "storage/lock.h"
 }
 
 namespace ticketpool {
@@ -20,10 +20,8 @@ uint64_t request_key(const Catalog& catalog, const Purchase& purchase) {
 }
 
 void lock_request(uint64_t key) {
-    constexpr uint16_t kLockClass = 3;
-    LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32_t>(key >> 32),
-                         static_cast<uint32_t>(key), kLockClass);
+    const LOCKTAG tag = advisory_tag(AdvisoryLock::kRequest, static_cast<uint32_t>(key >> 32),
+                                     static_cast<uint32_t>(key));
     LockAcquire(&tag, ExclusiveLock, false, false);
 }
 

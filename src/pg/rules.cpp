@@ -1,14 +1,14 @@
 // Rules: functions named in ticket_rule that are asked before a purchase.
 //
 // Two purchases of one passenger at once could both find nothing that forbids them. So the user and
-// the passengers are locked first, by advisory transaction locks (objsubid 4 in pg_locks, which
-// meets no advisory lock of a user's) in order of their keys; never the departure. A rule then
-// sees what is committed now, whatever the isolation level, provided that it reads with the
-// snapshot it is given: declare it STABLE.
+// the passengers are locked first, by advisory transaction locks (advisory_locks.hpp) in order of
+// their keys; never the departure. A rule then sees what is committed now, whatever the isolation
+// level, provided that it reads with the snapshot it is given: declare it STABLE.
 //
 // Rules run as the extension's owner with a search_path of pg_catalog.
 #include "rules.hpp"
 
+#include "advisory_locks.hpp"
 #include "errors.hpp"
 #include "item.hpp"
 #include "sale.hpp"
@@ -20,7 +20,6 @@ extern "C" {
 #include "executor/spi.h"
 #include "parser/parse_func.h"
 #include "storage/lmgr.h"
-#include "storage/lock.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
@@ -236,7 +235,6 @@ void check_rules(const Catalog& catalog, const RuleCall& call) {
 // One order for everybody: two purchases never wait for each other in a circle.
 void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_count,
                  const int64_t* passengers, uint32_t passenger_count) {
-    constexpr uint16_t kLockClass = 4;
     const size_t count = size_t{user_count} + passenger_count;
     uint64_t* keys = static_cast<uint64_t*>(
         MemoryContextAllocHuge(CurrentMemoryContext, Max(count, 1) * sizeof(uint64_t)));
@@ -249,9 +247,9 @@ void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_cou
     qsort(keys, count, sizeof(uint64_t), compare_keys);
     for (size_t i = 0; i < count; i++) {
         if (i == 0 || keys[i] != keys[i - 1]) {
-            LOCKTAG tag;
-            SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32_t>(keys[i] >> 32),
-                                 static_cast<uint32_t>(keys[i]), kLockClass);
+            const LOCKTAG tag =
+                advisory_tag(AdvisoryLock::kPeople, static_cast<uint32_t>(keys[i] >> 32),
+                             static_cast<uint32_t>(keys[i]));
             LockAcquire(&tag, ExclusiveLock, false, false);
         }
     }
