@@ -215,7 +215,8 @@ uint32_t next_coldest(Search* search) {
         while (coldest.next < coldest.count) {
             const Coldest::Entry& entry = coldest.entry[coldest.next++];
             const DirectorySlot& slot = shared.slots[entry.slot];
-            if (slot.version.load(std::memory_order_relaxed) == entry.version &&
+            // Acquire: whoever evicts it looks at its block.
+            if (slot.version.load(std::memory_order_acquire) == entry.version &&
                 slot.last_use.load(std::memory_order_relaxed) == entry.last_use) {
                 return entry.slot;
             }
@@ -230,7 +231,8 @@ uint32_t nearest_block(uintptr_t address, bool above) {
     uintptr_t best_distance = UINTPTR_MAX;
     for (uint32_t i = 0; i < shared.control->slot_count; i++) {
         const DirectorySlot& slot = shared.slots[i];
-        if (state_of(slot.version.load(std::memory_order_relaxed)) != SlotState::kReady) {
+        // Acquire: a loader stores the block before READY, and holds no lock then.
+        if (state_of(slot.version.load(std::memory_order_acquire)) != SlotState::kReady) {
             continue;
         }
         const uintptr_t block = reinterpret_cast<uintptr_t>(slot.block.get());
