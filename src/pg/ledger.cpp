@@ -37,10 +37,15 @@ bool is_pinned(uint32_t slot) {
     return (ledger.pinned_bits[slot / 64] >> (slot % 64) & 1) != 0;
 }
 
+// A caller that forgot to reserve or to pin: better a restart, which is safe, than a damaged
+// ledger.
+[[noreturn]] void report_no_room() {
+    elog(PANIC, "ticketpool ledger has no room");
+}
+
 Entry* append(Kind kind, const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
     if (unlikely(ledger.count >= ledger.room || !is_pinned(source.slot))) {
-        // A caller that forgot to reserve: better a restart, which is safe, than a damaged ledger.
-        elog(PANIC, "ticketpool ledger has no room");
+        report_no_room();
     }
     Entry* entry = &ledger.entries[ledger.count++];
     *entry =
@@ -144,10 +149,13 @@ void ledger_reserve(size_t entries) {
 }
 
 void ledger_pin(uint32_t slot) {
-    if (is_pinned(slot)) {
+    // Nothing was ever reserved where there are no bits.
+    if (likely(ledger.pinned_bits != nullptr) && is_pinned(slot)) {
         return;
     }
-    Assert(ledger.pinned_count < ledger.pinned_room);
+    if (unlikely(ledger.pinned_count >= ledger.pinned_room)) {
+        report_no_room();
+    }
     if (ledger.own_pins < kBackendPins) {
         shared.mine->pins[ledger.own_pins++].store(slot + 1, std::memory_order_seq_cst);
     } else {
