@@ -48,13 +48,16 @@ int64_t open_departure(const Catalog& catalog, const Opening& opening) {
                       TimestampTzGetDatum(opening.closes_at),
                       Int64GetDatum(parts.route_id),
                       Int64GetDatum(parts.layout_id)};
-    execute_own_on(
-        catalog.departure,
-        psprintf("INSERT INTO %s (train, service_date, formation, opens_at, closes_at, route_id, "
-                 "layout_id) "
-                 "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING departure_id",
-                 qualified_name(catalog.departure)),
-        7, types, values, opening.closes ? "       " : "    n  ", SPI_OK_INSERT_RETURNING);
+    const char* sql = psprintf(
+        "INSERT INTO %s (train, service_date, formation, opens_at, closes_at, route_id, "
+        "layout_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING departure_id",
+        qualified_name(catalog.departure));
+    execute_own_on(catalog.departure, sql, 7, types, values, opening.closes ? "       " : "    n  ",
+                   SPI_OK_INSERT_RETURNING);
+    if (SPI_processed != 1) {
+        report_not_written(sql);
+    }
     bool is_null;
     return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 }
@@ -135,12 +138,11 @@ TICKETPOOL_FUNCTION(ticket_close) {
     SPI_connect();
     Oid types[] = {INT8OID};
     Datum values[] = {Int64GetDatum(departure_id)};
-    execute_own_on(
-        catalog.departure,
-        psprintf("UPDATE %s SET status = 'closed' WHERE departure_id = $1 AND status = 'open'",
-                 qualified_name(catalog.departure)),
-        1, types, values, nullptr, SPI_OK_UPDATE);
-    const bool closed = SPI_processed > 0;
+    const char* table = qualified_name(catalog.departure);
+    const char* sql = psprintf(
+        "UPDATE %s SET status = 'closed' WHERE departure_id = $1 AND status = 'open'", table);
+    execute_own_on(catalog.departure, sql, 1, types, values, nullptr, SPI_OK_UPDATE);
+    const bool closed = was_changed(sql, table, "departure_id", departure_id, "status = 'open'");
     SPI_finish();
     owner_end(scope);
     if (closed) {

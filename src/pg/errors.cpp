@@ -48,6 +48,17 @@ ReturnSetInfo* require_set_result(FunctionCallInfo fcinfo) {
     return result;
 }
 
+void report_not_written(const char* sql) {
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION), errmsg("a row of ticketpool was not written"),
+         errdetail("A trigger, a rule or a policy on the table left it out or replaced the "
+                   "statement: %s",
+                   sql),
+         errhint("Let a trigger raise an error instead, and drop rules that replace what "
+                 "ticketpool writes.")));
+}
+
 const char* date_text(DateADT date) {
     return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(date)));
 }

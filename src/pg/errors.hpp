@@ -38,4 +38,7 @@ ReturnSetInfo* require_set_result(FunctionCallInfo fcinfo);
 
 const char* date_text(DateADT date);
 
+// 09000: a statement of ours did not write the rows that it should have.
+[[noreturn]] void report_not_written(const char* sql);
+
 }  // namespace ticketpool

@@ -122,10 +122,13 @@ void forget_deleted(const Catalog& catalog, int64_t item_id) {
 int64_t open_item(const Catalog& catalog, int64_t item_id, int64_t quantity) {
     const int64_t arguments[] = {nextval_internal(catalog.inventory_sequence, false), item_id,
                                  quantity};
-    query(catalog,
-          psprintf("INSERT INTO %s (id, item_id, quantity, root_id) VALUES ($1, $2, $3, $1)",
-                   qualified_name(catalog.inventory)),
-          3, arguments, SPI_OK_INSERT);
+    const char* sql =
+        psprintf("INSERT INTO %s (id, item_id, quantity, root_id) VALUES ($1, $2, $3, $1)",
+                 qualified_name(catalog.inventory));
+    query(catalog, sql, 3, arguments, SPI_OK_INSERT);
+    if (SPI_processed != 1) {
+        report_not_written(sql);
+    }
     if (!directory_item_is_leaving(catalog, item_id)) {  // otherwise it is loaded anew at commit
         forget_deleted(catalog, item_id);
     }

@@ -38,9 +38,9 @@ int execute(const char* sql, const Gate& gate, int32_t number, Datum text) {
 }
 
 void change(const char* sql, const Gate& gate, int32_t number, int expected) {
-    const int result = execute(sql, gate, number, 0);
-    if (result != expected) {
-        elog(ERROR, "could not change item_gate: %s", SPI_result_code_string(result));
+    if (execute(sql, gate, number, 0) != expected ||
+        (expected == SPI_OK_UPDATE && SPI_processed != 1)) {
+        report_not_written(sql);
     }
 }
 

@@ -28,6 +28,7 @@ struct Ledger {
     uint64_t* pinned_bits;
     int own_pins;              // how many of them are in our BackendSlot; the rest are shared pins
     PreparedLedger* prepared;  // the copy for PREPARE TRANSACTION, until that is done
+    bool preparing;            // PREPARE TRANSACTION has taken its copy, or found nothing to copy
 };
 constinit Ledger ledger{};
 
@@ -128,8 +129,13 @@ static void* grow(void* memory, size_t room, size_t size) {
 }
 
 void ledger_reserve(size_t entries) {
-    if (unlikely(ledger.prepared != nullptr)) {
-        elog(ERROR, "the seat pool cannot be changed while the transaction is being prepared");
+    if (unlikely(ledger.preparing)) {
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("the seat pool cannot be used while the transaction is being prepared"),
+                 errdetail("What the transaction did to the pool has been handed over already. A "
+                           "callback of another extension called ticketpool after that."),
+                 errhint("Call ticketpool before PREPARE TRANSACTION, or use COMMIT.")));
     }
     if (ledger.pinned_bits == nullptr) {
         ledger.pinned_bits = static_cast<uint64_t*>(MemoryContextAllocZero(
@@ -408,6 +414,7 @@ void ledger_promote_level(int level) {
 }
 
 void ledger_prepare() {
+    ledger.preparing = true;
     if (ledger.pinned_count == 0) {
         return;
     }
@@ -433,6 +440,7 @@ void ledger_prepare() {
 }
 
 void ledger_abandon_prepare() {
+    ledger.preparing = false;
     if (ledger.prepared != nullptr) {
         prepared_withdraw(ledger.prepared);
         ledger.prepared = nullptr;
@@ -440,6 +448,7 @@ void ledger_abandon_prepare() {
 }
 
 void ledger_complete_prepare() {
+    ledger.preparing = false;
     if (ledger.prepared != nullptr) {
         prepared_complete(ledger.prepared);
         ledger.prepared = nullptr;

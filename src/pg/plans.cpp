@@ -69,6 +69,12 @@ int execute_planned(const char* sql, int count, Oid* types, Datum* values, const
     PG_FINALLY();
     { executing--; }
     PG_END_TRY();
+    if (unlikely(result == SPI_OK_REWRITTEN)) {
+        // A rule has replaced the statement. The server's plan depends on what is left of it, which
+        // may be nothing, so it would outlive the rule. It is freed when the entry is used again.
+        pfree(entry->sql);
+        entry->sql = nullptr;
+    }
     return result;
 }
 

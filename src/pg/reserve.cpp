@@ -79,7 +79,7 @@ int64_t write_reservation(const Catalog& catalog, const DepartureRef& ref,
     if (execute_own(write, false, sql, 9, types, values, released ? "         " : "       n ") !=
             SPI_OK_INSERT_RETURNING ||
         SPI_processed != 1) {
-        elog(ERROR, "could not write the reservation");
+        report_not_written(sql);
     }
     bool is_null;
     return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
@@ -253,7 +253,7 @@ int recycle(const Catalog& catalog, int64_t reservation_id) {
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.reservation};
     if (execute_own(write, false, update, 1, types, values, nullptr) != SPI_OK_UPDATE ||
         SPI_processed != 1) {
-        elog(ERROR, "could not recycle reservation " INT64_FORMAT, reservation_id);
+        report_not_written(update);
     }
     Quota* quota = ref.departure == nullptr ? nullptr : find_quota(ref.departure, reservation_id);
     return quota == nullptr ? 0 : empty_quota(ref, quota);

@@ -53,9 +53,7 @@ void forget_notes() {
 void before_prepare() {
     settle_wanted(-1);
     marks_refuse_prepare();
-    if (uses_pool()) {
-        ledger_prepare();
-    }
+    ledger_prepare();
 }
 
 void at_commit() {
@@ -70,9 +68,9 @@ void at_commit() {
 }
 
 void at_abort() {
+    ledger_abandon_prepare();
     if (uses_pool()) {
         directory_abandon();
-        ledger_abandon_prepare();
         stock_undo_level(0);
         ledger_undo_level(0);
         ledger_unpin();
@@ -83,9 +81,9 @@ void at_abort() {
 
 // The prepared ledger, in shared memory, has everything from here on.
 void at_prepare() {
+    ledger_complete_prepare();
     if (uses_pool()) {
         directory_abandon();
-        ledger_complete_prepare();
         stock_forget();
         ledger_unpin();
         forget_deadline();

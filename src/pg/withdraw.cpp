@@ -45,9 +45,10 @@ bool mark_row(const Catalog& catalog, int64_t departure_id) {
         qualified_name(catalog.departure));
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.departure};
     if (execute_own(write, false, sql, 1, types, values, nullptr) != SPI_OK_UPDATE) {
-        elog(ERROR, "could not withdraw departure " INT64_FORMAT, departure_id);
+        report_not_written(sql);
     }
-    return SPI_processed > 0;
+    return was_changed(sql, qualified_name(catalog.departure), "departure_id", departure_id,
+                       "status <> 'withdrawn'");
 }
 
 // Notes the releases of all live tickets: read before their rows change.
@@ -85,8 +86,7 @@ uint64 refund_all(const Catalog& catalog, const DepartureRef& ref) {
         relation);
     const OwnWrite write{OwnChange::kEnd, ref.departure->departure_id, 0, nullptr};
     if (execute_own(write, false, sql, 2, types, values, nullptr) != SPI_OK_UPDATE) {
-        elog(ERROR, "could not refund the tickets of departure " INT64_FORMAT,
-             ref.departure->departure_id);
+        report_not_written(sql);
     }
     if (SPI_processed != tickets || has_live_rows(leaf, ref.departure->departure_id)) {
         ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
