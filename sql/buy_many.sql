@@ -53,7 +53,7 @@ SELECT request_no, ticket_no, passenger_id FROM ticket_buy_many(ARRAY[many(9, 'B
     many(9, 'BMA', 'BMB', '2032-07-03', '{91,92}', '00000000-0000-0000-0000-0000000000f1'), many(9, 'BMA', 'BMB', '2032-07-03', NULL, '00000000-0000-0000-0000-0000000000f2')]);
 SELECT count(*) AS tickets FROM ticket_order WHERE user_id = 9 AND service_date = '2032-07-03';
 SELECT request_no, ticket_no, passenger_id FROM ticket_buy_many(ARRAY[many(9, 'BMA', 'BMB', '2032-07-03', NULL, '00000000-0000-0000-0000-0000000000f2'), many(9, 'BMA', 'BMB', '2032-07-03', '{91,92}', '00000000-0000-0000-0000-0000000000f1')]);
-SELECT ticket_no, passenger_id FROM ticket_buy('BM1', 'BMA', 'BMB', 9, '2032-07-03', request_id => '00000000-0000-0000-0000-0000000000f1');
+SELECT ticket_no, passenger_id FROM ticket_buy('BM1', 'BMA', 'BMB', 9, '2032-07-03', passengers => '{91,92}', request_id => '00000000-0000-0000-0000-0000000000f1');
 SELECT count(*) AS tickets, count(DISTINCT order_id) AS orders FROM ticket_order WHERE user_id = 9 AND service_date = '2032-07-03';
 -- It is another user's or another date's: a request of its own. For another trip: an error.
 SELECT request_no FROM ticket_buy_many(ARRAY[many(10, 'BMA', 'BMB', '2032-07-03', NULL, '00000000-0000-0000-0000-0000000000f2')]);

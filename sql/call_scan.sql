@@ -10,7 +10,7 @@ CREATE FUNCTION cs_plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE line text;
 BEGIN
   FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-    IF line !~ 'InitPlan|Result' THEN RETURN NEXT line; END IF;
+    IF line !~ 'InitPlan|Result|Replaces' THEN RETURN NEXT line; END IF;
   END LOOP;
 END $$;
 

@@ -92,6 +92,8 @@ SELECT order_id FROM ticket_order WHERE user_id = 7 AND status = 'sold' AND depa
 -- What it refuses, all of it before anything is touched
 SELECT ticket_open('CH1', '2032-02-05', 'CH-F', '2031-06-01') > 0 AS opened, ticket_open('CH1', '2032-02-06', 'CH-F') > 0 AS opened;
 SELECT ticket_close('CH1', '2032-02-06');
+INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('CH-3', '01', 'first', '{1A,1C}');
+SELECT ticket_open('CH1', '2032-02-08', 'CH-3') > 0 AS opened;
 \set VERBOSITY sqlstate
 SELECT * FROM ticket_change(:order_id, 'CH9', 'CHA', 'CHD', '2032-02-01');
 SELECT * FROM ticket_change(:order_id, 'CH1', 'CHA', 'CHD', '2032-02-20');
@@ -99,7 +101,7 @@ SELECT * FROM ticket_change(:order_id, 'CH1', 'CHD', 'CHA', '2032-02-01');
 SELECT * FROM ticket_change(:order_id, 'CH1', 'CHA', 'nowhere', '2032-02-01');
 SELECT * FROM ticket_change(:order_id, 'CH1', 'CHA', 'CHD', '2032-02-05');
 SELECT * FROM ticket_change(:order_id, 'CH1', 'CHA', 'CHD', '2032-02-06');
-SELECT * FROM ticket_change(:order_id, 'CH1', 'CHA', 'CHD', '2032-02-02');
+SELECT * FROM ticket_change(:order_id, 'CH1', 'CHA', 'CHD', '2032-02-08');
 SELECT * FROM ticket_change(:order_id, 'CH1', 'CHA', 'CHD', '2032-02-02', 'third');
 SELECT * FROM ticket_change(:order_id, 'CH1', 'CHA', 'CHD', '2032-02-01', seat_choice => 'AB');
 SELECT * FROM ticket_change(:order_id, 'CH1', 'CHA', 'CHD', '2032-02-01', seat_choice => '?');

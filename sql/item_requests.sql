@@ -41,6 +41,29 @@ SELECT * FROM item_buy_many(ARRAY[ARRAY[(1501, 1, 1, NULL, NULL)], ARRAY[(1501, 
 SELECT item_remaining(1501);
 SELECT * FROM item_verify();
 
+\set VERBOSITY terse
+-- Compared is what the first call was asked, not what its row has become; rows of before 0.3 are compared themselves.
+UPDATE item_order SET buy_quantity = 2 WHERE order_id = :first;
+SELECT order_id = :first AS same, buy_quantity FROM item_buy(1501, 1, 3, '00000000-0000-0000-0000-000000001501');
+SELECT * FROM item_buy_many(ARRAY[(1501, 9, 1, NULL, NULL), (1501, 1, 2, '00000000-0000-0000-0000-000000001501', NULL)]::item_request[]);
+SELECT * FROM item_buy_many(ARRAY[(1501, 9, 1, '00000000-0000-0000-0000-000000001509', NULL), (1501, 9, 2, '00000000-0000-0000-0000-000000001509', NULL)]::item_request[]);
+SELECT * FROM item_buy(1502, 1, 3, '00000000-0000-0000-0000-000000001501');
+SELECT * FROM item_buy(1599, 1, 3, '00000000-0000-0000-0000-000000001501');
+SELECT * FROM item_buy(1501, 1, 3, '00000000-0000-0000-0000-000000001501', :inv2);
+UPDATE item_order SET request_digest = NULL WHERE order_id = :first;
+SELECT order_id = :first AS same FROM item_buy(1501, 1, 2, '00000000-0000-0000-0000-000000001501');
+SELECT * FROM item_buy(1501, 1, 3, '00000000-0000-0000-0000-000000001501');
+UPDATE item_order SET buy_quantity = 3 WHERE order_id = :first;
+SELECT count(request_digest) AS digests, count(request_id) - 1 AS ids FROM item_order WHERE item_id = 1501;
+\set VERBOSITY default
+-- The item has gone: the row is there still.
+SELECT item_open(1503, 5) AS inv3 \gset
+SELECT order_id AS gone FROM item_buy(1503, 1, 1, '00000000-0000-0000-0000-000000001510', :inv3) \gset
+SELECT status FROM item_refund(:gone);
+DELETE FROM item_inventory WHERE item_id = 1503;
+SELECT order_id = :gone AS same FROM item_buy(1503, 1, 1, '00000000-0000-0000-0000-000000001510', :inv3);
+SELECT order_id = :gone AS same FROM item_buy_many(ARRAY[(1503, 1, 1, '00000000-0000-0000-0000-000000001510', :inv3)]::item_request[]);
+
 -- Rows are written straight into the table as long as nothing asks for more.
 CREATE FUNCTION item_stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN new.buy_quantity := new.buy_quantity; RAISE NOTICE 'row of %', new.user_id; RETURN new; END $$;
 CREATE TRIGGER item_stamp BEFORE INSERT ON item_order FOR EACH ROW EXECUTE FUNCTION item_stamp();

@@ -4,6 +4,7 @@ SELECT 'MX-F', coach, CASE coach WHEN '01' THEN 'first' ELSE 'second' END,
        ARRAY(SELECT r || l FROM generate_series(1, 4) AS r, unnest('{A,B,C,D,F}'::text[]) AS l ORDER BY r, l)
 FROM unnest('{01,02,03}'::text[]) AS coach;
 -- Trains of 2, 5, 65, 66, 130 and 257 stops: words of 64 segments begin and end there. Stop numbers have gaps.
+INSERT INTO ticket_station (station, name) SELECT 'MX-' || n, 'MX-' || n FROM generate_series(1, 257) AS n;
 INSERT INTO ticket_stop (train, stop_no, station, arrives, departs)
 SELECT 'MX' || size, n * 3, 'MX-' || n, n * interval '10 minutes', n * interval '10 minutes'
 FROM unnest('{2,5,65,66,130,257}'::int[]) AS size, generate_series(1, size) AS n;

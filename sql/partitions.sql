@@ -69,5 +69,36 @@ SELECT remaining, left_over, refunded, partitions FROM use_day('2031-05-01');
 SELECT count(*) FROM ticket_order_p20310501;
 
 SELECT problem FROM ticket_verify();
+-- A table of an earlier version gets the columns that came later when it is attached.
+DELETE FROM ticket_order WHERE service_date = '2031-05-01';
+ALTER TABLE ticket_order DETACH PARTITION fresh;
+ALTER TABLE fresh DROP COLUMN request_digest;
+ALTER TABLE ticket_order ATTACH PARTITION fresh FOR VALUES FROM ('2031-05-01') TO ('2031-05-02');
+SELECT remaining, left_over, refunded, partitions FROM use_day('2031-05-01');
+SELECT request_digest IS NOT NULL AS digest FROM ticket_buy('T', 'B', 'C', 3, '2031-05-01', request_id => '00000000-0000-0000-0000-000000000001');
+
+-- A column of the user's that is older than one of ours: each value comes back in its own column, from new and from old partitions.
+ALTER TABLE ticket_order ADD COLUMN note text;
+ALTER TABLE ticket_order DROP COLUMN request_digest, ADD COLUMN request_digest uuid;
+ALTER TABLE item_order ADD COLUMN note text;
+ALTER TABLE item_order DROP COLUMN request_digest, ADD COLUMN request_digest uuid;
+INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('F9', '01', 'second', '{1A,1B,1C,2A,2B,2C,3A,3B,3C}');
+SELECT ticket_open('T', '2031-09-11', 'F9') > 0 AS opened;
+SELECT b.note, request_digest IS NOT NULL AS digest, seat IS NOT NULL AS seat, changed_from FROM ticket_buy('T', 'A', 'C', 3, '2031-09-11', request_id => '00000000-0000-0000-0000-000000000001') AS b;
+SELECT b.note, request_digest IS NOT NULL AS digest, seat IS NOT NULL AS seat FROM ticket_buy('T', 'A', 'C', 3, '2031-09-11', passengers => '{1,2}', request_id => '00000000-0000-0000-0000-000000000002') AS b;
+SELECT b.note, request_digest IS NOT NULL AS digest FROM ticket_buy('T', 'A', 'C', 3, '2031-09-11', passengers => '{1,2}', request_id => '00000000-0000-0000-0000-000000000002') AS b;
+SELECT o.order_id FROM ticket_order o WHERE request_id = '00000000-0000-0000-0000-000000000001' AND service_date = '2031-09-11' \gset
+SELECT r.note, request_digest IS NOT NULL AS digest, status FROM ticket_refund(:order_id) AS r;
+SELECT h.order_id FROM ticket_hold('T', 'A', 'C', 4, '2031-09-11', request_id => '00000000-0000-0000-0000-000000000003') AS h \gset
+SELECT c.note, request_digest IS NOT NULL AS digest, status FROM ticket_confirm(:order_id) AS c;
+SELECT count(*), count(DISTINCT request_digest) FROM ticket_order WHERE service_date = '2031-09-11' AND note IS NULL;
+SELECT item_open(1, 10) > 0 AS opened;
+SELECT b.note, request_digest IS NOT NULL AS digest, buy_quantity FROM item_buy(1, 1, 2, '00000000-0000-0000-0000-000000000001') AS b;
+SELECT b.note, request_digest IS NOT NULL AS digest, buy_quantity FROM item_buy(1, 1, 2, '00000000-0000-0000-0000-000000000001') AS b;
+\set VERBOSITY sqlstate
+SELECT * FROM item_buy(1, 1, 3, '00000000-0000-0000-0000-000000000001');
+\set VERBOSITY default
+SELECT * FROM ticket_verify();
+
 \c :home
 DROP DATABASE regression_partitions;

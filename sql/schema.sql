@@ -43,7 +43,9 @@ RESET search_path;
 DROP EXTENSION ticketpool;
 DROP SCHEMA tickets;
 SELECT count(*) AS left_behind FROM pg_class WHERE relname LIKE 'ticket%';
+\set VERBOSITY sqlstate
 SELECT ticket_remaining('XS1', 'XSA', 'XSB', '2031-05-01');
+\set VERBOSITY default
 CREATE EXTENSION ticketpool;
 SELECT * FROM ticket_buy('XS1', 'XSA', 'XSB', 1, '2031-05-01');
 SELECT count(*) FROM ticket_pool;

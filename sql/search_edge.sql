@@ -11,15 +11,15 @@ CREATE EXTENSION ticketpool;
 SELECT count(*) AS stations FROM ticket_station;
 SELECT count(DISTINCT train) AS trains, max(stop_no) AS longest FROM ticket_stop;
 SELECT count(ticket_open(train, day::date, 'SL')) FROM (SELECT DISTINCT train FROM ticket_stop) AS t, generate_series('2031-05-01'::date, '2031-05-05', '1 day') AS day;
--- The model in plain SQL: of each train the pair of stops that is nearest, the earlier on a tie; by the day it leaves there.
+-- The model in plain SQL: of each train each call with its next call at the other station, by the day it leaves there.
 CREATE TEMP VIEW search_model AS
 SELECT d.train, d.service_date, t.from_station, t.to_station, t.from_stop, t.to_stop, d.service_date + t.departs AS departs, d.service_date + t.arrives AS arrives
 FROM ticket_departure d JOIN
-    (SELECT DISTINCT ON (a.train, a.station, b.station) a.train, a.station AS from_station, b.station AS to_station, a.stop_no AS from_stop, b.stop_no AS to_stop,
+    (SELECT DISTINCT ON (a.train, a.stop_no, b.station) a.train, a.station AS from_station, b.station AS to_station, a.stop_no AS from_stop, b.stop_no AS to_stop,
             coalesce(a.departs, a.arrives) AS departs, coalesce(b.arrives, b.departs) AS arrives
      FROM (SELECT *, row_number() OVER (PARTITION BY train ORDER BY stop_no) AS n FROM ticket_stop) a
      JOIN (SELECT *, row_number() OVER (PARTITION BY train ORDER BY stop_no) AS n FROM ticket_stop) b ON a.train = b.train AND a.n < b.n AND a.station <> b.station
-     ORDER BY a.train, a.station, b.station, b.n - a.n, a.n) AS t USING (train);
+     ORDER BY a.train, a.stop_no, b.station, b.n) AS t USING (train);
 -- Many pairs of stations of long trains and round trips, on each day that any of them leaves.
 CREATE TEMP TABLE pair AS
 SELECT from_station, to_station, day::date AS day FROM (SELECT DISTINCT from_station, to_station FROM search_model m

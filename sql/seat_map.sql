@@ -1,4 +1,5 @@
 -- ticket_seat_map: a line a seat, a column a segment.
+INSERT INTO ticket_station (station, name) SELECT 'SM' || n, 'SM' || n FROM generate_series(1, 100) AS n;
 INSERT INTO ticket_stop (train, stop_no, station, arrives, departs)
 SELECT 'SM1', n, 'SM' || n, n * interval '1 hour', n * interval '1 hour' FROM generate_series(1, 5) AS n;
 INSERT INTO ticket_stop (train, stop_no, station, arrives, departs)

@@ -340,7 +340,7 @@ SELECT order_id AS held FROM ticket_hold('TX1', 'TXA', 'TXC', 1, '2031-05-03') \
 BEGIN;
 SELECT status FROM ticket_confirm(:held);
 PREPARE TRANSACTION 'tx_pay';
-SET statement_timeout = '10s';
+SET statement_timeout = '5min';
 \set VERBOSITY sqlstate
 SELECT ticket_withdraw('TX1', '2031-05-03');
 \set VERBOSITY default

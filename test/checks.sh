@@ -30,6 +30,13 @@ check 'nothing outside arena.cpp throws or catches' \
 check 'the core includes nothing of PostgreSQL' \
   "$(grep -nE '#include *[<"](postgres|fmgr|c\.h|utils/|storage/|access/|miscadmin|libpq)' -r include src/core || true)"
 
+# The server calls callbacks in the reverse order of their registration: one file, or the order of lines elsewhere would matter.
+check 'one file registers transaction callbacks, once each' \
+  "$(same "$(grep -hoE 'Register(Sub)?XactCallback' src/pg/transaction.cpp | sort | tr '\n' ' ')" 'RegisterSubXactCallback RegisterXactCallback '
+     grep -nE 'Register(Sub)?XactCallback' -r src --include='*.?pp' | grep -v '^src/pg/transaction.cpp:' || true)"
+check 'one header has the classes of advisory locks' \
+  "$(grep -n 'SET_LOCKTAG_ADVISORY' -r src --include='*.?pp' | grep -vE '^src/pg/(advisory_locks.hpp|stop_point.cpp):' || true)"
+
 release=$(sed -n '/"meta-spec"/q; s/^ *"version": "\([^"]*\)".*/\1/p' META.json | sort -u)
 version=${release%.*}
 check 'META.json has one version' "$(same "$(printf '%s\n' "$release" | wc -l)" 1)"

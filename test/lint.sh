@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Format and static analysis, with what of clang-format, clang-tidy and cppcheck is installed.
+# Format, the warnings of a second compiler, and static analysis, with what of clang-format, clang, cppcheck and clang-tidy is installed.
 set -eu
 cd "$(dirname "$0")/.."
 . test/lib.sh
@@ -13,6 +13,9 @@ tool() {
   "$@" || status=1
 }
 tool clang-format --style=file --fallback-style=none --dry-run -Werror "${sources[@]}" "${headers[@]}"
+# A build by clang finds what g++ does not warn of: under a tenth of the time that clang-tidy takes.
+tool clang++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror -Wno-register -Iinclude -isystem "$("$pg_config" --includedir-server)" "${sources[@]}"
+tool clang++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror -Iinclude test/unit/*.cpp test/fuzz/*.cpp
 tool cppcheck --quiet --std=c++20 --language=c++ --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
   -Iinclude --suppress=missingIncludeSystem --suppress='*:/usr/*' src/core include/ticketpool
 tool clang-tidy --quiet src/core/*.cpp -- -std=c++20 -Iinclude

@@ -6,7 +6,7 @@ long_seeds=${LONG_SEEDS:-5}
 
 # Sessions, crashes and failing clients all at once.
 long_soak() {
-  SUITE_SECONDS=$((long_seconds * 3 / 2 + 300)) tap_suite soak test/t/040_soak.pl TICKETPOOL_SOAK_MINUTES=$(((long_seconds + 59) / 60))
+  tap_suite soak test/t/040_soak.pl TICKETPOOL_SOAK_MINUTES=$(((long_seconds + 59) / 60))
 }
 
 # Random operations against plain models: seats, orders and their life, items, prepared transactions.
@@ -20,7 +20,7 @@ models() {
 long_models() { suite models count_tap models; }
 
 long_sqlfuzz() {
-  SUITE_SECONDS=$((long_seconds * 2 + 300)) tap_suite sqlfuzz test/t/050_fuzz.pl TICKETPOOL_FUZZ_SECONDS="$long_seconds"
+  tap_suite sqlfuzz test/t/050_fuzz.pl TICKETPOOL_FUZZ_SECONDS="$long_seconds"
 }
 
 # The core under libFuzzer. One test: so many inputs, and none that core and model disagree about.
@@ -79,7 +79,7 @@ long_parallel() {
   for setting in "${parallel[@]}"; do options+=" -c $setting" lines+="$setting;"; done
   regress_suite par-regress env PGOPTIONS="$options"
   isolation_suite par-isolate env PGOPTIONS="$options"
-  SUITE_SECONDS=3000 tap_suite par-tap "$tap" TICKETPOOL_CONF="$lines"
+  tap_suite par-tap "$tap" TICKETPOOL_CONF="$lines"
 }
 
 # sanitized_server FOLDER: the extension built with AddressSanitizer and UndefinedBehaviorSanitizer, in a copy of the server (which
@@ -115,13 +115,13 @@ no_findings() {
 }
 
 long_sanitized() {
-  local folder bindir=$bindir
+  local folder bindir=$bindir settings=("TICKETPOOL_IDLE_SECONDS=${TICKETPOOL_IDLE_SECONDS:-900}" "${settings[@]}")
   folder=$(mktemp -d /tmp/ticketpool.XXXXXX)
   if sanitized_server "$folder" >"$out/sanitized.log" 2>&1; then
     bindir=$folder$bindir
-    SUITE_SECONDS=3000 regress_suite san-regress
-    SUITE_SECONDS=3000 isolation_suite san-isolate
-    SUITE_SECONDS=$((long_seconds + 600)) tap_suite san-fuzz test/t/050_fuzz.pl TICKETPOOL_FUZZ_SECONDS=$((long_seconds / 5))
+    regress_suite san-regress
+    isolation_suite san-isolate
+    tap_suite san-fuzz test/t/050_fuzz.pl TICKETPOOL_FUZZ_SECONDS=$((long_seconds / 5))
     suite san-logs count_findings no_findings san-regress san-isolate san-fuzz
   else
     suite sanitized count_tap cat "$out/sanitized.log"

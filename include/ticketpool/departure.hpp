@@ -132,17 +132,57 @@ struct Layout {
 bool parse_seat_label(const char* label, std::size_t length, uint16_t* row,
                       uint8_t* letter) noexcept;
 
+// When a departure is on sale: its "sale words" in memory are opens_at, closes_at and status.
+//
+// The truth is the departure's row. The words say what its last committed version says, or, while a
+// withdrawal is under way, kWithdrawn.
+//
+// Who writes them when:
+//   the loader       all three, before anybody finds the departure
+//   ticket_close     notes its status; the end of its transaction stores it
+//   by hand          the same with all three, noted just before the commit (commit_marks.hpp)
+//   a bar            stores kWithdrawn at once, for everybody: ticket_withdraw, and whoever deletes
+//                    the row or gives it other seats by hand. Its rollback stores what was there
+//
+// One writer at a time. Every writer has changed the departure's row before it comes here, so it
+// holds the row's lock, and nobody else gets that before the writer's transaction has ended. But
+// the end is visible to others a moment before its callback has stored anything (or, of a prepared
+// transaction, until somebody resolves it). So `sale_writers` counts the writes that were noted and
+// are not settled or undone. A writer first waits until only its own are left, then counts itself,
+// and uncounts itself after its last store. The wait is short, because the transaction waited for
+// has ended: its callback waits for nobody, and a prepared one is resolved by the waiter. Thus the
+// words are stored in the order in which the row was changed, and what a bar found before it is
+// what its rollback has to put back.
+//
+// A writer has the departure pinned from before it counts itself until after its last store. One
+// that did not find the departure in memory before its commit, and does after it, has no turn here
+// and stores nothing: it marks the slot stale, and the next one to come loads the row again.
+//
+// Who reads them: whoever sells or counts, without a lock. status comes first; who reads kOpen
+// reads the times that belong to it, or later ones, because set_sale() stores kOpen last and
+// anything else first. A bar is seq_cst, and so is the reader's look at status after it has
+// announced itself: one of the two sees the other (see src/pg/shared_memory.hpp and
+// ticket_withdraw).
+//
+// If the process dies: a backend that exits runs its callbacks first; a killed one takes all of
+// this memory with it, and the rows are loaded anew.
 enum class SaleStatus : int32_t { kOpen, kClosed, kWithdrawn };
+
+struct SaleTimes {
+    int64_t opens_at;   // server time stamps, microseconds
+    int64_t closes_at;  // kNoTime: until closed
+    SaleStatus status;
+};
 
 struct alignas(64) Departure {
     int64_t departure_id;
-    int64_t opens_at;   // server time stamps, microseconds
-    int64_t closes_at;  // kNoTime: until closed
+    std::atomic<int64_t> opens_at;  // the sale words, see SaleStatus
+    std::atomic<int64_t> closes_at;
     std::atomic<SaleStatus> status;
     int32_t service_date;  // days since 2000-01-01
     uint32_t bytes;
     uint16_t segments;
-    uint16_t reserved;
+    std::atomic<uint16_t> sale_writers;
     SharedPtr<Route> route;
     SharedPtr<Layout> layout;
     std::atomic<uint64_t> quotas;  // the first Quota, in bytes from here; 0: none
@@ -153,6 +193,18 @@ struct alignas(64) Departure {
     static std::size_t bytes_required(const Layout& layout, int segments) noexcept;
     // Writes an empty departure (every seat free) over raw memory of bytes_required().
     static Departure* init_in_place(void* memory, Route* route, Layout* layout) noexcept;
+
+    // For the writer whose turn it is.
+    void set_sale(const SaleTimes& sale) noexcept {
+        if (sale.status != SaleStatus::kOpen) {
+            status.store(sale.status, std::memory_order_seq_cst);
+        }
+        opens_at.store(sale.opens_at, std::memory_order_relaxed);
+        closes_at.store(sale.closes_at, std::memory_order_relaxed);
+        if (sale.status == SaleStatus::kOpen) {
+            status.store(sale.status, std::memory_order_seq_cst);
+        }
+    }
 
     ClassControl* controls() noexcept { return reinterpret_cast<ClassControl*>(this + 1); }
     SeatMap seat_map(uint32_t class_index) noexcept;
@@ -173,6 +225,8 @@ static_assert(std::is_standard_layout_v<Route> && std::is_trivially_destructible
 static_assert(std::is_standard_layout_v<Layout> && std::is_trivially_destructible_v<Layout>);
 static_assert(std::is_standard_layout_v<Departure> && std::is_trivially_destructible_v<Departure>);
 static_assert(std::atomic<SaleStatus>::is_always_lock_free);
+static_assert(std::atomic<int64_t>::is_always_lock_free && sizeof(std::atomic<int64_t>) == 8);
+static_assert(std::atomic<uint16_t>::is_always_lock_free);
 static_assert(sizeof(Departure) == 64 && alignof(Departure) == 64);
 static_assert(sizeof(Route) % alignof(Stop) == 0);
 static_assert(sizeof(Layout) % alignof(LayoutClass) == 0);

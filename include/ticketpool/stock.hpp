@@ -85,8 +85,12 @@ struct alignas(64) Stock {
     std::atomic<std::uint32_t> maker;  // transaction id of its item_split until settled, or 0
     std::uint32_t lane_count;
     std::atomic<StockState> state;
+    // Written like the sale words of a departure (SaleStatus in departure.hpp), by whoever has
+    // changed the status or seller in the inventory's row by hand or has merged it: one writer at a
+    // time, counted in sale_writers. Nobody bars an inventory.
     std::atomic<bool> has_seller;
     std::atomic<bool> on_sale;
+    std::atomic<std::uint16_t> sale_writers;
     alignas(64) ClassControl control;  // apart from what everybody reads
     // StockLane[lane_count]
 

@@ -4,6 +4,7 @@
 #include <boost/interprocess/managed_external_buffer.hpp>
 #include <boost/interprocess/mem_algo/rbtree_best_fit.hpp>
 #include <boost/interprocess/sync/mutex_family.hpp>
+#include <cstdint>
 #include <new>
 
 namespace ticketpool {
@@ -20,6 +21,33 @@ Manager* manager_of(void* pointer) {
     return static_cast<Manager*>(pointer);
 }
 
+// Blocks lie one after the other, each with a header of a constant size. So if the first one is
+// aligned, and each takes a multiple of 64 bytes with its header, all are aligned, whatever is
+// freed, split and joined, and what a block leaves is room for another of its size. Boost would
+// align each block by itself, but needs a larger hole for that: in 1.92 one of twice the size.
+std::size_t with_neighbour_aligned(std::size_t bytes) {
+    constexpr std::size_t kHeader = Algorithm::PayloadPerAllocation;
+    return (bytes + kHeader + kAlignment - 1) / kAlignment * kAlignment - kHeader;
+}
+
+std::size_t distance_to_alignment(const void* block) {
+    return -reinterpret_cast<std::uintptr_t>(block) % kAlignment;
+}
+
+// What is in front of the first aligned block is never used. In a buffer without room for it there
+// is no room for blocks.
+void align_first_block(Manager* manager) {
+    void* first = manager->allocate(1, std::nothrow);
+    if (first == nullptr) {
+        return;
+    }
+    const std::size_t distance = distance_to_alignment(first);
+    manager->deallocate(first);
+    if (distance != 0) {
+        manager->allocate(with_neighbour_aligned(1) + distance, std::nothrow);
+    }
+}
+
 }  // namespace
 
 bool Arena::create(void* base, std::size_t bytes) noexcept {
@@ -27,6 +55,7 @@ bool Arena::create(void* base, std::size_t bytes) noexcept {
     try {
         // The buffer object only holds the address; closing it leaves the memory as it is.
         Buffer buffer(bip::create_only, base, bytes);
+        align_first_block(buffer.get_segment_manager());
         manager_ = buffer.get_segment_manager();
     } catch (...) {
         return false;
@@ -36,7 +65,16 @@ bool Arena::create(void* base, std::size_t bytes) noexcept {
 
 void* Arena::allocate(std::size_t bytes) noexcept {
     try {
-        return manager_of(manager_)->allocate_aligned(bytes, kAlignment, std::nothrow);
+        Manager* manager = manager_of(manager_);
+        if (bytes > manager->get_size()) {
+            return nullptr;
+        }
+        void* block = manager->allocate(with_neighbour_aligned(bytes), std::nothrow);
+        if (distance_to_alignment(block) == 0) {  // always, unless Boost lays blocks out otherwise
+            return block;
+        }
+        manager->deallocate(block);
+        return manager->allocate_aligned(bytes, kAlignment, std::nothrow);
     } catch (...) {
         return nullptr;
     }

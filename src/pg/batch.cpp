@@ -1,8 +1,9 @@
 // ticket_buy_many: many purchases in one call and one transaction, each all or none by itself.
 //
-// 1. All requests are checked and resolved; a malformed one fails the call before anything is sold.
-// 2. The locks of all their request_ids are taken, in order of key: two batches never wait for each
-//    other in a circle.
+// 1. All requests are read, and the locks of all their request_ids are taken, in order of key: two
+//    batches never wait for each other in a circle.
+// 2. They are checked and resolved; a malformed one fails the call before anything is sold. One
+//    whose request_id has been used keeps the rows of the first call instead.
 // 3. Request by request: claim, and keep the rows.
 // 4. Rows go into the table many at a time: at the end, when the date changes, or before
 //    something has to read what was sold so far (a rule, a request_id).
@@ -18,6 +19,7 @@ namespace {
 struct Request {
     BuyArguments arguments;
     Purchase purchase;
+    const FirstCall* first;  // null: its request_id, if any, is new
 };
 
 // Rows of one service date that are claimed and not yet written.
@@ -28,6 +30,7 @@ struct Batch {
     OrderValues* rows;
     int count;
     int room;
+    bool has_twins;  // two requests have one request_id
     MemoryContext scratch;
 };
 
@@ -71,28 +74,39 @@ void add_rows(Batch* batch, int32_t request_no, const Purchase& purchase, const 
     batch->count = wanted;
 }
 
-struct FoundBefore {
-    Batch* batch;
-    int32_t request_no;
-};
-
-void return_found(TableReader* reader, const OrderLeaf& leaf, void* context) {
-    const FoundBefore* found = static_cast<FoundBefore*>(context);
-    OrderValues row;
-    for (AttrNumber c = 1; c <= kOrderColumns; c++) {
-        row.value[c] = row_value(reader->row, leaf.column[c], &row.is_null[c]);
+void return_first_call(Batch* batch, int32_t request_no, const FirstCall& first) {
+    for (int i = 0; i < first.count; i++) {
+        return_ticket(batch->result, request_no, first_call_row(first, i));
     }
-    return_ticket(found->batch->result, found->request_no, row);
 }
 
-void sell_request(Batch* batch, int32_t request_no, const Purchase& purchase) {
+// An earlier request of the batch may have the same request_id.
+bool has_twin(Batch* batch, int32_t request_no, Request* request) {
+    if (!batch->has_twins || request->purchase.request_id == nullptr) {
+        return false;
+    }
+    flush(batch);
+    FirstCall first;
+    volatile bool found = false;
+    do_numbered(request_no, [&] {
+        found = find_first_call(*batch->catalog, request->arguments, &request->purchase, &first);
+    });
+    if (!found) {
+        return false;
+    }
+    return_first_call(batch, request_no, first);
+    return true;
+}
+
+void sell_request(Batch* batch, int32_t request_no, Request* request) {
     const Catalog& catalog = *batch->catalog;
-    if (purchase.request_id != nullptr) {
-        flush(batch);
-        FoundBefore found{batch, request_no};
-        if (find_first_call(catalog, purchase, return_found, &found)) {
-            return;
-        }
+    const Purchase& purchase = request->purchase;
+    if (request->first != nullptr) {
+        return_first_call(batch, request_no, *request->first);
+        return;
+    }
+    if (has_twin(batch, request_no, request)) {
+        return;
     }
     if (!is_on_sale(purchase.ref) ||
         purchase.party > purchase.ref.departure->layout->capacity(purchase.class_index)) {
@@ -116,22 +130,25 @@ void sell_request(Batch* batch, int32_t request_no, const Purchase& purchase) {
     pfree(claims);
 }
 
-void parse_request(const Catalog& catalog, Request* request, int32_t request_no) {
-    MemoryContext context = CurrentMemoryContext;
-    PG_TRY();
-    {
-        parse_purchase(request->arguments, catalog, &request->purchase);
-        // It stays in memory until its turn comes.
-        ledger_reserve(0);
-        ledger_pin(request->purchase.ref.slot);
+void resolve_request(const Catalog& catalog, Request* request) {
+    Purchase* purchase = &request->purchase;
+    if (purchase->request_id != nullptr) {
+        FirstCall first;
+        if (find_first_call(catalog, request->arguments, purchase, &first)) {
+            FirstCall* kept = static_cast<FirstCall*>(palloc(sizeof(FirstCall)));
+            *kept = first;
+            request->first = kept;
+            return;
+        }
     }
-    PG_CATCH();
-    { rethrow_numbered(context, request_no); }
-    PG_END_TRY();
+    resolve_purchase(request->arguments, catalog, purchase);
+    // It stays in memory until its turn comes.
+    ledger_reserve(0);
+    ledger_pin(purchase->ref.slot);
     directory_done();
 }
 
-Request* parse_requests(const Catalog& catalog, ArrayType* array, int* count) {
+Request* read_requests(ArrayType* array, int* count) {
     const RequestArray elements = open_requests(array, "ticket_request", kBuyArguments);
     *count = elements.count;
     Request* requests = static_cast<Request*>(MemoryContextAllocHuge(
@@ -139,7 +156,6 @@ Request* parse_requests(const Catalog& catalog, ArrayType* array, int* count) {
     const DateADT today = DatumGetDateADT(DirectFunctionCall1(
         timestamptz_date, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp())));
     for (int i = 0; i < *count; i++) {
-        CHECK_FOR_INTERRUPTS();
         BuyArguments* arguments = &requests[i].arguments;
         read_request(elements, i, arguments->value, arguments->is_null);
         constexpr int kDateField = 4;  // NULL is today, as in ticket_buy
@@ -147,8 +163,11 @@ Request* parse_requests(const Catalog& catalog, ArrayType* array, int* count) {
             arguments->value[kDateField] = DateADTGetDatum(today);
             arguments->is_null[kDateField] = false;
         }
-        parse_request(catalog, &requests[i], i + 1);
+        requests[i].first = nullptr;
     }
+    for_each_request(requests, *count, [](Request* request) {
+        read_purchase(request->arguments, &request->purchase);
+    });
     return requests;
 }
 
@@ -173,8 +192,8 @@ void lock_all_people(const Catalog& catalog, const Request* requests, int count)
     pfree(users);
 }
 
-// Of all request_ids; of all users and passengers, where there are rules.
-void lock_all(const Catalog& catalog, const Request* requests, int count) {
+// Of all request_ids. True: two of them are one.
+bool lock_all_requests(const Catalog& catalog, const Request* requests, int count) {
     uint64_t* keys = static_cast<uint64_t*>(MemoryContextAllocHuge(
         CurrentMemoryContext, static_cast<size_t>(Max(count, 1)) * sizeof(uint64_t)));
     size_t locks = 0;
@@ -183,11 +202,9 @@ void lock_all(const Catalog& catalog, const Request* requests, int count) {
             keys[locks++] = request_key(catalog, requests[i].purchase);
         }
     }
-    lock_requests(keys, locks);
+    const bool has_twins = lock_requests(keys, locks);
     pfree(keys);
-    if (has_rules(catalog, RuleKind::kTicket)) {
-        lock_all_people(catalog, requests, count);
-    }
+    return has_twins;
 }
 
 }  // namespace
@@ -202,8 +219,12 @@ TICKETPOOL_FUNCTION(ticket_buy_many) {
     InitMaterializedSRF(fcinfo, 0);
     const Catalog& catalog = catalog_of(fcinfo);
     int count;
-    const Request* requests = parse_requests(catalog, PG_GETARG_ARRAYTYPE_P(0), &count);
-    lock_all(catalog, requests, count);
+    Request* requests = read_requests(PG_GETARG_ARRAYTYPE_P(0), &count);
+    const bool has_twins = lock_all_requests(catalog, requests, count);
+    for_each_request(requests, count, [&](Request* request) { resolve_request(catalog, request); });
+    if (has_rules(catalog, RuleKind::kTicket)) {
+        lock_all_people(catalog, requests, count);
+    }
     constexpr int kFirstRows = 64;
     Batch batch{
         &catalog,
@@ -212,10 +233,11 @@ TICKETPOOL_FUNCTION(ticket_buy_many) {
         static_cast<OrderValues*>(palloc(kFirstRows * sizeof(OrderValues))),
         0,
         kFirstRows,
+        has_twins,
         AllocSetContextCreate(CurrentMemoryContext, "ticket_buy_many", ALLOCSET_DEFAULT_SIZES)};
     for (int i = 0; i < count; i++) {
         CHECK_FOR_INTERRUPTS();
-        sell_request(&batch, i + 1, requests[i].purchase);
+        sell_request(&batch, i + 1, &requests[i]);
     }
     flush(&batch);
     return 0;

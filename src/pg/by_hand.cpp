@@ -1,5 +1,6 @@
 #include "by_hand.hpp"
 
+#include "advisory_locks.hpp"
 #include "claim.hpp"
 #include "deadlines.hpp"
 #include "directory.hpp"
@@ -7,6 +8,7 @@
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "loader.hpp"
+#include "order_days.hpp"
 #include "order_rows.hpp"
 #include "own_writes.hpp"
 #include "row_event.hpp"
@@ -16,7 +18,6 @@ extern "C" {
 #include "catalog/partition.h"
 #include "commands/trigger.h"
 #include "storage/lmgr.h"
-#include "storage/lock.h"
 }
 
 namespace ticketpool {
@@ -211,27 +212,11 @@ void release_all(const Catalog& catalog, Relation relation) {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Callbacks
+// Locks
 // ---------------------------------------------------------------------------------------------
 
-void on_transaction_event(XactEvent event, void*) {
-    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) {
-        missing.transaction = InvalidLocalTransactionId;
-    }
-}
-
-void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    if (event == SUBXACT_EVENT_ABORT_SUB) {
-        missing.transaction = InvalidLocalTransactionId;  // the lock may go with it
-    }
-}
-
-constexpr uint16_t kLockClass = 4;  // of advisory locks; meets none of a user's
-
 LOCKTAG departures_tag(const Catalog& catalog) {
-    LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, catalog.departure, 0, kLockClass);
-    return tag;
+    return advisory_tag(AdvisoryLock::kNewRows, catalog.departure, 0);
 }
 
 void lock_departures(const Catalog& catalog, LOCKMODE mode) {
@@ -291,9 +276,8 @@ void lock_orphans(const Catalog& catalog) {
     lock_departures(catalog, ShareLock);
 }
 
-void install_by_hand() {
-    RegisterXactCallback(on_transaction_event, nullptr);
-    RegisterSubXactCallback(on_subtransaction_event, nullptr);
+void forget_missing_departure() {
+    missing.transaction = InvalidLocalTransactionId;
 }
 
 }  // namespace ticketpool
@@ -322,6 +306,7 @@ TICKETPOOL_FUNCTION(ticket_follow_order) {
     const OrderLeaf& leaf = *columns_of(fcinfo, catalog, relation);
     if (!is_own_event(leaf, rows.before, rows.after)) {
         follow(catalog, leaf, rows.before, rows.after);
+        follow_order_day(catalog, leaf, rows.before, rows.after);
     }
     return Datum{0};
 }

@@ -32,7 +32,8 @@
 
 namespace ticketpool {
 
-void install_by_hand();
+// For the transaction callbacks: what was found missing may be there by now.
+void forget_missing_departure();
 
 // The departure, pinned; null: there is none, or its stop list or seats are still to come.
 DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id);

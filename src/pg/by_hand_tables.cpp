@@ -3,8 +3,10 @@
 //   departure inserted          found by its id from now on; orders that wait for it are loaded
 //   with
 //                               it, and must be in the partition of its day (23514)
-//   sale times, status changed  in memory at commit
-//   train, formation changed    loaded anew at commit
+//   sale times, status changed  in memory at commit (commit_marks.hpp)
+//   formation changed           refused (0A000)
+//   train changed               found under its new name by others from the commit on, and by this
+//                               transaction at once
 //   deleted, or its id, date, stop list or seats changed
 //                               refused while it has live orders (23503). New claims are barred at
 //                               once (undone by a rollback) and transactions that have claims are
@@ -28,8 +30,6 @@
 
 extern "C" {
 #include "commands/trigger.h"
-#include "partitioning/partdesc.h"
-#include "storage/lmgr.h"
 #include "utils/datum.h"
 }
 
@@ -40,6 +40,16 @@ namespace {
 // ticket_departure
 // ---------------------------------------------------------------------------------------------
 
+bool same_column(TupleTableSlot* a, TupleTableSlot* b, AttrNumber column) {
+    bool a_null;
+    bool b_null;
+    const Datum left = row_value(a, column, &a_null);
+    const Datum right = row_value(b, column, &b_null);
+    Form_pg_attribute attribute = TupleDescAttr(a->tts_tupleDescriptor, column - 1);
+    return a_null || b_null ? a_null == b_null
+                            : datum_image_eq(left, right, attribute->attbyval, attribute->attlen);
+}
+
 // No live order, now or from a transaction that is under way; none comes before this one ends.
 void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
     OrderLeaf leaf;
@@ -49,6 +59,7 @@ void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
     const DepartureRef ref = pin_departure(catalog, row.departure_id);
     if (ref.departure != nullptr) {
         ledger_reserve(1);
+        wait_for_sale_turn(ref.slot);
         ledger_bar(ref.slot);
         wait_for_others(ref.slot, OfPrepared::kRefuse);
     }
@@ -64,14 +75,16 @@ void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
     }
 }
 
-// Before the lock of new departures: whoever fills a partition may hold that and wait for this.
-void lock_partitions(const Catalog& catalog) {
-    Relation parent = open_table(catalog.order);
-    PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
-    for (int i = 0; i < partitions->nparts; i++) {
-        LockRelationOid(partitions->oids[i], AccessShareLock);
-    }
-    table_close(parent, AccessShareLock);
+// Its seats are those of the layout: the column only names where they came from.
+[[noreturn]] void report_formation_change(const DepartureRow& row) {
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("the formation of a departure cannot be changed by hand"),
+             errdetail("Train \"%s\" of %s is sold with the seats that its formation had when it "
+                       "was opened.",
+                       row.train, date_text(row.service_date)),
+             errhint("Give the departure another train, open one with the new formation, and "
+                     "exchange the tickets with ticket_change.")));
 }
 
 void follow_new_departure(const Catalog& catalog, const DepartureRow& row) {
@@ -96,15 +109,23 @@ void follow_departure(const Catalog& catalog, const RowEvent& rows) {
         before.service_date != after.service_date || before.route_id != after.route_id ||
         before.layout_id != after.layout_id) {
         require_no_orders(catalog, before);
+        directory_note_own_names();
         stale_at_commit(catalog, before.departure_id);
         if (rows.after != nullptr) {
             lock_new_departures(catalog);
             follow_new_departure(catalog, after);
         }
-    } else if (strcmp(before.train, after.train) != 0) {
-        stale_at_commit(catalog, after.departure_id);
-    } else if (before.opens_at != after.opens_at || before.closes_at != after.closes_at ||
-               before.status != after.status) {
+        return;
+    }
+    if (!same_column(rows.before, rows.after, kDepFormation)) {
+        report_formation_change(after);
+    }
+    if (strcmp(before.train, after.train) != 0) {
+        directory_note_own_names();
+        train_at_commit(catalog, after.departure_id, after.train);
+    }
+    if (before.opens_at != after.opens_at || before.closes_at != after.closes_at ||
+        before.status != after.status) {
         sale_at_commit(catalog, after.departure_id,
                        SaleTimes{after.opens_at, after.closes_at, after.status});
     }
@@ -120,6 +141,7 @@ void follow_truncated_departures(const Catalog& catalog) {
         require_no_orders(catalog, row);
         stale_at_commit(catalog, row.departure_id);
     }
+    directory_note_own_names();
     reader_close(&reader);
     drop_snapshot(snapshot);
 }
@@ -217,16 +239,6 @@ void follow_open_reservation(const Catalog& catalog, TupleTableSlot* slot, int64
     claim_free_seats(ref, row);
 }
 
-bool same_column(TupleTableSlot* a, TupleTableSlot* b, AttrNumber column) {
-    bool a_null;
-    bool b_null;
-    const Datum left = row_value(a, column, &a_null);
-    const Datum right = row_value(b, column, &b_null);
-    Form_pg_attribute attribute = TupleDescAttr(a->tts_tupleDescriptor, column - 1);
-    return a_null || b_null ? a_null == b_null
-                            : datum_image_eq(left, right, attribute->attbyval, attribute->attlen);
-}
-
 bool same_quota(const RowEvent& rows) {
     for (const ReservationColumn column : {kResId, kResDepartureId, kResClass, kResChannel,
                                            kResFrom, kResTo, kResStatus, kResSeatList}) {
@@ -297,9 +309,13 @@ TICKETPOOL_FUNCTION(ticket_follow_departure) {
     const Catalog& catalog = catalog_of(fcinfo);
     if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
         if (!is_own_event(catalog.departure) && !holds_new_departures(catalog)) {
-            lock_partitions(catalog);
+            // Whoever fills a partition may hold it and wait for the lock of new departures.
+            lock_all_order_leaves(catalog, AccessShareLock);
         }
         lock_new_departures(catalog);
+    }
+    if (RelationGetRelid(trigger->tg_relation) == catalog.route) {
+        announce_change(catalog.route_call);  // what is known of all stop lists is void
     }
     if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) &&
         RelationGetRelid(trigger->tg_relation) != catalog.departure) {

@@ -273,12 +273,42 @@ void require_execute(Oid function) {
     InvokeFunctionExecuteHook(function);
 }
 
+// What fmgr_info() has said of functions, direct mapped; void once a function has changed.
+struct KnownInfo {
+    Oid function;
+    FmgrInfo info;
+};
+constinit KnownInfo known_infos[8]{};
+constinit uint64_t function_changes = 0;
+
+void on_function_change(Datum, int, uint32) {
+    function_changes++;
+    for (KnownInfo& known : known_infos) {
+        known.function = InvalidOid;
+    }
+}
+
+void find_function(Oid function, FmgrInfo* info) {
+    KnownInfo* known = &known_infos[function % lengthof(known_infos)];
+    if (needs_fmgr_hook != nullptr) {  // it may say something else each time
+        fmgr_info(function, info);
+        return;
+    }
+    if (known->function != function) {
+        const uint64_t changes = function_changes;
+        known->function = InvalidOid;  // should the look-up fail
+        fmgr_info_cxt(function, &known->info, TopMemoryContext);
+        known->function = changes == function_changes ? function : InvalidOid;
+    }
+    fmgr_info_copy(info, &known->info, CurrentMemoryContext);
+}
+
 void begin_scan(CustomScanState* base, EState*, int) {
     CallScanState* state = state_of(base);
     const CustomScan* scan = reinterpret_cast<const CustomScan*>(base->ss.ps.plan);
     state->call = static_cast<FuncExpr*>(linitial(scan->custom_exprs));
     require_execute(state->call->funcid);
-    fmgr_info(state->call->funcid, &state->function);
+    find_function(state->call->funcid, &state->function);
     fmgr_info_set_expr(reinterpret_cast<Node*>(state->call), &state->function);
 }
 
@@ -453,9 +483,12 @@ void begin_result(FunctionCallInfo fcinfo) {
     ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     if (is_called_by_node(result)) {
         result->setDesc = result->expectedDesc;
-    } else {
-        InitMaterializedSRF(fcinfo, 0);
+        return;
     }
+    // As the query expects them, not as they are now: ALTER TABLE may have come in between.
+    const bool named =
+        result->expectedDesc != nullptr && result->expectedDesc->tdtypeid != RECORDOID;
+    InitMaterializedSRF(fcinfo, named ? MAT_SRF_USE_EXPECTED_DESC : 0);
 }
 
 Tuplestorestate* result_rows(ReturnSetInfo* result) {
@@ -485,6 +518,7 @@ bool return_single_row(ReturnSetInfo* result, const Datum* values, const bool* i
 
 void install_call_scan() {
     RegisterCustomScanMethods(&kScanMethods);
+    CacheRegisterSyscacheCallback(PROCOID, on_function_change, 0);
     next_hook = set_rel_pathlist_hook;
     set_rel_pathlist_hook = consider_call;
 }

@@ -17,7 +17,8 @@ namespace ticketpool {
 
 void install_call_scan();
 
-// Instead of InitMaterializedSRF(fcinfo, 0) in a function that the node may have called.
+// Instead of InitMaterializedSRF(fcinfo, 0) in a function that the node may have called, or whose
+// row type may change: one of a table.
 void begin_result(FunctionCallInfo fcinfo);
 
 // Where rows go after begin_result(): made when the first one comes.

@@ -21,6 +21,7 @@ uint64_t station_generation = 1;
 uint64_t route_generation = 1;
 uint64_t rule_generation = 1;
 uint64_t departure_generation = 1;
+uint64_t relation_generation = 1;
 
 namespace {
 
@@ -41,7 +42,7 @@ Oid relation_named(Oid schema, const char* name) {
 Oid owner_of(Oid relation) {
     HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
     if (!HeapTupleIsValid(tuple)) {
-        elog(ERROR, "cache lookup failed for relation %u", relation);
+        report_gone();
     }
     const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
     ReleaseSysCache(tuple);
@@ -90,10 +91,13 @@ Catalog resolve(Oid schema) {
         {&catalog.departure, "ticket_departure"},
         {&catalog.departure_pkey, "ticket_departure_pkey"},
         {&catalog.departure_train_date, "ticket_departure_train_service_date_key"},
+        {&catalog.departure_day, "ticket_departure_day"},
         {&catalog.route, "ticket_route"},
         {&catalog.route_pkey, "ticket_route_pkey"},
         {&catalog.route_digest, "ticket_route_digest_key"},
+        {&catalog.route_days, "ticket_route_days"},
         {&catalog.route_call, "ticket_route_call"},
+        {&catalog.route_call_pkey, "ticket_route_call_pkey"},
         {&catalog.rule, "ticket_rule"},
         {&catalog.reservation, "ticket_reservation"},
         {&catalog.reservation_open, "ticket_reservation_open"},
@@ -107,6 +111,8 @@ Catalog resolve(Oid schema) {
         {&catalog.order_request, "ticket_order_request"},
         {&catalog.order_held, "ticket_order_held"},
         {&catalog.order_sequence, "ticket_order_id_seq"},
+        {&catalog.order_day, "ticket_order_day"},
+        {&catalog.order_day_order, "ticket_order_day_order"},
         {&catalog.inventory, "item_inventory"},
         {&catalog.inventory_pkey, "item_inventory_pkey"},
         {&catalog.inventory_root, "item_inventory_root"},
@@ -118,7 +124,9 @@ Catalog resolve(Oid schema) {
         {&catalog.item_order_request, "item_order_request"},
         {&catalog.item_order_sequence, "item_order_id_seq"},
         {&catalog.question, "item_question"},
+        {&catalog.question_pkey, "item_question_pkey"},
         {&catalog.gate, "item_gate"},
+        {&catalog.gate_pkey, "item_gate_pkey"},
     };
     for (const auto& relation : relations) {
         *relation.oid = relation_named(schema, relation.name);
@@ -139,6 +147,7 @@ bool is_cached(Oid relation) {
 
 void on_relation_change(Datum, Oid relation) {
     const bool all = relation == InvalidOid;
+    relation_generation++;
     if (all || relation == cached.station) {
         station_generation++;
     }
@@ -162,8 +171,30 @@ void on_relation_change(Datum, Oid relation) {
 
 }  // namespace
 
+// Where the functions of this session's calls are, direct mapped; void once a function has changed.
+struct FunctionSchema {
+    Oid function;
+    Oid schema;
+};
+static constinit FunctionSchema function_schemas[16]{};
+static constinit uint64_t function_changes = 0;
+
+static void on_function_change(Datum, int, uint32) {
+    function_changes++;
+    for (FunctionSchema& entry : function_schemas) {
+        entry.function = InvalidOid;
+    }
+}
+
 const Catalog& catalog_of(FunctionCallInfo fcinfo) {
-    return catalog_in(get_func_namespace(fcinfo->flinfo->fn_oid));
+    const Oid function = fcinfo->flinfo->fn_oid;
+    FunctionSchema* entry = &function_schemas[function % lengthof(function_schemas)];
+    if (entry->function != function) {
+        const uint64_t changes = function_changes;
+        const Oid schema = get_func_namespace(function);
+        *entry = FunctionSchema{changes == function_changes ? function : InvalidOid, schema};
+    }
+    return catalog_in(entry->schema);
 }
 
 const Catalog& catalog_in(Oid schema) {
@@ -204,6 +235,7 @@ void announce_change(Oid relation) {
 }
 
 void install_catalog_callbacks() {
+    CacheRegisterSyscacheCallback(PROCOID, on_function_change, 0);
     CacheRegisterRelcacheCallback(on_relation_change, 0);
 }
 

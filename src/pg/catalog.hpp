@@ -14,15 +14,16 @@ struct Catalog {
     Oid owner;  // of ticket_order: rows are written in its name
     Oid station, station_pkey, station_name;
     Oid stop, formation;
-    Oid departure, departure_pkey, departure_train_date;
-    Oid route, route_pkey, route_digest, route_call;
+    Oid departure, departure_pkey, departure_train_date, departure_day;
+    Oid route, route_pkey, route_digest, route_days, route_call, route_call_pkey;
     Oid reservation, reservation_open;
     Oid rule;
     Oid layout, layout_digest, layout_coach, layout_coach_pkey;
     Oid order, order_pkey, order_live, order_request, order_held, order_sequence;
+    Oid order_day, order_day_order;
     Oid inventory, inventory_pkey, inventory_root, inventory_item, inventory_sequence;
     Oid item_order, item_order_pkey, item_order_live, item_order_request, item_order_sequence;
-    Oid question, gate;
+    Oid question, question_pkey, gate, gate_pkey;
 };
 
 // The catalog of the extension that the running SQL function belongs to. 55000 where its objects
@@ -45,6 +46,9 @@ extern uint64_t station_generation;
 extern uint64_t route_generation;
 extern uint64_t rule_generation;
 extern uint64_t departure_generation;
+
+// Counts up with each change of any relation.
+extern uint64_t relation_generation;
 
 // Announces, at commit and to every session, that cached content of the table is void.
 void announce_change(Oid relation);

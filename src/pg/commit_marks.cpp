@@ -1,19 +1,26 @@
 #include "commit_marks.hpp"
 
+#include "item.hpp"
+#include "ledger.hpp"
 #include "shared_memory.hpp"
+#include "stock_entries.hpp"
+#include "waiting.hpp"
 
 namespace ticketpool {
 namespace {
 
-enum class MarkKind { kStale, kSale, kStockSale };
+enum class MarkKind { kStale, kTrain, kSale, kStockSale };
 
 struct Mark {
     int level;  // transaction nesting level
     MarkKind kind;
+    bool entered;  // in the ledger, before the commit
     Oid relation;
     int64_t id;  // of the departure or item
     SaleTimes sale;
+    size_t since;  // kSale: how long the ledger was
     StockSale stock;
+    char train[kMaxNameBytes + 1];
 };
 struct Marks {
     Mark* entries;
@@ -23,6 +30,15 @@ struct Marks {
 constinit Marks marks{};
 
 constexpr size_t kKeepMarks = 1024;  // more room than this is given back
+
+Mark new_mark(MarkKind kind, Oid relation, int64_t id) {
+    Mark mark{};
+    mark.level = GetCurrentTransactionNestLevel();
+    mark.kind = kind;
+    mark.relation = relation;
+    mark.id = id;
+    return mark;
+}
 
 void add(const Mark& mark) {
     if (marks.count > 0) {
@@ -42,7 +58,100 @@ void add(const Mark& mark) {
     marks.entries[marks.count++] = mark;
 }
 
-void forget() {
+// Of several marks of one departure the last one holds: they come last first.
+void enter_sale(Mark* mark) {
+    const uint32_t slot = directory_pin_if_ready(mark->relation, mark->id);
+    if (slot == kNoSlot) {
+        return;
+    }
+    wait_for_sale_turn(slot);
+    const Departure* departure = shared.slots[slot].departure();
+    if (departure->sale_writers.load(std::memory_order_relaxed) == 0 || !ledger_has_sale(slot)) {
+        ledger_add_sale(slot, mark->sale, mark->since);
+    }
+    mark->entered = true;
+}
+
+// A mark of a stock that is not in memory is not entered: the item is loaded again.
+void enter_stock_sale(Mark* mark) {
+    const uint32_t slot = directory_pin_if_ready(mark->relation, mark->id);
+    Item* item = slot == kNoSlot ? nullptr : shared.slots[slot].item();
+    const Stock* stock = item == nullptr ? nullptr : item->find(mark->stock.inventory_id);
+    if (stock == nullptr) {
+        return;
+    }
+    const StockRef ref{slot, item->offset_of(stock)};
+    stock_reserve(1);
+    wait_for_stock_turn(ref);
+    if (stock->sale_writers.load(std::memory_order_relaxed) == 0 || !stock_has_sale(ref)) {
+        stock_add_sale(ref, mark->stock.on_sale || stock_is_merging(ref), mark->stock.has_seller);
+    }
+    mark->entered = true;
+}
+
+}  // namespace
+
+void stale_at_commit(const Catalog& catalog, int64_t departure_id) {
+    add(new_mark(MarkKind::kStale, catalog.order, departure_id));
+}
+
+void sale_at_commit(const Catalog& catalog, int64_t departure_id, const SaleTimes& sale) {
+    Mark mark = new_mark(MarkKind::kSale, catalog.order, departure_id);
+    mark.sale = sale;
+    mark.since = ledger_mark();
+    add(mark);
+}
+
+void train_at_commit(const Catalog& catalog, int64_t departure_id, const char* train) {
+    Mark mark = new_mark(MarkKind::kTrain, catalog.order, departure_id);
+    strlcpy(mark.train, train, sizeof mark.train);
+    add(mark);
+}
+
+void stale_item_at_commit(const Catalog& catalog, int64_t item_id) {
+    add(new_mark(MarkKind::kStale, catalog.item_order, item_id));
+}
+
+void item_sale_at_commit(const Catalog& catalog, int64_t item_id, const StockSale& sale) {
+    Mark mark = new_mark(MarkKind::kStockSale, catalog.item_order, item_id);
+    mark.stock = sale;
+    add(mark);
+}
+
+void marks_refuse_prepare() {
+    if (marks.count > 0) {
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("cannot PREPARE a transaction that has changed departures, "
+                               "reservations or inventories by hand"),
+                        errdetail("The pool follows such changes in the session that commits."),
+                        errhint("Use COMMIT.")));
+    }
+}
+
+void marks_enter() {
+    for (size_t i = marks.count; i > 0; i--) {
+        Mark* mark = &marks.entries[i - 1];
+        CHECK_FOR_INTERRUPTS();
+        if (mark->kind == MarkKind::kSale) {
+            enter_sale(mark);
+        } else if (mark->kind == MarkKind::kStockSale) {
+            enter_stock_sale(mark);
+        }
+    }
+}
+
+void marks_apply() {
+    for (size_t i = 0; i < marks.count; i++) {
+        const Mark& mark = marks.entries[i];
+        if (mark.kind == MarkKind::kTrain) {
+            directory_set_train(mark.relation, mark.id, {mark.train, strlen(mark.train)});
+        } else if (!mark.entered) {
+            directory_mark_stale(mark.relation, mark.id);
+        }
+    }
+}
+
+void marks_forget() {
     marks.count = 0;
     if (marks.room > kKeepMarks) {
         pfree(marks.entries);
@@ -51,90 +160,16 @@ void forget() {
     }
 }
 
-void apply(const Mark& mark) {
-    switch (mark.kind) {
-        case MarkKind::kStale:
-            directory_mark_stale(mark.relation, mark.id);
-            break;
-        case MarkKind::kSale:
-            directory_set_sale(mark.relation, mark.id, mark.sale);
-            break;
-        case MarkKind::kStockSale:
-            directory_set_item_sale(mark.relation, mark.id, mark.stock);
-            break;
+void marks_forget_level(int level) {
+    while (marks.count > 0 && marks.entries[marks.count - 1].level >= level) {
+        marks.count--;
     }
 }
 
-void on_transaction_event(XactEvent event, void*) {
-    switch (event) {
-        case XACT_EVENT_COMMIT:
-            for (size_t i = 0; i < marks.count; i++) {
-                apply(marks.entries[i]);
-            }
-            forget();
-            break;
-        case XACT_EVENT_ABORT:
-            forget();
-            break;
-        case XACT_EVENT_PRE_PREPARE:
-            if (marks.count > 0) {
-                ereport(ERROR,
-                        (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                         errmsg("cannot PREPARE a transaction that has changed departures, "
-                                "reservations or inventories by hand"),
-                         errdetail("The pool follows such changes in the session that commits."),
-                         errhint("Use COMMIT.")));
-            }
-            break;
-        default:
-            break;
+void marks_promote_level(int level) {
+    for (size_t i = marks.count; i > 0 && marks.entries[i - 1].level >= level; i--) {
+        marks.entries[i - 1].level = level - 1;
     }
-}
-
-void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    const int level = GetCurrentTransactionNestLevel();
-    size_t first = marks.count;
-    while (first > 0 && marks.entries[first - 1].level >= level) {
-        first--;
-    }
-    if (event == SUBXACT_EVENT_ABORT_SUB) {
-        marks.count = first;
-    } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
-        for (size_t i = first; i < marks.count; i++) {
-            marks.entries[i].level = level - 1;
-        }
-    }
-}
-
-}  // namespace
-
-void stale_at_commit(const Catalog& catalog, int64_t departure_id) {
-    add(Mark{
-        GetCurrentTransactionNestLevel(), MarkKind::kStale, catalog.order, departure_id, {}, {}});
-}
-
-void sale_at_commit(const Catalog& catalog, int64_t departure_id, const SaleTimes& sale) {
-    add(Mark{
-        GetCurrentTransactionNestLevel(), MarkKind::kSale, catalog.order, departure_id, sale, {}});
-}
-
-void stale_item_at_commit(const Catalog& catalog, int64_t item_id) {
-    add(Mark{
-        GetCurrentTransactionNestLevel(), MarkKind::kStale, catalog.item_order, item_id, {}, {}});
-}
-
-void item_sale_at_commit(const Catalog& catalog, int64_t item_id, const StockSale& sale) {
-    add(Mark{GetCurrentTransactionNestLevel(),
-             MarkKind::kStockSale,
-             catalog.item_order,
-             item_id,
-             {},
-             sale});
-}
-
-void install_commit_marks() {
-    RegisterXactCallback(on_transaction_event, nullptr);
-    RegisterSubXactCallback(on_subtransaction_event, nullptr);
 }
 
 }  // namespace ticketpool

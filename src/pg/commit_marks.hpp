@@ -1,10 +1,16 @@
 // What a transaction's hand-written changes to ticket_departure, ticket_reservation and
-// item_inventory mean for the pool, kept until it commits: a departure gets new sale times, an
-// inventory is on sale or not, or a departure or item is to be loaded anew.
+// item_inventory mean for the pool, kept until it commits: a departure gets new sale times or
+// another train, an inventory is on sale or not, or a departure or item is to be loaded again.
 //
-// At commit, when others see the rows, each departure that is in memory is marked under the
-// directory lock. One that is not needs nothing: whoever loads it enters its slot before he reads
-// its rows, so either the mark finds the slot or the load finds the rows. A rollback forgets.
+//   before the commit   what changes when something is on sale, and is in memory, is entered in the
+//                       ledger, which pins it and takes its turn among the writers (SaleStatus in
+//                       departure.hpp). The transaction still has the rows' locks
+//   at the commit       when others see the rows, the ledger stores these; a departure gets its
+//                       train's name, and each departure or item that any other mark is about is
+//                       marked stale, where it is in memory, under the directory lock. What is not
+//                       in memory needs nothing: whoever loads it enters its slot before its rows
+//                       are read, so either the mark finds the slot or the load finds the rows
+//   at a rollback       marks are forgotten, and the ledger ends the turns
 #pragma once
 
 #include "catalog.hpp"
@@ -13,11 +19,26 @@
 namespace ticketpool {
 
 void stale_at_commit(const Catalog& catalog, int64_t departure_id);
+// Sold as another train.
+void train_at_commit(const Catalog& catalog, int64_t departure_id, const char* train);
 void sale_at_commit(const Catalog& catalog, int64_t departure_id, const SaleTimes& sale);
 
 void stale_item_at_commit(const Catalog& catalog, int64_t item_id);
+// When an inventory is on sale.
+struct StockSale {
+    int64_t inventory_id;
+    bool on_sale;
+    bool has_seller;
+};
 void item_sale_at_commit(const Catalog& catalog, int64_t item_id, const StockSale& sale);
 
-void install_commit_marks();
+// For the transaction callbacks, before the end: may wait and ereport.
+void marks_refuse_prepare();
+void marks_enter();
+// No-fail, like all that follow.
+void marks_apply();
+void marks_forget();
+void marks_forget_level(int level);   // those of that level and deeper
+void marks_promote_level(int level);  // these to the level above it
 
 }  // namespace ticketpool

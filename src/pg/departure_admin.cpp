@@ -36,7 +36,13 @@ int64_t open_departure(const Catalog& catalog, const Opening& opening) {
     // which is that of whoever writes orders or departures by hand; and before anything is looked
     // at that may have changed when they are had.
     OrderLeaf leaf;
-    find_order_leaf(catalog, opening.date, &leaf);
+    if (find_order_leaf(catalog, opening.date, &leaf)) {
+        lock_order_leaf(catalog, opening.date, AccessShareLock, &leaf);
+    } else {
+        // At once in the mode that ensure_order_leaf() needs: DETACH CONCURRENTLY has it and waits
+        // for whoever has a weaker one.
+        lock_orders(catalog, ShareUpdateExclusiveLock);
+    }
     lock_new_departures(catalog);
     const KeptParts parts = keep_parts(catalog, opening.train, opening.formation);
     ensure_order_leaf(catalog, opening.date);
@@ -48,13 +54,16 @@ int64_t open_departure(const Catalog& catalog, const Opening& opening) {
                       TimestampTzGetDatum(opening.closes_at),
                       Int64GetDatum(parts.route_id),
                       Int64GetDatum(parts.layout_id)};
-    execute_own_on(
-        catalog.departure,
-        psprintf("INSERT INTO %s (train, service_date, formation, opens_at, closes_at, route_id, "
-                 "layout_id) "
-                 "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING departure_id",
-                 qualified_name(catalog.departure)),
-        7, types, values, opening.closes ? "       " : "    n  ", SPI_OK_INSERT_RETURNING);
+    const char* sql = psprintf(
+        "INSERT INTO %s (train, service_date, formation, opens_at, closes_at, route_id, "
+        "layout_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING departure_id",
+        qualified_name(catalog.departure));
+    execute_own_on(catalog.departure, sql, 7, types, values, opening.closes ? "       " : "    n  ",
+                   SPI_OK_INSERT_RETURNING);
+    if (SPI_processed != 1) {
+        report_not_written(sql);
+    }
     bool is_null;
     return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 }
@@ -126,6 +135,7 @@ TICKETPOOL_FUNCTION(ticket_close) {
     require_argument(fcinfo, 1, "service_date");
     PreventCommandIfReadOnly("ticket_close()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_orders(catalog, AccessShareLock);
     const Text train = text_of(PG_GETARG_DATUM(0));
     const int64_t departure_id = require_departure_id(catalog, train, PG_GETARG_DATEADT(1));
     refuse_prepared_change(catalog, departure_id);
@@ -135,12 +145,11 @@ TICKETPOOL_FUNCTION(ticket_close) {
     SPI_connect();
     Oid types[] = {INT8OID};
     Datum values[] = {Int64GetDatum(departure_id)};
-    execute_own_on(
-        catalog.departure,
-        psprintf("UPDATE %s SET status = 'closed' WHERE departure_id = $1 AND status = 'open'",
-                 qualified_name(catalog.departure)),
-        1, types, values, nullptr, SPI_OK_UPDATE);
-    const bool closed = SPI_processed > 0;
+    const char* table = qualified_name(catalog.departure);
+    const char* sql = psprintf(
+        "UPDATE %s SET status = 'closed' WHERE departure_id = $1 AND status = 'open'", table);
+    execute_own_on(catalog.departure, sql, 1, types, values, nullptr, SPI_OK_UPDATE);
+    const bool closed = was_changed(sql, table, "departure_id", departure_id, "status = 'open'");
     SPI_finish();
     owner_end(scope);
     if (closed) {
@@ -148,6 +157,7 @@ TICKETPOOL_FUNCTION(ticket_close) {
         if (ref.departure != nullptr) {
             ledger_reserve(1);
             ledger_pin(ref.slot);
+            wait_for_sale_turn(ref.slot);
             ledger_add_status(ref.slot, SaleStatus::kClosed);
         }
         directory_done();

@@ -26,8 +26,8 @@ namespace {
 
 struct CachedSlot {
     uint64_t key;      // 0: empty
-    uint64_t version;  // of the slot; where there is no slot, of the knowledge that there is none
-    uint32_t slot;     // kNoSlot: no such departure (searches only)
+    uint64_t version;  // of the slot
+    uint32_t slot;
     uint32_t reserved;
 };
 constexpr uint32_t kCacheSize = 4096;
@@ -59,14 +59,14 @@ uint32_t announced(uint32_t index, uint64_t key, uint64_t version) {
 // The way without a lock.
 uint32_t find_in_cache(const Key& key) {
     const CachedSlot* entry = cache_entry(key.hash);
-    if (entry->key != key.hash || entry->slot == kNoSlot) {
+    if (entry->key != key.hash) {
         return kNoSlot;
     }
     const uint32_t index = entry->slot;
     DirectorySlot& slot = shared.slots[index];
     shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
     if (slot.version.load(std::memory_order_seq_cst) == entry->version &&
-        slot_matches(slot, key, true) && is_made(slot.maker)) {
+        slot_matches(index, key) && is_made(slot.maker)) {
         return announced(index, key.hash, entry->version);
     }
     directory_done();
@@ -135,15 +135,25 @@ uint32_t find_with_care(const Key& key, uint32_t slot) {
             if (!read_row(key, &row)) {
                 return kNoSlot;
             }
-            prepared_resolve(kNoSlot);  // hidden by a transaction that was rolled back, perhaps
-            wait_for_loader(key);
-        } else if (found == Found::kNothing && load_by_key(key, &loaded)) {
-            if (loaded.slot == kNoSlot) {
-                return kNoSlot;
+            // Of another departure: what is hidden was opened under a name whose giving up has not
+            // committed either.
+            const bool other = key.kind == KeyKind::kName && !directory_has(*key.catalog, row.id);
+            if (!other) {
+                prepared_resolve(kNoSlot);  // hidden by a transaction that was rolled back, perhaps
+                wait_for_loader(key);
+                continue;
             }
-            prepared_resolve(loaded.slot);
-            return announced(loaded.slot, key.hash, loaded.version);
+            if (!load_by_key(key, &loaded)) {
+                continue;
+            }
+        } else if (found != Found::kNothing || !load_by_key(key, &loaded)) {
+            continue;
         }
+        if (loaded.slot == kNoSlot) {
+            return kNoSlot;
+        }
+        prepared_resolve(loaded.slot);
+        return announced(loaded.slot, key.hash, loaded.version);
     }
 }
 
@@ -207,8 +217,26 @@ bool is_of_epoch(const Key& key, uint32_t index) {
     return false;
 }
 
+// The transaction that has changed names by hand, or that has ended since.
+constinit LocalTransactionId renamed_in = InvalidLocalTransactionId;
+
+uint32_t find(const Key& key);
+
+// By what the row says to this transaction, which has changed names.
+uint32_t find_own_name(const Key& key) {
+    DepartureRow row;
+    if (!read_own_departure_row(*key.catalog, key.train, key.date, &row)) {
+        return kNoSlot;
+    }
+    return find(key_of(*key.catalog, row.departure_id));
+}
+
 uint32_t find(const Key& key) {
     require_shared_memory();
+    if (unlikely(renamed_in != InvalidLocalTransactionId) && !key.by_id() &&
+        directory_names_are_own()) {
+        return find_own_name(key);
+    }
     for (;;) {
         const uint32_t slot = find_any(key);
         if (slot == kNoSlot || is_of_epoch(key, slot)) {
@@ -244,20 +272,46 @@ DepartureRef directory_find(const Catalog& catalog, Text train, DateADT date) {
     return departure_ref(find(key_of(catalog, train, date)));
 }
 
-DepartureRef directory_find_if_any(const Catalog& catalog, Text train, DateADT date) {
-    require_shared_memory();
-    const Key key = key_of(catalog, train, date);
-    CachedSlot* entry = cache_entry(key.hash);
-    if (entry->key == key.hash && entry->slot == kNoSlot &&
-        entry->version == departure_generation) {
-        return {kNoSlot, nullptr};
+void directory_note_own_names() {
+    renamed_in = my_local_transaction();
+}
+
+bool directory_names_are_own() {
+    return renamed_in != InvalidLocalTransactionId && renamed_in == my_local_transaction();
+}
+
+// The train in the row of a transaction that has changed names.
+static bool own_train(Oid order, int64_t departure_id, SlotTrain* train) {
+    const Catalog& catalog = catalog_in(get_rel_namespace(order));
+    DepartureRow row;
+    if (!read_own_departure_row(catalog, departure_id, &row)) {
+        return false;
     }
-    const uint64_t generation = departure_generation;
-    const DepartureRef ref = departure_ref(find(key));
-    if (ref.departure == nullptr) {
-        *entry = CachedSlot{key.hash, generation, kNoSlot, 0};
+    train->length = static_cast<uint8_t>(strlen(row.train));
+    memcpy(train->name, row.train, train->length);
+    return true;
+}
+
+Text directory_train(const DepartureRef& ref) {
+    const DirectorySlot& slot = shared.slots[ref.slot];
+    const SlotTrain* shown = &shared.trains[ref.slot];
+    SlotTrain* train = static_cast<SlotTrain*>(palloc(sizeof(SlotTrain)));
+    if (directory_names_are_own() && own_train(slot.relation, slot.id, train)) {
+        return {train->name, train->length};
     }
-    return ref;
+    *train = *shown;
+    Catalog catalog{};
+    catalog.order = slot.relation;
+    const bool whole =
+        train->length <= sizeof train->name &&
+        low_hash(key_of(catalog, {train->name, train->length}, slot.service_date).hash) ==
+            slot.name_hash;
+    if (!whole) {
+        LWLockAcquire(shared.control->lock, LW_SHARED);
+        *train = *shown;
+        LWLockRelease(shared.control->lock);
+    }
+    return {train->name, train->length};
 }
 
 DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id) {
@@ -339,57 +393,49 @@ bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id)
 
 namespace {
 
-// The slot of a departure or item, loading or not; the lock is held.
-DirectorySlot* slot_of(Oid relation, int64_t departure_id) {
+// The slot of a departure or item, loading or not, or kNoSlot; the lock is held.
+uint32_t slot_of(Oid relation, int64_t id) {
     Catalog catalog{};
     catalog.order = relation;
-    const uint32_t index = chain_find(key_of(catalog, departure_id));
-    return index == kNoSlot ? nullptr : &shared.slots[index];
+    return chain_find(key_of(catalog, id));
 }
 
 }  // namespace
 
 void directory_mark_stale(Oid relation, int64_t id) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
-    DirectorySlot* slot = slot_of(relation, id);
-    if (slot != nullptr) {
-        slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);
+    const uint32_t index = slot_of(relation, id);
+    if (index != kNoSlot) {
+        shared.slots[index].epoch.fetch_or(kStale, std::memory_order_acq_rel);
     }
     LWLockRelease(shared.control->lock);
 }
 
-void directory_set_sale(Oid relation, int64_t departure_id, const SaleTimes& sale) {
-    LWLockAcquire(shared.control->lock, LW_SHARED);
-    DirectorySlot* slot = slot_of(relation, departure_id);
-    if (slot != nullptr &&
-        state_of(slot->version.load(std::memory_order_acquire)) == SlotState::kReady) {
-        // Others read them without a lock: each is a word of its own.
-        Departure* departure = slot->departure();
-        std::atomic_ref<int64_t>(departure->opens_at).store(sale.opens_at);
-        std::atomic_ref<int64_t>(departure->closes_at).store(sale.closes_at);
-        departure->status.store(sale.status, std::memory_order_seq_cst);
-    } else if (slot != nullptr) {
-        slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);  // it may have read the old row
+void directory_set_train(Oid relation, int64_t departure_id, Text train) {
+    Catalog catalog{};
+    catalog.order = relation;
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    const uint32_t index = chain_find(key_of(catalog, departure_id));
+    if (index != kNoSlot) {
+        unlink_name(index);
+        link_name(index, train, key_of(catalog, train, shared.slots[index].service_date).hash);
     }
     LWLockRelease(shared.control->lock);
 }
 
-void directory_set_item_sale(Oid relation, int64_t item_id, const StockSale& sale) {
+uint32_t directory_pin_if_ready(Oid relation, int64_t id) {
+    ledger_reserve(1);
     LWLockAcquire(shared.control->lock, LW_SHARED);
-    DirectorySlot* slot = slot_of(relation, item_id);
-    if (slot != nullptr &&
-        state_of(slot->version.load(std::memory_order_acquire)) == SlotState::kReady) {
-        Stock* stock = slot->item()->root();
-        for (; stock != nullptr; stock = slot->item()->after(stock)) {
-            if (stock->inventory_id == sale.inventory_id) {
-                stock->on_sale.store(sale.on_sale, std::memory_order_release);
-                stock->has_seller.store(sale.has_seller, std::memory_order_release);
-            }
-        }
-    } else if (slot != nullptr) {
-        slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);  // it may have read the old row
+    uint32_t index = slot_of(relation, id);
+    if (index != kNoSlot && state_of(shared.slots[index].version.load(std::memory_order_acquire)) ==
+                                SlotState::kReady) {
+        // No eviction while the lock is held: the pin needs no second look.
+        ledger_pin(index);
+    } else {
+        index = kNoSlot;
     }
     LWLockRelease(shared.control->lock);
+    return index;
 }
 
 void directory_discard(uint32_t index) {

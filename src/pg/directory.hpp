@@ -23,8 +23,6 @@ struct ItemRef {
 // Finds the departure, loading it where it is not in memory. Waits, interruptibly, while another
 // backend loads it.
 DepartureRef directory_find(const Catalog& catalog, Text train, DateADT date);
-// The same for searches, which ask for many departures that do not exist: remembers that.
-DepartureRef directory_find_if_any(const Catalog& catalog, Text train, DateADT date);
 DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id);
 // The same; a standby shows what it has replayed by now, whatever ticketpool.standby_staleness is.
 DepartureRef directory_find_id_now(const Catalog& catalog, int64_t departure_id);
@@ -35,6 +33,15 @@ ItemRef directory_find_item(const Catalog& catalog, int64_t item_id);
 bool directory_item_is_leaving(const Catalog& catalog, int64_t item_id);
 // Drops what is in memory of an item whose rows were deleted by hand. False: it is in use.
 bool directory_forget_item(const Catalog& catalog, int64_t item_id);
+
+// The train that an announced or pinned departure is sold as, to this transaction; palloc'd.
+Text directory_train(const DepartureRef& ref);
+
+// This transaction has given departures other names, days or ids by hand, or deleted some. From
+// here to its end it finds departures by what their rows say to it; others find them under their
+// old names until it commits. (A rollback to a savepoint leaves it so: the rows still tell.)
+void directory_note_own_names();
+bool directory_names_are_own();
 
 // The id of a departure that must exist (TK001); announces nothing.
 int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date);
@@ -55,6 +62,10 @@ void directory_forget(const DepartureRef& ref);
 // this database and committed; false otherwise.
 bool directory_announce_slot(const Catalog& catalog, uint32_t index, DepartureRef* ref);
 bool directory_announce_item(const Catalog& catalog, uint32_t index, ItemRef* ref);
+
+// Pins a departure or item that is in memory and loaded, with room in the ledger for one entry; its
+// slot, or kNoSlot.
+uint32_t directory_pin_if_ready(Oid relation, int64_t id);
 
 // For the loader ------------------------------------------------------------------------------
 
@@ -85,20 +96,8 @@ void directory_link_stock(Item* item, Stock* stock);
 void directory_abandon();
 // A departure or item is to be loaded anew before its next use.
 void directory_mark_stale(Oid relation, int64_t id);
-// When it is on sale, from now on.
-struct SaleTimes {
-    int64_t opens_at;
-    int64_t closes_at;
-    SaleStatus status;
-};
-void directory_set_sale(Oid relation, int64_t departure_id, const SaleTimes& sale);
-// The same of an inventory.
-struct StockSale {
-    int64_t inventory_id;
-    bool on_sale;
-    bool has_seller;
-};
-void directory_set_item_sale(Oid relation, int64_t item_id, const StockSale& sale);
+// A departure is sold as another train from now on.
+void directory_set_train(Oid relation, int64_t departure_id, Text train);
 // Drops a departure or item whose making was rolled back.
 void directory_discard(uint32_t slot);
 

@@ -1,5 +1,7 @@
 #include "directory_key.hpp"
 
+#include "ledger.hpp"
+
 namespace ticketpool {
 
 namespace {
@@ -44,7 +46,8 @@ Key key_of_item(const Catalog& catalog, int64_t item_id) {
 }
 
 // Hash values of names are compared first: trains differ rarely then.
-bool slot_matches(const DirectorySlot& slot, const Key& key, bool ready) {
+bool slot_matches(uint32_t index, const Key& key) {
+    const DirectorySlot& slot = shared.slots[index];
     if (slot.database != MyDatabaseId || slot.relation != key.relation) {
         return false;
     }
@@ -54,25 +57,25 @@ bool slot_matches(const DirectorySlot& slot, const Key& key, bool ready) {
     if (slot.service_date != key.date || slot.name_hash != low_hash(key.hash)) {
         return false;
     }
-    // While it is loading its train is not known yet: wait for it and look again.
-    return !ready ||
-           same_text(text_of(slot.departure()->route->head, slot.departure()->route->train),
-                     key.train);
+    const SlotTrain& train = shared.trains[index];
+    return same_text({train.name, train.length}, key.train);
 }
 
 uint32_t chain_find(const Key& key) {
     uint32_t index =
         *directory_bucket(key.by_id() ? shared.by_id : shared.by_name, low_hash(key.hash));
+    uint32_t hidden = kNoSlot;
     while (index != kNoSlot) {
         const DirectorySlot& slot = shared.slots[index];
-        if (slot_matches(
-                slot, key,
-                state_of(slot.version.load(std::memory_order_acquire)) == SlotState::kReady)) {
-            break;
+        if (slot_matches(index, key)) {
+            if (key.by_id() || is_made(slot.maker)) {
+                return index;
+            }
+            hidden = index;
         }
         index = key.by_id() ? slot.next_by_id : slot.next_by_name;
     }
-    return index;
+    return hidden;
 }
 
 }  // namespace ticketpool

@@ -31,10 +31,12 @@ inline uint32_t low_hash(uint64_t hash) {
     return static_cast<uint32_t>(hash);
 }
 
-// A READY slot holds the key; or one that may turn out to, once it is ready.
-bool slot_matches(const DirectorySlot& slot, const Key& key, bool ready);
+// Does the slot hold the key, ready or loading?
+bool slot_matches(uint32_t index, const Key& key);
 
-// The slot in the key's chain, ready or loading, or kNoSlot. Holds the directory lock.
+// The slot in the key's chain, ready or loading, or kNoSlot. Of several with one name (a departure
+// was renamed, and another opened under its name, by a transaction that has not committed) the one
+// that is not hidden from this session. Holds the directory lock.
 uint32_t chain_find(const Key& key);
 
 }  // namespace ticketpool

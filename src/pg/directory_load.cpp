@@ -3,6 +3,7 @@
 #include "directory.hpp"
 #include "epoch.hpp"
 #include "errors.hpp"
+#include "eviction.hpp"
 #include "item_loader.hpp"
 #include "ledger.hpp"
 #include "loader.hpp"
@@ -26,7 +27,7 @@ Key by_name_of(const Key& key, const Row& row) {
                         row.departure.service_date);
 }
 
-// Where its row was renamed by hand, what is in memory gives way.
+// Renamed while triggers were off: what is in memory gives way, unless it is in use.
 [[noreturn]] void report_renamed(int64_t departure_id) {
     ereport(ERROR,
             (errcode(ERRCODE_OBJECT_IN_USE),
@@ -37,13 +38,23 @@ Key by_name_of(const Key& key, const Row& row) {
 
 void enter_chains(uint32_t index, const Key& by_id, const Key& by_name) {
     DirectorySlot& slot = shared.slots[index];
-    slot.name_hash = low_hash(by_name.hash);
     if (!slot.has_item()) {
-        slot.next_by_name = *directory_bucket(shared.by_name, by_name.hash);
-        *directory_bucket(shared.by_name, by_name.hash) = index;
+        link_name(index, by_name.train, by_name.hash);
     }
     slot.next_by_id = *directory_bucket(shared.by_id, low_hash(by_id.hash));
     *directory_bucket(shared.by_id, low_hash(by_id.hash)) = index;
+}
+
+// Is the slot entered under the train of the row? A rename may have committed meanwhile.
+bool has_name_of(uint32_t index, const Row& row) {
+    const DirectorySlot& slot = shared.slots[index];
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const SlotTrain& train = shared.trains[index];
+    const bool same =
+        slot.has_item() ||
+        same_text({train.name, train.length}, {row.departure.train, strlen(row.departure.train)});
+    LWLockRelease(shared.control->lock);
+    return same;
 }
 
 // Enters a LOADING slot for the row; false: somebody else has one.
@@ -55,7 +66,7 @@ bool begin_loading(const Key& key, const Row& row) {
     const bool renamed = present != kNoSlot &&
                          state_of(shared.slots[present].version.load(std::memory_order_acquire)) ==
                              SlotState::kReady &&
-                         !slot_matches(shared.slots[present], by_name, true);
+                         !slot_matches(present, by_name);
     if (present != kNoSlot && !(renamed && try_evict(present))) {
         LWLockRelease(shared.control->lock);
         if (renamed) {
@@ -203,7 +214,7 @@ bool load_by_key(const Key& key, Loaded* found) {
     const bool own_insert = row.own_insert;
     const DateADT date = row.departure.service_date;
     if (!read_row(key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id), &row) ||
-        row.departure.service_date != date) {
+        row.departure.service_date != date || !has_name_of(loading.slot, row)) {
         directory_abandon();
         unlock_after_loading(locks);
         return false;

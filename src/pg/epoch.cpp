@@ -54,9 +54,9 @@ uint32_t mix(const TriggerMark& mark) {
 }
 
 uint32_t epoch_from(const OrderLeaf& leaf) {
-    return ((mix(leaf.mark) ^ leaf.relation * 0x85EBCA6Bu) + mix(marks.departure) * 3 +
-            mix(marks.reservation) * 5) &
-           ~kStale;
+    const uint32_t both = (mix(leaf.mark) ^ leaf.relation * 0x85EBCA6Bu) +
+                          mix(marks.departure) * 3 + mix(marks.reservation) * 5;
+    return (both & ~(kStale | kNoPartition)) | (OidIsValid(leaf.relation) ? 0 : kNoPartition);
 }
 
 bool is_own(const TriggerMark& mark) {

@@ -38,6 +38,8 @@
 namespace ticketpool {
 
 inline constexpr uint32_t kStale = 1;
+// The day has no partition: its orders are out of sight, and nothing of it is offered.
+inline constexpr uint32_t kNoPartition = 2;
 
 // The catalog row of one of our triggers; {InvalidOid, 0}: there is none.
 struct TriggerMark {
@@ -52,8 +54,8 @@ TriggerMark trigger_mark(Oid relation);
 inline constexpr const char* kFollowTrigger = "ticket_follow";
 inline constexpr const char* kTruncateTrigger = "ticket_follow_truncate";
 
-// The epoch of a service date; its bit kStale is clear. Looks into the system catalogs where they
-// may have changed since the last time.
+// The epoch of a service date; its bit kStale is clear, and kNoPartition says what it says. Looks
+// into the system catalogs where they may have changed since the last time.
 uint32_t epoch_of(const Catalog& catalog, DateADT date);
 // The same without looking: false: not known.
 bool epoch_is_known(DateADT date, uint32_t* epoch);

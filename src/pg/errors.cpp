@@ -48,6 +48,17 @@ ReturnSetInfo* require_set_result(FunctionCallInfo fcinfo) {
     return result;
 }
 
+void report_not_written(const char* sql) {
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION), errmsg("a row of ticketpool was not written"),
+         errdetail("A trigger, a rule or a policy on the table left it out or replaced the "
+                   "statement: %s",
+                   sql),
+         errhint("Let a trigger raise an error instead, and drop rules that replace what "
+                 "ticketpool writes.")));
+}
+
 const char* date_text(DateADT date) {
     return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(date)));
 }
@@ -58,6 +69,19 @@ void report_no_departure(Text train, DateADT date) {
              errmsg("train \"%s\" has no departure on %s", printable(train), date_text(date)),
              errdetail("No such row in ticket_departure."),
              errhint("Put the departure on sale with ticket_open.")));
+}
+
+int detail_of_no_order(const char* table) {
+    return IsolationUsesXactSnapshot()
+               ? errdetail("No row of %s that this transaction's snapshot shows has this order_id.",
+                           table)
+               : errdetail("No row of %s has this order_id.", table);
+}
+
+int hint_of_no_order() {
+    return IsolationUsesXactSnapshot()
+               ? errhint("Check the order_id, or look for a newer order in a new transaction.")
+               : errhint("Check the order_id.");
 }
 
 void report_out_of_memory(size_t bytes) {

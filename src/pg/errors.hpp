@@ -33,9 +33,17 @@ ReturnSetInfo* require_set_result(FunctionCallInfo fcinfo);
 // TK001.
 [[noreturn]] void report_no_departure(Text train, DateADT date);
 
+// In an ereport of TK005: no row has the order_id. What is newer than the snapshot of a REPEATABLE
+// READ transaction, or was rewritten since, the transaction does not see.
+int detail_of_no_order(const char* table);
+int hint_of_no_order();
+
 // 53200: every departure in memory is in use.
 [[noreturn]] void report_out_of_memory(size_t bytes);
 
 const char* date_text(DateADT date);
+
+// 09000: a statement of ours did not write the rows that it should have.
+[[noreturn]] void report_not_written(const char* sql);
 
 }  // namespace ticketpool

@@ -8,18 +8,35 @@ uint32_t directory_id_hash(Oid relation, int64_t id) {
            1;
 }
 
+void link_name(uint32_t index, Text train, uint64_t hash) {
+    DirectorySlot& slot = shared.slots[index];
+    SlotTrain* name = &shared.trains[index];
+    Assert(train.length <= sizeof name->name);
+    memcpy(name->name, train.data, train.length);
+    name->length = static_cast<uint8_t>(train.length);
+    slot.name_hash = static_cast<uint32_t>(hash);
+    uint32_t* bucket = directory_bucket(shared.by_name, slot.name_hash);
+    slot.next_by_name = *bucket;
+    *bucket = index;
+}
+
+void unlink_name(uint32_t index) {
+    const DirectorySlot& slot = shared.slots[index];
+    uint32_t* link = directory_bucket(shared.by_name, slot.name_hash);
+    while (*link != index) {
+        link = &shared.slots[*link].next_by_name;
+    }
+    *link = slot.next_by_name;
+}
+
 namespace {
 
 void unlink_slot(uint32_t index) {
     DirectorySlot& slot = shared.slots[index];
-    uint32_t* link = directory_bucket(shared.by_name, slot.name_hash);
-    while (!slot.has_item() && *link != index) {
-        link = &shared.slots[*link].next_by_name;
-    }
     if (!slot.has_item()) {
-        *link = slot.next_by_name;
+        unlink_name(index);
     }
-    link = directory_bucket(shared.by_id, directory_id_hash(slot.relation, slot.id));
+    uint32_t* link = directory_bucket(shared.by_id, directory_id_hash(slot.relation, slot.id));
     while (*link != index) {
         link = &shared.slots[*link].next_by_id;
     }
@@ -215,7 +232,8 @@ uint32_t next_coldest(Search* search) {
         while (coldest.next < coldest.count) {
             const Coldest::Entry& entry = coldest.entry[coldest.next++];
             const DirectorySlot& slot = shared.slots[entry.slot];
-            if (slot.version.load(std::memory_order_relaxed) == entry.version &&
+            // Acquire: whoever evicts it looks at its block.
+            if (slot.version.load(std::memory_order_acquire) == entry.version &&
                 slot.last_use.load(std::memory_order_relaxed) == entry.last_use) {
                 return entry.slot;
             }
@@ -230,7 +248,8 @@ uint32_t nearest_block(uintptr_t address, bool above) {
     uintptr_t best_distance = UINTPTR_MAX;
     for (uint32_t i = 0; i < shared.control->slot_count; i++) {
         const DirectorySlot& slot = shared.slots[i];
-        if (state_of(slot.version.load(std::memory_order_relaxed)) != SlotState::kReady) {
+        // Acquire: a loader stores the block before READY, and holds no lock then.
+        if (state_of(slot.version.load(std::memory_order_acquire)) != SlotState::kReady) {
             continue;
         }
         const uintptr_t block = reinterpret_cast<uintptr_t>(slot.block.get());

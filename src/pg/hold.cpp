@@ -46,41 +46,90 @@ TimestampTz hold_deadline(FunctionCallInfo fcinfo) {
     return deadline;
 }
 
-// The order as something to buy again.
-void purchase_again(const Order& order, Purchase* purchase) {
+// Tickets that are alike as something to buy again.
+void purchase_again(const Order& order, const Ticket* tickets, int count, Purchase* purchase) {
     *purchase = Purchase{};
-    purchase->ref = order.ref;
-    purchase->trip = order.tickets[0].trip;
-    purchase->class_index = order.tickets[0].source.class_index;
-    purchase->channel = order.channel;
+    purchase->ref = tickets[0].ref;
+    purchase->trip = tickets[0].trip;
+    purchase->class_index = tickets[0].source.class_index;
+    purchase->channel = tickets[0].channel;
     purchase->service_date = order.service_date;
     purchase->user_id = order.user_id;
-    purchase->party = static_cast<uint32_t>(order.count);
+    purchase->party = static_cast<uint32_t>(count);
     purchase->status = OrderStatus::kSold;
     int64_t* passengers =
-        static_cast<int64_t*>(palloc(static_cast<size_t>(order.count) * sizeof(int64_t)));
-    for (int i = 0; i < order.count; i++) {
-        passengers[i] = order.tickets[i].passenger_id;
+        static_cast<int64_t*>(palloc(static_cast<size_t>(count) * sizeof(int64_t)));
+    for (int i = 0; i < count; i++) {
+        passengers[i] = tickets[i].passenger_id;
     }
     purchase->passengers = passengers;
 }
 
-// Payment after expiry. False: nothing is left for it.
-bool confirm_late(const Catalog& catalog, Order* order) {
-    if (order->ref.departure == nullptr || !order->tickets[0].located || !is_on_sale(order->ref)) {
-        return false;
+// The rules are asked about all passengers of a trip at once, and before anything is claimed.
+void check_rules_again(const Catalog& catalog, const Order& order, Ticket* tickets, int count) {
+    int alike;
+    for (int first = 0; first < count; first += alike) {
+        Purchase purchase;
+        alike = gather_alike(&tickets[first], count - first, same_trip);
+        purchase_again(order, &tickets[first], alike, &purchase);
+        check_rules(catalog, rule_call(purchase));
     }
-    Claimed* claims =
-        static_cast<Claimed*>(palloc(static_cast<size_t>(order->count) * sizeof(Claimed)));
+}
+
+// Seats for tickets that are alike; *moved: others than they had. False: nothing is left.
+bool claim_again(const Order& order, const Ticket* tickets, int count, Claimed* claims,
+                 bool* moved) {
     Purchase purchase;
-    purchase_again(*order, &purchase);
-    check_rules(catalog, rule_call(purchase));
+    purchase_again(order, tickets, count, &purchase);
     const Demand demand = demand_of(purchase);
-    if (!claim_same_seats(*order, demand, claims)) {
-        if (!claim_demand(demand, claims)) {
+    *moved = !claim_same_seats(tickets, demand, claims);
+    return !*moved || claim_demand(demand, claims);
+}
+
+// The tickets that have run out, in an array of their own.
+Ticket* expired_tickets(const Order& order, int* count) {
+    Ticket* tickets =
+        static_cast<Ticket*>(palloc(static_cast<size_t>(order.count) * sizeof(Ticket)));
+    *count = 0;
+    for (int i = 0; i < order.count; i++) {
+        if (order.tickets[i].status == OrderStatus::kExpired) {
+            tickets[(*count)++] = order.tickets[i];
+        }
+    }
+    return tickets;
+}
+
+// Payment after expiry: all tickets that have run out get seats again, or none. False: none, and
+// nothing has changed.
+bool confirm_late(const Catalog& catalog, Order* order) {
+    int count;
+    Ticket* tickets = expired_tickets(*order, &count);
+    for (int i = 0; i < count; i++) {
+        if (tickets[i].ref.departure == nullptr || !tickets[i].located ||
+            !is_on_sale(tickets[i].ref)) {
             return false;
         }
-        set_seats(*order, claims);
+    }
+    Claimed* claims = static_cast<Claimed*>(palloc(static_cast<size_t>(count) * sizeof(Claimed)));
+    bool* moved = static_cast<bool*>(palloc(static_cast<size_t>(count) * sizeof(bool)));
+    check_rules_again(catalog, *order, tickets, count);
+    const size_t mark = ledger_mark();
+    int alike;
+    for (int first = 0; first < count; first += alike) {
+        alike = gather_alike(&tickets[first], count - first, [](const Ticket& a, const Ticket& b) {
+            return same_trip(a, b) && same_class(a, b) && same_channel(a, b);
+        });
+        bool party_moved;
+        if (!claim_again(*order, &tickets[first], alike, &claims[first], &party_moved)) {
+            ledger_undo_to(mark);
+            return false;
+        }
+        memset(&moved[first], party_moved, static_cast<size_t>(alike));
+    }
+    for (int i = 0; i < count; i++) {
+        if (moved[i]) {
+            set_seats(*order, &tickets[i], 1, &claims[i]);
+        }
     }
     set_status(order, OrderStatus::kExpired, OrderStatus::kSold);
     require_same_epoch(catalog, order->service_date);
@@ -89,17 +138,12 @@ bool confirm_late(const Catalog& catalog, Order* order) {
 
 // What a payment does to the order. False: no row.
 bool confirm(const Catalog& catalog, Order* order) {
-    if (count_status(*order, OrderStatus::kHeld) == order->count) {
-        set_status(order, OrderStatus::kHeld, OrderStatus::kSold);
-        return true;
+    choose_tickets(order, OrderCall::kConfirm, false);
+    if (count_status(*order, OrderStatus::kExpired) > 0 && !confirm_late(catalog, order)) {
+        return false;
     }
-    if (count_status(*order, OrderStatus::kExpired) == order->count) {
-        return confirm_late(catalog, order);
-    }
-    if (count_status(*order, OrderStatus::kSold) > 0) {
-        return true;  // paid before
-    }
-    report_status(*order, order->tickets[0], "confirmed", "Only a hold can be paid. Buy again.");
+    set_status(order, OrderStatus::kHeld, OrderStatus::kSold);
+    return true;
 }
 
 // The common case: one ticket, held, nobody else on it. Paying leaves the seat as it is, so all
@@ -139,14 +183,7 @@ bool confirm_in_place(const Catalog& catalog, int64_t order_id, ReturnSetInfo* r
 }
 
 void cancel(Order* order) {
-    for (int i = 0; i < order->count; i++) {
-        const OrderStatus status = order->tickets[i].status;
-        if (status != OrderStatus::kHeld && status != OrderStatus::kCancelled &&
-            status != OrderStatus::kExpired) {
-            report_status(*order, order->tickets[i], "cancelled",
-                          "Only a hold can be cancelled. Refund a sold ticket with ticket_refund.");
-        }
-    }
+    choose_tickets(order, OrderCall::kCancel, false);
     set_status(order, OrderStatus::kHeld, OrderStatus::kCancelled);
 }
 
@@ -184,10 +221,10 @@ TICKETPOOL_FUNCTION(ticket_hold) {
     BuyArguments arguments;
     Purchase purchase;
     read_arguments(fcinfo, &arguments);
-    parse_purchase(arguments, catalog, &purchase);
+    read_purchase(arguments, &purchase);
     purchase.status = OrderStatus::kHeld;
     purchase.held_until = deadline;
-    sell(fcinfo, catalog, purchase);
+    sell(fcinfo, catalog, arguments, &purchase);
     deadline_at_commit(deadline);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "directory.hpp"
 #include "item_rows.hpp"
 #include "pg.hpp"
+#include "request_digest.hpp"
 #include "stock_entries.hpp"
 #include "table_scan.hpp"
 
@@ -21,6 +22,7 @@ struct ItemPurchase {
     int64_t user_id;
     int64_t quantity;
     const pg_uuid_t* request_id;  // null: none
+    RequestDigest asked;          // with a request_id
     bool named;                   // inventory_id was passed
     int64_t inventory_id;
 };
@@ -32,13 +34,16 @@ struct ItemArguments {
     bool is_null[kItemArguments];
 };
 
-// Checks them and announces the item. The purchase refers to the arguments.
-void parse_item_purchase(const ItemArguments& arguments, const Catalog& catalog,
-                         ItemPurchase* purchase);
+// Checks them. The purchase refers to the arguments. Then require_item() finds the item.
+void read_item_purchase(const ItemArguments& arguments, ItemPurchase* purchase);
 
-// Idempotency, as for tickets: lock_request() of the key first. The first call's row is handed to
-// `row_found`; false: there was none.
+// Idempotency, as for tickets: lock_request() of the key first; the item need not be there any
+// more. The first call's row is handed to `row_found`; false: there was none. Ereports 22023 where
+// it was asked something else.
 uint64_t item_request_key(const Catalog& catalog, const ItemPurchase& purchase);
+inline constexpr DigestField kDigestItem{0, 5};
+inline constexpr DigestField kDigestQuantity{5, 5};
+inline constexpr DigestField kDigestInventory{10, 6};  // 0: not named
 using ItemRowFound = void (*)(TableReader* reader, void* context);
 bool find_first_item_call(const Catalog& catalog, const ItemPurchase& purchase,
                           ItemRowFound row_found, void* context);

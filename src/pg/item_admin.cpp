@@ -14,12 +14,14 @@
 // Of each inventory, quantity less live orders is thus always what is free in its stock and what
 // running transactions have claimed there: also where they had claimed in a child before it was
 // merged.
+#include "call_scan.hpp"
 #include "errors.hpp"
 #include "item.hpp"
 #include "item_loader.hpp"
 #include "ledger.hpp"
 #include "own_writes.hpp"
 #include "prepared.hpp"
+#include "waiting.hpp"
 
 extern "C" {
 #include "commands/sequence.h"
@@ -121,10 +123,13 @@ void forget_deleted(const Catalog& catalog, int64_t item_id) {
 int64_t open_item(const Catalog& catalog, int64_t item_id, int64_t quantity) {
     const int64_t arguments[] = {nextval_internal(catalog.inventory_sequence, false), item_id,
                                  quantity};
-    query(catalog,
-          psprintf("INSERT INTO %s (id, item_id, quantity, root_id) VALUES ($1, $2, $3, $1)",
-                   qualified_name(catalog.inventory)),
-          3, arguments, SPI_OK_INSERT);
+    const char* sql =
+        psprintf("INSERT INTO %s (id, item_id, quantity, root_id) VALUES ($1, $2, $3, $1)",
+                 qualified_name(catalog.inventory));
+    query(catalog, sql, 3, arguments, SPI_OK_INSERT);
+    if (SPI_processed != 1) {
+        report_not_written(sql);
+    }
     if (!directory_item_is_leaving(catalog, item_id)) {  // otherwise it is loaded anew at commit
         forget_deleted(catalog, item_id);
     }
@@ -287,6 +292,7 @@ int64_t merge(const Catalog& catalog, const ItemRef& ref, int64_t id, int64_t ro
         stock_add_release(stock_ref(ref, ref.item->root()), units);
     }
     if (!again) {
+        wait_for_stock_turn(stock_ref(ref, stock));
         stock_add_merging(stock_ref(ref, stock));
     }
     return units;
@@ -308,6 +314,7 @@ TICKETPOOL_FUNCTION(item_open) {
                  errhint("Put one unit or more on sale.")));
     }
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_item_orders(catalog, AccessShareLock);
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
@@ -330,6 +337,7 @@ TICKETPOOL_FUNCTION(item_add) {
                  errdetail("Nothing would change."), errhint("item_remaining says what is left.")));
     }
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_item_orders(catalog, AccessShareLock);
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
@@ -354,8 +362,9 @@ TICKETPOOL_FUNCTION(item_split) {
     PreventCommandIfReadOnly("item_split()");
     check_parts(fcinfo);
     ReturnSetInfo* result = require_set_result(fcinfo);
-    InitMaterializedSRF(fcinfo, 0);
+    begin_result(fcinfo);
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_item_orders(catalog, AccessShareLock);
     const int64_t item_id = PG_GETARG_INT64(0);
     OwnerScope scope;
     owner_begin(catalog, &scope);
@@ -384,6 +393,7 @@ TICKETPOOL_FUNCTION(item_merge) {
     require_argument(fcinfo, 0, "inventory_id");
     PreventCommandIfReadOnly("item_merge()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_item_orders(catalog, AccessShareLock);
     const int64_t id = PG_GETARG_INT64(0);
     int64_t item_id;
     int64_t root_id;

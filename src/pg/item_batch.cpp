@@ -13,6 +13,10 @@ namespace {
 struct Request {
     ItemArguments arguments;
     ItemPurchase purchase;
+    bool is_repeated;  // its request_id was used before: the rest is the order of then
+    Datum order_id;
+    Datum item_id;
+    Datum quantity;
 };
 
 // Rows that are claimed and not yet written.
@@ -23,6 +27,7 @@ struct Batch {
     Datum sold;
     RowValues* rows;
     int count;
+    bool has_twins;  // two requests have one request_id
 };
 
 void flush(Batch* batch) {
@@ -38,25 +43,25 @@ void return_order(Batch* batch, int32_t request_no, Datum order_id, Datum item_i
     tuplestore_putvalues(batch->result->setResult, batch->result->setDesc, values, nulls);
 }
 
-struct FoundBefore {
-    Batch* batch;
-    int32_t request_no;
-};
-
-void return_found(TableReader* reader, void* context) {
-    const FoundBefore* found = static_cast<FoundBefore*>(context);
-    return_order(found->batch, found->request_no, row_datum(reader->row, kItemOrderId),
-                 row_datum(reader->row, kItemId), row_datum(reader->row, kItemQuantity));
+void keep_found(TableReader* reader, void* context) {
+    Request* request = static_cast<Request*>(context);
+    request->is_repeated = true;
+    request->order_id = row_datum(reader->row, kItemOrderId);
+    request->item_id = row_datum(reader->row, kItemId);
+    request->quantity = row_datum(reader->row, kItemQuantity);
 }
 
-void sell_request(Batch* batch, int32_t request_no, const ItemPurchase& purchase) {
+void sell_request(Batch* batch, int32_t request_no, Request* request) {
     const Catalog& catalog = *batch->catalog;
-    if (purchase.request_id != nullptr) {
-        flush(batch);
-        FoundBefore found{batch, request_no};
-        if (find_first_item_call(catalog, purchase, return_found, &found)) {
-            return;
-        }
+    const ItemPurchase& purchase = request->purchase;
+    if (batch->has_twins && purchase.request_id != nullptr && !request->is_repeated) {
+        flush(batch);  // an earlier request of the batch may have the same request_id
+        do_numbered(request_no,
+                    [&] { find_first_item_call(catalog, purchase, keep_found, request); });
+    }
+    if (request->is_repeated) {
+        return_order(batch, request_no, request->order_id, request->item_id, request->quantity);
+        return;
     }
     if (!is_item_on_sale(purchase)) {
         return;
@@ -79,39 +84,39 @@ void sell_request(Batch* batch, int32_t request_no, const ItemPurchase& purchase
     }
 }
 
-void parse_request(const Catalog& catalog, Request* request, int32_t request_no) {
-    MemoryContext context = CurrentMemoryContext;
-    PG_TRY();
-    {
-        parse_item_purchase(request->arguments, catalog, &request->purchase);
-        pin_item(request->purchase.ref);     // it stays in memory until its turn comes
-        is_item_on_sale(request->purchase);  // an inventory that does not exist fails the call
+void resolve_request(const Catalog& catalog, Request* request) {
+    ItemPurchase* purchase = &request->purchase;
+    if (purchase->request_id != nullptr &&
+        find_first_item_call(catalog, *purchase, keep_found, request)) {
+        return;
     }
-    PG_CATCH();
-    { rethrow_numbered(context, request_no); }
-    PG_END_TRY();
+    purchase->ref = require_item(catalog, purchase->item_id);
+    pin_item(purchase->ref);     // it stays in memory until its turn comes
+    is_item_on_sale(*purchase);  // an inventory that does not exist fails the call
 }
 
-Request* parse_requests(const Catalog& catalog, ArrayType* array, int* count) {
+Request* read_requests(ArrayType* array, int* count) {
     const RequestArray elements = open_requests(array, "item_request", kItemArguments);
     *count = elements.count;
     Request* requests = static_cast<Request*>(MemoryContextAllocHuge(
         CurrentMemoryContext, static_cast<size_t>(Max(*count, 1)) * sizeof(Request)));
     for (int i = 0; i < *count; i++) {
-        CHECK_FOR_INTERRUPTS();
         ItemArguments* arguments = &requests[i].arguments;
         read_request(elements, i, arguments->value, arguments->is_null);
         if (arguments->is_null[kArgQuantity]) {  // one unit, as in item_buy
             arguments->value[kArgQuantity] = Int64GetDatum(1);
             arguments->is_null[kArgQuantity] = false;
         }
-        parse_request(catalog, &requests[i], i + 1);
+        requests[i].is_repeated = false;
     }
+    for_each_request(requests, *count, [](Request* request) {
+        read_item_purchase(request->arguments, &request->purchase);
+    });
     return requests;
 }
 
-// Of all request_ids; of all users, where there are rules.
-void lock_all(const Catalog& catalog, const Request* requests, int count) {
+// Of all request_ids. True: two of them are one.
+bool lock_all_requests(const Catalog& catalog, const Request* requests, int count) {
     uint64_t* keys = static_cast<uint64_t*>(MemoryContextAllocHuge(
         CurrentMemoryContext, static_cast<size_t>(Max(count, 1)) * sizeof(uint64_t)));
     size_t locks = 0;
@@ -120,15 +125,19 @@ void lock_all(const Catalog& catalog, const Request* requests, int count) {
             keys[locks++] = item_request_key(catalog, requests[i].purchase);
         }
     }
-    lock_requests(keys, locks);
-    if (has_rules(catalog, RuleKind::kItem)) {
-        int64_t* users = reinterpret_cast<int64_t*>(keys);
-        for (int i = 0; i < count; i++) {
-            users[i] = requests[i].purchase.user_id;
-        }
-        lock_people(catalog, users, static_cast<uint32_t>(count), nullptr, 0);
-    }
+    const bool has_twins = lock_requests(keys, locks);
     pfree(keys);
+    return has_twins;
+}
+
+void lock_all_users(const Catalog& catalog, const Request* requests, int count) {
+    int64_t* users = static_cast<int64_t*>(MemoryContextAllocHuge(
+        CurrentMemoryContext, static_cast<size_t>(Max(count, 1)) * sizeof(int64_t)));
+    for (int i = 0; i < count; i++) {
+        users[i] = requests[i].purchase.user_id;
+    }
+    lock_people(catalog, users, static_cast<uint32_t>(count), nullptr, 0);
+    pfree(users);
 }
 
 }  // namespace
@@ -143,14 +152,22 @@ TICKETPOOL_FUNCTION(item_buy_many) {
     InitMaterializedSRF(fcinfo, 0);
     const Catalog& catalog = catalog_of(fcinfo);
     int count;
-    const Request* requests = parse_requests(catalog, PG_GETARG_ARRAYTYPE_P(0), &count);
-    lock_all(catalog, requests, count);
+    Request* requests = read_requests(PG_GETARG_ARRAYTYPE_P(0), &count);
+    const bool has_twins = lock_all_requests(catalog, requests, count);
+    for_each_request(requests, count, [&](Request* request) { resolve_request(catalog, request); });
+    if (has_rules(catalog, RuleKind::kItem)) {
+        lock_all_users(catalog, requests, count);
+    }
     const size_t room = static_cast<size_t>(Min(Max(count, 1), kMostRows));
-    Batch batch{&catalog, result, CStringGetTextDatum("sold"),
-                static_cast<RowValues*>(palloc(room * sizeof(RowValues))), 0};
+    Batch batch{&catalog,
+                result,
+                CStringGetTextDatum("sold"),
+                static_cast<RowValues*>(palloc(room * sizeof(RowValues))),
+                0,
+                has_twins};
     for (int i = 0; i < count; i++) {
         CHECK_FOR_INTERRUPTS();
-        sell_request(&batch, i + 1, requests[i].purchase);
+        sell_request(&batch, i + 1, &requests[i]);
     }
     flush(&batch);
     return 0;

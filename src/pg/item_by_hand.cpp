@@ -1,5 +1,6 @@
 #include "item_by_hand.hpp"
 
+#include "advisory_locks.hpp"
 #include "commit_marks.hpp"
 #include "epoch.hpp"
 #include "errors.hpp"
@@ -8,10 +9,6 @@
 #include "own_writes.hpp"
 #include "row_event.hpp"
 #include "wanted.hpp"
-
-extern "C" {
-#include "storage/lock.h"
-}
 
 namespace ticketpool {
 namespace {
@@ -285,22 +282,8 @@ void release_all(const Catalog& catalog) {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Callbacks
+// Locks
 // ---------------------------------------------------------------------------------------------
-
-void on_transaction_event(XactEvent event, void*) {
-    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) {
-        missing.transaction = InvalidLocalTransactionId;
-    }
-}
-
-void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    if (event == SUBXACT_EVENT_ABORT_SUB) {
-        missing.transaction = InvalidLocalTransactionId;  // the lock may go with it
-    }
-}
-
-constexpr uint16_t kLockClass = 4;  // of advisory locks, as for departures
 
 constexpr uint32_t kAllItems = 0;
 // So many at most: a restore of any number of items does not fill the server's table of locks.
@@ -313,8 +296,7 @@ uint32_t lock_of_item(int64_t item_id) {
 }
 
 void lock_inventories(const Catalog& catalog, uint32_t which, LOCKMODE mode) {
-    LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, catalog.inventory, which, kLockClass);
+    const LOCKTAG tag = advisory_tag(AdvisoryLock::kNewRows, catalog.inventory, which);
     LockAcquire(&tag, mode, false, false);
 }
 
@@ -373,9 +355,8 @@ Snapshot snapshot_after_this_command() {
     return snapshot;
 }
 
-void install_item_by_hand() {
-    RegisterXactCallback(on_transaction_event, nullptr);
-    RegisterSubXactCallback(on_subtransaction_event, nullptr);
+void forget_missing_item() {
+    missing.transaction = InvalidLocalTransactionId;
 }
 
 }  // namespace ticketpool

@@ -36,7 +36,8 @@
 
 namespace ticketpool {
 
-void install_item_by_hand();
+// For the transaction callbacks: what was found missing may be there by now.
+void forget_missing_item();
 
 // The item, pinned; null: there is none.
 ItemRef pin_item_by_hand(const Catalog& catalog, int64_t item_id);

@@ -8,6 +8,7 @@
 #include "ledger.hpp"
 #include "own_writes.hpp"
 #include "row_event.hpp"
+#include "waiting.hpp"
 #include "wanted.hpp"
 
 namespace ticketpool {
@@ -137,6 +138,7 @@ void follow_merging(const Catalog& catalog, int64_t item_id, int64_t id) {
         follow_insert(catalog, item_id);
     } else {
         stock_reserve(1);
+        wait_for_stock_turn(stock_ref(ref, stock));
         stock_add_merging(stock_ref(ref, stock));
     }
 }

@@ -8,6 +8,7 @@
 // item_rule_question_gate and ticket_rule_question_gate read it.
 #include "catalog.hpp"
 #include "errors.hpp"
+#include "item_rows.hpp"
 #include "order_rows.hpp"
 #include "plans.hpp"
 #include "settings.hpp"
@@ -38,9 +39,9 @@ int execute(const char* sql, const Gate& gate, int32_t number, Datum text) {
 }
 
 void change(const char* sql, const Gate& gate, int32_t number, int expected) {
-    const int result = execute(sql, gate, number, 0);
-    if (result != expected) {
-        elog(ERROR, "could not change item_gate: %s", SPI_result_code_string(result));
+    if (execute(sql, gate, number, 0) != expected ||
+        (expected == SPI_OK_UPDATE && SPI_processed != 1)) {
+        report_not_written(sql);
     }
 }
 
@@ -195,6 +196,7 @@ TICKETPOOL_FUNCTION(item_ask) {
     require_argument(fcinfo, 1, "user_id");
     PreventCommandIfReadOnly("item_ask()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_item_orders(catalog, AccessShareLock);
     Gate gate{};
     gate.item_id = PG_GETARG_INT64(0);
     gate.user_id = PG_GETARG_INT64(1);
@@ -215,6 +217,7 @@ TICKETPOOL_FUNCTION(item_answer) {
     require_argument(fcinfo, 2, "answer");
     PreventCommandIfReadOnly("item_answer()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_item_orders(catalog, AccessShareLock);
     Gate gate{};
     gate.item_id = PG_GETARG_INT64(0);
     gate.user_id = PG_GETARG_INT64(1);

@@ -45,10 +45,9 @@ SoldOrder lock_order_row(const Catalog& catalog, int64_t order_id) {
         elog(ERROR, "could not read order " INT64_FORMAT, order_id);
     }
     if (SPI_processed == 0) {
-        ereport(
-            ERROR,
-            (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
-             errdetail("No row of item_order has this order_id."), errhint("Check the order_id.")));
+        ereport(ERROR,
+                (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
+                 detail_of_no_order("item_order"), hint_of_no_order()));
     }
     return SoldOrder{order_id, DatumGetInt64(column(1)), DatumGetInt64(column(2)),
                      DatumGetInt64(column(3)), DatumGetBool(column(4))};

@@ -6,6 +6,7 @@
 
 extern "C" {
 #include "commands/sequence.h"
+#include "storage/lmgr.h"
 }
 
 namespace ticketpool {
@@ -24,7 +25,8 @@ const TableShape kShape{"item_order",
                          {"status", TEXTOID, false},
                          {"request_id", UUIDOID, true},
                          {"create_time", TIMESTAMPTZOID, false},
-                         {"modify_time", TIMESTAMPTZOID, true}},
+                         {"modify_time", TIMESTAMPTZOID, true},
+                         {"request_digest", UUIDOID, true}},
                         3,
                         {{{kItemOrderId}, 1, true, false, 0},
                          {{kItemId, kItemUser}, 2, false, true, 0},
@@ -107,9 +109,18 @@ void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count
         report_gone();
     }
     require_same_epoch(catalog);
-    write_rows(catalog, kShape, find_target(catalog), heap, catalog.item_order, rows, count,
-               result);
+    RowTarget target = find_target(catalog);
+    target.direct = target.direct && !rights_are_watched();
+    write_rows(catalog, kShape, target, heap, catalog.item_order, rows, count, result);
     table_close(heap, NoLock);
+}
+
+AttrNumber item_digest_column(const Catalog& catalog) {
+    return find_target(catalog).column[kItemRequestDigest];
+}
+
+void lock_item_orders(const Catalog& catalog, LOCKMODE mode) {
+    LockRelationOid(catalog.item_order, mode);
 }
 
 int64_t next_item_order_id(const Catalog& catalog) {

@@ -18,12 +18,19 @@ enum ItemOrderColumn : AttrNumber {
     kItemRequest,
     kItemCreated,
     kItemModified,
-    kItemOrderColumns = kItemModified
+    kItemRequestDigest,  // columns of a user's may come before it: item_digest_column()
+    kItemOrderColumns = kItemRequestDigest
 };
 
 // Inserts rows and appends them, as stored, to the result set (may be null).
 void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count,
                         ReturnSetInfo* result);
+
+// The number of request_digest in the table.
+AttrNumber item_digest_column(const Catalog& catalog);
+
+// Locks item_order to the end of the transaction: before any other table of items (order_rows.hpp).
+void lock_item_orders(const Catalog& catalog, LOCKMODE mode);
 
 int64_t next_item_order_id(const Catalog& catalog);
 

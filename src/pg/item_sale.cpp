@@ -169,8 +169,17 @@ Stock* claim_item(const ItemPurchase& purchase) {
 // Arguments, request ids, rows
 // ---------------------------------------------------------------------------------------------
 
-void parse_item_purchase(const ItemArguments& arguments, const Catalog& catalog,
-                         ItemPurchase* purchase) {
+static RequestDigest digest_of(const ItemPurchase& purchase) {
+    RequestDigest digest{};
+    digest_set(&digest, kDigestItem, digest_hash(purchase.item_id));
+    digest_set(&digest, kDigestQuantity, digest_hash(purchase.quantity));
+    if (purchase.named) {
+        digest_set(&digest, kDigestInventory, digest_hash(purchase.inventory_id) | 1);
+    }
+    return digest;
+}
+
+void read_item_purchase(const ItemArguments& arguments, ItemPurchase* purchase) {
     constexpr const char* kNames[] = {"item_id", "user_id", "quantity"};
     *purchase = ItemPurchase{};
     for (const ItemArgument number : {kArgItem, kArgUser, kArgQuantity}) {
@@ -191,7 +200,9 @@ void parse_item_purchase(const ItemArguments& arguments, const Catalog& catalog,
                  errdetail(INT64_FORMAT " units cannot be bought.", purchase->quantity),
                  errhint("Buy one unit or more; item_refund gives units back.")));
     }
-    purchase->ref = require_item(catalog, purchase->item_id);
+    if (purchase->request_id != nullptr) {
+        purchase->asked = digest_of(*purchase);
+    }
 }
 
 bool is_item_on_sale(const ItemPurchase& purchase) {
@@ -214,6 +225,57 @@ uint64_t item_request_key(const Catalog& catalog, const ItemPurchase& purchase) 
                                catalog.item_order);
 }
 
+namespace {
+
+[[noreturn]] void report_other_request(TableReader* reader, const char* what) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("request_id was used for another purchase"),
+                    errdetail("Order " INT64_FORMAT
+                              " of this user has it. The first call asked for another %s.",
+                              row_int64(reader->row, kItemOrderId), what),
+                    errhint("Use a new request_id for each purchase.")));
+}
+
+// As far as a row can tell that does not say what was asked: before version 0.3, or by hand.
+void check_same_row(TableReader* reader, const ItemPurchase& purchase) {
+    if (row_int64(reader->row, kItemId) != purchase.item_id) {
+        report_other_request(reader, "item");
+    }
+    if (row_int64(reader->row, kItemQuantity) != purchase.quantity) {
+        report_other_request(reader, "quantity");
+    }
+}
+
+// Who names no inventory leaves it to the item, and gets the first call's row, whatever inventory
+// that named.
+void check_same_inventory(TableReader* reader, const ItemPurchase& purchase,
+                          const RequestDigest* first) {
+    if (!purchase.named) {
+        return;
+    }
+    const bool was_named = first != nullptr && digest_get(*first, kDigestInventory) != 0;
+    if (was_named ? !digest_same(*first, purchase.asked, kDigestInventory)
+                  : row_int64(reader->row, kItemInventory) != purchase.inventory_id) {
+        report_other_request(reader, "inventory");
+    }
+}
+
+void check_same_request(const Catalog& catalog, TableReader* reader, const ItemPurchase& purchase) {
+    bool unknown;
+    const Datum value = row_value(reader->row, item_digest_column(catalog), &unknown);
+    const RequestDigest* first = unknown ? nullptr : DatumGetUUIDP(value);
+    if (first == nullptr) {
+        check_same_row(reader, purchase);
+    } else if (!digest_same(*first, purchase.asked, kDigestItem)) {
+        report_other_request(reader, "item");
+    } else if (!digest_same(*first, purchase.asked, kDigestQuantity)) {
+        report_other_request(reader, "quantity");
+    }
+    check_same_inventory(reader, purchase, first);
+}
+
+}  // namespace
+
 bool find_first_item_call(const Catalog& catalog, const ItemPurchase& purchase,
                           ItemRowFound row_found, void* context) {
     TableReader reader;
@@ -223,15 +285,7 @@ bool find_first_item_call(const Catalog& catalog, const ItemPurchase& purchase,
     reader_key_uuid(&reader, UUIDPGetDatum(purchase.request_id));
     const bool found = reader_next(&reader);
     if (found) {
-        if (row_int64(reader.row, kItemId) != purchase.item_id ||
-            row_int64(reader.row, kItemQuantity) != purchase.quantity ||
-            (purchase.named && row_int64(reader.row, kItemInventory) != purchase.inventory_id)) {
-            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                            errmsg("request_id was used for another purchase"),
-                            errdetail("Order " INT64_FORMAT " of this user has it.",
-                                      row_int64(reader.row, kItemOrderId)),
-                            errhint("Use a new request_id for each purchase.")));
-        }
+        check_same_request(catalog, &reader, purchase);
         require_visible_first_call(&reader);
         row_found(&reader, context);
     }
@@ -253,6 +307,7 @@ void build_item_order(const Catalog& catalog, const ItemPurchase& purchase, int6
     set_value(row, kItemCreated, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
     if (purchase.request_id != nullptr) {
         set_value(row, kItemRequest, UUIDPGetDatum(purchase.request_id));
+        set_value(row, kItemRequestDigest, digest_datum(purchase.asked));
     }
 }
 
@@ -264,14 +319,15 @@ void return_first_row(TableReader* reader, void* context) {
     return_order_row(reader, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
 }
 
-void sell_item(FunctionCallInfo fcinfo, const Catalog& catalog, const ItemPurchase& purchase) {
-    if (purchase.request_id != nullptr) {
-        pin_item(purchase.ref);  // it stays while we wait for a twin
-        lock_request(item_request_key(catalog, purchase));
-        if (find_first_item_call(catalog, purchase, return_first_row, fcinfo)) {
+void sell_item(FunctionCallInfo fcinfo, const Catalog& catalog, ItemPurchase* wanted) {
+    if (wanted->request_id != nullptr) {
+        lock_request(item_request_key(catalog, *wanted));
+        if (find_first_item_call(catalog, *wanted, return_first_row, fcinfo)) {
             return;
         }
     }
+    wanted->ref = require_item(catalog, wanted->item_id);
+    const ItemPurchase& purchase = *wanted;
     if (!is_item_on_sale(purchase)) {
         ereport(ERROR, (errcode(kErrorNotOnSale),
                         errmsg("item " INT64_FORMAT " is not on sale", purchase.item_id),
@@ -306,8 +362,8 @@ TICKETPOOL_FUNCTION(item_buy) {
         arguments.is_null[i] = PG_ARGISNULL(i);
     }
     ItemPurchase purchase;
-    parse_item_purchase(arguments, catalog, &purchase);
-    sell_item(fcinfo, catalog, purchase);
+    read_item_purchase(arguments, &purchase);
+    sell_item(fcinfo, catalog, &purchase);
     return 0;
 }
 

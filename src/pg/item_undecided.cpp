@@ -181,6 +181,7 @@ void draft_change(Draft* draft, const Inventories& before, const Change& change)
     }
     if (change.inserted != nullptr && change.inserted->status == InventoryStatus::kMerged &&
         row->status != InventoryStatus::kMerged) {
+        stock->sale_writers.fetch_add(1, std::memory_order_relaxed);
         enter(draft, StockKind::kMerging, stock, 0);
     }
 }

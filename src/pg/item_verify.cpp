@@ -7,6 +7,8 @@
 //   - the difference is the same in every one of several looks.
 // So there is no false alarm while an item is sold fast; what is wrong shows when there is a quiet
 // moment.
+#include <algorithm>
+
 #include "errors.hpp"
 #include "item.hpp"
 #include "item_loader.hpp"
@@ -34,12 +36,18 @@ struct Proof {
     ItemRef ref;
     Before* before;
     int before_count;
-    LiveOrder* undecided;  // of transactions that run
+    LiveOrder* undecided;  // of transactions that run, by inventory
     int undecided_count;
     int undecided_room;
     Inventories inventories;
     int64_t unknown_orders;  // live, of inventories that do not exist
 };
+
+int compare_inventory_of_order(const void* a, const void* b) {
+    const int64_t left = static_cast<const LiveOrder*>(a)->inventory_id;
+    const int64_t right = static_cast<const LiveOrder*>(b)->inventory_id;
+    return left < right ? -1 : static_cast<int>(left > right);
+}
 
 void note_undecided(const LiveOrder& order, void* context) {
     Proof* proof = static_cast<Proof*>(context);
@@ -83,6 +91,8 @@ bool read_tables(Proof* proof) {
     proof->undecided_room = kFirstRoom;
     proof->undecided = static_cast<LiveOrder*>(palloc(kFirstRoom * sizeof(LiveOrder)));
     read_live_orders(*proof->catalog, item_id, nullptr, note_undecided, proof);
+    qsort(proof->undecided, static_cast<size_t>(proof->undecided_count), sizeof(LiveOrder),
+          compare_inventory_of_order);
     Snapshot snapshot = take_fresh_snapshot();
     const bool found =
         read_inventories(*proof->catalog, item_id, snapshot, nullptr, &proof->inventories);
@@ -111,12 +121,13 @@ bool is_unchanged(const Proof& proof, int64_t inventory_id, int64_t free) {
 }
 
 int64_t undecided_units(const Proof& proof, int64_t inventory_id) {
+    const LiveOrder* end = proof.undecided + proof.undecided_count;
+    const LiveOrder* order = std::lower_bound<const LiveOrder*>(
+        proof.undecided, end, inventory_id,
+        [](const LiveOrder& o, int64_t id) { return o.inventory_id < id; });
     int64_t units = 0;
-    for (int i = 0; i < proof.undecided_count; i++) {
-        const LiveOrder& order = proof.undecided[i];
-        if (order.inventory_id == inventory_id && order.units > 0) {
-            units = saturating_sum(units, order.units);
-        }
+    for (; order != end && order->inventory_id == inventory_id; order++) {
+        units = order->units > 0 ? saturating_sum(units, order->units) : units;
     }
     return units;
 }

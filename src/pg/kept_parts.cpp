@@ -7,6 +7,7 @@
 
 extern "C" {
 #include "executor/spi.h"
+#include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
 }
@@ -67,16 +68,83 @@ pg_uuid_t digest_column(int number) {
     return *DatumGetUUIDP(digest);
 }
 
+// Columns of what check_stops() reads, behind those that it looks at itself.
+enum { kStopNumber = 5, kStopArrives, kStopDeparts, kStopUnknown };
+
 [[noreturn]] void report_bad_stops(Text train, const char* detail) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("the stop list of train \"%s\" cannot be sold", printable(train)),
                     errdetail_internal("%s", detail), errhint("Correct its rows in ticket_stop.")));
 }
 
-// The rows of ticket_stop are fit for sale; their digest.
-pg_uuid_t check_stops(const Source& source) {
+// Clocks that go back in autumn, and feeds that are a little wrong, are no reason to refuse a
+// train.
+constexpr int64_t kLargestFall = 2 * USECS_PER_HOUR;
+
+// A night train whose times were written as a clock shows them would be found on the wrong day.
+void check_order(Text train, uint64 row, const Interval** latest) {
+    for (const int column : {kStopArrives, kStopDeparts}) {
+        bool is_null;
+        const Datum value =
+            SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &is_null);
+        if (is_null) {
+            continue;
+        }
+        const Interval* time = DatumGetIntervalP(value);
+        const auto microseconds = [](const Interval* t) {
+            return t->time + t->day * USECS_PER_DAY;
+        };
+        if (*latest != nullptr && microseconds(*latest) - microseconds(time) > kLargestFall) {
+            const auto text = [](const Interval* t) {
+                return DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(t)));
+            };
+            bool no_number;
+            const int32_t stop_no = DatumGetInt32(SPI_getbinval(
+                SPI_tuptable->vals[row], SPI_tuptable->tupdesc, kStopNumber, &no_number));
+            ereport(ERROR,
+                    (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                     errmsg("the stop list of train \"%s\" cannot be sold", printable(train)),
+                     errdetail("At stop %d its time falls from %s to %s.", stop_no, text(*latest),
+                               text(time)),
+                     errhint("Times count from midnight of the service date: add 24 hours to those "
+                             "after the next midnight.")));
+        }
+        *latest = time;
+    }
+}
+
+// Of a train at a station.
+bool is_first_call(uint64 row, Text station) {
+    bool is_null;
+    for (uint64 i = 0; i < row; i++) {
+        if (same_text(text_column(i, 1, &is_null), station)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Codes that no row of ticket_station has are as good as others, but may be slips of the pen.
+void note_unknown_stations(Text train, const char* codes, int count) {
+    if (count > 0) {
+        ereport(NOTICE,
+                (errmsg_plural("train \"%s\" calls at a station that ticket_station does not have: "
+                               "%s",
+                               "train \"%s\" calls at stations that ticket_station does not have: "
+                               "%s",
+                               static_cast<unsigned long>(count), printable(train), codes),
+                 errdetail("They are sold and found by these codes."),
+                 errhint("Add them to ticket_station, which gives them names, or correct "
+                         "ticket_stop.")));
+    }
+}
+
+// The rows of ticket_stop are fit for sale; their digest. Appends the codes that ticket_station
+// does not have.
+pg_uuid_t check_stops(const Source& source, StringInfo unknown, int* unknown_count) {
     const Text train = source.name;
     const char* stop = qualified_name(source.catalog.stop);
+    const Interval* latest = nullptr;
     select_rows(
         source,
         psprintf("SELECT station, arrives IS NULL AND departs IS NULL, "
@@ -84,9 +152,10 @@ pg_uuid_t check_stops(const Source& source) {
                  "<> 0 OR arrives < interval '0' OR arrives > interval '366 days', false) OR "
                  "coalesce(extract(month FROM departs) <> 0 OR extract(year FROM departs) "
                  "<> 0 OR departs < interval '0' OR departs > interval '366 days', false), "
-                 "(SELECT %s FROM %s WHERE train = $1 GROUP BY train) "
-                 "FROM %s WHERE train = $1 ORDER BY stop_no",
-                 kRouteDigest, stop, stop));
+                 "(SELECT %s FROM %s WHERE train = $1 GROUP BY train), stop_no, arrives, departs, "
+                 "NOT EXISTS (SELECT FROM %s AS k WHERE k.station = t.station) "
+                 "FROM %s AS t WHERE train = $1 ORDER BY stop_no",
+                 kRouteDigest, stop, qualified_name(source.catalog.station), stop));
     if (SPI_processed == 0) {
         ereport(ERROR, (errcode(kErrorNoDeparture),
                         errmsg("train \"%s\" does not exist", printable(train)),
@@ -105,7 +174,8 @@ pg_uuid_t check_stops(const Source& source) {
     }
     for (uint64 i = 0; i < SPI_processed; i++) {
         bool is_null;
-        check_name("station", text_column(i, 1, &is_null));
+        const Text station = text_column(i, 1, &is_null);
+        check_name("station", station);
         if (DatumGetBool(
                 SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &is_null))) {
             report_bad_stops(train, "A stop has neither an arrival nor a departure time.");
@@ -114,6 +184,13 @@ pg_uuid_t check_stops(const Source& source) {
                 SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &is_null))) {
             report_bad_stops(train,
                              "A time is negative, counts in months, or is more than 366 days.");
+        }
+        check_order(train, i, &latest);
+        if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, kStopUnknown,
+                                       &is_null)) &&
+            is_first_call(i, station)) {
+            appendStringInfo(unknown, "%s\"%s\"", (*unknown_count)++ > 0 ? ", " : "",
+                             printable(station));
         }
     }
     return digest_column(4);
@@ -344,8 +421,12 @@ KeptParts keep_parts(const Catalog& catalog, Text train, Text formation) {
     Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
     const Source stops{catalog, snapshot, train};
     const Source coaches{catalog, snapshot, formation};
-    const pg_uuid_t route = check_stops(stops);
+    StringInfoData unknown;
+    int unknown_count = 0;
+    initStringInfo(&unknown);
+    const pg_uuid_t route = check_stops(stops, &unknown, &unknown_count);
     const pg_uuid_t layout = check_formation(coaches);
+    note_unknown_stations(train, unknown.data, unknown_count);
     const KeptParts parts{keep_route(stops, route), keep_layout(coaches, layout)};
     UnregisterSnapshot(snapshot);
     return parts;

@@ -19,7 +19,7 @@ struct Ledger {
     size_t count;
     size_t room;
     size_t releases;  // entries of kind release
-    size_t statuses;  // entries of kind status
+    size_t statuses;  // entries of kinds status and bar
     size_t closings;  // entries of kind closing
     // Departures pinned by this transaction: slot numbers, and a bit a slot to ask quickly.
     uint32_t* pinned;
@@ -28,6 +28,7 @@ struct Ledger {
     uint64_t* pinned_bits;
     int own_pins;              // how many of them are in our BackendSlot; the rest are shared pins
     PreparedLedger* prepared;  // the copy for PREPARE TRANSACTION, until that is done
+    bool preparing;            // PREPARE TRANSACTION has taken its copy, or found nothing to copy
 };
 constinit Ledger ledger{};
 
@@ -37,10 +38,15 @@ bool is_pinned(uint32_t slot) {
     return (ledger.pinned_bits[slot / 64] >> (slot % 64) & 1) != 0;
 }
 
+// A caller that forgot to reserve or to pin: better a restart, which is safe, than a damaged
+// ledger.
+[[noreturn]] void report_no_room() {
+    elog(PANIC, "ticketpool ledger has no room");
+}
+
 Entry* append(Kind kind, const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
     if (unlikely(ledger.count >= ledger.room || !is_pinned(source.slot))) {
-        // A caller that forgot to reserve: better a restart, which is safe, than a damaged ledger.
-        elog(PANIC, "ticketpool ledger has no room");
+        report_no_room();
     }
     Entry* entry = &ledger.entries[ledger.count++];
     *entry =
@@ -69,6 +75,7 @@ void undo_from(size_t first) {
                     ledger.entries[entry.release].bits | entry.bits;
                 break;
             case Kind::kStatus:
+            case Kind::kBar:
                 ledger.statuses--;
                 break;
             case Kind::kOpened:
@@ -77,7 +84,7 @@ void undo_from(size_t first) {
             case Kind::kClosing:
                 ledger.closings--;
                 break;
-            case Kind::kBar:
+            case Kind::kSale:
             case Kind::kQuota:
                 break;
         }
@@ -91,128 +98,10 @@ void forget_entries() {
     ledger.closings = 0;
 }
 
-void settle() {
-    for (size_t i = 0; i < ledger.count; i++) {
-        settle_entry(ledger.entries[i]);
-    }
-    forget_entries();
-}
-
-void unpin_all() {
-    BackendSlot* mine = shared.mine;
-    mine->claims.store(0, std::memory_order_relaxed);
-    for (size_t i = 0; i < ledger.pinned_count; i++) {
-        const uint32_t slot = ledger.pinned[i];
-        ledger.pinned_bits[slot / 64] &= ~(uint64_t{1} << (slot % 64));
-        if (i < static_cast<size_t>(ledger.own_pins)) {
-            mine->pin_claims[i].store(0, std::memory_order_relaxed);
-            mine->pins[i].store(0, std::memory_order_seq_cst);
-        } else {
-            shared.slots[slot].shared_pins.fetch_sub(1, std::memory_order_seq_cst);
-        }
-    }
-    ledger.pinned_count = 0;
-    ledger.own_pins = 0;
-    mine->pin_count.store(0, std::memory_order_release);
-    if (ledger.room > kKeepEntries) {
-        pfree(ledger.entries);
-        ledger.entries = nullptr;
-        ledger.room = 0;
-    }
-}
-
 // Has an entry a say in how the transaction ends? Take-overs are settled: they took bits out of
 // releases that are left with the rest.
 bool is_final(const Entry& entry) {
     return entry.kind != Kind::kTakeOver && (entry.kind != Kind::kRelease || entry.bits.any());
-}
-
-// Copies the ledger to where it outlives this session. May ereport; nothing changes hands yet.
-void prepare() {
-    if (ledger.pinned_count == 0) {
-        return;
-    }
-    uint32_t entries = 0;
-    for (size_t i = 0; i < ledger.count; i++) {
-        entries += is_final(ledger.entries[i]) ? 1 : 0;
-    }
-    PreparedLedger* block =
-        prepared_allocate(entries, stock_final_count(), static_cast<uint32_t>(ledger.pinned_count));
-    block->xid = GetTopTransactionIdIfAny();  // PREPARE TRANSACTION has given it one
-    block->since = shared.mine->since.load(std::memory_order_relaxed);
-    block->deadline = pending_deadline();
-    Entry* copy = block->entries();
-    for (size_t i = 0; i < ledger.count; i++) {
-        if (is_final(ledger.entries[i])) {
-            *copy++ = ledger.entries[i];
-        }
-    }
-    stock_copy_final(block->stock_entries());
-    memcpy(block->slots(), ledger.pinned, ledger.pinned_count * sizeof(uint32_t));
-    prepared_enter(block);
-    ledger.prepared = block;
-}
-
-void on_transaction_event(XactEvent event, void*) {
-    if (shared.control == nullptr || shared.mine == nullptr) {
-        return;
-    }
-    switch (event) {
-        case XACT_EVENT_PRE_PREPARE:
-            prepare();
-            break;
-        case XACT_EVENT_COMMIT:
-            settle();
-            stock_settle();
-            unpin_all();
-            announce_deadline();
-            break;
-        case XACT_EVENT_ABORT:
-            directory_abandon();
-            if (ledger.prepared != nullptr) {
-                prepared_withdraw(ledger.prepared);
-                ledger.prepared = nullptr;
-            }
-            stock_undo_level(0);  // first: what is opened goes with the rest
-            undo_from(0);
-            unpin_all();
-            forget_deadline();
-            break;
-        case XACT_EVENT_PREPARE:
-            directory_abandon();
-            if (ledger.prepared != nullptr) {
-                prepared_complete(ledger.prepared);
-                ledger.prepared = nullptr;
-            }
-            forget_entries();
-            stock_forget();
-            unpin_all();
-            forget_deadline();
-            break;
-        default:
-            break;
-    }
-}
-
-void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    if (shared.control == nullptr || shared.mine == nullptr) {
-        return;
-    }
-    const int level = GetCurrentTransactionNestLevel();
-    size_t first = ledger.count;
-    while (first > 0 && ledger.entries[first - 1].level >= level) {
-        first--;
-    }
-    if (event == SUBXACT_EVENT_COMMIT_SUB) {
-        for (size_t i = first; i < ledger.count; i++) {
-            ledger.entries[i].level = level - 1;
-        }
-        stock_promote_level(level);
-    } else if (event == SUBXACT_EVENT_ABORT_SUB) {
-        directory_abandon();
-        stock_undo_level(level);
-        undo_from(first);
-    }
 }
 
 }  // namespace
@@ -240,8 +129,13 @@ static void* grow(void* memory, size_t room, size_t size) {
 }
 
 void ledger_reserve(size_t entries) {
-    if (unlikely(ledger.prepared != nullptr)) {
-        elog(ERROR, "the seat pool cannot be changed while the transaction is being prepared");
+    if (unlikely(ledger.preparing)) {
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("the seat pool cannot be used while the transaction is being prepared"),
+                 errdetail("What the transaction did to the pool has been handed over already. A "
+                           "callback of another extension called ticketpool after that."),
+                 errhint("Call ticketpool before PREPARE TRANSACTION, or use COMMIT.")));
     }
     if (ledger.pinned_bits == nullptr) {
         ledger.pinned_bits = static_cast<uint64_t*>(MemoryContextAllocZero(
@@ -261,10 +155,13 @@ void ledger_reserve(size_t entries) {
 }
 
 void ledger_pin(uint32_t slot) {
-    if (is_pinned(slot)) {
+    // Nothing was ever reserved where there are no bits.
+    if (likely(ledger.pinned_bits != nullptr) && is_pinned(slot)) {
         return;
     }
-    Assert(ledger.pinned_count < ledger.pinned_room);
+    if (unlikely(ledger.pinned_count >= ledger.pinned_room)) {
+        report_no_room();
+    }
     if (ledger.own_pins < kBackendPins) {
         shared.mine->pins[ledger.own_pins++].store(slot + 1, std::memory_order_seq_cst);
     } else {
@@ -295,14 +192,56 @@ void ledger_add_release(const SeatSource& source, uint32_t seat, const SegmentMa
     ledger.releases++;
 }
 
+// An entry that writes sale words: it is this transaction's turn.
+static Entry* append_sale(Kind kind, uint32_t slot, SaleStatus status) {
+    Entry* entry = append(kind, slot);
+    entry->status = status;
+    shared.slots[slot].departure()->sale_writers.fetch_add(1, std::memory_order_relaxed);
+    return entry;
+}
+
 void ledger_add_status(uint32_t slot, SaleStatus status) {
-    append(Kind::kStatus, slot)->status = status;
+    append_sale(Kind::kStatus, slot, status);
     ledger.statuses++;
+}
+
+void ledger_add_sale(uint32_t slot, const SaleTimes& sale, size_t since) {
+    SaleStatus status = sale.status;
+    for (size_t i = ledger.statuses > 0 ? since : ledger.count; i < ledger.count; i++) {
+        const Entry& entry = ledger.entries[i];
+        if (entry.source.slot == slot && entry.kind == Kind::kStatus) {
+            status = entry.status;
+        } else if (entry.source.slot == slot && entry.kind == Kind::kBar) {
+            status = SaleStatus::kWithdrawn;
+        }
+    }
+    Entry* entry = append_sale(Kind::kSale, slot, status);
+    entry->bits.w[0] = static_cast<uint64_t>(sale.opens_at);
+    entry->bits.w[1] = static_cast<uint64_t>(sale.closes_at);
+}
+
+uint32_t ledger_sale_writes(uint32_t slot) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < ledger.count; i++) {
+        count += ledger.entries[i].source.slot == slot && writes_sale(ledger.entries[i]) ? 1 : 0;
+    }
+    return count;
+}
+
+bool ledger_has_sale(uint32_t slot) {
+    for (size_t i = ledger.count; i > 0; i--) {
+        if (ledger.entries[i - 1].source.slot == slot &&
+            ledger.entries[i - 1].kind == Kind::kSale) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void ledger_bar(uint32_t slot) {
     Departure* departure = shared.slots[slot].departure();
-    append(Kind::kBar, slot)->status = departure->status.load(std::memory_order_relaxed);
+    append_sale(Kind::kBar, slot, departure->status.load(std::memory_order_relaxed));
+    ledger.statuses++;
     departure->status.store(SaleStatus::kWithdrawn, std::memory_order_seq_cst);
 }
 
@@ -426,9 +365,95 @@ bool is_made(const std::atomic<uint32_t>& maker) {
     return !TransactionIdIsInProgress(xid) && TransactionIdDidCommit(xid);
 }
 
-void install_transaction_callbacks() {
-    RegisterXactCallback(on_transaction_event, nullptr);
-    RegisterSubXactCallback(on_subtransaction_event, nullptr);
+// ---------------------------------------------------------------------------------------------
+// The transaction's end
+// ---------------------------------------------------------------------------------------------
+
+void ledger_settle() {
+    for (size_t i = 0; i < ledger.count; i++) {
+        settle_entry(ledger.entries[i]);
+    }
+    forget_entries();
+}
+
+void ledger_unpin() {
+    BackendSlot* mine = shared.mine;
+    mine->claims.store(0, std::memory_order_relaxed);
+    for (size_t i = 0; i < ledger.pinned_count; i++) {
+        const uint32_t slot = ledger.pinned[i];
+        ledger.pinned_bits[slot / 64] &= ~(uint64_t{1} << (slot % 64));
+        if (i < static_cast<size_t>(ledger.own_pins)) {
+            mine->pin_claims[i].store(0, std::memory_order_relaxed);
+            mine->pins[i].store(0, std::memory_order_seq_cst);
+        } else {
+            shared.slots[slot].shared_pins.fetch_sub(1, std::memory_order_seq_cst);
+        }
+    }
+    ledger.pinned_count = 0;
+    ledger.own_pins = 0;
+    mine->pin_count.store(0, std::memory_order_release);
+    if (ledger.room > kKeepEntries) {
+        pfree(ledger.entries);
+        ledger.entries = nullptr;
+        ledger.room = 0;
+    }
+}
+
+void ledger_undo_level(int level) {
+    size_t first = ledger.count;
+    while (first > 0 && ledger.entries[first - 1].level >= level) {
+        first--;
+    }
+    undo_from(first);
+}
+
+void ledger_promote_level(int level) {
+    for (size_t i = ledger.count; i > 0 && ledger.entries[i - 1].level >= level; i--) {
+        ledger.entries[i - 1].level = level - 1;
+    }
+}
+
+void ledger_prepare() {
+    ledger.preparing = true;
+    if (ledger.pinned_count == 0) {
+        return;
+    }
+    uint32_t entries = 0;
+    for (size_t i = 0; i < ledger.count; i++) {
+        entries += is_final(ledger.entries[i]) ? 1 : 0;
+    }
+    PreparedLedger* block =
+        prepared_allocate(entries, stock_final_count(), static_cast<uint32_t>(ledger.pinned_count));
+    block->xid = GetTopTransactionIdIfAny();  // PREPARE TRANSACTION has given it one
+    block->since = shared.mine->since.load(std::memory_order_relaxed);
+    block->deadline = pending_deadline();
+    Entry* copy = block->entries();
+    for (size_t i = 0; i < ledger.count; i++) {
+        if (is_final(ledger.entries[i])) {
+            *copy++ = ledger.entries[i];
+        }
+    }
+    stock_copy_final(block->stock_entries());
+    memcpy(block->slots(), ledger.pinned, ledger.pinned_count * sizeof(uint32_t));
+    prepared_enter(block);
+    ledger.prepared = block;
+}
+
+void ledger_abandon_prepare() {
+    ledger.preparing = false;
+    if (ledger.prepared != nullptr) {
+        prepared_withdraw(ledger.prepared);
+        ledger.prepared = nullptr;
+    }
+}
+
+void ledger_complete_prepare() {
+    ledger.preparing = false;
+    if (ledger.prepared != nullptr) {
+        prepared_complete(ledger.prepared);
+        ledger.prepared = nullptr;
+    }
+    forget_entries();
 }
 
 }  // namespace ticketpool

@@ -4,7 +4,9 @@
 //   release     bits of a refunded ticket                      commit: release them
 //   take-over   bits of an own release, bought again           abort: they go back to that release
 //   status      a departure's new sale status                  commit: store it
-//   bar         a departure withdrawn, at once                 abort: its status comes back
+//   sale        its new sale times and status, by hand         commit: store them
+//   bar         a departure withdrawn, at once                 commit: it stays so; abort: its
+//                                                              status comes back
 //   quota       a quota that ticket_reserve set up               commit: everybody's; abort: closed
 //   closing     a quota that ticket_recycle gives back           commit: closed
 //   opened      a departure whose ticket_open is uncommitted   commit: everybody's; abort: discard
@@ -45,14 +47,21 @@ size_t ledger_pinned(const uint32_t** slots);
 // After ledger_pin.
 void ledger_add_claim(const SeatSource& source, uint32_t seat, const SegmentMask& bits);
 void ledger_add_release(const SeatSource& source, uint32_t seat, const SegmentMask& bits);
+// What writes sale words comes after wait_for_sale_turn() (waiting.hpp), and nothing between.
 void ledger_add_status(uint32_t slot, SaleStatus status);
+// What a row says that was changed by hand when the ledger was ledger_mark() `since` long: a status
+// that was written after that is newer.
+void ledger_add_sale(uint32_t slot, const SaleTimes& sale, size_t since);
+// How many of these this transaction has under way; is one of them of ledger_add_sale?
+uint32_t ledger_sale_writes(uint32_t slot);
+bool ledger_has_sale(uint32_t slot);
 void ledger_add_opened(uint32_t slot);
 // A quota that was set up by this transaction; one that it closes.
 void ledger_add_quota(const SeatSource& source);
 void ledger_add_closing(const SeatSource& source);
 // Has this transaction recycled the quota? It is open for others until the commit.
 bool ledger_is_closing(uint32_t slot, uint64_t quota);
-// Withdraws the departure in memory, for everybody and at once.
+// Withdraws the departure in memory, for everybody and at once; after wait_for_sale_turn(), too.
 void ledger_bar(uint32_t slot);
 
 // `bits` of own pending releases of this seat were bought again. Needs one entry of room for each
@@ -80,6 +89,18 @@ SaleStatus ledger_status(uint32_t slot, const Departure* departure);
 // though the callback comes a moment later than either.
 bool is_made(const std::atomic<uint32_t>& maker);
 
-void install_transaction_callbacks();
+// For the transaction callbacks -----------------------------------------------------------------
+
+// Copies the ledger to where it outlives this session. May ereport; nothing changes hands yet.
+void ledger_prepare();
+
+// No-fail, like all that follow. The copy is given up, or has everything from now on.
+void ledger_abandon_prepare();
+void ledger_complete_prepare();
+
+void ledger_settle();
+void ledger_undo_level(int level);     // entries of that level and deeper
+void ledger_promote_level(int level);  // these to the level above it
+void ledger_unpin();                   // everything that this transaction has pinned
 
 }  // namespace ticketpool

@@ -37,6 +37,10 @@ void close_quota(const Entry& entry) {
     }
 }
 
+void end_turn(const Entry& entry) {
+    departure_of(entry)->sale_writers.fetch_sub(1, std::memory_order_release);
+}
+
 }  // namespace
 
 void undo_entry(const Entry& entry) {
@@ -48,6 +52,9 @@ void undo_entry(const Entry& entry) {
         // Its seats go back with the claims that were taken for it: nothing is left to move.
         quota_of(entry)->closed.store(true, std::memory_order_release);
     }
+    if (writes_sale(entry)) {
+        end_turn(entry);
+    }
 }
 
 void settle_entry(const Entry& entry) {
@@ -58,12 +65,17 @@ void settle_entry(const Entry& entry) {
     } else if (entry.kind == Kind::kClosing) {
         close_quota(entry);
     } else if (entry.kind == Kind::kStatus) {
-        std::atomic<SaleStatus>& status = departure_of(entry)->status;
-        if (status.load(std::memory_order_relaxed) != SaleStatus::kWithdrawn) {
-            status.store(entry.status, std::memory_order_release);
-        }
+        departure_of(entry)->status.store(entry.status, std::memory_order_seq_cst);
+    } else if (entry.kind == Kind::kBar) {
+        departure_of(entry)->status.store(SaleStatus::kWithdrawn, std::memory_order_seq_cst);
+    } else if (entry.kind == Kind::kSale) {
+        departure_of(entry)->set_sale({static_cast<int64_t>(entry.bits.w[0]),
+                                       static_cast<int64_t>(entry.bits.w[1]), entry.status});
     } else if (entry.kind == Kind::kOpened) {
         shared.slots[entry.source.slot].maker.store(0, std::memory_order_release);
+    }
+    if (writes_sale(entry)) {
+        end_turn(entry);
     }
 }
 

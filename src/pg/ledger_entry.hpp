@@ -25,7 +25,17 @@ inline bool same_source(const SeatSource& a, const SeatSource& b) {
            a.place_coach == b.place_coach;
 }
 
-enum class Kind : uint8_t { kClaim, kRelease, kTakeOver, kStatus, kBar, kOpened, kQuota, kClosing };
+enum class Kind : uint8_t {
+    kClaim,
+    kRelease,
+    kTakeOver,
+    kStatus,
+    kSale,
+    kBar,
+    kOpened,
+    kQuota,
+    kClosing
+};
 
 struct Entry {
     Kind kind;
@@ -34,8 +44,14 @@ struct Entry {
     uint32_t seat;
     size_t release;  // take-over: index of the release entry
     SaleStatus status;
-    SegmentMask bits;
+    SegmentMask bits;  // kSale: opens_at and closes_at are in its first two words
 };
+
+// Does it write sale words? Then it has a turn (see SaleStatus in departure.hpp) until it is
+// settled or undone.
+inline bool writes_sale(const Entry& entry) {
+    return entry.kind == Kind::kStatus || entry.kind == Kind::kSale || entry.kind == Kind::kBar;
+}
 
 // What rollback and commit do to the pool for one entry; a rollback takes a transaction's entries
 // last first. No-fail. The rollback of an opened departure, which leaves the directory, is the

@@ -17,17 +17,6 @@ namespace ticketpool {
 
 namespace {
 
-enum DepartureColumn : AttrNumber {
-    kDepDepartureId = 1,
-    kDepTrain,
-    kDepServiceDate,
-    kDepFormation,
-    kDepOpensAt,
-    kDepClosesAt,
-    kDepStatus,
-    kDepRouteId,
-    kDepLayoutId
-};
 SaleStatus parse_status(Text status) {
     return same_text(status, {"open", 4})     ? SaleStatus::kOpen
            : same_text(status, {"closed", 6}) ? SaleStatus::kClosed
@@ -200,6 +189,15 @@ bool read_departure_row(const Catalog& catalog, int64_t departure_id, DepartureR
     return read_row(catalog, DepartureKey{{nullptr, 0}, 0, departure_id}, row);
 }
 
+bool read_own_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row) {
+    return read_with(catalog, DepartureKey{train, date, 0}, take_fresh_snapshot(), row);
+}
+
+bool read_own_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row) {
+    return read_with(catalog, DepartureKey{{nullptr, 0}, 0, departure_id}, take_fresh_snapshot(),
+                     row);
+}
+
 bool read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
                       LiveTicket* ticket, const char** problem) {
     const Route* route = departure->route.get();
@@ -320,20 +318,27 @@ bool is_loadable(const Catalog& catalog, int64_t departure_id) {
            has_row(catalog.layout_coach, catalog.layout_coach_pkey, row.layout_id);
 }
 
+static void lock_for_load(LoadLocks* locks, Oid relation) {
+    Assert(locks->count < static_cast<int>(lengthof(locks->relations)));
+    LockRelationOid(relation, AccessShareLock);
+    locks->relations[locks->count++] = relation;
+}
+
 void lock_for_loading(const Catalog& catalog, DateADT date, LoadLocks* locks) {
     for (;;) {
-        *locks = LoadLocks{{catalog.order, catalog.departure, catalog.reservation, catalog.route,
-                            catalog.layout_coach, catalog.departure_pkey, catalog.reservation_open,
-                            catalog.route_pkey, catalog.layout_coach_pkey},
-                           9};
+        *locks = LoadLocks{{catalog.order}, 1};
         OrderLeaf leaf;
-        if (find_order_leaf(catalog, date, &leaf)) {
+        if (lock_order_leaf(catalog, date, AccessShareLock, &leaf)) {
             locks->relations[locks->count++] = leaf.relation;
-            locks->relations[locks->count++] = leaf.live();
+            lock_for_load(locks, leaf.live());
         }
-        for (int i = 0; i < locks->count; i++) {
-            LockRelationOid(locks->relations[i], AccessShareLock);
+        for (const Oid relation :
+             {catalog.departure, catalog.reservation, catalog.route, catalog.layout_coach,
+              catalog.departure_pkey, catalog.reservation_open, catalog.route_pkey,
+              catalog.layout_coach_pkey}) {
+            lock_for_load(locks, relation);
         }
+        // Where there was none, one may have been attached while we waited.
         OrderLeaf now;
         find_order_leaf(catalog, date, &now);
         if (now.relation == leaf.relation) {
@@ -371,15 +376,13 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint3
     directory_loading_block(departure);
     departure->departure_id = row.departure_id;
     departure->service_date = row.service_date;
-    departure->opens_at = row.opens_at;
-    departure->closes_at = row.closes_at;
-    departure->status.store(row.status, std::memory_order_relaxed);
+    departure->set_sale({row.opens_at, row.closes_at, row.status});
     Undecided undecided{};
     if (max_prepared_xacts > 0 && !RecoveryInProgress()) {
         DepartureRow again;
         read_undecided(catalog, departure, &undecided);
         if (read_departure_row(catalog, row.departure_id, &again)) {
-            departure->status.store(again.status, std::memory_order_relaxed);
+            departure->set_sale({again.opens_at, again.closes_at, again.status});
         }
     }
     // What this transaction wrote by hand is not others' yet: its triggers claim it.

@@ -19,12 +19,27 @@ struct DepartureRow {
     char train[kMaxNameBytes + 1];
 };
 
+enum DepartureColumn : AttrNumber {
+    kDepDepartureId = 1,
+    kDepTrain,
+    kDepServiceDate,
+    kDepFormation,
+    kDepOpensAt,
+    kDepClosesAt,
+    kDepStatus,
+    kDepRouteId,
+    kDepLayoutId
+};
+
 // A row of ticket_departure.
 void read_departure(TupleTableSlot* row, DepartureRow* departure);
 
 // As a fresh snapshot sees it; false: no such row.
 bool read_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row);
 bool read_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row);
+// As this transaction itself sees it, with what it has changed by hand.
+bool read_own_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row);
+bool read_own_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row);
 
 // The status in the current row of ticket_departure.
 SaleStatus sale_status_of_row(TupleTableSlot* row);

@@ -2,10 +2,11 @@
 
 #include "call_scan.hpp"
 #include "errors.hpp"
+#include "order_days.hpp"
 #include "plans.hpp"
+#include "row_return.hpp"
 
 extern "C" {
-#include "access/tupconvert.h"
 #include "executor/spi.h"
 }
 
@@ -32,12 +33,12 @@ bool is_named(int32_t number, const SortedNumbers& named) {
 }
 
 // Locks the row that a reader has found; false: it is gone. `slot` gets the newest version.
-bool lock_version(Relation heap, ItemPointer place, TupleTableSlot* slot) {
+bool lock_version(Relation heap, ItemPointer place, LockWaitPolicy policy, TupleTableSlot* slot) {
     const bool follows = !IsolationUsesXactSnapshot();
     TM_FailureData failure;
     const TM_Result result = table_tuple_lock(
         heap, place, GetActiveSnapshot(), slot, GetCurrentCommandId(true), LockTupleNoKeyExclusive,
-        LockWaitBlock, follows ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0, &failure);
+        policy, follows ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0, &failure);
     switch (result) {
         case TM_Ok:
             return true;
@@ -97,13 +98,14 @@ void push_statement_snapshot() {
 // Nothing of the scan is held while a lock is waited for: VACUUM would wait for the page, and
 // nobody would see the circle if the lock's owner waited for VACUUM. (The snapshot keeps the
 // versions.)
-void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named, LockedRows* rows) {
+void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named,
+                   LockWaitPolicy policy, LockedRows* rows) {
     push_statement_snapshot();
     size_t count;
     ItemPointerData* places = find_places(*rows, order_id, named, &count);
     TupleTableSlot* slot = table_slot_create(heap, nullptr);
     for (size_t i = 0; i < count; i++) {
-        if (lock_version(heap, &places[i], slot)) {
+        if (lock_version(heap, &places[i], policy, slot)) {
             LockedRow* row = add_row(rows);
             row->tuple = ExecCopySlotHeapTuple(slot);
             read_order(rows->leaf, heap, row->tuple, &row->values);
@@ -123,15 +125,17 @@ void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named, 
 const char* column_list() {
     return "order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, "
            "coach, seat, from_stop, to_stop, status, held_until, channel, request_id, created_at, "
-           "changed_at, changed_from";
+           "changed_at, changed_from, request_digest";
 }
 
-// In order of number, as every caller does: two of them never wait for each other in a circle.
-void lock_by_sql(Oid relation, int64_t order_id, const SortedNumbers& named, LockedRows* rows) {
+// In order of number, as every caller does: two of them never wait for each other in a circle. The
+// partition is locked.
+void lock_by_sql(Oid relation, int64_t order_id, const SortedNumbers& named, LockWaitPolicy policy,
+                 LockedRows* rows) {
     const char* sql = psprintf(
         "SELECT %s FROM %s WHERE order_id = $1 AND ($2 IS NULL OR ticket_no = ANY ($2)) "
-        "ORDER BY ticket_no FOR NO KEY UPDATE",
-        column_list(), qualified_name(relation));
+        "ORDER BY ticket_no FOR NO KEY UPDATE%s",
+        column_list(), qualified_name(relation), policy == LockWaitError ? " NOWAIT" : "");
     Datum* numbers =
         static_cast<Datum*>(palloc(static_cast<size_t>(Max(named.count, 1)) * sizeof(Datum)));
     for (int i = 0; i < named.count; i++) {
@@ -155,7 +159,8 @@ void lock_by_sql(Oid relation, int64_t order_id, const SortedNumbers& named, Loc
     }
 }
 
-// The partition that has the order: whichever it is; InvalidOid: none.
+// The partition that has the order: whichever it is; InvalidOid: none. Locks ticket_order, by
+// lock_in_leaf(), and then all partitions.
 Oid find_partition(const Catalog& catalog, int64_t order_id) {
     const char* sql = psprintf("SELECT tableoid FROM %s WHERE order_id = $1 LIMIT 1",
                                qualified_name(catalog.order));
@@ -170,26 +175,20 @@ Oid find_partition(const Catalog& catalog, int64_t order_id) {
                                                                SPI_tuptable->tupdesc, 1, &is_null));
 }
 
-// In the partition that the id names.
-bool lock_in_leaf(const Catalog& catalog, int64_t order_id, const SortedNumbers& named,
-                  LockedRows* rows) {
-    const DateADT date = date_of_order(order_id);
-    if (!find_order_leaf(catalog, date, &rows->leaf)) {
+// In the partition of a date.
+bool lock_in_leaf(const Catalog& catalog, int64_t order_id, DateADT date,
+                  const SortedNumbers& named, LockWaitPolicy policy, LockedRows* rows) {
+    if (!lock_order_leaf(catalog, date, RowExclusiveLock, &rows->leaf)) {
         return false;
     }
     if (rows->leaf.direct && !IsolationIsSerializable()) {
-        Relation heap = open_order_leaf(catalog, date, &rows->leaf);
-        const bool direct = rows->leaf.direct;
-        if (direct) {
-            lock_directly(heap, order_id, named, rows);
-        }
+        Relation heap = table_open(rows->leaf.relation, NoLock);
+        lock_directly(heap, order_id, named, policy, rows);
         table_close(heap, NoLock);
-        if (direct) {
-            rows->relation = rows->leaf.relation;
-            return rows->count > 0;
-        }
+        rows->relation = rows->leaf.relation;
+        return rows->count > 0;
     }
-    lock_by_sql(rows->leaf.relation, order_id, named, rows);
+    lock_by_sql(rows->leaf.relation, order_id, named, policy, rows);
     // Where policies or triggers have their say, the rows have to be changed through the table.
     rows->relation = rows->leaf.direct ? rows->leaf.relation : catalog.order;
     return rows->count > 0;
@@ -212,16 +211,25 @@ SortedNumbers sort_numbers(ArrayType* array) {
 bool lock_order_rows(const Catalog& catalog, int64_t order_id, const SortedNumbers& named,
                      LockedRows* rows) {
     *rows = LockedRows{};
-    if (lock_in_leaf(catalog, order_id, named, rows)) {
+    if (lock_in_leaf(catalog, order_id, date_of_order(order_id), named, LockWaitBlock, rows)) {
         return true;
     }
     // An id that names no partition, or another's.
-    const Oid partition = find_partition(catalog, order_id);
+    Oid partition = partition_of_order(catalog, order_id);
+    if (!OidIsValid(partition)) {
+        partition = find_partition(catalog, order_id);
+    }
     if (OidIsValid(partition)) {
-        lock_by_sql(partition, order_id, named, rows);
+        lock_by_sql(partition, order_id, named, LockWaitBlock, rows);
     }
     rows->relation = catalog.order;
     return rows->count > 0;
+}
+
+bool try_lock_order_rows_of(const Catalog& catalog, int64_t order_id, DateADT date,
+                            LockedRows* rows) {
+    *rows = LockedRows{};
+    return lock_in_leaf(catalog, order_id, date, SortedNumbers{nullptr, 0}, LockWaitError, rows);
 }
 
 // A server with assertions insists that an update may wait, although it has an answer for one that
@@ -282,11 +290,9 @@ void update_locked_row(const LockedRows& rows, LockedRow* row, uint32_t changed)
 void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int count,
                         ReturnSetInfo* result) {
     Relation heap = table_open(rows.leaf.relation, NoLock);
-    TupleConversionMap* map = convert_tuples_by_name(RelationGetDescr(heap), result->setDesc);
+    const RowReturn columns = begin_rows(RelationGetDescr(heap), result);
     for (int i = 0; i < count; i++) {
-        HeapTuple tuple = wanted[i]->tuple;
-        tuplestore_puttuple(result_rows(result),
-                            map == nullptr ? tuple : execute_attr_map_tuple(tuple, map));
+        return_row(columns, wanted[i]->tuple);
     }
     table_close(heap, NoLock);
 }

@@ -42,6 +42,11 @@ SortedNumbers sort_numbers(ArrayType* array);  // one dimension, no NULL; null: 
 bool lock_order_rows(const Catalog& catalog, int64_t order_id, const SortedNumbers& named,
                      LockedRows* rows);
 
+// All of the order's rows in the partition of a date, without a wait: 55P03 where somebody has one
+// of them locked. False: none is there.
+bool try_lock_order_rows_of(const Catalog& catalog, int64_t order_id, DateADT date,
+                            LockedRows* rows);
+
 // Writes `values` of a row with a tuple; `changed`: the columns that are new, bit by OrderColumn.
 void update_locked_row(const LockedRows& rows, LockedRow* row, uint32_t changed);
 inline constexpr uint32_t column_bit(OrderColumn column) {

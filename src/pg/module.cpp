@@ -1,17 +1,15 @@
 // The library's entry: wiring only.
-#include "by_hand.hpp"
 #include "call_scan.hpp"
 #include "catalog.hpp"
-#include "commit_marks.hpp"
-#include "item_by_hand.hpp"
-#include "ledger.hpp"
 #include "order_rows.hpp"
+#include "people_scan.hpp"
 #include "pg.hpp"
 #include "restore.hpp"
 #include "rules.hpp"
 #include "settings.hpp"
 #include "shared_memory.hpp"
 #include "ticketpool/kernels.hpp"
+#include "transaction.hpp"
 #include "wanted.hpp"
 #include "worker.hpp"
 
@@ -30,12 +28,10 @@ void _PG_init(void) {
     define_settings();
     install_shared_memory_hooks();
     install_transaction_callbacks();
-    install_commit_marks();
-    install_by_hand();
-    install_item_by_hand();
-    install_wanted();
+    install_wanted_hook();
     install_catalog_callbacks();
     install_order_callbacks();
+    install_people_callbacks();
     install_rule_callbacks();
     install_restore_hook();
     install_call_scan();

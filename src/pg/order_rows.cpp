@@ -1,31 +1,33 @@
 #include "order_rows.hpp"
 
-#include "call_scan.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
+#include "loader.hpp"
 #include "order_partition.hpp"
 #include "own_writes.hpp"
+#include "row_return.hpp"
 #include "shared_memory.hpp"
 #include "ticketpool/order_status.hpp"
 
 extern "C" {
-#include "access/attmap.h"
-#include "access/tupconvert.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
 #include "commands/sequence.h"
+#include "commands/tablespace.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "partitioning/partdesc.h"
 #include "storage/lmgr.h"
 #include "utils/datetime.h"
+#include "utils/syscache.h"
 }
 
 namespace ticketpool {
 
 namespace {
-
-constexpr int kSequenceBits = 37;
 
 // Partitions by date, direct mapped; an entry is void once its relation or the parent changed.
 // Who only counts never needs more than relation and mark: the rest is found out for the first who
@@ -75,7 +77,8 @@ const TableShape kShape{
      {"request_id", UUIDOID, true},
      {"created_at", TIMESTAMPTZOID, false},
      {"changed_at", TIMESTAMPTZOID, true},
-     {"changed_from", INT8OID, true}},
+     {"changed_from", INT8OID, true},
+     {"request_digest", UUIDOID, true}},
     kOrderIndexes,
     {{{kOrderId, kTicketNo, kServiceDate}, 3, true, false, 0},
      {{kDepartureId}, 1, false, true, 0},
@@ -94,6 +97,7 @@ void describe_leaf(const Catalog& catalog, Oid relation_oid, OrderLeaf* leaf) {
     describe_target(catalog, kShape, relation_oid, indexes, true, leaf);
     leaf->mark = trigger_mark(relation_oid);
     leaf->direct = leaf->direct && !wants_executor(catalog, kShape, parent);
+    find_returned(kShape, parent, leaf);
     table_close(parent, NoLock);
 }
 
@@ -103,13 +107,12 @@ void find_order_columns(Relation relation, OrderLeaf* leaf) {
     find_columns(kShape, relation, leaf);
 }
 
-Oid live_index(const Catalog& catalog, Relation relation) {
+Oid child_index(Oid parent_index, Relation relation) {
     List* indexes = RelationGetIndexList(relation);
     ListCell* cell;
     foreach (cell, indexes) {
         const Oid index = lfirst_oid(cell);
-        if (get_rel_relispartition(index) &&
-            get_partition_parent(index, true) == catalog.order_live) {
+        if (get_rel_relispartition(index) && get_partition_parent(index, true) == parent_index) {
             return index;
         }
     }
@@ -117,6 +120,10 @@ Oid live_index(const Catalog& catalog, Relation relation) {
                     errmsg("partition \"%s\" lacks an index of ticket_order",
                            RelationGetRelationName(relation)),
                     errhint("Attach it to ticket_order again: that builds the indexes.")));
+}
+
+Oid live_index(const Catalog& catalog, Relation relation) {
+    return child_index(catalog.order_live, relation);
 }
 
 static CachedLeaf* cache_entry(DateADT date) {
@@ -149,6 +156,7 @@ bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
         look_up(catalog, date, true, entry);
     }
     *leaf = entry->leaf;
+    leaf->direct = leaf->direct && !rights_are_watched();
     return OidIsValid(leaf->relation);
 }
 
@@ -173,50 +181,177 @@ static const char* free_relation_name(Oid schema, const char* wanted) {
     return quote_qualified_identifier(get_namespace_name(schema), name);
 }
 
+namespace {
+
+// A day has no partition, and departures: what was sold of them is in the partition that was
+// detached, or gone with it.
+void require_no_departures(const Catalog& catalog, DateADT date) {
+    constexpr int kMostNamed = 5;
+    StringInfoData names;
+    initStringInfo(&names);
+    int count = 0;
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, catalog.departure, catalog.departure_day, snapshot);
+    reader_key_date(&reader, date);
+    while (reader_next(&reader)) {
+        DepartureRow row;
+        read_departure(reader.row, &row);
+        if (count++ < kMostNamed) {
+            appendStringInfo(&names, "%s\"%s\"", count > 1 ? ", " : "", row.train);
+        }
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    if (count > kMostNamed) {
+        appendStringInfo(&names, " and %d more", count - kMostNamed);
+    }
+    if (count > 0) {
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the partition of %s was detached or dropped", date_text(date)),
+                        errdetail_plural("ticket_departure has a departure of that day: train %s.",
+                                         "ticket_departure has departures of that day: trains %s.",
+                                         static_cast<unsigned long>(count), names.data),
+                        errhint("Attach the partition again, or delete the day's departures.")));
+    }
+}
+
+const char* name_of_access_method(Oid method) {
+    HeapTuple tuple = SearchSysCache1(AMOID, ObjectIdGetDatum(method));
+    if (!HeapTupleIsValid(tuple)) {
+        elog(ERROR, "cache lookup failed for access method %u", method);
+    }
+    const char* name = pstrdup(NameStr(reinterpret_cast<Form_pg_am>(GETSTRUCT(tuple))->amname));
+    ReleaseSysCache(tuple);
+    return name;
+}
+
+// What a partition takes over from ticket_order.
+struct ParentShape {
+    const char* storage;  // " USING ... TABLESPACE ...", as PARTITION OF has it
+    char replica_identity;
+    Oid identity_index;  // of the parent, or InvalidOid
+};
+
+ParentShape read_parent(const Catalog& catalog) {
+    Relation parent = open_table(catalog.order);
+    const Oid method = parent->rd_rel->relam;
+    const Oid tablespace = parent->rd_rel->reltablespace;
+    const char* storage =
+        psprintf("%s%s%s%s", OidIsValid(method) ? " USING " : "",
+                 OidIsValid(method) ? quote_identifier(name_of_access_method(method)) : "",
+                 OidIsValid(tablespace) ? " TABLESPACE " : "",
+                 OidIsValid(tablespace) ? quote_identifier(get_tablespace_name(tablespace)) : "");
+    const ParentShape shape{storage, parent->rd_rel->relreplident, RelationGetReplicaIndex(parent)};
+    table_close(parent, NoLock);
+    return shape;
+}
+
+void run(const char* command) {
+    if (SPI_execute(command, false, 0) != SPI_OK_UTILITY) {
+        elog(ERROR, "could not execute \"%s\"", command);
+    }
+}
+
+// What a publication sends of an UPDATE: the parent's own serves nothing.
+void copy_replica_identity(const ParentShape& shape, const char* name, Oid partition_oid) {
+    const char* clause = shape.replica_identity == REPLICA_IDENTITY_FULL ? "FULL" : "NOTHING";
+    if (shape.replica_identity == REPLICA_IDENTITY_DEFAULT) {
+        return;
+    }
+    if (shape.replica_identity == REPLICA_IDENTITY_INDEX) {
+        Relation partition = relation_open(partition_oid, AccessShareLock);
+        const Oid index = OidIsValid(shape.identity_index)
+                              ? index_get_partition(partition, shape.identity_index)
+                              : InvalidOid;
+        relation_close(partition, NoLock);
+        if (!OidIsValid(index)) {
+            return;  // the parent's was dropped
+        }
+        clause = psprintf("USING INDEX %s", quote_identifier(get_rel_name(index)));
+    }
+    run(psprintf("ALTER TABLE %s REPLICA IDENTITY %s", name, clause));
+}
+
+// The partition is as its parent says, whatever the session has set: a role that may call
+// ticket_open needs no right on a tablespace, and has no say in where orders lie.
+int begin_creating() {
+    const int level = NewGUCNestLevel();
+    const char* const settings[][2] = {{"default_tablespace", ""},
+                                       {"default_table_access_method", "heap"}};
+    for (const auto& setting : settings) {
+        set_config_option(setting[0], setting[1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+                          0, false);
+    }
+    return level;
+}
+
+void create_order_leaf(const Catalog& catalog, DateADT date) {
+    int year, month, day;
+    j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
+    const ParentShape shape = read_parent(catalog);
+    const char* parent_name = qualified_name(catalog.order);
+    const char* name = free_relation_name(catalog.schema, usual_partition_name(date));
+    SPI_connect();
+    run(psprintf(
+        "CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
+        "INCLUDING STORAGE INCLUDING COMPRESSION)%s",
+        name, parent_name, shape.storage));
+    run(
+        psprintf("CREATE TRIGGER %s BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION "
+                 "%s.ticket_follow_order()",
+                 kTruncateTrigger, name, quote_identifier(get_namespace_name(catalog.schema))));
+    run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger));
+    run(
+        psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%04d-%02d-%02d') TO (date "
+                 "'%04d-%02d-%02d' + 1)",
+                 parent_name, name, year, month, day, year, month, day));
+    OrderLeaf leaf;
+    if (find_order_leaf(catalog, date, &leaf)) {
+        copy_replica_identity(shape, name, leaf.relation);
+    }
+    SPI_finish();
+}
+
+}  // namespace
+
 void ensure_order_leaf(const Catalog& catalog, DateADT date) {
     OrderLeaf leaf;
     if (find_order_leaf(catalog, date, &leaf)) {
         return;
     }
-    // One at a time; buyers do not meet this lock. Somebody may have been quicker.
+    // One at a time; buyers do not meet this lock, but DETACH does. Somebody may have been quicker.
     LockRelationOid(catalog.order, ShareUpdateExclusiveLock);
     if (find_order_leaf(catalog, date, &leaf)) {
         return;
     }
-    int year, month, day;
-    j2date(date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-    const char* parent = qualified_name(catalog.order);
-    const char* name = free_relation_name(catalog.schema, usual_partition_name(date));
-    SPI_connect();
-    const char* create = psprintf(
-        "CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
-        "INCLUDING STORAGE)",
-        name, parent);
-    const char* follow = psprintf(
-        "CREATE TRIGGER %s BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION "
-        "%s.ticket_follow_order()",
-        kTruncateTrigger, name, quote_identifier(get_namespace_name(catalog.schema)));
-    const char* always =
-        psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger);
-    const char* attach = psprintf(
-        "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%04d-%02d-%02d') TO (date "
-        "'%04d-%02d-%02d' + 1)",
-        parent, name, year, month, day, year, month, day);
-    for (const char* command : {create, follow, always, attach}) {
-        if (SPI_execute(command, false, 0) != SPI_OK_UTILITY) {
-            elog(ERROR, "could not create partition %s", name);
-        }
+    require_no_departures(catalog, date);
+    const int level = begin_creating();
+    create_order_leaf(catalog, date);
+    AtEOXact_GUC(true, level);
+}
+
+[[noreturn]] static void report_no_partition(DateADT date) {
+    ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
+                    errmsg("ticket_order has no partition for %s", date_text(date)),
+                    errdetail("The partition of this service date was detached or dropped."),
+                    errhint("Attach the partition again.")));
+}
+
+void require_order_leaf(const Catalog& catalog, DateADT date) {
+    OrderLeaf leaf;
+    if (!find_order_leaf(catalog, date, &leaf)) {
+        report_no_partition(date);
     }
-    SPI_finish();
 }
 
 int64_t next_order_id(const Catalog& catalog, DateADT date) {
     const int64_t number = nextval_internal(catalog.order_sequence, false);
-    return (static_cast<int64_t>(date) & 0xFFFF) << kSequenceBits | number;
+    return order_id_of(date, number);
 }
 
 DateADT date_of_order(int64_t order_id) {
-    return static_cast<DateADT>(order_id >> kSequenceBits & 0xFFFF);
+    return static_cast<DateADT>(order_id >> kOrderSequenceBits & 0xFFFF);
 }
 
 const char* qualified_name(Oid relation) {
@@ -228,9 +363,11 @@ const char* qualified_name(Oid relation) {
     return quote_qualified_identifier(schema, name);
 }
 
-void owner_begin(const Catalog& catalog, OwnerScope* scope) {
+void owner_begin(const Catalog& catalog, OwnerScope* scope, RowScope rows) {
     GetUserIdAndSecContext(&scope->user, &scope->security_context);
-    SetUserIdAndSecContext(catalog.owner, scope->security_context | SECURITY_LOCAL_USERID_CHANGE);
+    const int every_row = rows == RowScope::kEvery ? SECURITY_NOFORCE_RLS : 0;
+    SetUserIdAndSecContext(catalog.owner,
+                           scope->security_context | SECURITY_LOCAL_USERID_CHANGE | every_row);
     scope->guc_level = NewGUCNestLevel();
     set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
                       GUC_ACTION_SAVE, true, 0, false);
@@ -245,26 +382,39 @@ void owner_end(const OwnerScope& scope) {
 // Writing
 // ---------------------------------------------------------------------------------------------
 
-Relation open_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
-    for (;;) {
-        if (!find_order_leaf(catalog, date, leaf)) {
-            ereport(ERROR,
-                    (errcode(ERRCODE_CHECK_VIOLATION),
-                     errmsg("ticket_order has no partition for %s", date_text(date)),
-                     errdetail("The partition of this service date was detached or dropped."),
-                     errhint("Attach the partition again.")));
+void lock_orders(const Catalog& catalog, LOCKMODE mode) {
+    LockRelationOid(catalog.order, mode);
+}
+
+bool lock_order_leaf(const Catalog& catalog, DateADT date, LOCKMODE mode, OrderLeaf* leaf) {
+    lock_orders(catalog, mode);
+    while (find_order_leaf(catalog, date, leaf)) {
+        const Oid relation = leaf->relation;
+        LockRelationOid(relation, mode);
+        // Whatever was changed before the lock was had is known by now.
+        if (find_order_leaf(catalog, date, leaf) && leaf->relation == relation) {
+            return true;
         }
-        Relation relation = try_table_open(leaf->relation, RowExclusiveLock);
-        OrderLeaf now;
-        if (relation != nullptr && find_order_leaf(catalog, date, &now) &&
-            now.relation == leaf->relation) {
-            *leaf = now;
-            return relation;
-        }
-        if (relation != nullptr) {
-            table_close(relation, RowExclusiveLock);
-        }
+        UnlockRelationOid(relation, mode);
     }
+    return false;
+}
+
+void lock_all_order_leaves(const Catalog& catalog, LOCKMODE mode) {
+    lock_orders(catalog, mode);
+    Relation parent = open_table(catalog.order);
+    PartitionDesc partitions = RelationGetPartitionDesc(parent, true);
+    for (int i = 0; i < partitions->nparts; i++) {
+        LockRelationOid(partitions->oids[i], mode);
+    }
+    table_close(parent, AccessShareLock);
+}
+
+Relation open_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
+    if (!lock_order_leaf(catalog, date, RowExclusiveLock, leaf)) {
+        report_no_partition(date);
+    }
+    return table_open(leaf->relation, NoLock);
 }
 
 void require_same_epoch(const Catalog& catalog, DateADT date) {
@@ -326,20 +476,16 @@ bool try_update_order(const OrderLeaf& leaf, Relation heap, const OrderValues& v
 void return_order_row(TableReader* reader, ReturnSetInfo* result) {
     bool should_free = false;
     HeapTuple tuple = ExecFetchSlotHeapTuple(reader->row, true, &should_free);
-    TupleConversionMap* map =
-        convert_tuples_by_name(RelationGetDescr(reader->heap), result->setDesc);
-    if (map != nullptr) {
-        tuple = execute_attr_map_tuple(tuple, map);
-    }
-    tuplestore_puttuple(result_rows(result), tuple);
+    return_row(begin_rows(RelationGetDescr(reader->heap), result), tuple);
 }
 
 void return_spi_rows(ReturnSetInfo* result) {
-    TupleConversionMap* map = convert_tuples_by_name(SPI_tuptable->tupdesc, result->setDesc);
+    if (SPI_processed == 0) {
+        return;
+    }
+    const RowReturn rows = begin_rows(SPI_tuptable->tupdesc, result);
     for (uint64 i = 0; i < SPI_processed; i++) {
-        HeapTuple tuple = SPI_tuptable->vals[i];
-        tuplestore_puttuple(result_rows(result),
-                            map == nullptr ? tuple : execute_attr_map_tuple(tuple, map));
+        return_row(rows, SPI_tuptable->vals[i]);
     }
 }
 

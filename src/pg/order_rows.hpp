@@ -1,4 +1,21 @@
 // ticket_order: which partition, writing rows (row_writer.hpp), reading them.
+//
+// The order of locks. Whoever keeps locks on tables of the extension takes them in this order, in
+// every function and in every transaction, however many functions it calls:
+//
+//   1. ticket_order
+//   2. a partition of it, and then the partition's indexes
+//   3. ticket_departure, ticket_reservation and all the others
+//
+// ALTER TABLE, TRUNCATE, CREATE INDEX and LOCK TABLE of ticket_order take 1 before 2 as well: they
+// wait for us at 1, where they have nothing yet that we could come to want. So lock_orders() comes
+// before anything else that is kept, and lock_order_leaf() and lock_all_order_leaves() are the only
+// ways to keep a partition. Orders of items have the same order: item_order, then item_inventory.
+//
+// What this leaves out: a reader (table_scan.hpp) may lock a partition alone, since it gives the
+// lock back before it asks for another but the index's. A statement of a user's that names a
+// partition, or ticket_departure, has locked that when our triggers begin: as if plain SQL had done
+// what they do. A sequence is locked before all of these by whoever draws an id.
 #pragma once
 
 #include "catalog.hpp"
@@ -28,7 +45,8 @@ enum OrderColumn : AttrNumber {
     kCreatedAt,
     kChangedAt,
     kChangedFrom,
-    kOrderColumns = kChangedFrom
+    kRequestDigest,
+    kOrderColumns = kRequestDigest
 };
 
 // Its indexes, in this order everywhere.
@@ -56,10 +74,20 @@ void look_up_order_partition(const Catalog& catalog, DateADT date);
 void find_order_columns(Relation relation, OrderLeaf* leaf);
 // The partition's index of live rows; ereports where it has none.
 Oid live_index(const Catalog& catalog, Relation relation);
-// Creates it where there is none (standalone, then attached: an idle buyer blocks nobody).
+// The same of another one.
+Oid child_index(Oid parent_index, Relation relation);
+// Creates it where there is none (standalone, then attached: an idle buyer blocks nobody). 55000
+// where the day has departures: it had a partition then, whose orders may come back with it.
 void ensure_order_leaf(const Catalog& catalog, DateADT date);
+// 23514: the day has no partition.
+void require_order_leaf(const Catalog& catalog, DateADT date);
 
 // A new order id for the date, below 2^53; and back: the date that an id names.
+inline constexpr int kOrderSequenceBits = 37;
+inline constexpr int64_t order_sequence_mask = (int64_t{1} << kOrderSequenceBits) - 1;
+inline int64_t order_id_of(DateADT date, int64_t number) {
+    return (static_cast<int64_t>(date) & 0xFFFF) << kOrderSequenceBits | number;
+}
 int64_t next_order_id(const Catalog& catalog, DateADT date);
 DateADT date_of_order(int64_t order_id);
 
@@ -70,8 +98,18 @@ DateADT date_of_order(int64_t order_id);
 void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows, int count,
                    ReturnSetInfo* result);
 
-// Opens the partition of a date for writing and makes sure that what we know of it still holds;
-// ereports where there is none.
+// Locks ticket_order to the end of the transaction.
+void lock_orders(const Catalog& catalog, LOCKMODE mode);
+
+// Locks ticket_order and the partition of a date, in this order, to the end of the transaction, and
+// makes sure that what we know of the partition holds now; its name stays, too. False: there is
+// none, and ticket_order alone is locked.
+bool lock_order_leaf(const Catalog& catalog, DateADT date, LOCKMODE mode, OrderLeaf* leaf);
+
+// The same with all partitions.
+void lock_all_order_leaves(const Catalog& catalog, LOCKMODE mode);
+
+// Locks the partition of a date for writing and opens it; ereports where there is none.
 Relation open_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf);
 
 // With the partition locked: were the departures that this transaction claims on loaded from it as
@@ -94,13 +132,18 @@ struct OwnerScope {
     int security_context;
     int guc_level;
 };
-void owner_begin(const Catalog& catalog, OwnerScope* scope);
+// Do the owner's own policies apply to the statement, where a table forces them on the owner?
+// kEvery: what keeps pool and tables together (expiry, quotas that return, preloading) sees and
+// writes every row. Statements are planned so; the functions of triggers that they fire are not.
+enum class RowScope { kPolicies, kEvery };
+void owner_begin(const Catalog& catalog, OwnerScope* scope, RowScope rows = RowScope::kPolicies);
 void owner_end(const OwnerScope& scope);
 
 // Appends the rows that SPI has just returned to the result set.
 void return_spi_rows(ReturnSetInfo* result);
 
-// Quoted "schema.relation", for SQL text.
+// Quoted "schema.relation", for SQL text. Lock a relation that a user may rename, a partition, to
+// the end of the transaction before: the name must still be the relation's when SQL looks it up.
 const char* qualified_name(Oid relation);
 
 void install_order_callbacks();

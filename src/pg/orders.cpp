@@ -47,8 +47,7 @@ Text text_column(const LockedRow& row, OrderColumn column) {
 
 [[noreturn]] void report_no_order(int64_t order_id) {
     ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
-                    errdetail("No row of ticket_order has this order_id."),
-                    errhint("Check the order_id.")));
+                    detail_of_no_order("ticket_order"), hint_of_no_order()));
 }
 
 // Every named ticket must be there.
@@ -79,14 +78,14 @@ int stop_index(const Route* route, int32_t stop_no) {
 }
 
 // Where the ticket's claim is in the pool, or would be again.
-void locate(const Order& order, Ticket* ticket) {
+void locate(Ticket* ticket) {
     const LockedRow& row = *ticket->row;
-    const Route* route = order.ref.departure->route.get();
-    const Layout* layout = order.ref.departure->layout.get();
-    const Text seat_class = text_column(row, kSeatClass);
+    const DepartureRef& ref = ticket->ref;
+    const Route* route = ref.departure->route.get();
+    const Layout* layout = ref.departure->layout.get();
     const Text coach = text_column(row, kCoach);
     const Text label = text_column(row, kSeat);
-    const int class_index = layout->find_class(seat_class.data, seat_class.length);
+    const int class_index = layout->find_class(ticket->seat_class.data, ticket->seat_class.length);
     ticket->trip = {stop_index(route, DatumGetInt32(row.values.value[kFromStop])),
                     stop_index(route, DatumGetInt32(row.values.value[kToStop]))};
     if (class_index < 0 || ticket->trip.from < 0 || ticket->trip.to <= ticket->trip.from) {
@@ -95,7 +94,7 @@ void locate(const Order& order, Ticket* ticket) {
     const uint32_t index = static_cast<uint32_t>(class_index);
     ticket->bits = trip_mask(ticket->trip.from, ticket->trip.to);
     if (label.data == nullptr) {
-        ticket->source = {order.ref.slot, index, 0,
+        ticket->source = {ref.slot, index, 0,
                           layout->find_place_coach(index, coach.data, coach.length)};
         ticket->located = ticket->source.place_coach >= 0;
         return;
@@ -107,12 +106,28 @@ void locate(const Order& order, Ticket* ticket) {
     if (ticket->located) {
         ticket->source =
             is_live(ticket->status)
-                ? source_of_live_seat(order.ref, index, ticket->bits, &ticket->seat)
-                : source_of_seat(order.ref, index, order.channel, ticket->bits, &ticket->seat);
+                ? source_of_live_seat(ref, index, ticket->bits, &ticket->seat)
+                : source_of_seat(ref, index, ticket->channel, ticket->bits, &ticket->seat);
     }
 }
 
-void read_tickets(Order* order) {
+// The departure, pinned; departure null: its row is gone.
+DepartureRef pin_of_order(const Catalog& catalog, int64_t departure_id) {
+    DepartureRef ref = directory_find_id(catalog, departure_id);
+    if (ref.departure == nullptr) {
+        // None comes unseen, to be loaded with the rows as they are now (by_hand.hpp).
+        lock_orphans(catalog);
+        ref = directory_find_id(catalog, departure_id);
+    }
+    if (ref.departure != nullptr) {
+        ledger_reserve(0);
+        ledger_pin(ref.slot);
+    }
+    directory_done();
+    return ref;
+}
+
+void read_tickets(const Catalog& catalog, Order* order) {
     order->tickets =
         static_cast<Ticket*>(palloc0(static_cast<size_t>(order->count) * sizeof(Ticket)));
     for (int i = 0; i < order->count; i++) {
@@ -122,6 +137,12 @@ void read_tickets(Order* order) {
         const Text status = text_of(values.value[kStatus]);
         ticket->ticket_no = DatumGetInt32(values.value[kTicketNo]);
         ticket->passenger_id = DatumGetInt64(values.value[kPassengerId]);
+        ticket->departure_id = DatumGetInt64(values.value[kDepartureId]);
+        ticket->seat_class = text_column(*ticket->row, kSeatClass);
+        ticket->channel = text_column(*ticket->row, kChannel);
+        ticket->ref = i > 0 && ticket[-1].departure_id == ticket->departure_id
+                          ? ticket[-1].ref
+                          : pin_of_order(catalog, ticket->departure_id);
         if (!parse_order_status(status.data, status.length, &ticket->status)) {
             ereport(ERROR, (errcode(kErrorOrder),
                             errmsg("ticket %d of order " INT64_FORMAT " has an unknown status",
@@ -129,44 +150,132 @@ void read_tickets(Order* order) {
                             errdetail("Its status is \"%s\".", printable(status)),
                             errhint("Correct the row in ticket_order.")));
         }
-        if (order->ref.departure != nullptr) {
-            locate(*order, ticket);
+        if (ticket->ref.departure != nullptr) {
+            locate(ticket);
         }
     }
+}
+
+// Reads what was locked, and pins its departure.
+void read_locked_order(const Catalog& catalog, int64_t order_id, Order* order) {
+    order->order_id = order_id;
+    order->count = order->rows.count;
+    const LockedRow& first = order->rows.row[0];
+    order->service_date = DatumGetDateADT(first.values.value[kServiceDate]);
+    order->user_id = DatumGetInt64(first.values.value[kUserId]);
+    read_tickets(catalog, order);
 }
 
 }  // namespace
 
 void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order* order) {
     *order = Order{};
-    order->order_id = order_id;
     const SortedNumbers numbers = sort_numbers(named.array);
     if (!lock_order_rows(catalog, order_id, numbers, &order->rows)) {
         // Which is missing, the order or the ticket? Both are TK005.
         report_no_order(order_id);
     }
-    order->count = order->rows.count;
-    const LockedRow& first = order->rows.row[0];
-    order->departure_id = DatumGetInt64(first.values.value[kDepartureId]);
-    order->service_date = DatumGetDateADT(first.values.value[kServiceDate]);
-    order->user_id = DatumGetInt64(first.values.value[kUserId]);
-    order->is_held_until_null = first.values.is_null[kHeldUntil];
-    order->held_until = DatumGetTimestampTz(first.values.value[kHeldUntil]);
-    order->channel = text_column(first, kChannel);
-    order->seat_class = text_column(first, kSeatClass);
-    order->ref = directory_find_id(catalog, order->departure_id);
-    if (order->ref.departure == nullptr) {
-        // None comes unseen, to be loaded with the rows as they are now (by_hand.hpp).
-        lock_orphans(catalog);
-        order->ref = directory_find_id(catalog, order->departure_id);
-    }
-    if (order->ref.departure != nullptr) {
-        ledger_reserve(0);
-        ledger_pin(order->ref.slot);
-    }
-    directory_done();
-    read_tickets(order);
+    read_locked_order(catalog, order_id, order);
     check_ticket_nos(*order, numbers);
+}
+
+bool try_lock_order_of(const Catalog& catalog, int64_t order_id, DateADT date, int64_t departure_id,
+                       Order* order) {
+    *order = Order{};
+    LockedRows* rows = &order->rows;
+    if (!try_lock_order_rows_of(catalog, order_id, date, rows)) {
+        return false;
+    }
+    int kept = 0;
+    for (int i = 0; i < rows->count; i++) {
+        if (DatumGetInt64(rows->row[i].values.value[kDepartureId]) == departure_id) {
+            rows->row[kept++] = rows->row[i];
+        }
+    }
+    rows->count = kept;
+    if (kept > 0) {
+        read_locked_order(catalog, order_id, order);
+    }
+    return kept > 0;
+}
+
+namespace {
+
+constexpr uint32_t bit(OrderStatus status) {
+    return 1U << static_cast<int>(status);
+}
+constexpr uint32_t kHeldBit = bit(OrderStatus::kHeld);
+constexpr uint32_t kSoldBit = bit(OrderStatus::kSold);
+constexpr uint32_t kRefundedBit = bit(OrderStatus::kRefunded);
+constexpr uint32_t kCancelledBit = bit(OrderStatus::kCancelled);
+constexpr uint32_t kExpiredBit = bit(OrderStatus::kExpired);
+constexpr uint32_t kChangedBit = bit(OrderStatus::kChanged);
+constexpr uint32_t kLeftBits = kHeldBit | kExpiredBit | kSoldBit;
+
+// Statuses as bits. By number of OrderCall; see there.
+struct CallShape {
+    uint32_t needs;    // one ticket at least has one of these
+    uint32_t refuses;  // no ticket has one of these
+    uint32_t returns;
+    const char* action;
+    const char* hint;
+};
+constexpr CallShape kCalls[] = {
+    {kLeftBits, 0, kLeftBits | kRefundedBit | kChangedBit, "confirmed",
+     "Only a hold can be paid. Buy again."},
+    {kHeldBit | kExpiredBit | kCancelledBit, kSoldBit, kHeldBit | kExpiredBit | kCancelledBit,
+     "cancelled", "Only a hold can be cancelled. Refund sold tickets with ticket_refund."},
+    {kSoldBit | kRefundedBit, 0, kSoldBit | kRefundedBit, "refunded",
+     "Only sold tickets can be refunded."},
+    {kSoldBit, 0, kSoldBit, "changed", "Only sold tickets can be changed."}};
+
+// The first ticket with one of the statuses, or null.
+const Ticket* first_with(const Order& order, uint32_t statuses) {
+    for (int i = 0; i < order.count; i++) {
+        if ((bit(order.tickets[i].status) & statuses) != 0) {
+            return &order.tickets[i];
+        }
+    }
+    return nullptr;
+}
+
+[[noreturn]] void report_status(const Order& order, const Ticket& ticket, const CallShape& call) {
+    ereport(ERROR, (errcode(kErrorOrder),
+                    errmsg("ticket %d of order " INT64_FORMAT " cannot be %s", ticket.ticket_no,
+                           order.order_id, call.action),
+                    errdetail("Its status is \"%s\".", status_name(ticket.status)),
+                    errhint("%s", call.hint)));
+}
+
+}  // namespace
+
+void choose_tickets(Order* order, OrderCall call, bool named) {
+    const CallShape& shape = kCalls[static_cast<int>(call)];
+    const Ticket* wrong = first_with(*order, named ? ~shape.returns : shape.refuses);
+    if (wrong == nullptr && first_with(*order, shape.needs) == nullptr) {
+        // Named is a ticket that is left, if there is one: the others are over anyway.
+        wrong = first_with(*order, kLeftBits);
+        wrong = wrong == nullptr ? first_with(*order, ~0U) : wrong;
+    }
+    if (wrong != nullptr) {
+        report_status(*order, *wrong, shape);
+    }
+    int kept = 0;
+    for (int i = 0; i < order->count; i++) {
+        if ((bit(order->tickets[i].status) & shape.returns) != 0) {
+            order->tickets[kept++] = order->tickets[i];
+        }
+    }
+    order->count = kept;
+}
+
+bool same_trip(const Ticket& a, const Ticket& b) {
+    return a.departure_id == b.departure_id && a.trip.from == b.trip.from && a.trip.to == b.trip.to;
+}
+
+bool same_channel(const Ticket& a, const Ticket& b) {
+    return a.channel.data == nullptr || b.channel.data == nullptr ? a.channel.data == b.channel.data
+                                                                  : same_text(a.channel, b.channel);
 }
 
 int count_status(const Order& order, OrderStatus status) {
@@ -179,17 +288,18 @@ int count_status(const Order& order, OrderStatus status) {
 
 namespace {
 
-// Numbers of the tickets in a status, or of all of them.
-Datum ticket_array(const Order& order, const OrderStatus* status) {
+// An int[] of the numbers of the tickets for which wanted(ticket) is true; *count: how many.
+template <typename Wanted>
+Datum ticket_array(const Order& order, int* count, Wanted wanted) {
     Datum* numbers =
         static_cast<Datum*>(palloc(static_cast<size_t>(Max(order.count, 1)) * sizeof(Datum)));
-    int count = 0;
+    *count = 0;
     for (int i = 0; i < order.count; i++) {
-        if (status == nullptr || order.tickets[i].status == *status) {
-            numbers[count++] = Int32GetDatum(order.tickets[i].ticket_no);
+        if (wanted(order.tickets[i])) {
+            numbers[(*count)++] = Int32GetDatum(order.tickets[i].ticket_no);
         }
     }
-    return PointerGetDatum(construct_array(numbers, count, INT4OID, 4, true, TYPALIGN_INT));
+    return PointerGetDatum(construct_array(numbers, *count, INT4OID, 4, true, TYPALIGN_INT));
 }
 
 }  // namespace
@@ -203,19 +313,38 @@ namespace {
                     errhint("Let a trigger raise an error where a change may not happen.")));
 }
 
-void write_status_by_sql(const Order& order, OrderStatus from, OrderStatus to) {
+// Of the tickets on one departure: that is what tells our own row events (own_writes.hpp).
+void write_status_by_sql(const Order& order, int64_t departure_id, OrderStatus from,
+                         OrderStatus to) {
     const char* sql = psprintf(
         "UPDATE %s SET status = $4, changed_at = now()%s WHERE order_id = $1 AND ticket_no = ANY "
         "($2) AND service_date = $3",
         qualified_name(order.rows.relation), to == OrderStatus::kSold ? ", held_until = NULL" : "");
     Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, TEXTOID};
-    Datum values[] = {Int64GetDatum(order.order_id), ticket_array(order, &from),
-                      DateADTGetDatum(order.service_date), CStringGetTextDatum(status_name(to))};
-    const OwnWrite write{is_live(to) ? OwnChange::kLive : OwnChange::kEnd, order.departure_id,
+    int count;
+    const Datum numbers = ticket_array(order, &count, [&](const Ticket& ticket) {
+        return ticket.status == from && ticket.departure_id == departure_id;
+    });
+    Datum values[] = {Int64GetDatum(order.order_id), numbers, DateADTGetDatum(order.service_date),
+                      CStringGetTextDatum(status_name(to))};
+    const OwnWrite write{is_live(to) ? OwnChange::kLive : OwnChange::kEnd, departure_id,
                          order.order_id, nullptr};
     if (execute_own(write, true, sql, 4, types, values, nullptr) != SPI_OK_UPDATE ||
-        SPI_processed != static_cast<uint64>(count_status(order, from))) {
+        SPI_processed != static_cast<uint64>(count)) {
         report_left_out(order);
+    }
+}
+
+void write_status_by_sql(const Order& order, OrderStatus from, OrderStatus to) {
+    for (int i = 0; i < order.count; i++) {
+        bool is_first = order.tickets[i].status == from;
+        for (int j = 0; j < i && is_first; j++) {
+            is_first = order.tickets[j].status != from ||
+                       order.tickets[j].departure_id != order.tickets[i].departure_id;
+        }
+        if (is_first) {
+            write_status_by_sql(order, order.tickets[i].departure_id, from, to);
+        }
     }
 }
 
@@ -278,7 +407,7 @@ void write_seat_by_sql(const Order& order, const Ticket& ticket) {
         "UPDATE %s SET coach = $4, seat = $5 WHERE order_id = $1 AND ticket_no = $2 AND "
         "service_date = $3",
         qualified_name(order.rows.relation));
-    const OwnWrite write{OwnChange::kMove, order.departure_id, order.order_id, nullptr};
+    const OwnWrite write{OwnChange::kMove, ticket.departure_id, order.order_id, nullptr};
     if (execute_own(write, false, sql, 5, types, values, row.is_null[kSeat] ? "    n" : nullptr) !=
             SPI_OK_UPDATE ||
         SPI_processed != 1) {
@@ -288,11 +417,11 @@ void write_seat_by_sql(const Order& order, const Ticket& ticket) {
 
 }  // namespace
 
-void set_seats(const Order& order, const Claimed* claims) {
-    const Layout* layout = order.ref.departure->layout.get();
-    for (int i = 0; i < order.count; i++) {
-        const int64_t number = seat_number(order.ref, claims[i]);
-        OrderValues* row = &order.tickets[i].row->values;
+void set_seats(const Order& order, const Ticket* tickets, int count, const Claimed* claims) {
+    for (int i = 0; i < count; i++) {
+        const Layout* layout = tickets[i].ref.departure->layout.get();
+        const int64_t number = seat_number(tickets[i].ref, claims[i]);
+        OrderValues* row = &tickets[i].row->values;
         uint32_t coach = static_cast<uint32_t>(claims[i].source.place_coach);
         row->is_null[kSeat] = number < 0;
         if (number >= 0) {
@@ -302,18 +431,17 @@ void set_seats(const Order& order, const Claimed* claims) {
         }
         set_value(row, kCoach, text_datum(text_of(layout->head, layout->coaches()[coach].name)));
         if (is_direct(order)) {
-            update_locked_row(order.rows, order.tickets[i].row,
-                              column_bit(kCoach) | column_bit(kSeat));
+            update_locked_row(order.rows, tickets[i].row, column_bit(kCoach) | column_bit(kSeat));
         } else {
-            write_seat_by_sql(order, order.tickets[i]);
+            write_seat_by_sql(order, tickets[i]);
         }
     }
     CommandCounterIncrement();
 }
 
-bool claim_same_seats(const Order& order, const Demand& demand, Claimed* claims) {
-    for (int i = 0; i < order.count; i++) {
-        const Ticket& ticket = order.tickets[i];
+bool claim_same_seats(const Ticket* tickets, const Demand& demand, Claimed* claims) {
+    for (uint32_t i = 0; i < demand.party; i++) {
+        const Ticket& ticket = tickets[i];
         if (!ticket.located || ticket.source.class_index != demand.class_index) {
             return false;
         }
@@ -328,8 +456,9 @@ static void return_order_by_sql(const Order& order, ReturnSetInfo* result) {
         "BY ticket_no",
         qualified_name(order.rows.relation));
     Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID};
-    Datum values[] = {Int64GetDatum(order.order_id), ticket_array(order, nullptr),
-                      DateADTGetDatum(order.service_date)};
+    int count;
+    const Datum numbers = ticket_array(order, &count, [](const Ticket&) { return true; });
+    Datum values[] = {Int64GetDatum(order.order_id), numbers, DateADTGetDatum(order.service_date)};
     if (execute_planned(sql, 3, types, values, nullptr) != SPI_OK_SELECT) {
         elog(ERROR, "could not read order " INT64_FORMAT, order.order_id);
     }
@@ -347,14 +476,6 @@ void return_order(const Order& order, ReturnSetInfo* result) {
         rows[i] = order.tickets[i].row;
     }
     return_locked_rows(order.rows, rows, order.count, result);
-}
-
-void report_status(const Order& order, const Ticket& ticket, const char* action, const char* hint) {
-    ereport(ERROR,
-            (errcode(kErrorOrder),
-             errmsg("ticket %d of order " INT64_FORMAT " cannot be %s", ticket.ticket_no,
-                    order.order_id, action),
-             errdetail("Its status is \"%s\".", status_name(ticket.status)), errhint("%s", hint)));
 }
 
 }  // namespace ticketpool

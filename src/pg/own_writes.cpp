@@ -1,5 +1,6 @@
 #include "own_writes.hpp"
 
+#include "errors.hpp"
 #include "item_rows.hpp"
 #include "plans.hpp"
 #include "ticketpool/order_status.hpp"
@@ -95,8 +96,23 @@ void execute_own_on(Oid table, const char* sql, int count, Oid* types, Datum* va
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, table};
     const int result = execute_own(write, true, sql, count, types, values, nulls, snapshot);
     if (result != expected) {
-        elog(ERROR, "unexpected result of a ticketpool query: %s", SPI_result_code_string(result));
+        report_not_written(sql);
     }
+}
+
+bool was_changed(const char* sql, const char* table, const char* column, int64_t id,
+                 const char* condition) {
+    if (SPI_processed > 0) {
+        return true;
+    }
+    Oid types[] = {INT8OID};
+    Datum values[] = {Int64GetDatum(id)};
+    const char* look = psprintf("SELECT FROM %s WHERE %s = $1 AND %s", table, column, condition);
+    if (SPI_execute_with_args(look, 1, types, values, nullptr, false, 1) != SPI_OK_SELECT ||
+        SPI_processed > 0) {
+        report_not_written(sql);
+    }
+    return false;
 }
 
 static bool is_own_depth() {

@@ -44,6 +44,11 @@ int execute_own(const OwnWrite& write, bool keep_plan, const char* sql, int coun
 void execute_own_on(Oid table, const char* sql, int count, Oid* types, Datum* values,
                     const char* nulls, int expected, Snapshot snapshot = InvalidSnapshot);
 
+// After an UPDATE of ours, `sql`, that was for one row: was it changed? False: it did not meet the
+// condition. 09000 where it does and was left out. The row is the one with id `id` in `column`.
+bool was_changed(const char* sql, const char* table, const char* column, int64_t id,
+                 const char* condition);
+
 // Call in a trigger of this table: does the event come from a statement of ours that writes there?
 bool is_own_event(Oid table);
 // The same for a row of ticket_order; ereports where a trigger has changed what must not change.

@@ -2,15 +2,18 @@
 //
 //   ATTACH PARTITION   the partition gets the trigger that tells the pool of TRUNCATE (row triggers
 //                      it inherits). In a restore, columns that users had added to ticket_order,
-//                      which a dump has on the partitions only, are added to ticket_order first;
-//                      and so are indexes, before those of the partitions are attached to them
-//   DETACH PARTITION   takes that trigger away again: the table does not need the extension any
-//   more ENABLE TRIGGER     what pg_restore --disable-triggers does at its end: our triggers fire
-//   always
-//                      again, also under session_replication_role = replica
+//                      which a dump has on the partitions only, are added to ticket_order first,
+//                      and NOT NULL that the partition lacks is taken from ticket_order; indexes
+//                      are added, too, before those of the partitions are attached to them.
+//                      The other way round, a table of an earlier version gets the columns that
+//                      ticket_order has got since
+//   DETACH PARTITION   takes that trigger away again: the table is a plain one then
+//   ENABLE TRIGGER     what pg_restore --disable-triggers does at its end: our triggers fire
+//                      always again, also under session_replication_role = replica
 #include "partitions.hpp"
 
 #include "epoch.hpp"
+#include "order_days.hpp"
 #include "order_rows.hpp"
 
 extern "C" {
@@ -56,12 +59,6 @@ void run(const char* command) {
     }
 }
 
-// pg_dump's scripts, whoever runs them, begin so.
-bool in_restore() {
-    const char* path = GetConfigOption("search_path", false, false);
-    return !check_function_bodies && path != nullptr && path[0] == '\0';
-}
-
 // "ADD COLUMN ..., ADD COLUMN ..." for what the partition has and the table has not; or null.
 const char* missing_columns(Oid table, Oid partition) {
     Oid types[] = {OIDOID, OIDOID};
@@ -71,12 +68,18 @@ const char* missing_columns(Oid table, Oid partition) {
         "pg_catalog.format_type(a.atttypid, a.atttypmod), "
         "CASE WHEN a.attcollation <> t.typcollation "
         "THEN ' COLLATE ' || a.attcollation::pg_catalog.regcollation ELSE '' END, "
-        "CASE a.attgenerated WHEN 's' THEN pg_catalog.format(' GENERATED ALWAYS AS (%s) STORED', "
-        "pg_catalog.pg_get_expr(d.adbin, d.adrelid)) "
-        "ELSE COALESCE(' DEFAULT ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') END, "
-        "CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END), ', ' ORDER BY a.attnum) "
+        "CASE WHEN d.oid IS NULL THEN '' "
+        "ELSE pg_catalog.format(CASE a.attgenerated "
+        "WHEN 's' THEN ' GENERATED ALWAYS AS (%s) STORED' "
+        "WHEN 'v' THEN ' GENERATED ALWAYS AS (%s) VIRTUAL' "
+        "ELSE ' DEFAULT %s' END, pg_catalog.pg_get_expr(d.adbin, d.adrelid)) END, "
+        "CASE WHEN a.attnotnull "
+        "THEN COALESCE(' CONSTRAINT ' || pg_catalog.quote_ident(k.conname), '') || ' NOT NULL' "
+        "ELSE '' END), ', ' ORDER BY a.attnum) "
         "FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid "
         "LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+        "LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'n' "
+        "AND k.conkey = ARRAY[a.attnum] "
         "WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND NOT EXISTS (SELECT FROM "
         "pg_catalog.pg_attribute p WHERE p.attrelid = $2 AND p.attname = a.attname AND p.attnum > "
         "0 "
@@ -87,6 +90,26 @@ const char* missing_columns(Oid table, Oid partition) {
     return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 }
 
+// Columns of ours that came after version 0.1: a dump, or a partition that was detached before the
+// update, is without them.
+constexpr struct {
+    const char* name;
+    const char* type;
+} kLaterColumns[] = {{"request_digest", "pg_catalog.uuid"}};
+
+void add_later_columns(Oid table, Oid partition) {
+    for (const auto& column : kLaterColumns) {
+        if (get_attnum(table, column.name) == InvalidAttrNumber ||
+            get_attnum(partition, column.name) != InvalidAttrNumber) {
+            continue;
+        }
+        SPI_connect();
+        run(psprintf("ALTER TABLE %s ADD COLUMN %s %s", qualified_name(partition), column.name,
+                     column.type));
+        SPI_finish();
+    }
+}
+
 void add_missing_columns(Oid table, Oid partition) {
     SPI_connect();
     const char* columns = missing_columns(table, partition);
@@ -95,6 +118,46 @@ void add_missing_columns(Oid table, Oid partition) {
         ereport(NOTICE, (errmsg("columns of partition \"%s\" are added to ticket_order",
                                 get_rel_name(partition)),
                          errdetail_internal("%s", columns)));
+    }
+    SPI_finish();
+}
+
+// What partitions allow to be NULL, ticket_order has to allow. It may be stricter in a restore: a
+// partition that was attached before asked for more, or the user has allowed what we do not. The
+// others keep what they ask for.
+void allow_nulls(Oid table, Oid partition) {
+    Oid types[] = {OIDOID, OIDOID};
+    Datum values[] = {ObjectIdGetDatum(partition), ObjectIdGetDatum(table)};
+    const char* sql =
+        "SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('ALTER COLUMN %I DROP NOT NULL', "
+        "p.attname), ', '), "
+        "pg_catalog.string_agg(pg_catalog.format(CASE WHEN k.conname IS NULL "
+        "THEN 'ALTER TABLE %s ALTER COLUMN %2$I SET NOT NULL' "
+        "ELSE 'ALTER TABLE %s ADD CONSTRAINT %3$I NOT NULL %2$I' END, "
+        "c.attrelid::pg_catalog.regclass, c.attname, k.conname), '; ') "
+        "FILTER (WHERE c.attname IS NOT NULL) "
+        "FROM pg_catalog.pg_attribute p JOIN pg_catalog.pg_attribute a USING (attname) "
+        "LEFT JOIN (pg_catalog.pg_inherits i JOIN pg_catalog.pg_attribute c "
+        "ON c.attrelid = i.inhrelid AND c.attnotnull) "
+        "ON i.inhparent = p.attrelid AND c.attname = p.attname "
+        "LEFT JOIN pg_catalog.pg_constraint k ON k.conrelid = c.attrelid AND k.contype = 'n' "
+        "AND k.conkey = ARRAY[c.attnum] "
+        "WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND NOT a.attnotnull "
+        "AND p.attrelid = $2 AND p.attnum > 0 AND p.attnotnull";
+    SPI_connect();
+    if (SPI_execute_with_args(sql, 2, types, values, nullptr, true, 0) != SPI_OK_SELECT) {
+        elog(ERROR, "could not compare the columns of a partition");
+    }
+    const char* columns = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+    const char* kept = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+    if (columns != nullptr) {
+        run(psprintf("ALTER TABLE %s %s", qualified_name(table), columns));
+        ereport(NOTICE, (errmsg("ticket_order allows the same NULLs as partition \"%s\"",
+                                get_rel_name(partition)),
+                         errdetail_internal("%s", columns)));
+    }
+    if (kept != nullptr) {
+        run(kept);
     }
     SPI_finish();
 }
@@ -154,6 +217,13 @@ void add_truncate_trigger(Oid table, Oid partition) {
     SPI_finish();
 }
 
+// Its rows have fired no trigger.
+void enter_days(Oid table, Oid partition) {
+    if (get_rel_relkind(partition) == RELKIND_RELATION) {
+        follow_order_days(catalog_in(get_rel_namespace(table)), partition);
+    }
+}
+
 void drop_truncate_trigger(Oid partition) {
     const Oid trigger = OidIsValid(partition) && !get_rel_relispartition(partition)
                             ? get_trigger_oid(partition, kTruncateTrigger, true)
@@ -207,6 +277,12 @@ Oid partition_of(const AlterTableCmd* command) {
 
 }  // namespace
 
+// pg_dump's scripts, whoever runs them, begin so.
+bool in_restore() {
+    const char* path = GetConfigOption("search_path", false, false);
+    return !check_function_bodies && path != nullptr && path[0] == '\0';
+}
+
 Oid order_partition(const RangeVar* name) {
     const Oid relation = RangeVarGetRelid(name, NoLock, true);
     return OidIsValid(relation) && get_rel_relispartition(relation) &&
@@ -219,7 +295,7 @@ void before_alter_table(const AlterTableStmt* statement) {
     ListCell* cell;
     foreach (cell, statement->cmds) {
         const AlterTableCmd* command = lfirst_node(AlterTableCmd, cell);
-        if (command->subtype != AT_AttachPartition || !in_restore()) {
+        if (command->subtype != AT_AttachPartition) {
             continue;
         }
         const Oid table = RangeVarGetRelid(statement->relation, NoLock, true);
@@ -227,10 +303,16 @@ void before_alter_table(const AlterTableStmt* statement) {
         if (!OidIsValid(partition)) {
             continue;
         }
-        if (statement->objtype == OBJECT_INDEX && !OidIsValid(table)) {
-            add_missing_index(statement->relation, partition);
+        if (statement->objtype == OBJECT_INDEX) {
+            if (in_restore() && !OidIsValid(table)) {
+                add_missing_index(statement->relation, partition);
+            }
         } else if (is_order_table(table)) {
-            add_missing_columns(table, partition);
+            if (in_restore()) {
+                add_missing_columns(table, partition);
+                allow_nulls(table, partition);
+            }
+            add_later_columns(table, partition);
         }
     }
 }
@@ -244,6 +326,7 @@ void after_alter_table(const AlterTableStmt* statement) {
             case AT_AttachPartition:
                 if (is_present_order_table(table)) {
                     add_truncate_trigger(table, partition_of(command));
+                    enter_days(table, partition_of(command));
                 }
                 break;
             case AT_DetachPartition:

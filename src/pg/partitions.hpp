@@ -12,6 +12,9 @@ namespace ticketpool {
 // The relation, where it is a partition of the extension's ticket_order; else InvalidOid.
 Oid order_partition(const RangeVar* name);
 
+// Is a script of pg_dump's at work?
+bool in_restore();
+
 // Around each ALTER TABLE.
 void before_alter_table(const AlterTableStmt* statement);
 void after_alter_table(const AlterTableStmt* statement);

@@ -25,17 +25,12 @@ Text keep(Text value) {
     return {pnstrdup(value.data, value.length), value.length};
 }
 
+int64_t interval_microseconds(const Interval* interval) {
+    return interval->time + interval->day * USECS_PER_DAY;
+}
+
 namespace {
 
-enum RouteColumn : AttrNumber {
-    kRouteId = 1,
-    kRouteDigest,
-    kRouteTrain,
-    kRouteStopNos,
-    kRouteStations,
-    kRouteArrives,
-    kRouteDeparts
-};
 enum CoachColumn : AttrNumber {
     kCoachLayoutId = 1,
     kCoachPosition,
@@ -44,10 +39,6 @@ enum CoachColumn : AttrNumber {
     kCoachSeats,
     kCoachPlaces
 };
-
-int64_t interval_microseconds(const Interval* interval) {
-    return interval->time + interval->day * USECS_PER_DAY;
-}
 
 // Strings behind a block under construction.
 struct BlockWriter {

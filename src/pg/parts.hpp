@@ -11,6 +11,19 @@ namespace ticketpool {
 SharedPart* shared_route(const Catalog& catalog, int64_t route_id);
 SharedPart* shared_layout(const Catalog& catalog, int64_t layout_id);
 
+enum RouteColumn : AttrNumber {
+    kRouteId = 1,
+    kRouteDigest,
+    kRouteTrain,
+    kRouteStopNos,
+    kRouteStations,
+    kRouteArrives,
+    kRouteDeparts
+};
+
+// Of a time of a stop list.
+int64_t interval_microseconds(const Interval* interval);
+
 // A text array or an array of fixed-size elements, taken apart.
 struct Elements {
     Datum* values;

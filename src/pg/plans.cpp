@@ -12,6 +12,7 @@ namespace {
 struct CachedPlan {
     char* sql;
     SPIPlanPtr plan;
+    bool every_row;  // planned without forced policies: the server does not tell such plans apart
 };
 constexpr uint32_t kCacheSize = 256;
 CachedPlan* cache;            // kCacheSize entries, allocated at first use
@@ -36,8 +37,25 @@ SPIPlanPtr prepare(const char* sql, int count, Oid* types) {
     return plan;
 }
 
+// Policies are a matter of planning. If the plan becomes void just now, it is planned again with
+// them: then the rows are not found, and the caller comes again.
 int execute(SPIPlanPtr plan, Datum* values, const char* nulls, Snapshot snapshot) {
-    return SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, false, true, 0);
+    Oid user;
+    int context;
+    GetUserIdAndSecContext(&user, &context);
+    if ((context & SECURITY_NOFORCE_RLS) == 0) {
+        return SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, false, true, 0);
+    }
+    SetUserIdAndSecContext(user, context & ~SECURITY_NOFORCE_RLS);
+    const int result =
+        SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, false, true, 0);
+    SetUserIdAndSecContext(user, context);  // an error restores it by the end of the transaction
+    return result;
+}
+
+bool is_usable(const CachedPlan& entry, const char* sql, bool every_row) {
+    return entry.sql != nullptr && strcmp(entry.sql, sql) == 0 && entry.every_row == every_row &&
+           (!every_row || SPI_plan_is_valid(entry.plan));
 }
 
 }  // namespace
@@ -48,8 +66,9 @@ int execute_planned(const char* sql, int count, Oid* types, Datum* values, const
         cache = static_cast<CachedPlan*>(
             MemoryContextAllocZero(TopMemoryContext, kCacheSize * sizeof(CachedPlan)));
     }
-    CachedPlan* entry = &cache[text_hash({sql, strlen(sql)}) % kCacheSize];
-    if (entry->sql == nullptr || strcmp(entry->sql, sql) != 0) {
+    const bool every_row = InNoForceRLSOperation();
+    CachedPlan* entry = &cache[(text_hash({sql, strlen(sql)}) + (every_row ? 1 : 0)) % kCacheSize];
+    if (!is_usable(*entry, sql, every_row)) {
         if (executing > 0) {
             // The plan that this one would replace may be the one at work.
             return execute(prepare(sql, count, types), values, nulls, snapshot);
@@ -60,6 +79,7 @@ int execute_planned(const char* sql, int count, Oid* types, Datum* values, const
             elog(ERROR, "could not keep a statement: %s", SPI_result_code_string(SPI_result));
         }
         entry->plan = plan;
+        entry->every_row = every_row;
         entry->sql = MemoryContextStrdup(TopMemoryContext, sql);
     }
     volatile int result = 0;
@@ -69,6 +89,12 @@ int execute_planned(const char* sql, int count, Oid* types, Datum* values, const
     PG_FINALLY();
     { executing--; }
     PG_END_TRY();
+    if (unlikely(result == SPI_OK_REWRITTEN)) {
+        // A rule has replaced the statement. The server's plan depends on what is left of it, which
+        // may be nothing, so it would outlive the rule. It is freed when the entry is used again.
+        pfree(entry->sql);
+        entry->sql = nullptr;
+    }
     return result;
 }
 

@@ -30,7 +30,7 @@ void preload_list(const Catalog& catalog, PreloadList* list) {
     *list = PreloadList{};
     MemoryContext context = CurrentMemoryContext;
     OwnerScope scope;
-    owner_begin(catalog, &scope);
+    owner_begin(catalog, &scope, RowScope::kEvery);
     SPI_connect();
     const char* sql = psprintf(
         "SELECT departure_id FROM %s WHERE service_date >= CURRENT_DATE - 1 AND status = 'open' "

@@ -63,7 +63,7 @@ void finish(PreparedLedger* block, bool committed) {
         }
     }
     if (committed && block->deadline != INT64_MAX) {
-        lower_next_due(block->database, block->deadline);
+        lower_served_due(block->database, block->deadline);
     }
     shared.arena.deallocate(block);
 }

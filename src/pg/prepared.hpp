@@ -36,8 +36,11 @@
 // their undecided rows and makes blocks of them (undecided.hpp). A backend that ends otherwise runs
 // PREPARE or ABORT.
 //
-// The status of an old transaction is forgotten one day (clog is truncated), so no block may grow
-// old: the launcher resolves all in each of its rounds.
+// The status of an old transaction is forgotten one day, so no block may grow old. The server
+// truncates clog up to the oldest transaction that a table of any database may still name,
+// template0 included, which autovacuum freezes every autovacuum_freeze_max_age transactions
+// (100,000 at least): a block must not outlive so many. The launcher resolves all once a second at
+// least, and also while it waits for a sweeper: it waits for none longer than that.
 #pragma once
 
 #include "ledger_entry.hpp"

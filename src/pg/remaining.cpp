@@ -27,12 +27,11 @@ struct ClassRange {
     uint32_t last;
 };
 
-ClassRange class_range(const Departure* departure, FunctionCallInfo fcinfo, int argument) {
+ClassRange class_range(const DepartureRef& ref, FunctionCallInfo fcinfo, int argument) {
     if (PG_ARGISNULL(argument)) {
-        return {0, departure->layout->class_count};
+        return {0, ref.departure->layout->class_count};
     }
-    const Text train = text_of(departure->route->head, departure->route->train);
-    const uint32_t index = resolve_class(departure, train, false, PG_GETARG_DATUM(argument));
+    const uint32_t index = resolve_class(ref, false, PG_GETARG_DATUM(argument));
     return {index, index + 1};
 }
 
@@ -74,9 +73,9 @@ TICKETPOOL_FUNCTION(ticket_remaining) {
     }
     const Catalog& catalog = catalog_of(fcinfo);
     const DepartureRef ref = require_departure(catalog, fcinfo, 0, 3);
-    const Trip trip = find_trip(catalog, ref.departure->route.get(), text_of(PG_GETARG_DATUM(1)),
-                                text_of(PG_GETARG_DATUM(2)));
-    const ClassRange range = class_range(ref.departure, fcinfo, 4);
+    const Trip trip =
+        find_trip(catalog, ref, text_of(PG_GETARG_DATUM(1)), text_of(PG_GETARG_DATUM(2)));
+    const ClassRange range = class_range(ref, fcinfo, 4);
     uint32_t remaining = 0;
     if (is_on_sale(ref)) {
         for (uint32_t i = range.first; i < range.last; i++) {
@@ -96,7 +95,7 @@ TICKETPOOL_FUNCTION(ticket_remaining_matrix) {
     InitMaterializedSRF(fcinfo, 0);
     const Catalog& catalog = catalog_of(fcinfo);
     const DepartureRef ref = require_departure(catalog, fcinfo, 0, 1);
-    const ClassRange range = class_range(ref.departure, fcinfo, 2);
+    const ClassRange range = class_range(ref, fcinfo, 2);
     const int stops = ref.departure->segments + 1;
     uint32_t* cells = static_cast<uint32_t*>(
         palloc0(static_cast<size_t>(stops) * static_cast<size_t>(stops) * sizeof(uint32_t)));
@@ -134,7 +133,7 @@ TICKETPOOL_FUNCTION(ticket_seat_map) {
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     const Catalog& catalog = catalog_of(fcinfo);
     const DepartureRef ref = require_departure(catalog, fcinfo, 0, 1);
-    const ClassRange range = class_range(ref.departure, fcinfo, 2);
+    const ClassRange range = class_range(ref, fcinfo, 2);
     const Layout* layout = ref.departure->layout.get();
     char line[kMaxSegments + 1];
     for (uint32_t c = range.first; c < range.last; c++) {

@@ -60,13 +60,17 @@ static int compare_keys(const void* a, const void* b) {
     return left < right ? -1 : static_cast<int>(left > right);
 }
 
-void lock_requests(uint64_t* keys, size_t count) {
+bool lock_requests(uint64_t* keys, size_t count) {
     qsort(keys, count, sizeof(uint64_t), compare_keys);
+    bool has_twins = false;
     for (size_t i = 0; i < count; i++) {
-        if (i == 0 || keys[i] != keys[i - 1]) {
+        if (i > 0 && keys[i] == keys[i - 1]) {
+            has_twins = true;
+        } else {
             lock_request(keys[i]);
         }
     }
+    return has_twins;
 }
 
 }  // namespace ticketpool

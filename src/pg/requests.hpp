@@ -21,7 +21,36 @@ void read_request(const RequestArray& requests, int index, Datum* values, bool* 
 // In a PG_CATCH block: raises the error again and says in its message which request it was.
 [[noreturn]] void rethrow_numbered(MemoryContext context, int32_t request_no);
 
-// Sorts the keys and takes their locks.
-void lock_requests(uint64_t* keys, size_t count);
+// Does `step`; an error names the number of the request.
+template <typename Step>
+void do_numbered(int32_t request_no, Step step) {
+    MemoryContext context = CurrentMemoryContext;
+    PG_TRY();
+    { step(); }
+    PG_CATCH();
+    { rethrow_numbered(context, request_no); }
+    PG_END_TRY();
+}
+
+// Does `step` for each request; an error names the number of its request.
+template <typename Request, typename Step>
+void for_each_request(Request* requests, int count, Step step) {
+    MemoryContext context = CurrentMemoryContext;
+    volatile int32_t request_no = 0;
+    PG_TRY();
+    {
+        while (request_no < count) {
+            CHECK_FOR_INTERRUPTS();
+            request_no = request_no + 1;
+            step(&requests[request_no - 1]);
+        }
+    }
+    PG_CATCH();
+    { rethrow_numbered(context, request_no); }
+    PG_END_TRY();
+}
+
+// Sorts the keys and takes their locks. True: some are the same.
+bool lock_requests(uint64_t* keys, size_t count);
 
 }  // namespace ticketpool

@@ -14,6 +14,7 @@
 #include "loader.hpp"
 #include "order_rows.hpp"
 #include "own_writes.hpp"
+#include "plans.hpp"
 #include "sale.hpp"
 #include "stations.hpp"
 
@@ -79,7 +80,7 @@ int64_t write_reservation(const Catalog& catalog, const DepartureRef& ref,
     if (execute_own(write, false, sql, 9, types, values, released ? "         " : "       n ") !=
             SPI_OK_INSERT_RETURNING ||
         SPI_processed != 1) {
-        elog(ERROR, "could not write the reservation");
+        report_not_written(sql);
     }
     bool is_null;
     return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
@@ -225,7 +226,7 @@ int recycle(const Catalog& catalog, int64_t reservation_id) {
     const char* lock =
         psprintf("SELECT departure_id, status FROM %s WHERE reservation_id = $1 FOR UPDATE",
                  qualified_name(catalog.reservation));
-    if (SPI_execute_with_args(lock, 1, types, values, nullptr, false, 0) != SPI_OK_SELECT) {
+    if (execute_planned(lock, 1, types, values, nullptr) != SPI_OK_SELECT) {
         elog(ERROR, "could not read reservation " INT64_FORMAT, reservation_id);
     }
     if (SPI_processed == 0) {
@@ -251,9 +252,9 @@ int recycle(const Catalog& catalog, int64_t reservation_id) {
     const char* update = psprintf("UPDATE %s SET status = 'recycled' WHERE reservation_id = $1",
                                   qualified_name(catalog.reservation));
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.reservation};
-    if (execute_own(write, false, update, 1, types, values, nullptr) != SPI_OK_UPDATE ||
+    if (execute_own(write, true, update, 1, types, values, nullptr) != SPI_OK_UPDATE ||
         SPI_processed != 1) {
-        elog(ERROR, "could not recycle reservation " INT64_FORMAT, reservation_id);
+        report_not_written(update);
     }
     Quota* quota = ref.departure == nullptr ? nullptr : find_quota(ref.departure, reservation_id);
     return quota == nullptr ? 0 : empty_quota(ref, quota);
@@ -275,19 +276,20 @@ TICKETPOOL_FUNCTION(ticket_reserve) {
     check_arguments(fcinfo);
     PreventCommandIfReadOnly("ticket_reserve()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_orders(catalog, AccessShareLock);
     const Text train = text_of(PG_GETARG_DATUM(kArgTrain));
     const DepartureRef ref = find_for_reserve(catalog, train, PG_GETARG_DATEADT(kArgDate));
     ReservationRow row{};
-    row.stretch = find_trip(catalog, ref.departure->route.get(), text_of(PG_GETARG_DATUM(kArgFrom)),
+    row.stretch = find_trip(catalog, ref, text_of(PG_GETARG_DATUM(kArgFrom)),
                             text_of(PG_GETARG_DATUM(kArgTo)));
     const bool no_class = PG_ARGISNULL(kArgClass);
-    row.class_index =
-        resolve_class(ref.departure, train, no_class, no_class ? 0 : PG_GETARG_DATUM(kArgClass));
+    row.class_index = resolve_class(ref, no_class, no_class ? 0 : PG_GETARG_DATUM(kArgClass));
     row.channel = text_of(PG_GETARG_DATUM(kArgChannel));
     require_not_closed(ref);
     ledger_reserve(1);
     ledger_pin(ref.slot);
     directory_done();
+    require_order_leaf(catalog, ref.departure->service_date);
     if (!claim_seats_of(ref, train, PG_GETARG_INT32(kArgSeats), &row)) {
         PG_RETURN_NULL();
     }
@@ -314,6 +316,7 @@ TICKETPOOL_FUNCTION(ticket_recycle) {
     require_argument(fcinfo, 0, "reservation");
     PreventCommandIfReadOnly("ticket_recycle()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_orders(catalog, AccessShareLock);
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();

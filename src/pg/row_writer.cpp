@@ -65,6 +65,15 @@ bool is_harmless_check(const TableShape& shape, Relation relation, const char* e
     return holds;
 }
 
+// Whether the server asks the check at all.
+bool is_enforced([[maybe_unused]] const ConstrCheck& check) {
+#if PG_VERSION_NUM >= 180000
+    return check.ccenforced;
+#else
+    return true;
+#endif
+}
+
 bool has_plain_columns(const TableShape& shape, Relation relation) {
     TupleDesc columns = RelationGetDescr(relation);
     const TupleConstr* constraints = columns->constr;
@@ -75,7 +84,8 @@ bool has_plain_columns(const TableShape& shape, Relation relation) {
         return false;
     }
     for (int i = 0; i < constraints->num_check; i++) {
-        if (!is_harmless_check(shape, relation, constraints->check[i].ccbin)) {
+        const ConstrCheck& check = constraints->check[i];
+        if (is_enforced(check) && !is_harmless_check(shape, relation, check.ccbin)) {
             return false;
         }
     }
@@ -119,6 +129,78 @@ int own_index(const TableShape& shape, const RowTarget& target, Oid index, const
         }
     }
     return -1;
+}
+
+// Which of the shape's indexes has the live rows; -1: none.
+int live_index_of(const TableShape& shape) {
+    for (int i = 0; i < shape.indexes; i++) {
+        if (shape.index[i].partial && shape.index[i].only_with == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+// The predicate of live rows, as this table's index has it; NIL: the table has no such rows.
+List* live_predicate(const TableShape& shape, const RowTarget& target) {
+    const int number = live_index_of(shape);
+    if (number < 0) {
+        return NIL;
+    }
+    Relation index = index_open(target.index[number], AccessShareLock);
+    List* predicate = RelationGetIndexPredicate(index);  // a copy
+    index_close(index, AccessShareLock);
+    return predicate;
+}
+
+// Does each of two predicates follow from the other?
+bool same_predicate(List* a, List* b) {
+    return predicate_implied_by(a, b, false) && predicate_implied_by(b, a, false);
+}
+
+// Columns as they are, in orders that the server itself knows: those of a user's operator class
+// would run as the caller here.
+bool is_plain_index(Relation index) {
+    const Form_pg_index form = index->rd_index;
+    bool plain = form->indisvalid && !form->indisunique && !form->indisexclusion &&
+                 index->rd_rel->relam == BTREE_AM_OID;
+    for (int i = 0; plain && i < form->indnatts; i++) {
+        plain = form->indkey.values[i] > 0 &&
+                (i >= form->indnkeyatts || index->rd_opfamily[i] < FirstNormalObjectId);
+    }
+    return plain;
+}
+
+// Notes an index of the user's as one that we can enter rows into; false: the executor has to.
+bool add_extra_index(Oid oid, List* live, RowTarget* target) {
+    if (target->extras == kMostExtraIndexes) {
+        return false;
+    }
+    Relation index = index_open(oid, AccessShareLock);
+    List* predicate = RelationGetIndexPredicate(index);
+    const bool live_only = predicate != NIL && live != NIL && same_predicate(predicate, live);
+    const bool plain = is_plain_index(index) && (predicate == NIL || live_only);
+    index_close(index, AccessShareLock);
+    if (plain) {
+        target->extra_live |= live_only ? 1U << target->extras : 0;
+        target->extra[target->extras++] = oid;
+    }
+    return plain;
+}
+
+// Notes the indexes of the user's; false: the executor is wanted.
+bool find_extra_indexes(const TableShape& shape, List* present, RowTarget* target) {
+    List* live = live_predicate(shape, *target);
+    bool direct = true;
+    ListCell* cell;
+    foreach (cell, present) {
+        bool own = false;
+        for (int i = 0; i < shape.indexes; i++) {
+            own = own || target->index[i] == lfirst_oid(cell);
+        }
+        direct = direct && (own || add_extra_index(lfirst_oid(cell), live, target));
+    }
+    return direct;
 }
 
 // A trigger of the user's, whatever its name: what ours would tell the pool, the writer tells it
@@ -172,6 +254,18 @@ void find_columns(const TableShape& shape, Relation relation, RowTarget* target)
     }
 }
 
+void find_returned(const TableShape& shape, Relation relation, RowTarget* target) {
+    target->in_order = true;
+    for (AttrNumber i = 1; i <= shape.columns; i++) {
+        target->returned[i] = column_named(relation, shape.column[i].name);
+        target->in_order = target->in_order && target->returned[i] == i;
+    }
+}
+
+bool rights_are_watched() {
+    return ExecutorCheckPerms_hook != nullptr;
+}
+
 bool wants_executor(const Catalog& catalog, const TableShape& shape, Relation relation) {
     return has_foreign_trigger(catalog, relation) || relation->rd_rules != nullptr ||
            (relation->rd_rel->relrowsecurity && relation->rd_rel->relforcerowsecurity) ||
@@ -184,6 +278,9 @@ void describe_target(const Catalog& catalog, const TableShape& shape, Oid relati
     target->relation = relation_oid;
     Relation relation = open_table(relation_oid);
     find_columns(shape, relation, target);
+    if (!partition) {
+        find_returned(shape, relation, target);
+    }
     target->direct = !wants_executor(catalog, shape, relation);
     List* present = RelationGetIndexList(relation);
     ListCell* cell;
@@ -191,11 +288,8 @@ void describe_target(const Catalog& catalog, const TableShape& shape, Oid relati
         const int own = own_index(shape, *target, lfirst_oid(cell), indexes, partition);
         if (own >= 0) {
             target->index[own] = lfirst_oid(cell);
-        } else {
-            target->direct = false;
         }
     }
-    list_free(present);
     for (int i = 0; i < shape.indexes; i++) {
         if (!OidIsValid(target->index[i])) {
             ereport(
@@ -207,6 +301,8 @@ void describe_target(const Catalog& catalog, const TableShape& shape, Oid relati
                            : errhint("Restore the index.")));
         }
     }
+    target->direct = target->direct && find_extra_indexes(shape, present, target);
+    list_free(present);
     table_close(relation, NoLock);
 }
 
@@ -226,6 +322,23 @@ void store_row(const TableShape& shape, const RowTarget& target, Relation heap,
     }
     ExecStoreVirtualTuple(slot);
     slot->tts_tableOid = RelationGetRelid(heap);
+}
+
+// Into an index of the user's.
+void insert_extra_entries(Oid oid, Relation heap, TupleTableSlot* const* slots, int count,
+                          bool same_keys, IndexInfo* info) {
+    Relation index = index_open(oid, RowExclusiveLock);
+    const Form_pg_index form = index->rd_index;
+    for (int r = 0; r < count; r++) {
+        Datum values[INDEX_MAX_KEYS];
+        bool nulls[INDEX_MAX_KEYS];
+        for (int c = 0; c < form->indnatts; c++) {
+            values[c] = slot_getattr(slots[r], form->indkey.values[c], &nulls[c]);
+        }
+        index_insert(index, values, nulls, &slots[r]->tts_tid, heap, UNIQUE_CHECK_NO, same_keys,
+                     info);
+    }
+    index_close(index, NoLock);
 }
 
 // Index by index, so that what one needs stays in the caches. `entries`: the indexes that the rows
@@ -255,6 +368,11 @@ void insert_index_entries(const TableShape& shape, const RowTarget& target, Rela
         }
         if (open != nullptr) {
             index_close(open, NoLock);
+        }
+    }
+    for (int i = 0; i < target.extras; i++) {
+        if ((target.extra_live & 1U << i) == 0 || (entries & 1U << live_index_of(shape)) != 0) {
+            insert_extra_entries(target.extra[i], heap, slots, count, same_keys, info);
         }
     }
     pfree(info);
@@ -354,9 +472,9 @@ bool update(const TableShape& shape, const RowTarget& target, Relation heap,
     return updated != Updated::kNo;
 }
 
-void return_values(const TableShape& shape, const RowValues* rows, int count,
-                   ReturnSetInfo* result) {
-    if (count == 1 &&
+void return_values(const TableShape& shape, const RowTarget& target, const RowValues* rows,
+                   int count, ReturnSetInfo* result) {
+    if (count == 1 && target.in_order &&
         return_single_row(result, &rows->value[1], &rows->is_null[1], shape.columns)) {
         return;
     }
@@ -366,8 +484,10 @@ void return_values(const TableShape& shape, const RowValues* rows, int count,
     bool* nulls = static_cast<bool*>(palloc(static_cast<size_t>(columns->natts) * sizeof(bool)));
     for (int i = 0; i < count; i++) {
         memset(nulls, true, static_cast<size_t>(columns->natts));
-        memcpy(values, &rows[i].value[1], static_cast<size_t>(shape.columns) * sizeof(Datum));
-        memcpy(nulls, &rows[i].is_null[1], static_cast<size_t>(shape.columns) * sizeof(bool));
+        for (AttrNumber c = 1; c <= shape.columns; c++) {
+            values[target.returned[c] - 1] = rows[i].value[c];
+            nulls[target.returned[c] - 1] = rows[i].is_null[c];
+        }
         tuplestore_putvalues(result_rows(result), columns, values, nulls);
     }
 }
@@ -408,7 +528,7 @@ void insert_by_sql(const Catalog& catalog, const TableShape& shape, Oid table,
         const OwnWrite write{OwnChange::kInsert, DatumGetInt64(rows[i].value[shape.of]),
                              DatumGetInt64(rows[i].value[shape.id]), &rows[i],
                              table == catalog.order ? InvalidOid : table};
-        if (execute_own(write, false, sql, shape.columns, types, values, nulls) !=
+        if (execute_own(write, true, sql, shape.columns, types, values, nulls) !=
                 SPI_OK_INSERT_RETURNING ||
             SPI_processed != 1) {
             ereport(ERROR,
@@ -435,7 +555,7 @@ void write_rows(const Catalog& catalog, const TableShape& shape, const RowTarget
     }
     insert_directly(shape, target, heap, rows, count);
     if (result != nullptr) {
-        return_values(shape, rows, count, result);
+        return_values(shape, target, rows, count, result);
     }
 }
 

@@ -1,9 +1,10 @@
 // Writing rows of the order tables straight into table and indexes, without the executor.
 //
 // That is right as long as nothing there asks for the executor: no trigger, generated column, rule,
-// forced row security, index or column with a default of the user's, and no check that could fail.
-// Otherwise SQL does it. A table is described once by its shape, and again as it is in this
-// database by a target.
+// forced row security, or column with a default of the user's, no check that could fail, and no
+// index but plain ones: b-trees over columns as they are, not unique, of all rows or of just the
+// live ones; and as long as nobody watches the executor's checks of rights. Otherwise SQL does it.
+// A table is described once by its shape, and again as it is in this database by a target.
 #pragma once
 
 #include "catalog.hpp"
@@ -11,8 +12,9 @@
 
 namespace ticketpool {
 
-inline constexpr int kMostColumns = 18;
+inline constexpr int kMostColumns = 19;
 inline constexpr int kMostIndexes = 4;
+inline constexpr int kMostExtraIndexes = 8;
 
 // Columns by number in the shape; index 0 is not used.
 struct RowValues {
@@ -53,9 +55,22 @@ struct TableShape {
 struct RowTarget {
     Oid relation;
     Oid index[kMostIndexes];
-    bool direct;                          // rows may be written without the executor
+    bool direct;                          // the table allows to write without the executor
     AttrNumber column[kMostColumns + 1];  // number in the relation of each of our columns
+    // The same in the rows that functions return: those of the table, also for its partitions. A
+    // user's column may come before ours of a later version.
+    AttrNumber returned[kMostColumns + 1];
+    bool in_order;        // the returned ones are 1, 2, 3, ...
+    int extras;           // direct: plain indexes of the user's
+    uint32_t extra_live;  // which of them have live rows alone, bit by number
+    Oid extra[kMostExtraIndexes];
 };
+
+// Does a module of this session's listen to what the executor asks for rights (pgaudit, sepgsql)?
+// It has to hear of our rows, too. Such a module keeps notes of the statement that it is in from
+// one hook of the executor to the next, so calling its hook alone would not do: the executor writes
+// the rows then.
+bool rights_are_watched();
 
 // Describes a relation. `indexes`: the oids of our indexes, in order of the shape; of a partition,
 // those of its parent's. Ereports where it is not of that shape any more.
@@ -64,6 +79,10 @@ void describe_target(const Catalog& catalog, const TableShape& shape, Oid relati
 
 // Its part that finds the columns.
 void find_columns(const TableShape& shape, Relation relation, RowTarget* target);
+
+// Its part that finds the columns of the rows which functions return; `relation`: of a partition,
+// the table. Describing a partition leaves that to the caller.
+void find_returned(const TableShape& shape, Relation relation, RowTarget* target);
 
 // Does a relation ask for the executor?
 bool wants_executor(const Catalog& catalog, const TableShape& shape, Relation relation);

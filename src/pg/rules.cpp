@@ -1,16 +1,22 @@
 // Rules: functions named in ticket_rule that are asked before a purchase.
 //
 // Two purchases of one passenger at once could both find nothing that forbids them. So the user and
-// the passengers are locked first, by advisory transaction locks (objsubid 4 in pg_locks, which
-// meets no advisory lock of a user's) in order of their keys; never the departure. A rule then
-// sees what is committed now, whatever the isolation level, provided that it reads with the
-// snapshot it is given: declare it STABLE.
+// the passengers are locked first, by advisory transaction locks (advisory_locks.hpp) in order of
+// their keys; never the departure. A rule then sees what is committed now, whatever the isolation
+// level, provided that it reads with the snapshot it is given: declare it STABLE.
 //
-// Rules run as the extension's owner with a search_path of pg_catalog.
+// Rules run as the extension's owner with a search_path of pg_catalog. Built-in ones are asked
+// without the call of a function (builtin_rules.hpp). What the server keeps for the call of a
+// function, such as the plans of one in SQL, is kept from one purchase to the next, as long as the
+// server can keep it.
 #include "rules.hpp"
 
+#include "advisory_locks.hpp"
+#include "builtin_rules.hpp"
 #include "errors.hpp"
 #include "item.hpp"
+#include "item_rows.hpp"
+#include "order_rows.hpp"
 #include "sale.hpp"
 #include "table_scan.hpp"
 
@@ -20,7 +26,6 @@ extern "C" {
 #include "executor/spi.h"
 #include "parser/parse_func.h"
 #include "storage/lmgr.h"
-#include "storage/lock.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
@@ -49,12 +54,17 @@ const RuleShape& shape_of(RuleKind kind) {
     return kShapes[static_cast<int>(kind)];
 }
 
+struct Rule {
+    Oid function;
+    BuiltinRule builtin;  // null: a function of the user's
+};
+
 // The enabled rules of a kind, as long as neither the table nor any function has changed.
 struct RuleCache {
     uint64_t generation;  // of the table and of functions; 0: empty
     Oid relation;
     int count;
-    Oid functions[kMaxRules];
+    Rule rules[kMaxRules];
 };
 constinit RuleCache caches[kRuleKinds]{};
 constinit uint64_t function_generation = 1;
@@ -129,7 +139,8 @@ void read_rules(const Catalog& catalog, const RuleShape& shape, RuleCache* cache
     for (uint64 i = 0; i < SPI_processed; i++) {
         bool is_null;
         const Datum rule = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &is_null);
-        cache->functions[cache->count++] = find_rule(catalog, shape, text_of(rule));
+        const Oid function = find_rule(catalog, shape, text_of(rule));
+        cache->rules[cache->count++] = Rule{function, builtin_rule(catalog, function)};
     }
     SPI_finish();
     PopActiveSnapshot();
@@ -156,12 +167,49 @@ Datum passenger_array(const Purchase& purchase) {
                                            FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-const char* ask(Oid function, const RuleCall& rule_call) {
+// How the functions are called, kept for as long as the rules are the same. Only the outermost of
+// purchases within each other uses it: a rule may buy.
+struct KeptCalls {
+    uint64_t generation;  // of the rules, and of all relations: the server looks at neither again
+    MemoryContext memory;
+    FmgrInfo calls[kMaxRules];  // fn_oid InvalidOid: not called yet
+};
+KeptCalls* kept_calls;  // kRuleKinds, allocated at first use
+constinit int kept_in_use = 0;
+
+// An error out of a function leaves what it has kept as it is in the middle of a call.
+constinit bool kept_broken = false;
+
+void forget_calls(KeptCalls* kept) {
+    if (kept->memory != nullptr) {
+        MemoryContextDelete(kept->memory);
+    }
+    *kept = KeptCalls{};
+}
+
+KeptCalls* keep_calls(RuleKind kind, uint64_t generation) {
+    if (kept_calls == nullptr) {
+        kept_calls = static_cast<KeptCalls*>(
+            MemoryContextAllocZero(TopMemoryContext, kRuleKinds * sizeof(KeptCalls)));
+    }
+    for (int i = 0; i < kRuleKinds && kept_broken; i++) {
+        forget_calls(&kept_calls[i]);
+    }
+    kept_broken = false;
+    KeptCalls* kept = &kept_calls[static_cast<int>(kind)];
+    if (kept->generation != generation) {
+        forget_calls(kept);
+        kept->memory =
+            AllocSetContextCreate(TopMemoryContext, "ticketpool rules", ALLOCSET_DEFAULT_SIZES);
+        kept->generation = generation;
+    }
+    return kept;
+}
+
+const char* call_function(FmgrInfo* function, const RuleCall& rule_call) {
     const int count = shape_of(rule_call.kind).arguments;
-    FmgrInfo info;
     LOCAL_FCINFO(call, kMostRuleArguments);
-    fmgr_info(function, &info);
-    InitFunctionCallInfoData(*call, &info, static_cast<short>(count), DEFAULT_COLLATION_OID,
+    InitFunctionCallInfoData(*call, function, static_cast<short>(count), DEFAULT_COLLATION_OID,
                              nullptr, nullptr);
     for (int i = 0; i < count; i++) {
         call->args[i].value = rule_call.arguments[i];
@@ -171,27 +219,91 @@ const char* ask(Oid function, const RuleCall& rule_call) {
     return call->isnull ? nullptr : text_to_cstring(DatumGetTextPP(reason));
 }
 
+const char* call_kept(KeptCalls* kept, int number, Oid function, const RuleCall& call) {
+    FmgrInfo* info = &kept->calls[number];
+    if (!OidIsValid(info->fn_oid)) {
+        fmgr_info_cxt(function, info, kept->memory);
+    }
+    const char* volatile reason = nullptr;
+    kept_in_use++;
+    PG_TRY();
+    { reason = call_function(info, call); }
+    PG_CATCH();
+    {
+        kept_in_use--;
+        kept_broken = true;
+        PG_RE_THROW();
+    }
+    PG_END_TRY();
+    kept_in_use--;
+    return reason;
+}
+
+const char* call_once(Oid function, const RuleCall& call) {
+    FmgrInfo info;
+    fmgr_info(function, &info);
+    return call_function(&info, call);
+}
+
+// Asks the rules that are functions of the user's, as the owner.
+const char* ask_functions(const Catalog& catalog, const RuleCache& rules, const RuleCall& call) {
+    OwnerScope scope;
+    owner_begin(catalog, &scope);
+    KeptCalls* kept =
+        kept_in_use == 0 ? keep_calls(call.kind, rules.generation + relation_generation) : nullptr;
+    const char* reason = nullptr;
+    for (int i = 0; i < rules.count && reason == nullptr; i++) {
+        const Rule& rule = rules.rules[i];
+        if (rule.builtin == nullptr) {
+            reason = kept == nullptr ? call_once(rule.function, call)
+                                     : call_kept(kept, i, rule.function, call);
+        }
+    }
+    owner_end(scope);
+    return reason;
+}
+
+// Asks the others; *functions: there are some of the user's, too.
+const char* ask_builtin(const Catalog& catalog, const RuleCache& rules, const RuleCall& call,
+                        bool* functions) {
+    const char* reason = nullptr;
+    for (int i = 0; i < rules.count && reason == nullptr; i++) {
+        const BuiltinRule builtin = rules.rules[i].builtin;
+        *functions = *functions || builtin == nullptr;
+        reason = builtin == nullptr ? nullptr : builtin(catalog, call);
+    }
+    return reason;
+}
+
 }  // namespace
 
 RuleCall rule_call(const Purchase& purchase) {
-    const Stop* stops = purchase.ref.departure->route->stops();
-    return RuleCall{
-        RuleKind::kTicket,
-        purchase.user_id,
-        purchase.passengers,
-        purchase.party,
-        {Int64GetDatum(purchase.ref.departure->departure_id), Int64GetDatum(purchase.user_id),
-         passenger_array(purchase), Int32GetDatum(stops[purchase.trip.from].stop_no),
-         Int32GetDatum(stops[purchase.trip.to].stop_no)}};
+    const Departure* departure = purchase.ref.departure;
+    const Stop* stops = departure->route->stops();
+    RuleCall call{};
+    call.kind = RuleKind::kTicket;
+    call.user_id = purchase.user_id;
+    call.arguments[kRuleDeparture] = Int64GetDatum(departure->departure_id);
+    call.arguments[kRuleUser] = Int64GetDatum(purchase.user_id);
+    call.arguments[kRulePassengers] = passenger_array(purchase);
+    call.arguments[kRuleFrom] = Int32GetDatum(stops[purchase.trip.from].stop_no);
+    call.arguments[kRuleTo] = Int32GetDatum(stops[purchase.trip.to].stop_no);
+    call.passengers = purchase.passengers;
+    call.party = purchase.party;
+    call.tickets = purchase.party;
+    call.service_date = departure->service_date;
+    call.has_times = trip_times(departure, purchase.trip, &call.times);
+    return call;
 }
 
 RuleCall rule_call(const ItemPurchase& purchase) {
-    return RuleCall{RuleKind::kItem,
-                    purchase.user_id,
-                    nullptr,
-                    0,
-                    {Int64GetDatum(purchase.item_id), Int64GetDatum(purchase.user_id),
-                     Int64GetDatum(purchase.quantity)}};
+    RuleCall call{};
+    call.kind = RuleKind::kItem;
+    call.user_id = purchase.user_id;
+    call.arguments[kRuleItem] = Int64GetDatum(purchase.item_id);
+    call.arguments[kRuleItemUser] = Int64GetDatum(purchase.user_id);
+    call.arguments[kRuleQuantity] = Int64GetDatum(purchase.quantity);
+    return call;
 }
 
 bool has_rules(const Catalog& catalog, RuleKind kind) {
@@ -210,17 +322,32 @@ const char* ask_rules(const Catalog& catalog, const RuleCall& call) {
     if (!has_rules(catalog, call.kind)) {
         return nullptr;
     }
+    // What a rule reads besides comes after the orders (order_rows.hpp).
+    if (call.kind == RuleKind::kTicket) {
+        lock_orders(catalog, RowExclusiveLock);
+    } else {
+        lock_item_orders(catalog, RowExclusiveLock);
+    }
     lock_people(catalog, &call.user_id, 1, call.passengers, call.party);
-    const char* reason = nullptr;
+    // Whoever had the locks has said by now which partitions, indexes and stop lists there are.
+    AcceptInvalidationMessages();
     const RuleCache rules = caches[static_cast<int>(call.kind)];  // a rule may run anything
-    OwnerScope scope;
-    owner_begin(catalog, &scope);
+    // Nothing of it stays: a batch may ask very many times.
+    MemoryContext scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "ticketpool rule", ALLOCSET_SMALL_SIZES);
+    MemoryContext outer = MemoryContextSwitchTo(scratch);
+    bool functions = false;
     PushActiveSnapshot(GetLatestSnapshot());
-    for (int i = 0; i < rules.count && reason == nullptr; i++) {
-        reason = ask(rules.functions[i], call);
+    const char* reason = ask_builtin(catalog, rules, call, &functions);
+    if (reason == nullptr && functions) {
+        reason = ask_functions(catalog, rules, call);
     }
     PopActiveSnapshot();
-    owner_end(scope);
+    MemoryContextSwitchTo(outer);
+    if (reason != nullptr) {
+        reason = pstrdup(reason);
+    }
+    MemoryContextDelete(scratch);
     return reason;
 }
 
@@ -236,7 +363,6 @@ void check_rules(const Catalog& catalog, const RuleCall& call) {
 // One order for everybody: two purchases never wait for each other in a circle.
 void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_count,
                  const int64_t* passengers, uint32_t passenger_count) {
-    constexpr uint16_t kLockClass = 4;
     const size_t count = size_t{user_count} + passenger_count;
     uint64_t* keys = static_cast<uint64_t*>(
         MemoryContextAllocHuge(CurrentMemoryContext, Max(count, 1) * sizeof(uint64_t)));
@@ -249,9 +375,9 @@ void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_cou
     qsort(keys, count, sizeof(uint64_t), compare_keys);
     for (size_t i = 0; i < count; i++) {
         if (i == 0 || keys[i] != keys[i - 1]) {
-            LOCKTAG tag;
-            SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32_t>(keys[i] >> 32),
-                                 static_cast<uint32_t>(keys[i]), kLockClass);
+            const LOCKTAG tag =
+                advisory_tag(AdvisoryLock::kPeople, static_cast<uint32_t>(keys[i] >> 32),
+                             static_cast<uint32_t>(keys[i]));
             LockAcquire(&tag, ExclusiveLock, false, false);
         }
     }

@@ -3,6 +3,7 @@
 
 #include "catalog.hpp"
 #include "pg.hpp"
+#include "route_times.hpp"
 
 namespace ticketpool {
 
@@ -11,15 +12,24 @@ struct ItemPurchase;
 
 enum class RuleKind { kTicket, kItem };
 inline constexpr int kRuleKinds = 2;
+
+// The arguments of a rule function.
+enum RuleArgument { kRuleDeparture, kRuleUser, kRulePassengers, kRuleFrom, kRuleTo };
+enum ItemRuleArgument { kRuleItem, kRuleItemUser, kRuleQuantity };
 inline constexpr int kMostRuleArguments = 5;
 
 // A purchase as rules are asked about it.
 struct RuleCall {
     RuleKind kind;
     int64_t user_id;
-    const int64_t* passengers;  // of tickets
-    uint32_t party;
     Datum arguments[kMostRuleArguments];
+    // Of tickets
+    const int64_t* passengers;
+    uint32_t party;
+    uint32_t tickets;
+    DateADT service_date;
+    bool has_times;
+    TripTimes times;
 };
 RuleCall rule_call(const Purchase& purchase);
 RuleCall rule_call(const ItemPurchase& purchase);

@@ -3,28 +3,30 @@
 #include "call_scan.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
+#include "row_return.hpp"
 #include "rules.hpp"
 #include "stations.hpp"
 
 namespace ticketpool {
 
-uint32_t resolve_class(const Departure* departure, Text train, bool is_null, Datum seat_class) {
-    const Layout* layout = departure->layout.get();
+uint32_t resolve_class(const DepartureRef& ref, bool is_null, Datum seat_class) {
+    const Layout* layout = ref.departure->layout.get();
     if (is_null) {
         if (layout->class_count == 1) {
             return 0;
         }
-        ereport(ERROR,
-                (errcode(kErrorClass), errmsg("seat_class is missing"),
-                 errdetail("Train \"%s\" has %u classes.", printable(train), layout->class_count),
-                 errhint("Name one of them: ticket_search shows them.")));
+        ereport(ERROR, (errcode(kErrorClass), errmsg("seat_class is missing"),
+                        errdetail("Train \"%s\" has %u classes.", printable(directory_train(ref)),
+                                  layout->class_count),
+                        errhint("Name one of them: ticket_search shows them.")));
     }
     const Text name = text_of(seat_class);
     const int index = layout->find_class(name.data, name.length);
     if (index < 0) {
         ereport(ERROR,
                 (errcode(kErrorClass),
-                 errmsg("train \"%s\" has no class \"%s\"", printable(train), printable(name)),
+                 errmsg("train \"%s\" has no class \"%s\"", printable(directory_train(ref)),
+                        printable(name)),
                  errdetail("The formation that the departure was opened with does not have it."),
                  errhint("ticket_search shows the classes of a train.")));
     }
@@ -40,15 +42,18 @@ Sale sale_state(const DepartureRef& ref) {
         return Sale::kClosed;
     }
     const TimestampTz now = GetCurrentTimestamp();
-    return now < ref.departure->opens_at ? Sale::kTooEarly
-           : ref.departure->closes_at != kNoTime && now >= ref.departure->closes_at ? Sale::kTooLate
-                                                                                    : Sale::kOpen;
+    const TimestampTz opens_at = ref.departure->opens_at.load(std::memory_order_relaxed);
+    const TimestampTz closes_at = ref.departure->closes_at.load(std::memory_order_relaxed);
+    return now < opens_at                             ? Sale::kTooEarly
+           : closes_at != kNoTime && now >= closes_at ? Sale::kTooLate
+                                                      : Sale::kOpen;
 }
 
 }  // namespace
 
 bool is_on_sale(const DepartureRef& ref) {
-    return sale_state(ref) == Sale::kOpen;
+    return (shared.slots[ref.slot].epoch.load(std::memory_order_relaxed) & kNoPartition) == 0 &&
+           sale_state(ref) == Sale::kOpen;
 }
 
 void require_on_sale(const DepartureRef& ref) {
@@ -56,21 +61,21 @@ void require_on_sale(const DepartureRef& ref) {
     if (state == Sale::kOpen) {
         return;
     }
-    const char* train = printable(text_of(ref.departure->route->head, ref.departure->route->train));
+    const char* train = printable(directory_train(ref));
     const char* date = date_text(ref.departure->service_date);
     switch (state) {
         case Sale::kTooEarly:
             ereport(ERROR, (errcode(kErrorNotOnSale),
                             errmsg("train \"%s\" of %s is not on sale yet", train, date),
                             errdetail("Its sale opens at %s.",
-                                      timestamptz_to_str(ref.departure->opens_at)),
+                                      timestamptz_to_str(ref.departure->opens_at.load())),
                             errhint("Try again then.")));
             break;
         case Sale::kTooLate:
             ereport(ERROR, (errcode(kErrorNotOnSale),
                             errmsg("train \"%s\" of %s is not on sale any more", train, date),
                             errdetail("Its sale closed at %s.",
-                                      timestamptz_to_str(ref.departure->closes_at)),
+                                      timestamptz_to_str(ref.departure->closes_at.load())),
                             errhint("Choose another train.")));
             break;
         default:
@@ -207,6 +212,7 @@ void build_orders(const Catalog& catalog, const Purchase& purchase, const Claime
     set_value(&row, kCreatedAt, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
     if (purchase.request_id != nullptr) {
         set_value(&row, kRequestId, UUIDPGetDatum(purchase.request_id));
+        set_value(&row, kRequestDigest, digest_datum(purchase.asked));
     }
     for (uint32_t i = 0; i < purchase.party; i++) {
         rows[i] = row;
@@ -243,10 +249,35 @@ void read_arguments(FunctionCallInfo fcinfo, BuyArguments* arguments) {
     }
 }
 
-void parse_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase) {
+RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t party) {
+    RequestDigest digest{};
+    digest_set(&digest, kDigestTrain, digest_hash(text_of(arguments.value[kArgTrain])));
+    digest_set(&digest, kDigestStations,
+               digest_hash(text_of(arguments.value[kArgTo]),
+                           digest_hash(text_of(arguments.value[kArgFrom]))));
+    if (!arguments.is_null[kArgClass]) {
+        digest_set(&digest, kDigestClass,
+                   digest_hash(text_of(arguments.value[kArgClass])) | kClassNamed);
+    }
+    digest_set(&digest, kDigestParty, party);
+    return digest;
+}
+
+void digest_as_resolved(Purchase* purchase) {
+    const Departure* departure = purchase->ref.departure;
+    const Stop* stops = departure->route->stops();
+    const Layout* layout = departure->layout.get();
+    const Text name = text_of(layout->head, layout->classes()[purchase->class_index].name);
+    const uint64_t named = digest_get(purchase->asked, kDigestClass) & kClassNamed;
+    digest_set(&purchase->asked, kDigestStops,
+               digest_hash(stops[purchase->trip.to].stop_no,
+                           digest_hash(stops[purchase->trip.from].stop_no)));
+    digest_set(&purchase->asked, kDigestClass, (digest_hash(name) & ~kClassNamed) | named);
+}
+
+void read_purchase(const BuyArguments& arguments, Purchase* purchase) {
     *purchase = Purchase{};
     check_arguments(arguments);
-    const Text train = text_of(arguments.value[kArgTrain]);
     purchase->service_date = DatumGetDateADT(arguments.value[kArgDate]);
     purchase->user_id = DatumGetInt64(arguments.value[kArgUser]);
     purchase->request_id =
@@ -257,40 +288,50 @@ void parse_purchase(const BuyArguments& arguments, const Catalog& catalog, Purch
     }
     purchase->status = OrderStatus::kSold;
     parse_passengers(arguments, purchase);
+    if (purchase->request_id != nullptr) {
+        purchase->asked = digest_as_written(arguments, purchase->party);
+    }
+}
+
+void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase) {
+    const Text train = text_of(arguments.value[kArgTrain]);
     purchase->ref = directory_find(catalog, train, purchase->service_date);
     if (purchase->ref.departure == nullptr) {
         report_no_departure(train, purchase->service_date);
     }
-    purchase->trip =
-        find_trip(catalog, purchase->ref.departure->route.get(), text_of(arguments.value[kArgFrom]),
-                  text_of(arguments.value[kArgTo]));
-    purchase->class_index = resolve_class(purchase->ref.departure, train,
-                                          arguments.is_null[kArgClass], arguments.value[kArgClass]);
+    purchase->trip = find_trip(catalog, purchase->ref, text_of(arguments.value[kArgFrom]),
+                               text_of(arguments.value[kArgTo]));
+    purchase->class_index =
+        resolve_class(purchase->ref, arguments.is_null[kArgClass], arguments.value[kArgClass]);
     if (!arguments.is_null[kArgChoice]) {
         parse_choice(text_of(arguments.value[kArgChoice]), purchase);
     }
-}
-
-static void return_first_row(TableReader* reader, const OrderLeaf&, void* context) {
-    FunctionCallInfo fcinfo = static_cast<FunctionCallInfo>(context);
-    ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-    if (result->setDesc == nullptr) {
-        begin_result(fcinfo);
+    if (purchase->request_id != nullptr) {
+        digest_as_resolved(purchase);
     }
-    return_order_row(reader, result);
 }
 
-void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const Purchase& purchase) {
-    if (purchase.request_id != nullptr) {
-        // The departure stays while we wait for a twin.
-        ledger_reserve(0);
-        ledger_pin(purchase.ref.slot);
-        lock_request(request_key(catalog, purchase));
-        if (find_first_call(catalog, purchase, return_first_row, fcinfo)) {
-            directory_done();
+static void return_first_call(FunctionCallInfo fcinfo, const FirstCall& first) {
+    begin_result(fcinfo);
+    ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    const RowReturn rows = begin_rows(first.columns, result);
+    for (int i = 0; i < first.count; i++) {
+        return_row(rows, first.rows[i]);
+    }
+}
+
+void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& arguments,
+          Purchase* wanted) {
+    if (wanted->request_id != nullptr) {
+        lock_request(request_key(catalog, *wanted));
+        FirstCall first;
+        if (find_first_call(catalog, arguments, wanted, &first)) {
+            return_first_call(fcinfo, first);
             return;
         }
     }
+    resolve_purchase(arguments, catalog, wanted);
+    const Purchase& purchase = *wanted;
     require_on_sale(purchase.ref);
     if (purchase.party > purchase.ref.departure->layout->capacity(purchase.class_index)) {
         directory_done();
@@ -325,7 +366,7 @@ TICKETPOOL_FUNCTION(ticket_buy) {
     BuyArguments arguments;
     Purchase purchase;
     read_arguments(fcinfo, &arguments);
-    parse_purchase(arguments, catalog, &purchase);
-    sell(fcinfo, catalog, purchase);
+    read_purchase(arguments, &purchase);
+    sell(fcinfo, catalog, arguments, &purchase);
     return 0;
 }

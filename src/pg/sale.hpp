@@ -6,6 +6,7 @@
 #include "directory.hpp"
 #include "order_rows.hpp"
 #include "pg.hpp"
+#include "request_digest.hpp"
 #include "ticketpool/order_status.hpp"
 
 extern "C" {
@@ -25,6 +26,7 @@ struct Purchase {
     uint32_t party;
     SeatChoice choice;
     const pg_uuid_t* request_id;  // null: none
+    RequestDigest asked;          // with a request_id
     Text channel;                 // data null: none
     OrderStatus status;           // of the rows: held or sold
     TimestampTz held_until;       // of a hold
@@ -39,28 +41,53 @@ struct BuyArguments {
 };
 void read_arguments(FunctionCallInfo fcinfo, BuyArguments* arguments);
 
-// Checks them, resolves names, announces the departure. The purchase refers to itself and to the
+// Checks what can be checked without the departure. The purchase refers to itself and to the
 // arguments: neither may move.
-void parse_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase);
+void read_purchase(const BuyArguments& arguments, Purchase* purchase);
+
+// Then: resolves names, announces the departure.
+void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase);
 
 // 22023 where it is no choice; the class and the party are known.
 void parse_choice(Text text, Purchase* purchase);
 
 // Idempotency: the calls of one request are serialized to the end of the transaction that made the
 // first, by an advisory transaction lock on its key (objsubid 3 in pg_locks, so that it meets no
-// advisory lock of a user's). The rows of the first call, as they are now, are handed to
-// `row_found`; false: there was none.
+// advisory lock of a user's). A repetition is looked for before any name is resolved: it returns
+// the first call's rows even where the train is sold under another name by now.
 uint64_t request_key(const Catalog& catalog, const Purchase& purchase);
 void lock_request(uint64_t key);
 // 40001 where the isolation level hides the current row.
 void require_visible_first_call(TableReader* reader);
-using FirstCallRow = void (*)(TableReader* reader, const OrderLeaf& leaf, void* context);
-bool find_first_call(const Catalog& catalog, const Purchase& purchase, FirstCallRow row_found,
-                     void* context);
 
-// Sells: the rows are appended to the caller's set of rows; none: sold out. A request_id that was
-// used before returns the rows of then.
-void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const Purchase& purchase);
+// The rows of the first call, as they are now, in order of ticket number.
+struct FirstCall {
+    OrderLeaf leaf;
+    TupleDesc columns;  // of the rows
+    HeapTuple* rows;
+    int count;
+};
+// False: there was none. Ereports 22023 where it was asked something else than this purchase; to
+// find that out names may have to be resolved, with the errors of mistaken ones.
+bool find_first_call(const Catalog& catalog, const BuyArguments& arguments, Purchase* purchase,
+                     FirstCall* first);
+OrderValues first_call_row(const FirstCall& first, int number);
+
+// Sells what read_purchase() has read: the rows are appended to the caller's set of rows; none:
+// sold out. A request_id that was used before returns the rows of then.
+void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& arguments,
+          Purchase* purchase);
+
+// What the call was asked, as it can be told before names are resolved, and after: then with the
+// stops that the stations mean, and the class's name where none was written.
+inline constexpr DigestField kDigestTrain{0, 4};
+inline constexpr DigestField kDigestStations{4, 3};  // as they were written
+inline constexpr DigestField kDigestStops{7, 3};
+inline constexpr DigestField kDigestClass{10, 3};  // with kClassNamed
+inline constexpr DigestField kDigestParty{13, 3};
+inline constexpr uint64_t kClassNamed = 1;  // it was written
+RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t party);
+void digest_as_resolved(Purchase* purchase);
 
 // Its parts, for exchanges, late payments and batches.
 Demand demand_of(const Purchase& purchase);
@@ -70,7 +97,7 @@ void write_orders(const Catalog& catalog, const Purchase& purchase, const Claime
                   ReturnSetInfo* result);
 
 // The class by name; NULL where the departure has one class only. Ereports TK006.
-uint32_t resolve_class(const Departure* departure, Text train, bool is_null, Datum seat_class);
+uint32_t resolve_class(const DepartureRef& ref, bool is_null, Datum seat_class);
 
 // Ereports TK003 where the departure is not on sale right now.
 void require_on_sale(const DepartureRef& ref);

@@ -1,6 +1,7 @@
 #include "settings.hpp"
 
 #include "pg.hpp"
+#include "stop_point.hpp"
 
 namespace ticketpool {
 
@@ -72,6 +73,7 @@ void define_settings() {
         "A departure that is asked for and is older is read again from its orders.",
         &setting_standby_staleness, 1000, 0, 86400 * 1000, PGC_USERSET, GUC_UNIT_MS, nullptr,
         nullptr, nullptr);
+    define_stop_point_setting();
     MarkGUCPrefixReserved("ticketpool");
 }
 

@@ -20,8 +20,8 @@ struct Plan {
     uint32_t slots;
     uint32_t buckets;
     uint32_t backends;
-    Size names_at, ids_at, routes_at, layouts_at, slots_at, databases_at, standby_at, backends_at,
-        arena_at;
+    Size names_at, ids_at, routes_at, layouts_at, slots_at, databases_at, standby_at, trains_at,
+        backends_at, arena_at;
     Size arena_bytes;
     Size total;
 };
@@ -36,7 +36,7 @@ Plan plan_memory() {
     const Size memory = mul_size(static_cast<Size>(setting_memory_kb), 1024);
     Plan plan{};
     // A slot for every 2 kB: a departure with 600 seats takes 1 kB with up to 8 segments and 3 kB
-    // with up to 32. With the hash buckets that is less than 5 % of the memory.
+    // with up to 32. With names and hash buckets that is less than 10 % of the memory.
     plan.slots = static_cast<uint32_t>(Min(memory / 2048, static_cast<Size>(1) << 26));
     plan.buckets = 256;
     while (plan.buckets < plan.slots) {
@@ -51,6 +51,7 @@ Plan plan_memory() {
     plan.slots_at = place(&end, plan.slots * sizeof(DirectorySlot));
     plan.databases_at = place(&end, kMaxDatabases * sizeof(DatabaseDue));
     plan.standby_at = place(&end, plan.slots * sizeof(StandbyLoad));
+    plan.trains_at = place(&end, plan.slots * sizeof(SlotTrain));
     plan.backends_at = place(&end, plan.backends * sizeof(BackendSlot));
     // ticketpool.memory is the pool with its directory; the backends' slots come on top.
     const Size overhead = end - plan.backends * sizeof(BackendSlot);
@@ -89,14 +90,21 @@ void initialize(const Plan& plan) {
         DirectorySlot* slot = new (&shared.slots[i]) DirectorySlot{};
         slot->next_by_name = i + 1 < plan.slots ? i + 1 : kNoSlot;
         new (&shared.standby[i]) StandbyLoad{};
+        new (&shared.trains[i]) SlotTrain{};
     }
     control->free_slots = 0;
     control->retired = kNoSlot;
     new (&control->prepared) SharedPtr<PreparedLedger>(nullptr);
     control->attention.store(0, std::memory_order_relaxed);
+    new (&control->launcher) std::atomic<int32_t>(0);
+    new (&control->launcher_missed) std::atomic<int64_t>(0);
+    new (&control->launcher_told) std::atomic<int64_t>(0);
+    SpinLockInit(&control->databases_lock);
     for (int i = 0; i < kMaxDatabases; i++) {
         DatabaseDue* database = new (&shared.databases[i]) DatabaseDue{};
         database->next_due.store(INT64_MAX, std::memory_order_relaxed);
+        database->working_on.store(INT64_MAX, std::memory_order_relaxed);
+        database->left.store(INT64_MAX, std::memory_order_relaxed);
     }
     for (uint32_t i = 0; i < plan.backends; i++) {
         new (&shared.backends[i]) BackendSlot{};
@@ -121,6 +129,7 @@ void startup() {
     shared.slots = reinterpret_cast<DirectorySlot*>(base + plan.slots_at);
     shared.databases = reinterpret_cast<DatabaseDue*>(base + plan.databases_at);
     shared.standby = reinterpret_cast<StandbyLoad*>(base + plan.standby_at);
+    shared.trains = reinterpret_cast<SlotTrain*>(base + plan.trains_at);
     shared.backends = reinterpret_cast<BackendSlot*>(base + plan.backends_at);
     bool usable = true;
     if (!found) {

@@ -12,6 +12,7 @@
 // Who may touch what:
 //
 //   directory lock, shared       walk a hash chain
+//   databases_lock, a spinlock   take a free DatabaseDue
 //   directory lock, exclusive    change a chain, the free list, the arena, a SharedPart's
 //   `departures`;
 //                                take a slot from FREE to LOADING, from READY to FREE
@@ -40,6 +41,10 @@
 #include "standby.hpp"
 #include "ticketpool/stock.hpp"
 
+extern "C" {
+#include "storage/spin.h"
+}
+
 namespace ticketpool {
 
 inline constexpr uint32_t kNoSlot = UINT32_MAX;
@@ -58,7 +63,7 @@ struct alignas(64) DirectorySlot {
     uint32_t database;
     uint32_t relation;      // oid of ticket_order or item_order: differs after re-creation
     int32_t service_date;   // key by name, with train; kItemDate: an item
-    uint32_t name_hash;     // of train and service date
+    uint32_t name_hash;     // of train (SlotTrain) and service date
     uint32_t next_by_name;  // hash chains, or the free list
     uint32_t next_by_id;
     std::atomic<int32_t> last_use;      // seconds since 2000-01-01; written once a second at most.
@@ -72,6 +77,21 @@ struct alignas(64) DirectorySlot {
     Item* item() const { return static_cast<Item*>(block.get()); }
 };
 static_assert(sizeof(DirectorySlot) == 64);
+
+// The train that the departure of a slot is sold as: what ticket_departure says, which may differ
+// from the train whose stop list it was opened with. Apart from the slot, so that it is there while
+// the departure is being loaded.
+//
+// Who writes it, with DirectorySlot::name_hash and the chain of names: the loader that enters the
+// slot, and the commit of a transaction that has renamed the departure, both under the exclusive
+// directory lock. Who reads it without the lock has announced the departure and may meet a rename.
+// It may read a mixture of two names then: that is not the name it looks for, so it looks again
+// under the lock; who asks what the name is compares it with the hash (directory_train).
+struct SlotTrain {
+    uint8_t length;
+    char name[kMaxNameBytes];
+};
+static_assert(sizeof(SlotTrain) == 64);
 
 struct Counters {
     std::atomic<uint64_t> buys;  // tickets claimed
@@ -129,6 +149,13 @@ struct Control {
     // Why a departure that was found may need a second look; nearly always 0. The number of
     // prepared ledgers, and kLoadedInRecovery. Written under the directory lock.
     std::atomic<uint32_t> attention;
+    // The launcher, which writes its pid, and 0 when it ends; 0 also where it never came.
+    std::atomic<int32_t> launcher;
+    // Sessions that make deadlines without it, until it comes: since when, and when the log was
+    // told; 0: not.
+    std::atomic<int64_t> launcher_missed;
+    std::atomic<int64_t> launcher_told;
+    slock_t databases_lock;
 };
 
 // The shared structures as this process sees them; `control` is null without the preload.
@@ -142,6 +169,7 @@ struct Shared {
     BackendSlot* backends;
     DatabaseDue* databases;  // kMaxDatabases
     StandbyLoad* standby;    // slot_count
+    SlotTrain* trains;       // slot_count
     BackendSlot* mine;       // this backend's, once used
     Arena arena;
 };

@@ -1,21 +1,40 @@
-// From what a caller writes (a station's code, or a name that only one station has) to the code.
+// From what a caller writes (a station's code or name, or a call of a train: code#stop_no) to
+// calls of a train.
+//
+// A text is taken for, in this order: a code, of ticket_station or of a stop list; a name, which
+// several stations may have; a code or name, `#` and a stop_no.
 #pragma once
 
 #include "catalog.hpp"
+#include "directory.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {
 
+// A station's code.
 struct StationCode {
-    Text code;
     uint32_t hash;  // text_hash of the code
+    uint8_t length;
+    char text[kMaxNameBytes];
+
+    Text code() const { return {text, length}; }
 };
 
-// The station's code; ereports TK002 where no station, or more than one, is meant. The text stays
-// valid until the next look-up. `route` (optional): a code at which it calls is taken as it is.
-StationCode find_station(const Catalog& catalog, Text station, const Route* route);
+// The stations that a text without a train means, and the call that it names.
+struct StationArgument {
+    const StationCode* codes;  // palloc'd
+    int count;                 // one or more
+    bool has_stop_no;
+    int32_t stop_no;
+};
 
-// Both ends of a trip; ereports TK002 where the train does not go from there to there.
-Trip find_trip(const Catalog& catalog, const Route* route, Text from, Text to);
+// Any of the stations of that name; ereports TK002 where there is none.
+StationArgument find_stations(const Catalog& catalog, Text station);
+
+// Both ends of a trip; ereports TK002 where the train does not go from there to there. A name that
+// several stations have means the one that the train calls at. Between two stations the trip is the
+// one with the fewest stops, the earlier on a tie; from a station to itself there is one only where
+// both calls are named.
+Trip find_trip(const Catalog& catalog, const DepartureRef& ref, Text from, Text to);
 
 }  // namespace ticketpool

@@ -46,6 +46,7 @@ void undo(const StockEntry& entry) {
         case StockKind::kLeaving:
             log.leavings--;
             break;
+        case StockKind::kSale:
         case StockKind::kMade:
             break;
     }
@@ -87,9 +88,39 @@ void stock_add_made(const StockRef& stock) {
     append(StockKind::kMade, stock, 0);
 }
 
+// An entry that writes whether a stock is on sale: it is this transaction's turn.
+static void append_sale(StockKind kind, const StockRef& ref, int64_t words) {
+    append(kind, ref, words);
+    Stock* stock = shared.slots[ref.slot].item()->stock_at(ref.offset);
+    stock->sale_writers.fetch_add(1, std::memory_order_relaxed);
+}
+
 void stock_add_merging(const StockRef& stock) {
-    append(StockKind::kMerging, stock, 0);
+    append_sale(StockKind::kMerging, stock, 0);
     log.mergings++;
+}
+
+void stock_add_sale(const StockRef& stock, bool on_sale, bool has_seller) {
+    append_sale(StockKind::kSale, stock,
+                (on_sale ? kStockOnSale : 0) | (has_seller ? kStockHasSeller : 0));
+}
+
+uint32_t stock_sale_writes(const StockRef& stock) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < log.count; i++) {
+        count += same_stock(log.entries[i].stock, stock) && writes_sale(log.entries[i]) ? 1 : 0;
+    }
+    return count;
+}
+
+bool stock_has_sale(const StockRef& stock) {
+    for (size_t i = log.count; i > 0; i--) {
+        if (same_stock(log.entries[i - 1].stock, stock) &&
+            log.entries[i - 1].kind == StockKind::kSale) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void stock_add_leaving(const StockRef& stock) {

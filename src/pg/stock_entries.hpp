@@ -8,6 +8,7 @@
 //   take-over   units of an own release, bought again         abort: they go back to that release
 //   made        a stock that item_split made                  commit: everybody's; abort: gone
 //   merging     a stock that item_merge gives back            commit: merged
+//   sale        whether a stock is on sale, by hand           commit: store it
 //   leaving     a stock whose row was deleted by hand         commit: gone
 //
 // Units that a split moves are claimed in the root and lie in the new stocks, which nobody else
@@ -27,7 +28,13 @@ void stock_reserve(size_t entries);
 void stock_add_claim(const StockRef& stock, int64_t units);
 void stock_add_release(const StockRef& stock, int64_t units);
 void stock_add_made(const StockRef& stock);
+// What writes whether a stock is on sale comes after wait_for_stock_turn() (waiting.hpp), and
+// nothing between.
 void stock_add_merging(const StockRef& stock);
+void stock_add_sale(const StockRef& stock, bool on_sale, bool has_seller);
+// How many of these this transaction has under way; is one of them of stock_add_sale?
+uint32_t stock_sale_writes(const StockRef& stock);
+bool stock_has_sale(const StockRef& stock);
 void stock_add_leaving(const StockRef& stock);
 
 // `units` of own pending releases were bought again. Needs one entry of room for each release entry

@@ -14,6 +14,10 @@ void give_back(const StockEntry& entry) {
     }
 }
 
+void end_turn(const StockEntry& entry) {
+    stock_of(entry).sale_writers.fetch_sub(1, std::memory_order_release);
+}
+
 }  // namespace
 
 void undo_stock_entry(const StockEntry& entry) {
@@ -27,6 +31,9 @@ void undo_stock_entry(const StockEntry& entry) {
         claim_all_units(stock);
         stock.maker.store(0, std::memory_order_release);  // no xid outlives its transaction
     }
+    if (writes_sale(entry)) {
+        end_turn(entry);
+    }
 }
 
 void settle_stock_entry(const StockEntry& entry) {
@@ -35,9 +42,18 @@ void settle_stock_entry(const StockEntry& entry) {
     } else if (entry.kind == StockKind::kMade) {
         stock_of(entry).maker.store(0, std::memory_order_release);
     } else if (entry.kind == StockKind::kMerging) {
+        // What comes back to it is the root's, also where it was closed before.
         stock_of(entry).state.store(StockState::kMerged, std::memory_order_release);
+        stock_of(entry).on_sale.store(true, std::memory_order_release);
+    } else if (entry.kind == StockKind::kSale) {
+        stock_of(entry).has_seller.store((entry.units & kStockHasSeller) != 0,
+                                         std::memory_order_release);
+        stock_of(entry).on_sale.store((entry.units & kStockOnSale) != 0, std::memory_order_release);
     } else if (entry.kind == StockKind::kLeaving) {
         stock_of(entry).state.store(StockState::kGone, std::memory_order_release);
+    }
+    if (writes_sale(entry)) {
+        end_turn(entry);
     }
 }
 

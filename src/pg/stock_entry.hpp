@@ -19,15 +19,24 @@ inline bool same_stock(const StockRef& a, const StockRef& b) {
     return a.slot == b.slot && a.offset == b.offset;
 }
 
-enum class StockKind : uint8_t { kClaim, kRelease, kTakeOver, kMade, kMerging, kLeaving };
+enum class StockKind : uint8_t { kClaim, kRelease, kTakeOver, kMade, kMerging, kSale, kLeaving };
 
 struct StockEntry {
     StockKind kind;
     int level;  // transaction nesting level
     StockRef stock;
-    int64_t units;
+    int64_t units;   // kSale: kStockOnSale, kStockHasSeller
     size_t release;  // take-over: index of the release entry
 };
+
+inline constexpr int64_t kStockOnSale = 1;
+inline constexpr int64_t kStockHasSeller = 2;
+
+// Does it write whether the stock is on sale? Then it has a turn (see Stock) until it is settled or
+// undone.
+inline bool writes_sale(const StockEntry& entry) {
+    return entry.kind == StockKind::kMerging || entry.kind == StockKind::kSale;
+}
 
 // Has an entry a say in how the transaction ends? Take-overs have not: they took units out of
 // releases that are left with the rest.

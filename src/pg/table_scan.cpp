@@ -142,28 +142,41 @@ static bool next_version(TableReader* reader) {
                : index_getnext_slot(reader->scan, ForwardScanDirection, reader->row);
 }
 
+static bool is_wanted(TableReader* reader) {
+    return reader->snapshot != nullptr
+               ? table_tuple_satisfies_snapshot(reader->heap, reader->row, reader->snapshot)
+               : is_undecided(reader->row);
+}
+
+void reader_by_snapshot(TableReader* reader) {
+    Assert(IsMVCCSnapshot(reader->snapshot) && reader->scan == nullptr);
+    reader->by_snapshot = !IsolationIsSerializable();
+}
+
 bool reader_next(TableReader* reader) {
     if (reader->scan == nullptr) {
+        Snapshot snapshot = reader->by_snapshot ? reader->snapshot : SnapshotAny;
 #if PG_VERSION_NUM >= 180000
-        reader->scan = index_beginscan(reader->heap, reader->index, SnapshotAny, nullptr,
-                                       reader->key_count, 0);
-#else
         reader->scan =
-            index_beginscan(reader->heap, reader->index, SnapshotAny, reader->key_count, 0);
+            index_beginscan(reader->heap, reader->index, snapshot, nullptr, reader->key_count, 0);
+#else
+        reader->scan = index_beginscan(reader->heap, reader->index, snapshot, reader->key_count, 0);
 #endif
         index_rescan(reader->scan, reader->keys, reader->key_count, nullptr, 0);
     }
     while (next_version(reader)) {
         CHECK_FOR_INTERRUPTS();
-        const bool wanted =
-            reader->snapshot != nullptr
-                ? table_tuple_satisfies_snapshot(reader->heap, reader->row, reader->snapshot)
-                : is_undecided(reader->row);
-        if (wanted) {
+        if (reader->by_snapshot || is_wanted(reader)) {
             return true;
         }
     }
     return false;
+}
+
+void reader_again_int64(TableReader* reader, int64_t value) {
+    Assert(reader->scan != nullptr && reader->heap_order == nullptr);
+    reader->keys[0].sk_argument = Int64GetDatum(value);
+    index_rescan(reader->scan, reader->keys, reader->key_count, nullptr, 0);
 }
 
 void reader_close(TableReader* reader) {

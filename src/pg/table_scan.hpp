@@ -18,6 +18,7 @@ struct TableReader {
     Snapshot snapshot;    // registered; null in undecided mode
     ScanKeyData keys[3];
     int key_count;
+    bool by_snapshot;              // the scan itself yields what the snapshot shows
     struct HeapOrder* heap_order;  // null: in order of the index
 };
 
@@ -36,6 +37,9 @@ void reader_key_text(TableReader* reader, Text value);
 void reader_key_int64(TableReader* reader, int64_t value);
 void reader_key_date(TableReader* reader, DateADT value);
 void reader_key_uuid(TableReader* reader, Datum value);
+// Before the first row: lets the scan judge by the snapshot, which costs fewer instructions a row.
+// Without effect under SERIALIZABLE, where such a scan takes predicate locks.
+void reader_by_snapshot(TableReader* reader);
 // Before the first row: reads in order of the table instead of the index, for scans of very many
 // rows, which would otherwise jump from page to page. Not in undecided mode: between the look into
 // the index and the look at the row, a place in the table may get a new row, which only the
@@ -43,6 +47,8 @@ void reader_key_uuid(TableReader* reader, Datum value);
 void reader_in_heap_order(TableReader* reader);
 // False at the end. The first call starts the scan.
 bool reader_next(TableReader* reader);
+// From the begin again, with another value of the first key.
+void reader_again_int64(TableReader* reader, int64_t value);
 void reader_close(TableReader* reader);
 
 // Who has still to decide about the current row version: top-level transactions of others that are

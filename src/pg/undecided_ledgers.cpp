@@ -1,4 +1,6 @@
 // Prepared ledgers made from undecided rows: see undecided.hpp.
+#include <algorithm>
+
 #include "directory.hpp"
 #include "undecided.hpp"
 
@@ -19,17 +21,47 @@ struct Change {
     SegmentMask after;
 };
 
+bool is_before(const UndecidedTicket& a, const UndecidedTicket& b) {
+    return a.xid != b.xid ? a.xid < b.xid
+           : a.ticket.class_index != b.ticket.class_index
+               ? a.ticket.class_index < b.ticket.class_index
+               : a.ticket.seat < b.ticket.seat;
+}
+
+// The tickets with numbered seats, by transaction and seat.
+struct TicketsBySeat {
+    UndecidedTicket* tickets;
+    size_t count;
+};
+
+TicketsBySeat sort_by_seat(const Undecided& undecided) {
+    TicketsBySeat sorted{
+        static_cast<UndecidedTicket*>(MemoryContextAllocHuge(
+            CurrentMemoryContext, Max(undecided.ticket_count, 1) * sizeof(UndecidedTicket))),
+        0};
+    for (size_t i = 0; i < undecided.ticket_count; i++) {
+        if (undecided.tickets[i].ticket.place_coach < 0) {
+            sorted.tickets[sorted.count++] = undecided.tickets[i];
+        }
+    }
+    std::sort(sorted.tickets, sorted.tickets + sorted.count, is_before);
+    return sorted;
+}
+
 // Of one seat, by tickets alone.
-Change change_by_tickets(const Undecided& undecided, TransactionId xid, uint32_t class_index,
+Change change_by_tickets(const TicketsBySeat& sorted, TransactionId xid, uint32_t class_index,
                          uint32_t seat) {
     Change change{};
-    for (size_t i = 0; i < undecided.ticket_count; i++) {
-        const UndecidedTicket& noted = undecided.tickets[i];
-        if (noted.xid == xid && noted.ticket.place_coach < 0 &&
-            noted.ticket.class_index == class_index && noted.ticket.seat == seat) {
-            SegmentMask* bits = noted.after ? &change.after : &change.before;
-            *bits = *bits | noted.ticket.bits;
-        }
+    UndecidedTicket key{};
+    key.xid = xid;
+    key.ticket.class_index = class_index;
+    key.ticket.seat = seat;
+    const UndecidedTicket* end = sorted.tickets + sorted.count;
+    for (const UndecidedTicket* noted =
+             std::lower_bound<const UndecidedTicket*>(sorted.tickets, end, key, is_before);
+         noted != end && !is_before(key, *noted); noted++) {
+        SegmentMask* bits = noted->after ? &change.after : &change.before;
+        *bits = *bits | noted->ticket.bits;
     }
     return change;
 }
@@ -146,7 +178,7 @@ void add_ticket_changes(Drafts* drafts) {
 // A quota that a transaction made or recycled. Its stretch is what the transaction has after or
 // before it, but for what is sold of a recycled one and stays so, whatever is decided. In its own
 // map nothing is free; after a commit or rollback that keeps the quota, what has no ticket then.
-void add_quota_changes(Drafts* drafts, const UndecidedQuota& noted) {
+void add_quota_changes(Drafts* drafts, const TicketsBySeat& sorted, const UndecidedQuota& noted) {
     Quota* quota = noted.quota;
     const SeatSource source{drafts->slot, quota->class_index, drafts->departure->offset_of(quota),
                             -1};
@@ -155,8 +187,7 @@ void add_quota_changes(Drafts* drafts, const UndecidedQuota& noted) {
     SeatMap own = quota->seat_map(map.control);
     for (uint32_t i = 0; i < quota->seats; i++) {
         const uint32_t seat = quota->numbers()[i];
-        const Change rows =
-            change_by_tickets(*drafts->undecided, noted.xid, quota->class_index, seat);
+        const Change rows = change_by_tickets(sorted, noted.xid, quota->class_index, seat);
         const SegmentMask orders = load_seat(map, seat);
         Change* change = append(&drafts->changes, &drafts->change_count);
         change->xid = noted.xid;
@@ -249,6 +280,7 @@ void draft_status(Drafts* drafts) {
         return;
     }
     const SeatSource source = seats_of_class(drafts->slot, 0);
+    drafts->departure->sale_writers.fetch_add(1, std::memory_order_relaxed);
     if (undecided.status == SaleStatus::kWithdrawn) {
         draft(drafts, undecided.closer, Kind::kBar, source, 0, SegmentMask{}, present);
         status.store(SaleStatus::kWithdrawn, std::memory_order_relaxed);
@@ -323,10 +355,14 @@ void make_prepared_ledgers(Departure* departure, uint32_t slot, const Undecided&
     drafts.slot = slot;
     draft_status(&drafts);
     add_ticket_changes(&drafts);
-    for (size_t i = 0; i < undecided.quota_count; i++) {
-        if (!undecided.quotas[i].unchanged) {
-            add_quota_changes(&drafts, undecided.quotas[i]);
+    if (undecided.quota_count > 0) {
+        const TicketsBySeat sorted = sort_by_seat(undecided);
+        for (size_t i = 0; i < undecided.quota_count; i++) {
+            if (!undecided.quotas[i].unchanged) {
+                add_quota_changes(&drafts, sorted, undecided.quotas[i]);
+            }
         }
+        pfree(sorted.tickets);
     }
     draft_changes(&drafts);
     for_each_transaction(undecided, [&](TransactionId xid) { draft_places(&drafts, xid); });

@@ -68,7 +68,7 @@ void return_departure(const DepartureRef& ref, ReturnSetInfo* result) {
     }
     Datum values[] = {
         Int64GetDatum(departure->departure_id),
-        text_datum(text_of(departure->route->head, departure->route->train)),
+        text_datum(directory_train(ref)),
         DateADTGetDatum(departure->service_date),
         CStringGetTextDatum(status_name(departure->status.load(std::memory_order_relaxed))),
         Int32GetDatum(static_cast<int32_t>(departure->layout->seat_count)),

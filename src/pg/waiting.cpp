@@ -3,6 +3,7 @@
 #include "ledger.hpp"
 #include "prepared.hpp"
 #include "shared_memory.hpp"
+#include "stock_entries.hpp"
 #include "table_scan.hpp"
 
 extern "C" {
@@ -72,6 +73,18 @@ void require_none_prepared(uint32_t slot) {
     }
 }
 
+constexpr long kLongestPauseMicros = 10000;
+
+void wait_for_writers(const std::atomic<uint16_t>& writers, uint32_t own, uint32_t slot) {
+    long pause = 10;
+    while (writers.load(std::memory_order_acquire) != own) {
+        CHECK_FOR_INTERRUPTS();
+        prepared_resolve(slot);
+        pg_usleep(pause);
+        pause = Min(pause * 2, kLongestPauseMicros);
+    }
+}
+
 }  // namespace
 
 bool waits_for_me(int pid) {
@@ -113,7 +126,6 @@ void refuse_prepared_change(const Catalog& catalog, int64_t departure_id) {
 }
 
 void wait_for_others(uint32_t slot, OfPrepared of_prepared) {
-    constexpr long kLongestPauseMicros = 10000;
     long pause = 100;
     int pinner = -1;
     const uint64_t version = shared.slots[slot].version.load(std::memory_order_acquire);
@@ -130,6 +142,20 @@ void wait_for_others(uint32_t slot, OfPrepared of_prepared) {
         }
         pg_usleep(pause);  // its pins go a moment after its end is visible
         pause = Min(pause * 2, kLongestPauseMicros);
+    }
+}
+
+void wait_for_sale_turn(uint32_t slot) {
+    const Departure* departure = shared.slots[slot].departure();
+    if (departure->sale_writers.load(std::memory_order_acquire) != 0) {
+        wait_for_writers(departure->sale_writers, ledger_sale_writes(slot), slot);
+    }
+}
+
+void wait_for_stock_turn(const StockRef& ref) {
+    const Stock* stock = shared.slots[ref.slot].item()->stock_at(ref.offset);
+    if (stock->sale_writers.load(std::memory_order_acquire) != 0) {
+        wait_for_writers(stock->sale_writers, stock_sale_writes(ref), ref.slot);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "catalog.hpp"
 #include "pg.hpp"
+#include "stock_entry.hpp"
 
 namespace ticketpool {
 
@@ -17,6 +18,12 @@ enum class OfPrepared { kWait, kRefuse };
 // Prepared transactions that are decided meanwhile are settled; kRefuse: one that is not is an
 // error (55006).
 void wait_for_others(uint32_t slot, OfPrepared of_prepared);
+
+// Until the transactions that changed the departure's row before this one, which have ended, have
+// stored what they noted of its sale words: see SaleStatus in departure.hpp. Interruptible. The
+// departure is pinned; the same of a stock of an item.
+void wait_for_sale_turn(uint32_t slot);
+void wait_for_stock_turn(const StockRef& stock);
 
 // 55006 where a prepared transaction has changed the departure's row: whoever updates it would wait
 // for the decision. (One that is prepared while its row is waited for is waited for.)

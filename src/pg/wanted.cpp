@@ -78,18 +78,6 @@ void reserve_look() {
     }
 }
 
-void forget() {
-    wanted.count = 0;
-    if (wanted.room > kKeepWanted) {
-        pfree(wanted.entries);
-        wanted = WantedList{};
-    }
-    if (looks.places != nullptr) {
-        pfree(looks.places);
-        looks = LookIndex{};
-    }
-}
-
 constinit ExecutorFinish_hook_type previous_finish = nullptr;
 
 void finish_executor(QueryDesc* query) {
@@ -100,35 +88,6 @@ void finish_executor(QueryDesc* query) {
     }
     if (unlikely(wanted.count > 0)) {
         settle_wanted(trigger_depth());
-    }
-}
-
-void on_transaction_event(XactEvent event, void*) {
-    switch (event) {
-        case XACT_EVENT_PRE_COMMIT:
-        case XACT_EVENT_PRE_PREPARE:
-            settle_wanted(-1);
-            break;
-        case XACT_EVENT_COMMIT:
-        case XACT_EVENT_ABORT:
-        case XACT_EVENT_PREPARE:
-            forget();
-            break;
-        default:
-            break;
-    }
-}
-
-void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
-    const int level = GetCurrentTransactionNestLevel();
-    if (event == SUBXACT_EVENT_ABORT_SUB) {
-        while (wanted.count > 0 && wanted.entries[wanted.count - 1].level >= level) {
-            wanted.count--;
-        }
-    } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
-        for (size_t i = wanted.count; i > 0 && wanted.entries[i - 1].level >= level; i--) {
-            wanted.entries[i - 1].level = level - 1;
-        }
     }
 }
 
@@ -173,11 +132,33 @@ void settle_wanted(int depth) {
     wanted.count = first;
 }
 
-void install_wanted() {
+void forget_wanted() {
+    wanted.count = 0;
+    if (wanted.room > kKeepWanted) {
+        pfree(wanted.entries);
+        wanted = WantedList{};
+    }
+    if (looks.places != nullptr) {
+        pfree(looks.places);
+        looks = LookIndex{};
+    }
+}
+
+void forget_wanted_of(int level) {
+    while (wanted.count > 0 && wanted.entries[wanted.count - 1].level >= level) {
+        wanted.count--;
+    }
+}
+
+void promote_wanted(int level) {
+    for (size_t i = wanted.count; i > 0 && wanted.entries[i - 1].level >= level; i--) {
+        wanted.entries[i - 1].level = level - 1;
+    }
+}
+
+void install_wanted_hook() {
     previous_finish = ExecutorFinish_hook;
     ExecutorFinish_hook = finish_executor;
-    RegisterXactCallback(on_transaction_event, nullptr);
-    RegisterSubXactCallback(on_subtransaction_event, nullptr);
 }
 
 }  // namespace ticketpool

@@ -38,6 +38,11 @@ void want_once(const What& what) {
 // Settles all entries of statements run at this trigger depth, or deeper.
 void settle_wanted(int depth);
 
-void install_wanted();
+// For the transaction callbacks: no-fail.
+void forget_wanted();
+void forget_wanted_of(int level);  // those of that nesting level and deeper
+void promote_wanted(int level);    // these to the level above it
+
+void install_wanted_hook();
 
 }  // namespace ticketpool

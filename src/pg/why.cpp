@@ -122,12 +122,13 @@ void explain_class(const Catalog& catalog, const DepartureRef& ref, uint32_t cla
 }
 
 // The train calls at both, in this order. Unlike find_trip() an answer, not an error.
-bool trip_exists(const Catalog& catalog, FunctionCallInfo fcinfo, const Route* route, Trip* trip) {
+bool trip_exists(const Catalog& catalog, FunctionCallInfo fcinfo, const DepartureRef& ref,
+                 Trip* trip) {
     MemoryContext context = CurrentMemoryContext;
     volatile bool found = true;
     PG_TRY();
     {
-        *trip = find_trip(catalog, route, text_of(PG_GETARG_DATUM(kArgFrom)),
+        *trip = find_trip(catalog, ref, text_of(PG_GETARG_DATUM(kArgFrom)),
                           text_of(PG_GETARG_DATUM(kArgTo)));
     }
     PG_CATCH();
@@ -156,14 +157,13 @@ void explain(FunctionCallInfo fcinfo, Answer* answer) {
     const DepartureRef ref = directory_find(catalog, train, PG_GETARG_DATEADT(kArgDate));
     Trip trip;
     answer->outcome = "no_such_trip";
-    if (ref.departure == nullptr ||
-        !trip_exists(catalog, fcinfo, ref.departure->route.get(), &trip)) {
+    if (ref.departure == nullptr || !trip_exists(catalog, fcinfo, ref, &trip)) {
         return;
     }
     uint32_t first = 0;
     uint32_t last = ref.departure->layout->class_count;
     if (!PG_ARGISNULL(kArgClass)) {
-        first = resolve_class(ref.departure, train, false, PG_GETARG_DATUM(kArgClass));
+        first = resolve_class(ref, false, PG_GETARG_DATUM(kArgClass));
         last = first + 1;
     }
     answer->outcome = "not_on_sale";

@@ -45,9 +45,10 @@ bool mark_row(const Catalog& catalog, int64_t departure_id) {
         qualified_name(catalog.departure));
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.departure};
     if (execute_own(write, false, sql, 1, types, values, nullptr) != SPI_OK_UPDATE) {
-        elog(ERROR, "could not withdraw departure " INT64_FORMAT, departure_id);
+        report_not_written(sql);
     }
-    return SPI_processed > 0;
+    return was_changed(sql, qualified_name(catalog.departure), "departure_id", departure_id,
+                       "status <> 'withdrawn'");
 }
 
 // Notes the releases of all live tickets: read before their rows change.
@@ -66,7 +67,7 @@ uint64 release_tickets(const OrderLeaf& leaf, const DepartureRef& ref) {
 
 uint64 refund_all(const Catalog& catalog, const DepartureRef& ref) {
     OrderLeaf leaf;
-    if (!find_order_leaf(catalog, ref.departure->service_date, &leaf)) {
+    if (!lock_order_leaf(catalog, ref.departure->service_date, RowExclusiveLock, &leaf)) {
         return 0;
     }
     const char* relation = qualified_name(leaf.direct ? leaf.relation : catalog.order);
@@ -85,8 +86,7 @@ uint64 refund_all(const Catalog& catalog, const DepartureRef& ref) {
         relation);
     const OwnWrite write{OwnChange::kEnd, ref.departure->departure_id, 0, nullptr};
     if (execute_own(write, false, sql, 2, types, values, nullptr) != SPI_OK_UPDATE) {
-        elog(ERROR, "could not refund the tickets of departure " INT64_FORMAT,
-             ref.departure->departure_id);
+        report_not_written(sql);
     }
     if (SPI_processed != tickets || has_live_rows(leaf, ref.departure->departure_id)) {
         ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -107,6 +107,7 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
     require_argument(fcinfo, 1, "service_date");
     PreventCommandIfReadOnly("ticket_withdraw()");
     const Catalog& catalog = catalog_of(fcinfo);
+    lock_orders(catalog, RowExclusiveLock);
     const Text train = text_of(PG_GETARG_DATUM(0));
     const int64_t departure_id = require_departure_id(catalog, train, PG_GETARG_DATEADT(1));
     refuse_prepared_change(catalog, departure_id);
@@ -120,8 +121,9 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
         if (ref.departure != nullptr) {
             ledger_reserve(1);
             ledger_pin(ref.slot);
-            ledger_bar(ref.slot);
             directory_done();
+            wait_for_sale_turn(ref.slot);
+            ledger_bar(ref.slot);
             wait_for_others(ref.slot, OfPrepared::kRefuse);
             tickets = refund_all(catalog, ref);
         }

@@ -1,45 +1,62 @@
-// The background workers.
+// The sweeper and the preloader: background workers that the launcher starts in a database, where
+// they do their work and leave.
 //
-// One launcher serves all databases. It is connected to none of them, so DROP DATABASE and template
-// copies never wait for it; when a deadline has come somewhere (see deadlines.hpp) it starts a
-// sweeper, which connects to that database, does what is due and leaves. After a start it has every
-// database swept once, because nothing is known yet of what ran out meanwhile; and again
-// every quarter of a minute, or less often where there are many: a copied or restored database has
-// deadlines that nobody announced. On a standby it starts with the promotion, and first of all has
-// thrown away what was loaded in recovery. In each round it settles prepared transactions that were
-// decided.
+// Both are in nobody's way. They wait 300 ms at most for a lock, connecting included; and between
+// two transactions they look whether somebody wants the database for itself (to copy, move or drop
+// it), and leave then: that command need not fail, or wait longer than one of these transactions
+// takes. From PostgreSQL 19 on the server ends them itself.
 //
-// Where ticketpool.preload is on, a preloader follows the first sweep of a database. Nobody waits
-// for it; it stays connected for as long as it loads (DROP DATABASE fails meanwhile), and comes
-// again later where it fails.
+// Settings (the launcher's, too). A worker is a session of the bootstrap superuser, so it gets
+// whatever was set for the database, for that role or for all of them. As autovacuum does, it
+// overrides what would stop it or make its work another one. Each setting that was considered:
+//
+//   lock_timeout, deadlock_timeout     300 ms, 50 ms: whoever drops or alters something must not
+//                                      fail because of a worker, which comes again in a moment
+//   log_lock_waits                     off: that is no news (on by default from 19 on)
+//   statement_timeout,                 0: nothing starts the first and the two for idle sessions in
+//   transaction_timeout (from 17),     a background worker; the second ends it in the middle of a
+//   idle_in_transaction_session_       batch, again and again
+//   timeout, idle_session_timeout
+//   default_transaction_read_only      off: a sweep writes
+//   default_transaction_isolation      read committed: 40001 would be no one's to repeat
+//   default_transaction_deferrable     off: would wait, with the two above as they may be
+//   row_security                       on: `off` makes an error of a policy that would apply
+//   search_path                        pg_catalog, pg_temp: for what runs outside owner_begin()
+//   role                               none: the worker acts for the owner of the tables only
+//   synchronous_commit                 local where it is more: a standby that is gone must not keep
+//                                      seats from being freed. What expires twice, after a
+//                                      fail-over, was told nobody
+//   max_parallel_workers_per_gather    0: no worker slots for a few rows
+//   plan_cache_mode,                   auto, on: else an UPDATE that has to go by SQL locks all
+//   enable_partition_pruning           partitions
+//   zero_damaged_pages,                off: meant for a session that rescues data, not for one that
+//   ignore_checksum_failure            changes them
+//
+// Left as they are: session_replication_role (whether the user's triggers fire in this database is
+// the user's), TimeZone (which day is today), client_min_messages (there is no client),
+// log_min_messages, other enable_* (slower, not wrong), default_tablespace, temp_tablespaces,
+// check_function_bodies (nothing is created), session_authorization (owner_begin() follows),
+// session_preload_libraries and event triggers at login (not for background workers),
+// transaction_read_only, transaction_isolation (gone with the transaction that connects).
 #include "worker.hpp"
 
 #include "catalog.hpp"
 #include "deadlines.hpp"
 #include "pg.hpp"
 #include "preload.hpp"
-#include "prepared.hpp"
-#include "settings.hpp"
 #include "shared_memory.hpp"
-#include "standby.hpp"
 #include "sweep.hpp"
 
 extern "C" {
-#include "access/heapam.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
-#include "pgstat.h"
-#include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
-#include "storage/latch.h"
+#include "storage/lock.h"
 #include "tcop/tcopprot.h"
-#include "utils/wait_event.h"
 }
 
 extern "C" {
-PGDLLEXPORT void ticketpool_launcher_main(Datum argument);
 PGDLLEXPORT void ticketpool_sweeper_main(Datum argument);
 PGDLLEXPORT void ticketpool_preloader_main(Datum argument);
 }
@@ -47,135 +64,52 @@ PGDLLEXPORT void ticketpool_preloader_main(Datum argument);
 namespace ticketpool {
 namespace {
 
-constexpr long kRoundMs = 1000;
-constexpr TimestampTz kFullRound = 15 * USECS_PER_SEC;  // between looks into every database
-constexpr TimestampTz kRetry = 5 * USECS_PER_SEC;       // after a sweep that failed
-
-uint32 wait_event() {
+constexpr struct {
+    const char* name;
+    const char* value;
+} kSettings[] = {
+    {"lock_timeout", "300ms"},
+    {"deadlock_timeout", "50ms"},
+    {"log_lock_waits", "off"},
+    {"statement_timeout", "0"},
 #if PG_VERSION_NUM >= 170000
-    static uint32 event = 0;
-    if (event == 0) {
-        event = WaitEventExtensionNew("TicketpoolLauncher");
-    }
-    return event;
-#else
-    return PG_WAIT_EXTENSION;
+    {"transaction_timeout", "0"},
 #endif
+    {"idle_in_transaction_session_timeout", "0"},
+    {"idle_session_timeout", "0"},
+    {"default_transaction_read_only", "off"},
+    {"default_transaction_isolation", "read committed"},
+    {"default_transaction_deferrable", "off"},
+    {"row_security", "on"},
+    {"search_path", "pg_catalog, pg_temp"},
+    {"max_parallel_workers_per_gather", "0"},
+    {"plan_cache_mode", "auto"},
+    {"enable_partition_pruning", "on"},
+    {"zero_damaged_pages", "off"},
+    {"ignore_checksum_failure", "off"},
+};
+
+// Connects with settings of our own, which those of database and role cannot change any more.
+void connect_to(Oid database) {
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+    override_settings();
+    BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+    SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
+    if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH) {
+        SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
+    }
+    require_shared_memory();
 }
 
-void fill_worker(BackgroundWorker* worker, const char* name, const char* function) {
-    memset(worker, 0, sizeof *worker);
-    worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
-    worker->bgw_restart_time = BGW_NEVER_RESTART;
-    strlcpy(worker->bgw_library_name, "ticketpool", sizeof worker->bgw_library_name);
-    strlcpy(worker->bgw_function_name, function, sizeof worker->bgw_function_name);
-    strlcpy(worker->bgw_name, name, sizeof worker->bgw_name);
-    strlcpy(worker->bgw_type, name, sizeof worker->bgw_type);
-}
-
-// Calls `found` for every database that can be connected to.
-template <typename Found>
-void for_each_database(Found found) {
+// Does somebody hold, or wait for, a lock on the whole database?
+bool is_wanted_by_others() {
     StartTransactionCommand();
-    Relation relation = table_open(DatabaseRelationId, AccessShareLock);
-    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-    TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
-    TupleTableSlot* row = table_slot_create(relation, nullptr);
-    while (table_scan_getnextslot(scan, ForwardScanDirection, row)) {
-        bool is_null;
-        if (DatumGetBool(slot_getattr(row, Anum_pg_database_datallowconn, &is_null))) {
-            found(DatumGetObjectId(slot_getattr(row, Anum_pg_database_oid, &is_null)),
-                  DatumGetBool(slot_getattr(row, Anum_pg_database_datistemplate, &is_null)));
-        }
-    }
-    ExecDropSingleTupleTableSlot(row);
-    table_endscan(scan);
-    UnregisterSnapshot(snapshot);
-    table_close(relation, AccessShareLock);
+    LOCKTAG tag;
+    SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
+    const bool wanted = LockAcquire(&tag, RowExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL;
     CommitTransactionCommand();
-}
-
-void enter_all_databases() {
-    for_each_database([](Oid database, bool is_template) {
-        if (!is_template) {
-            lower_next_due(database, GetCurrentTimestamp());
-        }
-    });
-}
-
-// A database that was dropped is due no more.
-bool still_exists(Oid wanted) {
-    bool exists = false;
-    for_each_database(
-        [wanted, &exists](Oid database, bool) { exists = exists || database == wanted; });
-    return exists;
-}
-
-// Runs a sweeper in the database and waits for its end.
-void sweep_database(DatabaseDue* entry, Oid database) {
-    BackgroundWorker worker;
-    BackgroundWorkerHandle* handle;
-    fill_worker(&worker, "ticketpool sweeper", "ticketpool_sweeper_main");
-    worker.bgw_main_arg = ObjectIdGetDatum(database);
-    worker.bgw_notify_pid = MyProcPid;
-    entry->swept.store(false, std::memory_order_relaxed);
-    entry->next_due.store(INT64_MAX, std::memory_order_seq_cst);
-    if (!RegisterDynamicBackgroundWorker(&worker, &handle)) {
-        lower_next_due(database, GetCurrentTimestamp() + kRetry);
-        ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-                          errmsg("ticketpool could not start a worker"),
-                          errdetail("Holds that ran out are freed later."),
-                          errhint("Raise \"max_worker_processes\".")));
-        return;
-    }
-    if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED) {
-        proc_exit(1);
-    }
-    if (!entry->swept.load(std::memory_order_acquire)) {
-        lower_next_due(database, GetCurrentTimestamp() + kRetry);
-    }
-    pfree(handle);
-}
-
-// A preloader that failed (a partition was locked, say) comes again after the next sweep.
-void at_preloader_exit(int code, Datum database) {
-    DatabaseDue* entry = find_database_due(DatumGetObjectId(database));
-    if (code != 0 && entry != nullptr) {
-        entry->preloaded.store(false, std::memory_order_relaxed);
-    }
-}
-
-void start_preloader(DatabaseDue* entry, Oid database) {
-    if (!setting_preload || entry->preloaded.exchange(true, std::memory_order_relaxed)) {
-        return;
-    }
-    BackgroundWorker worker;
-    fill_worker(&worker, "ticketpool preloader", "ticketpool_preloader_main");
-    worker.bgw_main_arg = ObjectIdGetDatum(database);
-    if (!RegisterDynamicBackgroundWorker(&worker, nullptr)) {
-        entry->preloaded.store(false, std::memory_order_relaxed);  // after the next sweep
-    }
-}
-
-void sweep_due_databases() {
-    for (int i = 0; i < kMaxDatabases; i++) {
-        DatabaseDue* entry = &shared.databases[i];
-        const Oid database = entry->database.load(std::memory_order_acquire);
-        if (database != InvalidOid &&
-            entry->next_due.load(std::memory_order_acquire) <= GetCurrentTimestamp()) {
-            CHECK_FOR_INTERRUPTS();
-            if (still_exists(database)) {
-                sweep_database(entry, database);
-                start_preloader(entry, database);
-            } else {
-                entry->next_due.store(INT64_MAX, std::memory_order_relaxed);
-                entry->told.store(false, std::memory_order_relaxed);
-                entry->preloaded.store(false, std::memory_order_relaxed);
-                entry->database.store(InvalidOid, std::memory_order_release);
-            }
-        }
-    }
+    return wanted;
 }
 
 // The schema of the extension in this database, or InvalidOid.
@@ -212,108 +146,162 @@ bool is_served() {
     return served;
 }
 
-// One transaction: `work` with the extension's catalog, where the library can serve it.
+// One transaction: `work` with the extension's catalog, where the library can serve it; whether it
+// can.
 template <typename Work>
-void in_transaction(Work work) {
+bool in_transaction(Work work) {
     SetCurrentStatementStartTimestamp();
     StartTransactionCommand();
     PushActiveSnapshot(GetTransactionSnapshot());
     SPI_connect();
     const Oid schema = extension_schema();
     SPI_finish();
-    if (OidIsValid(schema) && is_served()) {
+    const bool served = OidIsValid(schema) && is_served();
+    if (served) {
         work(catalog_in(schema));
     }
     PopActiveSnapshot();
     CommitTransactionCommand();
+    return served;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Sweeper
+// ---------------------------------------------------------------------------------------------
+
+// Each is a subtransaction, and of a transaction with more than 64 in all a snapshot does not know
+// which: every reader would have to look them up.
+constexpr int kBatch = 30;
+constexpr size_t kMostRows = 100000;               // of a partition: the next sweep finds the rest
+constexpr TimestampTz kSlice = 5 * USECS_PER_SEC;  // then other databases have their turn
+constexpr TimestampTz kSoon = USECS_PER_SEC;       // to look again at what others had locked
+
+struct SweepRun {
+    Sweep sweep;
+    TimestampTz end;  // of its slice
+    bool served;
+    bool left_early;
+};
+
+bool has_time(SweepRun* run) {
+    CHECK_FOR_INTERRUPTS();
+    run->left_early = run->left_early || GetCurrentTimestamp() > run->end || is_wanted_by_others();
+    return !run->left_early;
+}
+
+void sweep_all(SweepRun* run) {
+    Sweep* sweep = &run->sweep;
+    begin_sweep(sweep, TopMemoryContext);
+    run->served = in_transaction(
+        [sweep](const Catalog& catalog) { find_due_holds(catalog, sweep, kMostRows); });
+    bool more = run->served;
+    while (more && has_time(run)) {
+        more = false;
+        in_transaction(
+            [sweep, &more](const Catalog& catalog) { more = expire_some(catalog, sweep, kBatch); });
+    }
+    more = run->served;
+    while (more && has_time(run)) {
+        more = false;
+        in_transaction([sweep, &more](const Catalog& catalog) {
+            more = return_some_quotas(catalog, sweep, kBatch);
+        });
+    }
+    if (run->served && !run->left_early) {
+        in_transaction([sweep](const Catalog& catalog) { note_quota_deadlines(catalog, sweep); });
+    }
+    if (sweep->next < sweep->count) {
+        sweep->overdue = Min(sweep->overdue, sweep->holds[sweep->next].held_until);
+    }
+}
+
+// When to come again: for what failed not every second.
+TimestampTz next_look(const SweepRun& run) {
+    const TimestampTz now = GetCurrentTimestamp();
+    TimestampTz next = run.sweep.soonest;
+    if (run.left_early) {
+        next = now;
+    }
+    if (run.sweep.busy > 0) {
+        next = Min(next, now + kSoon);
+    }
+    if (run.sweep.failed > 0) {
+        next = Min(next, now + kRetry);
+    }
+    return next;
+}
+
+void publish(DatabaseDue* entry, const SweepRun& run) {
+    const Sweep& sweep = run.sweep;
+    entry->served.store(run.served ? Served::kYes : Served::kNo, std::memory_order_relaxed);
+    entry->left.store(sweep.overdue, std::memory_order_release);
+    lower_next_due(MyDatabaseId, next_look(run));
+    entry->obstacle.store(sweep.failed > 0 ? Obstacle::kError
+                          : sweep.busy > 0 ? Obstacle::kLocks
+                                           : Obstacle::kNone,
+                          std::memory_order_relaxed);
+    if (!run.left_early) {
+        entry->last_sweep.store(GetCurrentTimestamp(), std::memory_order_relaxed);
+    }
+    entry->swept.store(true, std::memory_order_release);
+}
+
+void at_sweeper_exit(int, Datum database) {
+    DatabaseDue* entry = find_database_due(DatumGetObjectId(database));
+    if (entry != nullptr) {
+        entry->sweeper.store(0, std::memory_order_release);
+        end_sweep(entry, kRetry);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Preloader
+// ---------------------------------------------------------------------------------------------
+
+// So many in a transaction, whose locks on partitions are in nobody's way for long.
+constexpr uint64_t kLoads = 100;
+
+// A preloader that failed (a partition was locked, say) or left early comes again after the next
+// sweep.
+void at_preloader_exit(int code, Datum database) {
+    DatabaseDue* entry = find_database_due(DatumGetObjectId(database));
+    if (code != 0 && entry != nullptr) {
+        entry->preloaded.store(false, std::memory_order_relaxed);
+    }
 }
 
 }  // namespace
 
-void register_launcher() {
-    BackgroundWorker worker;
-    fill_worker(&worker, "ticketpool launcher", "ticketpool_launcher_main");
-    worker.bgw_restart_time = 1;
-    RegisterBackgroundWorker(&worker);
+void override_settings() {
+    for (const auto& setting : kSettings) {
+        SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
+    }
 }
 
 }  // namespace ticketpool
 
-void ticketpool_launcher_main(Datum) {
-    using namespace ticketpool;
-    pqsignal(SIGHUP, SignalHandlerForConfigReload);
-    pqsignal(SIGTERM, die);
-    BackgroundWorkerUnblockSignals();
-    BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
-    require_shared_memory();
-    enter_all_databases();
-    TimestampTz next_full = GetCurrentTimestamp() + kFullRound;
-    for (;;) {
-        const TimestampTz start = GetCurrentTimestamp();
-        const bool full = start >= next_full;
-        if (full) {
-            enter_all_databases();
-        }
-        standby_discard_all();
-        prepared_resolve(kNoSlot);  // none may grow old: see prepared.hpp
-        sweep_due_databases();
-        if (full) {
-            const TimestampTz now = GetCurrentTimestamp();
-            next_full = now + Max(kFullRound, 50 * (now - start));
-        }
-        (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kRoundMs,
-                        wait_event());
-        ResetLatch(MyLatch);
-        CHECK_FOR_INTERRUPTS();
-        if (ConfigReloadPending) {
-            ConfigReloadPending = false;
-            ProcessConfigFile(PGC_SIGHUP);
-        }
-    }
-}
-
 void ticketpool_sweeper_main(Datum argument) {
     using namespace ticketpool;
     const Oid database = DatumGetObjectId(argument);
-    pqsignal(SIGTERM, die);
-    BackgroundWorkerUnblockSignals();
-    BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
-    require_shared_memory();
-    // Whoever drops or alters something here must not fail because of a sweep: the sweeper gives up
-    // first, and comes again in a moment.
-    SetConfigOption("lock_timeout", "300ms", PGC_SUSET, PGC_S_OVERRIDE);
-    SetConfigOption("deadlock_timeout", "50ms", PGC_SUSET, PGC_S_OVERRIDE);
-    // Each is a subtransaction, and of a transaction with more than 64 in all a snapshot does not
-    // know which: every reader would have to look them up.
-    constexpr int kBatch = 30;
-    SweepState state{};
-    do {
-        CHECK_FOR_INTERRUPTS();
-        state.found = 0;
-        in_transaction([&state](const Catalog& catalog) { sweep_batch(catalog, &state, kBatch); });
-    } while (state.found > 0);
-    // What failed is tried again, but not every second.
-    const TimestampTz soonest =
-        state.failed_holds + state.failed_quotas > 0 ? GetCurrentTimestamp() + kRetry : INT64_MIN;
-    in_transaction([database, soonest](const Catalog& catalog) {
-        lower_next_due(database, Max(next_deadline(catalog), soonest));
-    });
+    before_shmem_exit(at_sweeper_exit, argument);
     DatabaseDue* entry = find_database_due(database);
     if (entry != nullptr) {
-        entry->swept.store(true, std::memory_order_release);
+        entry->sweeper.store(MyProcPid, std::memory_order_release);
+    }
+    connect_to(database);
+    SweepRun run{};
+    run.end = GetCurrentTimestamp() + kSlice;
+    sweep_all(&run);
+    entry = find_database_due(database);
+    if (entry != nullptr) {
+        publish(entry, run);
     }
 }
 
 void ticketpool_preloader_main(Datum argument) {
     using namespace ticketpool;
-    pqsignal(SIGTERM, die);
-    BackgroundWorkerUnblockSignals();
-    BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
-    require_shared_memory();
     before_shmem_exit(at_preloader_exit, argument);
-    SetConfigOption("lock_timeout", "300ms", PGC_SUSET, PGC_S_OVERRIDE);
-    // So many in a transaction, whose locks on partitions are in nobody's way for long.
-    constexpr uint64_t kBatch = 500;
+    connect_to(DatumGetObjectId(argument));
     PreloadList list{};
     bool more = false;
     in_transaction([&list, &more](const Catalog& catalog) {
@@ -324,8 +312,12 @@ void ticketpool_preloader_main(Datum argument) {
     });
     const TimestampTz start = GetCurrentTimestamp();
     while (more) {
+        if (is_wanted_by_others()) {
+            proc_exit(1);
+        }
+        more = false;
         in_transaction([&list, &more](const Catalog& catalog) {
-            more = preload_some(catalog, &list, kBatch);
+            more = preload_some(catalog, &list, kLoads);
         });
     }
     if (list.loaded > 0) {

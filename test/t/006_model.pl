@@ -262,7 +262,7 @@ sub restart
 	$node->safe_psql('postgres', 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = $$client backend$$ AND pid <> pg_backend_pid()');
 	$_->{psql}->quit for @sessions;
 	$model->rollback($_) for @sessions;
-	becomes_true($node, $database, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend'");
+	becomes_true($node, $database, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = current_database() AND pid <> pg_backend_pid()");
 	connect_sessions();
 	$count{restarts}++;
 	return;
@@ -348,6 +348,7 @@ for my $which (sort keys %opens)
 	for my $n (1 .. $operations)
 	{
 		$step = $n;
+		note("step $n") if $n % 500 == 0;
 		step();
 		restart() if $restarts{$n};
 		last if @trouble >= 5;

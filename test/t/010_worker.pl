@@ -140,12 +140,12 @@ for my $round (1 .. 4)
 	my $ttl = 100 * $round;
 	hold('one', $user, "$ttl milliseconds", 3);
 	select(undef, undef, undef, 0.05 * $round);
-	$node->command_ok([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "CREATE DATABASE copy$round TEMPLATE one" ], "round $round: a database is copied");
+	is($node->psql('postgres', "CREATE DATABASE copy$round TEMPLATE one"), 0, "round $round: a database is copied");
 	hold("copy$round", 201, "$ttl milliseconds", 3) if $round < 4;
 	select(undef, undef, undef, 0.1 * rand $round);
 	if ($round < 4)
 	{
-		$node->command_ok([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', "DROP DATABASE copy$round" ], "round $round: and dropped");
+		is($node->psql('postgres', "DROP DATABASE copy$round"), 0, "round $round: and dropped");
 	}
 	expires('one', $user, "round $round: the original's holds run out");
 }
@@ -169,10 +169,16 @@ for my $ticket (1, 2)
 {
 	{
 	my ($mine, $others) = (10 + $ticket, 20 + $ticket);
-	my ($order) = hold('postgres', $mine, '2 seconds', 1, 'ARRAY[1, 2]');
 	my $idle = session($node);
-	$idle->run($_) for 'BEGIN', "SELECT 1 FROM ticket_order WHERE order_id = $order AND ticket_no = $ticket FOR UPDATE";
-	ok($idle->is_ok, "ticket $ticket of an order is locked");
+	# On a slow machine it may have run out before it is locked: then another one.
+	ok(await(sub {
+		$mine += 1000;
+		my $order = hold('postgres', $mine, '2 seconds', 1, 'ARRAY[1, 2]');
+		$idle->run('BEGIN');
+		return 1 if $idle->run("SELECT status FROM ticket_order WHERE order_id = $order AND ticket_no = $ticket FOR UPDATE") eq 'held';
+		$idle->run('ROLLBACK');
+		return 0;
+	}), "ticket $ticket of an order is locked");
 	hold('postgres', $others, '2200 milliseconds', 3);
 	hold('one', $others, '2200 milliseconds', 3);
 	expires('postgres', $others, "ticket $ticket locked: other orders run out");
@@ -232,16 +238,23 @@ for my $way ('terminated sweeper', 'killed sweeper', 'terminated launcher', 'kil
 	hold('postgres', $user, '200 milliseconds', 3);
 	ok(becomes_true($node, 'postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'ticketpool sweeper' AND wait_event = 'advisory'}),
 		"$way: a sweeper is at work");
-	my $pid = $node->safe_psql('postgres', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'ticketpool $who' ORDER BY 1 LIMIT 1");
+	# A sweeper waits for 300 ms only: the one that is seen may have gone by itself before it is told to.
+	my $victim = "FROM pg_stat_activity WHERE backend_type = 'ticketpool $who'" . ($who eq 'sweeper' ? " AND wait_event = 'advisory'" : '') . ' ORDER BY pid LIMIT 1';
 	$offset = -s $node->logfile;
 	if ($how eq 'killed')
 	{
-		kill 'KILL', $pid;
+		await(sub {
+			return 1 if slurp_file($node->logfile, $offset) =~ /was terminated by signal 9/;
+			my (undef, $pid) = eval { $node->psql('postgres', "SELECT pid $victim") };
+			kill 'KILL', $pid if $pid;
+			return 0;
+		});
 		ok(wait_for_log($offset, qr/ready to accept connections/), "$way: the server restarts");
 	}
 	else
 	{
-		is($node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)"), 't', "$way: done");
+		my $pid;
+		ok(await(sub { $pid = $node->safe_psql('postgres', "SELECT pid FROM (SELECT pid, pg_terminate_backend(pid) AS is_told $victim) v WHERE is_told") }), "$way: done");
 		ok(await(sub { !kill 0, $pid }), "$way: it is gone");
 		$stopper->run('SELECT pg_advisory_unlock(1)');
 	}
@@ -259,7 +272,17 @@ $node->safe_psql('postgres', 'DROP TRIGGER wait ON ticket_order');
 my $taker = session($node);
 $taker->run($_) for 'SET ' . parallel_setting() . ' = on', 'SET max_parallel_workers = 8', 'SET max_parallel_workers_per_gather = 2';
 $taker->send('SELECT pg_sleep(1000)');
-ok(becomes_true($node, 'postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'parallel worker'}), 'all worker slots are taken');
+ok(await(sub {
+	return 1 if $node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'}) eq '1';
+	# A sweeper had the slot, and the leader sleeps itself: again.
+	if ($node->safe_psql('postgres', 'SELECT wait_event FROM pg_stat_activity WHERE pid = ' . $taker->backend) eq 'PgSleep')
+	{
+		$node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $taker->backend . ')');
+		$taker->wait;
+		$taker->send('SELECT pg_sleep(1000)');
+	}
+	return 0;
+}), 'all worker slots are taken');
 $offset = -s $node->logfile;
 hold('postgres', 51, '200 milliseconds', 2);
 ok(wait_for_log($offset, qr/WARNING:.*could not start a worker/), 'the log says that there is no room for a worker');

@@ -160,7 +160,8 @@ for my $first ('payment', 'expiry')
 	}
 	else
 	{
-		$sweep->run($_) for $over, 'BEGIN';
+		# In a transaction, so that the worker's look around finds nothing first.
+		$sweep->run($_) for 'BEGIN', $over;
 		is($sweep->run('SELECT ticket_sweep()'), '1', 'a hold runs out');
 		$pay->send("SELECT count(*) FROM ticket_confirm($order)");
 		ok(becomes_true($node, 'postgres', 'SELECT wait_event_type IS NOT DISTINCT FROM $$Lock$$ FROM pg_stat_activity WHERE pid = ' . $pay->backend),
@@ -172,8 +173,9 @@ for my $first ('payment', 'expiry')
 		$pay->run("SELECT count(*) FROM ticket_refund($order)");
 		my $second = $pay->run(qq{SELECT order_id FROM ticket_hold('T1', 'S1', 'S4', 1, '$day', ttl => '1 hour')});
 		$over =~ s/$order/$second/;
-		$sweep->run($over);
+		$sweep->run($_) for 'BEGIN', $over;
 		is($sweep->run('SELECT ticket_sweep()'), '1', 'another one runs out');
+		$sweep->run('COMMIT');
 		like($buy->run(qq{SELECT count(*) FROM generate_series(1, 20) i, ticket_buy('T1', 'S1', 'S4', i, '$day')}), qr/^1\d$/, 'everything is sold on');
 		is($pay->run("SELECT count(*) FROM ticket_confirm($second)"), '0', 'the late payer gets nothing');
 	}

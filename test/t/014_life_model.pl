@@ -523,6 +523,7 @@ my %restarts = map { (1 + int(rand $operations)) => 1 } 1 .. 3;
 for my $n (1 .. $operations)
 {
 	$step = $n;
+	note("step $n") if $n % 500 == 0;
 	step();
 	if ($restarts{$n})
 	{

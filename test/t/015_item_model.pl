@@ -44,29 +44,33 @@ sub run
 	return $output;
 }
 
-# An inventory's own unsold units.
-sub unsold
+# What is sold of each inventory.
+sub sold
 {
-	my ($in, $inventory) = @_;
-	return $inventory->{quantity} - sum(map { $_->{quantity} } grep { $_->{live} && $_->{inventory} == $inventory->{id} } values %{ $in->{orders} });
+	my ($in) = @_;
+	my %sold;
+	$sold{ $_->{inventory} } += $_->{quantity} for grep { $_->{live} } values %{ $in->{orders} };
+	return \%sold;
 }
 
-# What can be bought from an inventory: its own, and what comes back to children that were merged into it.
+# What can be bought from an inventory: its own unsold units, and what comes back to children that were merged into it.
 sub free_in
 {
-	my ($in, $inventory) = @_;
-	return sum(unsold($in, $inventory), map { unsold($in, $_) } grep { $_->{merged} && $_->{parent} == $inventory->{id} } values %{ $in->{inventories} });
+	my ($in, $inventory, $sold) = @_;
+	$sold //= sold($in);
+	return sum(map { $_->{quantity} - ($sold->{ $_->{id} } // 0) } $inventory, grep { $_->{merged} && $_->{parent} == $inventory->{id} } values %{ $in->{inventories} });
 }
 
 sub inventories_of { my ($in, $item) = @_; return sort { $a->{id} <=> $b->{id} } grep { $_->{item} == $item && !$_->{merged} } values %{ $in->{inventories} } }
 sub root_of { my ($item) = @_; my ($root) = grep { !$_->{parent} } inventories_of($state, $item); return $root }
-sub remaining { my ($in, $item) = @_; return sum(map { free_in($in, $_) } inventories_of($in, $item)) }
+sub remaining { my ($in, $item) = @_; my $sold = sold($in); return sum(map { free_in($in, $_, $sold) } inventories_of($in, $item)) }
 
 # The inventory that a purchase draws from: the one that is named; else the root, else the first child without a seller.
 sub source_of
 {
 	my ($item, $quantity, $named) = @_;
-	my ($source) = grep { free_in($state, $_) >= $quantity && (defined $named ? $_->{id} == $named : !$_->{seller}) } inventories_of($state, $item);
+	my $sold = sold($state);
+	my ($source) = grep { free_in($state, $_, $sold) >= $quantity && (defined $named ? $_->{id} == $named : !$_->{seller}) } inventories_of($state, $item);
 	return $source;
 }
 
@@ -272,6 +276,7 @@ my %restarts = map { (1 + int(rand $operations)) => 1 } 1 .. 3;
 for my $n (1 .. $operations)
 {
 	$step = $n;
+	note("step $n") if $n % 500 == 0;
 	step();
 	if ($restarts{$n})
 	{

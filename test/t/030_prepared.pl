@@ -151,11 +151,13 @@ sub state_of
 	return $node->safe_psql('postgres', $case->{item} ? "SELECT state($case->{item})" : "SELECT state('$case->{train}', '$case->{date}')");
 }
 
-# Every scenario twice, to be committed and to be rolled back, each prepared in a session of its own.
+# Every scenario twice, to be committed and to be rolled back. Some sessions prepare them in turn: each goes on with other
+# departures while it has transactions that are not decided.
 sub prepare_all
 {
 	my ($date) = @_;
 	my @cases;
+	my @sessions = map { session($node) } 1 .. 8;
 	for my $scenario (@scenarios)
 	{
 		my ($name, $setup, $work, $before, $commit, $rollback, $restarted) = @$scenario;
@@ -166,7 +168,7 @@ sub prepare_all
 				item => join(";", $setup // '', $work) =~ /\b[IN]\b/ ? item_of($train, $date) : undef, before => $before, restarted => $restarted // $before, after => $decision eq 'COMMIT' ? $commit : $rollback };
 			$node->safe_psql('postgres', "SELECT ticket_open('$train', '$date', 'f', '2020-01-01')") if defined $setup;
 			$node->safe_psql('postgres', with_departure($setup, $train, $date)) if $setup;
-			$case->{session} = session($node);
+			$case->{session} = $sessions[ @cases % @sessions ];
 			$case->{session}->run('BEGIN');
 			for my $statement (split /;/, with_departure($work, $train, $date))
 			{
@@ -233,14 +235,17 @@ for my $label (sort keys %events)
 	ok($events{$label}->(@cases), "$label: it comes to that");
 	my $restarted = $label =~ /crash|restart/;
 	check_undecided($label, $restarted ? 'restarted' : 'before', @cases);
-	is(session($node)->run("SELECT ticket_withdraw('$cases[0]{train}', '$cases[0]{date}')") =~ /55006/ ? 1 : 0, 1,
+	my (undef, undef, $refusal) = $node->psql('postgres', "SELECT ticket_withdraw('$cases[0]{train}', '$cases[0]{date}')", extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+	is($refusal =~ /55006/ ? 1 : 0, 1,
 		"$label: a train with a prepared purchase can't be withdrawn");
 	is($node->safe_psql('postgres', 'SELECT count(*) FROM ticket_inflight WHERE pid IS NOT NULL'), '0', "$label: no session has claims");
 	cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM ticket_inflight'), '>=', 20, "$label: but prepared transactions");
 	my @wrong;
-	for my $case (@cases)
+	my @others = $label =~ /same session/ ? () : map { session($node) } 1 .. 8;
+	for my $n (0 .. $#cases)
 	{
-		my $session = $label =~ /same session/ ? $case->{session} : session($node);
+		my $case = $cases[$n];
+		my $session = $others[ $n % (@others || 1) ] // $case->{session};
 		$session->run("$case->{decision} PREPARED '$case->{train}'");
 		push @wrong, "$case->{name}: " . $session->output unless $session->is_ok;
 		my $state = state_of($case);

@@ -21,7 +21,7 @@ open_departures($primary, 'postgres', 'T', 'f', 4);
 my $order = $primary->safe_psql('postgres', "SELECT order_id FROM ticket_buy('T', 'S1', 'S3', 1, '$day', 'second')");
 $primary->safe_psql('postgres', "SELECT ticket_reserve('T', '$day', 'second', 'web', 2, 'S1', 'S5')");
 $primary->backup('start');
-my $standby = PostgreSQL::Test::Cluster->new('two');
+my $standby = keep_sessions(PostgreSQL::Test::Cluster->new('two'));
 $standby->init_from_backup($primary, 'start', has_streaming => 1);
 $standby->start;
 

@@ -1,7 +1,7 @@
-# ALTER EXTENSION ticketpool UPDATE from 0.1: the objects are those of a fresh installation, and sales go on from 0.1's rows.
+# ALTER EXTENSION ticketpool UPDATE from 0.1 and 0.2: the objects are those of a fresh installation, and sales go on from the old rows.
 #
-# The library refuses to serve objects of another version, so a database of 0.1 is made of its script and of rows: departures are
-# opened and sold in a database of today, and their rows copied into tables and partitions as 0.1's ticket_open made them.
+# The library refuses to serve objects of another version, so an old database is made of its script and of rows: departures are
+# opened and sold in a database of today, and their rows copied into tables and partitions as that version's ticket_open made them.
 use strict;
 use warnings;
 
@@ -83,31 +83,42 @@ $node->safe_psql('today', qq{
 $node->safe_psql('today', q{SELECT count(*) FROM ticket_order o, ticket_refund(o.order_id) WHERE o.user_id IN (12, 15, 91)});
 $node->safe_psql('today', qq{SELECT count(*) FROM ticket_order o, ticket_change(o.order_id, 'T1', 'S1', 'S3', date '$day' + 1, 'second') WHERE o.user_id = 14;
 	SELECT ticket_withdraw('T1', date '$day' + 2)});
+$node->safe_psql('today', q{SELECT item_open(5, 100); SELECT count(*) FROM generate_series(1, 7) i, item_buy(5, i, 3, ('00000000-0000-0000-0000-00000000010' || i)::uuid);
+	SELECT count(*) FROM item_order o, item_refund(o.order_id) WHERE o.user_id = 2});
 
-# old_database($name): with the extension at 0.1, and today's rows.
+# old_database($name, $of, $version): with the extension at 0.1, or at that version, and today's rows.
 sub old_database
 {
-	my ($name, $of) = @_;
+	my ($name, $of, $old_version) = @_;
 	$of //= $node;
+	$old_version //= '0.1';
 	$of->safe_psql('postgres', "CREATE DATABASE $name");
-	$of->safe_psql($name, q{CREATE EXTENSION ticketpool VERSION '0.1'});
+	$of->safe_psql($name, "CREATE EXTENSION ticketpool VERSION '$old_version'");
 	for my $partition (0 .. 2)
 	{
 		my $date = $node->safe_psql('today', "SELECT date '$day' + $partition");
 		my $table = 'ticket_order_p' . $date =~ s/-//gr;
-		# As 0.1's library did.
+		# As that version's library did.
 		$of->safe_psql($name, qq{
 			CREATE TABLE public.$table (LIKE public.ticket_order INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE);
 			ALTER TABLE public.ticket_order ATTACH PARTITION public.$table FOR VALUES FROM ('$date') TO (date '$date' + 1)});
+		$of->safe_psql($name, qq{
+			CREATE TRIGGER ticket_follow_truncate BEFORE TRUNCATE ON public.$table FOR EACH STATEMENT EXECUTE FUNCTION public.ticket_follow_order();
+			ALTER TABLE public.$table ENABLE ALWAYS TRIGGER ticket_follow_truncate}) if $old_version ne '0.1';
 	}
-	for my $table (qw(ticket_station ticket_stop ticket_formation ticket_route ticket_route_call ticket_layout ticket_layout_coach ticket_departure
-		ticket_reservation ticket_order))
+	# Triggers are the library's, which refuses to follow.
+	my @tables = (qw(ticket_station ticket_stop ticket_formation ticket_route ticket_route_call ticket_layout ticket_layout_coach ticket_departure
+		ticket_reservation ticket_order), $old_version eq '0.1' ? () : qw(item_inventory item_order));
+	$of->safe_psql($name, join(';', map { "ALTER TABLE $_ DISABLE TRIGGER ALL" } @tables));
+	for my $table (@tables)
 	{
 		my $columns = $of->safe_psql($name, "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = '$table'::regclass AND attnum > 0 AND NOT attisdropped");
 		my $rows = $node->safe_psql('today', "COPY (SELECT $columns FROM $table) TO STDOUT");
 		$of->safe_psql($name, "COPY $table ($columns) FROM STDIN;\n$rows\n\\.\n");
 	}
-	for my $sequence (qw(ticket_route_route_id_seq ticket_layout_layout_id_seq ticket_departure_departure_id_seq ticket_reservation_reservation_id_seq ticket_order_id_seq))
+	$of->safe_psql($name, join(';', map { "ALTER TABLE $_ ENABLE TRIGGER ALL" } @tables));
+	for my $sequence (qw(ticket_route_route_id_seq ticket_layout_layout_id_seq ticket_departure_departure_id_seq ticket_reservation_reservation_id_seq ticket_order_id_seq),
+		$old_version eq '0.1' ? () : qw(item_inventory_id_seq item_order_id_seq))
 	{
 		$of->safe_psql($name, "SELECT setval('$sequence', " . $node->safe_psql('today', "SELECT last_value FROM $sequence") . ')');
 	}
@@ -117,12 +128,21 @@ sub old_database
 sub refused
 {
 	my ($database, $sql, $label) = @_;
-	my (undef, undef, $err) = $node->psql($database, $sql, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
-	like($err, qr/ERROR:\s+55000: extension ticketpool is at version 0\.1 in this database, and the library at \Q$version\E.*HINT:\s+Run ALTER EXTENSION ticketpool UPDATE\./s, $label);
+	refused_of('0.1', $database, $sql, $label);
 	return;
 }
 
-my $orders = 'SELECT * FROM ticket_order ORDER BY order_id, ticket_no';
+sub refused_of
+{
+	my ($old_version, $database, $sql, $label) = @_;
+	my (undef, undef, $err) = $node->psql($database, $sql, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	like($err, qr/ERROR:\s+55000: extension ticketpool is at version \Q$old_version\E in this database, and the library at \Q$version\E.*HINT:\s+Run ALTER EXTENSION ticketpool UPDATE\./s, $label);
+	return;
+}
+
+# The columns that 0.1 had.
+my $orders = 'SELECT order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, coach, seat, from_stop, to_stop, status, held_until,
+	channel, request_id, created_at, changed_at, changed_from FROM ticket_order ORDER BY order_id, ticket_no, service_date';
 old_database('old');
 # This hold ran out before the update, and nobody noticed.
 $node->safe_psql('old', q{UPDATE ticket_order SET held_until = '2020-01-01' WHERE user_id = 80});
@@ -303,7 +323,72 @@ is($node->safe_psql('owned', qq{GRANT EXECUTE ON FUNCTION ticket_open, ticket_bu
 agrees($node, 'owned', 'tables of another owner');
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Dumps of 0.1 are restored into 0.2, and pg_upgrade takes the objects along as they are
+# From 0.2, with rows, and with what users and their SQL had added: columns that are older than ours now, a trigger, a
+# partition of a month, rules, imported orders, one of them on two days
+# ---------------------------------------------------------------------------------------------------------------------
+old_database('second', $node, '0.2');
+my $imported = q{INSERT INTO ticket_order (order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, coach, seat, from_stop, to_stop, status)
+	SELECT id, n, d.departure_id, d.service_date, 5000, 5000, 'second', '001', NULL, 1, 2, 'refunded' FROM (VALUES (777, 1, 0), (777, 2, 0), (778, 1, 0), (778, 2, 1)) v (id, n, days),
+		ticket_departure d WHERE d.train = 'T1' AND d.service_date = date '} . $day . q{' + days};
+$node->safe_psql('second', qq{
+	ALTER TABLE ticket_order ADD COLUMN note text;
+	CREATE TABLE touched (order_id bigint);
+	CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.touched VALUES (new.order_id); RETURN new; END';
+	CREATE TABLE a_month PARTITION OF ticket_order FOR VALUES FROM ('2050-01-01') TO ('2050-02-01');
+	UPDATE ticket_rule SET enabled = true WHERE rule = 'ticket_rule_user_limit';
+	ALTER TABLE ticket_order DISABLE TRIGGER ALL; $imported; UPDATE ticket_order SET note = 'old'; ALTER TABLE ticket_order ENABLE TRIGGER ALL;
+	CREATE TRIGGER touch BEFORE UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION touch()});
+refused_of('0.2', 'second', "SELECT ticket_remaining('T1', 'S1', 'S8', '$day')", 'a function of 0.2 says what to do');
+refused_of('0.2', 'second', "UPDATE ticket_order SET status = 'refunded' WHERE user_id = 1", 'so does a row by hand, which nothing could follow');
+my $second_rows = $node->safe_psql('second', $orders);
+my $items = 'SELECT order_id, item_id, user_id, buy_quantity, status, request_id FROM item_order ORDER BY order_id';
+my $second_items = $node->safe_psql('second', $items);
+$node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/second", '-d', $node->connstr('second') ], 'a dump of 0.2');
+$node->safe_psql('second', 'ALTER TABLE item_order ADD COLUMN note text');
+my $open = session($node, 'second');
+$open->run(qq{PREPARE buy (int, uuid) AS SELECT note IS NULL AND seat IS NOT NULL AND (request_id IS NULL) = (\$2 IS NULL) FROM ticket_buy('T1', 'S1', 'S2', \$1, '$day', 'second', request_id => \$2)});
+$open->run(qq{CREATE FUNCTION rows_of(who bigint) RETURNS SETOF ticket_order LANGUAGE plpgsql AS 'BEGIN RETURN QUERY SELECT * FROM ticket_order o WHERE o.user_id = who ORDER BY 1, 2; END'});
+$open->run('PREPARE rows_of (bigint) AS SELECT count(*), min(note) FROM rows_of($1)');
+is($open->run('EXECUTE rows_of(5000)'), '4|old', 'a session with plans of the tables of 0.2');
+$node->safe_psql('second', 'ALTER EXTENSION ticketpool UPDATE');
+is($node->safe_psql('second', $orders), $second_rows, 'updated from 0.2: its orders');
+is($node->safe_psql('second', $items), $second_items, 'and its items');
+is($open->run('EXECUTE rows_of(5000)'), '4|old', 'the session goes on with its plans');
+is($open->run("EXECUTE buy(6001, NULL)") . $open->run("EXECUTE buy(6001, '00000000-0000-0000-0000-000000000200')"), 'tt', 'and sells');
+$open->run("EXECUTE buy(6001, '00000000-0000-0000-0000-000000000200')");
+is($open->sqlstate, '00000', 'a repetition');
+is($node->safe_psql('second', q{SELECT count(*), count(request_digest), count(note) FROM ticket_order WHERE user_id = 6001}), '2|1|0', 'has sold nothing');
+is($node->safe_psql('second', qq{SELECT count(*), min(note), count(request_digest) FROM ticket_buy('T2', 'S1', 'S4', 92, '$day', 'second', request_id => '00000000-0000-0000-0000-000000000002')}), '1|old|0', 'a request of 0.2 is known');
+like(($node->psql('second', qq{SELECT count(*) FROM ticket_buy('T2', 'S1', 'S4', 92, '$day', 'second', '{1,2}', request_id => '00000000-0000-0000-0000-000000000002')}))[2],
+	qr/request_id was used for another number of passengers/, 'and told from another by its rows');
+is($node->safe_psql('second', q{SELECT count(*) FROM item_buy(5, 1, 3, '00000000-0000-0000-0000-000000000101'); SELECT item_remaining(5)}), "1\n82", 'one of an item, too');
+is($node->safe_psql('second', q{SELECT string_agg(order_id || ' ' || service_date - date '} . $day . q{', ', ' ORDER BY order_id, service_date) FROM ticket_order_day}), '777 0, 778 0, 778 1', 'imported orders are entered');
+is($node->safe_psql('second', 'SELECT count(*) FROM ticket_refund(777)'), '2', 'and found');
+is($node->safe_psql('second', 'SELECT count(*) FROM ticket_order o, ticket_refund(o.order_id) WHERE o.user_id = 17; SELECT count(*) > 0 FROM touched'), "1\nt", q{the user's trigger fires});
+is($node->safe_psql('second', qq{INSERT INTO ticket_stop SELECT 'T3', stop_no, station, arrives, departs FROM ticket_stop WHERE train = 'T1';
+	SELECT count(ticket_open('T3', d::date, 'small', '2020-01-01')) FROM unnest('{2050-01-05,2050-02-05}'::text[]) d; SELECT count(DISTINCT tableoid), count(request_digest) FROM ticket_order WHERE user_id = 6002;
+	SELECT count(*) FROM unnest('{2050-01-05,2050-02-05}'::text[]) d, ticket_buy('T3', 'S1', 'S2', 6002, d::date, 'second', request_id => '00000000-0000-0000-0000-000000000201');
+	SELECT count(DISTINCT tableoid), count(request_digest) FROM ticket_order WHERE user_id = 6002}), "2\n0|0\n2\n2|2", 'new days, also of the month by hand');
+agrees($node, 'second', 'updated from 0.2');
+# The objects are those of today: but for the places of columns, and what users had.
+sub without_additions
+{
+	my ($lines) = @_;
+	return join "\n", sort map { s/^(column \S+) \d+ /$1 /r } grep { !/ (note|touch|a_month|ticket_order_p2050\d*)\b|a_month|2050|\.note\b|ticket_rule_user_limit/ } split /\n/, $lines;
+}
+is(without_additions($node->safe_psql('second', $fingerprint)), without_additions($expected), 'updated from 0.2: the objects are those of today');
+$open->quit;
+# Its dump is restored into today's version.
+$node->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE template0');
+(undef, my $complaints) = PostgreSQL::Test::Utils::run_command([ 'pg_restore', '-d', $node->connstr('restored'), "$dir/second" ]);
+is($complaints, '', 'a dump of 0.2 is restored without errors');
+is($node->safe_psql('restored', 'SELECT count(*), count(note), count(request_digest) FROM ticket_order') . "\n" . $node->safe_psql('restored', $items), scalar(split(/\n/, $second_rows)) . '|' . scalar(split(/\n/, $second_rows)) . "|0\n$second_items", 'with its rows');
+is($node->safe_psql('restored', q{SELECT string_agg(order_id || ' ' || service_date - date '} . $day . q{', ', ' ORDER BY order_id, service_date) FROM ticket_order_day}), '777 0, 778 0, 778 1', 'and with imported ids, also one on two days');
+agrees($node, 'restored', 'a dump of 0.2 restored');
+$node->safe_psql('postgres', 'DROP DATABASE second; DROP DATABASE restored');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Dumps of 0.1 are restored into 0.3, and pg_upgrade takes the objects along as they are
 # ---------------------------------------------------------------------------------------------------------------------
 old_database('dumped');
 my $rows = $node->safe_psql('dumped', $orders);
@@ -317,7 +402,7 @@ sells_on($node, 'restored', 'restored');
 
 $node->safe_psql('postgres', "DROP DATABASE $_") for qw(old owned restored);
 $node->stop;
-my $new = PostgreSQL::Test::Cluster->new('new');
+my $new = keep_sessions(PostgreSQL::Test::Cluster->new('new'));
 $new->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
 $new->append_conf('postgresql.conf', "shared_preload_libraries = 'ticketpool'\nmax_connections = 40");
 my ($bindir) = PostgreSQL::Test::Utils::run_command([ 'pg_config', '--bindir' ]);

@@ -93,7 +93,7 @@ $buyer->run("SET statement_timeout = '1s'");
 $buyer->send('SELECT count(*) FROM item_buy(1, 2, 1)');
 $buyer->wait;
 is($buyer->sqlstate, '57014', 'who waits for a prepared purchase can be cancelled');
-$buyer->run('RESET statement_timeout');
+await(sub { $buyer->run('RESET statement_timeout'); $buyer->is_ok });
 $buyer->send('SELECT count(*) FROM item_buy(1, 2, 1)');
 ok(becomes_true($node, 'postgres', 'SELECT state = \'active\' FROM pg_stat_activity WHERE pid = ' . $buyer->backend), 'another one waits');
 $seller->run("COMMIT PREPARED 'units'");

@@ -106,13 +106,14 @@ sub fuzz
 	my $session = TicketpoolTest::Session->new($node->connstr('postgres') . "$user application_name=fuzz options='-c statement_timeout=3s'");
 	my $worker = TicketpoolTest::FuzzWorker->new(%$kind, number => $number, log => $log, session => $session, functions => \@functions, fine => { %contract, %server });
 	$worker->run('SET search_path = hostile, pg_catalog, public') if $kind->{hostile};
-	my $statements = 0;
+	my ($statements, $next) = (0, time() + 20);
 	# On the slowest machine, too, each function gets its turn a few times.
 	while (time() < $until || $statements < 6 * @functions)
 	{
 		my @statement = TicketpoolTest::Fuzz::statement($worker);
 		$worker->run(@statement);
 		$statements++;
+		if (time() > $next) { note("session $number: $statements statements"); $next = time() + 20 }
 		if ($worker->{session}->is_lost) { print $log "bad connection lost: $statement[0]\n"; last }
 	}
 	$worker->run_through(@$_)

@@ -148,10 +148,10 @@ TEST(Arena, EverySecondBlockFreed) {
     // Two neighbours freed make one hole for a block that none of them had room for.
     pool.arena.deallocate(blocks[4].at);
     blocks.erase(blocks.begin() + 4);
-    auto next = std::min_element(blocks.begin(), blocks.end(),
-                                 [](const Block& a, const Block& b) { return a.at < b.at; });
-    pool.arena.deallocate(next->at);
-    blocks.erase(next);
+    std::sort(blocks.begin(), blocks.end(),
+              [](const Block& a, const Block& b) { return a.at > b.at; });
+    pool.arena.deallocate(blocks.back().at);
+    blocks.pop_back();
     for (const Block& block : blocks) {
         ASSERT_TRUE(block.is_intact());
         pool.arena.deallocate(block.at);

@@ -13,9 +13,10 @@ use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use TicketpoolTest::Server;
 use TicketpoolTest::Session;
 
-our @EXPORT = qw(seed new_server load_data make_train make_formation open_departures session start_workers
+our @EXPORT = qw(seed new_server keep_sessions load_data make_train make_formation open_departures session start_workers
   wait_workers stop_and_start parallel_setting becomes_true log_lines wait_log_lines await not_twice agrees items_agree in_flight_is_empty matrix crashes kill_9_of DAY);
 
 # Far enough away that no test depends on the date it runs on.
@@ -38,7 +39,7 @@ sub seed
 sub new_server
 {
 	my ($name, %options) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = keep_sessions(PostgreSQL::Test::Cluster->new($name));
 	$node->init(allows_streaming => $options{streaming} // 0, extra => [ '--encoding=UTF8', '--no-locale' ]);
 	$node->append_conf('postgresql.conf', join("\n",
 		"shared_preload_libraries = 'ticketpool'",
@@ -53,6 +54,9 @@ sub new_server
 	$node->safe_psql('postgres', 'CREATE EXTENSION ticketpool') unless $options{plain};
 	return $node;
 }
+
+# A node that was made in another way: its psql and safe_psql take no process for each call either (TicketpoolTest::Server).
+sub keep_sessions { my ($node) = @_; return TicketpoolTest::Server::keep($node) }
 
 # restart() of the server's own test library takes no mode in PostgreSQL 15 and named parameters in later ones.
 sub stop_and_start
@@ -142,6 +146,7 @@ sub start_workers
 		{
 			# Nothing of the parent's end of run happens here.
 			my $status = 1;
+			TicketpoolTest::Server::forget();
 			srand($seeds[$number]);
 			open(my $log, '>', "$dir/$number") or POSIX::_exit(2);
 			$log->autoflush(1);
@@ -155,15 +160,27 @@ sub start_workers
 	return { pids => \@pids, dir => $dir };
 }
 
-# True where every worker ended well.
+# True where every worker ended well. As long as they write to their logs, the test tells that it makes progress.
 sub wait_workers
 {
 	my ($workers) = @_;
-	my $failed = 0;
-	for my $pid (@{ $workers->{pids} })
+	my ($failed, $told, $written) = (0, time(), 0);
+	my @pids = @{ $workers->{pids} };
+	while (@pids)
 	{
-		waitpid($pid, 0);
-		$failed++ if $? != 0;
+		my $pid = waitpid($pids[0], POSIX::WNOHANG);
+		if ($pid != 0)
+		{
+			$failed++ if $pid < 0 || $? != 0;
+			shift @pids;
+			next;
+		}
+		select(undef, undef, undef, 0.02);
+		next if time() < $told + 20;
+		my $now = 0;
+		$now += -s "$workers->{dir}/$_" // 0 for 0 .. $#{ $workers->{pids} };
+		note(@pids . ' workers are at work') if $now > $written;
+		($told, $written) = (time(), $now);
 	}
 	return $failed == 0;
 }
@@ -210,7 +227,7 @@ sub becomes_true
 {
 	my ($node, $database, $sql) = @_;
 	return await(sub {
-		my ($out) = PostgreSQL::Test::Utils::run_command([ 'psql', '-XAtq', '-d', $node->connstr($database), '-c', $sql ]);
+		my ($status, $out) = eval { $node->psql($database, $sql) };
 		return defined $out && $out eq 't';
 	});
 }

@@ -9,6 +9,7 @@ use IO::Handle;
 use IO::Select;
 use POSIX ();
 use PostgreSQL::Test::Utils;
+use TicketpoolTest::Server;
 
 my $count = 0;
 
@@ -45,6 +46,7 @@ sub send
 {
 	my ($self, $sql) = @_;
 	return if $self->{lost};
+	TicketpoolTest::Server::release_all($sql);
 	my $line = "$sql;\n\\echo $self->{marker} :ERROR :SQLSTATE\n";
 	$self->lose unless print { $self->{to} } $line;
 	return;

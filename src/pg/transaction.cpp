@@ -1,0 +1,159 @@
+// The transaction callbacks of the whole extension, in one order. The server calls callbacks in the
+// reverse order of their registration, so several of them would depend on the order of lines in
+// module.cpp. No other file registers any (test/checks.sh).
+//
+// Before the end (errors are still possible):
+//   1. wanted checks     first: a check may claim seats, which go into the ledger
+//   2. marks             new sale times are entered in the ledger, after all that a check may have
+//                        written; PREPARE is refused where rows were changed by hand
+//   3. the ledger        copied to shared memory for PREPARE, last: complete and without an error
+//                        to come from us
+//
+// At commit (others see the rows as committed by now; nothing can fail):
+//   1. marks             what the pool does not follow step by step is marked for loading again
+//   2. the ledgers       of seats and of units: releases, sale times, quotas, what was opened
+//   3. pins              only after 1 and 2: who waits for the pins of others, as ticket_withdraw
+//                        does, must find in memory all that their transactions did; and nobody may
+//                        load a departure between the commit and its late releases
+//   4. the deadline      the worker is told when everything else is in place
+//   5. private notes     forgotten; nobody else sees them
+//
+// At rollback:
+//   1. a load in progress, and the copy that a failed PREPARE left, before the entries they use
+//   2. the ledger of units, then that of seats, each last entry first: what the transaction opened
+//      is discarded with the first entries of the seats' ledger, so the rest must be undone by then
+//   3. pins, for the reason above; 4. the deadline; 5. private notes, marks among them
+#include "transaction.hpp"
+
+#include "by_hand.hpp"
+#include "commit_marks.hpp"
+#include "deadlines.hpp"
+#include "directory.hpp"
+#include "item_by_hand.hpp"
+#include "ledger.hpp"
+#include "stock_entries.hpp"
+#include "stop_point.hpp"
+#include "wanted.hpp"
+
+namespace ticketpool {
+namespace {
+
+// A session that has not used the pool has nothing there to end.
+bool uses_pool() {
+    return shared.control != nullptr && shared.mine != nullptr;
+}
+
+void forget_notes() {
+    marks_forget();
+    forget_wanted();
+    forget_missing_departure();
+    forget_missing_item();
+}
+
+void before_prepare() {
+    settle_wanted(-1);
+    marks_refuse_prepare();
+    ledger_prepare();
+}
+
+void at_commit() {
+    if (uses_pool()) {
+        marks_apply();
+        ledger_settle();
+        stock_settle();
+        ledger_unpin();
+        announce_deadline();
+    }
+    forget_notes();
+}
+
+void at_abort() {
+    ledger_abandon_prepare();
+    if (uses_pool()) {
+        directory_abandon();
+        stock_undo_level(0);
+        ledger_undo_level(0);
+        ledger_unpin();
+        forget_deadline();
+    }
+    forget_notes();
+}
+
+// The prepared ledger, in shared memory, has everything from here on.
+void at_prepare() {
+    ledger_complete_prepare();
+    if (uses_pool()) {
+        directory_abandon();
+        stock_forget();
+        ledger_unpin();
+        forget_deadline();
+    }
+    forget_notes();
+}
+
+void on_transaction_event(XactEvent event, void*) {
+    switch (event) {
+        case XACT_EVENT_PRE_COMMIT:
+            settle_wanted(-1);
+            if (uses_pool()) {
+                marks_enter();
+            }
+            break;
+        case XACT_EVENT_PRE_PREPARE:
+            before_prepare();
+            break;
+        case XACT_EVENT_COMMIT:
+            TICKETPOOL_STOP_POINT("committed");
+            at_commit();
+            break;
+        case XACT_EVENT_ABORT:
+            TICKETPOOL_STOP_POINT("rolled-back");
+            at_abort();
+            break;
+        case XACT_EVENT_PREPARE:
+            at_prepare();
+            break;
+        default:
+            break;
+    }
+}
+
+void at_subcommit(int level) {
+    if (uses_pool()) {
+        ledger_promote_level(level);
+        stock_promote_level(level);
+    }
+    marks_promote_level(level);
+    promote_wanted(level);
+}
+
+// In the order of a rollback.
+void at_subabort(int level) {
+    if (uses_pool()) {
+        directory_abandon();
+        stock_undo_level(level);
+        ledger_undo_level(level);
+    }
+    marks_forget_level(level);
+    forget_wanted_of(level);
+    // The locks that they rely on may go with the subtransaction.
+    forget_missing_departure();
+    forget_missing_item();
+}
+
+void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {
+    if (event == SUBXACT_EVENT_COMMIT_SUB) {
+        at_subcommit(GetCurrentTransactionNestLevel());
+    } else if (event == SUBXACT_EVENT_ABORT_SUB) {
+        at_subabort(GetCurrentTransactionNestLevel());
+    }
+}
+
+}  // namespace
+
+void install_transaction_callbacks() {
+    RegisterXactCallback(on_transaction_event, nullptr);
+    RegisterSubXactCallback(on_subtransaction_event, nullptr);
+}
+
+}  // namespace ticketpool

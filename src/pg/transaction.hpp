@@ -1,0 +1,9 @@
+// The end of a transaction and of a subtransaction: the one place that the server calls, and the
+// one order in which the parts of the extension hear of it. See transaction.cpp.
+#pragma once
+
+namespace ticketpool {
+
+void install_transaction_callbacks();
+
+}  // namespace ticketpool
