@@ -49,6 +49,23 @@ SELECT ticket_open('AD1', '2031-05-03', 'AD-F') > 0 AS opened;
 SELECT user_id, price, service_date FROM unnest('{2031-05-01,2031-05-02,2031-05-03}'::date[]) AS d, ticket_buy('AD1', 'ADA', 'ADB', 6, d) ORDER BY service_date;
 ALTER TABLE ticket_order DROP COLUMN price;
 SELECT ticket_open('AD1', '2031-05-04', 'AD-F') > 0 AS opened;
+-- What the type of a column adds: the default of a domain, and a domain that refuses NULL, also one that begins to.
+BEGIN;
+CREATE DOMAIN source AS text DEFAULT 'web';
+CREATE DOMAIN remark AS text;
+ALTER TABLE ticket_order ADD COLUMN source source, ADD COLUMN remark remark;
+ALTER TABLE item_order ADD COLUMN source source, ADD COLUMN remark remark;
+SELECT item_open(1, 5) > 0 AS opened;
+SELECT user_id, source, remark FROM ticket_buy('AD1', 'ADA', 'ADB', 8, '2031-05-04', passengers => '{1,2}');
+SELECT user_id, source, remark FROM item_buy(1, 8);
+UPDATE ticket_order SET remark = '';
+UPDATE item_order SET remark = '';
+ALTER DOMAIN remark SET NOT NULL;
+SAVEPOINT refused;
+SELECT user_id FROM ticket_buy('AD1', 'ADA', 'ADB', 10, '2031-05-04');
+ROLLBACK TO refused;
+SELECT user_id FROM item_buy(1, 10);
+ROLLBACK;
 SELECT b AS answer, order_id FROM ticket_buy('AD1', 'ADA', 'ADB', 7, '2031-05-04', request_id => '00000000-0000-0000-0000-0000000000a2') AS b \gset
 SELECT o::text = :'answer' AS same FROM ticket_order o WHERE order_id = :order_id;
 SELECT b::text = :'answer' AS same FROM ticket_buy('AD1', 'ADA', 'ADB', 7, '2031-05-04', request_id => '00000000-0000-0000-0000-0000000000a2') AS b;

@@ -12,6 +12,7 @@ extern "C" {
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
@@ -74,8 +75,22 @@ bool is_enforced([[maybe_unused]] const ConstrCheck& check) {
 #endif
 }
 
+// Whether NULL may not be what a column without a default of its own gets: its type may have one,
+// and a domain may refuse NULL. Any domain counts, because it can be altered without a word to the
+// tables that use it.
+bool type_has_a_say(Oid type) {
+    return get_typtype(type) == TYPTYPE_DOMAIN || get_typdefault(type) != nullptr;
+}
+
 bool has_plain_columns(const TableShape& shape, Relation relation) {
     TupleDesc columns = RelationGetDescr(relation);
+    for (int i = 0; i < columns->natts; i++) {
+        Form_pg_attribute column = TupleDescAttr(columns, i);
+        if (!column->attisdropped && own_column(shape, NameStr(column->attname)) == nullptr &&
+            type_has_a_say(column->atttypid)) {
+            return false;
+        }
+    }
     const TupleConstr* constraints = columns->constr;
     if (constraints == nullptr) {
         return true;
