@@ -69,6 +69,13 @@ SELECT ticket_remaining('ST1', call, 'STB', '2031-09-01') FROM unnest('{#}'::tex
 SELECT ticket_remaining('ST1', call, 'STB', '2031-09-01') FROM unnest('{""}'::text[]) AS call;
 SELECT ticket_remaining('ST1', repeat('x', 1000) || '#1', 'STB', '2031-09-01');
 SELECT count(*) FROM ticket_search(repeat('x', 1000), 'STB', '2031-09-01');
+-- Any stop_no, to the ends of its type.
+INSERT INTO ticket_stop (train, stop_no, station, arrives, departs) VALUES ('ST5', -2147483648, 'STA', NULL, '8:00'), ('ST5', -1, 'STB', '9:00', '9:05'), ('ST5', 2147483647, 'STA', '10:00', NULL);
+SELECT ticket_open('ST5', '2031-09-03', 'ST-F') > 0 AS opened;
+SELECT from_stop, to_stop FROM ticket_buy('ST5', 'STA#-2147483648', 'STA#2147483647', 1, '2031-09-03');
+SELECT train, from_stop, to_stop, remaining FROM ticket_search('STA#-2147483648', 'STB#-1', '2031-09-03');
+SELECT ticket_remaining('ST5', 'STA#-2147483649', 'STB', '2031-09-03');
+SELECT ticket_remaining('ST5', 'STB', 'STA#2147483648', '2031-09-03');
 -- A code is taken as it is before # is looked at, also where the train does not call.
 SELECT from_stop, to_stop FROM ticket_buy('ST4', 'STA', 'STB#3', 1, '2031-09-01');
 SELECT from_stop, to_stop FROM ticket_search('STA', 'STB#3', '2031-09-01');

@@ -118,14 +118,15 @@ bool split_call(Text text, Text* station, int32_t* stop_no) {
     *station = {text.data, hash - 1};
     const bool negative = hash < text.length && text.data[hash] == '-';
     const size_t first = hash + (negative ? 1 : 0);
+    const int64_t most = int64_t{INT32_MAX} + (negative ? 1 : 0);
     int64_t number = 0;
-    for (size_t i = first; i < text.length && number <= INT32_MAX; i++) {
+    for (size_t i = first; i < text.length && number <= most; i++) {
         if (text.data[i] < '0' || text.data[i] > '9') {
             return false;
         }
         number = number * 10 + (text.data[i] - '0');
     }
-    if (first == text.length || number > INT32_MAX) {
+    if (first == text.length || number > most) {
         return false;
     }
     *stop_no = static_cast<int32_t>(negative ? -number : number);
