@@ -120,11 +120,14 @@ void follow_departure(const Catalog& catalog, const RowEvent& rows) {
     if (!same_column(rows.before, rows.after, kDepFormation)) {
         report_formation_change(after);
     }
-    if (strcmp(before.train, after.train) != 0) {
+    const bool renamed = strcmp(before.train, after.train) != 0;
+    if (renamed) {
         directory_note_own_names();
         train_at_commit(catalog, after.departure_id, after.train);
     }
-    if (before.opens_at != after.opens_at || before.closes_at != after.closes_at ||
+    // A new name is stored in the turn of the sale words: two renames come to memory in their
+    // order.
+    if (renamed || before.opens_at != after.opens_at || before.closes_at != after.closes_at ||
         before.status != after.status) {
         sale_at_commit(catalog, after.departure_id,
                        SaleTimes{after.opens_at, after.closes_at, after.status});

@@ -5,11 +5,12 @@
 //   before the commit   what changes when something is on sale, and is in memory, is entered in the
 //                       ledger, which pins it and takes its turn among the writers (SaleStatus in
 //                       departure.hpp). The transaction still has the rows' locks
-//   at the commit       when others see the rows, the ledger stores these; a departure gets its
-//                       train's name, and each departure or item that any other mark is about is
-//                       marked stale, where it is in memory, under the directory lock. What is not
-//                       in memory needs nothing: whoever loads it enters its slot before its rows
-//                       are read, so either the mark finds the slot or the load finds the rows
+//   at the commit       when others see the rows, a departure gets its train's name, and then the
+//                       ledger stores what was entered and ends the turns, a rename's among them;
+//                       each departure or item that any other mark is about is marked stale, where
+//                       it is in memory, under the directory lock. What is not in memory needs
+//                       nothing: whoever loads it enters its slot before its rows are read, so
+//                       either the mark finds the slot or the load finds the rows
 //   at a rollback       marks are forgotten, and the ledger ends the turns
 #pragma once
 

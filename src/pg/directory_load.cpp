@@ -27,13 +27,18 @@ Key by_name_of(const Key& key, const Row& row) {
                         row.departure.service_date);
 }
 
-// Renamed while triggers were off: what is in memory gives way, unless it is in use.
-[[noreturn]] void report_renamed(int64_t departure_id) {
-    ereport(ERROR,
-            (errcode(ERRCODE_OBJECT_IN_USE),
-             errmsg("departure " INT64_FORMAT " was renamed while it is in use", departure_id),
-             errdetail("Running transactions hold claims on it."),
-             errhint("Try again when they have ended.")));
+// What is in memory is in use, and has another name than the row had that was read. Returns where
+// the row has changed since. Otherwise it was renamed while triggers were off.
+void require_same_name(const Key& key, const Row& row) {
+    Row now{};
+    if (!read_row(key, &now) || now.id != row.id ||
+        strcmp(now.departure.train, row.departure.train) != 0) {
+        return;
+    }
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                    errmsg("departure " INT64_FORMAT " was renamed while it is in use", row.id),
+                    errdetail("Running transactions hold claims on it."),
+                    errhint("Try again when they have ended.")));
 }
 
 void enter_chains(uint32_t index, const Key& by_id, const Key& by_name) {
@@ -57,8 +62,24 @@ bool has_name_of(uint32_t index, const Row& row) {
     return same;
 }
 
-// Enters a LOADING slot for the row; false: somebody else has one.
-bool begin_loading(const Key& key, const Row& row) {
+enum class Begin {
+    kBegun,
+    kPresent,   // somebody else has a slot of it
+    kRenaming,  // so it is; a rename has committed and is about to come to memory
+    kRenamed    // so it is, under another name
+};
+
+// A rename is stored before its turn among the sale writers ends, and under the directory lock: if
+// there is no writer, memory has the last one that has committed.
+Begin state_of_renamed(uint32_t index) {
+    const Departure* departure = shared.slots[index].departure();
+    return departure->sale_writers.load(std::memory_order_acquire) != 0 ? Begin::kRenaming
+                                                                        : Begin::kRenamed;
+}
+
+// Enters a LOADING slot for the row. What is in memory under another name gives way, unless it is
+// in use.
+Begin begin_loading(const Key& key, const Row& row) {
     const Key by_id = key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id);
     const Key by_name = by_name_of(key, row);
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
@@ -68,11 +89,9 @@ bool begin_loading(const Key& key, const Row& row) {
                              SlotState::kReady &&
                          !slot_matches(present, by_name);
     if (present != kNoSlot && !(renamed && try_evict(present))) {
+        const Begin state = renamed ? state_of_renamed(present) : Begin::kPresent;
         LWLockRelease(shared.control->lock);
-        if (renamed) {
-            report_renamed(row.id);
-        }
-        return false;
+        return state;
     }
     const uint32_t index = take_slot();
     if (index == kNoSlot) {
@@ -96,7 +115,21 @@ bool begin_loading(const Key& key, const Row& row) {
         Loading{true,    index,  slot.version.load(std::memory_order_relaxed), nullptr, nullptr,
                 nullptr, nullptr};
     LWLockRelease(shared.control->lock);
-    return true;
+    return Begin::kBegun;
+}
+
+// False: look again.
+bool has_begun(const Key& key, const Row& row) {
+    constexpr long kPauseMicros = 100;
+    const Begin begin = begin_loading(key, row);
+    if (begin == Begin::kRenaming) {
+        CHECK_FOR_INTERRUPTS();
+        prepared_resolve(kNoSlot);
+        pg_usleep(kPauseMicros);
+    } else if (begin == Begin::kRenamed) {
+        require_same_name(key, row);
+    }
+    return begin == Begin::kBegun;
 }
 
 // Locks what the load reads; only then it begins in earnest. False: taken over meanwhile.
@@ -208,7 +241,7 @@ bool load_by_key(const Key& key, Loaded* found) {
         return true;
     }
     LoadLocks locks{};
-    if (!begin_loading(key, row) || !lock_and_begin(key, row.departure.service_date, &locks)) {
+    if (!has_begun(key, row) || !lock_and_begin(key, row.departure.service_date, &locks)) {
         return false;
     }
     const bool own_insert = row.own_insert;

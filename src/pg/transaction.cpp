@@ -10,9 +10,12 @@
 //                        to come from us
 //
 // At commit (others see the rows as committed by now; nothing can fail):
-//   1. marks             what the pool does not follow step by step is marked for loading again
+//   1. marks             departures get new names, in the turn that the ledger ends after that;
+//   what
+//                        the pool does not follow step by step is marked for loading again
 //   2. the ledgers       of seats and of units: releases, sale times, quotas, what was opened
-//   3. pins              only after 1 and 2: who waits for the pins of others, as ticket_withdraw
+//   3. pins              only after 1 and 2: whoever waits for the pins of others, as
+//   ticket_withdraw
 //                        does, must find in memory all that their transactions did; and nobody may
 //                        load a departure between the commit and its late releases
 //   4. the deadline      the worker is told when everything else is in place
