@@ -281,7 +281,7 @@ struct KnownInfo {
 constinit KnownInfo known_infos[8]{};
 constinit uint64_t function_changes = 0;
 
-void on_function_change(Datum, int, uint32) {
+void on_function_change(Datum, SystemCache, uint32) {
     function_changes++;
     for (KnownInfo& known : known_infos) {
         known.function = InvalidOid;

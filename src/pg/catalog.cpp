@@ -179,7 +179,7 @@ struct FunctionSchema {
 static constinit FunctionSchema function_schemas[16]{};
 static constinit uint64_t function_changes = 0;
 
-static void on_function_change(Datum, int, uint32) {
+static void on_function_change(Datum, SystemCache, uint32) {
     function_changes++;
     for (FunctionSchema& entry : function_schemas) {
         entry.function = InvalidOid;
