@@ -215,10 +215,12 @@ bool lock_order_rows(const Catalog& catalog, int64_t order_id, const SortedNumbe
         return true;
     }
     // An id that names no partition, or another's.
-    Oid partition = partition_of_order(catalog, order_id);
-    if (!OidIsValid(partition)) {
-        partition = find_partition(catalog, order_id);
+    DateADT date;
+    if (day_of_order(catalog, order_id, &date) &&
+        lock_in_leaf(catalog, order_id, date, named, LockWaitBlock, rows)) {
+        return true;
     }
+    const Oid partition = find_partition(catalog, order_id);
     if (OidIsValid(partition)) {
         lock_by_sql(partition, order_id, named, LockWaitBlock, rows);
     }

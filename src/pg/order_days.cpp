@@ -288,24 +288,23 @@ void follow_order_days(const Catalog& catalog, Oid partition) {
     table_close(relation, NoLock);
 }
 
-Oid partition_of_order(const Catalog& catalog, int64_t order_id) {
+bool day_of_order(const Catalog& catalog, int64_t order_id, DateADT* day) {
     if (!has_entries(catalog)) {
-        return InvalidOid;
+        return false;
     }
-    Oid partition = InvalidOid;
+    bool found = false;
     Snapshot snapshot = take_fresh_snapshot();
     for_each_row(entries(catalog), order_id, snapshot, [&](const TableReader&, DateADT date) {
         OrderLeaf leaf;
         if (find_order_leaf(catalog, date, &leaf)) {
             const Place place{leaf.relation, leaf.index[kPkeyIndex], leaf.column[kServiceDate]};
-            if (has_row(place, order_id, [](DateADT) { return true; })) {
-                partition = leaf.relation;
-            }
+            found = has_row(place, order_id, [](DateADT) { return true; });
+            *day = date;
         }
-        return !OidIsValid(partition);
+        return !found;
     });
     drop_snapshot(snapshot);
-    return partition;
+    return found;
 }
 
 }  // namespace ticketpool

@@ -42,7 +42,7 @@ void follow_order_day(const Catalog& catalog, const OrderLeaf& leaf, TupleTableS
 // A partition has been attached: the same for all its rows.
 void follow_order_days(const Catalog& catalog, Oid partition);
 
-// The partition that ticket_order_day names for an order; InvalidOid: none.
-Oid partition_of_order(const Catalog& catalog, int64_t order_id);
+// The day that ticket_order_day names for an order, and whose partition has it now. False: none.
+bool day_of_order(const Catalog& catalog, int64_t order_id, DateADT* day);
 
 }  // namespace ticketpool
