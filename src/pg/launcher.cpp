@@ -284,12 +284,17 @@ void wait_patiently(Oid database) {
     }
 }
 
-// A sweeper of the launcher before this one, still at work or never come to it?
+// Is there a sweeper of ours, or of the launcher before this one: at work, on its way out, or never
+// come to it? One on its way out has said so, but its end is still to be reaped, which must not be
+// taken for that of the next one.
 bool is_started(DatabaseDue* entry, Oid database) {
+    if (reap(database)) {
+        return true;
+    }
     if (!entry->started.load(std::memory_order_acquire)) {
         return false;
     }
-    if (!reap(database) && entry->sweeper.load(std::memory_order_acquire) == 0 &&
+    if (entry->sweeper.load(std::memory_order_acquire) == 0 &&
         GetCurrentTimestamp() - launched_at > kLost) {
         end_sweep(entry, 0);
     }
