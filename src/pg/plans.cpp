@@ -89,7 +89,8 @@ int execute_planned(const char* sql, int count, Oid* types, Datum* values, const
     PG_FINALLY();
     { executing--; }
     PG_END_TRY();
-    if (unlikely(result == SPI_OK_REWRITTEN)) {
+    // (A trigger that runs the same statement may have come first.)
+    if (unlikely(result == SPI_OK_REWRITTEN) && entry->sql != nullptr) {
         // A rule has replaced the statement. The server's plan depends on what is left of it, which
         // may be nothing, so it would outlive the rule. It is freed when the entry is used again.
         pfree(entry->sql);

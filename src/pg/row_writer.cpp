@@ -500,8 +500,11 @@ void return_values(const TableShape& shape, const RowTarget& target, const RowVa
     for (int i = 0; i < count; i++) {
         memset(nulls, true, static_cast<size_t>(columns->natts));
         for (AttrNumber c = 1; c <= shape.columns; c++) {
-            values[target.returned[c] - 1] = rows[i].value[c];
-            nulls[target.returned[c] - 1] = rows[i].is_null[c];
+            const AttrNumber number = target.returned[c];
+            if (number <= columns->natts) {  // else it has come after the query began
+                values[number - 1] = rows[i].value[c];
+                nulls[number - 1] = rows[i].is_null[c];
+            }
         }
         tuplestore_putvalues(result_rows(result), columns, values, nulls);
     }
