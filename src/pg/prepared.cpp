@@ -126,12 +126,6 @@ PreparedLedger* prepared_allocate(uint32_t entries, uint32_t stock_entries, uint
     return block;
 }
 
-void prepared_free(PreparedLedger* block) {
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    shared.arena.deallocate(block);
-    LWLockRelease(shared.control->lock);
-}
-
 void prepared_enter(PreparedLedger* block) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
     for (uint32_t i = 0; i < block->slot_count; i++) {

@@ -69,9 +69,7 @@ struct PreparedLedger {
 
 // A block to be filled, in nobody's list; ereports 53200.
 PreparedLedger* prepared_allocate(uint32_t entries, uint32_t stock_entries, uint32_t slots);
-// Gives it back unused. No-fail, like all that follow.
-void prepared_free(PreparedLedger* block);
-// Pins its departures and enters it.
+// Pins its departures and enters it. No-fail, like all that follow.
 void prepared_enter(PreparedLedger* block);
 // From now on its transaction's end decides about it.
 void prepared_complete(PreparedLedger* block);
