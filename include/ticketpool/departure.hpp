@@ -158,14 +158,14 @@ bool parse_seat_label(const char* label, std::size_t length, uint16_t* row,
 // that did not find the departure in memory before its commit, and does after it, has no turn here
 // and stores nothing: it marks the slot stale, and the next one to come loads the row again.
 //
-// Who reads them: whoever sells or counts, without a lock. status comes first; who reads kOpen
+// Who reads them: whoever sells or counts, without a lock. status comes first; whoever reads kOpen
 // reads the times that belong to it, or later ones, because set_sale() stores kOpen last and
 // anything else first. A bar is seq_cst, and so is the reader's look at status after it has
 // announced itself: one of the two sees the other (see src/pg/shared_memory.hpp and
 // ticket_withdraw).
 //
 // If the process dies: a backend that exits runs its callbacks first; a killed one takes all of
-// this memory with it, and the rows are loaded anew.
+// this memory with it, and the rows are loaded again.
 enum class SaleStatus : int32_t { kOpen, kClosed, kWithdrawn };
 
 struct SaleTimes {

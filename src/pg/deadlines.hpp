@@ -1,10 +1,10 @@
 // When the worker has something to do: for each database the earliest moment at which a hold runs
 // out or a quota returns, in shared memory.
 //
-// A database gets its entry from the first who finds it without one (a commit that made a deadline,
-// the launcher). Entries are looked up without a lock, and looked up again and taken under
-// Control::databases_lock, so that a database never has two. The launcher alone takes an entry out,
-// once the database is gone.
+// A database gets its entry from the first process that finds it without one (a commit that made a
+// deadline, the launcher). Entries are looked up without a lock, and looked up again and taken
+// under Control::databases_lock, so that a database never has two. The launcher alone takes an
+// entry out, once the database is gone.
 //
 // Who writes what when:
 //   next_due    a commit that made a deadline lowers it, once its rows are visible to everybody;
@@ -20,7 +20,7 @@
 // A deadline whose commit the sweeper's snapshot missed is lowered in after the "never": none is
 // lost. A rolled back transaction lowers nothing. If the sweeper ends before it is done,
 // end_sweep() lowers next_due to a moment from now. If a process is killed outright, the server
-// restarts, all of this is made anew, and every database is swept once.
+// restarts, all of this is made again, and every database is swept once.
 //
 // A reader (the view, the launcher) may see the fields of one entry at slightly different moments:
 // all it makes of that is a line in the log, or an answer, that is a second old.

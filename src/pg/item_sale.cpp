@@ -246,8 +246,8 @@ void check_same_row(TableReader* reader, const ItemPurchase& purchase) {
     }
 }
 
-// Who names no inventory leaves it to the item, and gets the first call's row, whatever inventory
-// that named.
+// A call that names no inventory leaves the choice to the item, and returns the first call's row,
+// whatever inventory that call named.
 void check_same_inventory(TableReader* reader, const ItemPurchase& purchase,
                           const RequestDigest* first) {
     if (!purchase.named) {

@@ -1,11 +1,12 @@
 // The shared memory of the extension and its lock protocol.
 //
-// Three pieces, reserved at start and laid out here:
+// Reserved at start and laid out here:
 //
 //   Control         one struct: the directory lock, hash buckets, free list
 //   DirectorySlot[] one a departure or item in memory (see directory.hpp)
 //   BackendSlot[]   one a backend: what it reads and pins right now, and its counters
 //   StandbyLoad[]   one a slot: what a standby has loaded (see standby.hpp)
+//   SlotTrain[]     one a slot: the name of its train
 //   DatabaseDue[]   one a database: when the worker is due there (see deadlines.hpp)
 //   arena           all the rest of ticketpool.memory: routes, layouts, departures, items
 //
@@ -84,9 +85,9 @@ static_assert(sizeof(DirectorySlot) == 64);
 //
 // Who writes it, with DirectorySlot::name_hash and the chain of names: the loader that enters the
 // slot, and the commit of a transaction that has renamed the departure, both under the exclusive
-// directory lock. Who reads it without the lock has announced the departure and may meet a rename.
-// It may read a mixture of two names then: that is not the name it looks for, so it looks again
-// under the lock; who asks what the name is compares it with the hash (directory_train).
+// directory lock. Whoever reads it without the lock has announced the departure and may meet a
+// rename. It may read a mixture of two names then: that is not the name it looks for, so it looks
+// again under the lock; whoever asks what the name is compares it with the hash (directory_train).
 struct SlotTrain {
     uint8_t length;
     char name[kMaxNameBytes];

@@ -71,7 +71,7 @@ Outcome guarded(const char* what, int64_t id, Work work) {
             error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
             ReThrowError(error);  // meant for the whole sweep
         }
-        // Somebody has a lock: no news, unless it lasts (see ticket_sweep_status).
+        // Somebody has a lock: that is not news, unless it lasts (see ticket_sweep_status).
         outcome =
             error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? Outcome::kBusy : Outcome::kFailed;
         if (outcome == Outcome::kFailed) {

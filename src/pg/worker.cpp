@@ -12,7 +12,7 @@
 //
 //   lock_timeout, deadlock_timeout     300 ms, 50 ms: whoever drops or alters something must not
 //                                      fail because of a worker, which comes again in a moment
-//   log_lock_waits                     off: that is no news (on by default from 19 on)
+//   log_lock_waits                     off: that is not news (on by default from 19 on)
 //   statement_timeout,                 0: nothing starts the first and the two for idle sessions in
 //   transaction_timeout (from 17),     a background worker; the second ends it in the middle of a
 //   idle_in_transaction_session_       batch, again and again
