@@ -70,6 +70,10 @@ SELECT d, ticket_remaining('RE1', 'REA', 'REB', d) FROM unnest('{2031-05-01,2031
 INSERT INTO ticket_order (order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, coach, seat, from_stop, to_stop, status)
 SELECT 42, 1, departure_id, service_date, 5, 5, 'second', '01', '1A', 1, 3, 'refunded' FROM ticket_departure WHERE train = 'RE1' AND service_date = '2031-05-02';
 SELECT order_id, ticket_no, status FROM ticket_refund(42);
+\set VERBOSITY default
+-- A ticket that the order does not have is not said to be an order that is not there.
+SELECT order_id, ticket_no, status FROM ticket_refund(42, '{7}');
+SELECT order_id, ticket_no, status FROM ticket_refund(42, '{1,7}');
 
 -- Pool and tables agree, and no two live tickets meet on a seat.
 \set VERBOSITY default

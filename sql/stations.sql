@@ -12,6 +12,8 @@ INSERT INTO ticket_stop (train, stop_no, station, arrives, departs) VALUES
     ('ST4', 1, 'STB', NULL, '7:00'), ('ST4', 2, 'STA', '8:00', '8:10'), ('ST4', 3, 'STB#3', '9:00', NULL);
 INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('ST-F', '01', 'second', '{1A,1B,1C,1D,1F,2A,2B,2C,2D,2F}');
 SELECT count(ticket_open(t, '2031-09-01', 'ST-F')) FROM unnest('{ST1,ST2,ST3,ST4}'::text[]) AS t;
+-- Many days in a transaction: said once
+SELECT count(ticket_open('ST1', '2031-10-01'::date + d, 'ST-F')) FROM generate_series(0, 2) AS d;
 
 -- A code without a name is a station like others; and where another station has it for a name, the code goes first.
 SELECT from_stop, to_stop FROM ticket_buy('ST1', 'STA', 'STX', 1, '2031-09-01');

@@ -81,6 +81,7 @@ CREATE TABLE @extschema@.ticket_order_day (
 );
 COMMENT ON TABLE @extschema@.ticket_order_day IS 'where orders are whose id does not name their service date: imported ones (kept by triggers; an entry may be left behind, and is believed only after a look)';
 CREATE INDEX ticket_order_day_order ON @extschema@.ticket_order_day (order_id);
+COMMENT ON INDEX @extschema@.ticket_order_day_order IS 'the day of an imported order';
 -- It is written only by INSERT; a publication FOR ALL TABLES must not keep anybody from tidying up.
 ALTER TABLE @extschema@.ticket_order_day REPLICA IDENTITY FULL;
 INSERT INTO @extschema@.ticket_order_day (order_id, service_date)

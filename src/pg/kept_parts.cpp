@@ -6,6 +6,7 @@
 #include "table_scan.hpp"
 
 extern "C" {
+#include "access/xact.h"
 #include "executor/spi.h"
 #include "utils/fmgrprotos.h"
 #include "utils/snapmgr.h"
@@ -124,9 +125,28 @@ bool is_first_call(uint64 row, Text station) {
     return true;
 }
 
+// Has this transaction been told already what this stop list has? So that a statement that opens
+// many days does not say the same of each; with more trains than are kept here it may.
+bool was_noted(const pg_uuid_t& route) {
+    static TimestampTz transaction;
+    static pg_uuid_t noted[64];
+    static uint32_t count;
+    if (transaction != GetCurrentTransactionStartTimestamp()) {
+        transaction = GetCurrentTransactionStartTimestamp();
+        count = 0;
+    }
+    for (uint32_t i = 0; i < Min(count, lengthof(noted)); i++) {
+        if (memcmp(&noted[i], &route, sizeof(route)) == 0) {
+            return true;
+        }
+    }
+    noted[count++ % lengthof(noted)] = route;
+    return false;
+}
+
 // Codes that no row of ticket_station has are as good as others, but may be slips of the pen.
-void note_unknown_stations(Text train, const char* codes, int count) {
-    if (count > 0) {
+void note_unknown_stations(Text train, const pg_uuid_t& route, const char* codes, int count) {
+    if (count > 0 && !was_noted(route)) {
         ereport(NOTICE,
                 (errmsg_plural("train \"%s\" calls at a station that ticket_station does not have: "
                                "%s",
@@ -426,7 +446,7 @@ KeptParts keep_parts(const Catalog& catalog, Text train, Text formation) {
     initStringInfo(&unknown);
     const pg_uuid_t route = check_stops(stops, &unknown, &unknown_count);
     const pg_uuid_t layout = check_formation(coaches);
-    note_unknown_stations(train, unknown.data, unknown_count);
+    note_unknown_stations(train, route, unknown.data, unknown_count);
     const KeptParts parts{keep_route(stops, route), keep_layout(coaches, layout)};
     UnregisterSnapshot(snapshot);
     return parts;

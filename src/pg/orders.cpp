@@ -50,6 +50,20 @@ Text text_column(const LockedRow& row, OrderColumn column) {
                     detail_of_no_order("ticket_order"), hint_of_no_order()));
 }
 
+// No row has the order_id and one of these numbers. Which is missing, the order or the tickets?
+// Both are TK005.
+[[noreturn]] void report_no_ticket(int64_t order_id, const SortedNumbers& named) {
+    ereport(ERROR,
+            (errcode(kErrorOrder),
+             errmsg("order " INT64_FORMAT " has no ticket %d", order_id, named.number[0]),
+             IsolationUsesXactSnapshot()
+                 ? errdetail("No row of ticket_order that this transaction's snapshot shows has "
+                             "this order_id and one of these ticket_nos.")
+                 : errdetail("No row of ticket_order has this order_id and one of these "
+                             "ticket_nos."),
+             errhint("Check the order_id, or leave ticket_nos out for all tickets.")));
+}
+
 // Every named ticket must be there.
 void check_ticket_nos(const Order& order, const SortedNumbers& named) {
     int found = 0;
@@ -172,7 +186,9 @@ void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order
     *order = Order{};
     const SortedNumbers numbers = sort_numbers(named.array);
     if (!lock_order_rows(catalog, order_id, numbers, &order->rows)) {
-        // Which is missing, the order or the ticket? Both are TK005.
+        if (numbers.count > 0) {
+            report_no_ticket(order_id, numbers);
+        }
         report_no_order(order_id);
     }
     read_locked_order(catalog, order_id, order);
