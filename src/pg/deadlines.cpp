@@ -91,6 +91,7 @@ void remove_database(DatabaseDue* entry) {
     entry->working_on.store(INT64_MAX, std::memory_order_relaxed);
     entry->left.store(INT64_MAX, std::memory_order_relaxed);
     entry->last_sweep.store(0, std::memory_order_relaxed);
+    entry->passed.store(0, std::memory_order_relaxed);
     entry->served.store(Served::kUnknown, std::memory_order_relaxed);
     entry->obstacle.store(Obstacle::kNone, std::memory_order_relaxed);
     entry->look.store(false, std::memory_order_relaxed);

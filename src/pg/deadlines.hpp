@@ -57,6 +57,8 @@ struct DatabaseDue {
     std::atomic<int64_t> left;        // the earliest deadline that the last sweep had to leave, by
                                       // the sweeper; INT64_MAX: none
     std::atomic<int64_t> last_sweep;  // the end of the last whole one, by the sweeper; 0: none
+    std::atomic<uint32_t> passed;     // due holds that the last sweep has passed over when its time
+                                      // was up, by the sweeper: the next one begins behind them
     std::atomic<Served> served;       // by the sweeper, and by commits that made a deadline
     std::atomic<Obstacle> obstacle;   // by the launcher and the sweeper; only for people
     std::atomic<bool> look;           // to be swept whatever next_due says, by the launcher

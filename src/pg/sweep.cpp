@@ -20,6 +20,8 @@
 // (RowScope::kEvery); triggers of the user's run under the policies as ever.
 #include "sweep.hpp"
 
+#include <algorithm>
+
 #include "deadlines.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
@@ -233,12 +235,15 @@ void keep_due_tickets(Order* order) {
     order->count = due > 0 ? kept : 0;  // somebody may have paid, or asked for more time
 }
 
-void expire(const Catalog& catalog, const DueHold& hold) {
+// False: there is nothing of it to expire any more.
+bool expire(const Catalog& catalog, const DueHold& hold) {
     Order order;
-    if (try_lock_order_of(catalog, hold.order_id, hold.date, hold.departure_id, &order)) {
-        keep_due_tickets(&order);
-        set_status(&order, OrderStatus::kHeld, OrderStatus::kExpired);
+    if (!try_lock_order_of(catalog, hold.order_id, hold.date, hold.departure_id, &order)) {
+        return false;
     }
+    keep_due_tickets(&order);
+    set_status(&order, OrderStatus::kHeld, OrderStatus::kExpired);
+    return order.count > 0;
 }
 
 // The end of the holds of the same partition, at most `limit`.
@@ -304,6 +309,13 @@ void find_due_holds(const Catalog& catalog, Sweep* sweep, size_t limit) {
     list_free(indexes);
 }
 
+void put_off_holds(Sweep* sweep, size_t count) {
+    DueHold* end = sweep->holds + sweep->count;
+    if (count < sweep->count) {
+        std::rotate(sweep->holds, sweep->holds + count, end);
+    }
+}
+
 bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit) {
     const size_t end = end_of_batch(*sweep, limit);
     if (sweep->next == end) {
@@ -318,11 +330,12 @@ bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit) {
     for (; sweep->next < end && GetCurrentTimestamp() < stop; sweep->next++) {
         CHECK_FOR_INTERRUPTS();
         const DueHold& hold = sweep->holds[sweep->next];
+        volatile bool expired = false;
         const Outcome outcome =
             !locked ? Outcome::kBusy
-                    : guarded("hold", hold.order_id, [&] { expire(catalog, hold); });
+                    : guarded("hold", hold.order_id, [&] { expired = expire(catalog, hold); });
         if (outcome == Outcome::kDone) {
-            sweep->done++;
+            sweep->done += expired ? 1 : 0;
         } else {
             note_left(sweep, outcome, hold.held_until);
         }

@@ -36,6 +36,9 @@ void begin_sweep(Sweep* sweep, MemoryContext context);
 // deadline after them. Holds no lock afterwards but the one on ticket_order.
 void find_due_holds(const Catalog& catalog, Sweep* sweep, size_t limit);
 
+// Those that come first, so many, are tried last.
+void put_off_holds(Sweep* sweep, size_t count);
+
 // Lets the next of them expire in the running transaction, at most `limit`, all of one partition.
 // False: there were none.
 bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit);

@@ -173,20 +173,56 @@ bool in_transaction(Work work) {
 // which: every reader would have to look them up.
 constexpr int kBatch = 30;
 constexpr size_t kMostRows = 100000;               // of a partition: the next sweep finds the rest
-constexpr TimestampTz kSlice = 5 * USECS_PER_SEC;  // then other databases have their turn
-constexpr TimestampTz kSoon = USECS_PER_SEC;       // to look again at what others had locked
+constexpr TimestampTz kSlice = 5 * USECS_PER_SEC;  // for holds, and for quotas; then other
+                                                   // databases have their turn
+constexpr TimestampTz kSoon = USECS_PER_SEC;  // to look again at what others had locked
 
 struct SweepRun {
     Sweep sweep;
-    TimestampTz end;  // of its slice
+    uint32_t passed;  // see DatabaseDue
     bool served;
-    bool left_early;
+    bool wanted;      // somebody wants the database for itself
+    bool left_early;  // for that, or because a slice was over
 };
 
-bool has_time(SweepRun* run) {
+bool has_time(SweepRun* run, TimestampTz end) {
     CHECK_FOR_INTERRUPTS();
-    run->left_early = run->left_early || GetCurrentTimestamp() > run->end || is_wanted_by_others();
-    return !run->left_early;
+    run->wanted = run->wanted || is_wanted_by_others();
+    const bool time = !run->wanted && GetCurrentTimestamp() <= end;
+    run->left_early = run->left_early || !time;
+    return time;
+}
+
+// Holds that fail slowly (in a trigger) may fill the slice. The next sweep finds them first again,
+// so it begins where this one has stopped: what is behind them has its turn.
+void sweep_holds(SweepRun* run) {
+    Sweep* sweep = &run->sweep;
+    const TimestampTz end = GetCurrentTimestamp() + kSlice;
+    const int left_before = sweep->busy + sweep->failed;
+    const size_t put_off = sweep->count == 0 ? 0 : run->passed % sweep->count;
+    put_off_holds(sweep, put_off);
+    bool more = true;
+    while (more && has_time(run, end)) {
+        more = false;
+        in_transaction(
+            [sweep, &more](const Catalog& catalog) { more = expire_some(catalog, sweep, kBatch); });
+    }
+    const int left = sweep->busy + sweep->failed - left_before;
+    run->passed = sweep->next < sweep->count
+                      ? static_cast<uint32_t>(put_off) + static_cast<uint32_t>(left)
+                      : 0;
+}
+
+void sweep_quotas(SweepRun* run) {
+    Sweep* sweep = &run->sweep;
+    const TimestampTz end = GetCurrentTimestamp() + kSlice;
+    bool more = true;
+    while (more && has_time(run, end)) {
+        more = false;
+        in_transaction([sweep, &more](const Catalog& catalog) {
+            more = return_some_quotas(catalog, sweep, kBatch);
+        });
+    }
 }
 
 void sweep_all(SweepRun* run) {
@@ -194,18 +230,9 @@ void sweep_all(SweepRun* run) {
     begin_sweep(sweep, TopMemoryContext);
     run->served = in_transaction(
         [sweep](const Catalog& catalog) { find_due_holds(catalog, sweep, kMostRows); });
-    bool more = run->served;
-    while (more && has_time(run)) {
-        more = false;
-        in_transaction(
-            [sweep, &more](const Catalog& catalog) { more = expire_some(catalog, sweep, kBatch); });
-    }
-    more = run->served;
-    while (more && has_time(run)) {
-        more = false;
-        in_transaction([sweep, &more](const Catalog& catalog) {
-            more = return_some_quotas(catalog, sweep, kBatch);
-        });
+    if (run->served) {
+        sweep_holds(run);
+        sweep_quotas(run);
     }
     if (run->served && !run->left_early) {
         in_transaction([sweep](const Catalog& catalog) { note_quota_deadlines(catalog, sweep); });
@@ -219,7 +246,7 @@ void sweep_all(SweepRun* run) {
 TimestampTz next_look(const SweepRun& run) {
     const TimestampTz now = GetCurrentTimestamp();
     TimestampTz next = run.sweep.soonest;
-    if (run.left_early) {
+    if (run.left_early && (run.sweep.done > 0 || run.sweep.failed == 0)) {
         next = now;
     }
     if (run.sweep.busy > 0) {
@@ -234,6 +261,7 @@ TimestampTz next_look(const SweepRun& run) {
 void publish(DatabaseDue* entry, const SweepRun& run) {
     const Sweep& sweep = run.sweep;
     entry->served.store(run.served ? Served::kYes : Served::kNo, std::memory_order_relaxed);
+    entry->passed.store(run.passed, std::memory_order_relaxed);
     entry->left.store(sweep.overdue, std::memory_order_release);
     lower_next_due(MyDatabaseId, next_look(run));
     entry->obstacle.store(sweep.failed > 0 ? Obstacle::kError
@@ -290,7 +318,7 @@ void ticketpool_sweeper_main(Datum argument) {
     }
     connect_to(database);
     SweepRun run{};
-    run.end = GetCurrentTimestamp() + kSlice;
+    run.passed = entry == nullptr ? 0 : entry->passed.load(std::memory_order_relaxed);
     sweep_all(&run);
     entry = find_database_due(database);
     if (entry != nullptr) {

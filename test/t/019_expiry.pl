@@ -201,6 +201,15 @@ for (2, 3, 4)
 }
 is(run_in('postgres', "SELECT count(*) FROM ticket_sweep_status WHERE database = '$later'"), '1', 'it has one entry');
 
+# Holds that fail, each after a while, fill the time that a sweep has. What ran out later has its turn all the same.
+run_in($later, $_) for q{CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); RAISE 'not now'; END $$},
+	q{CREATE TRIGGER fail BEFORE UPDATE ON ticket_order FOR EACH ROW WHEN (NEW.user_id = 5) EXECUTE FUNCTION fail()};
+hold($later, 5, 7);
+hold($later, 6);
+expires($later, 6, 'a hold behind holds that fail runs out');
+run_in($later, 'DROP TRIGGER fail ON ticket_order');
+expires($later, 5, 'and so do these once nothing fails');
+
 # ---------------------------------------------------------------------------------------------------------------------
 # A database that DROP DATABASE has left behind half-way.
 # ---------------------------------------------------------------------------------------------------------------------
