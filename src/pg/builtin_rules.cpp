@@ -27,12 +27,6 @@ namespace {
 // Tickets
 // ---------------------------------------------------------------------------------------------
 
-int compare_ids(const void* a, const void* b) {
-    const int64_t left = *static_cast<const int64_t*>(a);
-    const int64_t right = *static_cast<const int64_t*>(b);
-    return left < right ? -1 : static_cast<int>(left > right);
-}
-
 // The party in order of id. Nobody sits in two seats: false, with the passenger who is there twice.
 bool sort_party(const RuleCall& call, int64_t* sorted, int64_t* twice) {
     memcpy(sorted, call.passengers, call.party * sizeof(int64_t));

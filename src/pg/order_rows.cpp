@@ -6,6 +6,7 @@
 #include "loader.hpp"
 #include "order_partition.hpp"
 #include "own_writes.hpp"
+#include "plans.hpp"
 #include "row_return.hpp"
 #include "shared_memory.hpp"
 #include "ticketpool/order_status.hpp"
@@ -247,12 +248,6 @@ ParentShape read_parent(const Catalog& catalog) {
     return shape;
 }
 
-void run(const char* command) {
-    if (SPI_execute(command, false, 0) != SPI_OK_UTILITY) {
-        elog(ERROR, "could not execute \"%s\"", command);
-    }
-}
-
 // What a publication sends of an UPDATE: the parent's own serves nothing.
 void copy_replica_identity(const ParentShape& shape, const char* name, Oid partition_oid) {
     const char* clause = shape.replica_identity == REPLICA_IDENTITY_FULL ? "FULL" : "NOTHING";
@@ -270,7 +265,7 @@ void copy_replica_identity(const ParentShape& shape, const char* name, Oid parti
         }
         clause = psprintf("USING INDEX %s", quote_identifier(get_rel_name(index)));
     }
-    run(psprintf("ALTER TABLE %s REPLICA IDENTITY %s", name, clause));
+    execute_utility(psprintf("ALTER TABLE %s REPLICA IDENTITY %s", name, clause));
 }
 
 // The partition is as its parent says, whatever the session has set: a role that may call
@@ -293,16 +288,16 @@ void create_order_leaf(const Catalog& catalog, DateADT date) {
     const char* parent_name = qualified_name(catalog.order);
     const char* name = free_relation_name(catalog.schema, usual_partition_name(date));
     SPI_connect();
-    run(psprintf(
+    execute_utility(psprintf(
         "CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
         "INCLUDING STORAGE INCLUDING COMPRESSION)%s",
         name, parent_name, shape.storage));
-    run(
+    execute_utility(
         psprintf("CREATE TRIGGER %s BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION "
                  "%s.ticket_follow_order()",
                  kTruncateTrigger, name, quote_identifier(get_namespace_name(catalog.schema))));
-    run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger));
-    run(
+    execute_utility(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger));
+    execute_utility(
         psprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%04d-%02d-%02d') TO (date "
                  "'%04d-%02d-%02d' + 1)",
                  parent_name, name, year, month, day, year, month, day));

@@ -15,6 +15,7 @@
 #include "epoch.hpp"
 #include "order_days.hpp"
 #include "order_rows.hpp"
+#include "plans.hpp"
 
 extern "C" {
 #include "access/attmap.h"
@@ -51,12 +52,6 @@ bool is_order_table(Oid relation) {
 // each partition its own.
 bool is_present_order_table(Oid relation) {
     return is_order_table(relation) && is_installed();
-}
-
-void run(const char* command) {
-    if (SPI_execute(command, false, 0) != SPI_OK_UTILITY) {
-        elog(ERROR, "could not execute \"%s\"", command);
-    }
 }
 
 // "ADD COLUMN ..., ADD COLUMN ..." for what the partition has and the table has not; or null.
@@ -104,8 +99,8 @@ void add_later_columns(Oid table, Oid partition) {
             continue;
         }
         SPI_connect();
-        run(psprintf("ALTER TABLE %s ADD COLUMN %s %s", qualified_name(partition), column.name,
-                     column.type));
+        execute_utility(psprintf("ALTER TABLE %s ADD COLUMN %s %s", qualified_name(partition),
+                                 column.name, column.type));
         SPI_finish();
     }
 }
@@ -114,7 +109,7 @@ void add_missing_columns(Oid table, Oid partition) {
     SPI_connect();
     const char* columns = missing_columns(table, partition);
     if (columns != nullptr) {
-        run(psprintf("ALTER TABLE %s %s", qualified_name(table), columns));
+        execute_utility(psprintf("ALTER TABLE %s %s", qualified_name(table), columns));
         ereport(NOTICE, (errmsg("columns of partition \"%s\" are added to ticket_order",
                                 get_rel_name(partition)),
                          errdetail_internal("%s", columns)));
@@ -151,13 +146,13 @@ void allow_nulls(Oid table, Oid partition) {
     const char* columns = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
     const char* kept = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
     if (columns != nullptr) {
-        run(psprintf("ALTER TABLE %s %s", qualified_name(table), columns));
+        execute_utility(psprintf("ALTER TABLE %s %s", qualified_name(table), columns));
         ereport(NOTICE, (errmsg("ticket_order allows the same NULLs as partition \"%s\"",
                                 get_rel_name(partition)),
                          errdetail_internal("%s", columns)));
     }
     if (kept != nullptr) {
-        run(kept);
+        execute_utility(kept);
     }
     SPI_finish();
 }
@@ -209,11 +204,11 @@ void add_truncate_trigger(Oid table, Oid partition) {
     }
     const char* name = qualified_name(partition);
     SPI_connect();
-    run(psprintf(
+    execute_utility(psprintf(
         "CREATE TRIGGER %s BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION "
         "%s.ticket_follow_order()",
         kTruncateTrigger, name, quote_identifier(get_namespace_name(get_rel_namespace(table)))));
-    run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger));
+    execute_utility(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger));
     SPI_finish();
 }
 
@@ -262,9 +257,9 @@ void strengthen_triggers(Oid table) {
         ListCell* name;
         foreach (name, weak_triggers(lfirst_oid(relation), extension)) {
             SPI_connect();
-            run(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
-                         qualified_name(lfirst_oid(relation)),
-                         quote_identifier(static_cast<const char*>(lfirst(name)))));
+            execute_utility(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
+                                     qualified_name(lfirst_oid(relation)),
+                                     quote_identifier(static_cast<const char*>(lfirst(name)))));
             SPI_finish();
         }
     }

@@ -98,6 +98,13 @@ using SystemCache = SysCacheIdentifier;
 using SystemCache = int;
 #endif
 
+// For qsort(), of int64_t.
+inline int compare_ids(const void* a, const void* b) {
+    const int64_t left = *static_cast<const int64_t*>(a);
+    const int64_t right = *static_cast<const int64_t*>(b);
+    return left < right ? -1 : static_cast<int>(left > right);
+}
+
 // Index of this backend among all regular backends: 0 .. MaxBackends - 1.
 inline int my_backend_number() {
 #if PG_VERSION_NUM >= 170000

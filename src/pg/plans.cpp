@@ -99,4 +99,10 @@ int execute_planned(const char* sql, int count, Oid* types, Datum* values, const
     return result;
 }
 
+void execute_utility(const char* command) {
+    if (SPI_execute(command, false, 0) != SPI_OK_UTILITY) {
+        elog(ERROR, "could not execute \"%s\"", command);
+    }
+}
+
 }  // namespace ticketpool

@@ -13,4 +13,7 @@ namespace ticketpool {
 int execute_planned(const char* sql, int count, Oid* types, Datum* values, const char* nulls,
                     Snapshot snapshot = InvalidSnapshot);
 
+// Runs a command that returns no rows and has no plan (CREATE, ALTER), inside SPI.
+void execute_utility(const char* command);
+
 }  // namespace ticketpool

@@ -174,12 +174,6 @@ const CachedPair* find_pair(const Catalog& catalog, Text from, Text to) {
     return pair;
 }
 
-int compare_ids(const void* a, const void* b) {
-    const int64_t left = *static_cast<const int64_t*>(a);
-    const int64_t right = *static_cast<const int64_t*>(b);
-    return left < right ? -1 : static_cast<int>(left > right);
-}
-
 void read_runs(const Catalog& catalog, CachedRuns* runs) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
