@@ -175,7 +175,7 @@ constexpr int kBatch = 30;
 constexpr size_t kMostRows = 100000;               // of a partition: the next sweep finds the rest
 constexpr TimestampTz kSlice = 5 * USECS_PER_SEC;  // for holds, and for quotas; then other
                                                    // databases have their turn
-constexpr TimestampTz kSoon = USECS_PER_SEC;  // to look again at what others had locked
+constexpr TimestampTz kSoon = USECS_PER_SEC;       // to look again at what others had locked
 
 struct SweepRun {
     Sweep sweep;
