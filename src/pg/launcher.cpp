@@ -338,7 +338,9 @@ void serve_due_databases() {
 // What is overdue
 // ---------------------------------------------------------------------------------------------
 
-void report_overdue(Oid database, TimestampTz deadline, Obstacle obstacle) {
+void report_overdue(Oid database, const DatabaseDue& entry) {
+    const char* waits_for = obstacle_text(entry.obstacle.load(std::memory_order_relaxed));
+    const char* since = timestamptz_to_str(earliest_deadline(entry));
     char name[NAMEDATALEN] = "";
     StartTransactionCommand();
     for_each_database([database, &name](TupleTableSlot* row) {
@@ -350,12 +352,21 @@ void report_overdue(Oid database, TimestampTz deadline, Obstacle obstacle) {
         }
     });
     CommitTransactionCommand();
-    if (name[0] != '\0') {
-        ereport(LOG, (errmsg("holds or quotas in database \"%s\" are overdue", name),
-                      errdetail("The first should have been freed at %s. It waits for %s.",
-                                timestamptz_to_str(deadline), obstacle_text(obstacle)),
-                      errhint("See the view ticket_sweep_status.")));
+    if (name[0] == '\0') {
+        return;
     }
+    if (entry.served.load(std::memory_order_relaxed) == Served::kUnknown) {
+        // The deadline is that of the first look; there may be no extension.
+        ereport(LOG,
+                (errmsg("holds or quotas in database \"%s\" may be overdue", name),
+                 errdetail("Since %s it is to be looked into. It waits for %s.", since, waits_for),
+                 errhint("See the view ticket_sweep_status.")));
+        return;
+    }
+    ereport(LOG, (errmsg("holds or quotas in database \"%s\" are overdue", name),
+                  errdetail("The first should have been freed at %s. It waits for %s.", since,
+                            waits_for),
+                  errhint("See the view ticket_sweep_status.")));
 }
 
 void look_for_overdue() {
@@ -370,8 +381,7 @@ void look_for_overdue() {
         if (entry->told_overdue.exchange(overdue, std::memory_order_relaxed) || !overdue) {
             continue;
         }
-        report_overdue(database, earliest_deadline(*entry),
-                       entry->obstacle.load(std::memory_order_relaxed));
+        report_overdue(database, *entry);
     }
 }
 

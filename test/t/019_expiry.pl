@@ -249,6 +249,15 @@ hold('postgres', 9);
 is(scalar @lines, 1, 'once');
 run_in('postgres', 'SELECT pg_sleep(0.1), ticket_sweep()');
 expires('postgres', 9, 'holds run out by hand');
+$session{postgres}->quit;
+
+# The launcher has the only one: nobody has looked into any database yet, and nothing else is said of one.
+$node->append_conf('postgresql.conf', "max_worker_processes = 1\nmax_logical_replication_workers = 0");
+$node->restart;
+$offset = -s $node->logfile;
+$session{postgres} = session($node);
+ok(wait_for_log($offset, qr/LOG:  holds or quotas in database "postgres" may be overdue\n.*DETAIL:  Since .* waits for a worker slot/), 'no sweeper: the log says what is not known');
+unlike(slurp_file($node->logfile, $offset), qr/are overdue/, 'and nothing that is not');
 agrees($node, 'postgres', 'at last');
 $session{postgres}->quit;
 
