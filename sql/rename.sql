@@ -116,6 +116,9 @@ SELECT * FROM ticket_verify();
 \set VERBOSITY default
 UPDATE ticket_departure SET formation = 'other' WHERE departure_id = :old;
 UPDATE ticket_departure SET formation = 'RN-F', closes_at = NULL WHERE departure_id = :old;
+-- A train's name is one that ticket_open takes.
+UPDATE ticket_departure SET train = '' WHERE departure_id = :old;
+UPDATE ticket_departure SET train = repeat('R', 64) WHERE departure_id = :old;
 \set VERBOSITY sqlstate
 SET session_replication_role = replica;
 UPDATE ticket_departure SET formation = 'other' WHERE departure_id = :old;

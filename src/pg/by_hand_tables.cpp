@@ -22,6 +22,7 @@
 #include "directory.hpp"
 #include "early_orders.hpp"
 #include "errors.hpp"
+#include "kept_parts.hpp"
 #include "ledger.hpp"
 #include "live_rows.hpp"
 #include "own_writes.hpp"
@@ -92,6 +93,15 @@ void follow_new_departure(const Catalog& catalog, const DepartureRow& row) {
     stale_at_commit(catalog, row.departure_id);
 }
 
+// A new name is one that ticket_open would take. What a restore brings may be older than that.
+void require_name(const RowEvent& rows) {
+    const Text train = row_text(rows.after, kDepTrain);
+    if (train.length > kMaxNameBytes ||
+        (rows.before != nullptr && !same_column(rows.before, rows.after, kDepTrain))) {
+        check_name("train", train);
+    }
+}
+
 void follow_departure(const Catalog& catalog, const RowEvent& rows) {
     DepartureRow before;
     DepartureRow after;
@@ -99,6 +109,7 @@ void follow_departure(const Catalog& catalog, const RowEvent& rows) {
         read_departure(rows.before, &before);
     }
     if (rows.after != nullptr) {
+        require_name(rows);
         read_departure(rows.after, &after);
     }
     if (rows.before == nullptr) {
