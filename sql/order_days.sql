@@ -28,6 +28,30 @@ BEGIN;
 SELECT status FROM ticket_refund(1001, '{1}');
 SELECT count(DISTINCT relation) FROM pg_locks JOIN pg_class c ON c.oid = relation WHERE pid = pg_backend_pid() AND relname LIKE 'ticket_order_p%' AND relkind = 'r';
 ROLLBACK;
+-- A day that is detached and attached again and again leaves no more entries than there are orders.
+SELECT relname AS day FROM pg_class WHERE oid = (SELECT tableoid FROM ticket_order WHERE order_id = 1001 LIMIT 1) \gset
+SELECT count(*) FROM ticket_order_day WHERE service_date = '2031-05-01';
+ALTER TABLE ticket_order DETACH PARTITION :"day";
+ALTER TABLE ticket_order ATTACH PARTITION :"day" FOR VALUES FROM ('2031-05-01') TO ('2031-05-02');
+ALTER TABLE ticket_order DETACH PARTITION :"day";
+BEGIN;
+ALTER TABLE ticket_order ATTACH PARTITION :"day" FOR VALUES FROM ('2031-05-01') TO ('2031-05-02');
+ROLLBACK;
+BEGIN;
+ALTER TABLE ticket_order ATTACH PARTITION :"day" FOR VALUES FROM ('2031-05-01') TO ('2031-05-02');
+ALTER TABLE ticket_order DETACH PARTITION :"day";
+ALTER TABLE ticket_order ATTACH PARTITION :"day" FOR VALUES FROM ('2031-05-01') TO ('2031-05-02');
+SELECT count(*), count(DISTINCT order_id) FROM ticket_order_day WHERE service_date = '2031-05-01';
+COMMIT;
+SELECT count(*), count(DISTINCT order_id) FROM ticket_order_day WHERE service_date = '2031-05-01';
+BEGIN;
+DELETE FROM ticket_order WHERE service_date = '2031-05-01' AND order_id <> 1001;
+ALTER TABLE ticket_order DETACH PARTITION :"day";
+ALTER TABLE ticket_order ATTACH PARTITION :"day" FOR VALUES FROM ('2031-05-01') TO ('2031-05-02');
+ALTER TABLE ticket_order DETACH PARTITION :"day";
+ALTER TABLE ticket_order ATTACH PARTITION :"day" FOR VALUES FROM ('2031-05-01') TO ('2031-05-02');
+SELECT count(*) FROM ticket_order_day WHERE order_id = 1001;
+ROLLBACK;
 
 -- Two days in one statement, and in two
 SELECT import(2001, '{2031-05-01,2031-05-02}', '{1A,1A}');

@@ -83,6 +83,7 @@ COMMENT ON TABLE @extschema@.ticket_order_day IS 'where orders are whose id does
 CREATE INDEX ticket_order_day_order ON @extschema@.ticket_order_day (order_id);
 COMMENT ON INDEX @extschema@.ticket_order_day_order IS 'the day of an imported order';
 -- It is written only by INSERT; a publication FOR ALL TABLES must not keep anybody from tidying up.
+-- No key: an order may have several entries. A publication FOR ALL TABLES must not keep anybody from tidying up.
 ALTER TABLE @extschema@.ticket_order_day REPLICA IDENTITY FULL;
 INSERT INTO @extschema@.ticket_order_day (order_id, service_date)
 SELECT DISTINCT order_id, service_date FROM @extschema@.ticket_order

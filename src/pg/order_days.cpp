@@ -226,6 +226,34 @@ bool is_last_entry(const OrderDay& order) {
            last_entry.order.order_id == order.order_id && last_entry.order.date == order.date;
 }
 
+// A day that is attached again and again would leave more entries each time: those from before go.
+// They are not kept in place of the new one, because whoever tidies up does not see this
+// transaction's rows: an old entry may be deleted meanwhile, the new one never. One that somebody
+// else has deleted and not committed yet is left alone.
+void delete_older_entries(const Catalog& catalog, const OrderDay& order) {
+    const Place place = entries(catalog);
+    const auto is_same = [&](DateADT date) { return date == order.date; };
+    if (!has_version(place, order.order_id, is_same)) {
+        return;
+    }
+    Relation heap = try_table_open(catalog.order_day, RowExclusiveLock);
+    if (heap == nullptr) {
+        report_gone();
+    }
+    Snapshot snapshot = take_fresh_snapshot();
+    for_each_row(place, order.order_id, snapshot, [&](const TableReader& reader, DateADT date) {
+        if (is_same(date)) {
+            TM_FailureData failure;
+            (void)table_tuple_delete(heap, &reader.row->tts_tid, GetCurrentCommandId(true),
+                                     snapshot, InvalidSnapshot, false, &failure, false);
+        }
+        return true;
+    });
+    drop_snapshot(snapshot);
+    table_close(heap, NoLock);
+    last_entry = LastEntry{};  // may be among them
+}
+
 void follow(const Catalog& catalog, const OrderDay& order) {
     const bool looks = !IsLogicalWorker() && !in_restore();
     if (names_day(order)) {
@@ -279,6 +307,9 @@ void follow_order_days(const Catalog& catalog, Oid partition) {
                              DatumGetDateADT(row_datum(reader.row, leaf.column[kServiceDate]))};
         if (order.order_id != last.order_id || order.date != last.date) {
             CHECK_FOR_INTERRUPTS();
+            if (!names_day(order)) {
+                delete_older_entries(catalog, order);
+            }
             follow(catalog, order);
         }
         last = order;
