@@ -21,13 +21,13 @@
 // move to another day together.
 //
 // An entry says where to look, no more: deleting rows, dropping or detaching partitions leaves it
-// behind, and there may be several of one order. Where a partition is attached, new entries take the
-// place of those from before, so that attaching it again and again does not add to them. Before an
-// entry is believed, the partition of its day is asked. Rows that fired no trigger have none; they are found in whichever partition, but nothing
-// keeps their id from a second day. No look in a restore and where logical replication applies
-// rows: what comes has been looked at where it was written, rows of one statement come one by one
-// there, and neither may fail half way. Entries are made there all the same, so dumps leave
-// ticket_order_day out.
+// behind, and there may be several of one order. Where a partition is attached, new entries take
+// the place of those from before, so that attaching it again and again does not add to them. Before
+// an entry is believed, the partition of its day is asked. Rows that fired no trigger have none;
+// they are found in whichever partition, but nothing keeps their id from a second day. No look in a
+// restore and where logical replication applies rows: what comes has been looked at where it was
+// written, rows of one statement come one by one there, and neither may fail half way. Entries are
+// made there all the same, so dumps leave ticket_order_day out.
 #pragma once
 
 #include "catalog.hpp"
