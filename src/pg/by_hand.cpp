@@ -11,6 +11,7 @@
 #include "order_days.hpp"
 #include "order_rows.hpp"
 #include "own_writes.hpp"
+#include "partitions.hpp"
 #include "row_event.hpp"
 #include "wanted.hpp"
 
@@ -133,6 +134,22 @@ void release_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* 
     ledger_add_release(source, seat, ticket.bits);
 }
 
+// Where the claim for a new live row goes. Sets *seat to its number there.
+SeatSource source_of_row(const DepartureRef& ref, const OrderLeaf& leaf, TupleTableSlot* row,
+                         const LiveTicket& ticket, uint32_t* seat) {
+    if (ticket.place_coach >= 0) {
+        return {ref.slot, ticket.class_index, 0, ticket.place_coach};
+    }
+    if (rows_come_in_any_order()) {
+        // As the loader has it where the ticket was there before the quota.
+        return source_of_live_seat(ref, ticket.class_index, ticket.bits, seat);
+    }
+    bool no_channel;
+    const Datum channel = row_value(row, leaf.column[kChannel], &no_channel);
+    return source_of_seat(ref, ticket.class_index, no_channel ? Text{nullptr, 0} : text_of(channel),
+                          ticket.bits, seat);
+}
+
 void claim_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* row) {
     const int64_t departure_id = row_int64(row, leaf.column[kDepartureId]);
     const DepartureRef ref = pin_or_lock(catalog, departure_id);
@@ -147,14 +164,8 @@ void claim_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* ro
     if (DatumGetDateADT(row_datum(row, leaf.column[kServiceDate])) != ref.departure->service_date) {
         report_misfit(departure_id, ticket, "is on another day than its departure");
     }
-    bool no_channel;
-    const Datum channel = row_value(row, leaf.column[kChannel], &no_channel);
     uint32_t seat = ticket.seat;
-    const SeatSource source =
-        ticket.place_coach >= 0
-            ? SeatSource{ref.slot, ticket.class_index, 0, ticket.place_coach}
-            : source_of_seat(ref, ticket.class_index,
-                             no_channel ? Text{nullptr, 0} : text_of(channel), ticket.bits, &seat);
+    const SeatSource source = source_of_row(ref, leaf, row, ticket, &seat);
     Claimed claimed;
     if (!claim_exact(demand_for(ref, ticket), source, seat, &claimed)) {
         want<WantedSeat, claim_wanted>(WantedSeat{ref.slot, ticket, source, seat});

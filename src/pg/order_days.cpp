@@ -8,7 +8,6 @@
 
 extern "C" {
 #include "catalog/index.h"
-#include "replication/logicalworker.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/rel.h"
@@ -255,7 +254,7 @@ void delete_older_entries(const Catalog& catalog, const OrderDay& order) {
 }
 
 void follow(const Catalog& catalog, const OrderDay& order) {
-    const bool looks = !IsLogicalWorker() && !in_restore();
+    const bool looks = !rows_come_in_any_order();
     if (names_day(order)) {
         if (looks && has_entries(catalog)) {
             CommandCounterIncrement();  // what the statement has moved away is gone

@@ -32,6 +32,7 @@ extern "C" {
 #include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_utilcmd.h"
+#include "replication/logicalworker.h"
 #include "tcop/dest.h"
 #include "tcop/utility.h"
 }
@@ -276,6 +277,10 @@ Oid partition_of(const AlterTableCmd* command) {
 bool in_restore() {
     const char* path = GetConfigOption("search_path", false, false);
     return !check_function_bodies && path != nullptr && path[0] == '\0';
+}
+
+bool rows_come_in_any_order() {
+    return IsLogicalWorker() || in_restore();
 }
 
 Oid order_partition(const RangeVar* name) {

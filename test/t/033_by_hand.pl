@@ -31,7 +31,7 @@ my $subscriber = new_server('subscriber');
 set_up($_) for $publisher, $subscriber;
 $publisher->safe_psql('postgres', qq{
 	SELECT count(*) FROM generate_series(1, 40) i, ticket_buy('T1', 'S' || i % 11 + 1, 'S12', i, date '$day' + i % 3);
-	CREATE PUBLICATION orders FOR TABLE ticket_order WITH (publish_via_partition_root = true)});
+	CREATE PUBLICATION orders FOR TABLE ticket_order, ticket_reservation WITH (publish_via_partition_root = true)});
 $subscriber->safe_psql('postgres', qq{SELECT ticket_remaining('T1', 'S1', 'S12', '$day')});    # in memory before
 my $connstr = $publisher->connstr . ' dbname=postgres';
 $subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION orders CONNECTION '$connstr' PUBLICATION orders");
@@ -46,6 +46,18 @@ $publisher->safe_psql('postgres', qq{
 $publisher->wait_for_catchup('orders');
 is(matrix($subscriber, 'postgres'), matrix($publisher, 'postgres'), 'changes are applied: the same seats are left');
 agrees($subscriber, 'postgres', 'changes applied');
+# A quota and tickets of it in one transaction.
+$publisher->safe_psql('postgres', qq{
+	BEGIN;
+	SELECT ticket_reserve('T1', '$day', 'second', 'web', 5, 'S1', 'S12');
+	SELECT count(*) FROM generate_series(1, 3) i, ticket_buy('T1', 'S1', 'S' || i + 6, 200 + i, '$day', channel => 'web');
+	COMMIT});
+$publisher->wait_for_catchup('orders');
+my $web = qq{SELECT string_agg(ticket_remaining('T1', 'S1', 'S' || i, '$day', channel => 'web')::text, ' ' ORDER BY i) FROM generate_series(2, 12) i};
+is($subscriber->safe_psql('postgres', $web), $publisher->safe_psql('postgres', $web), 'a quota is applied with its tickets');
+is(matrix($subscriber, 'postgres'), matrix($publisher, 'postgres'), 'and its seats are not for others');
+agrees($subscriber, 'postgres', 'quota applied');
+$publisher->safe_psql('postgres', 'SELECT ticket_recycle(reservation_id) FROM ticket_reservation');
 $publisher->safe_psql('postgres', 'TRUNCATE ticket_order');
 $publisher->wait_for_catchup('orders');
 is(matrix($subscriber, 'postgres'), matrix($publisher, 'postgres'), 'TRUNCATE is applied');
