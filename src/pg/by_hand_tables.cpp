@@ -21,10 +21,10 @@
 // order and, with several processes, at once (pg_restore -j; the first copy of a subscription). A
 // claim for the quota would be in the way of its own tickets: of a process that meets them before
 // the quota's transaction has ended, or after that and before the departure is loaded again, which
-// its own pin puts off. Neither can it wait: the one who writes quotas may be waiting for the lock
-// of a partition that it has emptied (pg_restore does so, to save WAL). So there the quota claims
-// nothing. Tickets claim their seats among the departure's own, nothing depends on how the other
-// one's transaction ends, and nobody waits for it:
+// its own pin puts off. Nor can the writer of tickets wait for the writer of quotas, which may be
+// waiting for a partition that the former has emptied and locked (pg_restore does so, to save WAL).
+// So there the quota claims nothing. Tickets claim their seats among the departure's own, nothing
+// depends on how the other one's transaction ends, and nobody waits for it:
 //
 //   quota first      the ticket's claim is in the departure's map; the load that follows the
 //                    quota's commit comes after all who have the departure pinned, so it finds both
@@ -34,7 +34,8 @@
 //
 // What this leaves open: from the quota's row until that load others can buy its seats, as they
 // could before. None is sold twice, because every ticket has a claim; a ticket that is whole on the
-// quota's seat and stretch is then the quota's, and the quota has as much less to sell.
+// quota's seat and stretch is then the quota's, and the quota has as much less to sell. One that
+// cuts through the stretch keeps its part of it: the quota does not sell that.
 #include "by_hand.hpp"
 #include "claim.hpp"
 #include "commit_marks.hpp"
