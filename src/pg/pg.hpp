@@ -87,6 +87,14 @@ inline TM_Result table_tuple_update(Relation table, ItemPointer old, TupleTableS
     return table_tuple_update(table, old, slot, command, 0, snapshot, crosscheck, wait, failure,
                               mode, indexes);
 }
+
+inline TM_Result table_tuple_delete(Relation table, ItemPointer old, CommandId command,
+                                    Snapshot snapshot, Snapshot crosscheck, bool wait,
+                                    TM_FailureData* failure, bool changing_partition) {
+    return table_tuple_delete(table, old, command,
+                              changing_partition ? TABLE_DELETE_CHANGING_PARTITION : 0, snapshot,
+                              crosscheck, wait, failure);
+}
 #endif
 
 namespace ticketpool {
