@@ -151,12 +151,18 @@ static void look_up(const Catalog& catalog, DateADT date, bool describe, CachedL
     }
 }
 
-bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
+// What is known of the partition of a date, described; its relation is InvalidOid where there is
+// none. Valid until the next look-up.
+static const OrderLeaf& described_leaf(const Catalog& catalog, DateADT date) {
     CachedLeaf* entry = cache_entry(date);
     while (!is_known(*entry, date) || !entry->described) {
         look_up(catalog, date, true, entry);
     }
-    *leaf = entry->leaf;
+    return entry->leaf;
+}
+
+bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
+    *leaf = described_leaf(catalog, date);
     leaf->direct = leaf->direct && !rights_are_watched();
     return OidIsValid(leaf->relation);
 }
@@ -383,8 +389,11 @@ void lock_orders(const Catalog& catalog, LOCKMODE mode) {
 
 bool lock_order_leaf(const Catalog& catalog, DateADT date, LOCKMODE mode, OrderLeaf* leaf) {
     lock_orders(catalog, mode);
-    while (find_order_leaf(catalog, date, leaf)) {
-        const Oid relation = leaf->relation;
+    for (;;) {
+        const Oid relation = described_leaf(catalog, date).relation;
+        if (!OidIsValid(relation)) {
+            return false;
+        }
         LockRelationOid(relation, mode);
         // Whatever was changed before the lock was had is known by now.
         if (find_order_leaf(catalog, date, leaf) && leaf->relation == relation) {
@@ -392,7 +401,6 @@ bool lock_order_leaf(const Catalog& catalog, DateADT date, LOCKMODE mode, OrderL
         }
         UnlockRelationOid(relation, mode);
     }
-    return false;
 }
 
 void lock_all_order_leaves(const Catalog& catalog, LOCKMODE mode) {
