@@ -3,7 +3,6 @@
 // a limit that holds for the rows of one tenant only would be none.
 #include "builtin_rules.hpp"
 
-#include "errors.hpp"
 #include "item_rows.hpp"
 #include "loader.hpp"
 #include "people_scan.hpp"

@@ -13,6 +13,7 @@
 #include "own_writes.hpp"
 #include "partitions.hpp"
 #include "row_event.hpp"
+#include "sources.hpp"
 #include "wanted.hpp"
 
 extern "C" {

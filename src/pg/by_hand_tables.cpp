@@ -37,7 +37,6 @@
 // quota's seat and stretch is then the quota's, and the quota has as much less to sell. One that
 // cuts through the stretch keeps its part of it: the quota does not sell that.
 #include "by_hand.hpp"
-#include "claim.hpp"
 #include "commit_marks.hpp"
 #include "deadlines.hpp"
 #include "directory.hpp"
@@ -49,6 +48,7 @@
 #include "own_writes.hpp"
 #include "partitions.hpp"
 #include "row_event.hpp"
+#include "sources.hpp"
 #include "waiting.hpp"
 
 extern "C" {

@@ -1,7 +1,9 @@
 #include "claim.hpp"
 
+#include "ledger.hpp"
 #include "prepared.hpp"
 #include "settings.hpp"
+#include "sources.hpp"
 #include "ticketpool/sold_out_memo.hpp"
 
 extern "C" {

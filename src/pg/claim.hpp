@@ -7,9 +7,8 @@
 #pragma once
 
 #include "directory.hpp"
-#include "ledger.hpp"
+#include "ledger_entry.hpp"
 #include "pg.hpp"
-#include "sources.hpp"
 
 namespace ticketpool {
 

@@ -1,6 +1,7 @@
 #include "commit_marks.hpp"
 
-#include "item.hpp"
+#include "directory.hpp"
+#include "epoch.hpp"
 #include "ledger.hpp"
 #include "shared_memory.hpp"
 #include "stock_entries.hpp"

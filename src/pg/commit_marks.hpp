@@ -15,7 +15,6 @@
 #pragma once
 
 #include "catalog.hpp"
-#include "directory.hpp"
 
 namespace ticketpool {
 

@@ -3,7 +3,7 @@
 
 #include "catalog.hpp"
 #include "pg.hpp"
-#include "shared_memory.hpp"
+#include "prepared.hpp"
 
 namespace ticketpool {
 

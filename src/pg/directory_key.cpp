@@ -1,5 +1,6 @@
 #include "directory_key.hpp"
 
+#include "eviction.hpp"
 #include "ledger.hpp"
 
 namespace ticketpool {

@@ -2,9 +2,7 @@
 #pragma once
 
 #include "catalog.hpp"
-#include "eviction.hpp"
 #include "pg.hpp"
-#include "shared_memory.hpp"
 
 namespace ticketpool {
 

@@ -10,7 +10,6 @@
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "orders.hpp"
-#include "own_writes.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
 #include "settings.hpp"

@@ -3,10 +3,9 @@
 
 #include "catalog.hpp"
 #include "directory.hpp"
-#include "item_rows.hpp"
 #include "pg.hpp"
 #include "request_digest.hpp"
-#include "stock_entries.hpp"
+#include "row_writer.hpp"
 #include "table_scan.hpp"
 
 extern "C" {

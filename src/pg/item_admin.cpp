@@ -18,9 +18,10 @@
 #include "errors.hpp"
 #include "item.hpp"
 #include "item_loader.hpp"
-#include "ledger.hpp"
+#include "item_rows.hpp"
 #include "own_writes.hpp"
 #include "prepared.hpp"
+#include "stock_entries.hpp"
 #include "waiting.hpp"
 
 extern "C" {

@@ -2,10 +2,9 @@
 // steps are those of ticket_buy_many (batch.cpp).
 #include "errors.hpp"
 #include "item.hpp"
-#include "ledger.hpp"
+#include "item_rows.hpp"
 #include "requests.hpp"
 #include "rules.hpp"
-#include "sale.hpp"
 
 namespace ticketpool {
 namespace {

@@ -4,10 +4,12 @@
 #include "commit_marks.hpp"
 #include "epoch.hpp"
 #include "errors.hpp"
+#include "item.hpp"
 #include "item_loader.hpp"
-#include "ledger.hpp"
+#include "item_rows.hpp"
 #include "own_writes.hpp"
 #include "row_event.hpp"
+#include "stock_entries.hpp"
 #include "wanted.hpp"
 
 namespace ticketpool {

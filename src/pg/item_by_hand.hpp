@@ -31,7 +31,6 @@
 
 #include "catalog.hpp"
 #include "directory.hpp"
-#include "item.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {

@@ -5,9 +5,9 @@
 #include "item.hpp"
 #include "item_by_hand.hpp"
 #include "item_loader.hpp"
-#include "ledger.hpp"
 #include "own_writes.hpp"
 #include "plans.hpp"
+#include "stock_entries.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "catalog.hpp"
-#include "order_rows.hpp"
 #include "pg.hpp"
 #include "row_writer.hpp"
 

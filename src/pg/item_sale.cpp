@@ -7,10 +7,12 @@
 #include "errors.hpp"
 #include "item.hpp"
 #include "item_loader.hpp"
+#include "item_rows.hpp"
 #include "ledger.hpp"
 #include "prepared.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
+#include "stock_entries.hpp"
 
 namespace ticketpool {
 

@@ -14,6 +14,7 @@
 #include "item_loader.hpp"
 #include "monitoring.hpp"
 #include "prepared.hpp"
+#include "stock_entries.hpp"
 
 namespace ticketpool {
 namespace {

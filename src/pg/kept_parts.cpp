@@ -3,6 +3,7 @@
 #include "errors.hpp"
 #include "order_rows.hpp"
 #include "own_writes.hpp"
+#include "parts.hpp"
 #include "table_scan.hpp"
 
 extern "C" {

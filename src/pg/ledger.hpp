@@ -28,7 +28,6 @@
 
 #include "ledger_entry.hpp"
 #include "pg.hpp"
-#include "shared_memory.hpp"
 
 namespace ticketpool {
 

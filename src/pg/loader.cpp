@@ -1,7 +1,6 @@
 #include "loader.hpp"
 
 #include "directory.hpp"
-#include "errors.hpp"
 #include "order_rows.hpp"
 #include "parts.hpp"
 #include "table_scan.hpp"

@@ -3,7 +3,6 @@
 
 #include "pg.hpp"
 #include "prepared.hpp"
-#include "shared_memory.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,6 @@
 #include "locked_rows.hpp"
 
 #include "call_scan.hpp"
-#include "errors.hpp"
 #include "order_days.hpp"
 #include "plans.hpp"
 #include "row_return.hpp"

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "pg.hpp"
-#include "shared_memory.hpp"
 
 namespace ticketpool {
 

@@ -2,7 +2,6 @@
 #include "order_days.hpp"
 
 #include "errors.hpp"
-#include "own_writes.hpp"
 #include "partitions.hpp"
 #include "table_scan.hpp"
 

@@ -1,6 +1,5 @@
 #include "order_partition.hpp"
 
-#include "errors.hpp"
 #include "table_scan.hpp"
 
 extern "C" {

@@ -1,11 +1,9 @@
 #include "order_rows.hpp"
 
-#include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "loader.hpp"
 #include "order_partition.hpp"
-#include "own_writes.hpp"
 #include "plans.hpp"
 #include "row_return.hpp"
 #include "shared_memory.hpp"

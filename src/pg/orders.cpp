@@ -6,6 +6,7 @@
 #include "own_writes.hpp"
 #include "plans.hpp"
 #include "sale.hpp"
+#include "sources.hpp"
 
 extern "C" {
 #include "executor/spi.h"

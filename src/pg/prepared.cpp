@@ -4,7 +4,6 @@
 
 #include "deadlines.hpp"
 #include "directory.hpp"
-#include "errors.hpp"
 #include "eviction.hpp"
 
 extern "C" {

@@ -1,6 +1,5 @@
 // Idempotency: a second call with the same user, date and request_id returns the first call's rows.
 #include "advisory_locks.hpp"
-#include "errors.hpp"
 #include "sale.hpp"
 
 extern "C" {

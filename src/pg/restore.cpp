@@ -8,7 +8,6 @@
 // restore runs through without an error.
 #include "restore.hpp"
 
-#include "by_hand.hpp"
 #include "epoch.hpp"
 #include "own_writes.hpp"
 #include "partitions.hpp"

@@ -2,7 +2,6 @@
 
 #include "call_scan.hpp"
 #include "epoch.hpp"
-#include "errors.hpp"
 #include "order_rows.hpp"
 #include "own_writes.hpp"
 

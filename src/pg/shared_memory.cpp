@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "prepared.hpp"
 #include "settings.hpp"
 
 namespace ticketpool {

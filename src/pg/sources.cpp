@@ -1,5 +1,7 @@
 #include "sources.hpp"
 
+#include "ledger.hpp"
+
 namespace ticketpool {
 
 bool of_channel(const Quota& quota, Text channel) {

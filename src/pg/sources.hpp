@@ -2,7 +2,6 @@
 #pragma once
 
 #include "directory.hpp"
-#include "ledger.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {

@@ -1,5 +1,7 @@
 #include "stock_entry.hpp"
 
+#include "shared_memory.hpp"
+
 namespace ticketpool {
 
 namespace {

@@ -22,9 +22,6 @@
 
 #include <algorithm>
 
-#include "deadlines.hpp"
-#include "errors.hpp"
-#include "ledger.hpp"
 #include "orders.hpp"
 #include "plans.hpp"
 #include "reserve.hpp"

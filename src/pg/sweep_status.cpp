@@ -1,7 +1,6 @@
 // The function behind the view ticket_sweep_status: how each database's sweep stands.
 #include "deadlines.hpp"
 #include "errors.hpp"
-#include "monitoring.hpp"
 #include "pg.hpp"
 #include "shared_memory.hpp"
 

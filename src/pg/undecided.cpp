@@ -1,6 +1,5 @@
 #include "undecided.hpp"
 
-#include "directory.hpp"
 #include "order_rows.hpp"
 #include "table_scan.hpp"
 

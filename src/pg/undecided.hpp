@@ -31,7 +31,6 @@
 
 #include "loader.hpp"
 #include "pg.hpp"
-#include "prepared.hpp"
 #include "table_scan.hpp"
 
 extern "C" {

@@ -3,6 +3,7 @@
 #include "errors.hpp"
 #include "live_rows.hpp"
 #include "sale.hpp"
+#include "sources.hpp"
 #include "stations.hpp"
 
 namespace ticketpool {
