@@ -7,9 +7,11 @@
 // 3. Request by request: claim, and keep the rows.
 // 4. Rows go into the table many at a time: at the end, when the date changes, or before
 //    something has to read what was sold so far (a rule, a request_id).
+#include "batch_requests.hpp"
 #include "errors.hpp"
+#include "first_call.hpp"
 #include "ledger.hpp"
-#include "requests.hpp"
+#include "request_locks.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
 
@@ -145,7 +147,7 @@ void resolve_request(const Catalog& catalog, Request* request) {
     // It stays in memory until its turn comes.
     ledger_reserve(0);
     ledger_pin(purchase->ref.slot);
-    directory_done();
+    end_announcement();
 }
 
 Request* read_requests(ArrayType* array, int* count) {

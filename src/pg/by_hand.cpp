@@ -271,7 +271,7 @@ DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id) {
         ledger_reserve(1);
         ledger_pin(ref.slot);
     }
-    directory_done();
+    end_announcement();
     return ref;
 }
 

@@ -26,8 +26,8 @@
 // never loaded without an order that commits later.
 #pragma once
 
+#include "announcement.hpp"
 #include "catalog.hpp"
-#include "directory.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {

@@ -322,16 +322,6 @@ void follow_truncated_reservations(const Catalog& catalog) {
 
 }  // namespace
 
-void require_followed_table(const TriggerData* trigger, Oid table) {
-    if (RelationGetRelid(trigger->tg_relation) != table) {
-        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("\"%s\" is no table of ticketpool",
-                               RelationGetRelationName(trigger->tg_relation)),
-                        errdetail("The function serves the extension's triggers."),
-                        errhint("Drop the trigger.")));
-    }
-}
-
 }  // namespace ticketpool
 
 TICKETPOOL_FUNCTION(ticket_follow_departure) {

@@ -5,6 +5,7 @@
 // may keep its own seats, or extend them. If the new ones can't be had, the subtransaction is
 // rolled back, and nothing has happened.
 #include "call_scan.hpp"
+#include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "orders.hpp"
@@ -72,7 +73,7 @@ void parse_new_trip(FunctionCallInfo fcinfo, const Catalog& catalog, const Order
     }
     ledger_reserve(0);
     ledger_pin(purchase->ref.slot);
-    directory_done();
+    end_announcement();
     purchase->trip = find_trip(catalog, purchase->ref, text_of(PG_GETARG_DATUM(kArgFrom)),
                                text_of(PG_GETARG_DATUM(kArgTo)));
 }

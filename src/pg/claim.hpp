@@ -6,7 +6,7 @@
 // protocol.
 #pragma once
 
-#include "directory.hpp"
+#include "announcement.hpp"
 #include "ledger_entry.hpp"
 #include "pg.hpp"
 

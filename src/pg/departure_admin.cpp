@@ -81,19 +81,7 @@ void check_date(DateADT date) {
 }  // namespace
 }  // namespace ticketpool
 
-namespace ticketpool {
-
-int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date) {
-    const DepartureRef ref = directory_find(catalog, train, date);
-    if (ref.departure == nullptr) {
-        report_no_departure(train, date);
-    }
-    const int64_t departure_id = ref.departure->departure_id;
-    directory_done();
-    return departure_id;
-}
-
-}  // namespace ticketpool
+namespace ticketpool {}  // namespace ticketpool
 
 TICKETPOOL_FUNCTION(ticket_open) {
     using namespace ticketpool;
@@ -160,7 +148,7 @@ TICKETPOOL_FUNCTION(ticket_close) {
             wait_for_sale_turn(ref.slot);
             ledger_add_status(ref.slot, SaleStatus::kClosed);
         }
-        directory_done();
+        end_announcement();
     }
     PG_RETURN_VOID();
 }

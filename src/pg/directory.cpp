@@ -3,6 +3,7 @@
 #include "directory_key.hpp"
 #include "directory_load.hpp"
 #include "epoch.hpp"
+#include "errors.hpp"
 #include "eviction.hpp"
 #include "ledger.hpp"
 #include "prepared.hpp"
@@ -69,7 +70,7 @@ uint32_t find_in_cache(const Key& key) {
         slot_matches(index, key) && is_made(slot.maker)) {
         return announced(index, key.hash, entry->version);
     }
-    directory_done();
+    end_announcement();
     return kNoSlot;
 }
 
@@ -110,7 +111,7 @@ void retire_outdated(const Key& key, uint32_t index, TimestampTz asked_at, int s
 bool is_current(const Key& key, uint32_t slot, TimestampTz asked_at) {
     const int staleness_ms = key.now ? 0 : setting_standby_staleness;
     if (standby_is_outdated(slot, asked_at, staleness_ms)) {
-        directory_done();
+        end_announcement();
         retire_outdated(key, slot, asked_at, staleness_ms);
         return false;
     }
@@ -208,7 +209,7 @@ bool is_of_epoch(const Key& key, uint32_t index) {
         return true;
     }
     // Not announced while this session may wait for locks: others wait for announcements.
-    directory_done();
+    end_announcement();
     if (known) {
         drop_old(key, index, date);
     } else {
@@ -262,7 +263,7 @@ bool announce_slot(uint32_t index, Oid relation) {
         slot.version.load(std::memory_order_seq_cst) == version) {
         return true;
     }
-    directory_done();
+    end_announcement();
     return false;
 }
 
@@ -348,12 +349,8 @@ DepartureRef directory_find_id_now(const Catalog& catalog, int64_t departure_id)
     return departure_ref(find(key));
 }
 
-void directory_done() {
-    shared.mine->reading.store(0, std::memory_order_release);
-}
-
 void directory_forget(const DepartureRef& ref) {
-    directory_done();
+    end_announcement();
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
     try_evict(ref.slot);
     LWLockRelease(shared.control->lock);
@@ -438,10 +435,14 @@ uint32_t directory_pin_if_ready(Oid relation, int64_t id) {
     return index;
 }
 
-void directory_discard(uint32_t index) {
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    retire_slot(index);
-    LWLockRelease(shared.control->lock);
+int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date) {
+    const DepartureRef ref = directory_find(catalog, train, date);
+    if (ref.departure == nullptr) {
+        report_no_departure(train, date);
+    }
+    const int64_t departure_id = ref.departure->departure_id;
+    end_announcement();
+    return departure_id;
 }
 
 }  // namespace ticketpool

@@ -1,24 +1,11 @@
 // Which departures and items are in memory: find, announce, load, evict.
 #pragma once
 
+#include "announcement.hpp"
 #include "catalog.hpp"
 #include "pg.hpp"
-#include "prepared.hpp"
 
 namespace ticketpool {
-
-// A departure that this backend has announced: it stays in memory until directory_done(), the next
-// announcement, or, once pinned in the ledger, to the end of the transaction.
-struct DepartureRef {
-    uint32_t slot;
-    Departure* departure;  // null: there is none
-};
-
-// The same of an item.
-struct ItemRef {
-    uint32_t slot;
-    Item* item;
-};
 
 // Finds the departure, loading it where it is not in memory. Waits, interruptibly, while another
 // backend loads it.
@@ -52,8 +39,6 @@ bool directory_has(const Catalog& catalog, int64_t departure_id);
 // Is there an item in slot `index`, loading or not? Its id.
 bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id);
 
-// Ends the announcement.
-void directory_done();
 // Ends the announcement and drops the departure from memory, unless somebody uses it: the next one
 // to look for it builds it anew.
 void directory_forget(const DepartureRef& ref);
@@ -67,38 +52,11 @@ bool directory_announce_item(const Catalog& catalog, uint32_t index, ItemRef* re
 // slot, or kNoSlot.
 uint32_t directory_pin_if_ready(Oid relation, int64_t id);
 
-// For the loader ------------------------------------------------------------------------------
+// For the transaction's end: no-fail -----------------------------------------------------------
 
-// Memory for a departure or a shared part; evicts as needed; ereports 53200.
-void* directory_allocate(size_t bytes);
-
-// The shared part with this id, or null. Counted as used by the departure that is being loaded.
-SharedPart* directory_find_route(const Catalog& catalog, int64_t route_id);
-SharedPart* directory_find_layout(const Catalog& catalog, int64_t layout_id);
-// Copies a part into shared memory unless another backend was quicker; as find.
-SharedPart* directory_add_route(const SharedPart* part);
-SharedPart* directory_add_layout(const SharedPart* part);
-
-// The memory of the departure or item that is being loaded: freed where the load fails.
-void directory_loading_block(void* block);
-
-// What the load found of a prepared transaction: entered when the departure is.
-void directory_loading_prepared(PreparedLedger* block);
-
-// Puts a quota into a departure's list, for everybody to see.
-void directory_link_quota(Departure* departure, Quota* quota);
-// Puts a stock into an item's list.
-void directory_link_stock(Item* item, Stock* stock);
-
-// For the ledger: no-fail ---------------------------------------------------------------------
-
-// Gives up a load in progress and the announcement.
-void directory_abandon();
 // A departure or item is to be loaded anew before its next use.
 void directory_mark_stale(Oid relation, int64_t id);
 // A departure is sold as another train from now on.
 void directory_set_train(Oid relation, int64_t departure_id, Text train);
-// Drops a departure or item whose making was rolled back.
-void directory_discard(uint32_t slot);
 
 }  // namespace ticketpool

@@ -1,5 +1,7 @@
 #include "eviction.hpp"
 
+#include "errors.hpp"
+
 namespace ticketpool {
 
 uint32_t directory_id_hash(Oid relation, int64_t id) {
@@ -323,6 +325,22 @@ uint32_t take_slot() {
     const uint32_t index = shared.control->free_slots;
     shared.control->free_slots = shared.slots[index].next_by_name;
     return index;
+}
+
+void* require_memory(size_t bytes) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    void* block = allocate_or_evict(bytes);
+    LWLockRelease(shared.control->lock);
+    if (block == nullptr) {
+        report_out_of_memory(bytes);
+    }
+    return block;
+}
+
+void discard_slot(uint32_t index) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    retire_slot(index);
+    LWLockRelease(shared.control->lock);
 }
 
 }  // namespace ticketpool

@@ -46,4 +46,10 @@ SharedPtr<SharedPart>* part_bucket(SharedPtr<SharedPart>* table, Oid database, O
 SharedPart* part_find(SharedPtr<SharedPart>* table, Oid database, Oid relation, int64_t id);
 void part_drop(SharedPtr<SharedPart>* table, SharedPart* part);
 
+// Memory for a departure or a shared part; evicts as needed; ereports 53200.
+void* require_memory(size_t bytes);
+
+// Drops a departure or item whose making was rolled back.
+void discard_slot(uint32_t slot);
+
 }  // namespace ticketpool

@@ -7,6 +7,7 @@
 // nothing.
 #include "call_scan.hpp"
 #include "deadlines.hpp"
+#include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "orders.hpp"
@@ -172,7 +173,7 @@ bool confirm_in_place(const Catalog& catalog, int64_t order_id, ReturnSetInfo* r
     if (paid) {
         ledger_pin(ref.slot);
     }
-    directory_done();
+    end_announcement();
     if (!paid) {
         return false;
     }

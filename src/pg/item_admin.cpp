@@ -14,13 +14,16 @@
 // Of each inventory, quantity less live orders is thus always what is free in its stock and what
 // running transactions have claimed there: also where they had claimed in a child before it was
 // merged.
+#include "announcement.hpp"
 #include "call_scan.hpp"
+#include "directory.hpp"
 #include "errors.hpp"
-#include "item.hpp"
 #include "item_loader.hpp"
+#include "item_pins.hpp"
 #include "item_rows.hpp"
 #include "own_writes.hpp"
 #include "prepared.hpp"
+#include "stock_claim.hpp"
 #include "stock_entries.hpp"
 #include "waiting.hpp"
 
@@ -232,7 +235,7 @@ void make_stocks(const ItemRef& ref) {
         Stock* stock = new_stock(row);
         stock->maker.store(xid, std::memory_order_relaxed);
         fill_units(*stock, row.quantity);
-        directory_link_stock(ref.item, stock);
+        link_stock(ref.item, stock);
         stock_add_made(stock_ref(ref, stock));
     }
 }

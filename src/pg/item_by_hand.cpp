@@ -2,13 +2,16 @@
 
 #include "advisory_locks.hpp"
 #include "commit_marks.hpp"
+#include "directory.hpp"
 #include "epoch.hpp"
 #include "errors.hpp"
-#include "item.hpp"
 #include "item_loader.hpp"
+#include "item_pins.hpp"
 #include "item_rows.hpp"
 #include "own_writes.hpp"
 #include "row_event.hpp"
+#include "shared_memory.hpp"
+#include "stock_claim.hpp"
 #include "stock_entries.hpp"
 #include "wanted.hpp"
 

@@ -29,20 +29,16 @@
 // about stays pinned.
 #pragma once
 
+#include "announcement.hpp"
 #include "catalog.hpp"
-#include "directory.hpp"
 #include "pg.hpp"
+#include "stock_entry.hpp"
 
 namespace ticketpool {
 
 // For the transaction callbacks: what was found missing may be there by now.
 void forget_missing_item();
 
-// The item, pinned; null: there is none.
-ItemRef pin_item_by_hand(const Catalog& catalog, int64_t item_id);
-// The same for who changes an order of it: where there is none, none comes before this transaction
-// has ended, so none is loaded with the order as it was.
-ItemRef pin_item_or_lock(const Catalog& catalog, int64_t item_id);
 // The stock of an inventory, unless it is gone; null: none. One that goes by this transaction takes
 // back what is released, and has nothing to claim from.
 enum class OfLeaving { kTake, kLeaveOut };

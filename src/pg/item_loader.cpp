@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
-#include "directory.hpp"
+#include "eviction.hpp"
 #include "item_rows.hpp"
 #include "item_undecided.hpp"
+#include "loading.hpp"
+#include "stock_claim.hpp"
 #include "table_scan.hpp"
 #include "undecided.hpp"
 
@@ -180,7 +182,7 @@ LiveOrder copy_order(TupleTableSlot* slot) {
 
 Stock* new_stock(const Inventory& row) {
     const uint32_t lanes = lanes_of(row);
-    Stock* stock = Stock::init_in_place(directory_allocate(Stock::bytes_required(lanes)), lanes);
+    Stock* stock = Stock::init_in_place(require_memory(Stock::bytes_required(lanes)), lanes);
     describe(row, stock);
     return stock;
 }
@@ -231,8 +233,8 @@ Item* load_item(const Catalog& catalog, int64_t item_id, uint32_t slot, bool own
     }
     const Inventories inventories = read_item(catalog, item_id, own_insert, undecided);
     const uint32_t lanes = lanes_of(inventories.rows[0]);
-    Item* item = Item::init_in_place(directory_allocate(Item::bytes_required(lanes)), lanes);
-    directory_loading_block(item);
+    Item* item = Item::init_in_place(require_memory(Item::bytes_required(lanes)), lanes);
+    load_set_block(item);
     item->item_id = item_id;
     describe(inventories.rows[0], item->root());
     fill_units(*item->root(), free_of(inventories.rows[0]));
@@ -241,7 +243,7 @@ Item* load_item(const Catalog& catalog, int64_t item_id, uint32_t slot, bool own
         if (row.status != InventoryStatus::kMerged || row.quantity > 0 || row.sold > 0) {
             Stock* stock = new_stock(row);
             fill_units(*stock, free_of(row));
-            directory_link_stock(item, stock);
+            link_stock(item, stock);
         }
     }
     make_item_ledgers(item, slot, inventories, undecided);

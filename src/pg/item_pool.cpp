@@ -1,9 +1,12 @@
 // The function behind the view item_pool.
+#include "announcement.hpp"
+#include "directory.hpp"
 #include "errors.hpp"
-#include "item.hpp"
 #include "item_loader.hpp"
 #include "monitoring.hpp"
 #include "prepared.hpp"
+#include "stock_claim.hpp"
+#include "table_scan.hpp"
 
 namespace ticketpool {
 namespace {
@@ -47,7 +50,7 @@ TICKETPOOL_FUNCTION(item_pool) {
         CHECK_FOR_INTERRUPTS();
         if (directory_announce_item(catalog, i, &ref)) {
             return_item(catalog, ref, result);
-            directory_done();
+            end_announcement();
         }
     }
     return 0;

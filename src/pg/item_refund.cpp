@@ -1,12 +1,14 @@
 // item_refund: a sold order becomes refunded; its units are free once the transaction has
 // committed, and for the transaction itself at once.
+#include "announcement.hpp"
 #include "call_scan.hpp"
 #include "errors.hpp"
-#include "item.hpp"
-#include "item_by_hand.hpp"
 #include "item_loader.hpp"
+#include "item_pins.hpp"
 #include "own_writes.hpp"
 #include "plans.hpp"
+#include "shared_memory.hpp"
+#include "stock_claim.hpp"
 #include "stock_entries.hpp"
 
 extern "C" {

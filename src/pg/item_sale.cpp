@@ -3,97 +3,27 @@
 // All units of a purchase come from one inventory: the root, or else, in order of their ids, the
 // split-off ones without a seller; or the one that is named. Own pending releases of a stock
 // (stock_entries.hpp) are taken before units of the pool.
+#include "item_sale.hpp"
+
 #include "call_scan.hpp"
 #include "errors.hpp"
-#include "item.hpp"
-#include "item_loader.hpp"
+#include "item_pins.hpp"
 #include "item_rows.hpp"
 #include "ledger.hpp"
+#include "order_rows.hpp"
 #include "prepared.hpp"
+#include "request_locks.hpp"
 #include "rules.hpp"
-#include "sale.hpp"
+#include "stock_claim.hpp"
 #include "stock_entries.hpp"
 
 namespace ticketpool {
-
-void report_no_item(int64_t item_id) {
-    ereport(ERROR,
-            (errcode(kErrorNoDeparture), errmsg("item " INT64_FORMAT " does not exist", item_id),
-             errdetail("item_inventory has no row of it."),
-             errhint("Put the item on sale with item_open.")));
-}
-
-ItemRef require_item(const Catalog& catalog, int64_t item_id) {
-    const ItemRef ref = directory_find_item(catalog, item_id);
-    if (ref.item == nullptr) {
-        report_no_item(item_id);
-    }
-    return ref;
-}
-
-void pin_item(const ItemRef& ref) {
-    ledger_reserve(0);
-    ledger_pin(ref.slot);
-    directory_done();
-}
-
-StockRef stock_ref(const ItemRef& ref, const Stock* stock) {
-    return {ref.slot, ref.item->offset_of(stock)};
-}
-
-bool is_usable(const Stock* stock) {
-    return is_made(stock->maker) &&
-           stock->state.load(std::memory_order_acquire) != StockState::kGone;
-}
-
-bool is_merged(const ItemRef& ref, const Stock* stock) {
-    return stock->state.load(std::memory_order_acquire) == StockState::kMerged ||
-           stock_is_merging(stock_ref(ref, stock));
-}
-
-int64_t item_remaining_units(const ItemRef& ref) {
-    // The root first: units that a merge moves there meanwhile are missed rather than counted
-    // twice.
-    int64_t units = 0;
-    for (Stock* stock = ref.item->root(); stock != nullptr; stock = ref.item->after(stock)) {
-        if (stock->on_sale && is_usable(stock)) {
-            units = saturating_sum(units, count_free_units(*stock));
-            units = saturating_sum(units, stock_own_units(stock_ref(ref, stock)));
-        }
-    }
-    return units;
-}
 
 // ---------------------------------------------------------------------------------------------
 // Claiming
 // ---------------------------------------------------------------------------------------------
 
 namespace {
-
-Status try_stock(const ItemRef& ref, Stock* stock, int64_t units) {
-    const StockRef at = stock_ref(ref, stock);
-    const int64_t from_own = Min(stock_own_units(at), units);
-    const int64_t from_pool = units - from_own;
-    if (from_pool > 0) {
-        const Status status =
-            claim_units(*stock, from_pool, static_cast<uint32_t>(my_backend_number()));
-        if (status != Status::kOk) {
-            return status;
-        }
-        ledger_pin(ref.slot);
-        stock_add_claim(at, from_pool);
-    }
-    if (from_own > 0) {
-        stock_take_over(at, from_own);
-    }
-    return Status::kOk;
-}
-
-// Met an attempt that is under way in another process: it takes microseconds, if it is running.
-void wait_for_attempt() {
-    CHECK_FOR_INTERRUPTS();
-    pg_usleep(50);
-}
 
 bool serves(const ItemPurchase& purchase, const Stock* stock) {
     if (!is_usable(stock) || !stock->on_sale) {
@@ -112,33 +42,6 @@ bool serves(const ItemPurchase& purchase, const Stock* stock) {
 }
 
 }  // namespace
-
-bool claim_from_stock(const ItemRef& ref, Stock* stock, int64_t units) {
-    ledger_reserve(0);
-    stock_reserve(1 + stock_release_count());
-    Status status = try_stock(ref, stock, units);
-    while (status == Status::kLookAgain) {
-        wait_for_attempt();
-        status = try_stock(ref, stock, units);
-    }
-    if (status != Status::kOk && prepared_resolve(ref.slot)) {
-        return claim_from_stock(ref, stock, units);  // what was decided may have left some
-    }
-    return status == Status::kOk;
-}
-
-int64_t claim_rest(const ItemRef& ref, Stock* stock) {
-    const StockRef at = stock_ref(ref, stock);
-    const int64_t from_own = stock_own_units(at);
-    const int64_t from_pool = claim_all_units(*stock);
-    if (from_pool > 0) {
-        stock_add_claim(at, from_pool);
-    }
-    if (from_own > 0) {
-        stock_take_over(at, from_own);
-    }
-    return from_pool + from_own;
-}
 
 Stock* claim_item(const ItemPurchase& purchase) {
     Item* item = purchase.ref.item;
@@ -340,7 +243,7 @@ void sell_item(FunctionCallInfo fcinfo, const Catalog& catalog, ItemPurchase* wa
         check_rules(catalog, rule_call(purchase));
     }
     const Stock* stock = claim_item(purchase);
-    directory_done();
+    end_announcement();
     if (stock != nullptr) {
         begin_result(fcinfo);
         RowValues row;
@@ -375,6 +278,6 @@ TICKETPOOL_FUNCTION(item_remaining) {
     require_argument(fcinfo, 0, "item_id");
     const ItemRef ref = require_item(catalog_of(fcinfo), PG_GETARG_INT64(0));
     const int64_t units = item_remaining_units(ref);
-    directory_done();
+    end_announcement();
     PG_RETURN_INT64(units);
 }

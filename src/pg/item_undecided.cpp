@@ -1,8 +1,9 @@
 #include "item_undecided.hpp"
 
-#include "directory.hpp"
 #include "item_rows.hpp"
+#include "loading.hpp"
 #include "prepared.hpp"
+#include "stock_claim.hpp"
 #include "undecided.hpp"
 
 extern "C" {
@@ -161,7 +162,7 @@ void draft_new_stock(Draft* draft, const Change& change) {
     Stock* stock = new_stock(row);
     stock->maker.store(change.xid, std::memory_order_relaxed);
     fill_units(*stock, change.more_free);
-    directory_link_stock(draft->item, stock);
+    link_stock(draft->item, stock);
     enter(draft, StockKind::kMade, stock, 0);
 }
 
@@ -197,7 +198,7 @@ void make_ledger(const Draft& draft, TransactionId xid) {
     for (size_t i = 0; i < draft.count; i++) {
         block->stock_entries()[i] = draft.entries[i];
     }
-    directory_loading_prepared(block);
+    load_add_prepared(block);
 }
 
 }  // namespace

@@ -9,12 +9,16 @@
 // moment.
 #include <algorithm>
 
+#include "announcement.hpp"
+#include "directory.hpp"
 #include "errors.hpp"
-#include "item.hpp"
 #include "item_loader.hpp"
+#include "item_pins.hpp"
 #include "monitoring.hpp"
 #include "prepared.hpp"
+#include "stock_claim.hpp"
 #include "stock_entries.hpp"
+#include "table_scan.hpp"
 
 namespace ticketpool {
 namespace {
@@ -260,7 +264,7 @@ void verify(const Catalog& catalog, int64_t item_id, bool required, ReturnSetInf
         AllocSetContextCreate(CurrentMemoryContext, "item_verify", ALLOCSET_DEFAULT_SIZES);
     MemoryContext previous = MemoryContextSwitchTo(context);
     prove(&proof, result);
-    directory_done();
+    end_announcement();
     MemoryContextSwitchTo(previous);
     MemoryContextDelete(context);
 }

@@ -33,6 +33,8 @@
 //
 // Deadlines that are not served within kOverdue are a line in the log, once until the database has
 // caught up, and a row of ticket_sweep_status that says what is in the way.
+#include "launcher.hpp"
+
 #include "deadlines.hpp"
 #include "pg.hpp"
 #include "prepared.hpp"

@@ -1,7 +1,7 @@
 #include "ledger.hpp"
 
 #include "deadlines.hpp"
-#include "directory.hpp"
+#include "eviction.hpp"
 #include "prepared.hpp"
 #include "stock_entries.hpp"
 
@@ -79,7 +79,7 @@ void undo_from(size_t first) {
                 ledger.statuses--;
                 break;
             case Kind::kOpened:
-                directory_discard(entry.source.slot);
+                discard_slot(entry.source.slot);
                 break;
             case Kind::kClosing:
                 ledger.closings--;

@@ -1,10 +1,13 @@
 #include "loader.hpp"
 
-#include "directory.hpp"
+#include "eviction.hpp"
+#include "loading.hpp"
 #include "order_rows.hpp"
 #include "parts.hpp"
+#include "sources.hpp"
 #include "table_scan.hpp"
 #include "undecided.hpp"
+#include "undecided_ledgers.hpp"
 
 extern "C" {
 #include "access/twophase.h"
@@ -283,7 +286,7 @@ bool read_reservation(TupleTableSlot* slot, const Departure* departure, Reservat
 
 Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, uint32_t maker) {
     Departure* departure = ref.departure;
-    void* block = directory_allocate(Quota::bytes_required(row.count, departure->segments));
+    void* block = require_memory(Quota::bytes_required(row.count, departure->segments));
     Quota* quota = Quota::init_in_place(block, row.count, row.stretch.from, row.stretch.to,
                                         departure->segments);
     quota->reservation_id = row.reservation_id;
@@ -295,7 +298,7 @@ Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, uint32_t ma
         quota->numbers()[i] = row.numbers[i];
         quota->geometry()[i] = departure->layout->geometry(row.class_index)[row.numbers[i]];
     }
-    directory_link_quota(departure, quota);
+    link_quota(departure, quota);
     return quota;
 }
 
@@ -370,9 +373,9 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint3
     MemoryContext previous = MemoryContextSwitchTo(context);
     Route* route = reinterpret_cast<Route*>(shared_route(catalog, row.route_id));
     Layout* layout = reinterpret_cast<Layout*>(shared_layout(catalog, row.layout_id));
-    void* block = directory_allocate(Departure::bytes_required(*layout, route->segments()));
+    void* block = require_memory(Departure::bytes_required(*layout, route->segments()));
     Departure* departure = Departure::init_in_place(block, route, layout);
-    directory_loading_block(departure);
+    load_set_block(departure);
     departure->departure_id = row.departure_id;
     departure->service_date = row.service_date;
     departure->set_sale({row.opens_at, row.closes_at, row.status});

@@ -1,8 +1,8 @@
 // Builds a departure from its rows.
 #pragma once
 
+#include "announcement.hpp"
 #include "catalog.hpp"
-#include "directory.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {

@@ -1,6 +1,6 @@
 #include "loading.hpp"
 
-#include "directory.hpp"
+#include "announcement.hpp"
 #include "errors.hpp"
 #include "eviction.hpp"
 
@@ -46,52 +46,29 @@ SharedPart* add_part(SharedPtr<SharedPart>* table, SharedPart** mine, const Shar
 
 }  // namespace
 
-void* directory_allocate(size_t bytes) {
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    void* block = allocate_or_evict(bytes);
-    LWLockRelease(shared.control->lock);
-    if (block == nullptr) {
-        report_out_of_memory(bytes);
-    }
-    return block;
-}
-
-SharedPart* directory_find_route(const Catalog& catalog, int64_t route_id) {
+SharedPart* load_find_route(const Catalog& catalog, int64_t route_id) {
     return find_part(shared.routes, &loading.route, catalog, route_id);
 }
 
-SharedPart* directory_find_layout(const Catalog& catalog, int64_t layout_id) {
+SharedPart* load_find_layout(const Catalog& catalog, int64_t layout_id) {
     return find_part(shared.layouts, &loading.layout, catalog, layout_id);
 }
 
-SharedPart* directory_add_route(const SharedPart* part) {
+SharedPart* load_add_route(const SharedPart* part) {
     return add_part(shared.routes, &loading.route, part);
 }
 
-SharedPart* directory_add_layout(const SharedPart* part) {
+SharedPart* load_add_layout(const SharedPart* part) {
     return add_part(shared.layouts, &loading.layout, part);
 }
 
-void directory_loading_block(void* block) {
+void load_set_block(void* block) {
     loading.block = block;
 }
 
-void directory_loading_prepared(PreparedLedger* block) {
+void load_add_prepared(PreparedLedger* block) {
     block->next = loading.prepared;
     loading.prepared = block;
-}
-
-void directory_link_quota(Departure* departure, Quota* quota) {
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    quota->next = departure->first_quota();
-    departure->quotas.store(departure->offset_of(quota), std::memory_order_release);
-    LWLockRelease(shared.control->lock);
-}
-
-void directory_link_stock(Item* item, Stock* stock) {
-    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    item->link(stock);
-    LWLockRelease(shared.control->lock);
 }
 
 // What the load has taken, its slot included.
@@ -111,7 +88,7 @@ static void give_back_load() {
     free_slot(loading.slot, loading.version);
 }
 
-void directory_abandon() {
+void load_abandon() {
     if (loading.active) {
         LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
         // Who has taken a load over (it had not begun in earnest) has its slot.
@@ -122,7 +99,7 @@ void directory_abandon() {
         LWLockRelease(shared.control->lock);
         ConditionVariableBroadcast(&shared.control->loaded);
     }
-    directory_done();
+    end_announcement();
 }
 
 }  // namespace ticketpool

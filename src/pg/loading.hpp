@@ -1,6 +1,7 @@
 // A load in progress: what this backend has taken for it so far.
 #pragma once
 
+#include "catalog.hpp"
 #include "pg.hpp"
 #include "prepared.hpp"
 
@@ -17,5 +18,21 @@ struct Loading {
     PreparedLedger* prepared;  // a chain: of prepared transactions that it found
 };
 extern constinit Loading loading;
+
+// The shared part with this id, or null. Counted as used by the departure that is being loaded.
+SharedPart* load_find_route(const Catalog& catalog, int64_t route_id);
+SharedPart* load_find_layout(const Catalog& catalog, int64_t layout_id);
+// Copies a part into shared memory unless another backend was quicker; as find.
+SharedPart* load_add_route(const SharedPart* part);
+SharedPart* load_add_layout(const SharedPart* part);
+
+// The memory of the departure or item that is being loaded: freed where the load fails.
+void load_set_block(void* block);
+
+// What the load found of a prepared transaction: entered when the departure is.
+void load_add_prepared(PreparedLedger* block);
+
+// Gives up a load in progress and the announcement.
+void load_abandon();
 
 }  // namespace ticketpool

@@ -1,6 +1,7 @@
 // The library's entry: wiring only.
 #include "call_scan.hpp"
 #include "catalog.hpp"
+#include "launcher.hpp"
 #include "order_rows.hpp"
 #include "people_scan.hpp"
 #include "pg.hpp"
@@ -11,7 +12,6 @@
 #include "ticketpool/kernels.hpp"
 #include "transaction.hpp"
 #include "wanted.hpp"
-#include "worker.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;

@@ -1,6 +1,7 @@
 #include "orders.hpp"
 
 #include "by_hand.hpp"
+#include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "own_writes.hpp"
@@ -138,7 +139,7 @@ DepartureRef pin_of_order(const Catalog& catalog, int64_t departure_id) {
         ledger_reserve(0);
         ledger_pin(ref.slot);
     }
-    directory_done();
+    end_announcement();
     return ref;
 }
 

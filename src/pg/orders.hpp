@@ -5,7 +5,6 @@
 #pragma once
 
 #include "claim.hpp"
-#include "directory.hpp"
 #include "locked_rows.hpp"
 #include "pg.hpp"
 #include "ticketpool/order_status.hpp"

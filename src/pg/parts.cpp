@@ -2,7 +2,7 @@
 // departures that were opened with them.
 #include "parts.hpp"
 
-#include "directory.hpp"
+#include "loading.hpp"
 #include "table_scan.hpp"
 
 namespace ticketpool {
@@ -105,7 +105,7 @@ SharedPart* build_route(const Catalog& catalog, TupleTableSlot* row) {
 }  // namespace
 
 SharedPart* shared_route(const Catalog& catalog, int64_t route_id) {
-    SharedPart* part = directory_find_route(catalog, route_id);
+    SharedPart* part = load_find_route(catalog, route_id);
     if (part != nullptr) {
         return part;
     }
@@ -116,7 +116,7 @@ SharedPart* shared_route(const Catalog& catalog, int64_t route_id) {
     if (!reader_next(&reader)) {
         report_damaged("ticket_route", route_id);
     }
-    part = directory_add_route(build_route(catalog, reader.row));
+    part = load_add_route(build_route(catalog, reader.row));
     reader_close(&reader);
     drop_snapshot(snapshot);
     return part;
@@ -276,7 +276,7 @@ SharedPart* build_layout(const Catalog& catalog, int64_t layout_id, CoachRow* co
 }  // namespace
 
 SharedPart* shared_layout(const Catalog& catalog, int64_t layout_id) {
-    SharedPart* part = directory_find_layout(catalog, layout_id);
+    SharedPart* part = load_find_layout(catalog, layout_id);
     if (part != nullptr) {
         return part;
     }
@@ -285,7 +285,7 @@ SharedPart* shared_layout(const Catalog& catalog, int64_t layout_id) {
     if (count == 0) {
         report_damaged("ticket_layout_coach", layout_id);
     }
-    return directory_add_layout(build_layout(catalog, layout_id, coaches, count));
+    return load_add_layout(build_layout(catalog, layout_id, coaches, count));
 }
 
 }  // namespace ticketpool

@@ -11,6 +11,7 @@
 #include "ticketpool/arena.hpp"
 #include "ticketpool/departure.hpp"
 #include "ticketpool/status.hpp"
+#include "ticketpool/stock.hpp"
 
 // Hidden by default (-fvisibility=hidden): only what the server looks up is exported.
 #define PGDLLEXPORT __attribute__((visibility("default")))

@@ -62,7 +62,7 @@ bool preload_some(const Catalog& catalog, PreloadList* list, uint64_t limit) {
         if (!directory_has(catalog, id)) {
             const DepartureRef ref = directory_find_id(catalog, id);
             list->loaded += ref.departure != nullptr ? 1 : 0;
-            directory_done();
+            end_announcement();
         }
     }
     return list->next < list->count;

@@ -3,7 +3,6 @@
 #include <new>
 
 #include "deadlines.hpp"
-#include "directory.hpp"
 #include "eviction.hpp"
 
 extern "C" {
@@ -117,7 +116,7 @@ PreparedLedger* prepared_allocate(uint32_t entries, uint32_t stock_entries, uint
     const size_t bytes = sizeof(PreparedLedger) + size_t{entries} * sizeof(Entry) +
                          size_t{stock_entries} * sizeof(StockEntry) +
                          size_t{slots} * sizeof(uint32_t);
-    PreparedLedger* block = new (directory_allocate(bytes)) PreparedLedger{};
+    PreparedLedger* block = new (require_memory(bytes)) PreparedLedger{};
     block->entry_count = entries;
     block->stock_count = stock_entries;
     block->slot_count = slots;

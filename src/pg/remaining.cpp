@@ -82,7 +82,7 @@ TICKETPOOL_FUNCTION(ticket_remaining) {
             remaining += count_remaining(ref, i, trip, channel);
         }
     }
-    directory_done();
+    end_announcement();
     PG_RETURN_INT32(static_cast<int32_t>(remaining));
 }
 
@@ -120,7 +120,7 @@ TICKETPOOL_FUNCTION(ticket_remaining_matrix) {
             tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
         }
     }
-    directory_done();
+    end_announcement();
     return 0;
 }
 
@@ -152,6 +152,6 @@ TICKETPOOL_FUNCTION(ticket_seat_map) {
             tuplestore_putvalues(result->setResult, result->setDesc, &value, &is_null);
         }
     }
-    directory_done();
+    end_announcement();
     return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "claim.hpp"
 #include "deadlines.hpp"
+#include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "loader.hpp"
@@ -248,7 +249,7 @@ int recycle(const Catalog& catalog, int64_t reservation_id) {
         ledger_reserve(0);
         ledger_pin(ref.slot);
     }
-    directory_done();
+    end_announcement();
     const char* update = psprintf("UPDATE %s SET status = 'recycled' WHERE reservation_id = $1",
                                   qualified_name(catalog.reservation));
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.reservation};
@@ -288,7 +289,7 @@ TICKETPOOL_FUNCTION(ticket_reserve) {
     require_not_closed(ref);
     ledger_reserve(1);
     ledger_pin(ref.slot);
-    directory_done();
+    end_announcement();
     require_order_leaf(catalog, ref.departure->service_date);
     if (!claim_seats_of(ref, train, PG_GETARG_INT32(kArgSeats), &row)) {
         PG_RETURN_NULL();

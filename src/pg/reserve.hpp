@@ -1,8 +1,8 @@
 // Quotas: see reserve.cpp.
 #pragma once
 
+#include "announcement.hpp"
 #include "catalog.hpp"
-#include "directory.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {

@@ -1,8 +1,11 @@
 #include "sale.hpp"
 
 #include "call_scan.hpp"
+#include "directory.hpp"
 #include "errors.hpp"
+#include "first_call.hpp"
 #include "ledger.hpp"
+#include "request_locks.hpp"
 #include "row_return.hpp"
 #include "rules.hpp"
 #include "stations.hpp"
@@ -334,7 +337,7 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& a
     const Purchase& purchase = *wanted;
     require_on_sale(purchase.ref);
     if (purchase.party > purchase.ref.departure->layout->capacity(purchase.class_index)) {
-        directory_done();
+        end_announcement();
         return;  // more than there ever were
     }
     if (has_rules(catalog, RuleKind::kTicket)) {
@@ -347,7 +350,7 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& a
                           ? &one
                           : static_cast<Claimed*>(palloc(purchase.party * sizeof(Claimed)));
     const bool claimed = claim_demand(demand_of(purchase), claims);
-    directory_done();
+    end_announcement();
     if (claimed) {
         begin_result(fcinfo);
         write_orders(catalog, purchase, claims,

@@ -3,7 +3,6 @@
 
 #include "catalog.hpp"
 #include "claim.hpp"
-#include "directory.hpp"
 #include "order_rows.hpp"
 #include "pg.hpp"
 #include "request_digest.hpp"
@@ -50,28 +49,6 @@ void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Pur
 
 // 22023 where it is no choice; the class and the party are known.
 void parse_choice(Text text, Purchase* purchase);
-
-// Idempotency: the calls of one request are serialized to the end of the transaction that made the
-// first, by an advisory transaction lock on its key (objsubid 3 in pg_locks, so that it meets no
-// advisory lock of a user's). A repetition is looked for before any name is resolved: it returns
-// the first call's rows even where the train is sold under another name by now.
-uint64_t request_key(const Catalog& catalog, const Purchase& purchase);
-void lock_request(uint64_t key);
-// 40001 where the isolation level hides the current row.
-void require_visible_first_call(TableReader* reader);
-
-// The rows of the first call, as they are now, in order of ticket number.
-struct FirstCall {
-    OrderLeaf leaf;
-    TupleDesc columns;  // of the rows
-    HeapTuple* rows;
-    int count;
-};
-// False: there was none. Ereports 22023 where it was asked something else than this purchase; to
-// find that out names may have to be resolved, with the errors of mistaken ones.
-bool find_first_call(const Catalog& catalog, const BuyArguments& arguments, Purchase* purchase,
-                     FirstCall* first);
-OrderValues first_call_row(const FirstCall& first, int number);
 
 // Sells what read_purchase() has read: the rows are appended to the caller's set of rows; none:
 // sold out. A request_id that was used before returns the rows of then.

@@ -5,6 +5,7 @@
 // added. A route's departures of a day, whatever train they are sold as, are then found in
 // ticket_departure, which a session keeps until a departure comes, goes or is changed by hand; and
 // counted in memory.
+#include "directory.hpp"
 #include "errors.hpp"
 #include "loader.hpp"
 #include "order_rows.hpp"
@@ -277,7 +278,7 @@ void return_runs(const Catalog& catalog, const Connection& connection, DateADT t
             is_on_sale(ref)) {
             return_connection(ref, connection, travel_date, with_classes, result);
         }
-        directory_done();
+        end_announcement();
     }
 }
 

@@ -39,4 +39,11 @@ SeatSource source_of_live_seat(const DepartureRef& ref, uint32_t class_index,
     return find_source(ref, class_index, nullptr, bits, seat);
 }
 
+void link_quota(Departure* departure, Quota* quota) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    quota->next = departure->first_quota();
+    departure->quotas.store(departure->offset_of(quota), std::memory_order_release);
+    LWLockRelease(shared.control->lock);
+}
+
 }  // namespace ticketpool

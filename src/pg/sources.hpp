@@ -1,7 +1,8 @@
 // Where a seat's bits are: in the map of a quota, or in the departure's own.
 #pragma once
 
-#include "directory.hpp"
+#include "announcement.hpp"
+#include "ledger_entry.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {
@@ -19,5 +20,8 @@ SeatSource source_of_live_seat(const DepartureRef& ref, uint32_t class_index,
 bool quota_usable(const DepartureRef& ref, const Quota& quota, uint32_t class_index);
 
 bool of_channel(const Quota& quota, Text channel);
+
+// Puts a quota into a departure's list, for everybody to see.
+void link_quota(Departure* departure, Quota* quota);
 
 }  // namespace ticketpool

@@ -1,5 +1,6 @@
 #include "stations.hpp"
 
+#include "directory.hpp"
 #include "errors.hpp"
 #include "table_scan.hpp"
 

@@ -5,8 +5,8 @@
 // several stations may have; a code or name, `#` and a stop_no.
 #pragma once
 
+#include "announcement.hpp"
 #include "catalog.hpp"
-#include "directory.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {

@@ -31,9 +31,9 @@
 #include "by_hand.hpp"
 #include "commit_marks.hpp"
 #include "deadlines.hpp"
-#include "directory.hpp"
 #include "item_by_hand.hpp"
 #include "ledger.hpp"
+#include "loading.hpp"
 #include "stock_entries.hpp"
 #include "stop_point.hpp"
 #include "wanted.hpp"
@@ -73,7 +73,7 @@ void at_commit() {
 void at_abort() {
     ledger_abandon_prepare();
     if (uses_pool()) {
-        directory_abandon();
+        load_abandon();
         stock_undo_level(0);
         ledger_undo_level(0);
         ledger_unpin();
@@ -86,7 +86,7 @@ void at_abort() {
 void at_prepare() {
     ledger_complete_prepare();
     if (uses_pool()) {
-        directory_abandon();
+        load_abandon();
         stock_forget();
         ledger_unpin();
         forget_deadline();
@@ -133,7 +133,7 @@ void at_subcommit(int level) {
 // In the order of a rollback.
 void at_subabort(int level) {
     if (uses_pool()) {
-        directory_abandon();
+        load_abandon();
         stock_undo_level(level);
         ledger_undo_level(level);
     }

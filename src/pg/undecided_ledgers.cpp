@@ -1,7 +1,10 @@
 // Prepared ledgers made from undecided rows: see undecided.hpp.
+#include "undecided_ledgers.hpp"
+
 #include <algorithm>
 
-#include "directory.hpp"
+#include "ledger_entry.hpp"
+#include "loading.hpp"
 #include "undecided.hpp"
 
 namespace ticketpool {
@@ -308,7 +311,7 @@ void make_ledger(const Drafts& drafts, TransactionId xid) {
             *entry++ = drafts.entries[i].entry;
         }
     }
-    directory_loading_prepared(block);
+    load_add_prepared(block);
 }
 
 }  // namespace

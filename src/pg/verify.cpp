@@ -335,7 +335,7 @@ void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnS
         report_differences(proof);
         report_places(proof);
     }
-    directory_done();
+    end_announcement();
     MemoryContextSwitchTo(previous);
     MemoryContextDelete(context);
 }

@@ -1,5 +1,6 @@
 // ticket_why: one row that explains what a buyer would get, and what may still come.
 #include "claim.hpp"
+#include "directory.hpp"
 #include "errors.hpp"
 #include "live_rows.hpp"
 #include "sale.hpp"
@@ -199,7 +200,7 @@ TICKETPOOL_FUNCTION(ticket_why) {
     InitMaterializedSRF(fcinfo, 0);
     Answer answer{};
     explain(fcinfo, &answer);
-    directory_done();
+    end_announcement();
     Datum values[] = {
         CStringGetTextDatum(answer.outcome), Int32GetDatum(static_cast<int32_t>(answer.remaining)),
         Int32GetDatum(static_cast<int32_t>(answer.held)), TimestampTzGetDatum(answer.next_expiry),

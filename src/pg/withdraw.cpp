@@ -121,13 +121,13 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
         if (ref.departure != nullptr) {
             ledger_reserve(1);
             ledger_pin(ref.slot);
-            directory_done();
+            end_announcement();
             wait_for_sale_turn(ref.slot);
             ledger_bar(ref.slot);
             wait_for_others(ref.slot, OfPrepared::kRefuse);
             tickets = refund_all(catalog, ref);
         }
-        directory_done();
+        end_announcement();
     }
     SPI_finish();
     owner_end(scope);

@@ -52,6 +52,7 @@ extern "C" {
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
+#include "postmaster/bgworker.h"
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
 }

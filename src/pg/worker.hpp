@@ -1,19 +1,9 @@
-// The background workers: the launcher (launcher.cpp), which starts the others (worker.cpp).
+// What the launcher (launcher.cpp) and the workers that it starts (worker.cpp) share.
 #pragma once
 
 #include "pg.hpp"
 
-extern "C" {
-#include "postmaster/bgworker.h"
-}
-
 namespace ticketpool {
-
-// At preload.
-void register_launcher();
-
-// Describes one of our workers, whose main function is named so.
-void fill_worker(BackgroundWorker* worker, const char* name, const char* function);
 
 // Overrides what server, database or role may have set and would stop a worker: worker.cpp has the
 // list. Before it connects.

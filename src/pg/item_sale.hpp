@@ -1,8 +1,8 @@
 // What the functions of plain quantities share: from arguments to claimed units to order rows.
 #pragma once
 
+#include "announcement.hpp"
 #include "catalog.hpp"
-#include "directory.hpp"
 #include "pg.hpp"
 #include "request_digest.hpp"
 #include "row_writer.hpp"
@@ -56,26 +56,5 @@ Stock* claim_item(const ItemPurchase& purchase);
 // `sold`: the status as a datum, made once for many rows.
 void build_item_order(const Catalog& catalog, const ItemPurchase& purchase, int64_t inventory_id,
                       Datum sold, RowValues* row);
-
-// The item; TK001 where there is none.
-ItemRef require_item(const Catalog& catalog, int64_t item_id);
-// Keeps it in memory to the end of the transaction, ends the announcement.
-void pin_item(const ItemRef& ref);
-
-// Is the stock there for this transaction? Was it merged?
-bool is_usable(const Stock* stock);
-bool is_merged(const ItemRef& ref, const Stock* stock);
-StockRef stock_ref(const ItemRef& ref, const Stock* stock);
-
-// Takes all that is free in a stock for this transaction, its own pending releases, too, and enters
-// it. Needs room for 1 + stock_release_count() entries.
-int64_t claim_rest(const ItemRef& ref, Stock* stock);
-// `units` of one stock, all or none, entered; waits for attempts under way. Reserves for itself.
-bool claim_from_stock(const ItemRef& ref, Stock* stock, int64_t units);
-
-// Units that this transaction could buy, of all inventories.
-int64_t item_remaining_units(const ItemRef& ref);
-
-[[noreturn]] void report_no_item(int64_t item_id);
 
 }  // namespace ticketpool

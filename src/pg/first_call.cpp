@@ -1,5 +1,6 @@
 // Idempotency: a second call with the same user, date and request_id returns the first call's rows.
-#include "advisory_locks.hpp"
+#include "first_call.hpp"
+#include "request_locks.hpp"
 #include "sale.hpp"
 
 extern "C" {
@@ -16,23 +17,6 @@ uint64_t request_key(const Catalog& catalog, const Purchase& purchase) {
     } key = {purchase.user_id, purchase.service_date, *purchase.request_id};
     return hash_bytes_extended(reinterpret_cast<const unsigned char*>(&key), sizeof key,
                                catalog.order);
-}
-
-void lock_request(uint64_t key) {
-    const LOCKTAG tag = advisory_tag(AdvisoryLock::kRequest, static_cast<uint32_t>(key >> 32),
-                                     static_cast<uint32_t>(key));
-    LockAcquire(&tag, ExclusiveLock, false, false);
-}
-
-void require_visible_first_call(TableReader* reader) {
-    if (IsolationUsesXactSnapshot() &&
-        !table_tuple_satisfies_snapshot(reader->heap, reader->row, GetTransactionSnapshot())) {
-        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                        errmsg("could not serialize access due to a concurrent purchase with "
-                               "the same request_id"),
-                        errdetail("It committed after this transaction's snapshot was taken."),
-                        errhint("Retry the transaction.")));
-    }
 }
 
 namespace {
@@ -174,7 +158,7 @@ bool find_first_call(const Catalog& catalog, const BuyArguments& arguments, Purc
         } else {
             check_same_request(before, purchase->asked, purchase->party);
         }
-        directory_done();
+        end_announcement();
     }
     return true;
 }

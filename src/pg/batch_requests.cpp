@@ -1,6 +1,4 @@
-#include "requests.hpp"
-
-#include "sale.hpp"
+#include "batch_requests.hpp"
 
 extern "C" {
 #include "utils/typcache.h"
@@ -52,25 +50,6 @@ void rethrow_numbered(MemoryContext context, int32_t request_no) {
     error->message = psprintf("request %d: %s", request_no, error->message);
     ReThrowError(error);
     pg_unreachable();
-}
-
-static int compare_keys(const void* a, const void* b) {
-    const uint64_t left = *static_cast<const uint64_t*>(a);
-    const uint64_t right = *static_cast<const uint64_t*>(b);
-    return left < right ? -1 : static_cast<int>(left > right);
-}
-
-bool lock_requests(uint64_t* keys, size_t count) {
-    qsort(keys, count, sizeof(uint64_t), compare_keys);
-    bool has_twins = false;
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0 && keys[i] == keys[i - 1]) {
-            has_twins = true;
-        } else {
-            lock_request(keys[i]);
-        }
-    }
-    return has_twins;
 }
 
 }  // namespace ticketpool

@@ -1,6 +1,5 @@
-// What the batches of tickets and of items share: an array of requests taken apart, and the locks
-// of all their request_ids taken in one order, so that two batches never wait for each other in a
-// circle.
+// What the batches of tickets and of items share: an array of requests, taken apart and carried
+// out.
 #pragma once
 
 #include "pg.hpp"
@@ -49,8 +48,5 @@ void for_each_request(Request* requests, int count, Step step) {
     { rethrow_numbered(context, request_no); }
     PG_END_TRY();
 }
-
-// Sorts the keys and takes their locks. True: some are the same.
-bool lock_requests(uint64_t* keys, size_t count);
 
 }  // namespace ticketpool
