@@ -140,6 +140,11 @@ static_assert(std::is_standard_layout_v<Stock> && std::is_trivially_destructible
 static_assert(std::is_standard_layout_v<Item> && std::is_trivially_destructible_v<Item>);
 static_assert(sizeof(StockLane) == 64 && sizeof(Stock) == 128 && sizeof(Item) == 64);
 
+// At most INT64_MAX: rows written by hand may say anything. Neither is negative.
+inline std::int64_t saturating_sum(std::int64_t a, std::int64_t b) noexcept {
+    return b > INT64_MAX - a ? INT64_MAX : a + b;
+}
+
 // The sum of the lanes, at most INT64_MAX. Exact while nobody buys.
 std::int64_t count_free_units(const Stock& stock) noexcept;
 

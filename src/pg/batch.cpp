@@ -11,6 +11,9 @@
 #include "errors.hpp"
 #include "first_call.hpp"
 #include "ledger.hpp"
+#include "on_sale.hpp"
+#include "order_rows.hpp"
+#include "pins.hpp"
 #include "request_locks.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
@@ -146,7 +149,7 @@ void resolve_request(const Catalog& catalog, Request* request) {
     resolve_purchase(request->arguments, catalog, purchase);
     // It stays in memory until its turn comes.
     ledger_reserve(0);
-    ledger_pin(purchase->ref.slot);
+    pin_slot(purchase->ref.slot);
     end_announcement();
 }
 

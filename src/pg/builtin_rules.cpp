@@ -3,11 +3,10 @@
 // a limit that holds for the rows of one tenant only would be none.
 #include "builtin_rules.hpp"
 
+#include "departure_rows.hpp"
 #include "item_rows.hpp"
-#include "loader.hpp"
 #include "people_scan.hpp"
 #include "route_times.hpp"
-#include "rules.hpp"
 #include "settings.hpp"
 #include "shared_memory.hpp"
 

@@ -4,10 +4,9 @@
 
 #include "catalog.hpp"
 #include "pg.hpp"
+#include "rule_call.hpp"
 
 namespace ticketpool {
-
-struct RuleCall;
 
 // The reason why not, or null; as of the active snapshot.
 using BuiltinRule = const char* (*)(const Catalog& catalog, const RuleCall& call);

@@ -1,25 +1,24 @@
 #include "by_hand.hpp"
 
-#include "advisory_locks.hpp"
+#include "arrival_locks.hpp"
 #include "claim.hpp"
 #include "deadlines.hpp"
+#include "departure_rows.hpp"
 #include "directory.hpp"
 #include "epoch.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
-#include "loader.hpp"
 #include "order_days.hpp"
-#include "order_rows.hpp"
-#include "own_writes.hpp"
-#include "partitions.hpp"
+#include "own_events.hpp"
+#include "pins.hpp"
 #include "row_event.hpp"
+#include "row_origin.hpp"
 #include "sources.hpp"
+#include "table_scan.hpp"
 #include "wanted.hpp"
 
 extern "C" {
 #include "catalog/partition.h"
-#include "commands/trigger.h"
-#include "storage/lmgr.h"
 }
 
 namespace ticketpool {
@@ -32,14 +31,6 @@ struct WantedSeat {
     SeatSource source;
     uint32_t seat;  // number in the source
 };
-
-// The departure that this transaction last found missing, to ask once for all its orders; holds as
-// long as the lock of orphans does.
-struct Missing {
-    LocalTransactionId transaction;
-    int64_t departure_id;
-};
-constinit Missing missing{};
 
 // ---------------------------------------------------------------------------------------------
 // Errors
@@ -103,7 +94,7 @@ void claim_wanted(const WantedSeat& entry) {
 // The same for an order's row: where there is no departure, none comes unseen, and none is loaded
 // with the row as it was.
 DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id) {
-    if (missing.transaction == my_local_transaction() && missing.departure_id == departure_id) {
+    if (is_noted_missing(Arrival::kDeparture, departure_id)) {
         return {kNoSlot, nullptr};
     }
     DepartureRef ref = pin_departure(catalog, departure_id);
@@ -111,7 +102,7 @@ DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id) {
         lock_orphans(catalog);
         ref = pin_departure(catalog, departure_id);
         if (ref.departure == nullptr) {
-            missing = Missing{my_local_transaction(), departure_id};
+            note_missing(Arrival::kDeparture, departure_id);
         }
     }
     return ref;
@@ -227,15 +218,6 @@ void release_all(const Catalog& catalog, Relation relation) {
 // Locks
 // ---------------------------------------------------------------------------------------------
 
-LOCKTAG departures_tag(const Catalog& catalog) {
-    return advisory_tag(AdvisoryLock::kNewRows, catalog.departure, 0);
-}
-
-void lock_departures(const Catalog& catalog, LOCKMODE mode) {
-    const LOCKTAG tag = departures_tag(catalog);
-    LockAcquire(&tag, mode, false, false);
-}
-
 // What a trigger on a partition knows for a whole statement.
 const OrderLeaf* columns_of(FunctionCallInfo fcinfo, const Catalog& catalog, Relation relation) {
     OrderLeaf* leaf = static_cast<OrderLeaf*>(fcinfo->flinfo->fn_extra);
@@ -269,27 +251,10 @@ DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id) {
     const DepartureRef ref = directory_find_id(catalog, departure_id);
     if (ref.departure != nullptr) {
         ledger_reserve(1);
-        ledger_pin(ref.slot);
+        pin_slot(ref.slot);
     }
     end_announcement();
     return ref;
-}
-
-void lock_new_departures(const Catalog& catalog) {
-    lock_departures(catalog, RowExclusiveLock);
-    missing.transaction = InvalidLocalTransactionId;
-}
-
-bool holds_new_departures(const Catalog& catalog) {
-    return holds_lock(departures_tag(catalog), RowExclusiveLock);
-}
-
-void lock_orphans(const Catalog& catalog) {
-    lock_departures(catalog, ShareLock);
-}
-
-void forget_missing_departure() {
-    missing.transaction = InvalidLocalTransactionId;
 }
 
 }  // namespace ticketpool

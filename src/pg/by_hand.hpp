@@ -32,16 +32,7 @@
 
 namespace ticketpool {
 
-// For the transaction callbacks: what was found missing may be there by now.
-void forget_missing_departure();
-
 // The departure, pinned; null: there is none, or its stop list or seats are still to come.
 DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id);
-
-// Locks of those who insert departures, and of those who write orders whose departure is not there:
-// each kind meets the other one only. To the end of the transaction.
-void lock_new_departures(const Catalog& catalog);
-bool holds_new_departures(const Catalog& catalog);
-void lock_orphans(const Catalog& catalog);
 
 }  // namespace ticketpool

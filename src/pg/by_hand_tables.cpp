@@ -36,18 +36,18 @@
 // could before. None is sold twice, because every ticket has a claim; a ticket that is whole on the
 // quota's seat and stretch is then the quota's, and the quota has as much less to sell. One that
 // cuts through the stretch keeps its part of it: the quota does not sell that.
+#include "arrival_locks.hpp"
 #include "by_hand.hpp"
 #include "commit_marks.hpp"
 #include "deadlines.hpp"
 #include "directory.hpp"
 #include "early_orders.hpp"
 #include "errors.hpp"
-#include "kept_parts.hpp"
 #include "ledger.hpp"
 #include "live_rows.hpp"
-#include "own_writes.hpp"
-#include "partitions.hpp"
+#include "own_events.hpp"
 #include "row_event.hpp"
+#include "row_origin.hpp"
 #include "sources.hpp"
 #include "waiting.hpp"
 

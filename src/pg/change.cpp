@@ -8,14 +8,18 @@
 #include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
+#include "on_sale.hpp"
+#include "order_rows.hpp"
 #include "orders.hpp"
+#include "owner_scope.hpp"
+#include "pins.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
 #include "stations.hpp"
+#include "subtransaction.hpp"
 
 extern "C" {
 #include "executor/spi.h"
-#include "utils/resowner.h"
 }
 
 namespace ticketpool {
@@ -72,7 +76,7 @@ void parse_new_trip(FunctionCallInfo fcinfo, const Catalog& catalog, const Order
         report_no_departure(train, purchase->service_date);
     }
     ledger_reserve(0);
-    ledger_pin(purchase->ref.slot);
+    pin_slot(purchase->ref.slot);
     end_announcement();
     purchase->trip = find_trip(catalog, purchase->ref, text_of(PG_GETARG_DATUM(kArgFrom)),
                                text_of(PG_GETARG_DATUM(kArgTo)));
@@ -184,31 +188,11 @@ bool exchange_tickets(const Catalog& catalog, const Exchange& exchange, ReturnSe
 // The exchange in a subtransaction, which is undone where the new tickets can't be had, and where
 // an error is on its way out.
 void exchange_or_undo(const Catalog& catalog, const Exchange& exchange, ReturnSetInfo* result) {
-    MemoryContext context = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
-    BeginInternalSubTransaction(nullptr);
-    MemoryContextSwitchTo(context);
-    PG_TRY();
-    {
-        if (exchange_tickets(catalog, exchange, result)) {
-            ReleaseCurrentSubTransaction();
-        } else {
-            RollbackAndReleaseCurrentSubTransaction();
-        }
-    }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(context);
-        ErrorData* error = CopyErrorData();
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-        MemoryContextSwitchTo(context);
-        CurrentResourceOwner = owner;
+    ErrorData* error =
+        in_subtransaction([&] { return exchange_tickets(catalog, exchange, result); });
+    if (error != nullptr) {
         ReThrowError(error);
     }
-    PG_END_TRY();
-    MemoryContextSwitchTo(context);
-    CurrentResourceOwner = owner;
 }
 
 }  // namespace

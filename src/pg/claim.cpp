@@ -1,6 +1,7 @@
 #include "claim.hpp"
 
 #include "ledger.hpp"
+#include "pins.hpp"
 #include "prepared.hpp"
 #include "settings.hpp"
 #include "sources.hpp"
@@ -174,7 +175,7 @@ Status claim_seats_of(const Demand& demand, const SourceState& state, uint32_t p
     settle(demand, state);
     count_lost_races(lost_races);
     if (status == Status::kOk) {
-        ledger_pin(demand.ref.slot);
+        pin_slot(demand.ref.slot);
         for (uint32_t i = 0; i < party; i++) {
             claimed[i] = Claimed{state.source, room.seats[i]};
             enter(state.source, room.seats[i]);
@@ -189,7 +190,7 @@ Status claim_places_of(const Demand& demand, SourceState* state, uint32_t party,
     if (!try_claim_places(state->places, trip.from, trip.to, party, state->own_places)) {
         return Status::kLookAgain;
     }
-    ledger_pin(demand.ref.slot);
+    pin_slot(demand.ref.slot);
     for (uint32_t i = 0; i < party; i++) {
         SeatClaim claim{0, trip_mask(trip.from, trip.to), SegmentMask{}};
         for (int s = trip.from; state->own_places != nullptr && s < trip.to; s++) {
@@ -388,7 +389,7 @@ bool claim_named(const Demand& demand, Claimed* claimed) {
     SeatClaim* room = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
     uint32_t* passenger = static_cast<uint32_t*>(palloc(demand.party * sizeof(uint32_t)));
     ledger_reserve(entries_needed(demand));
-    ledger_pin(demand.ref.slot);
+    pin_slot(demand.ref.slot);
     ClassControl* control = &demand.ref.departure->controls()[demand.class_index];
     const size_t mark = ledger_mark();
     uint32_t got = 0;
@@ -444,7 +445,7 @@ bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, 
         if (status == Status::kOk) {
             SeatClaim room;
             *claimed = Claimed{source, SeatClaim{seat, trip, SegmentMask{}}};
-            ledger_pin(demand.ref.slot);
+            pin_slot(demand.ref.slot);
             if (is_places(state) ? claim_places_of(demand, &state, 1, claimed) == Status::kOk
                                  : claim_named_of(demand, &state, 1, &room, claimed)) {
                 return true;

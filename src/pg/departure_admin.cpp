@@ -3,13 +3,16 @@
 // ticket_open keeps the stop list and the formation as they are now: as a route and a layout, which
 // departures with equal ones share (found by digest). Its row is nobody else's until it commits:
 // see the ledger's "opened".
-#include "by_hand.hpp"
+#include "arrival_locks.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
 #include "kept_parts.hpp"
 #include "ledger.hpp"
-#include "order_rows.hpp"
+#include "new_partition.hpp"
+#include "order_leaf.hpp"
 #include "own_writes.hpp"
+#include "owner_scope.hpp"
+#include "pins.hpp"
 #include "waiting.hpp"
 
 extern "C" {
@@ -144,7 +147,7 @@ TICKETPOOL_FUNCTION(ticket_close) {
         const DepartureRef ref = directory_find_id(catalog, departure_id);
         if (ref.departure != nullptr) {
             ledger_reserve(1);
-            ledger_pin(ref.slot);
+            pin_slot(ref.slot);
             wait_for_sale_turn(ref.slot);
             ledger_add_status(ref.slot, SaleStatus::kClosed);
         }

@@ -6,6 +6,8 @@
 #include "errors.hpp"
 #include "eviction.hpp"
 #include "ledger.hpp"
+#include "maker.hpp"
+#include "pins.hpp"
 #include "prepared.hpp"
 #include "settings.hpp"
 #include "standby.hpp"
@@ -205,7 +207,7 @@ bool is_of_epoch(const Key& key, uint32_t index) {
     if (likely(known && slot.epoch.load(std::memory_order_acquire) == epoch)) {
         return true;
     }
-    if (ledger_has_pinned(index) || (known && is_own_epoch(key, date))) {
+    if (is_pinned(index) || (known && is_own_epoch(key, date))) {
         return true;
     }
     // Not announced while this session may wait for locks: others wait for announcements.
@@ -336,7 +338,7 @@ bool directory_item_is_leaving(const Catalog& catalog, int64_t item_id) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const uint32_t index = chain_find(key_of_item(catalog, item_id));
     LWLockRelease(shared.control->lock);
-    if (index == kNoSlot || !ledger_has_pinned(index)) {
+    if (index == kNoSlot || !is_pinned(index)) {
         return false;
     }
     Item* item = shared.slots[index].item();
@@ -427,7 +429,7 @@ uint32_t directory_pin_if_ready(Oid relation, int64_t id) {
     if (index != kNoSlot && state_of(shared.slots[index].version.load(std::memory_order_acquire)) ==
                                 SlotState::kReady) {
         // No eviction while the lock is held: the pin needs no second look.
-        ledger_pin(index);
+        pin_slot(index);
     } else {
         index = kNoSlot;
     }

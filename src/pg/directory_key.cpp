@@ -1,7 +1,7 @@
 #include "directory_key.hpp"
 
 #include "eviction.hpp"
-#include "ledger.hpp"
+#include "maker.hpp"
 
 namespace ticketpool {
 

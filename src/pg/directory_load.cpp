@@ -3,11 +3,14 @@
 #include "epoch.hpp"
 #include "errors.hpp"
 #include "eviction.hpp"
+#include "inventory_rows.hpp"
 #include "item_loader.hpp"
 #include "ledger.hpp"
 #include "loader.hpp"
 #include "loading.hpp"
+#include "pins.hpp"
 #include "prepared.hpp"
+#include "standby.hpp"
 #include "waiting.hpp"
 
 extern "C" {
@@ -253,7 +256,7 @@ bool load_by_key(const Key& key, Loaded* found) {
     }
     if (own_insert) {
         ledger_reserve(1);
-        ledger_pin(loading.slot);
+        pin_slot(loading.slot);
     }
     const uint32_t bad_rows = build(key, row);
     *found = finish_loading();

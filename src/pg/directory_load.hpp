@@ -1,8 +1,9 @@
 // Loading what is not in memory: who loads, who waits, and who takes a load over.
 #pragma once
 
+#include "departure_rows.hpp"
 #include "directory_key.hpp"
-#include "loader.hpp"
+#include "load_locks.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {

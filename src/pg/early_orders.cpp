@@ -1,7 +1,7 @@
 #include "early_orders.hpp"
 
 #include "errors.hpp"
-#include "order_rows.hpp"
+#include "table_scan.hpp"
 
 extern "C" {
 #include "partitioning/partdesc.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "catalog.hpp"
-#include "loader.hpp"
+#include "departure_rows.hpp"
 
 namespace ticketpool {
 

@@ -1,13 +1,7 @@
 #include "epoch.hpp"
 
-#include "order_rows.hpp"
-
-extern "C" {
-#include "access/table.h"
-#include "catalog/indexing.h"
-#include "catalog/pg_trigger.h"
-#include "utils/fmgroids.h"
-}
+#include "order_leaf.hpp"
+#include "pins.hpp"
 
 namespace ticketpool {
 
@@ -66,26 +60,6 @@ bool is_own(const TriggerMark& mark) {
 
 }  // namespace
 
-TriggerMark trigger_mark(Oid relation) {
-    TriggerMark mark{InvalidOid, InvalidTransactionId};
-    Relation triggers = table_open(TriggerRelationId, AccessShareLock);
-    ScanKeyData keys[2];
-    ScanKeyInit(&keys[0], Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
-                ObjectIdGetDatum(relation));
-    ScanKeyInit(&keys[1], Anum_pg_trigger_tgname, BTEqualStrategyNumber, F_NAMEEQ,
-                CStringGetDatum(kFollowTrigger));
-    SysScanDesc scan =
-        systable_beginscan(triggers, TriggerRelidNameIndexId, true, nullptr, lengthof(keys), keys);
-    HeapTuple tuple = systable_getnext(scan);
-    if (HeapTupleIsValid(tuple)) {
-        mark.oid = reinterpret_cast<Form_pg_trigger>(GETSTRUCT(tuple))->oid;
-        mark.written_by = HeapTupleHeaderGetRawXmin(tuple->t_data);
-    }
-    systable_endscan(scan);
-    table_close(triggers, AccessShareLock);
-    return mark;
-}
-
 bool epoch_is_known(DateADT date, uint32_t* epoch) {
     const OrderLeaf* leaf = known_order_partition(date);
     if (leaf == nullptr || !marks_are_known()) {
@@ -137,6 +111,40 @@ void note_truncate() {
 
 bool has_truncated() {
     return truncated_in == my_local_transaction() && truncated_in != InvalidLocalTransactionId;
+}
+
+namespace {
+
+// What this transaction has pinned and found to be of an epoch. Pins are added at the end of their
+// list, to the end of the transaction, and what is pinned is not loaded again.
+struct CheckedPins {
+    LocalTransactionId transaction;
+    Oid relation;
+    DateADT date;
+    uint32_t epoch;
+    size_t count;
+};
+constinit CheckedPins checked{};
+
+bool has_other_epoch(const DirectorySlot& slot, Oid relation, DateADT date, uint32_t epoch) {
+    return slot.relation == relation && slot.service_date == date &&
+           (slot.epoch.load(std::memory_order_acquire) & ~kStale) != epoch;
+}
+
+}  // namespace
+
+DirectorySlot* pinned_of_other_epoch(Oid relation, DateADT date, uint32_t epoch) {
+    const bool known = checked.transaction == my_local_transaction() &&
+                       checked.relation == relation && checked.date == date &&
+                       checked.epoch == epoch && checked.count <= my_pins.count;
+    for (size_t i = known ? checked.count : 0; i < my_pins.count; i++) {
+        DirectorySlot& slot = shared.slots[my_pins.slots[i]];
+        if (has_other_epoch(slot, relation, date, epoch)) {
+            return &slot;
+        }
+    }
+    checked = CheckedPins{my_local_transaction(), relation, date, epoch, my_pins.count};
+    return nullptr;
 }
 
 }  // namespace ticketpool

@@ -34,25 +34,13 @@
 
 #include "catalog.hpp"
 #include "pg.hpp"
+#include "shared_memory.hpp"
 
 namespace ticketpool {
 
 inline constexpr uint32_t kStale = 1;
 // The day has no partition: its orders are out of sight, and nothing of it is offered.
 inline constexpr uint32_t kNoPartition = 2;
-
-// The catalog row of one of our triggers; {InvalidOid, 0}: there is none.
-struct TriggerMark {
-    Oid oid;
-    TransactionId written_by;
-};
-TriggerMark trigger_mark(Oid relation);
-
-// The name of the triggers that tell the pool, on ticket_order (and by inheritance its partitions),
-// ticket_departure, ticket_reservation, item_order and item_inventory; and of the one on each of
-// these tables and on each partition that tells of TRUNCATE.
-inline constexpr const char* kFollowTrigger = "ticket_follow";
-inline constexpr const char* kTruncateTrigger = "ticket_follow_truncate";
 
 // The epoch of a service date; its bit kStale is clear, and kNoPartition says what it says. Looks
 // into the system catalogs where they may have changed since the last time.
@@ -70,5 +58,10 @@ bool item_epoch_is_own();
 // This transaction empties partitions.
 void note_truncate();
 bool has_truncated();
+
+// For a writer of rows, which has the tables locked: the first departure of the date (kItemDate:
+// item) that this transaction has pinned and that was loaded from tables of another epoch. Null:
+// none was.
+DirectorySlot* pinned_of_other_epoch(Oid relation, DateADT date, uint32_t epoch);
 
 }  // namespace ticketpool

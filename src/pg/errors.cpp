@@ -93,4 +93,26 @@ void report_out_of_memory(size_t bytes) {
                             "transactions (see ticket_inflight).")));
 }
 
+void report_damaged(const char* table, int64_t id) {
+    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
+                    errmsg("row " INT64_FORMAT " of %s is missing or damaged", id, table),
+                    errdetail("A departure on sale refers to it."),
+                    errhint("ticket_open writes these rows; restore them from a backup.")));
+}
+
+void check_name(const char* what, Text value) {
+    if (value.length > kMaxNameBytes) {
+        ereport(ERROR,
+                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                 errmsg("%s \"%s\" is too long", what, printable(value)),
+                 errdetail("It has %zu bytes; the limit is %d.", value.length, kMaxNameBytes),
+                 errhint("Use a shorter code.")));
+    }
+    if (value.length == 0) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is empty", what),
+                        errdetail("Trains, stations, classes and coaches need a name."),
+                        errhint("Give it a name.")));
+    }
+}
+
 }  // namespace ticketpool

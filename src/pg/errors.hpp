@@ -46,4 +46,10 @@ const char* date_text(DateADT date);
 // 09000: a statement of ours did not write the rows that it should have.
 [[noreturn]] void report_not_written(const char* sql);
 
+// XX001: a row that ticket_open wrote is gone.
+[[noreturn]] void report_damaged(const char* table, int64_t id);
+
+// 54000 where a name is too long for the pool, 22023 where it is empty. `what` it names: "train".
+void check_name(const char* what, Text value);
+
 }  // namespace ticketpool

@@ -4,9 +4,9 @@
 #pragma once
 
 #include "catalog.hpp"
-#include "order_rows.hpp"
+#include "order_leaf.hpp"
 #include "pg.hpp"
-#include "sale.hpp"
+#include "ticket_purchase.hpp"
 
 namespace ticketpool {
 

@@ -10,7 +10,11 @@
 #include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
+#include "on_sale.hpp"
+#include "order_rows.hpp"
 #include "orders.hpp"
+#include "owner_scope.hpp"
+#include "pins.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
 #include "settings.hpp"
@@ -171,7 +175,7 @@ bool confirm_in_place(const Catalog& catalog, int64_t order_id, ReturnSetInfo* r
     static_assert(may_become(OrderStatus::kHeld, OrderStatus::kSold));
     const bool paid = try_update_single_row(rows, set_row_status(values, OrderStatus::kSold));
     if (paid) {
-        ledger_pin(ref.slot);
+        pin_slot(ref.slot);
     }
     end_announcement();
     if (!paid) {

@@ -1,33 +1,23 @@
 #include "item_by_hand.hpp"
 
-#include "advisory_locks.hpp"
+#include "arrival_locks.hpp"
 #include "commit_marks.hpp"
 #include "directory.hpp"
 #include "epoch.hpp"
 #include "errors.hpp"
-#include "item_loader.hpp"
+#include "inventory_rows.hpp"
 #include "item_pins.hpp"
 #include "item_rows.hpp"
-#include "own_writes.hpp"
+#include "own_events.hpp"
 #include "row_event.hpp"
 #include "shared_memory.hpp"
 #include "stock_claim.hpp"
 #include "stock_entries.hpp"
+#include "table_scan.hpp"
 #include "wanted.hpp"
 
 namespace ticketpool {
 namespace {
-
-// The inventory that this transaction last found missing; holds as long as the lock of orphans.
-struct Missing {
-    LocalTransactionId transaction;
-    int64_t item_id;
-};
-constinit Missing missing{};
-
-bool is_missing(int64_t item_id) {
-    return missing.transaction == my_local_transaction() && missing.item_id == item_id;
-}
 
 // ---------------------------------------------------------------------------------------------
 // Errors
@@ -152,7 +142,7 @@ bool read_inventory(const Catalog& catalog, const WantedUnits& wanted, Snapshot 
 void release_row(const Catalog& catalog, TupleTableSlot* row) {
     const int64_t units = row_int64(row, kItemQuantity);
     const int64_t item_id = row_int64(row, kItemId);
-    if (is_missing(item_id)) {
+    if (is_noted_missing(Arrival::kInventory, item_id)) {
         return;
     }
     const ItemRef ref = pin_item_or_lock(catalog, item_id);
@@ -208,12 +198,12 @@ void claim_row(const Catalog& catalog, TupleTableSlot* row) {
                         errdetail("A live order has one unit or more."),
                         errhint("Write another buy_quantity.")));
     }
-    if (is_missing(wanted.item_id)) {
+    if (is_noted_missing(Arrival::kInventory, wanted.item_id)) {
         return;
     }
     const ItemRef ref = pin_item_or_lock(catalog, wanted.item_id);
     if (ref.item == nullptr) {
-        missing = Missing{my_local_transaction(), wanted.item_id};
+        note_missing(Arrival::kInventory, wanted.item_id);
         want_item_to_fit(catalog, wanted.item_id);  // children may be there without their root
         return;
     }
@@ -290,39 +280,7 @@ void release_all(const Catalog& catalog) {
 // Locks
 // ---------------------------------------------------------------------------------------------
 
-constexpr uint32_t kAllItems = 0;
-// So many at most: a restore of any number of items does not fill the server's table of locks.
-constexpr uint32_t kItemLocks = 128;
-
-uint32_t lock_of_item(int64_t item_id) {
-    const uint64_t hash =
-        hash_bytes_extended(reinterpret_cast<const unsigned char*>(&item_id), sizeof item_id, 0);
-    return 1 + static_cast<uint32_t>(hash % kItemLocks);
-}
-
-void lock_inventories(const Catalog& catalog, uint32_t which, LOCKMODE mode) {
-    const LOCKTAG tag = advisory_tag(AdvisoryLock::kNewRows, catalog.inventory, which);
-    LockAcquire(&tag, mode, false, false);
-}
-
 }  // namespace
-
-ItemRef pin_item_by_hand(const Catalog& catalog, int64_t item_id) {
-    const ItemRef ref = directory_find_item(catalog, item_id);
-    if (ref.item != nullptr) {
-        pin_item(ref);
-    }
-    return ref;
-}
-
-ItemRef pin_item_or_lock(const Catalog& catalog, int64_t item_id) {
-    ItemRef ref = pin_item_by_hand(catalog, item_id);
-    if (ref.item == nullptr) {
-        lock_item_orphan(catalog, item_id);
-        ref = pin_item_by_hand(catalog, item_id);
-    }
-    return ref;
-}
 
 Stock* find_stock(const ItemRef& ref, int64_t inventory_id, OfLeaving of_leaving) {
     for (Stock* stock = ref.item->root(); stock != nullptr; stock = ref.item->after(stock)) {
@@ -332,16 +290,6 @@ Stock* find_stock(const ItemRef& ref, int64_t inventory_id, OfLeaving of_leaving
         }
     }
     return nullptr;
-}
-
-void lock_new_inventory(const Catalog& catalog, int64_t item_id, bool by_hand) {
-    lock_inventories(catalog, by_hand ? kAllItems : lock_of_item(item_id), RowExclusiveLock);
-    missing.transaction = InvalidLocalTransactionId;
-}
-
-void lock_item_orphan(const Catalog& catalog, int64_t item_id) {
-    lock_inventories(catalog, kAllItems, ShareLock);
-    lock_inventories(catalog, lock_of_item(item_id), ShareLock);
 }
 
 void claim_by_hand(const WantedUnits& wanted) {
@@ -358,10 +306,6 @@ Snapshot snapshot_after_this_command() {
     Snapshot snapshot = take_fresh_snapshot();
     snapshot->curcid = GetCurrentCommandId(true) + 1;
     return snapshot;
-}
-
-void forget_missing_item() {
-    missing.transaction = InvalidLocalTransactionId;
 }
 
 }  // namespace ticketpool

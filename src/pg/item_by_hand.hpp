@@ -36,25 +36,10 @@
 
 namespace ticketpool {
 
-// For the transaction callbacks: what was found missing may be there by now.
-void forget_missing_item();
-
 // The stock of an inventory, unless it is gone; null: none. One that goes by this transaction takes
 // back what is released, and has nothing to claim from.
 enum class OfLeaving { kTake, kLeaveOut };
 Stock* find_stock(const ItemRef& ref, int64_t inventory_id, OfLeaving of_leaving);
-
-// Locks of those who insert inventories, and of those who write orders whose inventory is not
-// there: each kind meets the other one only. To the end of the transaction.
-//
-// There is one lock of all items, and there are some that the items share by their hash:
-//   order without an inventory       the one of all items, then its item's
-//   inventory by hand                the one of all items
-//   inventory by item_open or so     its item's
-// So item_open waits for orders of its item only, for as long as they are undecided. Who copies
-// both tables at a time, items in any order, has only one lock to wait for: no deadlock.
-void lock_new_inventory(const Catalog& catalog, int64_t item_id, bool by_hand);
-void lock_item_orphan(const Catalog& catalog, int64_t item_id);
 
 // Units that an order or an inventory takes. Claims them, now or at the statement's end.
 struct WantedUnits {

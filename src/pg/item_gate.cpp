@@ -9,7 +9,7 @@
 #include "catalog.hpp"
 #include "errors.hpp"
 #include "item_rows.hpp"
-#include "order_rows.hpp"
+#include "owner_scope.hpp"
 #include "plans.hpp"
 #include "settings.hpp"
 #include "shared_memory.hpp"

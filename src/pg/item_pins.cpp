@@ -1,9 +1,11 @@
 // See item_pins.hpp.
 #include "item_pins.hpp"
 
+#include "arrival_locks.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
+#include "pins.hpp"
 
 namespace ticketpool {
 
@@ -24,8 +26,25 @@ ItemRef require_item(const Catalog& catalog, int64_t item_id) {
 
 void pin_item(const ItemRef& ref) {
     ledger_reserve(0);
-    ledger_pin(ref.slot);
+    pin_slot(ref.slot);
     end_announcement();
+}
+
+ItemRef pin_item_by_hand(const Catalog& catalog, int64_t item_id) {
+    const ItemRef ref = directory_find_item(catalog, item_id);
+    if (ref.item != nullptr) {
+        pin_item(ref);
+    }
+    return ref;
+}
+
+ItemRef pin_item_or_lock(const Catalog& catalog, int64_t item_id) {
+    ItemRef ref = pin_item_by_hand(catalog, item_id);
+    if (ref.item == nullptr) {
+        lock_item_orphan(catalog, item_id);
+        ref = pin_item_by_hand(catalog, item_id);
+    }
+    return ref;
 }
 
 }  // namespace ticketpool

@@ -2,7 +2,7 @@
 #include "announcement.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
-#include "item_loader.hpp"
+#include "inventory_rows.hpp"
 #include "monitoring.hpp"
 #include "prepared.hpp"
 #include "stock_claim.hpp"

@@ -2,7 +2,6 @@
 
 #include "epoch.hpp"
 #include "errors.hpp"
-#include "ledger.hpp"
 
 extern "C" {
 #include "commands/sequence.h"
@@ -57,45 +56,18 @@ const RowTarget& find_target(const Catalog& catalog) {
     return cache.target;
 }
 
-// What this transaction has pinned and found to be of an epoch. Pins are added at the end of their
-// list, to the end of the transaction, and what is pinned is not loaded anew.
-struct CheckedPins {
-    LocalTransactionId transaction;
-    Oid relation;
-    uint32_t epoch;
-    size_t count;
-};
-constinit CheckedPins checked{};
-
 // With the table locked: were the items that this transaction claims on loaded from the tables as
-// they are? (As for tickets, order_rows.cpp.)
+// they are? (As for tickets, order_rows.hpp.)
 void require_same_epoch(const Catalog& catalog) {
-    const uint32_t epoch = item_epoch_of(catalog);
-    const uint32_t* slots;
-    const size_t count = ledger_pinned(&slots);
-    const bool known = checked.transaction == my_local_transaction() &&
-                       checked.relation == catalog.item_order && checked.epoch == epoch &&
-                       checked.count <= count;
-    bool all_same = true;
-    for (size_t i = known ? checked.count : 0; i < count; i++) {
-        DirectorySlot& slot = shared.slots[slots[i]];
-        if (slot.relation != catalog.item_order ||
-            (slot.epoch.load(std::memory_order_acquire) & ~kStale) == epoch) {
-            continue;
-        }
-        all_same = false;
-        if (!item_epoch_is_own()) {
-            slot.epoch.fetch_or(kStale, std::memory_order_acq_rel);
-            ereport(ERROR,
-                    (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-                     errmsg("could not serialize access due to a change of item_order"),
-                     errdetail("Triggers were switched off there or on item_inventory after the "
-                               "units were claimed."),
-                     errhint("Retry the transaction.")));
-        }
-    }
-    if (all_same) {
-        checked = CheckedPins{my_local_transaction(), catalog.item_order, epoch, count};
+    DirectorySlot* slot =
+        pinned_of_other_epoch(catalog.item_order, kItemDate, item_epoch_of(catalog));
+    if (slot != nullptr && !item_epoch_is_own()) {
+        slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("could not serialize access due to a change of item_order"),
+                        errdetail("Triggers were switched off there or on item_inventory after the "
+                                  "units were claimed."),
+                        errhint("Retry the transaction.")));
     }
 }
 

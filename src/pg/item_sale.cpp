@@ -10,9 +10,9 @@
 #include "item_pins.hpp"
 #include "item_rows.hpp"
 #include "ledger.hpp"
-#include "order_rows.hpp"
 #include "prepared.hpp"
 #include "request_locks.hpp"
+#include "row_return.hpp"
 #include "rules.hpp"
 #include "stock_claim.hpp"
 #include "stock_entries.hpp"
@@ -197,6 +197,16 @@ bool find_first_item_call(const Catalog& catalog, const ItemPurchase& purchase,
     reader_close(&reader);
     drop_snapshot(snapshot);
     return found;
+}
+
+RuleCall rule_call(const ItemPurchase& purchase) {
+    RuleCall call{};
+    call.kind = RuleKind::kItem;
+    call.user_id = purchase.user_id;
+    call.arguments[kRuleItem] = Int64GetDatum(purchase.item_id);
+    call.arguments[kRuleItemUser] = Int64GetDatum(purchase.user_id);
+    call.arguments[kRuleQuantity] = Int64GetDatum(purchase.quantity);
+    return call;
 }
 
 void build_item_order(const Catalog& catalog, const ItemPurchase& purchase, int64_t inventory_id,

@@ -6,6 +6,7 @@
 #include "pg.hpp"
 #include "request_digest.hpp"
 #include "row_writer.hpp"
+#include "rule_call.hpp"
 #include "table_scan.hpp"
 
 extern "C" {
@@ -49,6 +50,9 @@ bool find_first_item_call(const Catalog& catalog, const ItemPurchase& purchase,
 
 // Is the item, or the inventory that was named, on sale?
 bool is_item_on_sale(const ItemPurchase& purchase);
+
+// The purchase as rules are asked about it.
+RuleCall rule_call(const ItemPurchase& purchase);
 
 // Claims the units, pins the item. Null: sold out; else the stock that all of them came from.
 Stock* claim_item(const ItemPurchase& purchase);

@@ -1,5 +1,6 @@
 #include "item_undecided.hpp"
 
+#include "fill.hpp"
 #include "item_rows.hpp"
 #include "loading.hpp"
 #include "prepared.hpp"
@@ -7,7 +8,6 @@
 #include "undecided.hpp"
 
 extern "C" {
-#include "common/int.h"
 #include "storage/procarray.h"
 }
 

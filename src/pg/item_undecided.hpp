@@ -25,33 +25,11 @@
 // who is prepared can have written it since.
 #pragma once
 
-#include "item_loader.hpp"
+#include "catalog.hpp"
+#include "inventory_rows.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {
-
-struct UndecidedOrder {
-    TransactionId xid;  // top level
-    bool after;         // the version is live where xid commits; otherwise, where it rolls back
-    LiveOrder order;
-};
-
-struct UndecidedInventory {
-    TransactionId xid;
-    bool after;
-    Inventory row;
-};
-
-struct UndecidedItem {
-    UndecidedOrder* orders;  // in order of their place in the table
-    size_t order_count;
-    UndecidedInventory* inventories;
-    size_t inventory_count;
-
-    // Was this row version noted in step 1?
-    bool has_order(const ItemPointerData& tid) const;
-    bool has_inventory(const ItemPointerData& tid) const;
-};
 
 // Steps 1 and 2.
 void read_undecided_item(const Catalog& catalog, int64_t item_id, UndecidedItem* undecided);

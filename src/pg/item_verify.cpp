@@ -12,7 +12,7 @@
 #include "announcement.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
-#include "item_loader.hpp"
+#include "inventory_rows.hpp"
 #include "item_pins.hpp"
 #include "monitoring.hpp"
 #include "prepared.hpp"

@@ -1,16 +1,13 @@
 #include "kept_parts.hpp"
 
 #include "errors.hpp"
-#include "order_rows.hpp"
 #include "own_writes.hpp"
+#include "owner_scope.hpp"
 #include "parts.hpp"
 #include "table_scan.hpp"
 
 extern "C" {
-#include "access/xact.h"
 #include "executor/spi.h"
-#include "utils/fmgrprotos.h"
-#include "utils/snapmgr.h"
 #include "utils/uuid.h"
 }
 
@@ -422,21 +419,6 @@ int64_t keep_layout(const Source& source, const pg_uuid_t& digest) {
 }
 
 }  // namespace
-
-void check_name(const char* what, Text value) {
-    if (value.length > kMaxNameBytes) {
-        ereport(ERROR,
-                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                 errmsg("%s \"%s\" is too long", what, printable(value)),
-                 errdetail("It has %zu bytes; the limit is %d.", value.length, kMaxNameBytes),
-                 errhint("Use a shorter code.")));
-    }
-    if (value.length == 0) {
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is empty", what),
-                        errdetail("Trains, stations, classes and coaches need a name."),
-                        errhint("Give it a name.")));
-    }
-}
 
 KeptParts keep_parts(const Catalog& catalog, Text train, Text formation) {
     Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());

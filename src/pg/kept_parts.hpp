@@ -11,9 +11,6 @@
 
 namespace ticketpool {
 
-// 54000 where a name is too long for the pool, 22023 where it is empty. `what` it names: "train".
-void check_name(const char* what, Text value);
-
 struct KeptParts {
     int64_t route_id;
     int64_t layout_id;

@@ -16,7 +16,7 @@
 //
 // Entries carry the nesting level that wrote them. A subtransaction that commits hands its entries
 // to its parent; one that aborts undoes them, last first. The transaction's end settles the whole
-// log. None of this can fail or allocates: room is reserved before a claim is taken.
+// log. None of this can fail or allocates: room is reserved before a claim is taken (undo_log.hpp).
 //
 // At commit the callback runs when other sessions see the transaction as committed already: a
 // refunded seat is free a moment later than it is refunded, never sooner. Until then the departure
@@ -36,14 +36,7 @@ void ledger_reserve(size_t entries);
 
 // Everything below is no-fail after ledger_reserve.
 
-// Keeps a departure in memory to the end of the transaction. The caller has it announced.
-void ledger_pin(uint32_t slot);
-
-bool ledger_has_pinned(uint32_t slot);
-// Slots of all departures that this transaction has pinned.
-size_t ledger_pinned(const uint32_t** slots);
-
-// After ledger_pin.
+// After pin_slot.
 void ledger_add_claim(const SeatSource& source, uint32_t seat, const SegmentMask& bits);
 void ledger_add_release(const SeatSource& source, uint32_t seat, const SegmentMask& bits);
 // What writes sale words comes after wait_for_sale_turn() (waiting.hpp), and nothing between.
@@ -68,9 +61,6 @@ void ledger_bar(uint32_t slot);
 void ledger_take_over(const SeatSource& source, uint32_t seat, const SegmentMask& bits);
 size_t ledger_release_count();
 
-// Counts claims for the views, in this backend's own slot.
-void ledger_publish_claims(uint32_t slot, int change);
-
 // Undoes what was entered after the mark, inside one function: no-fail.
 size_t ledger_mark();
 void ledger_undo_to(size_t mark);
@@ -82,11 +72,6 @@ uint32_t* ledger_own_places(const SeatSource& source, int segments);
 
 // The sale status as this transaction sees it.
 SaleStatus ledger_status(uint32_t slot, const Departure* departure);
-
-// A quota or departure in memory whose making transaction is named until its callback has run: is
-// it there for this transaction? Not before others see that one's rows, and not after its abort,
-// though the callback comes a moment later than either.
-bool is_made(const std::atomic<uint32_t>& maker);
 
 // For the transaction callbacks -----------------------------------------------------------------
 
@@ -100,6 +85,5 @@ void ledger_complete_prepare();
 void ledger_settle();
 void ledger_undo_level(int level);     // entries of that level and deeper
 void ledger_promote_level(int level);  // these to the level above it
-void ledger_unpin();                   // everything that this transaction has pinned
 
 }  // namespace ticketpool

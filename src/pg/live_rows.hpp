@@ -1,8 +1,8 @@
 // The live rows of a departure, one after the other.
 #pragma once
 
-#include "loader.hpp"
-#include "order_rows.hpp"
+#include "departure_rows.hpp"
+#include "table_scan.hpp"
 
 namespace ticketpool {
 

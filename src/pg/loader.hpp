@@ -1,121 +1,16 @@
 // Builds a departure from its rows.
 #pragma once
 
-#include "announcement.hpp"
 #include "catalog.hpp"
+#include "departure_rows.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {
-
-struct DepartureRow {
-    int64_t departure_id;
-    DateADT service_date;
-    int64_t opens_at;
-    int64_t closes_at;  // kNoTime: none
-    SaleStatus status;
-    int64_t route_id;
-    int64_t layout_id;
-    bool own_insert;  // inserted by the running transaction
-    char train[kMaxNameBytes + 1];
-};
-
-enum DepartureColumn : AttrNumber {
-    kDepDepartureId = 1,
-    kDepTrain,
-    kDepServiceDate,
-    kDepFormation,
-    kDepOpensAt,
-    kDepClosesAt,
-    kDepStatus,
-    kDepRouteId,
-    kDepLayoutId
-};
-
-// A row of ticket_departure.
-void read_departure(TupleTableSlot* row, DepartureRow* departure);
-
-// As a fresh snapshot sees it; false: no such row.
-bool read_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row);
-bool read_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row);
-// As this transaction itself sees it, with what it has changed by hand.
-bool read_own_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row);
-bool read_own_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row);
-
-// The status in the current row of ticket_departure.
-SaleStatus sale_status_of_row(TupleTableSlot* row);
-
-// Is the departure there with its stop list and its seats? In a restore they come in any order.
-bool is_loadable(const Catalog& catalog, int64_t departure_id);
 
 // Allocates and fills the departure from `row` and its live orders: one pass over the live index,
 // two where transactions may be prepared. It is loaded into directory slot `slot`. Sets *bad_rows
 // to how many live orders it has no seat for.
 Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint32_t slot,
                           uint32_t* bad_rows);
-
-// What a load reads, locked before it reads anything. Who has these locks knows of every change
-// that committed before (epoch.hpp). A loader that waits for them may wait for one who waits for
-// its load: that one takes the load over, because nothing of it has been done yet.
-struct LoadLocks {
-    Oid relations[12];
-    int count;
-};
-void lock_for_loading(const Catalog& catalog, DateADT date, LoadLocks* locks);
-void lock_for_loading_item(const Catalog& catalog, LoadLocks* locks);
-void unlock_after_loading(const LoadLocks& locks);
-
-// A live row of ticket_order, as the loader and ticket_verify read it.
-struct LiveTicket {
-    int64_t order_id;
-    int32_t ticket_no;
-    uint32_t class_index;
-    uint32_t seat;        // number in its class
-    int32_t place_coach;  // index of the coach of an unnumbered place; -1: a numbered seat
-    Trip trip;
-    SegmentMask bits;
-};
-
-// Takes its seat and stretch; bits that are taken already stay so. False: some were.
-bool mark_ticket(Departure* departure, const LiveTicket& ticket);
-
-struct TableReader;
-struct OrderLeaf;
-
-enum ReservationColumn : AttrNumber {
-    kResId = 1,
-    kResDepartureId,
-    kResServiceDate,
-    kResClass,
-    kResChannel,
-    kResSeats,
-    kResFrom,
-    kResTo,
-    kResReleaseAt,
-    kResStatus,
-    kResSeatList
-};
-
-// An open row of ticket_reservation.
-struct ReservationRow {
-    int64_t reservation_id;
-    uint32_t class_index;
-    Trip stretch;
-    Text channel;
-    uint32_t* numbers;  // of its seats in their class, ascending
-    uint32_t count;
-    uint32_t named;  // seats in the row's list; more than `count`: the departure lacks some
-};
-// False: it does not fit the departure.
-bool read_reservation(TupleTableSlot* slot, const Departure* departure, ReservationRow* row);
-// Puts a quota into the departure's list; nothing of it is sold yet, and in the departure's own map
-// its stretch is as it was. `maker`: see Quota.
-Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, uint32_t maker);
-
-// Live rows of the departure that a fresh snapshot sees.
-bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id);
-
-// Translates a row of the partition; false, with the reason, where it does not fit the departure.
-bool read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
-                      LiveTicket* ticket, const char** problem);
 
 }  // namespace ticketpool

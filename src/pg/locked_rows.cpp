@@ -2,6 +2,8 @@
 
 #include "call_scan.hpp"
 #include "order_days.hpp"
+#include "order_rows.hpp"
+#include "owner_scope.hpp"
 #include "plans.hpp"
 #include "row_return.hpp"
 

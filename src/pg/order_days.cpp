@@ -2,7 +2,7 @@
 #include "order_days.hpp"
 
 #include "errors.hpp"
-#include "partitions.hpp"
+#include "row_origin.hpp"
 #include "table_scan.hpp"
 
 extern "C" {

@@ -31,7 +31,7 @@
 #pragma once
 
 #include "catalog.hpp"
-#include "order_rows.hpp"
+#include "order_leaf.hpp"
 #include "pg.hpp"
 
 namespace ticketpool {

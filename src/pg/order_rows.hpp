@@ -1,95 +1,11 @@
-// ticket_order: which partition, writing rows (row_writer.hpp), reading them.
-//
-// The order of locks. Whoever keeps locks on tables of the extension takes them in this order, in
-// every function and in every transaction, however many functions it calls:
-//
-//   1. ticket_order
-//   2. a partition of it, and then the partition's indexes
-//   3. ticket_departure, ticket_reservation and all the others
-//
-// ALTER TABLE, TRUNCATE, CREATE INDEX and LOCK TABLE of ticket_order take 1 before 2 as well: they
-// wait for us at 1, where they have nothing yet that we could come to want. So lock_orders() comes
-// before anything else that is kept, and lock_order_leaf() and lock_all_order_leaves() are the only
-// ways to keep a partition. Orders of items have the same order: item_order, then item_inventory.
-//
-// What this leaves out: a reader (table_scan.hpp) may lock a partition alone, since it gives the
-// lock back before it asks for another but the index's. A statement of a user's that names a
-// partition, or ticket_departure, has locked that when our triggers begin: as if plain SQL had done
-// what they do. A sequence is locked before all of these by whoever draws an id.
+// ticket_order: writing rows (row_writer.hpp), reading them.
 #pragma once
 
 #include "catalog.hpp"
-#include "epoch.hpp"
+#include "order_leaf.hpp"
 #include "pg.hpp"
-#include "row_writer.hpp"
-#include "table_scan.hpp"
 
 namespace ticketpool {
-
-enum OrderColumn : AttrNumber {
-    kOrderId = 1,
-    kTicketNo,
-    kDepartureId,
-    kServiceDate,
-    kUserId,
-    kPassengerId,
-    kSeatClass,
-    kCoach,
-    kSeat,
-    kFromStop,
-    kToStop,
-    kStatus,
-    kHeldUntil,
-    kChannel,
-    kRequestId,
-    kCreatedAt,
-    kChangedAt,
-    kChangedFrom,
-    kRequestDigest,
-    kOrderColumns = kRequestDigest
-};
-
-// Its indexes, in this order everywhere.
-enum OrderIndex { kPkeyIndex, kLiveIndex, kRequestIndex, kHeldIndex, kOrderIndexes };
-
-// A partition of ticket_order.
-struct OrderLeaf : RowTarget {
-    TriggerMark mark;  // of its trigger: see epoch.hpp
-
-    Oid live() const { return index[kLiveIndex]; }
-    Oid request() const { return index[kRequestIndex]; }
-};
-
-// Columns by OrderColumn.
-using OrderValues = RowValues;
-
-// The partition of a service date; false: there is none.
-bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf);
-// Its relation and mark, and nothing else, as this session knows them; null: it does not. Relation
-// InvalidOid: no partition.
-const OrderLeaf* known_order_partition(DateADT date);
-// Makes them known, unless they change at this moment. Locks no partition; see partition_of().
-void look_up_order_partition(const Catalog& catalog, DateADT date);
-// The number in the partition, or any table like ticket_order, of each of our columns.
-void find_order_columns(Relation relation, OrderLeaf* leaf);
-// The partition's index of live rows; ereports where it has none.
-Oid live_index(const Catalog& catalog, Relation relation);
-// The same of another one.
-Oid child_index(Oid parent_index, Relation relation);
-// Creates it where there is none (standalone, then attached: an idle buyer blocks nobody). 55000
-// where the day has departures: it had a partition then, whose orders may come back with it.
-void ensure_order_leaf(const Catalog& catalog, DateADT date);
-// 23514: the day has no partition.
-void require_order_leaf(const Catalog& catalog, DateADT date);
-
-// A new order id for the date, below 2^53; and back: the date that an id names.
-inline constexpr int kOrderSequenceBits = 37;
-inline constexpr int64_t order_sequence_mask = (int64_t{1} << kOrderSequenceBits) - 1;
-inline int64_t order_id_of(DateADT date, int64_t number) {
-    return (static_cast<int64_t>(date) & 0xFFFF) << kOrderSequenceBits | number;
-}
-int64_t next_order_id(const Catalog& catalog, DateADT date);
-DateADT date_of_order(int64_t order_id);
 
 // Inserts the rows of one service date and appends them, as stored, to the result set (may be
 // null).
@@ -97,20 +13,6 @@ DateADT date_of_order(int64_t order_id);
 // claimed.
 void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows, int count,
                    ReturnSetInfo* result);
-
-// Locks ticket_order to the end of the transaction.
-void lock_orders(const Catalog& catalog, LOCKMODE mode);
-
-// Locks ticket_order and the partition of a date, in this order, to the end of the transaction, and
-// makes sure that what we know of the partition holds now; its name stays, too. False: there is
-// none, and ticket_order alone is locked.
-bool lock_order_leaf(const Catalog& catalog, DateADT date, LOCKMODE mode, OrderLeaf* leaf);
-
-// The same with all partitions.
-void lock_all_order_leaves(const Catalog& catalog, LOCKMODE mode);
-
-// Locks the partition of a date for writing and opens it; ereports where there is none.
-Relation open_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf);
 
 // With the partition locked: were the departures that this transaction claims on loaded from it as
 // it is? If not, rows that nobody claimed for may be on the same seats: ereports 40001.
@@ -122,30 +24,5 @@ void update_order(const OrderLeaf& leaf, Relation heap, const OrderValues& value
 bool try_update_order(const OrderLeaf& leaf, Relation heap, const OrderValues& values,
                       uint32_t changed, HeapTuple* tuple);
 void read_order(const OrderLeaf& leaf, Relation heap, HeapTuple tuple, OrderValues* values);
-
-// Appends the current row of a reader on the partition to the result set.
-void return_order_row(TableReader* reader, ReturnSetInfo* result);
-
-// Runs SQL as the extension's owner with a search_path that the caller has no hand in.
-struct OwnerScope {
-    Oid user;
-    int security_context;
-    int guc_level;
-};
-// Do the owner's own policies apply to the statement, where a table forces them on the owner?
-// kEvery: what keeps pool and tables together (expiry, quotas that return, preloading) sees and
-// writes every row. Statements are planned so; the functions of triggers that they fire are not.
-enum class RowScope { kPolicies, kEvery };
-void owner_begin(const Catalog& catalog, OwnerScope* scope, RowScope rows = RowScope::kPolicies);
-void owner_end(const OwnerScope& scope);
-
-// Appends the rows that SPI has just returned to the result set.
-void return_spi_rows(ReturnSetInfo* result);
-
-// Quoted "schema.relation", for SQL text. Lock a relation that a user may rename, a partition, to
-// the end of the transaction before: the name must still be the relation's when SQL looks it up.
-const char* qualified_name(Oid relation);
-
-void install_order_callbacks();
 
 }  // namespace ticketpool

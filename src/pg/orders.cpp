@@ -1,12 +1,15 @@
 #include "orders.hpp"
 
-#include "by_hand.hpp"
+#include "arrival_locks.hpp"
+#include "departure_rows.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
 #include "own_writes.hpp"
+#include "owner_scope.hpp"
+#include "pins.hpp"
 #include "plans.hpp"
-#include "sale.hpp"
+#include "row_return.hpp"
 #include "sources.hpp"
 
 extern "C" {
@@ -137,7 +140,7 @@ DepartureRef pin_of_order(const Catalog& catalog, int64_t departure_id) {
     }
     if (ref.departure != nullptr) {
         ledger_reserve(0);
-        ledger_pin(ref.slot);
+        pin_slot(ref.slot);
     }
     end_announcement();
     return ref;

@@ -12,28 +12,23 @@
 //                      always again, also under session_replication_role = replica
 #include "partitions.hpp"
 
-#include "epoch.hpp"
 #include "order_days.hpp"
-#include "order_rows.hpp"
+#include "owner_scope.hpp"
 #include "plans.hpp"
+#include "row_origin.hpp"
 
 extern "C" {
-#include "access/attmap.h"
 #include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/extension.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_utilcmd.h"
-#include "replication/logicalworker.h"
-#include "tcop/dest.h"
 #include "tcop/utility.h"
 }
 
@@ -272,16 +267,6 @@ Oid partition_of(const AlterTableCmd* command) {
 }
 
 }  // namespace
-
-// pg_dump's scripts, whoever runs them, begin so.
-bool in_restore() {
-    const char* path = GetConfigOption("search_path", false, false);
-    return !check_function_bodies && path != nullptr && path[0] == '\0';
-}
-
-bool rows_come_in_any_order() {
-    return IsLogicalWorker() || in_restore();
-}
 
 Oid order_partition(const RangeVar* name) {
     const Oid relation = RangeVarGetRelid(name, NoLock, true);

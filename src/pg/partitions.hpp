@@ -12,12 +12,6 @@ namespace ticketpool {
 // The relation, where it is a partition of the extension's ticket_order; else InvalidOid.
 Oid order_partition(const RangeVar* name);
 
-// Is a script of pg_dump's at work?
-bool in_restore();
-// Or logical replication? Either brings rows that were consistent where they come from, table by
-// table, and several processes of it may write at once.
-bool rows_come_in_any_order();
-
 // Around each ALTER TABLE.
 void before_alter_table(const AlterTableStmt* statement);
 void after_alter_table(const AlterTableStmt* statement);

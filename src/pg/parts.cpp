@@ -2,32 +2,12 @@
 // departures that were opened with them.
 #include "parts.hpp"
 
+#include "arrays.hpp"
+#include "errors.hpp"
 #include "loading.hpp"
 #include "table_scan.hpp"
 
 namespace ticketpool {
-
-void report_damaged(const char* table, int64_t id) {
-    ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-                    errmsg("row " INT64_FORMAT " of %s is missing or damaged", id, table),
-                    errdetail("A departure on sale refers to it."),
-                    errhint("ticket_open writes these rows; restore them from a backup.")));
-}
-
-Elements elements_of(Datum array, Oid type, int length, bool by_value, char alignment) {
-    Elements elements;
-    deconstruct_array(DatumGetArrayTypeP(array), type, length, by_value, alignment,
-                      &elements.values, &elements.nulls, &elements.count);
-    return elements;
-}
-
-Text keep(Text value) {
-    return {pnstrdup(value.data, value.length), value.length};
-}
-
-int64_t interval_microseconds(const Interval* interval) {
-    return interval->time + interval->day * USECS_PER_DAY;
-}
 
 namespace {
 

@@ -21,22 +21,4 @@ enum RouteColumn : AttrNumber {
     kRouteDeparts
 };
 
-// Of a time of a stop list.
-int64_t interval_microseconds(const Interval* interval);
-
-// A text array or an array of fixed-size elements, taken apart.
-struct Elements {
-    Datum* values;
-    bool* nulls;
-    int count;
-};
-
-Elements elements_of(Datum array, Oid type, int length, bool by_value, char alignment);
-
-// In palloc'd memory that outlives the row.
-Text keep(Text value);
-
-// XX001: a row that ticket_open wrote is gone.
-[[noreturn]] void report_damaged(const char* table, int64_t id);
-
 }  // namespace ticketpool

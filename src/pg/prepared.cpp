@@ -234,4 +234,8 @@ PreparedSummary* prepared_list(uint32_t* count) {
     return list;
 }
 
+bool is_prepared(TransactionId xid) {
+    return TransactionIdIsValid(xid) && BackendXidGetPid(xid) == 0;
+}
+
 }  // namespace ticketpool

@@ -101,4 +101,8 @@ struct PreparedSummary {
 // Palloc'd; of transactions with claims only.
 PreparedSummary* prepared_list(uint32_t* count);
 
+// Is the top-level transaction, which has not ended, prepared? (One that has ended meanwhile looks
+// so: step 2 finds it out.)
+bool is_prepared(TransactionId xid);
+
 }  // namespace ticketpool

@@ -3,6 +3,7 @@
 #include "call_scan.hpp"
 #include "errors.hpp"
 #include "orders.hpp"
+#include "owner_scope.hpp"
 
 extern "C" {
 #include "executor/spi.h"

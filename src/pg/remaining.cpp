@@ -1,9 +1,12 @@
 // What is left: ticket_remaining, ticket_remaining_matrix, ticket_seat_map. All from memory.
+#include "claim.hpp"
+#include "departure_rows.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
-#include "sale.hpp"
+#include "on_sale.hpp"
 #include "stations.hpp"
+#include "ticket_purchase.hpp"
 #include "ticketpool/matrix.hpp"
 
 namespace ticketpool {

@@ -9,15 +9,18 @@
 
 #include "claim.hpp"
 #include "deadlines.hpp"
+#include "departure_rows.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
+#include "fill.hpp"
 #include "ledger.hpp"
-#include "loader.hpp"
-#include "order_rows.hpp"
+#include "on_sale.hpp"
 #include "own_writes.hpp"
+#include "owner_scope.hpp"
+#include "pins.hpp"
 #include "plans.hpp"
-#include "sale.hpp"
 #include "stations.hpp"
+#include "ticket_purchase.hpp"
 
 extern "C" {
 #include "executor/spi.h"
@@ -247,7 +250,7 @@ int recycle(const Catalog& catalog, int64_t reservation_id) {
     const DepartureRef ref = directory_find_id(catalog, departure_id);
     if (ref.departure != nullptr) {
         ledger_reserve(0);
-        ledger_pin(ref.slot);
+        pin_slot(ref.slot);
     }
     end_announcement();
     const char* update = psprintf("UPDATE %s SET status = 'recycled' WHERE reservation_id = $1",
@@ -288,7 +291,7 @@ TICKETPOOL_FUNCTION(ticket_reserve) {
     row.channel = text_of(PG_GETARG_DATUM(kArgChannel));
     require_not_closed(ref);
     ledger_reserve(1);
-    ledger_pin(ref.slot);
+    pin_slot(ref.slot);
     end_announcement();
     require_order_leaf(catalog, ref.departure->service_date);
     if (!claim_seats_of(ref, train, PG_GETARG_INT32(kArgSeats), &row)) {

@@ -2,6 +2,7 @@
 // has the stop list that runs longest first.
 #include "route_times.hpp"
 
+#include "arrays.hpp"
 #include "parts.hpp"
 #include "table_scan.hpp"
 

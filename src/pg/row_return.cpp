@@ -3,6 +3,7 @@
 #include "call_scan.hpp"
 
 extern "C" {
+#include "executor/spi.h"
 #include "utils/typcache.h"
 }
 
@@ -98,6 +99,22 @@ void return_row(const RowReturn& rows, HeapTuple tuple) {
     tuplestore_putvalues(store, rows.result->setDesc, values, nulls);
     pfree(values);
     pfree(all);
+}
+
+void return_order_row(TableReader* reader, ReturnSetInfo* result) {
+    bool should_free = false;
+    HeapTuple tuple = ExecFetchSlotHeapTuple(reader->row, true, &should_free);
+    return_row(begin_rows(RelationGetDescr(reader->heap), result), tuple);
+}
+
+void return_spi_rows(ReturnSetInfo* result) {
+    if (SPI_processed == 0) {
+        return;
+    }
+    const RowReturn rows = begin_rows(SPI_tuptable->tupdesc, result);
+    for (uint64 i = 0; i < SPI_processed; i++) {
+        return_row(rows, SPI_tuptable->vals[i]);
+    }
 }
 
 }  // namespace ticketpool

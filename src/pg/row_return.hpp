@@ -6,6 +6,7 @@
 #pragma once
 
 #include "pg.hpp"
+#include "table_scan.hpp"
 
 namespace ticketpool {
 
@@ -22,5 +23,11 @@ RowReturn begin_rows(TupleDesc columns, ReturnSetInfo* result);
 
 // Appends one to the result set.
 void return_row(const RowReturn& rows, HeapTuple tuple);
+
+// Appends the rows that SPI has just returned to the result set.
+void return_spi_rows(ReturnSetInfo* result);
+
+// Appends the current row of a reader on the partition to the result set.
+void return_order_row(TableReader* reader, ReturnSetInfo* result);
 
 }  // namespace ticketpool

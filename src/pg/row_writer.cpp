@@ -1,9 +1,10 @@
 #include "row_writer.hpp"
 
 #include "call_scan.hpp"
-#include "epoch.hpp"
-#include "order_rows.hpp"
 #include "own_writes.hpp"
+#include "owner_scope.hpp"
+#include "row_return.hpp"
+#include "trigger_mark.hpp"
 
 extern "C" {
 #include "catalog/dependency.h"

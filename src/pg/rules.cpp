@@ -15,9 +15,8 @@
 #include "builtin_rules.hpp"
 #include "errors.hpp"
 #include "item_rows.hpp"
-#include "item_sale.hpp"
-#include "order_rows.hpp"
-#include "sale.hpp"
+#include "order_leaf.hpp"
+#include "owner_scope.hpp"
 #include "table_scan.hpp"
 
 extern "C" {
@@ -158,15 +157,6 @@ int compare_keys(const void* a, const void* b) {
     return left < right ? -1 : static_cast<int>(left > right);
 }
 
-Datum passenger_array(const Purchase& purchase) {
-    Datum* values = static_cast<Datum*>(palloc(purchase.party * sizeof(Datum)));
-    for (uint32_t i = 0; i < purchase.party; i++) {
-        values[i] = Int64GetDatum(purchase.passengers[i]);
-    }
-    return PointerGetDatum(construct_array(values, static_cast<int>(purchase.party), INT8OID, 8,
-                                           FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-}
-
 // How the functions are called, kept for as long as the rules are the same. Only the outermost of
 // purchases within each other uses it: a rule may buy.
 struct KeptCalls {
@@ -206,13 +196,13 @@ KeptCalls* keep_calls(RuleKind kind, uint64_t generation) {
     return kept;
 }
 
-const char* call_function(FmgrInfo* function, const RuleCall& rule_call) {
-    const int count = shape_of(rule_call.kind).arguments;
+const char* call_function(FmgrInfo* function, const RuleCall& asked) {
+    const int count = shape_of(asked.kind).arguments;
     LOCAL_FCINFO(call, kMostRuleArguments);
     InitFunctionCallInfoData(*call, function, static_cast<short>(count), DEFAULT_COLLATION_OID,
                              nullptr, nullptr);
     for (int i = 0; i < count; i++) {
-        call->args[i].value = rule_call.arguments[i];
+        call->args[i].value = asked.arguments[i];
         call->args[i].isnull = false;
     }
     const Datum reason = FunctionCallInvoke(call);
@@ -276,35 +266,6 @@ const char* ask_builtin(const Catalog& catalog, const RuleCache& rules, const Ru
 }
 
 }  // namespace
-
-RuleCall rule_call(const Purchase& purchase) {
-    const Departure* departure = purchase.ref.departure;
-    const Stop* stops = departure->route->stops();
-    RuleCall call{};
-    call.kind = RuleKind::kTicket;
-    call.user_id = purchase.user_id;
-    call.arguments[kRuleDeparture] = Int64GetDatum(departure->departure_id);
-    call.arguments[kRuleUser] = Int64GetDatum(purchase.user_id);
-    call.arguments[kRulePassengers] = passenger_array(purchase);
-    call.arguments[kRuleFrom] = Int32GetDatum(stops[purchase.trip.from].stop_no);
-    call.arguments[kRuleTo] = Int32GetDatum(stops[purchase.trip.to].stop_no);
-    call.passengers = purchase.passengers;
-    call.party = purchase.party;
-    call.tickets = purchase.party;
-    call.service_date = departure->service_date;
-    call.has_times = trip_times(departure, purchase.trip, &call.times);
-    return call;
-}
-
-RuleCall rule_call(const ItemPurchase& purchase) {
-    RuleCall call{};
-    call.kind = RuleKind::kItem;
-    call.user_id = purchase.user_id;
-    call.arguments[kRuleItem] = Int64GetDatum(purchase.item_id);
-    call.arguments[kRuleItemUser] = Int64GetDatum(purchase.user_id);
-    call.arguments[kRuleQuantity] = Int64GetDatum(purchase.quantity);
-    return call;
-}
 
 bool has_rules(const Catalog& catalog, RuleKind kind) {
     RuleCache* cache = &caches[static_cast<int>(kind)];

@@ -3,36 +3,9 @@
 
 #include "catalog.hpp"
 #include "pg.hpp"
-#include "route_times.hpp"
+#include "rule_call.hpp"
 
 namespace ticketpool {
-
-struct Purchase;
-struct ItemPurchase;
-
-enum class RuleKind { kTicket, kItem };
-inline constexpr int kRuleKinds = 2;
-
-// The arguments of a rule function.
-enum RuleArgument { kRuleDeparture, kRuleUser, kRulePassengers, kRuleFrom, kRuleTo };
-enum ItemRuleArgument { kRuleItem, kRuleItemUser, kRuleQuantity };
-inline constexpr int kMostRuleArguments = 5;
-
-// A purchase as rules are asked about it.
-struct RuleCall {
-    RuleKind kind;
-    int64_t user_id;
-    Datum arguments[kMostRuleArguments];
-    // Of tickets
-    const int64_t* passengers;
-    uint32_t party;
-    uint32_t tickets;
-    DateADT service_date;
-    bool has_times;
-    TripTimes times;
-};
-RuleCall rule_call(const Purchase& purchase);
-RuleCall rule_call(const ItemPurchase& purchase);
 
 // Is any rule of the kind enabled? The whole cost of rules where none is.
 bool has_rules(const Catalog& catalog, RuleKind kind);

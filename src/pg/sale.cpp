@@ -1,185 +1,33 @@
 #include "sale.hpp"
 
 #include "call_scan.hpp"
-#include "directory.hpp"
+#include "departure_rows.hpp"
 #include "errors.hpp"
 #include "first_call.hpp"
 #include "ledger.hpp"
+#include "on_sale.hpp"
+#include "order_rows.hpp"
+#include "pins.hpp"
 #include "request_locks.hpp"
 #include "row_return.hpp"
 #include "rules.hpp"
-#include "stations.hpp"
 
 namespace ticketpool {
 
-uint32_t resolve_class(const DepartureRef& ref, bool is_null, Datum seat_class) {
-    const Layout* layout = ref.departure->layout.get();
-    if (is_null) {
-        if (layout->class_count == 1) {
-            return 0;
-        }
-        ereport(ERROR, (errcode(kErrorClass), errmsg("seat_class is missing"),
-                        errdetail("Train \"%s\" has %u classes.", printable(directory_train(ref)),
-                                  layout->class_count),
-                        errhint("Name one of them: ticket_search shows them.")));
-    }
-    const Text name = text_of(seat_class);
-    const int index = layout->find_class(name.data, name.length);
-    if (index < 0) {
-        ereport(ERROR,
-                (errcode(kErrorClass),
-                 errmsg("train \"%s\" has no class \"%s\"", printable(directory_train(ref)),
-                        printable(name)),
-                 errdetail("The formation that the departure was opened with does not have it."),
-                 errhint("ticket_search shows the classes of a train.")));
-    }
-    return static_cast<uint32_t>(index);
-}
-
 namespace {
 
-enum class Sale { kOpen, kTooEarly, kTooLate, kClosed };
-
-Sale sale_state(const DepartureRef& ref) {
-    if (ledger_status(ref.slot, ref.departure) != SaleStatus::kOpen) {
-        return Sale::kClosed;
+Datum passenger_array(const Purchase& purchase) {
+    Datum* values = static_cast<Datum*>(palloc(purchase.party * sizeof(Datum)));
+    for (uint32_t i = 0; i < purchase.party; i++) {
+        values[i] = Int64GetDatum(purchase.passengers[i]);
     }
-    const TimestampTz now = GetCurrentTimestamp();
-    const TimestampTz opens_at = ref.departure->opens_at.load(std::memory_order_relaxed);
-    const TimestampTz closes_at = ref.departure->closes_at.load(std::memory_order_relaxed);
-    return now < opens_at                             ? Sale::kTooEarly
-           : closes_at != kNoTime && now >= closes_at ? Sale::kTooLate
-                                                      : Sale::kOpen;
+    return PointerGetDatum(construct_array(values, static_cast<int>(purchase.party), INT8OID, 8,
+                                           FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
 }  // namespace
 
-bool is_on_sale(const DepartureRef& ref) {
-    return (shared.slots[ref.slot].epoch.load(std::memory_order_relaxed) & kNoPartition) == 0 &&
-           sale_state(ref) == Sale::kOpen;
-}
-
-void require_on_sale(const DepartureRef& ref) {
-    const Sale state = sale_state(ref);
-    if (state == Sale::kOpen) {
-        return;
-    }
-    const char* train = printable(directory_train(ref));
-    const char* date = date_text(ref.departure->service_date);
-    switch (state) {
-        case Sale::kTooEarly:
-            ereport(ERROR, (errcode(kErrorNotOnSale),
-                            errmsg("train \"%s\" of %s is not on sale yet", train, date),
-                            errdetail("Its sale opens at %s.",
-                                      timestamptz_to_str(ref.departure->opens_at.load())),
-                            errhint("Try again then.")));
-            break;
-        case Sale::kTooLate:
-            ereport(ERROR, (errcode(kErrorNotOnSale),
-                            errmsg("train \"%s\" of %s is not on sale any more", train, date),
-                            errdetail("Its sale closed at %s.",
-                                      timestamptz_to_str(ref.departure->closes_at.load())),
-                            errhint("Choose another train.")));
-            break;
-        default:
-            ereport(ERROR, (errcode(kErrorNotOnSale),
-                            errmsg("train \"%s\" of %s is not on sale", train, date),
-                            errdetail("Its sale was closed."), errhint("Choose another train.")));
-    }
-}
-
-constexpr size_t kMaxSeatLabel = 6;  // a row of five digits at most, and a letter
-
-const char* seat_label(const SeatGeometry& seat) {
-    char* label = static_cast<char*>(palloc(kMaxSeatLabel + 1));
-    const int digits = pg_ultoa_n(seat.row, label);
-    label[digits] = static_cast<char>(seat.letter);
-    label[digits + 1] = '\0';
-    return label;
-}
-
-namespace {
-
-enum BuyArgument {
-    kArgTrain,
-    kArgFrom,
-    kArgTo,
-    kArgUser,
-    kArgDate,
-    kArgClass,
-    kArgPassengers,
-    kArgChoice,
-    kArgChannel,
-    kArgRequest
-};
-static_assert(kArgRequest + 1 == kBuyArguments);
-
-constexpr const char* kArgumentNames[kBuyArguments] = {
-    "train",      "from_station", "to_station",  "user_id", "service_date",
-    "seat_class", "passengers",   "seat_choice", "channel", "request_id"};
-
-void check_arguments(const BuyArguments& arguments) {
-    for (const BuyArgument number : {kArgTrain, kArgFrom, kArgTo, kArgUser, kArgDate}) {
-        if (arguments.is_null[number]) {
-            report_null(kArgumentNames[number]);
-        }
-    }
-}
-
-void parse_passengers(const BuyArguments& arguments, Purchase* purchase) {
-    if (arguments.is_null[kArgPassengers]) {
-        purchase->passengers = &purchase->user_id;
-        purchase->party = 1;
-        return;
-    }
-    ArrayType* array = DatumGetArrayTypeP(arguments.value[kArgPassengers]);
-    const int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-    if (ARR_NDIM(array) > 1 || count == 0) {
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                 errmsg("passengers is not a list of passengers"),
-                 errdetail("It has %d dimensions and %d elements.", ARR_NDIM(array), count),
-                 errhint("Pass one passenger id a ticket, or NULL for one ticket for user_id.")));
-    }
-    if (array_contains_nulls(array)) {
-        ereport(ERROR,
-                (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("passengers may not contain NULL"),
-                 errdetail("Each ticket is for one passenger."),
-                 errhint("Pass one passenger id a ticket.")));
-    }
-    purchase->passengers = reinterpret_cast<const int64_t*>(ARR_DATA_PTR(array));
-    purchase->party = static_cast<uint32_t>(count);
-}
-
-// The letters that seats of a class have, once each.
-void letters_of_class(const Layout* layout, uint32_t class_index, char* letters) {
-    bool seen[256] = {};
-    size_t count = 0;
-    for (uint32_t i = 0; i < layout->classes()[class_index].seats; i++) {
-        const uint8_t letter = layout->geometry(class_index)[i].letter;
-        if (!seen[letter]) {
-            seen[letter] = true;
-            letters[count++] = static_cast<char>(letter);
-        }
-    }
-    letters[count] = '\0';
-}
-
-}  // namespace
-
-void parse_choice(Text text, Purchase* purchase) {
-    char letters[32];
-    letters_of_class(purchase->ref.departure->layout.get(), purchase->class_index, letters);
-    if (parse_seat_choice(text.data, text.length, purchase->party, letters, &purchase->choice) !=
-        Status::kOk) {
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("\"%s\" is no seat choice", printable(text)),
-                        errdetail("A choice is at most one letter a passenger, or window, or "
-                                  "aisle; there are %u passengers.",
-                                  purchase->party),
-                        errhint("For example 'F', 'AB' for two passengers, or 'window'.")));
-    }
-}
+namespace {}  // namespace
 
 Demand demand_of(const Purchase& purchase) {
     return Demand{purchase.ref,    purchase.class_index, purchase.trip, purchase.party,
@@ -245,75 +93,6 @@ void write_orders(const Catalog& catalog, const Purchase& purchase, const Claime
     insert_orders(catalog, purchase.service_date, rows, static_cast<int>(purchase.party), result);
 }
 
-void read_arguments(FunctionCallInfo fcinfo, BuyArguments* arguments) {
-    for (int i = 0; i < kBuyArguments; i++) {
-        arguments->value[i] = PG_GETARG_DATUM(i);
-        arguments->is_null[i] = PG_ARGISNULL(i);
-    }
-}
-
-RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t party) {
-    RequestDigest digest{};
-    digest_set(&digest, kDigestTrain, digest_hash(text_of(arguments.value[kArgTrain])));
-    digest_set(&digest, kDigestStations,
-               digest_hash(text_of(arguments.value[kArgTo]),
-                           digest_hash(text_of(arguments.value[kArgFrom]))));
-    if (!arguments.is_null[kArgClass]) {
-        digest_set(&digest, kDigestClass,
-                   digest_hash(text_of(arguments.value[kArgClass])) | kClassNamed);
-    }
-    digest_set(&digest, kDigestParty, party);
-    return digest;
-}
-
-void digest_as_resolved(Purchase* purchase) {
-    const Departure* departure = purchase->ref.departure;
-    const Stop* stops = departure->route->stops();
-    const Layout* layout = departure->layout.get();
-    const Text name = text_of(layout->head, layout->classes()[purchase->class_index].name);
-    const uint64_t named = digest_get(purchase->asked, kDigestClass) & kClassNamed;
-    digest_set(&purchase->asked, kDigestStops,
-               digest_hash(stops[purchase->trip.to].stop_no,
-                           digest_hash(stops[purchase->trip.from].stop_no)));
-    digest_set(&purchase->asked, kDigestClass, (digest_hash(name) & ~kClassNamed) | named);
-}
-
-void read_purchase(const BuyArguments& arguments, Purchase* purchase) {
-    *purchase = Purchase{};
-    check_arguments(arguments);
-    purchase->service_date = DatumGetDateADT(arguments.value[kArgDate]);
-    purchase->user_id = DatumGetInt64(arguments.value[kArgUser]);
-    purchase->request_id =
-        arguments.is_null[kArgRequest] ? nullptr : DatumGetUUIDP(arguments.value[kArgRequest]);
-    if (!arguments.is_null[kArgChannel]) {
-        purchase->channel = text_of(arguments.value[kArgChannel]);
-        check_channel(purchase->channel);
-    }
-    purchase->status = OrderStatus::kSold;
-    parse_passengers(arguments, purchase);
-    if (purchase->request_id != nullptr) {
-        purchase->asked = digest_as_written(arguments, purchase->party);
-    }
-}
-
-void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase) {
-    const Text train = text_of(arguments.value[kArgTrain]);
-    purchase->ref = directory_find(catalog, train, purchase->service_date);
-    if (purchase->ref.departure == nullptr) {
-        report_no_departure(train, purchase->service_date);
-    }
-    purchase->trip = find_trip(catalog, purchase->ref, text_of(arguments.value[kArgFrom]),
-                               text_of(arguments.value[kArgTo]));
-    purchase->class_index =
-        resolve_class(purchase->ref, arguments.is_null[kArgClass], arguments.value[kArgClass]);
-    if (!arguments.is_null[kArgChoice]) {
-        parse_choice(text_of(arguments.value[kArgChoice]), purchase);
-    }
-    if (purchase->request_id != nullptr) {
-        digest_as_resolved(purchase);
-    }
-}
-
 static void return_first_call(FunctionCallInfo fcinfo, const FirstCall& first) {
     begin_result(fcinfo);
     ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
@@ -342,7 +121,7 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& a
     }
     if (has_rules(catalog, RuleKind::kTicket)) {
         ledger_reserve(0);
-        ledger_pin(purchase.ref.slot);  // a rule may use other departures
+        pin_slot(purchase.ref.slot);  // a rule may use other departures
         check_rules(catalog, rule_call(purchase));
     }
     Claimed one;
@@ -356,6 +135,25 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& a
         write_orders(catalog, purchase, claims,
                      reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
     }
+}
+
+RuleCall rule_call(const Purchase& purchase) {
+    const Departure* departure = purchase.ref.departure;
+    const Stop* stops = departure->route->stops();
+    RuleCall call{};
+    call.kind = RuleKind::kTicket;
+    call.user_id = purchase.user_id;
+    call.arguments[kRuleDeparture] = Int64GetDatum(departure->departure_id);
+    call.arguments[kRuleUser] = Int64GetDatum(purchase.user_id);
+    call.arguments[kRulePassengers] = passenger_array(purchase);
+    call.arguments[kRuleFrom] = Int32GetDatum(stops[purchase.trip.from].stop_no);
+    call.arguments[kRuleTo] = Int32GetDatum(stops[purchase.trip.to].stop_no);
+    call.passengers = purchase.passengers;
+    call.party = purchase.party;
+    call.tickets = purchase.party;
+    call.service_date = departure->service_date;
+    call.has_times = trip_times(departure, purchase.trip, &call.times);
+    return call;
 }
 
 }  // namespace ticketpool

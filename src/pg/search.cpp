@@ -5,12 +5,14 @@
 // added. A route's departures of a day, whatever train they are sold as, are then found in
 // ticket_departure, which a session keeps until a departure comes, goes or is changed by hand; and
 // counted in memory.
+#include "claim.hpp"
+#include "departure_rows.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
-#include "loader.hpp"
-#include "order_rows.hpp"
-#include "sale.hpp"
+#include "on_sale.hpp"
+#include "owner_scope.hpp"
 #include "stations.hpp"
+#include "table_scan.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -37,9 +37,7 @@
 // anew, empty; the tables are the truth.
 #pragma once
 
-#include "deadlines.hpp"
 #include "pg.hpp"
-#include "standby.hpp"
 #include "ticketpool/stock.hpp"
 
 extern "C" {
@@ -131,7 +129,9 @@ struct Coldest {
     Entry entry[kMost];
 };
 
-struct PreparedLedger;
+struct PreparedLedger;  // prepared.hpp
+struct DatabaseDue;     // deadlines.hpp
+struct StandbyLoad;     // standby.hpp
 
 // Of Control::attention: a departure in memory was loaded in recovery.
 inline constexpr uint32_t kLoadedInRecovery = 1u << 31;
@@ -175,8 +175,6 @@ struct Shared {
     Arena arena;
 };
 extern constinit Shared shared;
-
-void install_shared_memory_hooks();
 
 // Ereports where the library was not preloaded. Every SQL function calls it first.
 void require_shared_memory();

@@ -1,6 +1,7 @@
 #include "sources.hpp"
 
 #include "ledger.hpp"
+#include "maker.hpp"
 
 namespace ticketpool {
 

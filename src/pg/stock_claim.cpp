@@ -2,8 +2,9 @@
 // of the pool.
 #include "stock_claim.hpp"
 
-#include "item_loader.hpp"
 #include "ledger.hpp"
+#include "maker.hpp"
+#include "pins.hpp"
 #include "prepared.hpp"
 #include "stock_entries.hpp"
 
@@ -19,7 +20,7 @@ Status try_stock(const ItemRef& ref, Stock* stock, int64_t units) {
         if (status != Status::kOk) {
             return status;
         }
-        ledger_pin(ref.slot);
+        pin_slot(ref.slot);
         stock_add_claim(at, from_pool);
     }
     if (from_own > 0) {

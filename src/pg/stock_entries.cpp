@@ -1,38 +1,29 @@
 #include "stock_entries.hpp"
 
-#include "ledger.hpp"
+#include "pins.hpp"
+#include "shared_memory.hpp"
+#include "undo_log.hpp"
 
 namespace ticketpool {
 
 namespace {
 
-struct Log {
-    StockEntry* entries;
-    size_t count;
-    size_t room;
+struct Log : UndoLog<StockEntry> {
     size_t releases;  // entries of kind release
     size_t mergings;  // entries of kind merging
     size_t leavings;  // entries of kind leaving
 };
 constinit Log log{};
 
-constexpr size_t kKeepEntries = 4096;  // more room than this is given back at the transaction's end
-
 StockEntry* append(StockKind kind, const StockRef& stock, int64_t units) {
-    if (unlikely(log.count >= log.room)) {
-        // A caller that forgot to reserve: better a restart, which is safe, than a damaged log.
-        elog(PANIC, "ticketpool ledger has no room");
-    }
-    StockEntry* entry = &log.entries[log.count++];
-    *entry = StockEntry{kind, GetCurrentTransactionNestLevel(), stock, units, 0};
-    return entry;
+    return log.append(StockEntry{kind, GetCurrentTransactionNestLevel(), stock, units, 0});
 }
 
 void undo(const StockEntry& entry) {
     undo_stock_entry(entry);
     switch (entry.kind) {
         case StockKind::kClaim:
-            ledger_publish_claims(entry.stock.slot, -1);
+            publish_claims(entry.stock.slot, -1);
             break;
         case StockKind::kRelease:
             log.releases--;
@@ -52,31 +43,15 @@ void undo(const StockEntry& entry) {
     }
 }
 
-void give_room_back() {
-    if (log.room > kKeepEntries) {
-        pfree(log.entries);
-        log.entries = nullptr;
-        log.room = 0;
-    }
-}
-
 }  // namespace
 
 void stock_reserve(size_t entries) {
-    const size_t wanted = log.count + entries;
-    if (wanted > log.room) {
-        const size_t room = Max(wanted, Max(log.room * 2, static_cast<size_t>(64)));
-        log.entries = static_cast<StockEntry*>(
-            log.entries == nullptr
-                ? MemoryContextAllocHuge(TopMemoryContext, room * sizeof(StockEntry))
-                : repalloc_huge(log.entries, room * sizeof(StockEntry)));
-        log.room = room;
-    }
+    log.reserve(entries);
 }
 
 void stock_add_claim(const StockRef& stock, int64_t units) {
     append(StockKind::kClaim, stock, units);
-    ledger_publish_claims(stock.slot, 1);
+    publish_claims(stock.slot, 1);
 }
 
 void stock_add_release(const StockRef& stock, int64_t units) {
@@ -183,19 +158,11 @@ bool stock_is_leaving(const StockRef& stock) {
 }
 
 uint32_t stock_final_count() {
-    uint32_t count = 0;
-    for (size_t i = 0; i < log.count; i++) {
-        count += is_final(log.entries[i]) ? 1 : 0;
-    }
-    return count;
+    return log.final_count();
 }
 
 void stock_copy_final(StockEntry* copy) {
-    for (size_t i = 0; i < log.count; i++) {
-        if (is_final(log.entries[i])) {
-            *copy++ = log.entries[i];
-        }
-    }
+    log.copy_final(copy);
 }
 
 void stock_forget() {
@@ -203,7 +170,7 @@ void stock_forget() {
     log.releases = 0;
     log.mergings = 0;
     log.leavings = 0;
-    give_room_back();
+    log.give_room_back();
 }
 
 void stock_settle() {
@@ -214,18 +181,14 @@ void stock_settle() {
 }
 
 void stock_undo_level(int level) {
-    while (log.count > 0 && log.entries[log.count - 1].level >= level) {
-        undo(log.entries[--log.count]);
-    }
+    log.undo_to(log.first_of_level(level), undo);
     if (log.count == 0) {
-        give_room_back();
+        log.give_room_back();
     }
 }
 
 void stock_promote_level(int level) {
-    for (size_t i = log.count; i > 0 && log.entries[i - 1].level >= level; i--) {
-        log.entries[i - 1].level = level - 1;
-    }
+    log.promote(level);
 }
 
 }  // namespace ticketpool

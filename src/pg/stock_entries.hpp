@@ -1,6 +1,6 @@
 // The part of the ledger that is about plain quantities: what this transaction has claimed of
-// stocks and will give back. The rules are those of ledger.hpp, whose callbacks call the last
-// functions here; pins are the ledger's, too.
+// stocks and will give back. The rules are those of ledger.hpp, and the engine is the same
+// (undo_log.hpp).
 //
 //   claim       units taken in the pool                       abort: give them back
 //   release     units of a refunded order, of item_add, or    commit: give them to the stock
@@ -24,7 +24,7 @@ namespace ticketpool {
 // the ledger before anything is entered.
 void stock_reserve(size_t entries);
 
-// No-fail after stock_reserve and ledger_pin.
+// No-fail after stock_reserve and pin_slot.
 void stock_add_claim(const StockRef& stock, int64_t units);
 void stock_add_release(const StockRef& stock, int64_t units);
 void stock_add_made(const StockRef& stock);

@@ -23,16 +23,18 @@
 #include <algorithm>
 
 #include "orders.hpp"
+#include "owner_scope.hpp"
 #include "plans.hpp"
 #include "reserve.hpp"
 #include "shared_memory.hpp"
+#include "subtransaction.hpp"
+#include "table_scan.hpp"
 
 extern "C" {
 #include "catalog/index.h"
 #include "catalog/pg_inherits.h"
 #include "executor/spi.h"
 #include "storage/lmgr.h"
-#include "utils/resowner.h"
 #include "utils/syscache.h"
 }
 
@@ -48,41 +50,26 @@ constexpr TimestampTz kMostTime = USECS_PER_SEC;
 // left for the next round, and does not stop the rest.
 template <typename Work>
 Outcome guarded(const char* what, int64_t id, Work work) {
-    MemoryContext context = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
-    volatile Outcome outcome = Outcome::kDone;
-    BeginInternalSubTransaction(nullptr);
-    MemoryContextSwitchTo(context);
-    PG_TRY();
-    {
+    ErrorData* error = in_subtransaction([&] {
         work();
-        ReleaseCurrentSubTransaction();
+        return true;
+    });
+    if (error == nullptr) {
+        return Outcome::kDone;
     }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(context);
-        ErrorData* error = CopyErrorData();
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-        MemoryContextSwitchTo(context);
-        CurrentResourceOwner = owner;
-        if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-            error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
-            ReThrowError(error);  // meant for the whole sweep
-        }
-        // Somebody has a lock: that is not news, unless it lasts (see ticket_sweep_status).
-        outcome =
-            error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? Outcome::kBusy : Outcome::kFailed;
-        if (outcome == Outcome::kFailed) {
-            ereport(WARNING,
-                    (errcode(error->sqlerrcode),
-                     errmsg("%s " INT64_FORMAT " stays as it is: %s", what, id, error->message)));
-        }
-        FreeErrorData(error);
+    if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+        error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
+        ReThrowError(error);  // meant for the whole sweep
     }
-    PG_END_TRY();
-    MemoryContextSwitchTo(context);
-    CurrentResourceOwner = owner;
+    // Somebody has a lock: that is not news, unless it lasts (see ticket_sweep_status).
+    const Outcome outcome =
+        error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? Outcome::kBusy : Outcome::kFailed;
+    if (outcome == Outcome::kFailed) {
+        ereport(WARNING,
+                (errcode(error->sqlerrcode),
+                 errmsg("%s " INT64_FORMAT " stays as it is: %s", what, id, error->message)));
+    }
+    FreeErrorData(error);
     return outcome;
 }
 

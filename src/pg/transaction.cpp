@@ -28,12 +28,12 @@
 //   3. pins, for the reason above; 4. the deadline; 5. private notes, marks among them
 #include "transaction.hpp"
 
-#include "by_hand.hpp"
+#include "arrival_locks.hpp"
 #include "commit_marks.hpp"
 #include "deadlines.hpp"
-#include "item_by_hand.hpp"
 #include "ledger.hpp"
 #include "loading.hpp"
+#include "pins.hpp"
 #include "stock_entries.hpp"
 #include "stop_point.hpp"
 #include "wanted.hpp"
@@ -49,8 +49,7 @@ bool uses_pool() {
 void forget_notes() {
     marks_forget();
     forget_wanted();
-    forget_missing_departure();
-    forget_missing_item();
+    forget_missing();
 }
 
 void before_prepare() {
@@ -64,7 +63,7 @@ void at_commit() {
         marks_apply();
         ledger_settle();
         stock_settle();
-        ledger_unpin();
+        unpin_all();
         announce_deadline();
     }
     forget_notes();
@@ -76,7 +75,7 @@ void at_abort() {
         load_abandon();
         stock_undo_level(0);
         ledger_undo_level(0);
-        ledger_unpin();
+        unpin_all();
         forget_deadline();
     }
     forget_notes();
@@ -88,7 +87,7 @@ void at_prepare() {
     if (uses_pool()) {
         load_abandon();
         stock_forget();
-        ledger_unpin();
+        unpin_all();
         forget_deadline();
     }
     forget_notes();
@@ -140,8 +139,7 @@ void at_subabort(int level) {
     marks_forget_level(level);
     forget_wanted_of(level);
     // The locks that they rely on may go with the subtransaction.
-    forget_missing_departure();
-    forget_missing_item();
+    forget_missing();
 }
 
 void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {

@@ -1,18 +1,12 @@
 #include "undecided.hpp"
 
-#include "order_rows.hpp"
 #include "table_scan.hpp"
 
 extern "C" {
-#include "access/transam.h"
 #include "storage/procarray.h"
 }
 
 namespace ticketpool {
-
-bool is_prepared(TransactionId xid) {
-    return TransactionIdIsValid(xid) && BackendXidGetPid(xid) == 0;
-}
 
 namespace {
 

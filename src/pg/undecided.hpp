@@ -29,8 +29,10 @@
 // (by_hand.hpp). He is not prepared before that.
 #pragma once
 
-#include "loader.hpp"
+#include "catalog.hpp"
+#include "departure_rows.hpp"
 #include "pg.hpp"
+#include "prepared.hpp"
 #include "table_scan.hpp"
 
 extern "C" {
@@ -76,10 +78,6 @@ T* append(T** array, size_t* count) {
     *added = T{};
     return added;
 }
-
-// Is the top-level transaction, which has not ended, prepared? (One that has ended meanwhile looks
-// so: step 2 finds it out.)
-bool is_prepared(TransactionId xid);
 
 // Calls `found` for every version that one transaction alone decides about, with that transaction
 // and whether its commit makes the version live. (Inserted and deleted by the same: never live.)

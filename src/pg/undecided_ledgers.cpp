@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "fill.hpp"
 #include "ledger_entry.hpp"
 #include "loading.hpp"
 #include "undecided.hpp"

@@ -4,14 +4,13 @@
 // transactions under way) is compared with the pool. Sales go on meanwhile, so a difference counts
 // only if it is there in every one of several looks: a claim comes a moment before its row, a
 // release a moment after its commit.
+#include "departure_rows.hpp"
 #include "directory.hpp"
 #include "errors.hpp"
 #include "ledger.hpp"
-#include "loader.hpp"
 #include "monitoring.hpp"
-#include "order_rows.hpp"
 #include "prepared.hpp"
-#include "sale.hpp"
+#include "table_scan.hpp"
 
 extern "C" {
 #include "access/xlog.h"

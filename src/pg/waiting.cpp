@@ -1,6 +1,7 @@
 #include "waiting.hpp"
 
 #include "ledger.hpp"
+#include "pins.hpp"
 #include "prepared.hpp"
 #include "shared_memory.hpp"
 #include "stock_entries.hpp"
@@ -20,7 +21,7 @@ namespace {
 // has (or, where it has more pins than its slot shows, may have) pinned it to the end of its
 // transaction, or leaves it.
 bool others_use(uint32_t slot, int* pinner) {
-    bool own_is_shared = ledger_has_pinned(slot);
+    bool own_is_shared = is_pinned(slot);
     int overflown = -1;
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
         const BackendSlot& backend = shared.backends[i];

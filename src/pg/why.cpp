@@ -3,9 +3,10 @@
 #include "directory.hpp"
 #include "errors.hpp"
 #include "live_rows.hpp"
-#include "sale.hpp"
+#include "on_sale.hpp"
 #include "sources.hpp"
 #include "stations.hpp"
+#include "ticket_purchase.hpp"
 
 namespace ticketpool {
 namespace {

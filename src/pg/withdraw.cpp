@@ -12,6 +12,8 @@
 #include "ledger.hpp"
 #include "live_rows.hpp"
 #include "own_writes.hpp"
+#include "owner_scope.hpp"
+#include "pins.hpp"
 #include "reserve.hpp"
 #include "shared_memory.hpp"
 #include "ticketpool/order_status.hpp"
@@ -120,7 +122,7 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
         const DepartureRef ref = directory_find_id(catalog, departure_id);
         if (ref.departure != nullptr) {
             ledger_reserve(1);
-            ledger_pin(ref.slot);
+            pin_slot(ref.slot);
             end_announcement();
             wait_for_sale_turn(ref.slot);
             ledger_bar(ref.slot);
