@@ -12,7 +12,7 @@
 EXTENSION  = ticketpool
 MODULE_big = ticketpool
 DATA       = $(wildcard sql/ticketpool--*.sql)
-OBJS       = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp)))
+OBJS       = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp src/pg/*/*.cpp)))
 
 # One export list for the linker: templates of the standard library and Boost are marked visible by their authors
 # and would be exported from here in spite of -fvisibility=hidden.
@@ -24,7 +24,7 @@ SERVER_INCLUDES := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 
 # The server's headers are system headers here, so that WERROR judges our code alone.
 WERROR      = -Werror
-PG_CPPFLAGS = -Iinclude -isystem $(SERVER_INCLUDES)
+PG_CPPFLAGS = -Iinclude -Isrc/pg -isystem $(SERVER_INCLUDES)
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-register -MMD -MP $(SANITIZE)
 EXTRA_CLEAN = $(OBJS:.o=.d) build/unit-* build/stop_points build/test-output
 
@@ -47,9 +47,9 @@ $(filter-out src/core/arena.o,$(OBJS)): override CXXFLAGS += -fno-exceptions -fn
 $(OBJS): Makefile
 -include $(OBJS:.o=.d)
 
-# The library with named stop points (src/pg/stop_point.hpp), for the tests in test/stops: only what includes them is compiled
+# The library with named stop points (src/pg/server/stop_point.hpp), for the tests in test/stops: only what includes them is compiled
 # again. Never installed.
-STOPPING = $(patsubst src/pg/%.cpp,build/stop_points/%.o,$(shell grep -l '"stop_point.hpp"' src/pg/*.cpp))
+STOPPING = $(patsubst src/pg/%.cpp,build/stop_points/%.o,$(shell grep -l '"server/stop_point.hpp"' src/pg/*.cpp src/pg/*/*.cpp))
 $(STOPPING): build/stop_points/%.o: src/pg/%.cpp Makefile
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -fno-exceptions -fno-rtti $(CPPFLAGS) -DTICKETPOOL_STOP_POINTS -c -o $@ $<

@@ -2,7 +2,7 @@
 // that nobody evicts it.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

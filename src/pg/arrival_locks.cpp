@@ -1,7 +1,7 @@
 // See arrival_locks.hpp.
 #include "arrival_locks.hpp"
 
-#include "advisory_locks.hpp"
+#include "server/advisory_locks.hpp"
 
 namespace ticketpool {
 

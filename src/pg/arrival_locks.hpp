@@ -3,8 +3,8 @@
 // so nothing is ever loaded without an order that commits later.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

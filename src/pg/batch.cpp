@@ -8,7 +8,6 @@
 // 4. Rows go into the table many at a time: at the end, when the date changes, or before
 //    something has to read what was sold so far (a rule, a request_id).
 #include "batch_requests.hpp"
-#include "errors.hpp"
 #include "first_call.hpp"
 #include "ledger.hpp"
 #include "on_sale.hpp"
@@ -17,6 +16,7 @@
 #include "request_locks.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
+#include "server/errors.hpp"
 
 namespace ticketpool {
 namespace {

@@ -7,7 +7,7 @@
 #include "item_rows.hpp"
 #include "people_scan.hpp"
 #include "route_times.hpp"
-#include "settings.hpp"
+#include "server/settings.hpp"
 #include "shared_memory.hpp"
 
 extern "C" {

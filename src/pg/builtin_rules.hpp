@@ -2,9 +2,9 @@
 // function.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
 #include "rule_call.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

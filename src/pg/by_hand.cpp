@@ -6,15 +6,15 @@
 #include "departure_rows.hpp"
 #include "directory.hpp"
 #include "epoch.hpp"
-#include "errors.hpp"
 #include "ledger.hpp"
 #include "order_days.hpp"
 #include "own_events.hpp"
 #include "pins.hpp"
 #include "row_event.hpp"
-#include "row_origin.hpp"
+#include "server/errors.hpp"
+#include "server/row_origin.hpp"
+#include "server/table_scan.hpp"
 #include "sources.hpp"
-#include "table_scan.hpp"
 #include "wanted.hpp"
 
 extern "C" {

@@ -4,19 +4,19 @@
 // transaction (and for it alone until it commits), and then the new ones are bought: so an exchange
 // may keep its own seats, or extend them. If the new ones can't be had, the subtransaction is
 // rolled back, and nothing has happened.
-#include "call_scan.hpp"
 #include "directory.hpp"
-#include "errors.hpp"
 #include "ledger.hpp"
 #include "on_sale.hpp"
 #include "order_rows.hpp"
 #include "orders.hpp"
-#include "owner_scope.hpp"
 #include "pins.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
+#include "server/call_scan.hpp"
+#include "server/errors.hpp"
+#include "server/owner_scope.hpp"
+#include "server/subtransaction.hpp"
 #include "stations.hpp"
-#include "subtransaction.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -3,7 +3,7 @@
 #include "ledger.hpp"
 #include "pins.hpp"
 #include "prepared.hpp"
-#include "settings.hpp"
+#include "server/settings.hpp"
 #include "sources.hpp"
 #include "ticketpool/sold_out_memo.hpp"
 

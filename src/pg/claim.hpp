@@ -8,7 +8,7 @@
 
 #include "announcement.hpp"
 #include "ledger_entry.hpp"
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -14,7 +14,7 @@
 //   at a rollback       marks are forgotten, and the ledger ends the turns
 #pragma once
 
-#include "catalog.hpp"
+#include "server/catalog.hpp"
 
 namespace ticketpool {
 

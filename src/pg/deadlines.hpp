@@ -26,7 +26,7 @@
 // all it makes of that is a line in the log, or an answer, that is a second old.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

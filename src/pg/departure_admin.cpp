@@ -5,14 +5,14 @@
 // see the ledger's "opened".
 #include "arrival_locks.hpp"
 #include "directory.hpp"
-#include "errors.hpp"
 #include "kept_parts.hpp"
 #include "ledger.hpp"
 #include "new_partition.hpp"
 #include "order_leaf.hpp"
 #include "own_writes.hpp"
-#include "owner_scope.hpp"
 #include "pins.hpp"
+#include "server/errors.hpp"
+#include "server/owner_scope.hpp"
 #include "waiting.hpp"
 
 extern "C" {

@@ -1,9 +1,9 @@
 // See departure_rows.hpp.
 #include "departure_rows.hpp"
 
-#include "arrays.hpp"
-#include "errors.hpp"
-#include "table_scan.hpp"
+#include "server/arrays.hpp"
+#include "server/errors.hpp"
+#include "server/table_scan.hpp"
 
 namespace ticketpool {
 

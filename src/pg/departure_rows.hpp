@@ -2,9 +2,9 @@
 // departure in memory.
 #pragma once
 
-#include "catalog.hpp"
 #include "order_leaf.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "announcement.hpp"
-#include "catalog.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

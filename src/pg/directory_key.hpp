@@ -1,8 +1,8 @@
 // What a caller looks for in the directory, and the hash chains that lead to it.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,6 @@
 #include "directory_load.hpp"
 
 #include "epoch.hpp"
-#include "errors.hpp"
 #include "eviction.hpp"
 #include "inventory_rows.hpp"
 #include "item_loader.hpp"
@@ -10,6 +9,7 @@
 #include "loading.hpp"
 #include "pins.hpp"
 #include "prepared.hpp"
+#include "server/errors.hpp"
 #include "standby.hpp"
 #include "waiting.hpp"
 

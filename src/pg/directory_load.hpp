@@ -4,7 +4,7 @@
 #include "departure_rows.hpp"
 #include "directory_key.hpp"
 #include "load_locks.hpp"
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
 #include "early_orders.hpp"
 
-#include "errors.hpp"
-#include "table_scan.hpp"
+#include "server/errors.hpp"
+#include "server/table_scan.hpp"
 
 extern "C" {
 #include "partitioning/partdesc.h"

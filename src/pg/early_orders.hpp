@@ -1,8 +1,8 @@
 // Orders that were written by hand before their departure.
 #pragma once
 
-#include "catalog.hpp"
 #include "departure_rows.hpp"
+#include "server/catalog.hpp"
 
 namespace ticketpool {
 

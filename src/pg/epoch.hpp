@@ -32,8 +32,8 @@
 // If a process dies: the server restarts, with an empty pool.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 #include "shared_memory.hpp"
 
 namespace ticketpool {

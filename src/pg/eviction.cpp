@@ -1,6 +1,6 @@
 #include "eviction.hpp"
 
-#include "errors.hpp"
+#include "server/errors.hpp"
 
 namespace ticketpool {
 

@@ -2,7 +2,7 @@
 // exclusively, but for part_bucket() and part_find(), which read.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 #include "shared_memory.hpp"
 
 namespace ticketpool {

@@ -4,7 +4,7 @@
 #include "announcement.hpp"
 #include "departure_rows.hpp"
 #include "inventory_rows.hpp"
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

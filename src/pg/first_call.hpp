@@ -3,9 +3,9 @@
 // now.
 #pragma once
 
-#include "catalog.hpp"
 #include "order_leaf.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 #include "ticket_purchase.hpp"
 
 namespace ticketpool {

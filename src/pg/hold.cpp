@@ -5,19 +5,19 @@
 // or change the only one on the condition that nobody else has it, so one of them is first and
 // decides. A late payer gets what is free now: the old seats if nobody took them, or equal ones, or
 // nothing.
-#include "call_scan.hpp"
 #include "deadlines.hpp"
 #include "directory.hpp"
-#include "errors.hpp"
 #include "ledger.hpp"
 #include "on_sale.hpp"
 #include "order_rows.hpp"
 #include "orders.hpp"
-#include "owner_scope.hpp"
 #include "pins.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
-#include "settings.hpp"
+#include "server/call_scan.hpp"
+#include "server/errors.hpp"
+#include "server/owner_scope.hpp"
+#include "server/settings.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -3,7 +3,7 @@
 
 #include "item_rows.hpp"
 #include "prepared.hpp"
-#include "table_scan.hpp"
+#include "server/table_scan.hpp"
 
 namespace ticketpool {
 

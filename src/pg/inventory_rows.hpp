@@ -1,8 +1,8 @@
 // Rows of item_inventory and live ones of item_order.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,12 +1,12 @@
 // item_buy_many: many purchases in one call and one transaction, each all or none by itself. The
 // steps are those of ticket_buy_many (batch.cpp).
 #include "batch_requests.hpp"
-#include "errors.hpp"
 #include "item_pins.hpp"
 #include "item_rows.hpp"
 #include "item_sale.hpp"
 #include "request_locks.hpp"
 #include "rules.hpp"
+#include "server/errors.hpp"
 #include "shared_memory.hpp"
 
 namespace ticketpool {

@@ -4,16 +4,16 @@
 #include "commit_marks.hpp"
 #include "directory.hpp"
 #include "epoch.hpp"
-#include "errors.hpp"
 #include "inventory_rows.hpp"
 #include "item_pins.hpp"
 #include "item_rows.hpp"
 #include "own_events.hpp"
 #include "row_event.hpp"
+#include "server/errors.hpp"
+#include "server/table_scan.hpp"
 #include "shared_memory.hpp"
 #include "stock_claim.hpp"
 #include "stock_entries.hpp"
-#include "table_scan.hpp"
 #include "wanted.hpp"
 
 namespace ticketpool {

@@ -30,8 +30,8 @@
 #pragma once
 
 #include "announcement.hpp"
-#include "catalog.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 #include "stock_entry.hpp"
 
 namespace ticketpool {

@@ -4,8 +4,8 @@
 #include "fill.hpp"
 #include "item_undecided.hpp"
 #include "loading.hpp"
+#include "server/table_scan.hpp"
 #include "stock_claim.hpp"
-#include "table_scan.hpp"
 
 extern "C" {
 #include "access/twophase.h"

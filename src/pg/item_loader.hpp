@@ -5,8 +5,8 @@
 // units nor live orders has no stock in memory.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 #include "ticketpool/stock.hpp"
 
 extern "C" {

@@ -3,9 +3,9 @@
 
 #include "arrival_locks.hpp"
 #include "directory.hpp"
-#include "errors.hpp"
 #include "ledger.hpp"
 #include "pins.hpp"
+#include "server/errors.hpp"
 
 namespace ticketpool {
 

@@ -1,12 +1,12 @@
 // The function behind the view item_pool.
 #include "announcement.hpp"
 #include "directory.hpp"
-#include "errors.hpp"
 #include "inventory_rows.hpp"
 #include "monitoring.hpp"
 #include "prepared.hpp"
+#include "server/errors.hpp"
+#include "server/table_scan.hpp"
 #include "stock_claim.hpp"
-#include "table_scan.hpp"
 
 namespace ticketpool {
 namespace {

@@ -1,7 +1,7 @@
 #include "item_rows.hpp"
 
 #include "epoch.hpp"
-#include "errors.hpp"
+#include "server/errors.hpp"
 
 extern "C" {
 #include "commands/sequence.h"

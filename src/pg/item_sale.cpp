@@ -5,15 +5,15 @@
 // (stock_entries.hpp) are taken before units of the pool.
 #include "item_sale.hpp"
 
-#include "call_scan.hpp"
-#include "errors.hpp"
 #include "item_pins.hpp"
 #include "item_rows.hpp"
 #include "ledger.hpp"
 #include "prepared.hpp"
 #include "request_locks.hpp"
-#include "row_return.hpp"
 #include "rules.hpp"
+#include "server/call_scan.hpp"
+#include "server/errors.hpp"
+#include "server/row_return.hpp"
 #include "stock_claim.hpp"
 #include "stock_entries.hpp"
 

@@ -2,12 +2,12 @@
 #pragma once
 
 #include "announcement.hpp"
-#include "catalog.hpp"
-#include "pg.hpp"
 #include "request_digest.hpp"
 #include "row_writer.hpp"
 #include "rule_call.hpp"
-#include "table_scan.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
+#include "server/table_scan.hpp"
 
 extern "C" {
 #include "utils/uuid.h"

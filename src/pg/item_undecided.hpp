@@ -25,9 +25,9 @@
 // who is prepared can have written it since.
 #pragma once
 
-#include "catalog.hpp"
 #include "inventory_rows.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

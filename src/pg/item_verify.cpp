@@ -11,14 +11,14 @@
 
 #include "announcement.hpp"
 #include "directory.hpp"
-#include "errors.hpp"
 #include "inventory_rows.hpp"
 #include "item_pins.hpp"
 #include "monitoring.hpp"
 #include "prepared.hpp"
+#include "server/errors.hpp"
+#include "server/table_scan.hpp"
 #include "stock_claim.hpp"
 #include "stock_entries.hpp"
-#include "table_scan.hpp"
 
 namespace ticketpool {
 namespace {

@@ -1,10 +1,10 @@
 #include "kept_parts.hpp"
 
-#include "errors.hpp"
 #include "own_writes.hpp"
-#include "owner_scope.hpp"
 #include "parts.hpp"
-#include "table_scan.hpp"
+#include "server/errors.hpp"
+#include "server/owner_scope.hpp"
+#include "server/table_scan.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -6,8 +6,8 @@
 // says are the same rows: those of one snapshot, by which all statements read them.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -36,9 +36,9 @@
 #include "launcher.hpp"
 
 #include "deadlines.hpp"
-#include "pg.hpp"
 #include "prepared.hpp"
-#include "settings.hpp"
+#include "server/pg.hpp"
+#include "server/settings.hpp"
 #include "shared_memory.hpp"
 #include "standby.hpp"
 #include "worker.hpp"

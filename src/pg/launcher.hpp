@@ -1,7 +1,7 @@
 // The launcher: the background worker that starts the others.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 extern "C" {
 #include "postmaster/bgworker.h"

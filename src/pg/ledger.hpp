@@ -27,7 +27,7 @@
 #pragma once
 
 #include "ledger_entry.hpp"
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

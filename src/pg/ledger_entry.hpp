@@ -3,7 +3,7 @@
 // memory (prepared.hpp).
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 #include "shared_memory.hpp"
 
 namespace ticketpool {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "departure_rows.hpp"
-#include "table_scan.hpp"
+#include "server/table_scan.hpp"
 
 namespace ticketpool {
 

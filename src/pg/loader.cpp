@@ -4,7 +4,7 @@
 #include "fill.hpp"
 #include "loading.hpp"
 #include "parts.hpp"
-#include "table_scan.hpp"
+#include "server/table_scan.hpp"
 #include "undecided.hpp"
 #include "undecided_ledgers.hpp"
 

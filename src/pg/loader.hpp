@@ -1,9 +1,9 @@
 // Builds a departure from its rows.
 #pragma once
 
-#include "catalog.hpp"
 #include "departure_rows.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,8 +1,8 @@
 #include "loading.hpp"
 
 #include "announcement.hpp"
-#include "errors.hpp"
 #include "eviction.hpp"
+#include "server/errors.hpp"
 
 namespace ticketpool {
 

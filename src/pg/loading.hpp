@@ -1,9 +1,9 @@
 // A load in progress: what this backend has taken for it so far.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
 #include "prepared.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

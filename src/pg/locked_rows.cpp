@@ -1,11 +1,11 @@
 #include "locked_rows.hpp"
 
-#include "call_scan.hpp"
 #include "order_days.hpp"
 #include "order_rows.hpp"
-#include "owner_scope.hpp"
-#include "plans.hpp"
-#include "row_return.hpp"
+#include "server/call_scan.hpp"
+#include "server/owner_scope.hpp"
+#include "server/plans.hpp"
+#include "server/row_return.hpp"
 
 extern "C" {
 #include "executor/spi.h"

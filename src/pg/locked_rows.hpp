@@ -12,9 +12,9 @@
 // an update of it cannot fail.
 #pragma once
 
-#include "catalog.hpp"
 #include "order_leaf.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
 // Departures, quotas and stocks that a running transaction has made.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
 // What the views say of a slot of the directory.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

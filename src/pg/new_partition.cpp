@@ -2,11 +2,11 @@
 #include "new_partition.hpp"
 
 #include "departure_rows.hpp"
-#include "errors.hpp"
 #include "order_partition.hpp"
-#include "owner_scope.hpp"
-#include "plans.hpp"
-#include "table_scan.hpp"
+#include "server/errors.hpp"
+#include "server/owner_scope.hpp"
+#include "server/plans.hpp"
+#include "server/table_scan.hpp"
 
 extern "C" {
 #include "catalog/partition.h"

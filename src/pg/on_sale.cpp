@@ -3,8 +3,8 @@
 
 #include "directory.hpp"
 #include "epoch.hpp"
-#include "errors.hpp"
 #include "ledger.hpp"
+#include "server/errors.hpp"
 
 namespace ticketpool {
 

@@ -1,9 +1,9 @@
 // One order id, one service date: see order_days.hpp.
 #include "order_days.hpp"
 
-#include "errors.hpp"
-#include "row_origin.hpp"
-#include "table_scan.hpp"
+#include "server/errors.hpp"
+#include "server/row_origin.hpp"
+#include "server/table_scan.hpp"
 
 extern "C" {
 #include "catalog/index.h"

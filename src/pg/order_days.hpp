@@ -30,9 +30,9 @@
 // made there all the same, so dumps leave ticket_order_day out.
 #pragma once
 
-#include "catalog.hpp"
 #include "order_leaf.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

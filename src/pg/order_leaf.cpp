@@ -1,9 +1,9 @@
 // See order_leaf.hpp.
 #include "order_leaf.hpp"
 
-#include "errors.hpp"
 #include "order_partition.hpp"
-#include "table_scan.hpp"
+#include "server/errors.hpp"
+#include "server/table_scan.hpp"
 
 extern "C" {
 #include "catalog/partition.h"

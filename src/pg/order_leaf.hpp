@@ -19,9 +19,9 @@
 // what they do. A sequence is locked before all of these by whoever draws an id.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
 #include "row_writer.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 #include "trigger_mark.hpp"
 
 namespace ticketpool {

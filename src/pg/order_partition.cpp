@@ -1,6 +1,6 @@
 #include "order_partition.hpp"
 
-#include "table_scan.hpp"
+#include "server/table_scan.hpp"
 
 extern "C" {
 #include "access/table.h"

@@ -1,8 +1,8 @@
 // Which partition of ticket_order has the rows of a service date.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
 #include "order_rows.hpp"
 
 #include "epoch.hpp"
-#include "errors.hpp"
+#include "server/errors.hpp"
 #include "shared_memory.hpp"
 #include "ticketpool/order_status.hpp"
 

@@ -1,9 +1,9 @@
 // ticket_order: writing rows (row_writer.hpp), reading them.
 #pragma once
 
-#include "catalog.hpp"
 #include "order_leaf.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

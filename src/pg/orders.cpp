@@ -3,13 +3,13 @@
 #include "arrival_locks.hpp"
 #include "departure_rows.hpp"
 #include "directory.hpp"
-#include "errors.hpp"
 #include "ledger.hpp"
 #include "own_writes.hpp"
-#include "owner_scope.hpp"
 #include "pins.hpp"
-#include "plans.hpp"
-#include "row_return.hpp"
+#include "server/errors.hpp"
+#include "server/owner_scope.hpp"
+#include "server/plans.hpp"
+#include "server/row_return.hpp"
 #include "sources.hpp"
 
 extern "C" {

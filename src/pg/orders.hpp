@@ -6,7 +6,7 @@
 
 #include "claim.hpp"
 #include "locked_rows.hpp"
-#include "pg.hpp"
+#include "server/pg.hpp"
 #include "ticketpool/order_status.hpp"
 
 namespace ticketpool {

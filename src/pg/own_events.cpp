@@ -2,7 +2,7 @@
 
 #include "item_rows.hpp"
 #include "own_writes.hpp"
-#include "table_scan.hpp"
+#include "server/table_scan.hpp"
 #include "ticketpool/order_status.hpp"
 
 namespace ticketpool {

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "order_leaf.hpp"
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
 #include "own_writes.hpp"
 
-#include "errors.hpp"
-#include "plans.hpp"
+#include "server/errors.hpp"
+#include "server/plans.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -6,7 +6,7 @@
 // deeper, and whatever a user's trigger writes by hand in turn, two levels deeper or more.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -13,9 +13,9 @@
 #include "partitions.hpp"
 
 #include "order_days.hpp"
-#include "owner_scope.hpp"
-#include "plans.hpp"
-#include "row_origin.hpp"
+#include "server/owner_scope.hpp"
+#include "server/plans.hpp"
+#include "server/row_origin.hpp"
 
 extern "C" {
 #include "catalog/dependency.h"

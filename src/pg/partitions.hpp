@@ -1,7 +1,7 @@
 // Keeping partitions of ticket_order as the pool needs them, whatever ALTER TABLE does to them.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 extern "C" {
 #include "nodes/parsenodes.h"

@@ -2,10 +2,10 @@
 // departures that were opened with them.
 #include "parts.hpp"
 
-#include "arrays.hpp"
-#include "errors.hpp"
 #include "loading.hpp"
-#include "table_scan.hpp"
+#include "server/arrays.hpp"
+#include "server/errors.hpp"
+#include "server/table_scan.hpp"
 
 namespace ticketpool {
 

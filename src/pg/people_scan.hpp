@@ -10,9 +10,9 @@
 // predicate lock.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
-#include "table_scan.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
+#include "server/table_scan.hpp"
 
 namespace ticketpool {
 

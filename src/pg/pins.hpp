@@ -3,7 +3,7 @@
 // them). What does not fit there is counted in the pinned slot itself.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -5,9 +5,9 @@
 #include <new>
 
 #include "deadlines.hpp"
-#include "pg.hpp"
 #include "prepared.hpp"
-#include "settings.hpp"
+#include "server/pg.hpp"
+#include "server/settings.hpp"
 #include "shared_memory.hpp"
 #include "standby.hpp"
 

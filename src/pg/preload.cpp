@@ -6,7 +6,7 @@
 #include "preload.hpp"
 
 #include "directory.hpp"
-#include "owner_scope.hpp"
+#include "server/owner_scope.hpp"
 #include "shared_memory.hpp"
 
 extern "C" {

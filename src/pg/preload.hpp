@@ -1,8 +1,8 @@
 // Departures brought into memory before somebody asks for them; see preload.cpp.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

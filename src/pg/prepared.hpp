@@ -44,7 +44,7 @@
 #pragma once
 
 #include "ledger_entry.hpp"
-#include "pg.hpp"
+#include "server/pg.hpp"
 #include "shared_memory.hpp"
 #include "stock_entry.hpp"
 

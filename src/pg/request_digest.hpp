@@ -6,7 +6,7 @@
 // every version of the server: dumps carry it along.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 extern "C" {
 #include "utils/uuid.h"

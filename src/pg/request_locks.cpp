@@ -1,7 +1,7 @@
 // See request_locks.hpp.
 #include "request_locks.hpp"
 
-#include "advisory_locks.hpp"
+#include "server/advisory_locks.hpp"
 
 namespace ticketpool {
 

@@ -3,8 +3,8 @@
 // advisory lock of a user's).
 #pragma once
 
-#include "pg.hpp"
-#include "table_scan.hpp"
+#include "server/pg.hpp"
+#include "server/table_scan.hpp"
 
 namespace ticketpool {
 

@@ -10,7 +10,7 @@
 
 #include "own_writes.hpp"
 #include "partitions.hpp"
-#include "pg.hpp"
+#include "server/pg.hpp"
 #include "trigger_mark.hpp"
 #include "wanted.hpp"
 

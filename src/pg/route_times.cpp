@@ -2,9 +2,9 @@
 // has the stop list that runs longest first.
 #include "route_times.hpp"
 
-#include "arrays.hpp"
 #include "parts.hpp"
-#include "table_scan.hpp"
+#include "server/arrays.hpp"
+#include "server/table_scan.hpp"
 
 namespace ticketpool {
 namespace {

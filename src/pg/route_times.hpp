@@ -1,8 +1,8 @@
 // When trains are under way: times of stop lists, in the local time that they are written in.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
 // What a trigger of ours was called for.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 extern "C" {
 #include "commands/trigger.h"

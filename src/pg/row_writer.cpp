@@ -1,9 +1,9 @@
 #include "row_writer.hpp"
 
-#include "call_scan.hpp"
 #include "own_writes.hpp"
-#include "owner_scope.hpp"
-#include "row_return.hpp"
+#include "server/call_scan.hpp"
+#include "server/owner_scope.hpp"
+#include "server/row_return.hpp"
 #include "trigger_mark.hpp"
 
 extern "C" {

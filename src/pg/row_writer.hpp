@@ -7,8 +7,8 @@
 // A table is described once by its shape, and again as it is in this database by a target.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,8 +1,8 @@
 // A purchase, of tickets or of an item, as rules are asked about it.
 #pragma once
 
-#include "pg.hpp"
 #include "route_times.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -11,13 +11,13 @@
 // server can keep it.
 #include "rules.hpp"
 
-#include "advisory_locks.hpp"
 #include "builtin_rules.hpp"
-#include "errors.hpp"
 #include "item_rows.hpp"
 #include "order_leaf.hpp"
-#include "owner_scope.hpp"
-#include "table_scan.hpp"
+#include "server/advisory_locks.hpp"
+#include "server/errors.hpp"
+#include "server/owner_scope.hpp"
+#include "server/table_scan.hpp"
 
 extern "C" {
 #include "catalog/namespace.h"

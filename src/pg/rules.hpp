@@ -1,9 +1,9 @@
 // Who may buy: see rules.cpp.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
 #include "rule_call.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,16 +1,16 @@
 #include "sale.hpp"
 
-#include "call_scan.hpp"
 #include "departure_rows.hpp"
-#include "errors.hpp"
 #include "first_call.hpp"
 #include "ledger.hpp"
 #include "on_sale.hpp"
 #include "order_rows.hpp"
 #include "pins.hpp"
 #include "request_locks.hpp"
-#include "row_return.hpp"
 #include "rules.hpp"
+#include "server/call_scan.hpp"
+#include "server/errors.hpp"
+#include "server/row_return.hpp"
 
 namespace ticketpool {
 

@@ -1,11 +1,11 @@
 // What all selling functions share: from arguments to claimed seats to order rows.
 #pragma once
 
-#include "catalog.hpp"
 #include "claim.hpp"
 #include "order_leaf.hpp"
-#include "pg.hpp"
 #include "rule_call.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 #include "ticket_purchase.hpp"
 #include "ticketpool/order_status.hpp"
 

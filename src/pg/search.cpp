@@ -8,11 +8,11 @@
 #include "claim.hpp"
 #include "departure_rows.hpp"
 #include "directory.hpp"
-#include "errors.hpp"
 #include "on_sale.hpp"
-#include "owner_scope.hpp"
+#include "server/errors.hpp"
+#include "server/owner_scope.hpp"
+#include "server/table_scan.hpp"
 #include "stations.hpp"
-#include "table_scan.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -37,7 +37,7 @@
 // anew, empty; the tables are the truth.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 #include "ticketpool/stock.hpp"
 
 extern "C" {

@@ -3,7 +3,7 @@
 
 #include "announcement.hpp"
 #include "ledger_entry.hpp"
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

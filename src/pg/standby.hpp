@@ -28,7 +28,7 @@
 // away what was stale.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,8 +1,8 @@
 #include "stations.hpp"
 
 #include "directory.hpp"
-#include "errors.hpp"
-#include "table_scan.hpp"
+#include "server/errors.hpp"
+#include "server/table_scan.hpp"
 
 namespace ticketpool {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "announcement.hpp"
-#include "pg.hpp"
+#include "server/pg.hpp"
 #include "stock_entry.hpp"
 
 namespace ticketpool {

@@ -15,7 +15,7 @@
 // sees, so a rollback gives the claim back and empties the stocks.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 #include "stock_entry.hpp"
 
 namespace ticketpool {

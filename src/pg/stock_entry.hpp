@@ -4,7 +4,7 @@
 // (prepared.hpp).
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
 // The function behind the view ticket_sweep_status: how each database's sweep stands.
 #include "deadlines.hpp"
-#include "errors.hpp"
-#include "pg.hpp"
+#include "server/errors.hpp"
+#include "server/pg.hpp"
 #include "shared_memory.hpp"
 
 extern "C" {

@@ -2,7 +2,7 @@
 #include "ticket_purchase.hpp"
 
 #include "directory.hpp"
-#include "errors.hpp"
+#include "server/errors.hpp"
 #include "stations.hpp"
 
 namespace ticketpool {

@@ -3,9 +3,9 @@
 #pragma once
 
 #include "announcement.hpp"
-#include "catalog.hpp"
-#include "pg.hpp"
 #include "request_digest.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 #include "ticketpool/order_status.hpp"
 
 namespace ticketpool {

@@ -34,8 +34,8 @@
 #include "ledger.hpp"
 #include "loading.hpp"
 #include "pins.hpp"
+#include "server/stop_point.hpp"
 #include "stock_entries.hpp"
-#include "stop_point.hpp"
 #include "wanted.hpp"
 
 namespace ticketpool {

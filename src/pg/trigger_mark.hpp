@@ -1,7 +1,7 @@
 // The triggers that tell the pool what others write, and the identity of their catalog rows.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

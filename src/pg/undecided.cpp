@@ -1,6 +1,6 @@
 #include "undecided.hpp"
 
-#include "table_scan.hpp"
+#include "server/table_scan.hpp"
 
 extern "C" {
 #include "storage/procarray.h"

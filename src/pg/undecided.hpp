@@ -29,11 +29,11 @@
 // (by_hand.hpp). He is not prepared before that.
 #pragma once
 
-#include "catalog.hpp"
 #include "departure_rows.hpp"
-#include "pg.hpp"
 #include "prepared.hpp"
-#include "table_scan.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
+#include "server/table_scan.hpp"
 
 extern "C" {
 #include "storage/itemptr.h"

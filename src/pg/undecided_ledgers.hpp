@@ -1,7 +1,7 @@
 // Prepared ledgers made from the rows of prepared transactions: step 4 of undecided.hpp.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 #include "undecided.hpp"
 
 namespace ticketpool {

@@ -9,7 +9,7 @@
 // how the transaction ends: what PREPARE TRANSACTION keeps.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

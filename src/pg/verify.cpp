@@ -6,11 +6,11 @@
 // release a moment after its commit.
 #include "departure_rows.hpp"
 #include "directory.hpp"
-#include "errors.hpp"
 #include "ledger.hpp"
 #include "monitoring.hpp"
 #include "prepared.hpp"
-#include "table_scan.hpp"
+#include "server/errors.hpp"
+#include "server/table_scan.hpp"
 
 extern "C" {
 #include "access/xlog.h"

@@ -1,10 +1,10 @@
 // The functions behind the views ticket_pool, ticket_inflight and ticket_pool_stat.
 #include "directory.hpp"
-#include "errors.hpp"
 #include "monitoring.hpp"
-#include "pg.hpp"
 #include "prepared.hpp"
-#include "settings.hpp"
+#include "server/errors.hpp"
+#include "server/pg.hpp"
+#include "server/settings.hpp"
 #include "shared_memory.hpp"
 
 namespace ticketpool {

@@ -3,9 +3,9 @@
 #include "ledger.hpp"
 #include "pins.hpp"
 #include "prepared.hpp"
+#include "server/table_scan.hpp"
 #include "shared_memory.hpp"
 #include "stock_entries.hpp"
-#include "table_scan.hpp"
 
 extern "C" {
 #include "storage/lock.h"

@@ -1,8 +1,8 @@
 // Waiting for the sessions that use a departure.
 #pragma once
 
-#include "catalog.hpp"
-#include "pg.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 #include "stock_entry.hpp"
 
 namespace ticketpool {

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <type_traits>
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

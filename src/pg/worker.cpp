@@ -40,10 +40,10 @@
 // transaction_read_only, transaction_isolation (gone with the transaction that connects).
 #include "worker.hpp"
 
-#include "catalog.hpp"
 #include "deadlines.hpp"
-#include "pg.hpp"
 #include "preload.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
 #include "shared_memory.hpp"
 #include "sweep.hpp"
 

@@ -1,7 +1,7 @@
 // What the launcher (launcher.cpp) and the workers that it starts (worker.cpp) share.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

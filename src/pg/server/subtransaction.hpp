@@ -1,7 +1,7 @@
 // A part of a transaction that can be undone alone.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 extern "C" {
 #include "utils/resowner.h"

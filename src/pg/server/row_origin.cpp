@@ -1,5 +1,5 @@
 // See row_origin.hpp.
-#include "row_origin.hpp"
+#include "server/row_origin.hpp"
 
 extern "C" {
 #include "replication/logicalworker.h"

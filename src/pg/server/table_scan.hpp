@@ -6,7 +6,7 @@
 // inserted by transactions of others that have not ended instead; with SnapshotAny, all.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -20,7 +20,7 @@
 //   rolled-back   the same of a rollback
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 #if defined(TICKETPOOL_STOP_POINTS)
 

@@ -1,7 +1,7 @@
 // See owner_scope.hpp.
-#include "owner_scope.hpp"
+#include "server/owner_scope.hpp"
 
-#include "errors.hpp"
+#include "server/errors.hpp"
 
 namespace ticketpool {
 

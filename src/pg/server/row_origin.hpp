@@ -1,7 +1,7 @@
 // Where the rows come from that a session writes.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
 // Values of array and interval columns, taken apart.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

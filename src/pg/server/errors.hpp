@@ -1,7 +1,7 @@
 // The extension's own SQLSTATEs, and the checks of arguments that every function shares.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
-#include "settings.hpp"
+#include "server/settings.hpp"
 
-#include "pg.hpp"
-#include "stop_point.hpp"
+#include "server/pg.hpp"
+#include "server/stop_point.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
 // Prepared statements of the extension's own: parsed and planned once a session.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

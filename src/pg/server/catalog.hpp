@@ -2,7 +2,7 @@
 // session, and again after anything about them has changed (relcache invalidation).
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

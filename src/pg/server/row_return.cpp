@@ -1,6 +1,6 @@
-#include "row_return.hpp"
+#include "server/row_return.hpp"
 
-#include "call_scan.hpp"
+#include "server/call_scan.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -11,7 +11,7 @@
 // stays.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 namespace ticketpool {
 

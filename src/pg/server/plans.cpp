@@ -1,4 +1,4 @@
-#include "plans.hpp"
+#include "server/plans.hpp"
 
 extern "C" {
 #include "executor/spi.h"

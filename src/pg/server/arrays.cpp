@@ -1,5 +1,5 @@
 // See arrays.hpp.
-#include "arrays.hpp"
+#include "server/arrays.hpp"
 
 namespace ticketpool {
 

@@ -1,6 +1,6 @@
-#include "table_scan.hpp"
+#include "server/table_scan.hpp"
 
-#include "errors.hpp"
+#include "server/errors.hpp"
 
 extern "C" {
 #include "access/stratnum.h"

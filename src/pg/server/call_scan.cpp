@@ -1,4 +1,4 @@
-#include "call_scan.hpp"
+#include "server/call_scan.hpp"
 
 extern "C" {
 #include "catalog/objectaccess.h"

@@ -1,6 +1,6 @@
-#include "catalog.hpp"
+#include "server/catalog.hpp"
 
-#include "errors.hpp"
+#include "server/errors.hpp"
 
 #include <cstdio>
 

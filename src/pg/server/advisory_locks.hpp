@@ -2,7 +2,7 @@
 // functions have the classes 1 and 2, so none of a user's locks meets these.
 #pragma once
 
-#include "pg.hpp"
+#include "server/pg.hpp"
 
 extern "C" {
 #include "storage/lock.h"

@@ -1,5 +1,5 @@
 // The stop points of a test build: see stop_point.hpp. Empty in an ordinary one.
-#include "stop_point.hpp"
+#include "server/stop_point.hpp"
 
 #if defined(TICKETPOOL_STOP_POINTS)
 

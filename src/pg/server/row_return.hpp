@@ -5,8 +5,8 @@
 // renamed is the same one, one that was dropped is NULL, one that was added is not asked for.
 #pragma once
 
-#include "pg.hpp"
-#include "table_scan.hpp"
+#include "server/pg.hpp"
+#include "server/table_scan.hpp"
 
 namespace ticketpool {
 

@@ -1,4 +1,4 @@
-#include "errors.hpp"
+#include "server/errors.hpp"
 
 namespace ticketpool {
 
