@@ -161,7 +161,7 @@ bool parse_seat_label(const char* label, std::size_t length, uint16_t* row,
 // Who reads them: whoever sells or counts, without a lock. status comes first; whoever reads kOpen
 // reads the times that belong to it, or later ones, because set_sale() stores kOpen last and
 // anything else first. A bar is seq_cst, and so is the reader's look at status after it has
-// announced itself: one of the two sees the other (see src/pg/shared_memory.hpp and
+// announced itself: one of the two sees the other (see src/pg/pool/shared_memory.hpp and
 // ticket_withdraw).
 //
 // If the process dies: a backend that exits runs its callbacks first; a killed one takes all of

@@ -9,10 +9,10 @@
 //    something has to read what was sold so far (a rule, a request_id).
 #include "batch_requests.hpp"
 #include "first_call.hpp"
-#include "ledger.hpp"
 #include "on_sale.hpp"
 #include "order_rows.hpp"
-#include "pins.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
 #include "request_locks.hpp"
 #include "rules.hpp"
 #include "sale.hpp"

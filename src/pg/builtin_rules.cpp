@@ -6,9 +6,9 @@
 #include "departure_rows.hpp"
 #include "item_rows.hpp"
 #include "people_scan.hpp"
+#include "pool/shared_memory.hpp"
 #include "route_times.hpp"
 #include "server/settings.hpp"
-#include "shared_memory.hpp"
 
 extern "C" {
 #include "catalog/dependency.h"

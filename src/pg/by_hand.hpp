@@ -26,7 +26,7 @@
 // never loaded without an order that commits later.
 #pragma once
 
-#include "announcement.hpp"
+#include "pool/announcement.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 

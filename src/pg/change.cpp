@@ -5,11 +5,11 @@
 // may keep its own seats, or extend them. If the new ones can't be had, the subtransaction is
 // rolled back, and nothing has happened.
 #include "directory.hpp"
-#include "ledger.hpp"
 #include "on_sale.hpp"
 #include "order_rows.hpp"
 #include "orders.hpp"
-#include "pins.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
 #include "server/call_scan.hpp"

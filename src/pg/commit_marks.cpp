@@ -2,10 +2,10 @@
 
 #include "directory.hpp"
 #include "epoch.hpp"
-#include "ledger.hpp"
-#include "shared_memory.hpp"
-#include "stock_entries.hpp"
-#include "waiting.hpp"
+#include "pool/ledger.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/stock_entries.hpp"
+#include "pool/waiting.hpp"
 
 namespace ticketpool {
 namespace {

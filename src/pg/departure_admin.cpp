@@ -6,14 +6,14 @@
 #include "arrival_locks.hpp"
 #include "directory.hpp"
 #include "kept_parts.hpp"
-#include "ledger.hpp"
 #include "new_partition.hpp"
 #include "order_leaf.hpp"
 #include "own_writes.hpp"
-#include "pins.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "pool/waiting.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
-#include "waiting.hpp"
 
 extern "C" {
 #include "executor/spi.h"

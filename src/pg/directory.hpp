@@ -1,7 +1,7 @@
 // Which departures and items are in memory: find, announce, load, evict.
 #pragma once
 
-#include "announcement.hpp"
+#include "pool/announcement.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "departure_rows.hpp"
-#include "directory_key.hpp"
 #include "load_locks.hpp"
+#include "pool/directory_key.hpp"
 #include "server/pg.hpp"
 
 namespace ticketpool {

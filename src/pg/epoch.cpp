@@ -1,7 +1,7 @@
 #include "epoch.hpp"
 
 #include "order_leaf.hpp"
-#include "pins.hpp"
+#include "pool/pins.hpp"
 
 namespace ticketpool {
 

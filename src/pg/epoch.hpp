@@ -32,9 +32,9 @@
 // If a process dies: the server restarts, with an empty pool.
 #pragma once
 
+#include "pool/shared_memory.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
-#include "shared_memory.hpp"
 
 namespace ticketpool {
 

@@ -3,8 +3,8 @@
 
 #include <unistd.h>
 
-#include "eviction.hpp"
-#include "sources.hpp"
+#include "pool/eviction.hpp"
+#include "pool/sources.hpp"
 
 namespace ticketpool {
 

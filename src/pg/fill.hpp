@@ -1,9 +1,9 @@
 // Filling departures and items in memory with what rows say.
 #pragma once
 
-#include "announcement.hpp"
 #include "departure_rows.hpp"
 #include "inventory_rows.hpp"
+#include "pool/announcement.hpp"
 #include "server/pg.hpp"
 
 namespace ticketpool {

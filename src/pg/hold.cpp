@@ -5,13 +5,13 @@
 // or change the only one on the condition that nobody else has it, so one of them is first and
 // decides. A late payer gets what is free now: the old seats if nobody took them, or equal ones, or
 // nothing.
-#include "deadlines.hpp"
 #include "directory.hpp"
-#include "ledger.hpp"
 #include "on_sale.hpp"
 #include "order_rows.hpp"
 #include "orders.hpp"
-#include "pins.hpp"
+#include "pool/deadlines.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
 #include "server/call_scan.hpp"

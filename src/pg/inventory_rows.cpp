@@ -2,7 +2,7 @@
 #include "inventory_rows.hpp"
 
 #include "item_rows.hpp"
-#include "prepared.hpp"
+#include "pool/prepared.hpp"
 #include "server/table_scan.hpp"
 
 namespace ticketpool {

@@ -14,20 +14,20 @@
 // Of each inventory, quantity less live orders is thus always what is free in its stock and what
 // running transactions have claimed there: also where they had claimed in a child before it was
 // merged.
-#include "announcement.hpp"
 #include "directory.hpp"
 #include "fill.hpp"
 #include "item_pins.hpp"
 #include "item_rows.hpp"
 #include "own_writes.hpp"
-#include "prepared.hpp"
+#include "pool/announcement.hpp"
+#include "pool/prepared.hpp"
+#include "pool/stock_claim.hpp"
+#include "pool/stock_entries.hpp"
+#include "pool/waiting.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/row_return.hpp"
-#include "stock_claim.hpp"
-#include "stock_entries.hpp"
-#include "waiting.hpp"
 
 extern "C" {
 #include "commands/sequence.h"

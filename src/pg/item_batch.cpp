@@ -4,10 +4,10 @@
 #include "item_pins.hpp"
 #include "item_rows.hpp"
 #include "item_sale.hpp"
+#include "pool/shared_memory.hpp"
 #include "request_locks.hpp"
 #include "rules.hpp"
 #include "server/errors.hpp"
-#include "shared_memory.hpp"
 
 namespace ticketpool {
 namespace {

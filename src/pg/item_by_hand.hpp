@@ -29,10 +29,10 @@
 // about stays pinned.
 #pragma once
 
-#include "announcement.hpp"
+#include "pool/announcement.hpp"
+#include "pool/stock_entry.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
-#include "stock_entry.hpp"
 
 namespace ticketpool {
 

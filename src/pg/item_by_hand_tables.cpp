@@ -8,13 +8,13 @@
 #include "item_pins.hpp"
 #include "item_rows.hpp"
 #include "own_events.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/stock_claim.hpp"
+#include "pool/stock_entries.hpp"
+#include "pool/waiting.hpp"
 #include "row_event.hpp"
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"
-#include "shared_memory.hpp"
-#include "stock_claim.hpp"
-#include "stock_entries.hpp"
-#include "waiting.hpp"
 #include "wanted.hpp"
 
 namespace ticketpool {

@@ -1,11 +1,11 @@
 #include "item_loader.hpp"
 
-#include "eviction.hpp"
 #include "fill.hpp"
 #include "item_undecided.hpp"
-#include "loading.hpp"
+#include "pool/eviction.hpp"
+#include "pool/stock_claim.hpp"
+#include "pool/unfinished_load.hpp"
 #include "server/table_scan.hpp"
-#include "stock_claim.hpp"
 
 extern "C" {
 #include "access/twophase.h"

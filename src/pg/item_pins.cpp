@@ -3,8 +3,8 @@
 
 #include "arrival_locks.hpp"
 #include "directory.hpp"
-#include "ledger.hpp"
-#include "pins.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
 #include "server/errors.hpp"
 
 namespace ticketpool {

@@ -1,7 +1,7 @@
 // Finding an item and keeping it in memory to the end of the transaction.
 #pragma once
 
-#include "announcement.hpp"
+#include "pool/announcement.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 

@@ -1,17 +1,17 @@
 // item_refund: a sold order becomes refunded; its units are free once the transaction has
 // committed, and for the transaction itself at once.
-#include "announcement.hpp"
 #include "inventory_rows.hpp"
 #include "item_pins.hpp"
 #include "own_writes.hpp"
+#include "pool/announcement.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/stock_claim.hpp"
+#include "pool/stock_entries.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/row_return.hpp"
-#include "shared_memory.hpp"
-#include "stock_claim.hpp"
-#include "stock_entries.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -7,15 +7,15 @@
 
 #include "item_pins.hpp"
 #include "item_rows.hpp"
-#include "ledger.hpp"
-#include "prepared.hpp"
+#include "pool/ledger.hpp"
+#include "pool/prepared.hpp"
+#include "pool/stock_claim.hpp"
+#include "pool/stock_entries.hpp"
 #include "request_locks.hpp"
 #include "rules.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/row_return.hpp"
-#include "stock_claim.hpp"
-#include "stock_entries.hpp"
 
 namespace ticketpool {
 

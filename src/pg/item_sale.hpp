@@ -1,7 +1,7 @@
 // What the functions of plain quantities share: from arguments to claimed units to order rows.
 #pragma once
 
-#include "announcement.hpp"
+#include "pool/announcement.hpp"
 #include "request_digest.hpp"
 #include "row_writer.hpp"
 #include "rule_call.hpp"

@@ -2,9 +2,9 @@
 
 #include "fill.hpp"
 #include "item_rows.hpp"
-#include "loading.hpp"
-#include "prepared.hpp"
-#include "stock_claim.hpp"
+#include "pool/prepared.hpp"
+#include "pool/stock_claim.hpp"
+#include "pool/unfinished_load.hpp"
 #include "undecided.hpp"
 
 extern "C" {

@@ -9,16 +9,16 @@
 // moment.
 #include <algorithm>
 
-#include "announcement.hpp"
 #include "directory.hpp"
 #include "inventory_rows.hpp"
 #include "item_pins.hpp"
-#include "monitoring.hpp"
-#include "prepared.hpp"
+#include "pool/announcement.hpp"
+#include "pool/monitoring.hpp"
+#include "pool/prepared.hpp"
+#include "pool/stock_claim.hpp"
+#include "pool/stock_entries.hpp"
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"
-#include "stock_claim.hpp"
-#include "stock_entries.hpp"
 
 namespace ticketpool {
 namespace {

@@ -35,12 +35,12 @@
 // caught up, and a row of ticket_sweep_status that says what is in the way.
 #include "launcher.hpp"
 
-#include "deadlines.hpp"
-#include "prepared.hpp"
+#include "pool/deadlines.hpp"
+#include "pool/prepared.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/standby.hpp"
 #include "server/pg.hpp"
 #include "server/settings.hpp"
-#include "shared_memory.hpp"
-#include "standby.hpp"
 #include "worker.hpp"
 
 extern "C" {

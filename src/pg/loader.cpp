@@ -1,9 +1,9 @@
 #include "loader.hpp"
 
-#include "eviction.hpp"
 #include "fill.hpp"
-#include "loading.hpp"
 #include "parts.hpp"
+#include "pool/eviction.hpp"
+#include "pool/unfinished_load.hpp"
 #include "server/table_scan.hpp"
 #include "undecided.hpp"
 #include "undecided_ledgers.hpp"

@@ -2,7 +2,7 @@
 #include "launcher.hpp"
 #include "order_leaf.hpp"
 #include "people_scan.hpp"
-#include "pool_layout.hpp"
+#include "pool/pool_layout.hpp"
 #include "restore.hpp"
 #include "rules.hpp"
 #include "server/call_scan.hpp"

@@ -3,7 +3,7 @@
 
 #include "directory.hpp"
 #include "epoch.hpp"
-#include "ledger.hpp"
+#include "pool/ledger.hpp"
 #include "server/errors.hpp"
 
 namespace ticketpool {

@@ -1,7 +1,7 @@
 // Is a departure on sale at this moment?
 #pragma once
 
-#include "announcement.hpp"
+#include "pool/announcement.hpp"
 #include "server/pg.hpp"
 
 namespace ticketpool {

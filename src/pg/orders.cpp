@@ -3,14 +3,14 @@
 #include "arrival_locks.hpp"
 #include "departure_rows.hpp"
 #include "directory.hpp"
-#include "ledger.hpp"
 #include "own_writes.hpp"
-#include "pins.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "pool/sources.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/row_return.hpp"
-#include "sources.hpp"
 
 extern "C" {
 #include "executor/spi.h"

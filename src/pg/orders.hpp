@@ -4,8 +4,8 @@
 // changes nothing else and does it by set_row_status().
 #pragma once
 
-#include "claim.hpp"
 #include "locked_rows.hpp"
+#include "pool/claim.hpp"
 #include "server/pg.hpp"
 #include "ticketpool/order_status.hpp"
 

@@ -2,7 +2,7 @@
 // departures that were opened with them.
 #include "parts.hpp"
 
-#include "loading.hpp"
+#include "pool/unfinished_load.hpp"
 #include "server/arrays.hpp"
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"

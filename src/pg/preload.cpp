@@ -6,8 +6,8 @@
 #include "preload.hpp"
 
 #include "directory.hpp"
+#include "pool/shared_memory.hpp"
 #include "server/owner_scope.hpp"
-#include "shared_memory.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -1,9 +1,9 @@
 // What is left: ticket_remaining, ticket_remaining_matrix, ticket_seat_map. All from memory.
-#include "claim.hpp"
 #include "departure_rows.hpp"
 #include "directory.hpp"
-#include "ledger.hpp"
 #include "on_sale.hpp"
+#include "pool/claim.hpp"
+#include "pool/ledger.hpp"
 #include "server/errors.hpp"
 #include "stations.hpp"
 #include "ticket_purchase.hpp"

@@ -1,7 +1,7 @@
 // Quotas: see reserve.cpp.
 #pragma once
 
-#include "announcement.hpp"
+#include "pool/announcement.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 

@@ -2,10 +2,10 @@
 
 #include "departure_rows.hpp"
 #include "first_call.hpp"
-#include "ledger.hpp"
 #include "on_sale.hpp"
 #include "order_rows.hpp"
-#include "pins.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
 #include "request_locks.hpp"
 #include "rules.hpp"
 #include "server/call_scan.hpp"

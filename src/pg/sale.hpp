@@ -1,8 +1,8 @@
 // What all selling functions share: from arguments to claimed seats to order rows.
 #pragma once
 
-#include "claim.hpp"
 #include "order_leaf.hpp"
+#include "pool/claim.hpp"
 #include "rule_call.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"

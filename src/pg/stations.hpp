@@ -5,7 +5,7 @@
 // several stations may have; a code or name, `#` and a stop_no.
 #pragma once
 
-#include "announcement.hpp"
+#include "pool/announcement.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 

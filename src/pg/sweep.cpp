@@ -23,12 +23,12 @@
 #include <algorithm>
 
 #include "orders.hpp"
+#include "pool/shared_memory.hpp"
 #include "reserve.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/subtransaction.hpp"
 #include "server/table_scan.hpp"
-#include "shared_memory.hpp"
 
 extern "C" {
 #include "catalog/index.h"

@@ -1,8 +1,8 @@
 // The function behind the view ticket_sweep_status: how each database's sweep stands.
-#include "deadlines.hpp"
+#include "pool/deadlines.hpp"
+#include "pool/shared_memory.hpp"
 #include "server/errors.hpp"
 #include "server/pg.hpp"
-#include "shared_memory.hpp"
 
 extern "C" {
 #include "commands/dbcommands.h"

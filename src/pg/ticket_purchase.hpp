@@ -2,7 +2,7 @@
 // resolved.
 #pragma once
 
-#include "announcement.hpp"
+#include "pool/announcement.hpp"
 #include "request_digest.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"

@@ -30,12 +30,12 @@
 
 #include "arrival_locks.hpp"
 #include "commit_marks.hpp"
-#include "deadlines.hpp"
-#include "ledger.hpp"
-#include "loading.hpp"
-#include "pins.hpp"
+#include "pool/deadlines.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "pool/stock_entries.hpp"
+#include "pool/unfinished_load.hpp"
 #include "server/stop_point.hpp"
-#include "stock_entries.hpp"
 #include "wanted.hpp"
 
 namespace ticketpool {

@@ -30,7 +30,7 @@
 #pragma once
 
 #include "departure_rows.hpp"
-#include "prepared.hpp"
+#include "pool/prepared.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "server/table_scan.hpp"

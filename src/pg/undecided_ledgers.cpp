@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "fill.hpp"
-#include "ledger_entry.hpp"
-#include "loading.hpp"
+#include "pool/ledger_entry.hpp"
+#include "pool/unfinished_load.hpp"
 #include "undecided.hpp"
 
 namespace ticketpool {

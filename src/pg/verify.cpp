@@ -6,9 +6,9 @@
 // release a moment after its commit.
 #include "departure_rows.hpp"
 #include "directory.hpp"
-#include "ledger.hpp"
-#include "monitoring.hpp"
-#include "prepared.hpp"
+#include "pool/ledger.hpp"
+#include "pool/monitoring.hpp"
+#include "pool/prepared.hpp"
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"
 

@@ -1,11 +1,11 @@
 // The functions behind the views ticket_pool, ticket_inflight and ticket_pool_stat.
 #include "directory.hpp"
-#include "monitoring.hpp"
-#include "prepared.hpp"
+#include "pool/monitoring.hpp"
+#include "pool/prepared.hpp"
+#include "pool/shared_memory.hpp"
 #include "server/errors.hpp"
 #include "server/pg.hpp"
 #include "server/settings.hpp"
-#include "shared_memory.hpp"
 
 namespace ticketpool {
 

@@ -1,10 +1,10 @@
 // ticket_why: one row that explains what a buyer would get, and what may still come.
-#include "claim.hpp"
 #include "directory.hpp"
 #include "live_rows.hpp"
 #include "on_sale.hpp"
+#include "pool/claim.hpp"
+#include "pool/sources.hpp"
 #include "server/errors.hpp"
-#include "sources.hpp"
 #include "stations.hpp"
 #include "ticket_purchase.hpp"
 

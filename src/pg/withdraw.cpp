@@ -8,16 +8,16 @@
 // 4. Its quotas are given back, and every live row is refunded or cancelled. A ticket that was
 //    sold from a quota frees its seat in the departure's map: the quota is closed.
 #include "directory.hpp"
-#include "ledger.hpp"
 #include "live_rows.hpp"
 #include "own_writes.hpp"
-#include "pins.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/waiting.hpp"
 #include "reserve.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
-#include "shared_memory.hpp"
 #include "ticketpool/order_status.hpp"
-#include "waiting.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -40,11 +40,11 @@
 // transaction_read_only, transaction_isolation (gone with the transaction that connects).
 #include "worker.hpp"
 
-#include "deadlines.hpp"
+#include "pool/deadlines.hpp"
+#include "pool/shared_memory.hpp"
 #include "preload.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
-#include "shared_memory.hpp"
 #include "sweep.hpp"
 
 extern "C" {

@@ -1,4 +1,4 @@
-#include "ledger_entry.hpp"
+#include "pool/ledger_entry.hpp"
 
 namespace ticketpool {
 

@@ -1,5 +1,5 @@
 // See maker.hpp.
-#include "maker.hpp"
+#include "pool/maker.hpp"
 
 extern "C" {
 #include "access/transam.h"

@@ -3,8 +3,8 @@
 // memory (prepared.hpp).
 #pragma once
 
+#include "pool/shared_memory.hpp"
 #include "server/pg.hpp"
-#include "shared_memory.hpp"
 
 namespace ticketpool {
 

@@ -1,9 +1,9 @@
 // Waiting for the sessions that use a departure.
 #pragma once
 
+#include "pool/stock_entry.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
-#include "stock_entry.hpp"
 
 namespace ticketpool {
 

@@ -1,11 +1,11 @@
-#include "waiting.hpp"
+#include "pool/waiting.hpp"
 
-#include "ledger.hpp"
-#include "pins.hpp"
-#include "prepared.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "pool/prepared.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/stock_entries.hpp"
 #include "server/table_scan.hpp"
-#include "shared_memory.hpp"
-#include "stock_entries.hpp"
 
 extern "C" {
 #include "storage/lock.h"

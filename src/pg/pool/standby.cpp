@@ -1,7 +1,7 @@
-#include "standby.hpp"
+#include "pool/standby.hpp"
 
-#include "eviction.hpp"
-#include "shared_memory.hpp"
+#include "pool/eviction.hpp"
+#include "pool/shared_memory.hpp"
 
 extern "C" {
 #include "access/xlog.h"

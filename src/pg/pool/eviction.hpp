@@ -2,8 +2,8 @@
 // exclusively, but for part_bucket() and part_find(), which read.
 #pragma once
 
+#include "pool/shared_memory.hpp"
 #include "server/pg.hpp"
-#include "shared_memory.hpp"
 
 namespace ticketpool {
 

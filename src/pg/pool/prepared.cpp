@@ -1,9 +1,9 @@
-#include "prepared.hpp"
+#include "pool/prepared.hpp"
 
 #include <new>
 
-#include "deadlines.hpp"
-#include "eviction.hpp"
+#include "pool/deadlines.hpp"
+#include "pool/eviction.hpp"
 
 extern "C" {
 #include "access/transam.h"

@@ -1,7 +1,7 @@
-#include "loading.hpp"
+#include "pool/unfinished_load.hpp"
 
-#include "announcement.hpp"
-#include "eviction.hpp"
+#include "pool/announcement.hpp"
+#include "pool/eviction.hpp"
 #include "server/errors.hpp"
 
 namespace ticketpool {

@@ -1,9 +1,9 @@
 // Claims on the stocks of an item: how many units are free, taking some or all of them.
 #pragma once
 
-#include "announcement.hpp"
+#include "pool/announcement.hpp"
+#include "pool/stock_entry.hpp"
 #include "server/pg.hpp"
-#include "stock_entry.hpp"
 
 namespace ticketpool {
 

@@ -1,11 +1,11 @@
-#include "ledger.hpp"
+#include "pool/ledger.hpp"
 
-#include "deadlines.hpp"
-#include "eviction.hpp"
-#include "pins.hpp"
-#include "prepared.hpp"
-#include "stock_entries.hpp"
-#include "undo_log.hpp"
+#include "pool/deadlines.hpp"
+#include "pool/eviction.hpp"
+#include "pool/pins.hpp"
+#include "pool/prepared.hpp"
+#include "pool/stock_entries.hpp"
+#include "pool/undo_log.hpp"
 
 namespace ticketpool {
 

@@ -43,10 +43,10 @@
 // least, and also while it waits for a sweeper: it waits for none longer than that.
 #pragma once
 
-#include "ledger_entry.hpp"
+#include "pool/ledger_entry.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/stock_entry.hpp"
 #include "server/pg.hpp"
-#include "shared_memory.hpp"
-#include "stock_entry.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
 // A load in progress: what this backend has taken for it so far.
 #pragma once
 
-#include "prepared.hpp"
+#include "pool/prepared.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 

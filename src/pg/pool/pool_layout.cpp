@@ -1,15 +1,15 @@
 // The pieces of the pool in one block of shared memory: how large each is, where it lies, how it
 // begins. Request and start-up walk the same table, so they cannot disagree.
-#include "pool_layout.hpp"
+#include "pool/pool_layout.hpp"
 
 #include <new>
 
-#include "deadlines.hpp"
-#include "prepared.hpp"
+#include "pool/deadlines.hpp"
+#include "pool/prepared.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/standby.hpp"
 #include "server/pg.hpp"
 #include "server/settings.hpp"
-#include "shared_memory.hpp"
-#include "standby.hpp"
 
 namespace ticketpool {
 

@@ -6,8 +6,8 @@
 // protocol.
 #pragma once
 
-#include "announcement.hpp"
-#include "ledger_entry.hpp"
+#include "pool/announcement.hpp"
+#include "pool/ledger_entry.hpp"
 #include "server/pg.hpp"
 
 namespace ticketpool {

@@ -1,6 +1,6 @@
-#include "stock_entry.hpp"
+#include "pool/stock_entry.hpp"
 
-#include "shared_memory.hpp"
+#include "pool/shared_memory.hpp"
 
 namespace ticketpool {
 

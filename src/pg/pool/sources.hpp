@@ -1,8 +1,8 @@
 // Where a seat's bits are: in the map of a quota, or in the departure's own.
 #pragma once
 
-#include "announcement.hpp"
-#include "ledger_entry.hpp"
+#include "pool/announcement.hpp"
+#include "pool/ledger_entry.hpp"
 #include "server/pg.hpp"
 
 namespace ticketpool {

@@ -1,4 +1,4 @@
-#include "eviction.hpp"
+#include "pool/eviction.hpp"
 
 #include "server/errors.hpp"
 

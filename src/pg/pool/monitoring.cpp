@@ -1,7 +1,7 @@
 // See monitoring.hpp.
-#include "monitoring.hpp"
+#include "pool/monitoring.hpp"
 
-#include "prepared.hpp"
+#include "pool/prepared.hpp"
 
 namespace ticketpool {
 

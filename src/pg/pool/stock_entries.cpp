@@ -1,8 +1,8 @@
-#include "stock_entries.hpp"
+#include "pool/stock_entries.hpp"
 
-#include "pins.hpp"
-#include "shared_memory.hpp"
-#include "undo_log.hpp"
+#include "pool/pins.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/undo_log.hpp"
 
 namespace ticketpool {
 

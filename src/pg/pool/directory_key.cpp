@@ -1,7 +1,7 @@
-#include "directory_key.hpp"
+#include "pool/directory_key.hpp"
 
-#include "eviction.hpp"
-#include "maker.hpp"
+#include "pool/eviction.hpp"
+#include "pool/maker.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
-#include "sources.hpp"
+#include "pool/sources.hpp"
 
-#include "ledger.hpp"
-#include "maker.hpp"
+#include "pool/ledger.hpp"
+#include "pool/maker.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
 // See deadlines.hpp; and the word in the log where no launcher is there to see to deadlines.
-#include "deadlines.hpp"
+#include "pool/deadlines.hpp"
 
-#include "shared_memory.hpp"
+#include "pool/shared_memory.hpp"
 
 namespace ticketpool {
 

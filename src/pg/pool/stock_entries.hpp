@@ -15,8 +15,8 @@
 // sees, so a rollback gives the claim back and empties the stocks.
 #pragma once
 
+#include "pool/stock_entry.hpp"
 #include "server/pg.hpp"
-#include "stock_entry.hpp"
 
 namespace ticketpool {
 

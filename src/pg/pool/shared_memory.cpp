@@ -1,4 +1,4 @@
-#include "shared_memory.hpp"
+#include "pool/shared_memory.hpp"
 
 namespace ticketpool {
 

@@ -1,7 +1,7 @@
 // See announcement.hpp.
-#include "announcement.hpp"
+#include "pool/announcement.hpp"
 
-#include "shared_memory.hpp"
+#include "pool/shared_memory.hpp"
 
 namespace ticketpool {
 

@@ -1,10 +1,10 @@
-#include "claim.hpp"
+#include "pool/claim.hpp"
 
-#include "ledger.hpp"
-#include "pins.hpp"
-#include "prepared.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "pool/prepared.hpp"
+#include "pool/sources.hpp"
 #include "server/settings.hpp"
-#include "sources.hpp"
 #include "ticketpool/sold_out_memo.hpp"
 
 extern "C" {

@@ -1,8 +1,8 @@
 // See pins.hpp.
-#include "pins.hpp"
+#include "pool/pins.hpp"
 
-#include "shared_memory.hpp"
-#include "undo_log.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/undo_log.hpp"
 
 namespace ticketpool {
 

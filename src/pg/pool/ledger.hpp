@@ -26,7 +26,7 @@
 // decision settles it: see prepared.hpp.
 #pragma once
 
-#include "ledger_entry.hpp"
+#include "pool/ledger_entry.hpp"
 #include "server/pg.hpp"
 
 namespace ticketpool {

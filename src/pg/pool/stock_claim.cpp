@@ -1,12 +1,12 @@
 // See stock_claim.hpp. Own pending releases of a stock (stock_entries.hpp) are taken before units
 // of the pool.
-#include "stock_claim.hpp"
+#include "pool/stock_claim.hpp"
 
-#include "ledger.hpp"
-#include "maker.hpp"
-#include "pins.hpp"
-#include "prepared.hpp"
-#include "stock_entries.hpp"
+#include "pool/ledger.hpp"
+#include "pool/maker.hpp"
+#include "pool/pins.hpp"
+#include "pool/prepared.hpp"
+#include "pool/stock_entries.hpp"
 
 namespace ticketpool {
 
