@@ -10,13 +10,13 @@
 #include "batch_requests.hpp"
 #include "first_call.hpp"
 #include "on_sale.hpp"
-#include "order_rows.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "request_locks.hpp"
 #include "rules.hpp"
 #include "sale.hpp"
 #include "server/errors.hpp"
+#include "tables/order_rows.hpp"
 
 namespace ticketpool {
 namespace {

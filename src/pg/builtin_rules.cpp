@@ -3,12 +3,12 @@
 // a limit that holds for the rows of one tenant only would be none.
 #include "builtin_rules.hpp"
 
-#include "departure_rows.hpp"
-#include "item_rows.hpp"
-#include "people_scan.hpp"
 #include "pool/shared_memory.hpp"
 #include "route_times.hpp"
 #include "server/settings.hpp"
+#include "tables/departure_rows.hpp"
+#include "tables/item_rows.hpp"
+#include "tables/people_scan.hpp"
 
 extern "C" {
 #include "catalog/dependency.h"

@@ -1,10 +1,6 @@
 #include "by_hand.hpp"
 
-#include "arrival_locks.hpp"
-#include "departure_rows.hpp"
 #include "directory.hpp"
-#include "epoch.hpp"
-#include "order_days.hpp"
 #include "own_events.hpp"
 #include "pool/claim.hpp"
 #include "pool/deadlines.hpp"
@@ -15,6 +11,10 @@
 #include "server/errors.hpp"
 #include "server/row_origin.hpp"
 #include "server/table_scan.hpp"
+#include "tables/arrival_locks.hpp"
+#include "tables/departure_rows.hpp"
+#include "tables/epoch.hpp"
+#include "tables/order_days.hpp"
 #include "wanted.hpp"
 
 extern "C" {

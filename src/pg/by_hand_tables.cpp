@@ -36,12 +36,10 @@
 // could before. None is sold twice, because every ticket has a claim; a ticket that is whole on the
 // quota's seat and stretch is then the quota's, and the quota has as much less to sell. One that
 // cuts through the stretch keeps its part of it: the quota does not sell that.
-#include "arrival_locks.hpp"
 #include "by_hand.hpp"
 #include "commit_marks.hpp"
 #include "directory.hpp"
 #include "early_orders.hpp"
-#include "live_rows.hpp"
 #include "own_events.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
@@ -50,6 +48,8 @@
 #include "row_event.hpp"
 #include "server/errors.hpp"
 #include "server/row_origin.hpp"
+#include "tables/arrival_locks.hpp"
+#include "tables/live_rows.hpp"
 
 extern "C" {
 #include "commands/trigger.h"

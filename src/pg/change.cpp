@@ -6,7 +6,6 @@
 // rolled back, and nothing has happened.
 #include "directory.hpp"
 #include "on_sale.hpp"
-#include "order_rows.hpp"
 #include "orders.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
@@ -17,6 +16,7 @@
 #include "server/owner_scope.hpp"
 #include "server/subtransaction.hpp"
 #include "stations.hpp"
+#include "tables/order_rows.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -1,11 +1,11 @@
 #include "commit_marks.hpp"
 
 #include "directory.hpp"
-#include "epoch.hpp"
 #include "pool/ledger.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_entries.hpp"
 #include "pool/waiting.hpp"
+#include "tables/epoch.hpp"
 
 namespace ticketpool {
 namespace {

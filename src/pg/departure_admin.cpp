@@ -3,17 +3,17 @@
 // ticket_open keeps the stop list and the formation as they are now: as a route and a layout, which
 // departures with equal ones share (found by digest). Its row is nobody else's until it commits:
 // see the ledger's "opened".
-#include "arrival_locks.hpp"
 #include "directory.hpp"
 #include "kept_parts.hpp"
-#include "new_partition.hpp"
-#include "order_leaf.hpp"
-#include "own_writes.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/waiting.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
+#include "tables/arrival_locks.hpp"
+#include "tables/new_partition.hpp"
+#include "tables/order_leaf.hpp"
+#include "tables/own_writes.hpp"
 
 extern "C" {
 #include "executor/spi.h"

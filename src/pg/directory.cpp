@@ -1,7 +1,6 @@
 #include "directory.hpp"
 
 #include "directory_load.hpp"
-#include "epoch.hpp"
 #include "pool/directory_key.hpp"
 #include "pool/eviction.hpp"
 #include "pool/ledger.hpp"
@@ -13,6 +12,7 @@
 #include "pool/waiting.hpp"
 #include "server/errors.hpp"
 #include "server/settings.hpp"
+#include "tables/epoch.hpp"
 
 extern "C" {
 #include "access/xlog.h"

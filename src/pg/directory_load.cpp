@@ -1,7 +1,5 @@
 #include "directory_load.hpp"
 
-#include "epoch.hpp"
-#include "inventory_rows.hpp"
 #include "item_loader.hpp"
 #include "loader.hpp"
 #include "pool/eviction.hpp"
@@ -12,6 +10,8 @@
 #include "pool/unfinished_load.hpp"
 #include "pool/waiting.hpp"
 #include "server/errors.hpp"
+#include "tables/epoch.hpp"
+#include "tables/inventory_rows.hpp"
 
 extern "C" {
 #include "pgstat.h"

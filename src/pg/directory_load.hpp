@@ -1,10 +1,10 @@
 // Loading what is not in memory: who loads, who waits, and who takes a load over.
 #pragma once
 
-#include "departure_rows.hpp"
 #include "load_locks.hpp"
 #include "pool/directory_key.hpp"
 #include "server/pg.hpp"
+#include "tables/departure_rows.hpp"
 
 namespace ticketpool {
 

@@ -1,8 +1,8 @@
 // Orders that were written by hand before their departure.
 #pragma once
 
-#include "departure_rows.hpp"
 #include "server/catalog.hpp"
+#include "tables/departure_rows.hpp"
 
 namespace ticketpool {
 

@@ -1,10 +1,10 @@
 // Filling departures and items in memory with what rows say.
 #pragma once
 
-#include "departure_rows.hpp"
-#include "inventory_rows.hpp"
 #include "pool/announcement.hpp"
 #include "server/pg.hpp"
+#include "tables/departure_rows.hpp"
+#include "tables/inventory_rows.hpp"
 
 namespace ticketpool {
 

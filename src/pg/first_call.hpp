@@ -3,9 +3,9 @@
 // now.
 #pragma once
 
-#include "order_leaf.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "tables/order_leaf.hpp"
 #include "ticket_purchase.hpp"
 
 namespace ticketpool {

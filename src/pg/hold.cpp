@@ -7,7 +7,6 @@
 // nothing.
 #include "directory.hpp"
 #include "on_sale.hpp"
-#include "order_rows.hpp"
 #include "orders.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
@@ -18,6 +17,7 @@
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/settings.hpp"
+#include "tables/order_rows.hpp"
 
 extern "C" {
 #include "executor/spi.h"

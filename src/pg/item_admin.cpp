@@ -17,8 +17,6 @@
 #include "directory.hpp"
 #include "fill.hpp"
 #include "item_pins.hpp"
-#include "item_rows.hpp"
-#include "own_writes.hpp"
 #include "pool/announcement.hpp"
 #include "pool/prepared.hpp"
 #include "pool/stock_claim.hpp"
@@ -28,6 +26,8 @@
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/row_return.hpp"
+#include "tables/item_rows.hpp"
+#include "tables/own_writes.hpp"
 
 extern "C" {
 #include "commands/sequence.h"

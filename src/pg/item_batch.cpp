@@ -2,12 +2,12 @@
 // steps are those of ticket_buy_many (batch.cpp).
 #include "batch_requests.hpp"
 #include "item_pins.hpp"
-#include "item_rows.hpp"
 #include "item_sale.hpp"
 #include "pool/shared_memory.hpp"
 #include "request_locks.hpp"
 #include "rules.hpp"
 #include "server/errors.hpp"
+#include "tables/item_rows.hpp"
 
 namespace ticketpool {
 namespace {

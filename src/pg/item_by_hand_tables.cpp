@@ -1,12 +1,8 @@
 // What others write into item_inventory by hand: see item_by_hand.hpp.
-#include "arrival_locks.hpp"
 #include "commit_marks.hpp"
 #include "directory.hpp"
-#include "epoch.hpp"
-#include "inventory_rows.hpp"
 #include "item_by_hand.hpp"
 #include "item_pins.hpp"
-#include "item_rows.hpp"
 #include "own_events.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_claim.hpp"
@@ -15,6 +11,10 @@
 #include "row_event.hpp"
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"
+#include "tables/arrival_locks.hpp"
+#include "tables/epoch.hpp"
+#include "tables/inventory_rows.hpp"
+#include "tables/item_rows.hpp"
 #include "wanted.hpp"
 
 namespace ticketpool {

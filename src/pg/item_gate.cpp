@@ -6,13 +6,13 @@
 //   question open        opened_until is to come: the user may buy; afterwards a new question
 // All of it is ordinary data, changed in the caller's transaction under the row's lock. The rules
 // item_rule_question_gate and ticket_rule_question_gate read it.
-#include "item_rows.hpp"
 #include "pool/shared_memory.hpp"
 #include "server/catalog.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/settings.hpp"
+#include "tables/item_rows.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -1,11 +1,11 @@
 // See item_pins.hpp.
 #include "item_pins.hpp"
 
-#include "arrival_locks.hpp"
 #include "directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "server/errors.hpp"
+#include "tables/arrival_locks.hpp"
 
 namespace ticketpool {
 

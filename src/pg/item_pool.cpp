@@ -1,12 +1,12 @@
 // The function behind the view item_pool.
 #include "directory.hpp"
-#include "inventory_rows.hpp"
 #include "pool/announcement.hpp"
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"
 #include "pool/stock_claim.hpp"
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"
+#include "tables/inventory_rows.hpp"
 
 namespace ticketpool {
 namespace {

@@ -1,8 +1,6 @@
 // item_refund: a sold order becomes refunded; its units are free once the transaction has
 // committed, and for the transaction itself at once.
-#include "inventory_rows.hpp"
 #include "item_pins.hpp"
-#include "own_writes.hpp"
 #include "pool/announcement.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_claim.hpp"
@@ -12,6 +10,8 @@
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/row_return.hpp"
+#include "tables/inventory_rows.hpp"
+#include "tables/own_writes.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -6,7 +6,6 @@
 #include "item_sale.hpp"
 
 #include "item_pins.hpp"
-#include "item_rows.hpp"
 #include "pool/ledger.hpp"
 #include "pool/prepared.hpp"
 #include "pool/stock_claim.hpp"
@@ -16,6 +15,7 @@
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/row_return.hpp"
+#include "tables/item_rows.hpp"
 
 namespace ticketpool {
 

@@ -3,11 +3,11 @@
 
 #include "pool/announcement.hpp"
 #include "request_digest.hpp"
-#include "row_writer.hpp"
 #include "rule_call.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "server/table_scan.hpp"
+#include "tables/row_writer.hpp"
 
 extern "C" {
 #include "utils/uuid.h"

@@ -1,10 +1,10 @@
 #include "item_undecided.hpp"
 
 #include "fill.hpp"
-#include "item_rows.hpp"
 #include "pool/prepared.hpp"
 #include "pool/stock_claim.hpp"
 #include "pool/unfinished_load.hpp"
+#include "tables/item_rows.hpp"
 #include "undecided.hpp"
 
 extern "C" {

@@ -25,9 +25,9 @@
 // who is prepared can have written it since.
 #pragma once
 
-#include "inventory_rows.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "tables/inventory_rows.hpp"
 
 namespace ticketpool {
 

@@ -10,7 +10,6 @@
 #include <algorithm>
 
 #include "directory.hpp"
-#include "inventory_rows.hpp"
 #include "item_pins.hpp"
 #include "pool/announcement.hpp"
 #include "pool/monitoring.hpp"
@@ -19,6 +18,7 @@
 #include "pool/stock_entries.hpp"
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"
+#include "tables/inventory_rows.hpp"
 
 namespace ticketpool {
 namespace {

@@ -1,10 +1,10 @@
 #include "kept_parts.hpp"
 
-#include "own_writes.hpp"
 #include "parts.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/table_scan.hpp"
+#include "tables/own_writes.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -1,7 +1,7 @@
 // See load_locks.hpp.
 #include "load_locks.hpp"
 
-#include "order_leaf.hpp"
+#include "tables/order_leaf.hpp"
 
 extern "C" {
 #include "storage/lmgr.h"

@@ -1,9 +1,9 @@
 // Builds a departure from its rows.
 #pragma once
 
-#include "departure_rows.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "tables/departure_rows.hpp"
 
 namespace ticketpool {
 

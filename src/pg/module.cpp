@@ -1,7 +1,5 @@
 // The library's entry: wiring only.
 #include "launcher.hpp"
-#include "order_leaf.hpp"
-#include "people_scan.hpp"
 #include "pool/pool_layout.hpp"
 #include "restore.hpp"
 #include "rules.hpp"
@@ -9,6 +7,8 @@
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "server/settings.hpp"
+#include "tables/order_leaf.hpp"
+#include "tables/people_scan.hpp"
 #include "ticketpool/kernels.hpp"
 #include "transaction.hpp"
 #include "wanted.hpp"

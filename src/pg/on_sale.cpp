@@ -2,9 +2,9 @@
 #include "on_sale.hpp"
 
 #include "directory.hpp"
-#include "epoch.hpp"
 #include "pool/ledger.hpp"
 #include "server/errors.hpp"
+#include "tables/epoch.hpp"
 
 namespace ticketpool {
 

@@ -1,9 +1,6 @@
 #include "orders.hpp"
 
-#include "arrival_locks.hpp"
-#include "departure_rows.hpp"
 #include "directory.hpp"
-#include "own_writes.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/sources.hpp"
@@ -11,6 +8,9 @@
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/row_return.hpp"
+#include "tables/arrival_locks.hpp"
+#include "tables/departure_rows.hpp"
+#include "tables/own_writes.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -4,9 +4,9 @@
 // changes nothing else and does it by set_row_status().
 #pragma once
 
-#include "locked_rows.hpp"
 #include "pool/claim.hpp"
 #include "server/pg.hpp"
+#include "tables/locked_rows.hpp"
 #include "ticketpool/order_status.hpp"
 
 namespace ticketpool {

@@ -1,8 +1,8 @@
 #include "own_events.hpp"
 
-#include "item_rows.hpp"
-#include "own_writes.hpp"
 #include "server/table_scan.hpp"
+#include "tables/item_rows.hpp"
+#include "tables/own_writes.hpp"
 #include "ticketpool/order_status.hpp"
 
 namespace ticketpool {

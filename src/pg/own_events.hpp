@@ -8,8 +8,8 @@
 // row and claim disagree, the event ends in an error.
 #pragma once
 
-#include "order_leaf.hpp"
 #include "server/pg.hpp"
+#include "tables/order_leaf.hpp"
 
 namespace ticketpool {
 

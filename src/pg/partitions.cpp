@@ -12,10 +12,10 @@
 //                      always again, also under session_replication_role = replica
 #include "partitions.hpp"
 
-#include "order_days.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/row_origin.hpp"
+#include "tables/order_days.hpp"
 
 extern "C" {
 #include "catalog/dependency.h"

@@ -1,11 +1,11 @@
 // What is left: ticket_remaining, ticket_remaining_matrix, ticket_seat_map. All from memory.
-#include "departure_rows.hpp"
 #include "directory.hpp"
 #include "on_sale.hpp"
 #include "pool/claim.hpp"
 #include "pool/ledger.hpp"
 #include "server/errors.hpp"
 #include "stations.hpp"
+#include "tables/departure_rows.hpp"
 #include "ticket_purchase.hpp"
 #include "ticketpool/matrix.hpp"
 

@@ -7,11 +7,9 @@
 // the same seats again at once.
 #include "reserve.hpp"
 
-#include "departure_rows.hpp"
 #include "directory.hpp"
 #include "fill.hpp"
 #include "on_sale.hpp"
-#include "own_writes.hpp"
 #include "pool/claim.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
@@ -20,6 +18,8 @@
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "stations.hpp"
+#include "tables/departure_rows.hpp"
+#include "tables/own_writes.hpp"
 #include "ticket_purchase.hpp"
 
 extern "C" {

@@ -8,10 +8,10 @@
 // restore runs through without an error.
 #include "restore.hpp"
 
-#include "own_writes.hpp"
 #include "partitions.hpp"
 #include "server/pg.hpp"
-#include "trigger_mark.hpp"
+#include "tables/own_writes.hpp"
+#include "tables/trigger_mark.hpp"
 #include "wanted.hpp"
 
 extern "C" {

@@ -12,12 +12,12 @@
 #include "rules.hpp"
 
 #include "builtin_rules.hpp"
-#include "item_rows.hpp"
-#include "order_leaf.hpp"
 #include "server/advisory_locks.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/table_scan.hpp"
+#include "tables/item_rows.hpp"
+#include "tables/order_leaf.hpp"
 
 extern "C" {
 #include "catalog/namespace.h"

@@ -1,9 +1,7 @@
 #include "sale.hpp"
 
-#include "departure_rows.hpp"
 #include "first_call.hpp"
 #include "on_sale.hpp"
-#include "order_rows.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "request_locks.hpp"
@@ -11,6 +9,8 @@
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/row_return.hpp"
+#include "tables/departure_rows.hpp"
+#include "tables/order_rows.hpp"
 
 namespace ticketpool {
 

@@ -1,11 +1,11 @@
 // What all selling functions share: from arguments to claimed seats to order rows.
 #pragma once
 
-#include "order_leaf.hpp"
 #include "pool/claim.hpp"
 #include "rule_call.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "tables/order_leaf.hpp"
 #include "ticket_purchase.hpp"
 #include "ticketpool/order_status.hpp"
 

@@ -5,7 +5,6 @@
 // added. A route's departures of a day, whatever train they are sold as, are then found in
 // ticket_departure, which a session keeps until a departure comes, goes or is changed by hand; and
 // counted in memory.
-#include "departure_rows.hpp"
 #include "directory.hpp"
 #include "on_sale.hpp"
 #include "pool/claim.hpp"
@@ -13,6 +12,7 @@
 #include "server/owner_scope.hpp"
 #include "server/table_scan.hpp"
 #include "stations.hpp"
+#include "tables/departure_rows.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -28,7 +28,6 @@
 //   3. pins, for the reason above; 4. the deadline; 5. private notes, marks among them
 #include "transaction.hpp"
 
-#include "arrival_locks.hpp"
 #include "commit_marks.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
@@ -36,6 +35,7 @@
 #include "pool/stock_entries.hpp"
 #include "pool/unfinished_load.hpp"
 #include "server/stop_point.hpp"
+#include "tables/arrival_locks.hpp"
 #include "wanted.hpp"
 
 namespace ticketpool {

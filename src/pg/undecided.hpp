@@ -29,11 +29,11 @@
 // (by_hand.hpp). He is not prepared before that.
 #pragma once
 
-#include "departure_rows.hpp"
 #include "pool/prepared.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "server/table_scan.hpp"
+#include "tables/departure_rows.hpp"
 
 extern "C" {
 #include "storage/itemptr.h"

@@ -4,13 +4,13 @@
 // transactions under way) is compared with the pool. Sales go on meanwhile, so a difference counts
 // only if it is there in every one of several looks: a claim comes a moment before its row, a
 // release a moment after its commit.
-#include "departure_rows.hpp"
 #include "directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"
+#include "tables/departure_rows.hpp"
 
 extern "C" {
 #include "access/xlog.h"

@@ -1,6 +1,6 @@
 #include "wanted.hpp"
 
-#include "own_writes.hpp"
+#include "tables/own_writes.hpp"
 
 extern "C" {
 #include "common/hashfn.h"

@@ -1,11 +1,11 @@
 // ticket_why: one row that explains what a buyer would get, and what may still come.
 #include "directory.hpp"
-#include "live_rows.hpp"
 #include "on_sale.hpp"
 #include "pool/claim.hpp"
 #include "pool/sources.hpp"
 #include "server/errors.hpp"
 #include "stations.hpp"
+#include "tables/live_rows.hpp"
 #include "ticket_purchase.hpp"
 
 namespace ticketpool {

@@ -8,8 +8,6 @@
 // 4. Its quotas are given back, and every live row is refunded or cancelled. A ticket that was
 //    sold from a quota frees its seat in the departure's map: the quota is closed.
 #include "directory.hpp"
-#include "live_rows.hpp"
-#include "own_writes.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/shared_memory.hpp"
@@ -17,6 +15,8 @@
 #include "reserve.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
+#include "tables/live_rows.hpp"
+#include "tables/own_writes.hpp"
 #include "ticketpool/order_status.hpp"
 
 extern "C" {

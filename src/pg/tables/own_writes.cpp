@@ -1,4 +1,4 @@
-#include "own_writes.hpp"
+#include "tables/own_writes.hpp"
 
 #include "server/errors.hpp"
 #include "server/plans.hpp"

@@ -1,8 +1,8 @@
 // Which index leads to the tickets of a person, and reading by it.
-#include "people_scan.hpp"
+#include "tables/people_scan.hpp"
 
-#include "order_leaf.hpp"
-#include "order_partition.hpp"
+#include "tables/order_leaf.hpp"
+#include "tables/order_partition.hpp"
 #include "ticketpool/order_status.hpp"
 
 extern "C" {

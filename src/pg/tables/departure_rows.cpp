@@ -1,5 +1,5 @@
 // See departure_rows.hpp.
-#include "departure_rows.hpp"
+#include "tables/departure_rows.hpp"
 
 #include "server/arrays.hpp"
 #include "server/errors.hpp"

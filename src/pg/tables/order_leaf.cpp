@@ -1,9 +1,9 @@
 // See order_leaf.hpp.
-#include "order_leaf.hpp"
+#include "tables/order_leaf.hpp"
 
-#include "order_partition.hpp"
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"
+#include "tables/order_partition.hpp"
 
 extern "C" {
 #include "catalog/partition.h"

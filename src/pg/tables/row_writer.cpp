@@ -1,10 +1,10 @@
-#include "row_writer.hpp"
+#include "tables/row_writer.hpp"
 
-#include "own_writes.hpp"
 #include "server/call_scan.hpp"
 #include "server/owner_scope.hpp"
 #include "server/row_return.hpp"
-#include "trigger_mark.hpp"
+#include "tables/own_writes.hpp"
+#include "tables/trigger_mark.hpp"
 
 extern "C" {
 #include "catalog/dependency.h"

@@ -1,9 +1,9 @@
 // See inventory_rows.hpp.
-#include "inventory_rows.hpp"
+#include "tables/inventory_rows.hpp"
 
-#include "item_rows.hpp"
 #include "pool/prepared.hpp"
 #include "server/table_scan.hpp"
+#include "tables/item_rows.hpp"
 
 namespace ticketpool {
 

@@ -1,9 +1,9 @@
 // item_order: writing rows, reading them.
 #pragma once
 
-#include "row_writer.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "tables/row_writer.hpp"
 
 namespace ticketpool {
 

@@ -1,11 +1,11 @@
-#include "locked_rows.hpp"
+#include "tables/locked_rows.hpp"
 
-#include "order_days.hpp"
-#include "order_rows.hpp"
 #include "server/call_scan.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/row_return.hpp"
+#include "tables/order_days.hpp"
+#include "tables/order_rows.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -1,5 +1,5 @@
 // See arrival_locks.hpp.
-#include "arrival_locks.hpp"
+#include "tables/arrival_locks.hpp"
 
 #include "server/advisory_locks.hpp"
 

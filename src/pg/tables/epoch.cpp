@@ -1,7 +1,7 @@
-#include "epoch.hpp"
+#include "tables/epoch.hpp"
 
-#include "order_leaf.hpp"
 #include "pool/pins.hpp"
+#include "tables/order_leaf.hpp"
 
 namespace ticketpool {
 

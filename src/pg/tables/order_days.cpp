@@ -1,5 +1,5 @@
 // One order id, one service date: see order_days.hpp.
-#include "order_days.hpp"
+#include "tables/order_days.hpp"
 
 #include "server/errors.hpp"
 #include "server/row_origin.hpp"

@@ -30,9 +30,9 @@
 // made there all the same, so dumps leave ticket_order_day out.
 #pragma once
 
-#include "order_leaf.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "tables/order_leaf.hpp"
 
 namespace ticketpool {
 

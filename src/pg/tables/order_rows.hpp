@@ -1,9 +1,9 @@
 // ticket_order: writing rows (row_writer.hpp), reading them.
 #pragma once
 
-#include "order_leaf.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "tables/order_leaf.hpp"
 
 namespace ticketpool {
 

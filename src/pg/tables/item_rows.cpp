@@ -1,7 +1,7 @@
-#include "item_rows.hpp"
+#include "tables/item_rows.hpp"
 
-#include "epoch.hpp"
 #include "server/errors.hpp"
+#include "tables/epoch.hpp"
 
 extern "C" {
 #include "commands/sequence.h"

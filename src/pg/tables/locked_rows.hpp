@@ -12,9 +12,9 @@
 // an update of it cannot fail.
 #pragma once
 
-#include "order_leaf.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "tables/order_leaf.hpp"
 
 namespace ticketpool {
 

@@ -1,4 +1,4 @@
-#include "order_partition.hpp"
+#include "tables/order_partition.hpp"
 
 #include "server/table_scan.hpp"
 

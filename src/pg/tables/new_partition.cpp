@@ -1,12 +1,12 @@
 // See new_partition.hpp.
-#include "new_partition.hpp"
+#include "tables/new_partition.hpp"
 
-#include "departure_rows.hpp"
-#include "order_partition.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/table_scan.hpp"
+#include "tables/departure_rows.hpp"
+#include "tables/order_partition.hpp"
 
 extern "C" {
 #include "catalog/partition.h"

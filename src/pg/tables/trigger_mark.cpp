@@ -1,5 +1,5 @@
 // See trigger_mark.hpp.
-#include "trigger_mark.hpp"
+#include "tables/trigger_mark.hpp"
 
 extern "C" {
 #include "catalog/indexing.h"

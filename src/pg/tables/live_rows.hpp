@@ -1,8 +1,8 @@
 // The live rows of a departure, one after the other.
 #pragma once
 
-#include "departure_rows.hpp"
 #include "server/table_scan.hpp"
+#include "tables/departure_rows.hpp"
 
 namespace ticketpool {
 

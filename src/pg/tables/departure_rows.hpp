@@ -2,9 +2,9 @@
 // departure in memory.
 #pragma once
 
-#include "order_leaf.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "tables/order_leaf.hpp"
 
 namespace ticketpool {
 

@@ -1,8 +1,8 @@
-#include "order_rows.hpp"
+#include "tables/order_rows.hpp"
 
-#include "epoch.hpp"
 #include "pool/shared_memory.hpp"
 #include "server/errors.hpp"
+#include "tables/epoch.hpp"
 #include "ticketpool/order_status.hpp"
 
 namespace ticketpool {

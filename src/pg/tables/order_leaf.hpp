@@ -19,10 +19,10 @@
 // what they do. A sequence is locked before all of these by whoever draws an id.
 #pragma once
 
-#include "row_writer.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
-#include "trigger_mark.hpp"
+#include "tables/row_writer.hpp"
+#include "tables/trigger_mark.hpp"
 
 namespace ticketpool {
 
