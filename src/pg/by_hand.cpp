@@ -1,6 +1,6 @@
 #include "by_hand.hpp"
 
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "own_events.hpp"
 #include "pool/claim.hpp"
 #include "pool/deadlines.hpp"

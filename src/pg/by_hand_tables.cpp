@@ -38,8 +38,8 @@
 // cuts through the stretch keeps its part of it: the quota does not sell that.
 #include "by_hand.hpp"
 #include "commit_marks.hpp"
-#include "directory.hpp"
 #include "early_orders.hpp"
+#include "load/directory.hpp"
 #include "own_events.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"

@@ -4,7 +4,7 @@
 // transaction (and for it alone until it commits), and then the new ones are bought: so an exchange
 // may keep its own seats, or extend them. If the new ones can't be had, the subtransaction is
 // rolled back, and nothing has happened.
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "on_sale.hpp"
 #include "orders.hpp"
 #include "pool/ledger.hpp"

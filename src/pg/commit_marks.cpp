@@ -1,6 +1,6 @@
 #include "commit_marks.hpp"
 
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_entries.hpp"

@@ -3,8 +3,8 @@
 // ticket_open keeps the stop list and the formation as they are now: as a route and a layout, which
 // departures with equal ones share (found by digest). Its row is nobody else's until it commits:
 // see the ledger's "opened".
-#include "directory.hpp"
 #include "kept_parts.hpp"
+#include "load/directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/waiting.hpp"

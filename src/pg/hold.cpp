@@ -5,7 +5,7 @@
 // or change the only one on the condition that nobody else has it, so one of them is first and
 // decides. A late payer gets what is free now: the old seats if nobody took them, or equal ones, or
 // nothing.
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "on_sale.hpp"
 #include "orders.hpp"
 #include "pool/deadlines.hpp"

@@ -14,9 +14,9 @@
 // Of each inventory, quantity less live orders is thus always what is free in its stock and what
 // running transactions have claimed there: also where they had claimed in a child before it was
 // merged.
-#include "directory.hpp"
-#include "fill.hpp"
-#include "item_pins.hpp"
+#include "load/directory.hpp"
+#include "load/fill.hpp"
+#include "load/item_pins.hpp"
 #include "pool/announcement.hpp"
 #include "pool/prepared.hpp"
 #include "pool/stock_claim.hpp"

@@ -1,8 +1,8 @@
 #include "item_by_hand.hpp"
 
 #include "commit_marks.hpp"
-#include "directory.hpp"
-#include "item_pins.hpp"
+#include "load/directory.hpp"
+#include "load/item_pins.hpp"
 #include "own_events.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_claim.hpp"

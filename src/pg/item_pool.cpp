@@ -1,5 +1,5 @@
 // The function behind the view item_pool.
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "pool/announcement.hpp"
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"

@@ -1,6 +1,6 @@
 // item_refund: a sold order becomes refunded; its units are free once the transaction has
 // committed, and for the transaction itself at once.
-#include "item_pins.hpp"
+#include "load/item_pins.hpp"
 #include "pool/announcement.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_claim.hpp"

@@ -5,7 +5,7 @@
 // (stock_entries.hpp) are taken before units of the pool.
 #include "item_sale.hpp"
 
-#include "item_pins.hpp"
+#include "load/item_pins.hpp"
 #include "pool/ledger.hpp"
 #include "pool/prepared.hpp"
 #include "pool/stock_claim.hpp"

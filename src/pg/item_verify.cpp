@@ -9,8 +9,8 @@
 // moment.
 #include <algorithm>
 
-#include "directory.hpp"
-#include "item_pins.hpp"
+#include "load/directory.hpp"
+#include "load/item_pins.hpp"
 #include "pool/announcement.hpp"
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"

@@ -1,6 +1,6 @@
 #include "kept_parts.hpp"
 
-#include "parts.hpp"
+#include "load/shared_parts.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/table_scan.hpp"

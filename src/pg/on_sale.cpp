@@ -1,7 +1,7 @@
 // See on_sale.hpp.
 #include "on_sale.hpp"
 
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "pool/ledger.hpp"
 #include "server/errors.hpp"
 #include "tables/epoch.hpp"

@@ -1,6 +1,6 @@
 #include "orders.hpp"
 
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/sources.hpp"

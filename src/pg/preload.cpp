@@ -5,7 +5,7 @@
 // asks for a departure that is not there yet loads it himself.
 #include "preload.hpp"
 
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "pool/shared_memory.hpp"
 #include "server/owner_scope.hpp"
 

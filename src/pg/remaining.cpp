@@ -1,5 +1,5 @@
 // What is left: ticket_remaining, ticket_remaining_matrix, ticket_seat_map. All from memory.
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "on_sale.hpp"
 #include "pool/claim.hpp"
 #include "pool/ledger.hpp"

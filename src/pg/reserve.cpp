@@ -7,8 +7,8 @@
 // the same seats again at once.
 #include "reserve.hpp"
 
-#include "directory.hpp"
-#include "fill.hpp"
+#include "load/directory.hpp"
+#include "load/fill.hpp"
 #include "on_sale.hpp"
 #include "pool/claim.hpp"
 #include "pool/deadlines.hpp"

@@ -2,7 +2,7 @@
 // has the stop list that runs longest first.
 #include "route_times.hpp"
 
-#include "parts.hpp"
+#include "load/shared_parts.hpp"
 #include "server/arrays.hpp"
 #include "server/table_scan.hpp"
 

@@ -5,7 +5,7 @@
 // added. A route's departures of a day, whatever train they are sold as, are then found in
 // ticket_departure, which a session keeps until a departure comes, goes or is changed by hand; and
 // counted in memory.
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "on_sale.hpp"
 #include "pool/claim.hpp"
 #include "server/errors.hpp"

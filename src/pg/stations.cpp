@@ -1,6 +1,6 @@
 #include "stations.hpp"
 
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"
 

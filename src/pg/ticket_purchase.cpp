@@ -1,7 +1,7 @@
 // See ticket_purchase.hpp.
 #include "ticket_purchase.hpp"
 
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "server/errors.hpp"
 #include "stations.hpp"
 

@@ -4,7 +4,7 @@
 // transactions under way) is compared with the pool. Sales go on meanwhile, so a difference counts
 // only if it is there in every one of several looks: a claim comes a moment before its row, a
 // release a moment after its commit.
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"

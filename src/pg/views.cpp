@@ -1,5 +1,5 @@
 // The functions behind the views ticket_pool, ticket_inflight and ticket_pool_stat.
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"
 #include "pool/shared_memory.hpp"

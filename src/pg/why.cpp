@@ -1,5 +1,5 @@
 // ticket_why: one row that explains what a buyer would get, and what may still come.
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "on_sale.hpp"
 #include "pool/claim.hpp"
 #include "pool/sources.hpp"

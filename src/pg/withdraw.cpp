@@ -7,7 +7,7 @@
 //    their rows are then committed or gone. A prepared transaction may take for ever: an error.
 // 4. Its quotas are given back, and every live row is refunded or cancelled. A ticket that was
 //    sold from a quota frees its seat in the departure's map: the quota is closed.
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/shared_memory.hpp"

@@ -1,7 +1,7 @@
 // Loading what is not in memory: who loads, who waits, and who takes a load over.
 #pragma once
 
-#include "load_locks.hpp"
+#include "load/load_locks.hpp"
 #include "pool/directory_key.hpp"
 #include "server/pg.hpp"
 #include "tables/departure_rows.hpp"

@@ -1,5 +1,5 @@
 // See load_locks.hpp.
-#include "load_locks.hpp"
+#include "load/load_locks.hpp"
 
 #include "tables/order_leaf.hpp"
 

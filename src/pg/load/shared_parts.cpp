@@ -1,6 +1,6 @@
 // Routes and layouts: built from their rows in private memory, copied into the pool, shared by all
 // departures that were opened with them.
-#include "parts.hpp"
+#include "load/shared_parts.hpp"
 
 #include "pool/unfinished_load.hpp"
 #include "server/arrays.hpp"

@@ -1,6 +1,6 @@
-#include "directory.hpp"
+#include "load/directory.hpp"
 
-#include "directory_load.hpp"
+#include "load/load_by_key.hpp"
 #include "pool/directory_key.hpp"
 #include "pool/eviction.hpp"
 #include "pool/ledger.hpp"

@@ -1,8 +1,8 @@
 // Prepared ledgers made from the rows of prepared transactions: step 4 of undecided.hpp.
 #pragma once
 
+#include "load/undecided.hpp"
 #include "server/pg.hpp"
-#include "undecided.hpp"
 
 namespace ticketpool {
 

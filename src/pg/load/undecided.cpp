@@ -1,4 +1,4 @@
-#include "undecided.hpp"
+#include "load/undecided.hpp"
 
 #include "server/table_scan.hpp"
 

@@ -1,7 +1,7 @@
-#include "item_loader.hpp"
+#include "load/item_loader.hpp"
 
-#include "fill.hpp"
-#include "item_undecided.hpp"
+#include "load/fill.hpp"
+#include "load/item_undecided.hpp"
 #include "pool/eviction.hpp"
 #include "pool/stock_claim.hpp"
 #include "pool/unfinished_load.hpp"

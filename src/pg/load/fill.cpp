@@ -1,5 +1,5 @@
 // See fill.hpp.
-#include "fill.hpp"
+#include "load/fill.hpp"
 
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
-#include "directory_load.hpp"
+#include "load/load_by_key.hpp"
 
-#include "item_loader.hpp"
-#include "loader.hpp"
+#include "load/departure_loader.hpp"
+#include "load/item_loader.hpp"
 #include "pool/eviction.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"

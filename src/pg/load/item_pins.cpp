@@ -1,7 +1,7 @@
 // See item_pins.hpp.
-#include "item_pins.hpp"
+#include "load/item_pins.hpp"
 
-#include "directory.hpp"
+#include "load/directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "server/errors.hpp"

@@ -1,12 +1,12 @@
 // Prepared ledgers made from undecided rows: see undecided.hpp.
-#include "undecided_ledgers.hpp"
+#include "load/undecided_ledgers.hpp"
 
 #include <algorithm>
 
-#include "fill.hpp"
+#include "load/fill.hpp"
+#include "load/undecided.hpp"
 #include "pool/ledger_entry.hpp"
 #include "pool/unfinished_load.hpp"
-#include "undecided.hpp"
 
 namespace ticketpool {
 

@@ -1,12 +1,12 @@
-#include "loader.hpp"
+#include "load/departure_loader.hpp"
 
-#include "fill.hpp"
-#include "parts.hpp"
+#include "load/fill.hpp"
+#include "load/shared_parts.hpp"
+#include "load/undecided.hpp"
+#include "load/undecided_ledgers.hpp"
 #include "pool/eviction.hpp"
 #include "pool/unfinished_load.hpp"
 #include "server/table_scan.hpp"
-#include "undecided.hpp"
-#include "undecided_ledgers.hpp"
 
 extern "C" {
 #include "access/twophase.h"

@@ -1,11 +1,11 @@
-#include "item_undecided.hpp"
+#include "load/item_undecided.hpp"
 
-#include "fill.hpp"
+#include "load/fill.hpp"
+#include "load/undecided.hpp"
 #include "pool/prepared.hpp"
 #include "pool/stock_claim.hpp"
 #include "pool/unfinished_load.hpp"
 #include "tables/item_rows.hpp"
-#include "undecided.hpp"
 
 extern "C" {
 #include "storage/procarray.h"
