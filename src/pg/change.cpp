@@ -9,7 +9,7 @@
 #include "orders.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
-#include "rules.hpp"
+#include "purchase/rules.hpp"
 #include "sale.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"

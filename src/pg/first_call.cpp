@@ -1,6 +1,6 @@
 // Idempotency: a second call with the same user, date and request_id returns the first call's rows.
 #include "first_call.hpp"
-#include "request_locks.hpp"
+#include "purchase/request_locks.hpp"
 
 namespace ticketpool {
 

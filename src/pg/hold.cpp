@@ -11,7 +11,7 @@
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
-#include "rules.hpp"
+#include "purchase/rules.hpp"
 #include "sale.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"

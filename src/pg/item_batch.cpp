@@ -1,11 +1,11 @@
 // item_buy_many: many purchases in one call and one transaction, each all or none by itself. The
 // steps are those of ticket_buy_many (batch.cpp).
-#include "batch_requests.hpp"
 #include "item_sale.hpp"
 #include "load/item_pins.hpp"
 #include "pool/shared_memory.hpp"
-#include "request_locks.hpp"
-#include "rules.hpp"
+#include "purchase/batch_requests.hpp"
+#include "purchase/request_locks.hpp"
+#include "purchase/rules.hpp"
 #include "server/errors.hpp"
 #include "tables/item_rows.hpp"
 

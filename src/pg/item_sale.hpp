@@ -2,8 +2,8 @@
 #pragma once
 
 #include "pool/announcement.hpp"
-#include "request_digest.hpp"
-#include "rule_call.hpp"
+#include "purchase/request_digest.hpp"
+#include "purchase/rule_call.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "server/table_scan.hpp"

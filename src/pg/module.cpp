@@ -1,8 +1,8 @@
 // The library's entry: wiring only.
 #include "launcher.hpp"
 #include "pool/pool_layout.hpp"
+#include "purchase/rules.hpp"
 #include "restore.hpp"
-#include "rules.hpp"
 #include "server/call_scan.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"

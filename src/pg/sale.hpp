@@ -2,7 +2,7 @@
 #pragma once
 
 #include "pool/claim.hpp"
-#include "rule_call.hpp"
+#include "purchase/rule_call.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "tables/order_leaf.hpp"

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "pool/announcement.hpp"
-#include "request_digest.hpp"
+#include "purchase/request_digest.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "ticketpool/order_status.hpp"

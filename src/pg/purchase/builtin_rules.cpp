@@ -1,10 +1,10 @@
 // The rules that come with the extension. They read tables by index (people_scan.hpp,
 // table_scan.hpp), as of the active snapshot; what they find is whole, whatever row security says:
 // a limit that holds for the rows of one tenant only would be none.
-#include "builtin_rules.hpp"
+#include "purchase/builtin_rules.hpp"
 
 #include "pool/shared_memory.hpp"
-#include "route_times.hpp"
+#include "purchase/route_times.hpp"
 #include "server/settings.hpp"
 #include "tables/departure_rows.hpp"
 #include "tables/item_rows.hpp"

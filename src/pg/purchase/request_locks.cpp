@@ -1,5 +1,5 @@
 // See request_locks.hpp.
-#include "request_locks.hpp"
+#include "purchase/request_locks.hpp"
 
 #include "server/advisory_locks.hpp"
 

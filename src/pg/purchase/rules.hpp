@@ -1,7 +1,7 @@
 // Who may buy: see rules.cpp.
 #pragma once
 
-#include "rule_call.hpp"
+#include "purchase/rule_call.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 

@@ -1,4 +1,4 @@
-#include "batch_requests.hpp"
+#include "purchase/batch_requests.hpp"
 
 extern "C" {
 #include "utils/typcache.h"

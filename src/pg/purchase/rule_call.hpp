@@ -1,7 +1,7 @@
 // A purchase, of tickets or of an item, as rules are asked about it.
 #pragma once
 
-#include "route_times.hpp"
+#include "purchase/route_times.hpp"
 #include "server/pg.hpp"
 
 namespace ticketpool {

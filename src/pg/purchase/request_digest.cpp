@@ -1,5 +1,5 @@
 // Fields of a request_digest; see request_digest.hpp.
-#include "request_digest.hpp"
+#include "purchase/request_digest.hpp"
 
 namespace ticketpool {
 

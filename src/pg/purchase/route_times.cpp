@@ -1,6 +1,6 @@
 // Times of stop lists, and ticket_route_days: the expression of the index ticket_route_days, which
 // has the stop list that runs longest first.
-#include "route_times.hpp"
+#include "purchase/route_times.hpp"
 
 #include "load/shared_parts.hpp"
 #include "server/arrays.hpp"

@@ -2,7 +2,7 @@
 // function.
 #pragma once
 
-#include "rule_call.hpp"
+#include "purchase/rule_call.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 

@@ -9,9 +9,9 @@
 // without the call of a function (builtin_rules.hpp). What the server keeps for the call of a
 // function, such as the plans of one in SQL, is kept from one purchase to the next, as long as the
 // server can keep it.
-#include "rules.hpp"
+#include "purchase/rules.hpp"
 
-#include "builtin_rules.hpp"
+#include "purchase/builtin_rules.hpp"
 #include "server/advisory_locks.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
