@@ -22,13 +22,13 @@
 
 #include <algorithm>
 
-#include "orders.hpp"
 #include "pool/shared_memory.hpp"
-#include "reserve.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/subtransaction.hpp"
 #include "server/table_scan.hpp"
+#include "tickets/orders.hpp"
+#include "tickets/reserve.hpp"
 
 extern "C" {
 #include "catalog/index.h"

@@ -12,12 +12,12 @@
 #include "pool/pins.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/waiting.hpp"
-#include "reserve.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "tables/live_rows.hpp"
 #include "tables/own_writes.hpp"
 #include "ticketpool/order_status.hpp"
+#include "tickets/reserve.hpp"
 
 extern "C" {
 #include "executor/spi.h"

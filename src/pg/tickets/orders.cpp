@@ -1,4 +1,4 @@
-#include "orders.hpp"
+#include "tickets/orders.hpp"
 
 #include "load/directory.hpp"
 #include "pool/ledger.hpp"

@@ -7,16 +7,16 @@
 // 3. Request by request: claim, and keep the rows.
 // 4. Rows go into the table many at a time: at the end, when the date changes, or before
 //    something has to read what was sold so far (a rule, a request_id).
-#include "first_call.hpp"
-#include "on_sale.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "purchase/batch_requests.hpp"
 #include "purchase/request_locks.hpp"
 #include "purchase/rules.hpp"
-#include "sale.hpp"
 #include "server/errors.hpp"
 #include "tables/order_rows.hpp"
+#include "tickets/first_call.hpp"
+#include "tickets/on_sale.hpp"
+#include "tickets/sale.hpp"
 
 namespace ticketpool {
 namespace {

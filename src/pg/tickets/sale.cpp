@@ -1,7 +1,5 @@
-#include "sale.hpp"
+#include "tickets/sale.hpp"
 
-#include "first_call.hpp"
-#include "on_sale.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "purchase/request_locks.hpp"
@@ -11,6 +9,8 @@
 #include "server/row_return.hpp"
 #include "tables/departure_rows.hpp"
 #include "tables/order_rows.hpp"
+#include "tickets/first_call.hpp"
+#include "tickets/on_sale.hpp"
 
 namespace ticketpool {
 

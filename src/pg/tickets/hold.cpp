@@ -6,18 +6,18 @@
 // decides. A late payer gets what is free now: the old seats if nobody took them, or equal ones, or
 // nothing.
 #include "load/directory.hpp"
-#include "on_sale.hpp"
-#include "orders.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "purchase/rules.hpp"
-#include "sale.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/settings.hpp"
 #include "tables/order_rows.hpp"
+#include "tickets/on_sale.hpp"
+#include "tickets/orders.hpp"
+#include "tickets/sale.hpp"
 
 extern "C" {
 #include "executor/spi.h"

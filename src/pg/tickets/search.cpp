@@ -6,13 +6,13 @@
 // ticket_departure, which a session keeps until a departure comes, goes or is changed by hand; and
 // counted in memory.
 #include "load/directory.hpp"
-#include "on_sale.hpp"
 #include "pool/claim.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/table_scan.hpp"
-#include "stations.hpp"
 #include "tables/departure_rows.hpp"
+#include "tickets/on_sale.hpp"
+#include "tickets/stations.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -3,7 +3,6 @@
 // ticket_open keeps the stop list and the formation as they are now: as a route and a layout, which
 // departures with equal ones share (found by digest). Its row is nobody else's until it commits:
 // see the ledger's "opened".
-#include "kept_parts.hpp"
 #include "load/directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
@@ -14,6 +13,7 @@
 #include "tables/new_partition.hpp"
 #include "tables/order_leaf.hpp"
 #include "tables/own_writes.hpp"
+#include "tickets/kept_parts.hpp"
 
 extern "C" {
 #include "executor/spi.h"

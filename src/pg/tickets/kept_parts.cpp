@@ -1,4 +1,4 @@
-#include "kept_parts.hpp"
+#include "tickets/kept_parts.hpp"
 
 #include "load/shared_parts.hpp"
 #include "server/errors.hpp"

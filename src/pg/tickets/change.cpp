@@ -5,18 +5,18 @@
 // may keep its own seats, or extend them. If the new ones can't be had, the subtransaction is
 // rolled back, and nothing has happened.
 #include "load/directory.hpp"
-#include "on_sale.hpp"
-#include "orders.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "purchase/rules.hpp"
-#include "sale.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/subtransaction.hpp"
-#include "stations.hpp"
 #include "tables/order_rows.hpp"
+#include "tickets/on_sale.hpp"
+#include "tickets/orders.hpp"
+#include "tickets/sale.hpp"
+#include "tickets/stations.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -1,5 +1,5 @@
 // See on_sale.hpp.
-#include "on_sale.hpp"
+#include "tickets/on_sale.hpp"
 
 #include "load/directory.hpp"
 #include "pool/ledger.hpp"

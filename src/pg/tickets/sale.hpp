@@ -6,8 +6,8 @@
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "tables/order_leaf.hpp"
-#include "ticket_purchase.hpp"
 #include "ticketpool/order_status.hpp"
+#include "tickets/ticket_purchase.hpp"
 
 extern "C" {
 #include "utils/uuid.h"

@@ -1,4 +1,4 @@
-#include "stations.hpp"
+#include "tickets/stations.hpp"
 
 #include "load/directory.hpp"
 #include "server/errors.hpp"

@@ -1,9 +1,9 @@
 // See ticket_purchase.hpp.
-#include "ticket_purchase.hpp"
+#include "tickets/ticket_purchase.hpp"
 
 #include "load/directory.hpp"
 #include "server/errors.hpp"
-#include "stations.hpp"
+#include "tickets/stations.hpp"
 
 namespace ticketpool {
 

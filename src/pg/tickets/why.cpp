@@ -1,12 +1,12 @@
 // ticket_why: one row that explains what a buyer would get, and what may still come.
 #include "load/directory.hpp"
-#include "on_sale.hpp"
 #include "pool/claim.hpp"
 #include "pool/sources.hpp"
 #include "server/errors.hpp"
-#include "stations.hpp"
 #include "tables/live_rows.hpp"
-#include "ticket_purchase.hpp"
+#include "tickets/on_sale.hpp"
+#include "tickets/stations.hpp"
+#include "tickets/ticket_purchase.hpp"
 
 namespace ticketpool {
 namespace {

@@ -1,9 +1,9 @@
 // ticket_refund: sold tickets become refunded; their seats are free once the transaction has
 // committed, and for the transaction itself at once.
-#include "orders.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
+#include "tickets/orders.hpp"
 
 extern "C" {
 #include "executor/spi.h"

@@ -1,13 +1,13 @@
 // What is left: ticket_remaining, ticket_remaining_matrix, ticket_seat_map. All from memory.
 #include "load/directory.hpp"
-#include "on_sale.hpp"
 #include "pool/claim.hpp"
 #include "pool/ledger.hpp"
 #include "server/errors.hpp"
-#include "stations.hpp"
 #include "tables/departure_rows.hpp"
-#include "ticket_purchase.hpp"
 #include "ticketpool/matrix.hpp"
+#include "tickets/on_sale.hpp"
+#include "tickets/stations.hpp"
+#include "tickets/ticket_purchase.hpp"
 
 namespace ticketpool {
 

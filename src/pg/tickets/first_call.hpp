@@ -6,7 +6,7 @@
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "tables/order_leaf.hpp"
-#include "ticket_purchase.hpp"
+#include "tickets/ticket_purchase.hpp"
 
 namespace ticketpool {
 

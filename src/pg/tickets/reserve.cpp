@@ -5,11 +5,10 @@
 // back claims what is unsold in the quota and releases it in the departure at commit; both are
 // ledger entries, so a rollback undoes either, and a transaction that recycles may reserve or sell
 // the same seats again at once.
-#include "reserve.hpp"
+#include "tickets/reserve.hpp"
 
 #include "load/directory.hpp"
 #include "load/fill.hpp"
-#include "on_sale.hpp"
 #include "pool/claim.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
@@ -17,10 +16,11 @@
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
-#include "stations.hpp"
 #include "tables/departure_rows.hpp"
 #include "tables/own_writes.hpp"
-#include "ticket_purchase.hpp"
+#include "tickets/on_sale.hpp"
+#include "tickets/stations.hpp"
+#include "tickets/ticket_purchase.hpp"
 
 extern "C" {
 #include "executor/spi.h"

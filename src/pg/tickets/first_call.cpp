@@ -1,5 +1,5 @@
 // Idempotency: a second call with the same user, date and request_id returns the first call's rows.
-#include "first_call.hpp"
+#include "tickets/first_call.hpp"
 #include "purchase/request_locks.hpp"
 
 namespace ticketpool {
