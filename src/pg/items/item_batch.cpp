@@ -1,6 +1,6 @@
 // item_buy_many: many purchases in one call and one transaction, each all or none by itself. The
 // steps are those of ticket_buy_many (batch.cpp).
-#include "item_sale.hpp"
+#include "items/item_sale.hpp"
 #include "load/item_pins.hpp"
 #include "pool/shared_memory.hpp"
 #include "purchase/batch_requests.hpp"

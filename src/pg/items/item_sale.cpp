@@ -3,7 +3,7 @@
 // All units of a purchase come from one inventory: the root, or else, in order of their ids, the
 // split-off ones without a seller; or the one that is named. Own pending releases of a stock
 // (stock_entries.hpp) are taken before units of the pool.
-#include "item_sale.hpp"
+#include "items/item_sale.hpp"
 
 #include "load/item_pins.hpp"
 #include "pool/ledger.hpp"
