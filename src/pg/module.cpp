@@ -1,8 +1,9 @@
 // The library's entry: wiring only.
+#include "follow/restore.hpp"
+#include "follow/wanted.hpp"
 #include "launcher.hpp"
 #include "pool/pool_layout.hpp"
 #include "purchase/rules.hpp"
-#include "restore.hpp"
 #include "server/call_scan.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
@@ -11,7 +12,6 @@
 #include "tables/people_scan.hpp"
 #include "ticketpool/kernels.hpp"
 #include "transaction.hpp"
-#include "wanted.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;

@@ -28,7 +28,8 @@
 //   3. pins, for the reason above; 4. the deadline; 5. private notes, marks among them
 #include "transaction.hpp"
 
-#include "commit_marks.hpp"
+#include "follow/commit_marks.hpp"
+#include "follow/wanted.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
@@ -36,7 +37,6 @@
 #include "pool/unfinished_load.hpp"
 #include "server/stop_point.hpp"
 #include "tables/arrival_locks.hpp"
-#include "wanted.hpp"
 
 namespace ticketpool {
 namespace {

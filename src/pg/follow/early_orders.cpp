@@ -1,4 +1,4 @@
-#include "early_orders.hpp"
+#include "follow/early_orders.hpp"
 
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"

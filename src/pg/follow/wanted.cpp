@@ -1,4 +1,4 @@
-#include "wanted.hpp"
+#include "follow/wanted.hpp"
 
 #include "tables/own_writes.hpp"
 

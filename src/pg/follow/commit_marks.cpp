@@ -1,4 +1,4 @@
-#include "commit_marks.hpp"
+#include "follow/commit_marks.hpp"
 
 #include "load/directory.hpp"
 #include "pool/ledger.hpp"

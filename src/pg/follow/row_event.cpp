@@ -1,5 +1,5 @@
 // See row_event.hpp.
-#include "row_event.hpp"
+#include "follow/row_event.hpp"
 
 namespace ticketpool {
 

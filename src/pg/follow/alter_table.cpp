@@ -10,7 +10,7 @@
 //   DETACH PARTITION   takes that trigger away again: the table is a plain one then
 //   ENABLE TRIGGER     what pg_restore --disable-triggers does at its end: our triggers fire
 //                      always again, also under session_replication_role = replica
-#include "partitions.hpp"
+#include "follow/alter_table.hpp"
 
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"

@@ -1,20 +1,20 @@
-#include "item_by_hand.hpp"
+#include "follow/item_by_hand.hpp"
 
-#include "commit_marks.hpp"
+#include "follow/commit_marks.hpp"
+#include "follow/own_events.hpp"
+#include "follow/row_event.hpp"
+#include "follow/wanted.hpp"
 #include "load/directory.hpp"
 #include "load/item_pins.hpp"
-#include "own_events.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_claim.hpp"
 #include "pool/stock_entries.hpp"
-#include "row_event.hpp"
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"
 #include "tables/epoch.hpp"
 #include "tables/inventory_rows.hpp"
 #include "tables/item_rows.hpp"
-#include "wanted.hpp"
 
 namespace ticketpool {
 namespace {

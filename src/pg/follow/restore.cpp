@@ -6,13 +6,13 @@
 // builds them at once, and what comes last would fail: it is there already. The same is true of the
 // trigger that each partition has (partitions.hpp). This hook passes exactly that over, so that a
 // restore runs through without an error.
-#include "restore.hpp"
+#include "follow/restore.hpp"
 
-#include "partitions.hpp"
+#include "follow/alter_table.hpp"
+#include "follow/wanted.hpp"
 #include "server/pg.hpp"
 #include "tables/own_writes.hpp"
 #include "tables/trigger_mark.hpp"
-#include "wanted.hpp"
 
 extern "C" {
 #include "catalog/index.h"

@@ -1,4 +1,4 @@
-#include "own_events.hpp"
+#include "follow/own_events.hpp"
 
 #include "server/table_scan.hpp"
 #include "tables/item_rows.hpp"

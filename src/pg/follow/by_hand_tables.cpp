@@ -36,16 +36,16 @@
 // could before. None is sold twice, because every ticket has a claim; a ticket that is whole on the
 // quota's seat and stretch is then the quota's, and the quota has as much less to sell. One that
 // cuts through the stretch keeps its part of it: the quota does not sell that.
-#include "by_hand.hpp"
-#include "commit_marks.hpp"
-#include "early_orders.hpp"
+#include "follow/by_hand.hpp"
+#include "follow/commit_marks.hpp"
+#include "follow/early_orders.hpp"
+#include "follow/own_events.hpp"
+#include "follow/row_event.hpp"
 #include "load/directory.hpp"
-#include "own_events.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/sources.hpp"
 #include "pool/waiting.hpp"
-#include "row_event.hpp"
 #include "server/errors.hpp"
 #include "server/row_origin.hpp"
 #include "tables/arrival_locks.hpp"

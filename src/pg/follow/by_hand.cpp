@@ -1,13 +1,14 @@
-#include "by_hand.hpp"
+#include "follow/by_hand.hpp"
 
+#include "follow/own_events.hpp"
+#include "follow/row_event.hpp"
+#include "follow/wanted.hpp"
 #include "load/directory.hpp"
-#include "own_events.hpp"
 #include "pool/claim.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/sources.hpp"
-#include "row_event.hpp"
 #include "server/errors.hpp"
 #include "server/row_origin.hpp"
 #include "server/table_scan.hpp"
@@ -15,7 +16,6 @@
 #include "tables/departure_rows.hpp"
 #include "tables/epoch.hpp"
 #include "tables/order_days.hpp"
-#include "wanted.hpp"
 
 extern "C" {
 #include "catalog/partition.h"
