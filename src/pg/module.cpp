@@ -1,7 +1,6 @@
 // The library's entry: wiring only.
 #include "follow/restore.hpp"
 #include "follow/wanted.hpp"
-#include "launcher.hpp"
 #include "pool/pool_layout.hpp"
 #include "purchase/rules.hpp"
 #include "server/call_scan.hpp"
@@ -12,6 +11,7 @@
 #include "tables/people_scan.hpp"
 #include "ticketpool/kernels.hpp"
 #include "transaction.hpp"
+#include "worker/launcher.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;

@@ -3,7 +3,7 @@
 // After a start the pool is empty, and the first to ask for a departure rebuilds it. Here that is
 // done for all that is on sale, one after the other, by the same loads. Others sell meanwhile: who
 // asks for a departure that is not there yet loads it himself.
-#include "preload.hpp"
+#include "worker/preload.hpp"
 
 #include "load/directory.hpp"
 #include "pool/shared_memory.hpp"

@@ -18,7 +18,7 @@
 // Row security does not apply to a sweep, not even under FORCE: an expired hold must not keep its
 // seat because a policy hides its row from a worker that has no tenant. Statements are planned so
 // (RowScope::kEvery); triggers of the user's run under the policies as ever.
-#include "sweep.hpp"
+#include "worker/sweep.hpp"
 
 #include <algorithm>
 

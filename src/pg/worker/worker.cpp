@@ -38,14 +38,14 @@
 // check_function_bodies (nothing is created), session_authorization (owner_begin() follows),
 // session_preload_libraries and event triggers at login (not for background workers),
 // transaction_read_only, transaction_isolation (gone with the transaction that connects).
-#include "worker.hpp"
+#include "worker/worker.hpp"
 
 #include "pool/deadlines.hpp"
 #include "pool/shared_memory.hpp"
-#include "preload.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
-#include "sweep.hpp"
+#include "worker/preload.hpp"
+#include "worker/sweep.hpp"
 
 extern "C" {
 #include "catalog/pg_database.h"

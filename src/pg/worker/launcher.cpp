@@ -33,7 +33,7 @@
 //
 // Deadlines that are not served within kOverdue are a line in the log, once until the database has
 // caught up, and a row of ticket_sweep_status that says what is in the way.
-#include "launcher.hpp"
+#include "worker/launcher.hpp"
 
 #include "pool/deadlines.hpp"
 #include "pool/prepared.hpp"
@@ -41,7 +41,7 @@
 #include "pool/standby.hpp"
 #include "server/pg.hpp"
 #include "server/settings.hpp"
-#include "worker.hpp"
+#include "worker/worker.hpp"
 
 extern "C" {
 #include "access/heapam.h"
