@@ -30,6 +30,8 @@ check 'nothing outside arena.cpp throws or catches' \
 check 'the core includes nothing of PostgreSQL' \
   "$(grep -nE '#include *[<"](postgres|fmgr|c\.h|utils/|storage/|access/|miscadmin|libpq)' -r include src/core || true)"
 
+check 'a folder of src/pg includes only folders below it' "$(test/rooms.sh || true)"
+
 # The server calls callbacks in the reverse order of their registration: one file, or the order of lines elsewhere would matter.
 check 'one file registers transaction callbacks, once each' \
   "$(same "$(grep -hoE 'Register(Sub)?XactCallback' src/pg/transaction.cpp | sort | tr '\n' ' ')" 'RegisterSubXactCallback RegisterXactCallback '

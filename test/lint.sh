@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Format, the warnings of a second compiler, and static analysis, with what of clang-format, clang, cppcheck and clang-tidy is installed.
+# Which folder includes which, format, the warnings of a second compiler, and static analysis, with what of clang-format, clang, cppcheck and clang-tidy is installed.
 set -eu
 cd "$(dirname "$0")/.."
 . test/lib.sh
@@ -12,6 +12,8 @@ tool() {
   say "$1"
   "$@" || status=1
 }
+say rooms
+test/rooms.sh || status=1
 tool clang-format --style=file --fallback-style=none --dry-run -Werror "${sources[@]}" "${headers[@]}"
 # A build by clang finds what g++ does not warn of: under a tenth of the time that clang-tidy takes.
 tool clang++ -std=c++20 -fsyntax-only -Wall -Wextra -Werror -Wno-register -Iinclude -Isrc/pg -isystem "$("$pg_config" --includedir-server)" "${sources[@]}"
