@@ -4,7 +4,7 @@
 // included; its partitions do not, so a dump makes them as ordinary tables, attaches them, and
 // adds their primary key and indexes last. But attaching a partition to a table that has indexes
 // builds them at once, and what comes last would fail: it is there already. The same is true of the
-// trigger that each partition has (partitions.hpp). This hook passes exactly that over, so that a
+// trigger that each partition has (alter_table.hpp). This hook passes exactly that over, so that a
 // restore runs through without an error.
 #include "follow/restore.hpp"
 

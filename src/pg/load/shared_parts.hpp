@@ -1,4 +1,4 @@
-// See parts.cpp.
+// See shared_parts.cpp.
 #pragma once
 
 #include "server/catalog.hpp"

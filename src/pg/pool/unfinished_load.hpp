@@ -11,7 +11,7 @@ namespace ticketpool {
 struct Loading {
     bool active;
     uint32_t slot;
-    uint64_t version;  // another one now: somebody has taken the load over (directory_load.cpp)
+    uint64_t version;  // another one now: somebody has taken the load over (load_by_key.cpp)
     void* block;       // the Departure or Item
     SharedPart* route;
     SharedPart* layout;

@@ -11,7 +11,7 @@ extern "C" {
 namespace ticketpool {
 
 enum class AdvisoryLock : uint16_t {
-    kRequest = 3,  // a request_id: request.cpp
+    kRequest = 3,  // a request_id: request_locks.cpp
     kNewRows = 4,  // new departures and inventories, against orders that wait for them:
                    // by_hand.cpp, item_by_hand.cpp
     kPeople = 5,   // users and passengers, while rules are asked about them: rules.cpp
