@@ -1,7 +1,7 @@
 # Thousands of random steps of a ticket's whole life (hold, pay, cancel, run out, refund, change,
 # quotas, channels, batches, unnumbered places, rules) against a plain model, seen by the session
-# that takes the steps and by another one. TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its
-# length.
+# that takes the steps and by another one.
+# TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
 use warnings;
 

@@ -1,6 +1,7 @@
 # Thousands of random steps of plain quantities (buy, refund, add, split, merge, batches,
 # savepoints, rollbacks, crashes) against a plain model, seen by the session that takes the steps
-# and by another one. TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
+# and by another one.
+# TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
 use warnings;
 

@@ -1,6 +1,7 @@
 # The smallest possible pool and ten thousand departures on sale, which need ten times its memory:
 # everything works, only slower. Clients of all kinds sell over all of them at random; claims in
-# flight stay where they are. TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
+# flight stay where they are.
+# TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
 use warnings;
 

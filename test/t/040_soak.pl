@@ -1,8 +1,8 @@
 # Clients live the whole life of tickets and items while the server suffers one fault after the
 # other: killed processes, ended sessions, cancels, time-outs, restarts, a full disk, a full pool,
 # no connection left. Each client writes down what it was told. Afterwards the tables must agree
-# with every acknowledged answer, and the pool with the tables. TICKETPOOL_SOAK_MINUTES sets the
-# length (make soak MINUTES=n), TICKETPOOL_SEED the random choices.
+# with every acknowledged answer, and the pool with the tables.
+# TICKETPOOL_SOAK_MINUTES sets the length (make soak MINUTES=n), TICKETPOOL_SEED the random choices.
 use strict;
 use warnings;
 
@@ -356,7 +356,7 @@ for my $gid (keys %decided) { push @{ $wrong{status} }, "prepared $gid" if $deci
 for my $gid (keys %prepared) { push @{ $wrong{'prepared and not there'} }, $gid if ($decided{$gid} // '') eq 'COMMIT' && !$orders{$gid} }
 is(join(' ', map { "$_: @{ $wrong{$_} }[0 .. (@{ $wrong{$_} } > 5 ? 4 : $#{ $wrong{$_} })]" } grep { @{ $wrong{$_} } } sort keys %wrong), '', 'the tables say what the clients were told');
 is(join("\n", map { $bad_of{$_} } sort keys %bad_of), '', 'clients met no other errors than those of the faults');
-# Holds of an hour stay; none of the others expires in the middle of the comparison.
+# Holds of an hour stay; the others have to expire before the comparison, not in the middle of it.
 ok(becomes_true($node, 'postgres', "SELECT count(*) = 0 FROM ticket_order WHERE status = 'held' AND held_until < clock_timestamp() + interval '1 min'"), 'holds that have run out expire');
 in_flight_is_empty($node, 'postgres', 'at last');
 agrees($node, 'postgres', 'at last', q{d.train LIKE 'T%'});

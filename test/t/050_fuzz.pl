@@ -3,8 +3,9 @@
 # arguments; as owner, as a seller and as a role without any right, with look-alikes of everything
 # in front of the search_path; in transactions, savepoints, cursors, prepared transactions,
 # cancelled here and there. Every answer is one of the SQLSTATEs that are listed here, and
-# afterwards pool and tables agree and nothing is left behind. TICKETPOOL_SEED replays a run (as far
-# as several sessions can), TICKETPOOL_FUZZ_SECONDS sets its length.
+# afterwards pool and tables agree and nothing is left behind.
+# TICKETPOOL_SEED replays a run (as far as several sessions can), TICKETPOOL_FUZZ_SECONDS sets its
+# length.
 use strict;
 use warnings;
 

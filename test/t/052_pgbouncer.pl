@@ -1,7 +1,7 @@
 # Behind PgBouncer in transaction mode, fifty clients on ten connections: each transaction may meet
 # another backend, and a backend serves the next client right afterwards. pgbench does the same over
-# all three protocols, with and without the pooler. TICKETPOOL_SEED replays a run, TICKETPOOL_OPS
-# sets its length.
+# all three protocols, with and without the pooler.
+# TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
 use warnings;
 
