@@ -98,7 +98,7 @@ my %expected_errors = map { $_ => 1 } (
 	'57014', '55P03', '40P01',    # cancelled, lock time-out, deadlock
 	'53100', '53200', '53300',    # no space, no memory, no connection
 	'58030', '25P02', 'TK005',    # input or output failed; a failed transaction goes on; what has expired is changed
-	'42704');                     # what was prepared has been decided by the one who looks after it
+	'42704');                     # what was prepared has been decided by another session
 
 # One statement; true if it was acknowledged.
 sub told
