@@ -1,5 +1,6 @@
--- Tables of 0.1 that others may be writing to are locked by CREATE TRIGGER until the end: writers are waited for, and
--- whatever comes later is seen by the triggers. (Functions of the extension refuse to run before the end.)
+-- Others may be writing to the tables of 0.1. CREATE TRIGGER waits for those writers and locks the
+-- tables until the end of the update, so that the triggers see whatever is written later. (Functions
+-- of the extension refuse to run before the end.)
 
 INSERT INTO @extschema@.ticket_rule VALUES
     ('ticket_rule_question_gate', 'ticket', false, true),
@@ -7,8 +8,7 @@ INSERT INTO @extschema@.ticket_rule VALUES
     ('item_rule_question_gate', 'item', false, true);
 
 -- ---------------------------------------------------------------------------
--- Plain quantities: what is on sale, and its orders. A purchase inserts a row
--- into item_order and touches no other; no foreign key for the same reason.
+-- Plain quantities: the tables as they were in 0.2
 -- ---------------------------------------------------------------------------
 
 CREATE TABLE @extschema@.item_inventory (
@@ -60,7 +60,8 @@ CREATE TABLE @extschema@.item_gate (
     PRIMARY KEY (item_id, user_id)
 );
 
-CREATE TYPE @extschema@.item_request AS (item_id bigint, user_id bigint, quantity bigint, request_id uuid, inventory_id bigint);
+CREATE TYPE @extschema@.item_request AS (item_id bigint, user_id bigint, quantity bigint,
+    request_id uuid, inventory_id bigint);
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_inventory', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_inventory_id_seq', '');
@@ -73,8 +74,8 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_gate', '');
 -- The pool follows what is written by hand
 -- ---------------------------------------------------------------------------
 
-\new function ticket_follow_order ticket_follow_departure ticket_follow_reservation item_follow_order item_follow_inventory
-
+\new function ticket_follow_order ticket_follow_departure ticket_follow_reservation
+\new function item_follow_order item_follow_inventory
 \new trigger ticket_follow ticket_follow_truncate
 
 -- ---------------------------------------------------------------------------
@@ -82,11 +83,13 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_gate', '');
 -- ---------------------------------------------------------------------------
 
 \new function ticket_preload ticket_rule_question_gate
-\new function item_open item_add item_remaining item_buy item_buy_many item_refund item_split item_merge item_ask item_answer
+\new function item_open item_add item_remaining item_buy item_buy_many item_refund
+\new function item_split item_merge item_ask item_answer
 \new function item_rule_user_limit item_rule_question_gate item_verify item_pool
 \new view item_pool
 
--- One column more. The view stays the same object, with the users' grants and views on it.
+-- The result has one more column. The view stays the same object, with the users' grants on it and
+-- the users' views over it.
 ALTER FUNCTION @extschema@.ticket_pool_stat() RENAME TO ticket_pool_stat_0_1;
 \new function ticket_pool_stat
 \changed view ticket_pool_stat
@@ -96,12 +99,14 @@ DROP FUNCTION @extschema@.ticket_pool_stat_0_1();
 -- What 0.1 left in the database
 -- ---------------------------------------------------------------------------
 
--- Row triggers partitions have inherited above; that of TRUNCATE each has for itself, from ticket_open.
+-- Partitions have inherited the row triggers above. The trigger for TRUNCATE is not inherited: each
+-- partition gets its own, from ticket_open in later versions.
 DO $$
 DECLARE
     partition regclass;
 BEGIN
-    FOR partition IN SELECT c.oid FROM pg_catalog.pg_inherits JOIN pg_catalog.pg_class c ON c.oid = inhrelid
+    FOR partition IN
+        SELECT c.oid FROM pg_catalog.pg_inherits JOIN pg_catalog.pg_class c ON c.oid = inhrelid
         WHERE inhparent = '@extschema@.ticket_order'::regclass AND relkind = 'r' ORDER BY c.oid
     LOOP
         EXECUTE format('CREATE TRIGGER ticket_follow_truncate BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.ticket_follow_order()', partition);
@@ -109,8 +114,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- Rows are written in the name of the owner of ticket_order. Where that is somebody else than who updates, the new tables
--- are his as well, and he makes the triggers of new partitions.
+-- Rows are written in the name of the owner of ticket_order. If that is another role than the one
+-- that updates, it gets the new tables as well, and makes the triggers of new partitions.
 DO $$
 DECLARE
     owner regrole := (SELECT relowner FROM pg_catalog.pg_class WHERE oid = '@extschema@.ticket_order'::regclass);
