@@ -32,6 +32,15 @@ check 'the core includes nothing of PostgreSQL' \
 
 check 'a folder of src/pg includes only folders below it' "$(test/rooms.sh || true)"
 
+check 'doc/architecture.md has a line on every file of src/pg, and on no other' \
+  "$(diff <(sed -n '/^## The map of src\/pg/,/^## The map of src\/core/s/^| `\([a-z_]*\)\(\.[ch]pp\)*`.*/\1/p' doc/architecture.md | sort) \
+     <(find src/pg -name '*.?pp' -printf '%f\n' | sed 's/\.[ch]pp$//' | sort -u) | grep '^[<>]' || true)"
+
+check 'every source file that a comment or a page names is there' \
+  "$({ grep -rhE '//' src include test --include='*.?pp' | sed 's|.*//||'; cat ./*.md doc/*.md doc/*/*.md
+      grep -rhE '^ *(--|#)' sql test --include='*.sql' --include='*.p[lm]' --include='*.sh' --include='*.spec'; } |
+     grep -oE '\b[a-z_]+\.[ch]pp\b' | sort -u | comm -23 - <(find src include test -name '*.?pp' -printf '%f\n' | sort -u))"
+
 # The server calls callbacks in the reverse order of their registration: one file, or the order of lines elsewhere would matter.
 check 'one file registers transaction callbacks, once each' \
   "$(same "$(grep -hoE 'Register(Sub)?XactCallback' src/pg/transaction.cpp | sort | tr '\n' ' ')" 'RegisterSubXactCallback RegisterXactCallback '
