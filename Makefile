@@ -14,7 +14,8 @@ MODULE_big = ticketpool
 DATA_built = $(install_script) $(update_scripts)
 OBJS       = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp src/pg/*/*.cpp)))
 
-# The scripts of the extension are built from its parts, in the order of their installation, and from a step for each update.
+# The extension's scripts are built from its parts, in the order of their installation, and from one
+# step for each update: see sql/extension/build.awk.
 extension_version := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" ticketpool.control)
 parts          = $(addprefix sql/extension/,tables.sql functions.sql views.sql triggers.sql)
 install_script = ticketpool--$(extension_version).sql

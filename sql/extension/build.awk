@@ -1,11 +1,16 @@
-# Builds a script of the extension from its parts, as the Makefile says:
+# Builds a script of the extension from its parts. The Makefile calls it:
 #   awk -f build.awk version=V PART…             for CREATE EXTENSION: the parts, one after the other
-#   awk -f build.awk version=V step=FILE PART…   for ALTER EXTENSION … UPDATE: the step, with what it takes from the parts
-# A paragraph of a part (blank lines separate them) declares one object, then comments on it and grants rights on it. A step takes
-#   \new KIND NAME…       what declares these objects, and their rights
-#   \changed KIND NAME…   the CREATE OR REPLACE alone: a REVOKE or GRANT would undo the users' own grants, or make them part of the
-#                         extension, and pg_dump would leave them out
-# KIND is function, view or trigger. The step to the present version ends with all comments of the parts.
+#   awk -f build.awk version=V step=FILE PART…   for ALTER EXTENSION … UPDATE: the step, with what it
+#                                                takes from the parts
+# A paragraph of a part (blank lines separate them) declares one object, comments on it and grants
+# rights on it. A step takes
+#   \new KIND NAME…       the declarations of these objects, with their rights
+#   \changed KIND NAME…   the CREATE OR REPLACE alone, for objects that were there before: REVOKE would
+#                         take rights from users that they were granted, and REVOKE or GRANT would make
+#                         the users' own grants part of the extension, and pg_dump would omit them
+# KIND is function, view or trigger. A function that did not change is not taken: CREATE OR REPLACE
+# would undo the settings that users gave it (ALTER FUNCTION … SET).
+# The step to the present version ends with all comments of the parts.
 
 function fail(message) { print message >"/dev/stderr"; exit 1 }
 
@@ -79,9 +84,12 @@ BEGIN {
   to = from
   sub(/.*--/, "", to)
   sub(/--.*/, "", from)
-  print "/* ticketpool " (step ? from " to " to : version) ": built by make from sql/extension. Edit the parts there, not this file. */\n"
-  print "-- complain if script is sourced in psql rather than via " (step ? "ALTER" : "CREATE") " EXTENSION"
-  print "\\echo Use \"" (step ? "ALTER EXTENSION ticketpool UPDATE TO '" to "'" : "CREATE EXTENSION ticketpool") "\" to load this file. \\quit\n"
+  print "/* ticketpool " (step ? from " to " to : version) \
+    ": built by make from sql/extension. Edit the parts there, not this file. */\n"
+  statement = step ? "ALTER EXTENSION" : "CREATE EXTENSION"
+  print "-- complain if script is sourced in psql rather than via " statement
+  print "\\echo Use \"" statement " ticketpool" (step ? " UPDATE TO '" to "'" : "") \
+    "\" to load this file. \\quit\n"
   if (!step) {
     printf "%s", all
     exit

@@ -61,8 +61,8 @@ sub new_server
 	return $node;
 }
 
-# A PostgreSQL installation that has these scripts, too, for a node's install_path. A program finds its files by where it is, so
-# programs are copied, and all the rest are links.
+# A PostgreSQL installation that has these extension scripts as well, for a node's install_path. A
+# program finds its files by where it is, so programs are copied, and all the rest are links.
 sub installation_with
 {
 	my (@scripts) = @_;
