@@ -4,7 +4,7 @@
 #   make installcheck                regression, isolation and TAP tests of what is installed, on servers of their own;
 #                                    narrowed by REGRESS="one two", ISOLATION=one, TAP=test/t/001_one.pl (empty: none)
 #   make test-long                   what takes too long for make test; make soak MINUTES=30, make fuzz SECONDS=60: parts of it
-#   make deps | demo | test          what a Debian machine lacks; a show on a private server; every test there is
+#   make deps | demo | test          what a Debian machine lacks; a demonstration on a private server; all tests
 #   make bench | bench-national      measurements (QUICK=1: short ones); bench-profile: where the time of a sale goes;
 #                                    bench-doc puts the last ones into doc/bench
 #   make lint
@@ -12,44 +12,47 @@
 EXTENSION  = ticketpool
 MODULE_big = ticketpool
 DATA       = $(wildcard sql/ticketpool--*.sql)
-OBJS       = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp)))
+OBJS       = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp src/pg/*/*.cpp)))
 
-# One export list for the linker: templates of the standard library and Boost are marked visible by their authors
-# and would be exported from here in spite of -fvisibility=hidden.
+# One export list for the linker: templates of the standard library and Boost are marked visible by
+# their authors and would be exported from here in spite of -fvisibility=hidden.
 SHLIB_EXPORTS = src/exports.txt
 
 PG_CONFIG ?= pg_config
 PGXS      := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 SERVER_INCLUDES := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 
-# The server's headers are system headers here, so that WERROR judges our code alone.
+# The server's headers are system headers here, so that WERROR applies to our code only.
 WERROR      = -Werror
-PG_CPPFLAGS = -Iinclude -isystem $(SERVER_INCLUDES)
+PG_CPPFLAGS = -Iinclude -Isrc/pg -isystem $(SERVER_INCLUDES)
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-register -MMD -MP $(SANITIZE)
 EXTRA_CLEAN = $(OBJS:.o=.d) build/unit-* build/stop_points build/test-output
 
-# PGXS makes bitcode with flags of its own, without PG_CXXFLAGS; nothing here gains from inlining into queries.
+# PGXS compiles bitcode with its own flags, without PG_CXXFLAGS; nothing here gains from inlining
+# into queries.
 override with_llvm = no
 
-# The tests' servers can't run as root, which PGXS's rule would try: test/run is the rule here, for all kinds of tests.
+# The tests' servers can't run as root, as PGXS's rule would have them do; here test/run runs all
+# kinds of tests.
 NO_INSTALLCHECK = yes
 
 .DEFAULT_GOAL := all
 .PHONY: deps deps-bench demo demo-stop test test-long soak fuzz installcheck bench bench-core bench-national bench-profile bench-doc lint
 
-# Debian's client package alone brings the makefile of PGXS without the headers.
+# Debian's client package alone has the makefile of PGXS but not the headers.
 ifneq ($(and $(wildcard $(PGXS)),$(wildcard $(SERVER_INCLUDES)/postgres.h)),)
 include $(PGXS)
 # PGXS links with the C compiler.
 COMPILER = $(CXX) $(CXXFLAGS)
-# arena.cpp alone meets exceptions and type information: Boost.Interprocess throws when its memory is used up.
+# Only arena.cpp needs exceptions and type information: Boost.Interprocess throws when its memory is
+# used up.
 $(filter-out src/core/arena.o,$(OBJS)): override CXXFLAGS += -fno-exceptions -fno-rtti
 $(OBJS): Makefile
 -include $(OBJS:.o=.d)
 
-# The library with named stop points (src/pg/stop_point.hpp), for the tests in test/stops: only what includes them is compiled
+# The library with named stop points (src/pg/server/stop_point.hpp), for the tests in test/stops: only what includes them is compiled
 # again. Never installed.
-STOPPING = $(patsubst src/pg/%.cpp,build/stop_points/%.o,$(shell grep -l '"stop_point.hpp"' src/pg/*.cpp))
+STOPPING = $(patsubst src/pg/%.cpp,build/stop_points/%.o,$(shell grep -l '"server/stop_point.hpp"' src/pg/*.cpp src/pg/*/*.cpp))
 $(STOPPING): build/stop_points/%.o: src/pg/%.cpp Makefile
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS) -fno-exceptions -fno-rtti $(CPPFLAGS) -DTICKETPOOL_STOP_POINTS -c -o $@ $<
@@ -88,7 +91,7 @@ test-long:
 fuzz:
 	@LONG_SECONDS=$(or $(SECONDS),60) test/run fuzz
 
-# Faults under load, for longer than make test has time: make soak MINUTES=30
+# Faults under load, for longer than make test allows: make soak MINUTES=30
 soak:
 	@TICKETPOOL_SOAK_MINUTES=$(or $(MINUTES),10) TAP=test/t/040_soak.pl test/run tap
 

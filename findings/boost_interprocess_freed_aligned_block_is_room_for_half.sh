@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Boost.Interprocess 1.92: a freed aligned block is room for an aligned block of half its size.
 #
-# Guess: what allocate_aligned() took from a full managed buffer and deallocate() gave back can be had again.
-# Seen with Boost 1.92.0-4+b1 (Debian sid, 2026-11-30): in a buffer filled by blocks of 4096 bytes aligned to 64, after one
-# of them was freed, the largest aligned block that can be had has 2048 bytes. An aligned request looks for a hole that its own
-# block does not leave. Boost 1.74 (Debian 12) gives 4032 bytes of 4096: not the same size either, but nearly. A pool that frees
-# and allocates blocks of one size at its limit runs out of memory though half of it is free. Blocks that stay aligned by
-# their sizes, by plain allocate(), can be had again.
+# Guess: what allocate_aligned() took from a full managed buffer and deallocate() gave back can be
+# had again.
+# Seen with Boost 1.92.0-4+b1 (Debian sid, 2026-11-30): in a buffer filled by blocks of 4096 bytes
+# aligned to 64, after one of them was freed, the largest aligned block that can be had has 2048
+# bytes. An aligned request looks for a larger hole than its own block leaves when freed. Boost 1.74
+# (Debian 12) gives 4032 bytes of 4096: not the same size either, but nearly. A pool that frees and
+# allocates blocks of one size at its limit runs out of memory though half of it is free. Blocks
+# that stay aligned by their sizes, by plain allocate(), can be had again.
 #
-# Installs nothing: unpacks the headers into a temporary folder. Fails where Boost answers otherwise.
+# Installs nothing: unpacks the headers into a temporary folder. Fails if Boost behaves otherwise.
 set -eu
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 cd "$dir"

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # csvkit rewrites the times of a night train: 25:10:00 goes in, "1 day, 1:10:00" comes out.
 #
-# Guess: csvkit takes 25:10:00 of a GTFS stop_times.txt for a duration and prints it in Python's words.
-# Seen with csvkit 1.0.7 and agate 1.6.3 (Debian 12), on every tool of it that infers types (csvsort here):
+# Guess: csvkit takes 25:10:00 in a GTFS stop_times.txt for a duration and prints it as Python does.
+# Seen with csvkit 1.0.7 and agate 1.6.3 (Debian 12), with each of its tools that infers types
+# (csvsort here):
 #   00113,,22:00:00,A,1                        ->  113,,22:00:00,A,1
 #   00113,25:10:00,25:12:00,C,2                ->  113,"1 day, 1:10:00","1 day, 1:12:00",C,2
 # Times before midnight keep their form, so a file that was sorted mixes both, and the zeros of the train's number are
 # gone. GTFS readers refuse such times; PostgreSQL reads them as an interval of the same length. -I keeps the text.
 #
-# Installs nothing: unpacks Debian's packages into a temporary folder. Fails where csvkit answers otherwise.
+# Installs nothing: unpacks Debian's packages into a temporary folder. Fails if csvkit behaves
+# otherwise.
 set -eu
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 cd "$dir"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # pgloader loads no row of a timetable with a night train from SQLite, and ends with exit status 0.
 #
-# Guess: an SQLite column declared TIME becomes PostgreSQL's type time; the rows past 24:00 are rejected, the others stay.
-# Seen with pgloader 3.6.9 (Debian 12, which calls itself 3.6.7~devel): the column becomes "time without time zone", which ends at 24:00; one row with
-# 24:05:00 makes COPY fail (22008), and with it go ALL rows of the table, those before midnight too. The summary counts one
-# error; the exit status is 0, so a script goes on with an empty table.
+# Guess: an SQLite column declared TIME becomes PostgreSQL's type time; the rows past 24:00 are
+# rejected, the others stay. Seen with pgloader 3.6.9 (Debian 12, which calls itself 3.6.7~devel):
+# the column becomes "time without time zone", which ends at 24:00; one row with 24:05:00 makes COPY
+# fail (22008), and ALL rows of the table are lost with it, including those before midnight. The
+# summary counts one error; the exit status is 0, so a script goes on with an empty table.
 # Better: CAST type time to interval in a load file, or load text and cast it.
 #
 # Installs nothing: unpacks Debian's packages into a temporary folder, and runs a server of its own there (not as root).

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # R's readr reads the seats 1D, 2D, 3E of a CSV file as the numbers 1, 2, 3.
 #
-# Guess (about the letter F, which R may take for FALSE): a column of seats stays text, whatever its letters.
-# Seen with readr 2.1.4 and vroom 1.6.1 (Debian 12): read_csv() takes a number that ends in D, d, E or e for one with an
-# empty exponent. A file of the D and E seats of a coach (one side of the aisle) comes out as a column of numbers, without
-# a warning: the letters are gone, and 1D and 1E are the same seat. As soon as one 1A is among them all stay text.
-# readr's own parse_guess(), base R's read.csv() and read_csv(col_types = "c") keep the text.
+# Guess (about the letter F, which R may take for FALSE): a column of seats stays text, whatever its
+# letters.
+# Seen with readr 2.1.4 and vroom 1.6.1 (Debian 12): read_csv() takes a number that ends in D, d, E
+# or e for one with an empty exponent. A file of the D and E seats of a coach (one side of the
+# aisle) becomes a column of numbers, without a warning: the letters are gone, and 1D and 1E are the
+# same seat. As soon as the file has a 1A, all stay text. readr's own parse_guess(), base R's
+# read.csv() and read_csv(col_types = "c") keep the text.
 #
-# Installs nothing: unpacks Debian's packages into a temporary folder (some 70 MB). Fails where readr answers otherwise.
+# Installs nothing: unpacks Debian's packages into a temporary folder (some 70 MB). Fails if readr
+# behaves otherwise.
 set -eu
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 chmod 755 "$dir"; cd "$dir"; mkdir packages; cd packages

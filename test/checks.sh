@@ -23,25 +23,27 @@ check 'every SQL function has its symbol' \
 
 # An exception that crosses the server's frames skips its clean-up: thrown and caught in arena.cpp alone.
 check 'nothing outside arena.cpp throws or catches' \
-  "$(for object in src/core/*.o src/pg/*.o; do
+  "$(for object in src/core/*.o src/pg/*.o src/pg/*/*.o; do
        [ "$object" = src/core/arena.o ] ||
          nm -u "$object" | awk -v o="$object" '/__cxa_(throw|rethrow|allocate_exception|begin_catch)|_ZSt[0-9]+__throw_/ { print o ": " $NF }'
      done)"
 check 'the core includes nothing of PostgreSQL' \
   "$(grep -nE '#include *[<"](postgres|fmgr|c\.h|utils/|storage/|access/|miscadmin|libpq)' -r include src/core || true)"
 
+check 'a folder of src/pg includes only folders below it' "$(test/rooms.sh || true)"
+
 # The server calls callbacks in the reverse order of their registration: one file, or the order of lines elsewhere would matter.
 check 'one file registers transaction callbacks, once each' \
   "$(same "$(grep -hoE 'Register(Sub)?XactCallback' src/pg/transaction.cpp | sort | tr '\n' ' ')" 'RegisterSubXactCallback RegisterXactCallback '
      grep -nE 'Register(Sub)?XactCallback' -r src --include='*.?pp' | grep -v '^src/pg/transaction.cpp:' || true)"
 check 'one header has the classes of advisory locks' \
-  "$(grep -n 'SET_LOCKTAG_ADVISORY' -r src --include='*.?pp' | grep -vE '^src/pg/(advisory_locks.hpp|stop_point.cpp):' || true)"
+  "$(grep -n 'SET_LOCKTAG_ADVISORY' -r src --include='*.?pp' | grep -vE '^src/pg/server/(advisory_locks.hpp|stop_point.cpp):' || true)"
 
 release=$(sed -n '/"meta-spec"/q; s/^ *"version": "\([^"]*\)".*/\1/p' META.json | sort -u)
 version=${release%.*}
 check 'META.json has one version' "$(same "$(printf '%s\n' "$release" | wc -l)" 1)"
 check 'ticketpool.control has it' "$(same "$(sed -n "s/^default_version = '\(.*\)'/\1/p" ticketpool.control)" "$version")"
-check 'the library has it' "$(same "$(sed -n 's/.* kVersion = "\(.*\)";/\1/p' src/pg/catalog.hpp)" "$version")"
+check 'the library has it' "$(same "$(sed -n 's/.* kVersion = "\(.*\)";/\1/p' src/pg/server/catalog.hpp)" "$version")"
 check 'CHANGELOG.md begins with it' "$(same "$(sed -n '/^## /{s/^## \([^ ]*\).*/\1/p;q}' CHANGELOG.md)" "$release")"
 check "an SQL script leads to it, and META.json names it" \
   "$(script=$(ls sql/ticketpool--"$version".sql sql/ticketpool--*--"$version".sql 2>/dev/null)

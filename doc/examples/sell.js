@@ -8,13 +8,14 @@ const { Pool } = require('pg');
 
 const pool = new Pool();
 
-// What a call may answer besides tickets and "sold out". Everything else is a mistake of the program's: let it through.
-const RETRY = ['40001', '40P01'];            // somebody else's transaction was in the way: again
+// What a call may answer besides tickets and "sold out". Any other error is a bug in the program: let
+// it through.
+const RETRY = ['40001', '40P01'];            // another transaction was in the way: try again
 const REFUSED = ['TK003', 'TK004'];          // not on sale, refused by a rule
 
 class Refused extends Error {}
 
-// One statement, which is a transaction of its own; its rows. No row is an answer: sold out.
+// Runs one statement as a transaction of its own and returns its rows. No row is an answer: sold out.
 async function call(sql, values, tries = 5) {
   for (;;) {
     try {
@@ -26,9 +27,10 @@ async function call(sql, values, tries = 5) {
   }
 }
 
-// Holds seats while the user pays: { order, seats }, or null where that many are not left. A retry with the same requestId, also
-// after a lost connection, returns the first call's seats and holds nothing more. An order's id comes as a string, as every
-// bigint does; it is below 2^53, so Number(id) is exact.
+// Holds seats while the user pays. Returns { order, seats }, or null if fewer seats are left. A retry
+// with the same requestId, also after a lost connection, returns the first call's seats and holds
+// nothing more. The id of an order is a string here, as every bigint is; it is below 2^53, so Number(id)
+// is exact.
 async function hold(requestId, user, passengers, day) {
   const rows = await call(
     `SELECT order_id, coach, seat FROM ticket_hold('G1', '北京南', '上海虹桥', user_id => $1::bigint, service_date => $2::date,
@@ -37,13 +39,15 @@ async function hold(requestId, user, passengers, day) {
   return rows.length ? { order: Number(rows[0].order_id), seats: rows.map(row => `${row.coach}/${row.seat}`) } : null;
 }
 
-// The payment's callback, which may come twice. False: it came after the hold ran out, and no seat is left.
+// The callback of the payment, which may be called twice. Returns false if it was called after the hold
+// ran out and no seat is left.
 async function paid(order) {
   return (await call('SELECT status FROM ticket_confirm($1::bigint)', [order])).length > 0;
 }
 
 async function main() {
-  // Days go in and out as text: a Date is an instant, whose day depends on the time zone of this process.
+  // Days are passed as text in both directions: a Date is an instant, and its day depends on the time
+  // zone of this process.
   const [{ day, after, last }] = await call(
     'SELECT (CURRENT_DATE + 1)::text AS day, (CURRENT_DATE + 2)::text AS after, (CURRENT_DATE + 3)::text AS last');
 
@@ -55,7 +59,7 @@ async function main() {
 
   if (await hold(randomUUID(), 8, [1, 2, 3, 4, 5, 6, 7, 8, 9], day) === null) console.log('sold out: no nine seats are left');
 
-  // A train that is not on sale any more, and a rule that says no.
+  // A train that is not on sale any more, and a rule that refuses.
   await call(`SELECT ticket_close('G1', $1::date)`, [last]);
   await call(`UPDATE ticket_rule SET enabled = true WHERE rule = 'ticket_rule_one_per_departure'`);
   for (const [passenger, when] of [[103, last], [101, day]]) {

@@ -7,17 +7,18 @@ import uuid
 
 import psycopg2
 
-# What a call may answer besides tickets and "sold out". Everything else is a mistake of the program's: let it through.
-RETRY = {'40001', '40P01'}                    # somebody else's transaction was in the way: again
+# What a call may answer besides tickets and "sold out". Any other error is a bug in the program: let
+# it through.
+RETRY = {'40001', '40P01'}                    # another transaction was in the way: try again
 NOT_ON_SALE, REFUSED_BY_RULE = 'TK003', 'TK004'
 
 
 class Refused(Exception):
-    """The answer is no; the text is for the user."""
+    """The purchase was refused; the text is for the user."""
 
 
 def call(connection, sql, arguments=(), tries=5):
-    """Runs one statement as a transaction; its rows as a list. An empty list is an answer: sold out."""
+    """Runs one statement as a transaction and returns its rows. An empty list is an answer: sold out."""
     while True:
         try:
             with connection, connection.cursor() as cursor:    # commits, or rolls back, which gives all seats back
@@ -33,8 +34,11 @@ def call(connection, sql, arguments=(), tries=5):
 
 
 def hold(connection, request_id, user, passengers, day, train='G1', start='北京南', end='上海虹桥'):
-    """Holds seats while the user pays: (order_id, seats), or None where that many are not left. A retry with the same
-    request_id, also after a lost connection, returns the first call's seats and holds nothing more."""
+    """Holds seats while the user pays. Returns (order_id, seats), or None if fewer seats are left.
+
+    A retry with the same request_id, also after a lost connection, returns the first call's seats and
+    holds nothing more.
+    """
     rows = call(connection,
                 'SELECT order_id, coach, seat FROM ticket_hold(%s::text, %s::text, %s::text, user_id => %s::bigint, '
                 'service_date => %s::date, passengers => %s::bigint[], request_id => %s::uuid)',
@@ -43,13 +47,17 @@ def hold(connection, request_id, user, passengers, day, train='G1', start='北�
 
 
 def paid(connection, order_id):
-    """The payment's callback, which may come twice. False: it came after the hold ran out, and no seat is left."""
+    """The callback of the payment, which may be called twice.
+
+    Returns False if it was called after the hold ran out and no seat is left.
+    """
     return bool(call(connection, 'SELECT status FROM ticket_confirm(%s::bigint)', (order_id,)))
 
 
 def main():
     connection = psycopg2.connect('')
-    # Days go in and out as text: a datetime is no date for PostgreSQL, and "today" depends on the session's time zone.
+    # Days are passed as text in both directions: to PostgreSQL a datetime is not a date, and "today"
+    # depends on the session's time zone.
     day, after, last = call(connection, 'SELECT (CURRENT_DATE + 1)::text, (CURRENT_DATE + 2)::text, (CURRENT_DATE + 3)::text')[0]
 
     request_id = uuid.uuid4()    # one for each click on "buy"
@@ -61,7 +69,7 @@ def main():
     if hold(connection, uuid.uuid4(), 8, list(range(1, 10)), day) is None:
         print('sold out: no nine seats are left')
 
-    # A train that is not on sale any more, and a rule that says no.
+    # A train that is not on sale any more, and a rule that refuses.
     call(connection, "SELECT ticket_close('G1', %s::date)", (last,))
     call(connection, "UPDATE ticket_rule SET enabled = true WHERE rule = 'ticket_rule_one_per_departure' RETURNING rule")
     for passenger, when in (103, last), (101, day):

@@ -1,4 +1,4 @@
--- A train, a formation of ten seats and three days on sale, for the examples beside this file:
+-- A train, a formation of ten seats and three days on sale, for the examples in this folder:
 --   psql -f setup.sql
 CREATE EXTENSION IF NOT EXISTS ticketpool;
 INSERT INTO ticket_station VALUES ('VNP', '北京南'), ('NKH', '南京南'), ('AOH', '上海虹桥');

@@ -1,4 +1,4 @@
-// Which seat: best fit, first fit, random; parties and seat wishes; choosing and claiming in one.
+// Chooses seats (best fit, first fit, random; parties and seat wishes) and claims them in one step.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ enum class Allocation : int {
 inline constexpr std::uint8_t kWindow = 1;  // SeatGeometry::flags: the seat is at a window
 inline constexpr std::uint8_t kAisle = 2;   // SeatGeometry::flags: the seat is at an aisle
 
-// Where a seat stands. The seats of a class are ordered by (coach, row, letter).
+// Where a seat is. The seats of a class are ordered by (coach, row, letter).
 struct SeatGeometry {
     std::uint16_t coach;
     std::uint16_t row;    // unique within its coach only
@@ -47,28 +47,29 @@ struct SeatRequest {
     int to = 0;
     std::uint32_t party = 1;  // seats wanted, all or none
     Allocation policy = Allocation::kBestFit;
-    std::uint64_t seed = 0;  // spreads concurrent buyers; any value, best a new one every call
+    std::uint64_t seed = 0;  // spreads concurrent buyers; any value, ideally a new one each call
     SeatChoice choice;
-    bool apart = false;  // each seat by itself, as the policy says, wherever the others are
+    bool apart = false;  // each seat chosen by itself, wherever the others are
     const OwnFree* own = nullptr;
     std::uint32_t own_count = 0;
 };
 
-// Bytes of scratch, 8-byte aligned, that claim_seats needs; 0 for a single seat. The width of a
-// seat does not matter so far.
+// Bytes of scratch, 8-byte aligned, that claim_seats needs; 0 for a single seat. words_per_seat
+// makes no difference at present.
 std::size_t scratch_bytes(std::uint32_t seats, std::uint32_t party, int words_per_seat) noexcept;
 
 // Chooses request.party seats and claims them, all or none.
 //
 // A single seat follows the policy; if it has a wish, seats that honour it come first. A party gets
 // one row if any row has room, else one coach (the tightest stretch of seat order), else few
-// coaches. Among candidates that are equally together the one that honours most wishes wins, then
-// the policy decides: the smallest sum of free runs, the first, or the first from a random start.
-// Seats for a party that stays `apart` are those that it would get one by one.
+// coaches. Among candidates that keep the party equally close together, the one that honours most
+// wishes wins; then the policy decides: the smallest sum of free runs, the first, or the first from
+// a random start. A party that stays `apart` gets the seats that its passengers would get one by
+// one.
 //
-// `geometry` has map.seats entries; null means that the seats are in one coach without rows. Rows
-// of more than 64 seats are treated as a stretch of their coach. `out` has room for request.party
-// entries: out[i] is passenger i's seat.
+// `geometry` has map.seats entries; null means one coach without rows. Rows of more than 64 seats
+// are treated as a stretch of their coach. `out` has room for request.party entries: out[i] is
+// passenger i's seat.
 //
 // kOk: `out` is filled and from_pool of each entry is the caller's. Otherwise nothing is held and
 // `out` is unspecified: kSoldOut (certain, by the careful look, or party > seats), kLookAgain (met

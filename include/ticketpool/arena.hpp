@@ -1,6 +1,6 @@
 // The allocator over the shared memory that the server reserved at start: a Boost.Interprocess
-// managed buffer without locks of its own (the caller holds the directory lock) and whose index
-// of named objects stays empty. No exception leaves this file's functions.
+// managed buffer that takes no locks of its own (the caller holds the directory lock) and whose
+// index of named objects stays empty. No exception leaves this file's functions.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,8 @@ namespace ticketpool {
 
 class Arena {
   public:
-    // Takes over `bytes` at `base` (64-byte aligned). False: too small for its own bookkeeping.
+    // Takes over `bytes` at `base` (64-byte aligned). False if that is too small for its own
+    // bookkeeping.
     bool create(void* base, std::size_t bytes) noexcept;
 
     // 64-byte aligned memory, or null when no hole is large enough. Not zeroed.

@@ -3,7 +3,7 @@
 //
 // A route is a stop list, a layout the seats of a formation; both are immutable and shared by all
 // departures opened with them. A departure is the mutable part: one mask (8, 16, 32 or 1 to 4 x 64
-// bits) a seat.
+// bits) per seat.
 #pragma once
 
 #include <boost/interprocess/offset_ptr.hpp>
@@ -77,7 +77,8 @@ struct Route {
 
     // Does the train call at the station with this code?
     bool calls_at(uint32_t hash, const char* code, std::size_t length) const noexcept;
-    // The trip between two station codes: fewest stops, the earlier on a tie. False: none.
+    // The trip between two station codes: the one with fewest stops, on a tie the earlier one.
+    // False if there is none.
     bool find_trip(uint32_t from_hash, const char* from, std::size_t from_length, uint32_t to_hash,
                    const char* to, std::size_t to_length, Trip* trip) const noexcept;
 };
@@ -134,38 +135,40 @@ bool parse_seat_label(const char* label, std::size_t length, uint16_t* row,
 
 // When a departure is on sale: its "sale words" in memory are opens_at, closes_at and status.
 //
-// The truth is the departure's row. The words say what its last committed version says, or, while a
-// withdrawal is under way, kWithdrawn.
+// The departure's row is authoritative. The words say what its last committed version says or,
+// while a withdrawal is under way, kWithdrawn.
 //
 // Who writes them when:
-//   the loader       all three, before anybody finds the departure
+//   the loader       all three, before any other session can find the departure
 //   ticket_close     notes its status; the end of its transaction stores it
 //   by hand          the same with all three, noted just before the commit (commit_marks.hpp)
-//   a bar            stores kWithdrawn at once, for everybody: ticket_withdraw, and whoever deletes
-//                    the row or gives it other seats by hand. Its rollback stores what was there
+//   a bar            stores kWithdrawn at once, for everybody: ticket_withdraw, and a hand-written
+//                    statement that deletes the row or gives it other seats. Its rollback stores
+//                    what was there before
 //
-// One writer at a time. Every writer has changed the departure's row before it comes here, so it
-// holds the row's lock, and nobody else gets that before the writer's transaction has ended. But
-// the end is visible to others a moment before its callback has stored anything (or, of a prepared
-// transaction, until somebody resolves it). So `sale_writers` counts the writes that were noted and
-// are not settled or undone. A writer first waits until only its own are left, then counts itself,
-// and uncounts itself after its last store. The wait is short, because the transaction waited for
-// has ended: its callback waits for nobody, and a prepared one is resolved by the waiter. Thus the
-// words are stored in the order in which the row was changed, and what a bar found before it is
-// what its rollback has to put back.
+// There is one writer at a time. Every writer has changed the departure's row first, so it holds
+// the row's lock, and no other session gets that lock before the writer's transaction has ended.
+// But other sessions see that end a moment before the transaction's callback has stored anything
+// (for a prepared transaction, the gap lasts until a session resolves it). So `sale_writers` counts
+// the writes that were noted and are not yet settled or undone. A writer first waits until only its
+// own are left, then counts itself, and uncounts itself after its last store. The wait is short
+// because the transaction waited for has ended: its callback waits for nobody, and the waiter
+// itself resolves a prepared one. Thus the words are stored in the order in which the row was
+// changed, and what a bar found is what its rollback has to put back.
 //
-// A writer has the departure pinned from before it counts itself until after its last store. One
-// that did not find the departure in memory before its commit, and does after it, has no turn here
-// and stores nothing: it marks the slot stale, and the next one to come loads the row again.
+// A writer has the departure pinned from before it counts itself until after its last store. A
+// writer that did not find the departure in memory before its commit, but finds it there
+// afterwards, has no turn and stores nothing: it marks the slot stale, and the next session that
+// uses the departure loads the row again.
 //
-// Who reads them: whoever sells or counts, without a lock. status comes first; whoever reads kOpen
-// reads the times that belong to it, or later ones, because set_sale() stores kOpen last and
-// anything else first. A bar is seq_cst, and so is the reader's look at status after it has
-// announced itself: one of the two sees the other (see src/pg/shared_memory.hpp and
-// ticket_withdraw).
+// Who reads them: any session that sells or counts, without a lock. It reads status first. If that
+// is kOpen, the times it reads next belong to that status or are later ones, because set_sale()
+// stores kOpen last and any other status first. A bar's store is seq_cst, and so is the reader's
+// load of status after the reader has announced itself: one of the two sees the other (see
+// shared_memory.hpp and ticket_withdraw).
 //
-// If the process dies: a backend that exits runs its callbacks first; a killed one takes all of
-// this memory with it, and the rows are loaded again.
+// If a process dies: a backend that exits runs its callbacks first. When a backend is killed, all
+// of this memory is lost with it, and the rows are loaded again.
 enum class SaleStatus : int32_t { kOpen, kClosed, kWithdrawn };
 
 struct SaleTimes {
@@ -187,14 +190,14 @@ struct alignas(64) Departure {
     SharedPtr<Layout> layout;
     std::atomic<uint64_t> quotas;  // the first Quota, in bytes from here; 0: none
     // ClassControl[class_count] in whole cache lines, then the words of all seats, class by class
-    // in whole vectors, then the counters of the coaches with places, uint32_t[segments] each; as
-    // much behind them as a scan of the last class may read
+    // in whole vectors, then the counters of the coaches with places, uint32_t[segments] each. The
+    // block extends at least as far as a scan of the last class may read
 
     static std::size_t bytes_required(const Layout& layout, int segments) noexcept;
     // Writes an empty departure (every seat free) over raw memory of bytes_required().
     static Departure* init_in_place(void* memory, Route* route, Layout* layout) noexcept;
 
-    // For the writer whose turn it is.
+    // Only the writer whose turn it is calls this.
     void set_sale(const SaleTimes& sale) noexcept {
         if (sale.status != SaleStatus::kOpen) {
             status.store(sale.status, std::memory_order_seq_cst);

@@ -13,9 +13,9 @@ namespace ticketpool {
 std::size_t matrix_scratch_bytes(int segments) noexcept;
 
 // Adds, for all stops a < b, the number of seats free over [a, b) to cells[a * (segments + 1) + b].
-// `cells` has (segments + 1)^2 entries, the others are left alone; adding lets several classes be
-// summed. Bits in `own` count as free. O(seats * runs + segments^2). Acquire loads, seat by seat:
-// the matrix is not of one moment while others buy.
+// `cells` has (segments + 1)^2 entries; all others are left alone. Adding lets the caller sum
+// several classes. Bits in `own` count as free. O(seats * runs + segments^2). Acquire loads, seat
+// by seat: while others buy, the matrix does not show one single moment.
 void remaining_matrix(const SeatMap& map, const OwnFree* own, std::uint32_t own_count,
                       std::uint32_t* cells, void* scratch) noexcept;
 

@@ -33,10 +33,10 @@ uint64_t count_free_place_segments(const PlaceMap& map) noexcept;
 bool try_claim_places(PlaceMap& map, int from, int to, uint32_t count,
                       const uint32_t* own) noexcept;
 
-// Takes one place on each segment of `bits`, over the limit too: for loading what is sold.
+// Takes one place on each segment of `bits`, even beyond the limit; used to load what is sold.
 void mark_place(PlaceMap& map, const SegmentMask& bits) noexcept;
 
-// Gives it back. Cannot fail.
+// Gives one place on each segment of `bits` back. Cannot fail.
 void release_place(PlaceMap& map, const SegmentMask& bits) noexcept;
 
 }  // namespace ticketpool

@@ -1,21 +1,22 @@
 // A quota: seats of one class set aside for a channel over a stretch.
 //
-// In the departure's own seat map the stretch of each of its seats is taken. The quota has a seat
-// map of its own, a mask for each of its seats, in which everything outside the stretch is taken
-// and the stretch is free until the channel sells it. So a purchase from the quota is the same
-// claim on another map, and the two maps never offer the same bit.
+// In the departure's own seat map, the stretch of each seat of the quota is taken. The quota has a
+// seat map of its own, with a mask for each of its seats, in which everything outside the stretch
+// is taken and the stretch is free until the channel sells it. So a purchase from the quota is the
+// same claim on another map, and the two maps never offer the same bit.
 //
 // Giving a quota back ("closing" it)
 //   the closer    claims what is free in the quota's map (undone by a rollback); at commit it sets
 //                 `closed` and releases the same bits in the departure's map
 //   a give-back   (rollback or refund of a ticket of the quota) clears its bits in the quota's map
-//   and then
-//                 looks at `closed`; if it is set, it moves what is free on to the departure's map
-// Moving is setting the bits in the quota's map and then releasing those that were clear in the
-// departure's: whoever sets a bit moves it, nobody moves it twice. `closed` is stored before the
-// closer's last fetch_or of a word, and a give-back looks at it after its fetch_and of the word;
-// of these two on one word one is first: either the closer finds the bits free, or the give-back
-// acquires what the closer released, `closed` above all.
+//                 and then looks at `closed`; if that is set, it moves what is free on to the
+//                 departure's map
+//
+// Moving means setting the bits in the quota's map and then releasing, in the departure's map,
+// those that were clear. The process that sets a bit moves it, so no bit is moved twice. `closed`
+// is stored before the closer's last fetch_or of a word, and a give-back looks at `closed` after
+// its fetch_and of that word. One of these two operations on the word is first: either the closer
+// finds the bits free, or the give-back acquires what the closer released, `closed` in particular.
 #pragma once
 
 #include <boost/interprocess/offset_ptr.hpp>
@@ -48,7 +49,8 @@ struct alignas(64) Quota {
     // ascending
 
     static std::size_t bytes_required(uint32_t seats, int segments) noexcept;
-    // An empty quota (nothing sold) over raw memory: fields to be filled, then fill().
+    // An empty quota (nothing sold) over raw memory. The caller fills the other fields, geometry
+    // and numbers.
     static Quota* init_in_place(void* memory, uint32_t seats, int from, int to,
                                 int segments) noexcept;
 
@@ -60,15 +62,16 @@ struct alignas(64) Quota {
     SeatMap seat_map(ClassControl* control) noexcept {
         return seat_map_at(this + 1, control, seats, segments);
     }
-    // Which of its seats has this number in the class, or -1.
+    // Index of the quota's seat that has this number in its class, or -1.
     int64_t find(uint32_t number) noexcept;
 };
 
 static_assert(std::is_trivially_destructible_v<Quota>);
 static_assert(sizeof(Quota) == 128);
 
-// After each attempt on the quota's map that may have undone pieces of its own (try_claim_all,
-// claim_seats), whatever its result: an undoing is no give-back and does not look at `closed`.
+// Must be called after each attempt on the quota's map that may have undone pieces of its own
+// (try_claim_all, claim_seats), whatever its result: an undoing is not a give-back and does not
+// look at `closed`.
 void settle_attempt(Quota& quota, SeatMap& own, SeatMap& departure) noexcept;
 
 // Gives `bits` of one of its seats back: to the quota, or, if it is closed, to the departure.

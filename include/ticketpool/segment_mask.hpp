@@ -2,8 +2,8 @@
 // trip from stop `from` to stop `to` needs the segments [from, to).
 //
 // A SegmentMask is a plain value of four words, whatever the width of the seat it is meant for:
-// bits at and above `segments` are zero. Everything here is constexpr and touches no memory
-// but its arguments.
+// bits at and above `segments` are zero. Everything here is constexpr and touches no memory except
+// its arguments.
 #pragma once
 
 #include <bit>

@@ -1,12 +1,14 @@
-// What a buyer has been told is sold out, so that he need not look at every seat to be told again.
+// Remembers what a session was told is sold out, so that it need not look at every seat to be told
+// again.
 //
-// When everything is sold, everybody still asks. A refusal costs a scan of all seats of the class,
-// and the next one the same scan, though nothing can have become free but by a release, and
-// releases are counted (seat_map.hpp has the argument). So the count at which a trip was found sold
-// out is remembered, in memory of the asker's own: a hit reads one cache line of the pool.
+// When everything is sold, buyers still ask. Each refusal costs a scan of all seats of the class,
+// although only a release can have freed anything since the last one, and releases are counted
+// (seat_map.hpp has the argument). So a session remembers, in memory of its own, the count at which
+// it found a trip sold out. A hit reads one cache line of the pool.
 //
-// It cannot lie: an entry holds for exactly one incarnation of the departure in memory, one class,
-// trip and size of party, and until somebody begins to give something back in that class.
+// An entry is never wrong: it holds for exactly one incarnation of the departure in memory, one
+// class, trip and size of party, and only until a session begins to give something back in that
+// class.
 #pragma once
 
 #include <cstddef>
@@ -16,11 +18,11 @@
 
 namespace ticketpool {
 
-// Zeros are a memo that knows nothing.
+// A memo of zeros has no entries.
 class SoldOutMemo {
   public:
     struct Question {
-        std::uint64_t incarnation;  // of what is in the slot: no two have had the same one; not 0
+        std::uint64_t incarnation;  // of what is in the slot: never used twice; not 0
         std::uint32_t slot;
         std::uint32_t party;
         std::uint16_t class_index;
@@ -30,14 +32,14 @@ class SoldOutMemo {
         bool operator==(const Question&) const = default;
     };
 
-    // `releases`: the class's count of now, by an acquire load.
+    // `releases`: the class's present count, read by an acquire load.
     bool holds(const Question& question, std::uint64_t releases) const noexcept {
         const Entry& entry = entries_[place(question)];
         return entry.question == question && entry.releases == releases;
     }
 
-    // `releases`: the class's count by an acquire load before the scan that found it sold out.
-    // Nothing is remembered where one was under way: the scan may or may not have met it.
+    // `releases`: the class's count, read by an acquire load before the scan that found it sold
+    // out. Nothing is remembered if a release was under way: the scan may or may not have met it.
     void remember(const Question& question, std::uint64_t releases) noexcept {
         if (!is_release_under_way(releases)) entries_[place(question)] = {question, releases};
     }

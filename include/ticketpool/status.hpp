@@ -1,4 +1,5 @@
-// Every expected outcome of the core. The core never throws and never reports: it answers.
+// Every expected outcome of the core. The core never throws and never reports an error; it returns
+// one of these.
 #pragma once
 
 #include <cstdint>

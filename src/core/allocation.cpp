@@ -1,3 +1,4 @@
+// Chooses seats for one passenger or a party and claims them: see allocation.hpp.
 #include "ticketpool/allocation.hpp"
 
 #include <algorithm>
@@ -15,7 +16,7 @@ constexpr int kMaxTries = 64;  // plans made before kLookAgain
 
 // ---- passengers -----------------------------------------------------------------------------
 
-// Hands the claimed seats out: brings to out[i] a seat that honours passenger i's wish, as far as
+// Hands out the claimed seats: moves to out[i] a seat that honours passenger i's wish, as far as
 // the seats allow.
 void seat_passengers(const SeatGeometry* geometry, const SeatRequest& request,
                      SeatClaim* out) noexcept {
@@ -40,14 +41,14 @@ static_assert(kMaxSeatChoices <= 32);
 
 // ---- one seat -------------------------------------------------------------------------------
 
-// Best seat so far in a scan; a smaller rank wins, the first of equals stays.
+// Best seat so far in a scan; a smaller rank wins, and the first of equals.
 struct BestSingle {
     std::uint32_t seat = kNoSeat;
     std::uint32_t rank = UINT32_MAX;
 };
 
-// The rank has the wish above the free run: a seat that honours it beats any that does not. True
-// if it met a seat that cannot be bettered.
+// The rank puts the wish above the free run: a seat that honours the wish beats any that does not.
+// True if the scan met a seat that cannot be bettered.
 template <typename Bits>
 bool scan_single(const SeatWords<Bits>& seats, int segments, const SeatGeometry* geometry,
                  const SeatRequest& request, std::uint32_t begin, std::uint32_t end,
@@ -105,8 +106,8 @@ std::uint32_t choose_single(const SeatMap& map, const SeatGeometry* geometry,
 
 // ---- choose and claim -----------------------------------------------------------------------
 
-// Fills `out`, sorted by seat, with what it would claim; false if too few seats are free, by loads
-// that suit a careful look.
+// Fills `out`, sorted by seat, with what is to be claimed; false if too few seats are free. Its
+// loads suit a careful look.
 bool choose(const SeatMap& map, const SeatGeometry* geometry, const SeatRequest& request,
             int attempt, void* scratch, SeatClaim* out) noexcept {
     if (request.party == 1) {
@@ -140,8 +141,9 @@ Status claim_seats(SeatMap& map, const SeatGeometry* geometry, const SeatRequest
     if (is_malformed(map, request)) return Status::kMalformed;
     if (request.party > map.seats) return Status::kSoldOut;
     for (int attempt = 0; attempt < kMaxTries; ++attempt) {
-        // The scan that chooses is the scan of the careful look: whoever hears "sold out", most of
-        // all callers on a busy day, pays for one scan and not for a second one to make sure.
+        // The scan that chooses is the scan of the careful look: a caller that is told "sold out",
+        // as most callers are on a busy day, pays for one scan and not for a second one to make
+        // sure.
         const Status look = look_carefully(*map.control, [&]() noexcept {
             return choose(map, geometry, request, attempt, scratch, out);
         });

@@ -1,3 +1,5 @@
+// The allocator over Boost.Interprocess, and the only file of the core that meets C++ exceptions:
+// see arena.hpp.
 #include "ticketpool/arena.hpp"
 
 #include <boost/interprocess/indexes/iset_index.hpp>
@@ -21,10 +23,10 @@ Manager* manager_of(void* pointer) {
     return static_cast<Manager*>(pointer);
 }
 
-// Blocks lie one after the other, each with a header of a constant size. So if the first one is
-// aligned, and each takes a multiple of 64 bytes with its header, all are aligned, whatever is
-// freed, split and joined, and what a block leaves is room for another of its size. Boost would
-// align each block by itself, but needs a larger hole for that: in 1.92 one of twice the size.
+// Blocks follow each other without gaps, each with a header of constant size. So if the first block
+// is aligned, and each block with its header takes a multiple of 64 bytes, all blocks are aligned,
+// whatever is freed, split and joined, and a freed block leaves room for another of its size. Boost
+// can align each block by itself, but needs a larger hole for that: in 1.92, one of twice the size.
 std::size_t with_neighbour_aligned(std::size_t bytes) {
     constexpr std::size_t kHeader = Algorithm::PayloadPerAllocation;
     return (bytes + kHeader + kAlignment - 1) / kAlignment * kAlignment - kHeader;
@@ -34,8 +36,8 @@ std::size_t distance_to_alignment(const void* block) {
     return -reinterpret_cast<std::uintptr_t>(block) % kAlignment;
 }
 
-// What is in front of the first aligned block is never used. In a buffer without room for it there
-// is no room for blocks.
+// The space in front of the first aligned block is never used. A buffer without room for that space
+// has no room for blocks.
 void align_first_block(Manager* manager) {
     void* first = manager->allocate(1, std::nothrow);
     if (first == nullptr) {

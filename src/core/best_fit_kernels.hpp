@@ -11,7 +11,7 @@
 
 namespace ticketpool::kernel {
 
-// The trip as the run length wants it, computed once per scan.
+// The trip in the form that run lengths are found with, computed once per scan.
 struct RunMasks {
     std::uint64_t below[kMaxWords];  // segments before the trip
     std::uint64_t above[kMaxWords];  // segments after the trip
@@ -40,8 +40,8 @@ struct Run {
     TICKETPOOL_INLINE int length() const noexcept { return end - begin; }
 };
 
-// Maximal free run around the trip in a seat that is free over it, found by counting zeros; for one
-// word without branches.
+// Maximal free run around the trip in a seat that is free over it, found by counting zeros, without
+// branches if the seat is one word.
 template <int W>
 TICKETPOOL_INLINE Run run_around(const std::uint64_t* taken, const RunMasks& masks) noexcept {
     int begin = 0;
@@ -70,9 +70,8 @@ struct BestSeat {
 // Longer than any run, and with a bit of its own.
 constexpr int kTaken = 4 * kMaxSegments;
 
-// Looks at the seats [begin, end); true if it met an exact fit, which cannot be bettered. The
-// compiler takes an atomic load as a reason to read everything behind a reference again, hence the
-// copies.
+// Examines the seats [begin, end); true if it met an exact fit, which cannot be bettered. After an
+// atomic load the compiler reads everything behind a reference again, hence the copies.
 template <typename Bits, int W>
 TICKETPOOL_INLINE bool best_fit_range(const Word<Bits>* words, std::uint32_t begin,
                                       std::uint32_t end, const TripScan& scan,
@@ -121,14 +120,14 @@ std::uint32_t best_fit_baseline(const void* words, std::uint32_t seats, const Tr
 #if defined(TICKETPOOL_VECTOR_KERNELS)
 
 // All ones in each lane whose seat is free and has a shorter run than `run`, found without counting
-// the length of any: let `end` be the bit that ends the run and `last` the last taken bit before
-// the trip, then
+// any length: let `end` be the bit that ends the run and `last` the last taken bit before the trip,
+// then
 //     end - last - 1 < run   <=>   last >= end - run   <=>   the bits up to `last`, as a number,
 //                                                            are at least 2^end >> run.
-// The power of two comes of a carry: one added at the trip's end runs through the free bits and
-// stops at the first taken one. Without a taken bit before the trip `last` is -1, and 0 is at least
-// 2^end >> run just if end < run. Ends are shifted down by one, so that the highest bit of a word
-// can be the last of the train; hence run > 1, which holds for all runs but exact ones.
+// A carry makes the power of two: a 1 added at the trip's end runs through the free bits and stops
+// at the first taken one. Without a taken bit before the trip, `last` is -1, and 0 is at least
+// 2^end >> run exactly if end < run. Ends are shifted down by one, so that the highest bit of a
+// word can be the last of the train; hence run > 1, which holds for all runs except exact ones.
 template <typename Bits>
 struct BetterLanes {
     TICKETPOOL_TARGET explicit BetterLanes(const TripScan& scan) noexcept
@@ -141,8 +140,8 @@ struct BetterLanes {
         const Lanes<Bits> taken = load(words);
         const Lanes<Bits> free = above & ~shift_right<Bits>(taken, 1);
         const Lanes<Bits> end = (free + carry) & ~free;
-        // A bit within the trip makes this number larger than any without one, or, as the highest
-        // bit is the sign, smaller than what is needed.
+        // A bit within the trip makes this number larger than any number without one or, as the
+        // highest bit is the sign, smaller than what is needed.
         const auto before = reinterpret_cast<SignedLanes<Bits>>(taken & upto_trip);
         const auto needed = reinterpret_cast<SignedLanes<Bits>>(shift_right<Bits>(end, shift));
         const auto no_better =
@@ -176,9 +175,9 @@ TICKETPOOL_TARGET inline std::uint32_t next_seat(const Word<Bits>* words, std::u
     return end;
 }
 
-// One word per seat: only seats that are better than the best so far are looked at one by one, and
-// they are few. Until one is found all that are free would be better, which is a simpler question:
-// a sold-out train costs least. `Free` and `Better` are the questions to vectors of some width.
+// One word per seat: only seats that are better than the best so far are examined one by one, and
+// they are few. Until a seat is found, every free seat is better, which is a simpler test: a
+// sold-out train costs least. `Free` and `Better` are the two tests, for vectors of some width.
 template <typename Bits, typename Free, typename Better>
 struct OneWordScan {
     TICKETPOOL_INLINE explicit OneWordScan(const TripScan& trip_scan) noexcept
@@ -221,7 +220,7 @@ TICKETPOOL_TARGET std::uint32_t best_fit_1(const void* words, std::uint32_t seat
 // ---- several words a seat -------------------------------------------------------------------
 
 // Some bit in the lane of each seat that is free and may be better than one with this run around
-// the trip: a seat without a bit within the run has all of the run itself.
+// the trip: a seat without a taken bit within the run has all of that run itself.
 template <int W>
 struct CloserSeats {
     TICKETPOOL_TARGET CloserSeats(const SegmentMask& trip, Run run) noexcept
@@ -235,13 +234,13 @@ struct CloserSeats {
     MetLanes<W> closer;
 };
 
-// Some bit in the lane of each seat that is free and has a run of less than `spare` segments more
-// than the trip, which are 1..AroundLanes::kSegments. Let `end` be the bit that ends the run and
-// `last` the last taken bit before the trip, in bits around a trip without length, then
+// Some bit in the lane of each seat that is free and has a run that is longer than the trip by less
+// than `spare` segments; `spare` is 1..AroundLanes::kSegments. Let `end` be the bit that ends the
+// run and `last` the last taken bit before the trip, in bits around a trip without length, then
 //     end - last - 1 < spare   <=>   last >= end - spare   <=>   of the bits from `end` up, moved
 //                                                                down by `spare`, one meets a bit
 //                                                                before the trip.
-// Where `last` or `end` is out of sight, none does, and the run is too long.
+// If `last` or `end` is out of view, no bit does, and the run is too long.
 template <int W>
 struct BetterSeats {
     TICKETPOOL_TARGET explicit BetterSeats(const TripScan& scan) noexcept
@@ -263,15 +262,16 @@ struct BetterSeats {
     int spare = 0;
 };
 
-// As OneWordScan: only seats that are better than the best so far are looked at one by one. While
-// the best one has more room around the trip than BetterSeats sees, they are those that may be
-// better; as these can be many, the scan goes on where it is and starts anew after a better one.
+// Like OneWordScan, examines one by one only seats that are better than the best so far. While the
+// best seat has more room around the trip than BetterSeats sees, it examines all seats that may be
+// better. As they can be many, the scan goes on past those that are not better, and starts again
+// with a new test after one that is.
 template <int W>
 struct WideScan {
     TICKETPOOL_TARGET explicit WideScan(const TripScan& trip_scan) noexcept
         : free(trip_scan.trip), better(trip_scan), masks(run_masks(trip_scan)), scan(trip_scan) {}
 
-    // True if it met an exact fit. Vectors are read as far as there are pairs of groups.
+    // True if it met an exact fit. Vectors are read only as far as there are whole pairs of groups.
     TICKETPOOL_TARGET bool look_at(const WideWord* words, std::uint32_t begin, std::uint32_t end,
                                    std::uint32_t seats) noexcept {
         const std::uint32_t in_pairs = std::min(end, seats - seats % kPairSeats);
@@ -292,7 +292,7 @@ struct WideScan {
         return false;
     }
 
-    // Goes from `seat` on until it has found a better one. The seat behind it, or `end`.
+    // Searches from `seat` on for a better one. Returns the seat after it, or `end`.
     template <typename Test>
     TICKETPOOL_TARGET std::uint32_t next_best(const WideWord* words, std::uint32_t seat,
                                               std::uint32_t end, const Test& passes) noexcept {

@@ -106,8 +106,8 @@ struct Tally {
     }
 };
 
-// How many of the wishes the seats of the tally can honour at once. Letters first, each by the
-// seats that windows and aisles miss least; then the rest for windows and aisles.
+// How many of the wishes the seats of the tally can honour at once. Letters first, each from the
+// seats that wishes for windows and aisles need least; then the rest for windows and aisles.
 inline std::uint32_t honoured(const Wants& wants, const Tally& tally) noexcept {
     std::uint32_t count = 0;
     std::uint32_t left[4] = {};
@@ -127,8 +127,9 @@ inline std::uint32_t honoured(const Wants& wants, const Tally& tally) noexcept {
     return count + window + aisle + std::min(unmet, left[kWindow | kAisle]);
 }
 
-// Passengers choose in this order: letters have the least choice, then windows and aisles take
-// seats that are only that, and last seats that are both.
+// Passengers choose in this order: first those with a letter, who have the least choice; then those
+// who want a window or an aisle, among seats that are only one of the two; last, among seats that
+// are both.
 inline constexpr int kRounds = 3;
 
 inline bool suits_round(const SeatGeometry& seat, std::uint8_t wish, int round) noexcept {

@@ -52,11 +52,12 @@ TICKETPOOL_TARGET std::uint32_t count_free_1(const void* from, std::uint32_t sea
     __m256i free = _mm256_setzero_si256();
     std::uint32_t seat = 0;
     while (seat < whole_lines) {
-        // So many lines that a count fits into the lowest byte of its lane, where it is summed up.
+        // No more lines than a count in the lowest byte of its lane can hold: that byte is what is
+        // summed.
         const std::uint32_t end = std::min(whole_lines, seat + 255 * kSeats);
         Lanes<Bits> low{};
         Lanes<Bits> high{};
-        // Two lines a turn: counting is to cost no more than reading.
+        // Two lines per turn, so that counting costs no more than reading.
         const Word<Bits>* line = words + seat;
         const Word<Bits>* const last = words + (end - kSeats);
         for (; line < last; line += 2 * kSeats) {

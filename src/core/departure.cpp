@@ -1,3 +1,4 @@
+// Look-ups in routes and layouts, and the memory of a departure: see departure.hpp.
 #include "ticketpool/departure.hpp"
 
 #include <algorithm>
@@ -21,7 +22,7 @@ bool Route::find_trip(uint32_t from_hash, const char* from, std::size_t from_len
     int last_from = -1;
     bool found = false;
     for (int i = 0; i < static_cast<int>(stop_count); i++) {
-        // Only the last call at `from` before a call at `to` can be the shortest trip to it.
+        // Only the last call at `from` before a call at `to` can begin the shortest trip to it.
         if (stop[i].code_hash == to_hash && last_from >= 0 &&
             head.equals(stop[i].station, to, to_length) &&
             (!found || i - last_from < trip->to - trip->from)) {
@@ -32,7 +33,7 @@ bool Route::find_trip(uint32_t from_hash, const char* from, std::size_t from_len
             last_from = i;
         }
     }
-    // From a station to itself is no trip, also where a train calls there twice.
+    // From a station to itself is not a trip, even if the train calls there twice.
     return found && !head.equals(stop[trip->from].station, head.at(stop[trip->to].station.offset),
                                  stop[trip->to].station.length);
 }
@@ -128,8 +129,8 @@ int64_t Layout::find_seat(uint32_t class_index, const char* coach, std::size_t c
 
 namespace {
 
-// Where the words of a class begin, in bytes behind the departure's header; of the class after the
-// last one: where the places begin.
+// Where the words of a class begin, in bytes from the end of the departure's header; for the class
+// after the last one, where the places begin.
 std::size_t words_offset(const Layout& layout, uint32_t class_index, int segments) noexcept {
     std::size_t offset = round_up(layout.class_count * sizeof(ClassControl), kLineBytes);
     for (uint32_t i = 0; i < class_index; i++) {

@@ -1,4 +1,4 @@
-// What the kernels are made of: words, and vectors of them.
+// What the kernels are made of: words, and vectors of words.
 #pragma once
 
 #include <atomic>
@@ -7,7 +7,7 @@
 
 #include "ticketpool/segment_mask.hpp"
 
-// ThreadSanitizer sees a vector load as a plain access and would call it a race with the atomic
+// ThreadSanitizer sees a vector load as a plain access and would report a race with the atomic
 // operations of others, so builds under it have the atomic path only.
 #if defined(__SANITIZE_THREAD__)
 #define TICKETPOOL_THREAD_SANITIZER 1
@@ -40,21 +40,22 @@ using Word = std::atomic<Bits>;
 
 #if defined(TICKETPOOL_VECTOR_KERNELS)
 
-// The vector loads stand for loads of the words: on x86-64 each aligned part of up to eight bytes
-// of a vector load is read in one piece, and nothing here needs the parts, or two uses of one part,
-// to be of one moment: a seat is chosen by a look at its word alone, and claimed by
-// compare-and-swap.
+// The vector loads take the place of loads of the words. On x86-64, each aligned part of up to
+// eight bytes of a vector load is read in one piece. Nothing here needs the parts, or two uses of
+// one part, to be from the same moment: a seat is chosen by a look at its word alone, and claimed
+// by compare-and-swap.
 //
 // "Sold out" may rest on the vector loads of best fit, which therefore have to be acquire loads. In
 // hardware every load is one: x86-64 reorders loads neither with later loads nor with later stores.
-// To the compiler they are plain loads. An acquire load before the scan keeps it from moving them
-// up, a signal fence after the scan from moving them down; neither is an instruction.
+// To the compiler they are plain loads. An acquire load before the scan keeps the compiler from
+// moving them up, and a signal fence after the scan keeps it from moving them down; neither adds an
+// instruction.
 TICKETPOOL_TARGET inline __m256i load_vector(const void* words) noexcept {
     return _mm256_load_si256(static_cast<const __m256i*>(words));
 }
 
-// The same from the address of any word of 64 bits: where the vector lies across two lines, each of
-// its words is in one of them.
+// The same from the address of any word of 64 bits: if the vector crosses two cache lines, each of
+// its words is within one of them.
 TICKETPOOL_TARGET inline __m256i load_unaligned_vector(const void* words) noexcept {
     return _mm256_loadu_si256(static_cast<const __m256i*>(words));
 }
@@ -101,13 +102,13 @@ TICKETPOOL_TARGET inline std::uint64_t passed_bytes(Lanes<Bits> low, Lanes<Bits>
            std::uint64_t{static_cast<std::uint32_t>(bytes_high)} << 32;
 }
 
-// Seats of one word are looked at in lines, two vectors or one of twice the size at once. Such a
-// line is as long as one of the cache, and where the class begins in the middle of that, half of
+// Seats of one word are examined in lines: two vectors, or one of twice the size, at once. Such a
+// line is as long as a cache line; if the class begins in the middle of a cache line, it is half of
 // each of two.
 template <typename Bits>
 constexpr std::uint32_t kLineSeats = 64 / sizeof(Bits);
 
-// All ones in each lane whose seat can be taken at all.
+// All ones in each lane whose seat is free over the trip.
 template <typename Bits>
 struct FreeLanes {
     TICKETPOOL_TARGET explicit FreeLanes(const SegmentMask& trip) noexcept

@@ -1,3 +1,4 @@
+// Chooses the kernels that suit this machine: see kernels.hpp.
 #include "ticketpool/kernels.hpp"
 
 #include "best_fit_kernels.hpp"
@@ -40,7 +41,8 @@ constexpr Kernels kAvx512 = {
      best_fit_lines<std::uint64_t>, best_fit_wide<2>, best_fit_wide<3>, best_fit_wide<4>},
 };
 
-// Not all compilers know "lzcnt" as a name, and without it LZCNT runs as BSR, which counts wrong.
+// Not all compilers know the name "lzcnt", and a machine without LZCNT runs it as BSR, which gives
+// another count.
 bool has_lzcnt() noexcept {
     unsigned int eax = 0;
     unsigned int ebx = 0;
@@ -63,11 +65,11 @@ bool has_avx512() noexcept {
 #endif
 }
 
-// The first processors with AVX-512 (Skylake, Cascade Lake) stand still for ten microseconds and
-// more when wide vectors come after a while without them, to run at a lower clock then; a scan
-// takes less than one. Those with VBMI, which nothing here uses, are later ones: from Ice Lake and
-// Zen 4 on there is little of that. (T. Downs, "Gathering Intel on Intel AVX-512 Transitions" and
-// "Ice Lake AVX-512 Downclocking", 2020.)
+// The first processors with AVX-512 (Skylake, Cascade Lake) stall for ten microseconds and more at
+// the first wide vectors after a while without them, and then run at a lower clock; a scan takes
+// less than a microsecond. Processors with VBMI, which nothing here uses, are newer: from Ice Lake
+// and Zen 4 on there is little of that. (T. Downs, "Gathering Intel on Intel AVX-512 Transitions"
+// and "Ice Lake AVX-512 Downclocking", 2020.)
 bool worth_avx512() noexcept {
 #if defined(TICKETPOOL_ASSUME_AVX512)
     return true;

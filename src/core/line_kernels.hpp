@@ -1,7 +1,7 @@
-// Vectors of 512 bits (AVX-512): a line of 64 bytes at a time, with one bit for each word of it as
-// the answer. Their loads are acquire loads by the argument of load_vector(). The choice among
-// seats of several words is left to those of 256 bits: it is rare, and half of it is moving words
-// about.
+// Vectors of 512 bits (AVX-512): they test a line of 64 bytes at a time and answer with one bit for
+// each of its words. Their loads are acquire loads by the argument of load_vector(). The choice
+// among seats of several words is left to vectors of 256 bits: it is rare, and half of it is moving
+// words about.
 #pragma once
 
 #include <algorithm>
@@ -25,17 +25,17 @@ struct LineVector {
 template <typename Bits>
 using LineLanes = typename LineVector<Bits>::Lanes;
 
-// What differs from other vectors: the answer to a question is one bit a lane, in a register.
+// What differs from other vectors: the result of a test is one bit per lane, in a register.
 #if !defined(TICKETPOOL_EMULATED_AVX512)
 
-// A class begins with a vector of 256 bits: its lines may lie across two of the cache, but no word
-// of them does.
+// A class begins at a vector of 256 bits, so its lines may cross two cache lines, but none of its
+// words does.
 template <typename Bits>
 TICKETPOOL_TARGET_512 inline LineLanes<Bits> load_line(const void* words) noexcept {
     return reinterpret_cast<LineLanes<Bits>>(_mm512_loadu_si512(words));
 }
 
-// A bit for each lane of `line` with one of the bits.
+// A bit for each lane of `line` that has one of the bits.
 template <typename Bits>
 TICKETPOOL_TARGET_512 inline std::uint64_t lanes_with(LineLanes<Bits> line,
                                                       LineLanes<Bits> bits) noexcept {
@@ -100,14 +100,14 @@ TICKETPOOL_TARGET_512 inline LineLanes<Bits> shift_line_right(LineLanes<Bits> li
                                                               int count) noexcept {
     if constexpr (sizeof(Bits) > 1) {
         return line >> static_cast<Bits>(count);
-    } else {  // there is no shift of bytes: that of pairs, less the bits of the neighbour
+    } else {  // bytes cannot be shifted: pairs are, less the bits of the neighbour
         const auto pairs =
             reinterpret_cast<LineLanes<std::uint16_t>>(line) >> static_cast<std::uint16_t>(count);
         return reinterpret_cast<LineLanes<Bits>>(pairs) & in_each_lane_512<Bits>(0xffU >> count);
     }
 }
 
-// A bit for each seat that can be taken at all.
+// A bit for each seat that is free over the trip.
 template <typename Bits>
 struct FreeInLine {
     static constexpr std::uint64_t kWholeLine = word_bits(0, static_cast<int>(kLineSeats<Bits>));
@@ -123,7 +123,7 @@ struct FreeInLine {
 };
 
 // A bit for each seat that is free and has a run of at most `shift`: see BetterLanes. Numbers have
-// no sign here, so that a bit within the trip makes them larger than any without one.
+// no sign here, so a bit within the trip makes a number larger than any without one.
 template <typename Bits>
 struct BetterInLine {
     TICKETPOOL_TARGET_512 explicit BetterInLine(const TripScan& scan) noexcept
@@ -214,7 +214,7 @@ constexpr std::uint64_t first_words() noexcept {
     return bits;
 }
 
-// Eight seats are W lines. A seat is taken where one of its words is.
+// Eight seats are W lines. A seat is taken if one of its words is.
 template <int W>
 TICKETPOOL_TARGET_512 std::uint32_t count_free_wide_lines(const void* from, std::uint32_t seats,
                                                           const SegmentMask& trip) noexcept {

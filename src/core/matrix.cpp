@@ -1,3 +1,4 @@
+// Counts the remaining seats between all pairs of stops: see matrix.hpp.
 #include "ticketpool/matrix.hpp"
 
 namespace ticketpool {
@@ -48,7 +49,8 @@ void remaining_matrix(const SeatMap& map, const OwnFree* own, std::uint32_t own_
     });
 
     // A seat is free over [a, b) if and only if exactly one of its runs [x, y) has x <= a, b <= y.
-    // Sums over that quadrant, in place; unsigned wrap-around in between cancels out.
+    // So each cell is a sum over that quadrant, computed in place; unsigned wrap-around in between
+    // cancels out.
     for (std::size_t a = 0; a + 1 < width; ++a) {
         for (std::size_t b = width - 1; b > a; --b) {
             std::uint32_t sum = runs[a * width + b];

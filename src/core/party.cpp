@@ -1,3 +1,4 @@
+// Chooses seats for a party: in one row, else in one coach, else in few coaches; see claim_seats().
 #include "party.hpp"
 
 #include <algorithm>
@@ -9,7 +10,7 @@ namespace ticketpool {
 
 namespace {
 
-constexpr std::uint32_t kMaxRow = 64;           // seats of a row; more are no row but a stretch
+constexpr std::uint32_t kMaxRow = 64;           // seats of a row; a longer one counts as a stretch
 constexpr std::uint32_t kMaxEqualCoaches = 64;  // equally good coaches whose letters are compared
 
 // The seats [begin, end) of one coach, and how many of them are free and not yet planned.
@@ -36,7 +37,7 @@ struct Plan {
 // How good a group of seats is: smaller is better, compared from the first field on.
 struct Rank {
     std::uint32_t span = UINT32_MAX;      // stretch of seat order
-    std::uint32_t unhonoured = 0;         // wishes that stay open
+    std::uint32_t unhonoured = 0;         // wishes not honoured
     std::uint64_t runs = 0;               // sum of free runs, under best fit
     std::uint32_t distance = UINT32_MAX;  // from the start of the cyclic order
 
@@ -232,7 +233,7 @@ void take_stretch(Plan& plan, std::uint32_t first, std::uint32_t size, std::uint
 }
 
 // Of the coaches from `at` on that have as many free seats as coach `at`, the one that honours most
-// wishes next to what is planned already.
+// wishes together with what is planned already.
 std::uint32_t most_honoured_coach(const Plan& plan, std::uint32_t at, const Tally& tally) noexcept {
     std::uint32_t best = at;
     std::uint32_t best_honoured = honoured(plan.wants, tally);
@@ -301,7 +302,8 @@ bool plan_apart(Plan& plan) noexcept {
     for (std::uint32_t seat = 0; plan.best_fit() && seat < plan.map.seats; ++seat) {
         ++with_run[plan.run[seat]];
     }
-    // All seats whose run is shorter than `longest` are chosen, and `rest` of those with it.
+    // All seats whose run is shorter than `longest` are chosen, and `rest` of those whose run is
+    // `longest`.
     int longest = kMaxSegments + 1;
     std::uint32_t rest = party;
     if (plan.best_fit()) {

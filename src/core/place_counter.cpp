@@ -1,3 +1,4 @@
+// Counts, takes and gives back unnumbered places: see place_counter.hpp.
 #include "ticketpool/place_counter.hpp"
 
 #include <algorithm>
@@ -6,7 +7,7 @@ namespace ticketpool {
 
 namespace {
 
-// What `count` places need of the pool on a segment where own refunds hold `own[s]`.
+// How many of `count` places the pool has to give on segment s, where own refunds hold own[s].
 uint32_t from_pool(uint32_t count, const uint32_t* own, int s) noexcept {
     const uint32_t held = own == nullptr ? 0 : own[s];
     return count > held ? count - held : 0;

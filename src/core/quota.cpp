@@ -1,3 +1,4 @@
+// The memory of a quota, and what is given back to it or moved to its departure: see quota.hpp.
 #include "ticketpool/quota.hpp"
 
 #include <new>
@@ -44,7 +45,7 @@ void give_back(Quota& quota, SeatMap& own, SeatMap& departure, uint32_t seat,
 }
 
 void move_to_departure(Quota& quota, SeatMap& own, SeatMap& departure, uint32_t seat) noexcept {
-    // Each claimed bit is moved by whoever claimed it, so no attempt is undone.
+    // Each claimed bit is moved by the process that claimed it, so no attempt is undone.
     const SegmentMask moved = take_free(own, seat, trip_mask(quota.from, quota.to));
     release(departure, quota.numbers()[seat], moved);
 }

@@ -1,3 +1,4 @@
+// Reads the seat wishes of passengers: see seat_choice.hpp.
 #include "ticketpool/seat_choice.hpp"
 
 namespace ticketpool {
@@ -49,7 +50,7 @@ bool add_word(const char* word, std::size_t len, std::uint32_t passengers,
     return true;
 }
 
-// 'window' or 'aisle' as the only word goes for everyone.
+// 'window' or 'aisle' as the only word is the wish of every passenger.
 void spread_single_word(SeatChoice* out, std::uint32_t passengers) noexcept {
     const std::uint8_t item = out->items[0];
     if (out->count != 1 || (item != kWishWindow && item != kWishAisle)) return;
@@ -60,7 +61,7 @@ bool parse_words(const char* text, std::size_t len, std::uint32_t passengers,
                  const char* extra_letters, SeatChoice* out) noexcept {
     std::size_t pos = 0;
     std::size_t words = 0;
-    bool word_due = false;  // a comma asks for one more word
+    bool word_due = false;  // a comma must be followed by a word
     while (true) {
         while (pos < len && is_blank(text[pos])) ++pos;
         if (pos == len) return !word_due;

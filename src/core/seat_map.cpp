@@ -1,3 +1,4 @@
+// Claims and releases the seats of a class, by the protocol in seat_map.hpp.
 #include "ticketpool/seat_map.hpp"
 
 #include <bit>
@@ -9,12 +10,12 @@ namespace ticketpool {
 
 namespace {
 
-// A compare-and-swap fails only because another one on the same word succeeded. After this many in
-// a row the word is called taken, which costs a lost race and keeps the loop bounded.
+// A compare-and-swap fails only because another one on the same word succeeded. After this many
+// failures in a row the word counts as taken, which costs a lost race and keeps the loop bounded.
 constexpr int kMaxSwaps = 256;
 
 // Release on success publishes the attempt's unfinished.fetch_add along with the bit (step 1 of the
-// argument in the header); acquire takes over what the last holder of the bit did.
+// argument in the header); acquire makes visible what the last holder of the bit did.
 template <typename Bits>
 bool claim_word(std::atomic<Bits>& word, std::uint64_t wanted) noexcept {
     const auto bits = static_cast<Bits>(wanted);
@@ -43,7 +44,7 @@ int claim_words(SeatMap& map, std::uint32_t seat, const SegmentMask& bits) noexc
     });
 }
 
-// Acquire, too: an undoing on a quota looks at its `closed` next.
+// Acquire as well: an undoing on a quota looks at the quota's `closed` next.
 template <typename Bits>
 void clear_word(std::atomic<Bits>& word, std::uint64_t bits) noexcept {
     word.fetch_and(static_cast<Bits>(~bits), std::memory_order_acq_rel);
@@ -59,7 +60,7 @@ void clear_words(SeatMap& map, std::uint32_t seat, const SegmentMask& bits, int 
     });
 }
 
-// The bits that were clear.
+// Returns those of `bits` that were clear.
 template <typename Bits>
 std::uint64_t set_word(std::atomic<Bits>& word, std::uint64_t bits) noexcept {
     const Bits before = word.fetch_or(static_cast<Bits>(bits), std::memory_order_acq_rel);

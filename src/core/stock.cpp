@@ -1,3 +1,4 @@
+// Takes and gives back units of plain quantities, by the protocol in stock.hpp.
 #include "ticketpool/stock.hpp"
 
 #include <algorithm>
@@ -8,9 +9,10 @@ namespace ticketpool {
 
 namespace {
 
-constexpr std::int64_t kUnitsALane = 256;  // a lane is worth its cache line from here on
+constexpr std::int64_t kUnitsALane = 256;  // from this many on, a lane is worth its cache line
 
-// Takes from one lane: all of `units`, or, where `part` is set, what there is up to that. How much.
+// Takes from one lane all of `units` or, if `part` is set, what there is up to that. Returns how
+// much.
 std::int64_t take_from(StockLane& lane, std::int64_t units, bool part) noexcept {
     std::int64_t seen = lane.free.load(std::memory_order_acquire);
     while (seen >= (part ? 1 : units)) {
@@ -73,7 +75,7 @@ Item* Item::init_in_place(void* memory, std::uint32_t lane_count) noexcept {
 }
 
 void Item::link(Stock* stock) noexcept {
-    // New inventories have the highest id nearly always.
+    // A new inventory nearly always has the highest id.
     Stock* before = stock_at(last);
     if (before->inventory_id > stock->inventory_id) before = root();
     for (Stock* next = after(before); next != nullptr && next->inventory_id < stock->inventory_id;
@@ -109,7 +111,7 @@ void fill_units(Stock& stock, std::int64_t units) noexcept {
 Status claim_units(Stock& stock, std::int64_t units, std::uint32_t start) noexcept {
     Status status = Status::kSoldOut;
     for (std::uint32_t i = 0; i < stock.lane_count && status != Status::kOk; ++i) {
-        // The start is any number: adding to it may wrap.
+        // `start` may be any number: adding to it might wrap.
         const std::uint32_t lane = (start % stock.lane_count + i) % stock.lane_count;
         if (take_from(stock.lanes()[lane], units, false) == units) status = Status::kOk;
     }

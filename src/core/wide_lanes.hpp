@@ -18,9 +18,9 @@ inline constexpr std::uint32_t kPairSeats = 2 * kGroupSeats;
 template <int W>
 inline constexpr std::size_t kGroupWords = std::size_t{kGroupSeats} * W;
 
-// The vectors of a group: two with two seats each, or four with a seat each. A seat of three words
-// has a word of its neighbour with it; nothing behind the group is read, so that the last seat is
-// at the end of its vector, where the others are at the begin of theirs.
+// The vectors of a group: two with two seats each, or four with a seat each. A vector with a seat
+// of three words also holds a word of its neighbour. Nothing past the group is read, so the last
+// seat is at the end of its vector, while the others are at the beginning of theirs.
 template <int W>
 TICKETPOOL_TARGET inline __m256i group_vector(const WideWord* group, std::size_t i) noexcept {
     if constexpr (W != 3) return load_vector(group + 4 * i);
@@ -33,15 +33,15 @@ constexpr int first_word_in_vector(std::size_t i) noexcept {
     return W == 3 && i == 3 ? 1 : 0;
 }
 
-// Lanes hold the seats of a group in the order 0, 2, 1, 3. One bit for each seat, in their own
-// order, that has one in its lane.
+// Lanes hold the seats of a group in the order 0, 2, 1, 3. Returns one bit for each seat, in seat
+// order, that has a bit in its lane.
 TICKETPOOL_TARGET inline std::uint32_t seats_of(__m256i lanes) noexcept {
     const __m256i none = _mm256_cmpeq_epi64(lanes, _mm256_setzero_si256());
     const __m256i in_order = _mm256_permute4x64_epi64(none, 0b11'01'10'00);
     return static_cast<std::uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(in_order))) ^ 0b1111U;
 }
 
-// In the lane of each seat of a group, some bit if it has a bit of the mask, else zero.
+// In the lane of each seat of a group, some bit if the seat has a bit of the mask, else zero.
 template <int W>
 struct MetLanes {
     TICKETPOOL_TARGET explicit MetLanes(const SegmentMask& mask) noexcept {
@@ -70,7 +70,7 @@ struct MetLanes {
                                 first_word_in_vector<W>(i) == 0 ? wanted : wanted_last);
     }
 
-    // The bits of both words of each half of a vector: first half of a, of b, second of a, of b.
+    // Both words of each half of a vector, ORed: first half of a, of b, second half of a, of b.
     TICKETPOOL_TARGET static __m256i either_half(__m256i a, __m256i b) noexcept {
         return _mm256_or_si256(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
     }
@@ -93,14 +93,14 @@ struct FreeSeats {
 
 // In the lane of each seat of a group the 32 segments before a trip and, above them, the 32 after
 // it, as if the trip had no length. The train ends with a taken segment on either side; bits beyond
-// these mean nothing.
+// these are meaningless.
 template <int W>
 struct AroundLanes {
     static constexpr int kSegments = 32;
 
     TICKETPOOL_TARGET AroundLanes(int from, int to, int segments) noexcept {
-        // Two halves of words on either side, of which the shift leaves 32 segments in the lower.
-        // Numbers that are none of this seat are beyond the end of the train.
+        // Two half words on either side; the shift leaves 32 segments in the lower one. Numbers
+        // that belong to no half word of this seat are beyond the end of the train.
         const int before = from / kSegments - 1;
         const int after = to / kSegments;
         halves = _mm256_setr_epi32(before, before + 1, after, after + 1, before, before + 1, after,

@@ -1,17 +1,17 @@
 // The library's entry: wiring only.
-#include "call_scan.hpp"
-#include "catalog.hpp"
-#include "order_rows.hpp"
-#include "people_scan.hpp"
-#include "pg.hpp"
-#include "restore.hpp"
-#include "rules.hpp"
-#include "settings.hpp"
-#include "shared_memory.hpp"
+#include "follow/restore.hpp"
+#include "follow/wanted.hpp"
+#include "pool/pool_layout.hpp"
+#include "purchase/rules.hpp"
+#include "server/call_scan.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
+#include "server/settings.hpp"
+#include "tables/order_leaf.hpp"
+#include "tables/people_scan.hpp"
 #include "ticketpool/kernels.hpp"
 #include "transaction.hpp"
-#include "wanted.hpp"
-#include "worker.hpp"
+#include "worker/launcher.hpp"
 
 extern "C" {
 PG_MODULE_MAGIC;

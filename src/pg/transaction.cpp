@@ -28,15 +28,15 @@
 //   3. pins, for the reason above; 4. the deadline; 5. private notes, marks among them
 #include "transaction.hpp"
 
-#include "by_hand.hpp"
-#include "commit_marks.hpp"
-#include "deadlines.hpp"
-#include "directory.hpp"
-#include "item_by_hand.hpp"
-#include "ledger.hpp"
-#include "stock_entries.hpp"
-#include "stop_point.hpp"
-#include "wanted.hpp"
+#include "follow/commit_marks.hpp"
+#include "follow/wanted.hpp"
+#include "pool/deadlines.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "pool/stock_entries.hpp"
+#include "pool/unfinished_load.hpp"
+#include "server/stop_point.hpp"
+#include "tables/arrival_locks.hpp"
 
 namespace ticketpool {
 namespace {
@@ -49,8 +49,7 @@ bool uses_pool() {
 void forget_notes() {
     marks_forget();
     forget_wanted();
-    forget_missing_departure();
-    forget_missing_item();
+    forget_missing();
 }
 
 void before_prepare() {
@@ -64,7 +63,7 @@ void at_commit() {
         marks_apply();
         ledger_settle();
         stock_settle();
-        ledger_unpin();
+        unpin_all();
         announce_deadline();
     }
     forget_notes();
@@ -73,10 +72,10 @@ void at_commit() {
 void at_abort() {
     ledger_abandon_prepare();
     if (uses_pool()) {
-        directory_abandon();
+        load_abandon();
         stock_undo_level(0);
         ledger_undo_level(0);
-        ledger_unpin();
+        unpin_all();
         forget_deadline();
     }
     forget_notes();
@@ -86,9 +85,9 @@ void at_abort() {
 void at_prepare() {
     ledger_complete_prepare();
     if (uses_pool()) {
-        directory_abandon();
+        load_abandon();
         stock_forget();
-        ledger_unpin();
+        unpin_all();
         forget_deadline();
     }
     forget_notes();
@@ -133,15 +132,14 @@ void at_subcommit(int level) {
 // In the order of a rollback.
 void at_subabort(int level) {
     if (uses_pool()) {
-        directory_abandon();
+        load_abandon();
         stock_undo_level(level);
         ledger_undo_level(level);
     }
     marks_forget_level(level);
     forget_wanted_of(level);
     // The locks that they rely on may go with the subtransaction.
-    forget_missing_departure();
-    forget_missing_item();
+    forget_missing();
 }
 
 void on_subtransaction_event(SubXactEvent event, SubTransactionId, SubTransactionId, void*) {

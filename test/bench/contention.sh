@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2034
-# Many clients on one departure: how often does a buyer lose the race for the seat that he has chosen? Best fit would send all of them to
-# the same seat if each began his search at the first one; they begin at random. Sourced by run.sh after rows.sh and server.sh.
+# Many clients on one departure: how often does a buyer lose the race for the seat that it has
+# chosen? Best fit would send all buyers to the same seat if each began its search at the first one,
+# so they begin at random. Sourced by run.sh after rows.sh and server.sh.
 
 row[buy_best_fit]='-f buy.sql -D hot=1'
 row[buy_first_fit]='-f buy.sql -D hot=1'

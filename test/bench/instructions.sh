@@ -1,12 +1,13 @@
 # shellcheck shell=bash disable=SC2154,SC2034
-# Instructions of the server for each call, counted by callgrind: the same on every machine and next to every neighbour, without hardware
-# counters. Sourced by run.sh after rows.sh and server.sh.
+# Instructions of the server for each call, counted by callgrind: the same on every machine and
+# under any other load, without hardware counters. Sourced by run.sh after rows.sh and server.sh.
 #
-# The usual server's data directory is served under valgrind. A row is called by one client, in one connection n times and in another m
-# times; what the second backend executed more than the first, by m - n, is a call over the real protocol, with neither the start of the
-# backend nor its first plans. Code of the kernel is not counted.
+# The usual server's data directory is served under valgrind. One client calls a row n times in one
+# connection and m times in another. The instructions that the second backend executed more than the
+# first, divided by m - n, are a call over the real protocol, without the start of the backend and
+# its first plans. Kernel code is not counted.
 
-# calls_of ROW: calls to warm the server up, then n and m. Fewer where a call takes long.
+# calls_of ROW: calls to warm the server up, then n and m. Fewer if a call takes long.
 calls_of() {
   case $1 in
     *_1000) echo 1 1 4 ;;
@@ -20,7 +21,8 @@ calls_of() {
   esac
 }
 
-# instruction_rows: those of the ratios; in a quick run a few. Redis is another server.
+# instruction_rows: the rows of the ratios; in a quick run a few of them. Not those of Redis, which
+# is another server.
 instruction_rows() {
   local name
   if [ -n "${QUICK:-}" ]; then printf '%s\n' "${quick_instructions[@]}"; return; fi
@@ -44,8 +46,9 @@ start_counting() {
 stop_server() { as_server_user pg_ctl stop -s -w -t 600 -D server -m fast; }
 backends() { pgrep -P "$(head -n 1 "$private/server/postmaster.pid")" | sort; }
 
-# executed ROW CALLS: instructions of the backend that made the calls. It writes its count when it ends. pgbench has another backend that
-# only looks around; both begin with the count of the postmaster that forked them, so the difference is what tells.
+# executed ROW CALLS: instructions of the backend that made the calls. It writes its count when it
+# ends. pgbench has another backend that only looks around; both begin with the count of the
+# postmaster that forked them, so the difference is what the calls took.
 executed() {
   local before tries=600
   before=$(backends)
@@ -71,14 +74,15 @@ count_instructions() {
   echo "$1,$(((warm + n + m) * each)),$(((many - few) / ((m - n) * each))),$((sold - sold_before))" >>"$out/instructions.csv"
 }
 
-# measure_instructions: ends with the usual server. Comes before the slices: the tables are small then and all in memory, and the pool that
-# the slices fill is there to be checked when they end.
+# measure_instructions: ends with the usual server running. It runs before the slices, when the
+# tables are small and all in memory, so that the pool that the slices fill is there to be checked
+# when they end.
 measure_instructions() {
   local name sold
   echo 'row,calls,instructions_per_call,sold_outs' >"$out/instructions.csv"
   command -v valgrind >/dev/null || { say 'skipped: instructions a call (no valgrind here)'; return; }
   say 'instructions a call'
-  # A few departures: each has been met before the calls that count.
+  # A few departures, so that each has been used before the calls that count.
   trains=20 batch_count=4
   stop_server
   if start_counting; then

@@ -45,7 +45,8 @@ load_all() {
   printf '| first touch of a departure without orders, all in one session: µs each | %d |\n' $((($(date +%s%N) - began) / loaded / 1000))
 }
 
-# memory_lines: a place without a number has no mask; the counters of such places, four bytes a segment and coach, are told apart.
+# memory_lines: an unnumbered place has no mask; the counters of such places, four bytes per segment
+# and coach, are shown separately.
 memory_lines() {
   sql -F ' ' -c "SELECT count(*), sum(p.seats), sum(p.seats::bigint * CASE WHEN p.segments <= 8 THEN 1 WHEN p.segments <= 16 THEN 2 WHEN p.segments <= 32 THEN 4 ELSE 8 * ((p.segments + 63) / 64) END),
                         sum(p.bytes), max(bytes_used), max(bytes_reserved), max(evictions), sum(4 * p.segments * coalesce(coaches, 0))

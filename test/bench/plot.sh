@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Plots of what is in build/bench/*.csv, next to it, by gnuplot. What was not measured is not plotted.
+# Plots what is in build/bench/*.csv, next to it, with gnuplot. What was not measured is not
+# plotted.
 # usage: test/bench/plot.sh
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."

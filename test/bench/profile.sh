@@ -16,7 +16,7 @@ frequency=2000    # samples of each CPU a second
 
 watch() { perf record -q -B -N -a -e cpu-clock -F "$frequency" -o "$private/perf.data" -- "$@" >"$private/perf.log" 2>&1; }
 
-# threads_of PID…: their threads, which is what perf tells apart.
+# threads_of PID…: their threads, as perf distinguishes threads.
 threads_of() {
   local pid
   for pid; do ls "/proc/$pid/task" 2>/dev/null || true; done
@@ -78,7 +78,8 @@ describe() {
     "$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)" "$(uname -r)" "$(date +%F)"
 }
 
-# report: a line for each part, two columns for each row; idle CPUs and other processes are no part of a call.
+# report: a line for each part, two columns for each row; idle CPUs and other processes are not part
+# of a call.
 report() {
   printf '%s clients, synchronous_commit off, %s s:\n\n' "$clients" "$seconds"
   awk -F, -v rows="$rows" '

@@ -1,11 +1,13 @@
 # shellcheck shell=bash disable=SC2154
-# The peer that is no PostgreSQL: Redis, one thread, a Lua script (peers/redis.lua), driven by redis-benchmark. Its rows are redis_hot and
-# redis_spread; synchronous_commit on stands for appendfsync always, off for everysec. Sourced by run.sh.
+# The peer that is not PostgreSQL: Redis, one thread, a Lua script (peers/redis.lua), driven by
+# redis-benchmark. Its rows are redis_hot and redis_spread; synchronous_commit on means appendfsync
+# always, off means everysec. Sourced by run.sh.
 
 redis() { as_server_user redis-cli -s "$private/redis.sock" "$@"; }
 
-# redis_binary: the server's name. Debian's redis-tools has it as redis-check-rdb, which is the server when called by the server's name: so
-# no service has to be installed and started.
+# redis_binary: the server's name. Debian's redis-tools has the server as redis-check-rdb, which
+# acts as the server when called by the server's name; so no service has to be installed and
+# started.
 redis_binary() {
   if command -v redis-server >/dev/null; then command -v redis-server
   elif command -v redis-check-rdb >/dev/null && command -v redis-benchmark >/dev/null; then
@@ -14,7 +16,7 @@ redis_binary() {
   fi
 }
 
-# start_redis: false, with a line that says why, where there is none.
+# start_redis: false, with a line that says why, if there is no Redis.
 start_redis() {
   local binary version tries=100
   binary=$(redis_binary) || { say 'skipped: redis_hot, redis_spread (no redis-server here: make deps-bench)'; return 1; }

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2034
-# What is measured, and against what. Sourced by run.sh. A row is a pgbench script and its variables; rows of a group are measured
-# slice by slice in this order, and in the next repeat back, so neighbours are what is compared. More rows fit in here.
+# What is measured, and against what. Sourced by run.sh. A row is a pgbench script and its
+# variables; rows of a group are measured slice by slice in this order, and in the next repeat in
+# reverse, so neighbouring rows are compared. New rows can be added here.
 declare -A row=(
   [insert_hot]='-f insert.sql -D hot=1' [insert_spread]='-f insert.sql -D hot=0'
   [returning_hot]='-f insert_returning.sql -D hot=1'
@@ -21,11 +22,13 @@ declare -A row=(
   [item_remaining]='-f item_remaining.sql' [item_sold_out]='-f item_sold_out.sql'
   [item_insert_1000]='-f item_insert_many.sql' [item_buy_many_1000]='-f item_buy_many.sql'
 )
-# Tickets a call: slices.csv counts tickets. A slice of these takes one second, for the disk's sake.
+# Tickets per call, as slices.csv counts tickets. A slice of these rows takes only one second, to
+# save disk space.
 declare -A size=([insert_100]=100 [buy_many_100]=100 [insert_1000]=1000 [buy_many_1000]=1000 [returning_1000]=1000 [item_insert_1000]=1000 [item_buy_many_1000]=1000)
 
 if [ -n "${QUICK:-}" ]; then
-  # No spread sales of the peers: their two million seats take longer to set up than the rest.
+  # Without spread sales of the peers: their two million seats take longer to set up than all the
+  # rest.
   spread=0
   tickets=(exclude_hot split_hot mask_hot insert_hot buy_hot returning_hot buy_spread insert_spread)
   reads=(search search_floor)
@@ -40,7 +43,7 @@ else
 fi
 closest=(remaining item_remaining select_1 item_sold_out sold_out)
 reads+=("${closest[@]}")
-# Measured at the first number of clients only: they are far from what they are compared with.
+# Measured only at the first number of clients: they are far from what they are compared with.
 declare -A once
 for name in redis_spread {mask,split,exclude}_{spread,remaining,sold_out}; do once[$name]=1; done
 # A quick run counts the instructions of these.

@@ -49,15 +49,17 @@ set_up() {
   fi
 }
 
-# few_or_all CLIENTS ROW…: without the rows that are measured at the first number of clients only, where this is another one.
+# few_or_all CLIENTS ROW…: the rows; at any but the first number of clients, without those that are
+# measured only at the first.
 few_or_all() {
   local count=$1 name
   shift
   for name; do [ "$count" = "${clients%% *}" ] || [ -z "${once[$name]:-}" ] || continue; echo "$name"; done
 }
 
-# The sales at every number of clients and setting, those of one hot departure to a single client too; the other groups at the first
-# setting only. Then the closest pairs some more times: what they differ by is less than what slices of a second do.
+# The sales at every number of clients and setting, those of one hot departure also to a single
+# client; the other groups only at the first setting. Then the closest pairs some more times: they
+# differ by less than two slices of a second do.
 measure() {
   local repeat count commit name alone=()
   for name in "${tickets[@]}"; do case $name in *_hot) alone+=("$name") ;; esac; done
@@ -90,7 +92,8 @@ describe() {
     "$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)" "$(uname -r)" "$repeats" "$seconds" "$((repeats + more))" "$(date +%F)"
 }
 
-# expected ROWS: tickets that clients of these rows (a regular expression) had an answer for, less those refused.
+# expected ROWS: tickets for which clients of these rows (a regular expression) had an answer, less
+# those refused.
 expected() {
   awk -F, -v rows="^($1)$" 'FNR == 1 { file++; next }
     file == 1 && $2 ~ rows { n += $5 - $11 } file == 2 && $1 ~ rows { n += $2 - $4 }
@@ -136,7 +139,7 @@ install_extension >"$out/build.log" 2>&1 || { tail -n 40 "$out/build.log" >&2; d
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 set_up
-# A simulation and a count of instructions: neither minds the other.
+# A simulation and a count of instructions: neither disturbs the other.
 if [ -z "${QUICK:-}" ]; then
   test/bench/core.sh build
   test/bench/core.sh seat_use &

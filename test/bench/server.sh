@@ -46,16 +46,18 @@ before() {
   case $1 in item_*) ;; *) [ -z "${size[$1]:-}" ] || sql -v "today=$today" -v "day=$day" -v "size=${size[$1]}" -v "trains=$trains" -v "batches=$batch_count" -f sql/batch.sql ;; esac
 }
 
-# patience ROW: peers may wait for each other's rows for minutes. A statement that takes longer is cancelled by the server, which rolls it
-# back before it says so: what a client has no answer for is in no table. (pgbench itself is not killed: a sale could be committed then
-# whose answer nobody has read.)
+# patience ROW: peers may wait for each other's rows for minutes. The server cancels a statement
+# that takes longer, and rolls it back before it says so: what a client has no answer for is in no
+# table. (pgbench itself is not killed: then a sale could be committed whose answer nobody has
+# read.)
 patience() {
   case $1 in
     mask_* | split_* | exclude_* | item_counter | item_advisory | item_parts) echo "-c statement_timeout=${PEER_PATIENCE:-10s}" ;;
   esac
 }
 
-# cut_off: statements of the last pgbench that ran out of patience. pgbench gives up a client that meets an error, and goes on with the rest.
+# cut_off: how many statements of the last pgbench ran out of patience. pgbench gives up a client
+# that meets an error, and goes on with the others.
 cut_off() { grep -c 'ERROR: .*canceling statement due to statement timeout' "$private/pgbench.log"; }
 
 # only_cut_off: whether nothing else went wrong, and pgbench came to its end.
@@ -75,8 +77,8 @@ pgbench_row() {
     { tail -n 20 "$private/pgbench.log" >&2; die "pgbench failed: $name"; }
 }
 
-# percentiles: p50,p99 in ms of pgbench's latency logs. pgbench does not look at the clock again when the answer is there at once, and
-# writes 0: no figure then.
+# percentiles: p50,p99 in ms of pgbench's latency logs. If the answer is there at once, pgbench does
+# not look at the clock again and writes 0: then there is no figure.
 percentiles() {
   cat "$private"/tmp/latency.* | cut -d' ' -f3 | sort -n |
     awk '{ us[NR] = $1 } function ms(at) { return us[at] > 0 ? sprintf("%.3f", us[at] / 1000) : "" }
@@ -103,7 +105,8 @@ slice() {
     "$private/pgbench.log" >>"$out/slices.csv"
 }
 
-# round REPEAT CLIENTS COMMIT ROW…: a slice of each, there and, in the next repeat, back.
+# round REPEAT CLIENTS COMMIT ROW…: a slice of each, in this order and, in the next repeat, in
+# reverse.
 round() {
   local repeat=$1 count=$2 commit=$3 i
   shift 3

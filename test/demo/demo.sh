@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A show: a private server, the trains between Beijing and Shanghai for 15 days, ten seconds of selling, what comes after, and the proof.
+# A demonstration: a private server, the trains between Beijing and Shanghai for 15 days, ten
+# seconds of selling, what follows a sale, and the proof.
 # usage: test/demo/demo.sh start     STAY=1: leaves the server running
 #        test/demo/demo.sh stop      stops and removes a server that was left running
 set -eu -o pipefail

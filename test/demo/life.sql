@@ -1,5 +1,6 @@
--- After the sale: holds that run out, a quota that returns, a payment that comes late, an exchange. Nobody calls ticket_sweep: the
--- background worker is at it. Today's G1 and G13 have ten business seats each, untouched: the demo sells from tomorrow on.
+-- After the sale: holds that run out, a quota that returns, a payment that comes late, an exchange.
+-- Nobody calls ticket_sweep: the background worker does the work. Today's G1 and G13 have ten
+-- business seats each, untouched: the demo sells from tomorrow on.
 CREATE TEMP VIEW look AS
 SELECT outcome, remaining, held, ticket_remaining('G13', '北京南', '上海虹桥', CURRENT_DATE, 'business', 'agency') AS agency,
        ticket_remaining('G13', '北京南', '上海虹桥', CURRENT_DATE, 'business') AS others
@@ -22,7 +23,7 @@ END $$;
 SELECT moment, (seen).outcome AS "G1: ticket_why", (seen).remaining, (seen).held, (seen).agency AS "G13: the agency sees", (seen).others AS "others see"
 FROM moment ORDER BY n;
 
--- One of the ten pays all the same, and then travels less far.
+-- One of the ten pays all the same, and then changes to a shorter trip.
 SELECT min((o).order_id) AS late FROM step \gset
 DELETE FROM step WHERE (o).order_id <> :late;
 INSERT INTO step (step, o) SELECT 'its time is over', o FROM ticket_order AS o WHERE order_id = :late;

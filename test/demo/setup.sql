@@ -1,4 +1,5 @@
--- The demo's own part: a seller who may call functions and touch none of the extension's tables, and what its customers want.
+-- The demo's own part: a seller that may call functions but not touch any of the extension's
+-- tables, and what its customers want.
 \set ON_ERROR_STOP 1
 CREATE ROLE seller LOGIN;
 GRANT EXECUTE ON FUNCTION ticket_buy, ticket_refund, ticket_search, ticket_remaining TO seller;

@@ -1,5 +1,6 @@
-// Fuzzer of the pure core: sequences of claims and releases compared with plain models, and the
-// parsers of what users write. The first byte says which; run with libFuzzer: make fuzz SECONDS=60.
+// The fuzzer of the core: sequences of claims and releases compared with plain models, and the
+// parsers of what users write. The first byte chooses one of these. Run by libFuzzer: make fuzz
+// SECONDS=60.
 #include <array>
 
 #include "input.hpp"

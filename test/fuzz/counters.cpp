@@ -76,7 +76,7 @@ class QuotaSale {
         }
     }
 
-    // Of each bit of the stretch: the quota offers it, or has sold it, or the departure offers it.
+    // For each bit of the stretch: the quota offers it or has sold it, or the departure offers it.
     void compare() {
         for (std::uint32_t seat = 0; seat < own.seats; ++seat) {
             SegmentMask mine;
@@ -162,7 +162,7 @@ void places(Input input) {
         const SegmentMask trip = trip_mask(from, to);
         std::vector<std::uint32_t> own(segments);
         const int what = input.byte() % 4;
-        // Own refunds: what is taken and theirs.
+        // Own refunds: some of the places that are taken.
         for (int s = from; what == 1 && s < to; ++s)
             own[s] = std::min<std::uint32_t>(input.byte() % 3U, model.taken[s]);
         const std::uint32_t free = model.free(from, to, own);
@@ -170,7 +170,7 @@ void places(Input input) {
         if (what < 2) {
             const auto count = static_cast<std::uint32_t>(input.number(input.byte() % 5));
             const bool got = try_claim_places(map, from, to, count, own.data());
-            // On each segment what own refunds do not cover has to be free.
+            // On each segment, what own refunds do not cover has to be free.
             bool fits = true;
             for (int s = from; s < to; ++s) {
                 const std::uint32_t needed = count > own[s] ? count - own[s] : 0;

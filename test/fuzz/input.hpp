@@ -1,5 +1,5 @@
-// What the fuzzer's bytes mean: numbers taken from the front, zeros when they are used up. And what
-// happens where core and model differ: an abort, which libFuzzer reports with the input.
+// Reads the fuzzer's bytes: numbers taken from the front, zeros once they are used up. Where core
+// and model differ, it aborts, which libFuzzer reports together with the input.
 #pragma once
 
 #include <cstddef>
@@ -47,7 +47,7 @@ class Input {
         }                                                                        \
     } while (false)
 
-// Each of these takes an input to its end.
+// Each of these reads an input to its end.
 void seats(Input input);
 void quotas(Input input);
 void places(Input input);

@@ -27,13 +27,13 @@ SegmentMask any_mask(Input& input, int segments) {
     return mask;
 }
 
-// A train, its model, and what buyers hold and what they refunded without having committed.
+// A train, its model, what buyers hold, and what they refunded but have not committed.
 class Sale {
   public:
     Sale(Input& input, std::uint32_t seats, int segments)
         : train(seats, segments, input.between(1, 20), letters(input)), model(train.map) {}
 
-    // Everything that the model knows, asked of the core.
+    // Asks the core for everything that the model knows.
     void compare() {
         std::uint64_t free = 0;
         for (std::uint32_t seat = 0; seat < train.map.seats; ++seat) {
@@ -85,7 +85,7 @@ class Sale {
             set(free.seat, free.bits, false);
         }
         own.clear();
-        // Nothing of it can be rolled back any more.
+        // It can no longer be rolled back, even in part.
         for (SeatClaim& claim : held) {
             claim.from_pool |= claim.from_own;
             claim.from_own = SegmentMask{};
@@ -192,7 +192,8 @@ class Sale {
                                        static_cast<std::uint32_t>(own.size())) == free);
     }
 
-    // Exactly the trip, of what was free and of what is the buyer's own; no seat twice.
+    // Each claim is exactly the trip, made of what was free and of what is the buyer's own; no seat
+    // appears twice.
     void accept(const SeatClaim& claim, const SegmentMask& trip) {
         FUZZ_CHECK(claim.seat < train.map.seats);
         FUZZ_CHECK((claim.from_pool | claim.from_own) == trip);
@@ -207,7 +208,7 @@ class Sale {
         held.push_back(claim);
     }
 
-    // What the seat was before: nothing of it is marked in the model yet.
+    // The seat as it was before: none of the claim is marked in the model yet.
     void check_policy(const SeatRequest& wanted) const {
         const std::uint32_t got = train.claims[0].seat;
         int best = kMaxSegments + 1;

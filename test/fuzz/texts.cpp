@@ -85,7 +85,8 @@ void compare_seat(TestLayout& test, std::uint32_t class_index, const std::string
     FUZZ_CHECK(test.find_place_coach(class_index, coach) == with_places);
 }
 
-// A departure of that formation: seats and places of one class do not touch those of another.
+// A departure with that formation: claims on seats and places of one class do not change those of
+// another.
 void compare_departure(Input& input, TestLayout& test) {
     std::vector<std::string> stations;
     const int stops = input.between(2, 40);
@@ -141,7 +142,7 @@ void choices(Input input) {
                        ? item == kWishWindow || item == kWishAisle || (item >= 'A' && item <= 'Z')
                        : item == kNoWish);
     }
-    // What was understood is understood again when it is written out in full.
+    // What was understood once is understood again when it is written out in full.
     const std::string again = written(choice);
     SeatChoice twin;
     FUZZ_CHECK(parse_seat_choice(again.data(), again.size(), passengers, extra, &twin) ==

@@ -1,4 +1,5 @@
-# With and without shared_preload_libraries, the limits of ticketpool.memory, and databases that never meet.
+# With and without shared_preload_libraries, the limits of ticketpool.memory, and databases that
+# stay apart.
 use strict;
 use warnings;
 
@@ -21,8 +22,9 @@ is($err, '', 'and says nothing');
 $status = $node->psql('postgres', "INSERT INTO ticket_station VALUES ('A', 'Aville')");
 is($status, 0, 'the timetable can be loaded');
 
-# Every function there is, with NULL for each argument: the missing preload is what is complained of first. (ticket_route_days is
-# about its arguments only: an index of ticket_route calls it, also where a dump is restored without the preload.)
+# Every function, with NULL for each argument, complains of the missing preload first.
+# (ticket_route_days depends on its arguments only: an index of ticket_route calls it, even where a
+# dump is restored without the preload.)
 my @functions = split /\n/, $node->safe_psql('postgres', q{
 	SELECT format('%I(%s)', p.proname,
 		(SELECT string_agg('NULL::' || format_type(t, NULL), ', ') FROM unnest(p.proargtypes::oid[]) t))
@@ -41,8 +43,8 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM ticket_order'), '0', 'the 
 is($node->psql('postgres', 'DROP EXTENSION ticketpool'), 0, 'DROP EXTENSION works');
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Settings out of range, which the server reports and leaves out as it does with every extension's, and the least one
-# that is not
+# Settings out of range, which the server reports and ignores as it does for every extension, and
+# the smallest one that is in range
 # ---------------------------------------------------------------------------------------------------------------------
 $node->stop;
 for my $memory ("'1MB'", "'2047kB'", "'2TB'", "'-1'", "'plenty'")
@@ -103,7 +105,8 @@ is($node->safe_psql($_, 'SELECT count(*) FROM ticket_pool'), '1', "view ticket_p
   for qw(one two);
 agrees($node, $_, "database $_") for qw(one two);
 
-# A session that has seen it all: the extension is dropped and made anew, with the same departure ids again.
+# A session that has seen it all: the extension is dropped and created again, with the same
+# departure ids.
 my $session = session($node, 'two');
 is($session->run("SELECT ticket_remaining('T1', 'S1', 'S5', '$day')"), '2', 'a session knows the departure');
 $node->safe_psql('two', 'DROP EXTENSION ticketpool CASCADE; CREATE EXTENSION ticketpool');

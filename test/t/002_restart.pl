@@ -1,5 +1,5 @@
-# Stops, kills and crashes under load: what was acknowledged is there, what was not is gone or whole, and the pool is
-# rebuilt from the tables.
+# Stops, kills and crashes under load: what was acknowledged is there, what was not is either gone
+# or complete, and the pool is rebuilt from the tables.
 use strict;
 use warnings;
 
@@ -29,7 +29,7 @@ sub trip
 	return sprintf(q{'%s', 'S%d', 'S%d', %%d, date '%s' + %d}, $train, $from, $to, $day, rand $days);
 }
 
-# Buys and refunds until the server goes. The log says what was tried and what was acknowledged:
+# Buys and refunds until the server stops. The log says what was tried and what was acknowledged:
 #   bought ID        refunding ID / refunded ID        returned ID (bought and refunded in one transaction)
 sub customer
 {
@@ -72,7 +72,7 @@ sub customer
 		}
 		else
 		{
-			# Nothing comes of these.
+			# These have no effect.
 			$session->run('BEGIN');
 			$session->run('SELECT order_id FROM ticket_buy(' . sprintf(trip(), $number) . ')');
 			$session->run("SELECT count(*) FROM ticket_refund($orders[0])");
@@ -83,7 +83,7 @@ sub customer
 	return;
 }
 
-my %state;    # order id -> sold, refunded or, tried and not acknowledged, either
+my %state;    # order id -> sold, refunded or, if tried and not acknowledged, either
 
 sub check
 {

@@ -1,5 +1,5 @@
-# However a transaction with open claims ends, its seats are free again, exactly; and a load that is cut off is taken
-# over by whoever waits for it.
+# However a transaction with open claims ends, exactly its seats are free again; and a load that is
+# cut off is taken over by a session that waits for it.
 use strict;
 use warnings;
 
@@ -164,7 +164,7 @@ $buyer->run('ROLLBACK');
 unchanged('EXCEPTION block');
 
 # ---------------------------------------------------------------------------------------------------------------------
-# A load is cut off. It stands still where it opens the day's orders, which somebody has locked.
+# A load is cut off. It is stuck where it opens the day's orders, which another session has locked.
 # ---------------------------------------------------------------------------------------------------------------------
 my ($partition) = split /\n/, $node->safe_psql('postgres',
 	"SELECT DISTINCT tableoid::regclass FROM ticket_order WHERE service_date = '$day'");
@@ -207,7 +207,7 @@ for my $cut (sort keys %cuts)
 	is($first->sqlstate, $first->is_lost ? 'lost' : '57014', "$cut: the load is cut off");
 	ok(becomes_true($node, 'postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'}),
 		"$cut: another one has taken over");
-	# And a waiter that gives up is no trouble either.
+	# A waiter that gives up does no harm either.
 	my ($loader) = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'});
 	my ($quitter) = grep { $_->backend ne $loader } @sessions;
 	$node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $quitter->backend . ')');
@@ -223,7 +223,7 @@ for my $cut (sort keys %cuts)
 	unchanged("$cut of a load");
 }
 
-# Loads that are cut off again and again, also in a subtransaction, leave no memory behind.
+# Loads that are cut off again and again, even in a subtransaction, leave no memory behind.
 my $lock = loads_stand_still();
 my $loader = session($node);
 my @used;

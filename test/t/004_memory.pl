@@ -60,7 +60,7 @@ my $ask_pinned = qq{SELECT string_agg(DISTINCT ticket_remaining('T' || 60 + t, '
 my $evictions = stat_of('evictions');
 for my $round (1 .. 3)
 {
-	# Use is remembered by the second: now they are the coldest of all.
+	# Use is remembered to the second: now these are the coldest of all.
 	sleep 2;
 	$node->safe_psql('postgres', $touch_all);
 	is($node->safe_psql('postgres', qq{SELECT count(*) FROM ticket_pool WHERE service_date = '$day' AND train IN (SELECT 'T' || 60 + t FROM generate_series(1, $pins) t)}),
@@ -121,14 +121,14 @@ for my $case ([ 'M', 100, 'memory' ], [ 'T', 2000, 'slots' ])
 in_flight_is_empty($node, 'postgres', 'all pinned');
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Small ones all over the memory, and a large one comes
+# Small ones all over the memory, then a large one
 # ---------------------------------------------------------------------------------------------------------------------
 my $client = session($node);
 my %seats = (M => 2500, L => 25_000);
 my @bad;
 for my $round (1 .. 12)
 {
-	# Keep three small ones in use, wherever they lie.
+	# Keep three small ones in use, wherever they are.
 	$client->run("SELECT count(ticket_remaining('T' || (random() * 99 + 1)::int, 'S1', 'S10', date '$day' + (random() * 24)::int)) FROM generate_series(1, 700)");
 	push @bad, 'small ' . $client->output unless $client->is_ok;
 	my $keeper = session($node);

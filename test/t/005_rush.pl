@@ -1,4 +1,5 @@
-# Everybody wants the same train: every seat is sold, none twice, and nobody is refused who could have had one.
+# Everybody wants the same train: every seat is sold, none twice, and no buyer is refused who could
+# have had a seat.
 use strict;
 use warnings;
 
@@ -105,7 +106,7 @@ for my $case ([ 'T30', 'long', 2000, 1, 8 ], [ 'T30', 'long', 2000, 4, 8 ], [ 'E
 	$date = $node->safe_psql('postgres', "SELECT date '$date' + 1");
 }
 # ---------------------------------------------------------------------------------------------------------------------
-# The whole trip only, single tickets, and some who think better of it
+# Only the whole trip, single tickets, and some buyers who change their mind
 # ---------------------------------------------------------------------------------------------------------------------
 $node->safe_psql('postgres', "SELECT ticket_open('T30', '$date', 'long', '2020-01-01')");
 my $whole = "'T30', 'S1', 'S30', i + %d, '$date'";
@@ -134,7 +135,8 @@ my @sold = all_clients('whole trips', sub {
 });
 my $sold = 0;
 $sold += $_ for @sold;
-# Who found nothing may have found seats in somebody's hands that came back later: they are there now.
+# A buyer that found nothing may have met seats that others held and gave back later: those are free
+# now.
 my $rest = $node->safe_psql('postgres', "SELECT ticket_remaining('T30', 'S1', 'S30', '$date')");
 is($sold + $rest, 2000, 'whole trips: what was undone is back, what was sold is not');
 is($node->safe_psql('postgres', sprintf("SELECT count(*) FROM generate_series(1, 2100) i, ticket_buy($whole)", 99)), $rest,
@@ -143,7 +145,8 @@ in_flight_is_empty($node, 'postgres', 'whole trips');
 agrees($node, 'postgres', 'whole trips', "d.service_date = '$date'");
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Many small rounds: five seats and more buyers than that; parties that can't all have seats (and large ones)
+# Many small rounds: five seats and more buyers than that; parties that can't all get seats (and
+# large ones)
 # ---------------------------------------------------------------------------------------------------------------------
 my $rounds = $ENV{TICKETPOOL_ROUNDS} // 80;
 $clients = 8;
@@ -189,7 +192,7 @@ sub rounds
 	return;
 }
 rounds($_, 5) for 1 .. 4;
-# Long attempts that get into each other's way: of two that meet, one must succeed all the same.
+# Long attempts that obstruct each other: of two that meet, one must succeed all the same.
 rounds($_, 100) for 40, 60;
 in_flight_is_empty($node, 'postgres', 'rounds');
 agrees($node, 'postgres', 'rounds', "d.service_date = '$first'");

@@ -14,7 +14,7 @@ use TicketpoolTest::Model;
 my $seed = seed();
 my $operations = $ENV{TICKETPOOL_OPS} // 2500;
 my $day = DAY;
-# Room for a part of the departures only: those of the test are forgotten again and again.
+# There is room for only some of the departures: those of the test are evicted again and again.
 my $node = new_server('model', plain => 1, conf => 'ticketpool.memory = 2MB');
 
 my %opens = (
@@ -213,7 +213,7 @@ sub failure
 	return;
 }
 
-# The same inside PL/pgSQL: nothing stays of the block.
+# The same inside PL/pgSQL: nothing of the block remains.
 sub exception
 {
 	my ($session) = @_;
@@ -258,7 +258,7 @@ sub end_savepoint
 sub restart
 {
 	stop_and_start($node, any('fast', 'immediate')) if rand() < 0.5;
-	# The other way: all sessions are thrown out.
+	# The other way: all sessions are terminated.
 	$node->safe_psql('postgres', 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = $$client backend$$ AND pid <> pg_backend_pid()');
 	$_->{psql}->quit for @sessions;
 	$model->rollback($_) for @sessions;
@@ -304,8 +304,8 @@ sub step
 	}
 	elsif ($kind < 0.985)
 	{
-		# Others' departures are touched until ours are forgotten, where they are not pinned. Use is remembered by the
-		# second, so that sometimes all of ours are colder than any other.
+		# Other departures are used until ours are evicted, unless ours are pinned. Use is
+		# remembered to the second, so sometimes all of ours are colder than any other.
 		sleep 2 if $count{evictions}++ % 12 == 0;
 		run($other, "SELECT count(ticket_remaining(train, 'XA', 'XB', service_date)) FROM ticket_departure WHERE train LIKE 'X%'");
 	}
@@ -354,7 +354,8 @@ for my $which (sort keys %opens)
 		last if @trouble >= 5;
 	}
 	is(join("\n", @trouble), '', "$which: $operations random operations are answered as the model says (TICKETPOOL_SEED=$seed)");
-	# What is open is given back, and the rows of all tickets are what the model says.
+	# Open transactions give back what they hold, and the rows of all tickets are what the model
+	# says.
 	for my $session (@sessions)
 	{
 		run($session, 'ROLLBACK') if $session->{open};

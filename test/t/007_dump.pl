@@ -1,4 +1,5 @@
-# pg_dump and restore: orders, departures and the identities behind them move, and sales go on there.
+# pg_dump and restore: orders, departures and the identities behind them move, and sales go on in
+# the new database.
 use strict;
 use warnings;
 
@@ -151,7 +152,7 @@ for my $way (sort keys %ways)
 	is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT (order_id, ticket_no)) FROM ticket_order'), $orders, "$way: the original is untouched");
 }
 
-# Dump of the restored: nothing gets lost on the second way either.
+# A dump of the restored database: nothing gets lost the second time either.
 $node->safe_psql('postgres', 'CREATE DATABASE again TEMPLATE template0');
 $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/again", '-d', $node->connstr('copy_custom') ], 'again: dump');
 $node->command_ok([ 'pg_restore', '-d', $node->connstr('again'), "$dir/again" ], 'again: restore');

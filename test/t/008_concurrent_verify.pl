@@ -50,7 +50,8 @@ COMMIT;
 \endif
 });
 
-# Twice: with memory for all, and with so little that departures come and go all the time.
+# Twice: with memory for all, and with so little that departures are loaded and evicted all the
+# time.
 for my $case ([ 'room for all', '64MB', 0 ], [ 'comings and goings', '2MB', 1200 ])
 {
 	my ($label, $memory, $more) = @$case;
@@ -71,7 +72,7 @@ for my $case ([ 'room for all', '64MB', 0 ], [ 'comings and goings', '2MB', 1200
 			"--random-seed=$seed", '-M', 'prepared', '-f', $script, $node->connstr('postgres') ]);
 		print $log "$_\n" for split /\n/, "$out\n$err";
 	});
-	# And somebody who makes departures cold, where memory is short.
+	# And a client that makes departures cold, if memory is short.
 	my $others = start_workers($more ? 1 : 0, sub {
 		my $session = session($node);
 		while (!$session->is_lost)
@@ -104,8 +105,8 @@ for my $case ([ 'room for all', '64MB', 0 ], [ 'comings and goings', '2MB', 1200
 	in_flight_is_empty($node, 'postgres', $label);
 	agrees($node, 'postgres', $label);
 
-	# And it does report, when there is something: rows written by hand behind the pool's back, which takes switching
-	# its triggers off and loading the departure before the rows change.
+	# And it does report when there is something: rows written by hand without the pool's knowledge,
+	# which takes switching its triggers off and loading the departure before the rows change.
 	$node->safe_psql('postgres', qq{
 		ALTER TABLE ticket_order DISABLE TRIGGER USER;
 		CREATE TEMP TABLE picked AS SELECT order_id, ticket_no, departure_id FROM ticket_order WHERE status = 'sold' AND service_date = '$day' LIMIT 1;

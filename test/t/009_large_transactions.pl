@@ -24,7 +24,8 @@ my $order = $session->run("SELECT DISTINCT order_id FROM ticket_buy('T1', 'S1', 
 like($order, qr/^\d+$/, 'a party of a thousand has one order');
 is($other->run($ask), '5000', 'and a thousand seats');
 
-# Refunded, bought again and given up again, at several levels; the ledger grows beyond what it keeps.
+# Refunded, bought again and given up again, at several levels; the ledger grows beyond what it
+# keeps allocated.
 for my $ending ('ROLLBACK', 'COMMIT')
 {
 	$session->run('BEGIN');

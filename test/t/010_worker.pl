@@ -1,5 +1,6 @@
-# The background worker: what runs out does so by itself, in every database, whatever clients, triggers, crashes and
-# missing worker slots do meanwhile; and it is in nobody's way.
+# The background worker: holds and quotas run out by themselves, in every database, whatever
+# clients, triggers, crashes and missing worker slots do meanwhile; and the worker is in nobody's
+# way.
 use strict;
 use warnings;
 
@@ -61,7 +62,7 @@ sub launcher_pid
 
 set_up('postgres');
 
-# What it looks like.
+# What the worker looks like.
 ok(becomes_true($node, 'postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'ticketpool launcher'
 	AND datname IS NULL AND wait_event IS NOT NULL}), 'the launcher is in pg_stat_activity, waiting, in no database');
 
@@ -74,7 +75,7 @@ is_held('postgres', 2, 'others do not');
 is($node->safe_psql('postgres', "SELECT ticket_remaining('T1', 'S1', 'S5', '$day')"), '38', 'the seats are free');
 agrees($node, 'postgres', 'holds');
 
-# A hold that is undone leaves nothing; a deadline that is made in a subtransaction counts.
+# A hold that is undone leaves nothing behind; a deadline that is set in a subtransaction counts.
 $node->safe_psql('postgres', qq{
 	BEGIN; SELECT ticket_hold('T1', 'S1', 'S5', 3, '$day', ttl => '100 milliseconds'); ROLLBACK;
 	BEGIN; SAVEPOINT a; SELECT ticket_hold('T1', 'S1', 'S5', 4, '$day', ttl => '100 milliseconds'); RELEASE a; COMMIT});
@@ -164,13 +165,13 @@ hold('two', 9, '200 milliseconds', 2);
 expires('two', 9, 'an extension that was made anew works');
 agrees($node, 'two', 'the extension made anew');
 
-# A client that has an order's row locked and does nothing.
+# A client has an order's row locked and does nothing.
 for my $ticket (1, 2)
 {
 	{
 	my ($mine, $others) = (10 + $ticket, 20 + $ticket);
 	my $idle = session($node);
-	# On a slow machine it may have run out before it is locked: then another one.
+	# On a slow machine the hold may have run out before it is locked: then take another one.
 	ok(await(sub {
 		$mine += 1000;
 		my $order = hold('postgres', $mine, '2 seconds', 1, 'ARRAY[1, 2]');
@@ -209,7 +210,7 @@ agrees($node, 'postgres', 'a refusing trigger');
 $node->safe_psql('postgres', 'TRUNCATE stubborn');
 expires('postgres', 31, 'and runs out when the trigger lets it');
 
-# More orders than a batch are refused, all of them due before those that are not.
+# More orders than fit in a batch are refused, all of them due before those that are not.
 make_formation($node, 'postgres', 'big', 700);
 $node->safe_psql('postgres', qq{
 	INSERT INTO ticket_stop SELECT 'T2', stop_no, station, arrives, departs FROM ticket_stop WHERE train = 'T1';
@@ -224,7 +225,7 @@ $node->safe_psql('postgres', 'TRUNCATE stubborn');
 expires('postgres', 33, 'they run out as well, then');
 $node->safe_psql('postgres', 'DROP TRIGGER refuse ON ticket_order');
 
-# Processes that die. A sweeper is kept at work by a trigger that waits for a lock.
+# Processes die. A sweeper is kept busy by a trigger that waits for a lock.
 $node->safe_psql('postgres', q{
 	CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$;
 	CREATE TRIGGER wait BEFORE UPDATE ON ticket_order FOR EACH ROW WHEN (NEW.status = 'expired') EXECUTE FUNCTION wait()});
@@ -238,7 +239,8 @@ for my $way ('terminated sweeper', 'killed sweeper', 'terminated launcher', 'kil
 	hold('postgres', $user, '200 milliseconds', 3);
 	ok(becomes_true($node, 'postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'ticketpool sweeper' AND wait_event = 'advisory'}),
 		"$way: a sweeper is at work");
-	# A sweeper waits for 300 ms only: the one that is seen may have gone by itself before it is told to.
+	# A sweeper waits for only 300 ms: the one that is seen may have ended by itself before it is
+	# told to.
 	my $victim = "FROM pg_stat_activity WHERE backend_type = 'ticketpool $who'" . ($who eq 'sweeper' ? " AND wait_event = 'advisory'" : '') . ' ORDER BY pid LIMIT 1';
 	$offset = -s $node->logfile;
 	if ($how eq 'killed')
@@ -274,7 +276,7 @@ $taker->run($_) for 'SET ' . parallel_setting() . ' = on', 'SET max_parallel_wor
 $taker->send('SELECT pg_sleep(1000)');
 ok(await(sub {
 	return 1 if $node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'}) eq '1';
-	# A sweeper had the slot, and the leader sleeps itself: again.
+	# A sweeper had the slot, and the leader itself sleeps: try again.
 	if ($node->safe_psql('postgres', 'SELECT wait_event FROM pg_stat_activity WHERE pid = ' . $taker->backend) eq 'PgSleep')
 	{
 		$node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $taker->backend . ')');

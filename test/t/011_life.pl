@@ -1,5 +1,5 @@
-# Crashes under a load of a ticket's whole life: what was acknowledged is found afterwards, what was not is one or the
-# other, and the pool is rebuilt from the tables.
+# Crashes under a load of a ticket's whole life: what was acknowledged is found afterwards, what was
+# not has happened or has not, and the pool is rebuilt from the tables.
 use strict;
 use warnings;
 
@@ -25,7 +25,7 @@ my @channels = ('NULL', 'NULL', q{'web'}, q{'agency'});
 
 sub any { return $_[ rand @_ ] }
 
-# Train, stations and date, and what else a purchase says.
+# Train, stations and date, and the other arguments of a purchase.
 sub trip
 {
 	my ($train, $stops, $days) = @{ any(@trains) };
@@ -42,7 +42,8 @@ sub wish
 	return "$train, $from, $to, $user, $date, passengers => $passengers, channel => " . any(@channels);
 }
 
-# Lives tickets until the server goes. The log says what was tried and what was acknowledged:
+# Takes tickets through their lives until the server stops. The log says what was tried and what was
+# acknowledged:
 #   is ID STATUS          the order is so
 #   try ID STATUS         it may be so
 #   change OLD            it may have become another order
@@ -116,7 +117,7 @@ sub customer
 		}
 		else
 		{
-			# Nothing comes of these.
+			# These have no effect.
 			$session->run('BEGIN');
 			$session->run('SELECT order_id FROM ticket_hold(' . wish($number) . ", ttl => '30 milliseconds')");
 			$session->run("SELECT FROM ticket_confirm($held[0])") if @held && rand() < 0.5;
@@ -132,7 +133,7 @@ sub customer
 
 my (%order, %quota);    # id -> the statuses that it may have, as { status => 1 }
 
-# What can come of a status by itself.
+# What a status can become by itself.
 sub later { my ($status) = @_; return { $status => 1, $status eq 'held' ? (expired => 1) : () } }
 
 sub check

@@ -1,4 +1,5 @@
-# A train is cancelled while it is being sold: afterwards it has no live ticket, and nobody was sold one later.
+# A train is cancelled while it is being sold: afterwards it has no live ticket, and none was sold
+# later.
 use strict;
 use warnings;
 
@@ -50,7 +51,8 @@ sub customer
 		print $log "$name $answer\n";
 		push @orders, [ $order, $name, $function ] if $answer eq 'sold';
 		next if @orders < 4;
-		# A ticket of a withdrawn train is refunded or cancelled already: nothing more can be done to it, nor goes wrong.
+		# A ticket of a withdrawn train is refunded or cancelled already: nothing more can be done
+		# to it, and nothing goes wrong.
 		my ($id, $of, $how) = @{ splice @orders, rand @orders, 1 };
 		# Known gap: a withdrawal that meets a refund is told to try again.
 		$session->run("SELECT status FROM ticket_confirm($id)") if $how eq 'ticket_hold';
@@ -97,7 +99,8 @@ is_withdrawn('withdrawn');
 stop_and_start($node, 'immediate');
 is_withdrawn('after a crash');
 
-# It waits for purchases in flight, can be interrupted, and then the train is on sale as before.
+# A withdrawal waits for purchases in flight and can be interrupted; then the train is on sale as
+# before.
 my $third = "'T1', 'S1', 'S10', %d, date '$day' + 2";
 my ($buyer, $staff, $other) = map { session($node) } 1 .. 3;
 $node->safe_psql('postgres', 'SELECT ticket_buy(' . sprintf($third, 9) . ')');
@@ -115,13 +118,13 @@ for my $way ('timeout', 'cancel', 'terminate')
 	is($staff->sqlstate, '57014', "$way: by its own kind of error") if $way ne 'terminate';
 	ok(await(sub { $other->run('SELECT count(*) FROM ticket_buy(' . sprintf($third, 3) . ')') eq '1' }), "$way: the train is on sale again");
 	is($other->run("SELECT status FROM ticket_departure WHERE train = 'T1' AND service_date = date '$day' + 2"), 'open', "$way: also in its row");
-	# It is in force for this statement, too.
+	# The withdrawal is in force for this statement as well.
 	await(sub { $staff->run('RESET statement_timeout'); $staff->is_ok }) if $way eq 'timeout';
 }
 $staff = session($node);
 $buyer->run('COMMIT');
 agrees($node, 'postgres', 'interrupted');
-# Rolled back: as if it had not been.
+# Rolled back: as if it had not happened.
 $staff->run('BEGIN');
 like($staff->run("SELECT ticket_withdraw('T1', date '$day' + 2)"), qr/^[1-9]\d*$/, 'a withdrawal inside a transaction');
 $other->run('SELECT ticket_buy(' . sprintf($third, 4) . ')');
@@ -129,7 +132,7 @@ is($other->sqlstate, 'TK003', 'bars purchases at once');
 $staff->run('ROLLBACK');
 is($other->run('SELECT count(*) FROM ticket_buy(' . sprintf($third, 4) . ')'), '1', 'and no more once it is rolled back');
 agrees($node, 'postgres', 'rolled back');
-# A buyer's own purchase does not keep his withdrawal waiting.
+# A session's own purchase does not keep its withdrawal waiting.
 $staff->run($_) for 'BEGIN', 'SELECT ticket_buy(' . sprintf($third, 5) . ')';
 $count = $other->run(sprintf $live, 2);
 is($staff->run("SELECT ticket_withdraw('T1', date '$day' + 2)"), $count + 1, 'own tickets are given back too');

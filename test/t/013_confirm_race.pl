@@ -1,5 +1,5 @@
-# Payment against expiry: holds of a few milliseconds are paid while several sessions sweep and others buy. One of the
-# two wins, and a seat that was sold on stays with who bought it.
+# Payment against expiry: holds of a few milliseconds are paid while several sessions sweep and
+# others buy. Either payment or expiry wins, and a seat that was sold on stays with its buyer.
 use strict;
 use warnings;
 
@@ -25,7 +25,7 @@ sub nap { my ($seconds) = @_; select(undef, undef, undef, $seconds); return }
 # Rows of $columns as { ticket => [ order, seat, status ] }.
 sub rows { my ($text) = @_; return join ' ', map { my (undef, $no, $seat, $status) = split /\|/; "$no:$seat:$status" } sort split /\n/, $text }
 
-# Is the order in the table as it was acknowledged? Nobody but its owner may change it once it is sold.
+# Is the order in the table as it was acknowledged? Only its owner may change it once it is sold.
 sub check_order
 {
 	my ($session, $order, $expected, $what) = @_;
@@ -60,7 +60,8 @@ sub payer
 			my $now = rows($session->run("SELECT $columns FROM ticket_order WHERE order_id = $order"));
 			if ($paid eq '')
 			{
-				# Expired, and nothing left for it: its old seats are in the row, and no live ticket.
+				# Expired, and no seats are left for it: its old seats are in the row, and it is not
+				# a live ticket.
 				(my $gone = $held) =~ s/held/expired/g;
 				die "order $order was refused and is ($now), not ($gone)" if $now ne $gone;
 				print $log "refused\n";
@@ -73,7 +74,7 @@ sub payer
 				$kept{$order} = $paid;
 			}
 		}
-		# Keeps its seats for a while: then they must be as they were.
+		# Keeps its seats for a while: afterwards they must be as they were.
 		my @orders = sort keys %kept;
 		if (@orders && (@orders > 2 || rand() < 0.6))
 		{
@@ -119,7 +120,7 @@ sub sweeper
 		my $count = $session->run('SELECT ticket_sweep()');
 		die $session->output unless $session->is_ok;
 		print $log "swept $count\n" if $count > 0;
-		# No moment shows a seat that is live twice.
+		# At no moment is a seat live twice.
 		my $twice = $session->run(q{SELECT coach || seat FROM ticket_order WHERE status IN ('held', 'sold') GROUP BY 1 HAVING count(*) > 1});
 		die "seat $twice is sold twice" if $twice ne '' || !$session->is_ok;
 	}
@@ -136,18 +137,18 @@ $count{$_}++ for map { /^\d+ ([a-z ]+[a-z])/ } log_lines($payers), log_lines($ot
 note(join ', ', map { "$_: $count{$_}" } sort keys %count);
 cmp_ok($count{$_} // 0, '>', 0, "there was: $_") for 'same seats', 'other seats', 'refused', 'swept', 'bought';
 
-# What is still held runs out, and nothing is left over.
+# What is still held runs out, and no hold remains.
 ok(becomes_true($node, 'postgres', q{SELECT count(*) = 0 FROM ticket_order WHERE status = 'held'}), 'what was not paid runs out');
 in_flight_is_empty($node, 'postgres', 'race');
 agrees($node, 'postgres', 'race');
 
-# One after the other, without chance: who is first decides.
+# One after the other, without chance: the first decides.
 my ($pay, $sweep, $buy) = map { session($node) } 1 .. 3;
 $node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT DISTINCT order_id FROM ticket_order WHERE status = 'sold') o, ticket_refund(order_id)});
 for my $first ('payment', 'expiry')
 {
 	my $order = $pay->run(qq{SELECT order_id FROM ticket_hold('T1', 'S1', 'S4', 1, '$day', ttl => '1 hour')});
-	# The worker knows of no deadline before an hour is over.
+	# The worker knows of no deadline within the next hour.
 	my $over = "UPDATE ticket_order SET held_until = clock_timestamp() - interval '1 second' WHERE order_id = $order";
 	if ($first eq 'payment')
 	{
@@ -160,13 +161,13 @@ for my $first ('payment', 'expiry')
 	}
 	else
 	{
-		# In a transaction, so that the worker's look around finds nothing first.
+		# In a transaction, so that the worker's own look does not find anything first.
 		$sweep->run($_) for 'BEGIN', $over;
 		is($sweep->run('SELECT ticket_sweep()'), '1', 'a hold runs out');
 		$pay->send("SELECT count(*) FROM ticket_confirm($order)");
 		ok(becomes_true($node, 'postgres', 'SELECT wait_event_type IS NOT DISTINCT FROM $$Lock$$ FROM pg_stat_activity WHERE pid = ' . $pay->backend),
 			'the payment waits for its end');
-		# Its seat is free once that has committed, and whoever is first has it.
+		# Its seat is free once that has committed, and the first to claim it has it.
 		$sweep->run('COMMIT');
 		is($pay->wait, '1', 'the late payer gets a seat while there is one');
 		is($pay->run("SELECT status FROM ticket_order WHERE order_id = $order"), 'sold', 'and it is sold');

@@ -1,5 +1,6 @@
-# Thousands of random steps of a ticket's whole life (hold, pay, cancel, run out, refund, change, quotas, channels,
-# batches, unnumbered places, rules) against a plain model, seen by the session that does them and by another one.
+# Thousands of random steps of a ticket's whole life (hold, pay, cancel, run out, refund, change,
+# quotas, channels, batches, unnumbered places, rules) against a plain model, seen by the session
+# that takes the steps and by another one.
 # TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
 use warnings;
@@ -38,11 +39,13 @@ my %seats = (first => [ map { "01/$_" } qw(1A 1C 1D 1F) ], second => [ map { "02
 my %places = (first => {}, second => { '03' => 4 }, standing => { '04' => 5, '05' => 3 });
 my @channels = (undef, undef, 'web', 'agency');
 
-# The state: orders and quotas. A ticket: [ ticket_no, seat or undef, coach ]. Orders that are of no more use leave.
+# The state: orders and quotas. A ticket: [ ticket_no, seat or undef, coach ]. Orders that are no
+# longer of use are removed.
 #   order: { id, on (departure's number), class, from, to, channel, status, tickets }
 #   quota: { id, on, class, from, to, channel, seats }
 my $state = { orders => {}, quotas => {} };
-# A transaction that is open: the state before it, what it took on the way, and for places the fullest that it made them.
+# An open transaction: the state before it, what it took on the way, and for places the highest
+# count it reached.
 my $transaction;
 my ($step, @trouble, %count);
 my ($session, $other);
@@ -67,7 +70,7 @@ sub run
 	return $output;
 }
 
-# The rules that are on, and whether they refuse so many tickets. All orders are of one user.
+# The rules that are on, and whether they refuse this many tickets. All orders are of one user.
 my %rules = ('public.no_third' => 0, ticket_rule_user_limit => 0);
 
 sub is_refused
@@ -102,8 +105,8 @@ sub toggle_rule
 
 sub overlaps { my ($a, $b) = @_; return $a->{from} < $b->{to} && $b->{from} < $a->{to} }
 
-# The numbered seats of a state that are free for the wish { on, class, from, to, channel }: no live ticket is there, and
-# every quota there is of the channel and covers the whole trip.
+# The numbered seats of a state that are free for the wish { on, class, from, to, channel }: no live
+# ticket is there, and every quota on it is the channel's and covers the whole trip.
 sub free_seats
 {
 	my ($in, $wish) = @_;
@@ -203,7 +206,7 @@ sub date { my ($wish) = @_; return $departures[ $wish->{on} ]{date} }
 
 my $columns = q{order_id, ticket_no, seat, coach, status, from_stop, to_stop, channel};
 
-# Rows of $columns: the order's id and its tickets; each must be as wished, and of the status.
+# Rows of $columns: the order's id and its tickets; each must be as requested and have the status.
 sub read_rows
 {
 	my ($sql, $text, $wish, $status) = @_;
@@ -267,7 +270,7 @@ sub take_many
 		$rows{$request}{id} = $id;
 		push @{ $rows{$request}{tickets} }, [ $no, $seat eq '' ? undef : $seat, $coach ];
 	}
-	# In their order, each sees what those before it took.
+	# In order: each sees what those before it took.
 	enter("$sql (request $_)", $wishes[ $_ - 1 ], 'sold', $party[ $_ - 1 ], $rows{$_} ? ($rows{$_}{id}, @{ $rows{$_}{tickets} }) : ()) for 1 .. @wishes;
 	$count{batches}++;
 	return;
@@ -283,7 +286,7 @@ sub set_status
 	my ($order, $call, $status) = @_;
 	my $sql = "SELECT ticket_no, seat, coach, status FROM $call ORDER BY 1";
 	my $got = run($sql);
-	# Of an order that was refunded in part the rest counts.
+	# If an order was refunded in part, the rest counts.
 	my %mine = map { $_->[0] => 1 } @{ $order->{tickets} };
 	$got = join "\n", grep { $mine{ (split /\|/)[0] } } split /\n/, $got if $order->{part};
 	my $expected = numbers($order) =~ s/$/|$status/mgr;
@@ -318,7 +321,8 @@ sub confirm
 	return;
 }
 
-# What has run out: ticket_sweep finds it, unless the worker's look around came first, which sees only what is committed.
+# What has run out: ticket_sweep finds it, unless the worker, which sees only what is committed, was
+# first.
 sub sweep
 {
 	my ($what, $is_done) = @_;
@@ -357,7 +361,7 @@ sub change
 {
 	my ($order) = @_;
 	my $wish = wish();
-	# Often on the same train, where it competes with its own seats.
+	# Often on the same train, where the exchange competes with its own seats.
 	$wish = { %$wish, on => $order->{on}, from => 1, to => 8, class => $order->{class} } if rand() < 0.5;
 	$wish->{channel} = $order->{channel};
 	my $party = @{ $order->{tickets} };
@@ -394,7 +398,7 @@ sub reserve
 	return;
 }
 
-# By hand, or because its time has come.
+# By hand, or because its deadline is over.
 sub recycle
 {
 	my $quota = any(sort { $a->{id} <=> $b->{id} } values %{ $state->{quotas} }) // return;
@@ -420,13 +424,13 @@ sub recycle
 		trouble("ticket_recycle($quota->{id}) returns $got, not $expected") if $got ne $expected;
 	}
 	delete $state->{quotas}{ $quota->{id} };
-	# Until the end of the transaction its seats are nobody else's.
+	# Until the end of the transaction nobody else can have its seats.
 	note_taken($quota, @{ $quota->{seats} });
 	$count{recycled}++;
 	return;
 }
 
-# What the order's state forbids.
+# Steps that the order's state forbids.
 sub refuse
 {
 	my $order = order_of(qw(held sold cancelled refunded expired changed)) // return;
@@ -475,7 +479,8 @@ sub check
 	return;
 }
 
-# Orders that nothing can come of leave the state, or it would grow too large to be asked thousands of times.
+# Orders that cannot change any more are removed from the state, which would otherwise grow too
+# large to be asked thousands of times.
 sub forget
 {
 	return if $transaction;

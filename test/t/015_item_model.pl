@@ -1,5 +1,6 @@
-# Thousands of random steps of plain quantities (buy, refund, add, split, merge, batches, savepoints, rollbacks, crashes)
-# against a plain model, seen by the session that does them and by another one.
+# Thousands of random steps of plain quantities (buy, refund, add, split, merge, batches,
+# savepoints, rollbacks, crashes) against a plain model, seen by the session that takes the steps
+# and by another one.
 # TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
 use warnings;
@@ -20,7 +21,8 @@ my @items = (1, 2, 3);
 # The state: inventories { id, item, parent, seller, quantity, merged } and live and refunded orders
 # { id, item, inventory, quantity, live }.
 my $state = { inventories => {}, orders => {} };
-# A transaction that is open: the state before it, its savepoints, and what it took from each item on the way.
+# An open transaction: the state before it, its savepoints, and what it took from each item on the
+# way.
 my $transaction;
 my ($step, @trouble, %count);
 my ($session, $other);
@@ -53,7 +55,8 @@ sub sold
 	return \%sold;
 }
 
-# What can be bought from an inventory: its own unsold units, and what comes back to children that were merged into it.
+# What can be bought from an inventory: its own unsold units, and what returns to children that were
+# merged into it.
 sub free_in
 {
 	my ($in, $inventory, $sold) = @_;
@@ -65,7 +68,8 @@ sub inventories_of { my ($in, $item) = @_; return sort { $a->{id} <=> $b->{id} }
 sub root_of { my ($item) = @_; my ($root) = grep { !$_->{parent} } inventories_of($state, $item); return $root }
 sub remaining { my ($in, $item) = @_; my $sold = sold($in); return sum(map { free_in($in, $_, $sold) } inventories_of($in, $item)) }
 
-# The inventory that a purchase draws from: the one that is named; else the root, else the first child without a seller.
+# The inventory that a purchase draws from: the named one, else the root, else the first child
+# without a seller.
 sub source_of
 {
 	my ($item, $quantity, $named) = @_;
@@ -218,8 +222,9 @@ sub savepoint
 	return;
 }
 
-# Others see what is taken at once, and what is given back after the commit: exact outside a transaction, bounds inside,
-# where units that came back may have been bought again instead of others.
+# Others see what is taken at once, and what is given back after the commit: exact outside a
+# transaction, bounds inside, where units that were given back may have been bought again instead of
+# others.
 sub check
 {
 	my $item = any(@items);
@@ -233,7 +238,7 @@ sub check
 	return;
 }
 
-# Refunded orders are of no more use after a while.
+# Refunded orders are no longer of use after a while.
 sub forget
 {
 	return if $transaction;

@@ -1,5 +1,5 @@
-# Everybody wants the same item: it is sold to the last unit, by many clients that take some, bring some back and change
-# their mind, and nobody is refused while there is enough for him.
+# Everybody wants the same item: it is sold to the last unit, by many clients that take some, bring
+# some back and change their mind, and no client is refused while there is enough for it.
 use strict;
 use warnings;
 
@@ -37,7 +37,8 @@ $node->safe_psql('postgres', q{
 		END LOOP;
 	END $$});
 
-# Every client until it finds nothing; then the rest, which others gave back after somebody had gone.
+# Every client buys until it finds nothing; then the rest is bought, which others gave back after
+# some clients had ended.
 sub sell_out
 {
 	my ($label, $item, $most) = @_;

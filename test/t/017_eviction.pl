@@ -1,5 +1,6 @@
-# The smallest pool there can be and ten thousand departures on sale, which need ten times its memory: everything works,
-# only slower. Clients of all kinds sell over all of them at random; claims in flight stay where they are.
+# The smallest possible pool and ten thousand departures on sale, which need ten times its memory:
+# everything works, only slower. Clients of all kinds sell over all of them at random; claims in
+# flight stay where they are.
 # TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
 use warnings;
@@ -28,7 +29,8 @@ $node->safe_psql('postgres', qq{
 	INSERT INTO ticket_stop SELECT 'T' || t, n, 'S' || n, interval '10 minutes' * n, interval '10 minutes' * n
 		FROM generate_series(1, $trains) t, generate_series(1, $stops) n;
 	ANALYZE});
-# A ticket_open for each train and each day; the other rows as a restore would bring them, which is quicker.
+# A ticket_open for each train and each day; the other rows are written as by a restore, which is
+# quicker.
 $node->safe_psql('postgres', qq{
 	SELECT count(ticket_open('T' || t, '$day', CASE WHEN t % 50 = 0 THEN 'large' WHEN t % 3 = 0 THEN 'medium' ELSE 'small' END, '2020-01-01')) FROM generate_series(1, $trains) t;
 	SELECT count(ticket_open('T1', date '$day' + n, 'small', '2020-01-01')) FROM generate_series(1, $days - 1) n;
@@ -64,14 +66,14 @@ $preparer->run(q{PREPARE TRANSACTION 'long'});
 is($preparer->sqlstate, '00000', 'another one is prepared');
 $preparer->quit;
 
-# One line: how far what is in memory is from what it has to be.
+# One line: how far what is in memory differs from what it has to be.
 my $pinned_wrong = join ' + ', map { "(SELECT count(*) FROM $_)" } (
 	map({ my ($date, $trip) = @$_; qq{generate_series(901, 900 + $pins) t, ticket_departure d WHERE d.train = 'T' || t AND d.service_date = $date
 		AND ticket_remaining(d.train, $trip, d.service_date) <> (SELECT sum(cardinality(seats)) - 1 FROM ticket_formation f WHERE f.formation = d.formation)} }
 		[ "date '$day'", "'S1', 'S20'" ], [ "date '$day' + 1", "'S5', 'S6'" ]),
 	qq{ticket_remaining('T990', 'S1', 'S20', '$day') r WHERE r <> 599},
 	qq{ticket_remaining('T991', 'S3', 'S9', '$day') r WHERE r <> 193},
-	# A quota that has not committed is nobody else's.
+	# Nobody else sees a quota that has not committed.
 	qq{ticket_remaining('T991', 'S3', 'S9', '$day', channel => 'web') r WHERE r <> 193});
 my $pinned_away = 2 * $pins + 2 . qq{ - (SELECT count(*) FROM ticket_pool WHERE service_date = '$day' AND train IN ('T990', 'T991')
 	OR service_date <= date '$day' + 1 AND train IN (SELECT 'T' || t FROM generate_series(901, 900 + $pins) t))};
@@ -90,7 +92,7 @@ sub run
 	return $output;
 }
 
-# Half of all steps meet on some hundred departures, the others go anywhere.
+# Half of all steps are on about a hundred departures, the others anywhere.
 sub departure
 {
 	my $t = rand() < 0.5 ? 1 + int(rand 40) : 1 + int(rand 900);
@@ -104,7 +106,7 @@ sub trip
 	return "'S$from', 'S$to'";
 }
 
-# In a transaction what happens to orders is written down with its end.
+# In a transaction, what happens to orders is written down when it ends.
 sub acknowledge
 {
 	my ($id, $status) = @_;
@@ -162,10 +164,10 @@ sub count_seats
 	return;
 }
 
-# Makes others' departures leave.
+# Makes other departures leave memory.
 sub wander { return run("SELECT count(ticket_remaining('T' || (1 + random() * 899)::int, 'S2', 'S3', date '$day' + (random() * 9)::int)) FROM generate_series(1, 300)") }
 
-# A quota that comes and goes. Those of the open channel never see its seats.
+# A quota is set up and given back. Buyers of the open channel never see its seats.
 sub quota
 {
 	my ($train, $date) = departure();
@@ -206,7 +208,7 @@ sub transaction
 	{
 		my $name = "c$client->{number}." . ++$client->{prepared};
 		run("PREPARE TRANSACTION '$name'");
-		# Its orders' rows are locked until it is decided.
+		# The rows of its orders are locked until it is decided.
 		$client->{locked}{$_} = 1 for keys %$changes;
 		push @{ $client->{undecided} }, [ $name, $changes ];
 		decide() if @{ $client->{undecided} } > 2;
@@ -341,9 +343,9 @@ in_flight_is_empty($node, 'postgres', 'at last');
 agrees($node, 'postgres', 'at last', q{d.departure_id IN (SELECT departure_id FROM ticket_order WHERE user_id >= 2000 AND order_id % 10 = 3)});
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Who goes first: what was asked for longest ago. (Use is remembered by the second.)
+# Which leaves first: the one that was asked for longest ago. (Use is remembered to the second.)
 # ---------------------------------------------------------------------------------------------------------------------
-# Nearly: a neighbour in memory goes first where a hole has to be widened.
+# Nearly: a neighbour in memory leaves first where a hole has to be widened.
 my $lasting = 'FROM (SELECT t FROM generate_series(1, 120) t WHERE t % 3 > 0 AND t % 50 > 0) t';
 my $latest = 'FROM (SELECT t FROM generate_series(201, 500) t WHERE t % 3 > 0 AND t % 50 > 0) t';
 $observer->run($touch_all);

@@ -1,5 +1,5 @@
-# What is on sale comes into memory before anybody asks: by a worker after a start and a crash where ticketpool.preload is on,
-# by hand with ticket_preload(); never more than fits.
+# What is on sale is loaded into memory before anybody asks: by a worker after a start and a crash
+# if ticketpool.preload is on, by hand with ticket_preload(); never more than fits.
 use strict;
 use warnings;
 
@@ -16,7 +16,7 @@ make_train($node, 'postgres', 'T2', 12);
 make_formation($node, 'postgres', 'small', 60);
 make_formation($node, 'postgres', 'large', 20_000);
 open_departures($node, 'postgres', 'T1', 'small', 30);
-# Not on sale any more: closed, withdrawn, long gone.
+# No longer on sale: closed, withdrawn, departed long ago.
 open_departures($node, 'postgres', 'T2', 'small', 3);
 $node->safe_psql('postgres', q{
 	SELECT ticket_close('T2', min(service_date)), ticket_withdraw('T2', max(service_date)) FROM ticket_departure WHERE train = 'T2';
@@ -48,7 +48,7 @@ $offset = -s $node->logfile;
 kill 'KILL', $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'});
 ok($node->wait_for_log($loaded, $offset), 'after a crash, too');
 
-# More than fits: it stops in time, and what is asked for still finds room.
+# More than fits: the preload stops in time, and what is asked for still finds room.
 make_train($node, 'postgres', "L$_", 12) for 1 .. 100;
 $node->safe_psql('postgres', "SELECT count(ticket_open('L' || n, date '@{[DAY]}' + 100, 'large')) FROM generate_series(1, 100) n");
 $offset = -s $node->logfile;

@@ -1,5 +1,6 @@
-# Nothing keeps holds from running out: no setting of a database, no other database that is locked, half dropped or kept at
-# work by a trigger; and where something does, log and ticket_sweep_status say so. One psql a session.
+# Nothing keeps holds from running out: no setting of a database, no other database that is locked,
+# half dropped or kept busy by a trigger; and where something does, log and ticket_sweep_status say
+# so. One psql per session.
 use strict;
 use warnings;
 
@@ -32,7 +33,7 @@ sub run_in
 	return $output;
 }
 
-# So many holds of one user, which run out at once.
+# This many holds of one user, which run out at once.
 sub hold
 {
 	my ($database, $user, $count) = @_;
@@ -69,7 +70,8 @@ for my $database (qw(one two other))
 $session{$_} = session($node, $_) for qw(postgres one two other);
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Settings that a database or a role brings along. (The session has been there before: they are the workers' alone.)
+# Settings of a database or a role. (The session was connected before, so they apply to the workers
+# only.)
 # ---------------------------------------------------------------------------------------------------------------------
 
 my @hostile = (
@@ -83,12 +85,12 @@ my @hostile = (
 push @hostile, [ 'transaction_timeout', '12ms' ] if run_in('postgres', 'SHOW server_version_num') >= 170000;
 run_in('postgres', $_) for 'CREATE ROLE regress_expiry_nobody', 'CREATE SCHEMA evil',
 	q{CREATE FUNCTION evil.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT timestamptz '2020-01-01' $$},
-	# Rows are written by SQL, by the way of triggers.
+	# Rows are written by SQL, which fires triggers.
 	q{CREATE FUNCTION noticed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$},
 	'CREATE TRIGGER noticed BEFORE UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION noticed()',
-	# A standby that is not there: only what waits for it can hang.
+	# A standby that does not exist: only what waits for it can hang.
 	'SET synchronous_commit = off', q{ALTER SYSTEM SET synchronous_standby_names = 'nobody'}, 'SELECT pg_reload_conf()';
-# Those that stopped a sweep, each alone; the rest together.
+# The settings that stopped a sweep, each alone; the rest together.
 my %alone = map { $_ => 1 } qw(default_transaction_read_only synchronous_commit transaction_timeout);
 my $user = 100;
 for my $setting (grep { $alone{ $_->[0] } } @hostile)
@@ -109,7 +111,7 @@ run_in('postgres', 'DROP TRIGGER noticed ON ticket_order');
 run_in('postgres', $_) for 'ALTER SYSTEM RESET synchronous_standby_names', 'SELECT pg_reload_conf()';
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Another database is locked, as by a template copy, a move or a slow DROP DATABASE.
+# Another database is locked, as by a template copy, a move or a slow DROP DATABASE
 # ---------------------------------------------------------------------------------------------------------------------
 
 my $offset = -s $node->logfile;
@@ -145,7 +147,7 @@ my @lines = slurp_file($node->logfile, $offset) =~ /database "other" are overdue
 is(scalar @lines, 1, 'there was one line in the log');
 
 # ---------------------------------------------------------------------------------------------------------------------
-# A sweeper is kept at work.
+# A sweeper is kept busy
 # ---------------------------------------------------------------------------------------------------------------------
 
 run_in('other', $_) for q{CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -161,7 +163,7 @@ hold('other', 5, 3);
 hold('postgres', 5, 3);
 expires('postgres', 5, 'again');
 is(run_in('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'ticketpool sweeper' AND datname = 'other'}), '1', 'it is not started twice');
-# The launcher goes, and its successor knows of the sweeper.
+# The launcher ends, and its successor knows of the sweeper.
 my $launcher = run_in('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'ticketpool launcher'});
 run_in('postgres', "SELECT pg_terminate_backend($launcher)");
 ok(is_true('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'ticketpool launcher' AND pid <> $launcher"), 'there is another launcher');
@@ -171,7 +173,7 @@ is(run_in('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type
 $stopper->run('SELECT pg_advisory_unlock(1)');
 expires('other', $_, 'the stuck one goes on') for 4, 5;
 
-# A sweep that takes long is not in the way of who wants the database for itself.
+# A long sweep is not in the way of a session that wants the database for itself.
 $stopper->quit;
 run_in('other', q{CREATE OR REPLACE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.25); RETURN NEW; END $$});
 hold('other', 7, 200);
@@ -188,7 +190,8 @@ for my $database (qw(one two))
 	hold($database, 1);
 	expires($database, 1, "database $database: holds run out");
 }
-# The view has them in the order of their places. The first one's is free once it is gone and its deadline has come.
+# The view shows them in the order of their places. The first one's place is free once that database
+# is dropped and its deadline is over.
 my ($first, $later) = split /\n/, run_in('postgres', q{SELECT database FROM ticket_sweep_status WHERE database IN ('one', 'two')});
 my $until = run_in($first, "SELECT held_until FROM ticket_hold('T1', 'S1', 'S5', 2, '$day', ttl => '3 s')");
 $session{$first}->quit;
@@ -201,7 +204,8 @@ for (2, 3, 4)
 }
 is(run_in('postgres', "SELECT count(*) FROM ticket_sweep_status WHERE database = '$later'"), '1', 'it has one entry');
 
-# Holds that fail, each after a while, fill the time that a sweep has. What ran out later has its turn all the same.
+# Holds that fail, each after a while, fill the time that a sweep has. Holds that ran out later get
+# their turn all the same.
 run_in($later, $_) for q{CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); RAISE 'not now'; END $$},
 	q{CREATE TRIGGER fail BEFORE UPDATE ON ticket_order FOR EACH ROW WHEN (NEW.user_id = 5) EXECUTE FUNCTION fail()};
 hold($later, 5, 7);
@@ -211,7 +215,7 @@ run_in($later, 'DROP TRIGGER fail ON ticket_order');
 expires($later, 5, 'and so do these once nothing fails');
 
 # ---------------------------------------------------------------------------------------------------------------------
-# A database that DROP DATABASE has left behind half-way.
+# A database that an interrupted DROP DATABASE has left behind
 # ---------------------------------------------------------------------------------------------------------------------
 
 run_in('postgres', $_) for 'CREATE DATABASE broken', q{UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'broken'};
@@ -234,7 +238,7 @@ unlike(slurp_file($node->logfile, $offset), qr/invalid database/, 'nobody connec
 run_in('postgres', 'DROP DATABASE broken');
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The launcher itself found no worker slot.
+# The launcher itself finds no worker slot
 # ---------------------------------------------------------------------------------------------------------------------
 
 $session{$_}->quit for 'postgres', $later;
@@ -251,7 +255,8 @@ run_in('postgres', 'SELECT pg_sleep(0.1), ticket_sweep()');
 expires('postgres', 9, 'holds run out by hand');
 $session{postgres}->quit;
 
-# The launcher has the only one: nobody has looked into any database yet, and nothing else is said of one.
+# The launcher has the only slot: no database has been looked into yet, and nothing else is said of
+# any.
 $node->append_conf('postgresql.conf', "max_worker_processes = 1\nmax_logical_replication_workers = 0");
 $node->restart;
 $offset = -s $node->logfile;

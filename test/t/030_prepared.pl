@@ -1,6 +1,6 @@
-# PREPARE TRANSACTION after everything that changes the pool: until it is decided, whatever happens to the server
-# meanwhile, what was free for nobody stays so; COMMIT PREPARED and ROLLBACK PREPARED by anybody then do exactly what
-# COMMIT and ROLLBACK would have done.
+# PREPARE TRANSACTION after everything that changes the pool: until it is decided, whatever happens
+# to the server meanwhile, what nobody could have stays so; COMMIT PREPARED and ROLLBACK PREPARED by
+# any session then do exactly what COMMIT and ROLLBACK would have done.
 use strict;
 use warnings;
 
@@ -55,9 +55,9 @@ $node->safe_psql('postgres', q{
 	CREATE FUNCTION child(item bigint) RETURNS bigint LANGUAGE sql AS
 		'SELECT max(id) FROM item_inventory WHERE item_id = $1 AND parent_id IS NOT NULL'});
 
-# name, what is committed before, what is prepared, and what is left: before the decision, after a commit, after a
-# rollback. TD stands for train and date. 'before' undef: it depends on which seats are chosen; restarted: it differs
-# where the pool was rebuilt.
+# name, what is committed before, what is prepared, and what is left: before the decision, after a
+# commit, after a rollback. TD is replaced by train and date. 'before' undef: it depends on which
+# seats are chosen; restarted: it differs where the pool was rebuilt.
 my $full = '4 4 4 4 3 3';
 my $buy = q{SELECT note(TD, 'x', buy(TD, 'S1-S5', 1))};
 my $reserve = q{SELECT note(TD, 'q', ticket_reserve(TD, 'second', 'a', 2, 'S1', 'S5'))};
@@ -106,7 +106,7 @@ my @scenarios = (
 		'2 2 2 2 3 3', '3 3 3 3 3 3', '3 3 3 3 3 3' ],
 	[ 'a ticket deleted by hand', q{SELECT note(TD, 'x', buy(TD, 'S1-S5', 1))},
 		q{DELETE FROM ticket_order WHERE service_date = D AND order_id = noted(TD, 'x')}, '3 3 3 3 3 3', $full, '3 3 3 3 3 3' ],
-	# Plain quantities: I stands for the item, which has 10 units.
+	# Plain quantities: I is replaced by the item, which has 10 units.
 	[ 'units bought', 'I', q{SELECT buy(I, 3)}, '7 1', '7 1', '10 1' ],
 	[ 'all units bought, in several steps', 'I', q{SELECT buy(I, 3); SAVEPOINT a; SELECT buy(I, 4); RELEASE a; SELECT buy(I, 3)}, '0 1', '0 1', '10 1' ],
 	[ 'units in savepoints', 'I', q{SELECT buy(I, 1); SAVEPOINT a; SELECT buy(I, 5); SELECT item_add(I, 7); ROLLBACK TO a; SAVEPOINT b; SELECT buy(I, 2); RELEASE b},
@@ -132,7 +132,7 @@ my @scenarios = (
 
 sub item_of { my ($train, $date) = @_; return ($date =~ tr/-//dr) . substr $train, 1 }
 
-# What is said of an item is marked by an I; N is an item that is not there before.
+# Expectations about an item are marked by an I; N is an item that does not exist before.
 sub with_departure
 {
 	my ($sql, $train, $date) = @_;
@@ -151,8 +151,8 @@ sub state_of
 	return $node->safe_psql('postgres', $case->{item} ? "SELECT state($case->{item})" : "SELECT state('$case->{train}', '$case->{date}')");
 }
 
-# Every scenario twice, to be committed and to be rolled back. Some sessions prepare them in turn: each goes on with other
-# departures while it has transactions that are not decided.
+# Every scenario twice, to be committed and to be rolled back. Some sessions prepare them in turn:
+# each goes on with other departures while it has undecided transactions.
 sub prepare_all
 {
 	my ($date) = @_;
@@ -270,7 +270,7 @@ my $other = session($node);
 my $late = next_date();
 $session->run("SELECT ticket_open('T1', '$late', 'f', '2020-01-01')");
 
-# A twin waits for the prepared one, which has all seats, and gets its rows or sells them anew.
+# A twin waits for the prepared one, which has all seats, and gets its rows or sells them again.
 for my $decision ('COMMIT', 'ROLLBACK')
 {
 	my $call = "FROM ticket_buy('T1', 'S1', 'S5', 7, '$late', 'second', '{1,2,3,4}', request_id => md5('$decision')::uuid)";
@@ -289,7 +289,7 @@ for my $decision ('COMMIT', 'ROLLBACK')
 is($node->safe_psql('postgres', "SELECT count(*) FROM ticket_order WHERE service_date = '$late' AND status = 'sold'"), '2',
 	'each seat was sold once');
 
-# The last seats come back while a buyer waits for something else: he gets them.
+# The last seats are given back while a buyer waits for something else: it gets them.
 $session->run("BEGIN; SELECT buy('T1', '$late', 'S1-S5', 1); SELECT buy('T1', '$late', 'S1-S5', 1); SELECT pg_advisory_xact_lock(1); PREPARE TRANSACTION 'last'");
 $other->send("BEGIN; SELECT count(*) FROM ticket_buy('T1', 'S1', 'S5', 1, '$late', 'second'); SELECT pg_advisory_xact_lock(1); SELECT buy('T1', '$late', 'S1-S5', 2)");
 ok(becomes_true($node, 'postgres', "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = " . $other->backend), 'a buyer waits');
@@ -297,7 +297,7 @@ $session->run("ROLLBACK PREPARED 'last'");
 like($other->wait, qr/^0\n.*\n\d+$/s, 'and sees the seats that were rolled back');
 $other->run('ROLLBACK');
 
-# So with plain quantities: a buyer who has looked before, and an owner who takes stock out.
+# Likewise with plain quantities: a buyer that has looked before, and an owner that takes stock out.
 my $item = 1;
 $session->run("SELECT item_open($item, 10)");
 $session->run("BEGIN; SELECT buy($item, 8); SELECT pg_advisory_xact_lock(1); PREPARE TRANSACTION 'last'");
@@ -321,7 +321,7 @@ for my $decision ('COMMIT', 'ROLLBACK')
 	is($second eq $first ? 'same' : 'new', $decision eq 'COMMIT' ? 'same' : 'new', "$decision: it gets the same order or a new one");
 	$session->run("SELECT item_refund($second)");
 }
-# A PREPARE that fails at its end gives units back once; one that has no room, too.
+# A PREPARE that fails at its end gives units back once, and so does one that finds no room.
 for my $expected ('00000', '42710')
 {
 	$session->run("BEGIN; SELECT buy($item, 3); SELECT item_split($item, 2); PREPARE TRANSACTION 'twice'");
@@ -344,7 +344,8 @@ stop_and_start($node, 'immediate');
 $_ = session($node) for $session, $other;
 is($session->run("SELECT item_remaining($item)"), '95007', 'thousands of undecided purchases are found after a crash');
 is($session->run('SELECT * FROM item_verify()'), '', 'item_verify agrees');
-# One is decided while another transaction has the item: it is settled all the same.
+# A prepared transaction is decided while another transaction has the item: it is settled all the
+# same.
 $other->run("BEGIN; SELECT buy($item, 7)");
 $session->run("ROLLBACK PREPARED 'many'");
 is($session->run("SELECT item_remaining($item)"), '100000', 'they come back');
@@ -357,7 +358,7 @@ is($session->sqlstate, '00000', 'a serializable purchase can be prepared');
 $session->run("COMMIT PREPARED 'serial'");
 is($session->run("SELECT state('T1', '$late')"), '1 1 1 1 3 3', 'and committed');
 
-# A hold runs out only once it is there; a payment that is prepared decides against the deadline.
+# A hold runs out only once it exists; a prepared payment wins against the deadline.
 $session->run("BEGIN; SELECT order_id FROM ticket_hold('T1', 'S1', 'S5', 1, '$late', 'standing', ttl => '100 ms'); PREPARE TRANSACTION 'hold'");
 my $paid = $other->run("SELECT order_id FROM ticket_hold('T1', 'S1', 'S5', 1, '$late', 'standing', ttl => '1 second')");
 $other->run("BEGIN; SELECT status FROM ticket_confirm($paid); PREPARE TRANSACTION 'payment'");
@@ -369,7 +370,8 @@ $session->run("COMMIT PREPARED 'payment'");
 ok(becomes_true($node, 'postgres', "SELECT ticket_remaining('T1', 'S1', 'S5', '$late', 'standing') = 2"), 'the committed hold runs out by itself');
 is($session->run("SELECT status FROM ticket_order WHERE order_id = $paid"), 'sold', 'the payment stands');
 
-# What the session that commits has to do for others after a hand-written change cannot be left to somebody else.
+# After a hand-written change, the session that commits has work to do for others, which cannot be
+# left to another session.
 for my $change ("UPDATE ticket_departure SET closes_at = '2020-01-02'", "UPDATE ticket_departure SET train = 'T9'",
 	"DELETE FROM ticket_departure")
 {
@@ -380,7 +382,8 @@ for my $change ("UPDATE ticket_departure SET closes_at = '2020-01-02'", "UPDATE 
 	is($session->run("SELECT state('T1', '$date')"), $full, 'and leaves nothing behind');
 }
 
-# A departure with claims of a prepared transaction stays, and nobody waits for that to be decided.
+# A departure with claims of a prepared transaction stays in memory, and nobody waits for the
+# decision.
 my $kept = next_date();
 $session->run("SELECT ticket_open('T1', '$kept', 'f', '2020-01-01')");
 $session->run("BEGIN; SELECT buy('T1', '$kept', 'S1-S5', 1); PREPARE TRANSACTION 'kept'");
@@ -390,7 +393,7 @@ $session->run("ROLLBACK PREPARED 'kept'");
 $session->run("DELETE FROM ticket_departure WHERE service_date = '$kept'");
 is($session->sqlstate, '00000', 'it can when that is decided');
 
-# What was changed by hand is loaded anew once the prepared transaction on it is decided.
+# What was changed by hand is loaded again once the prepared transaction on it is decided.
 my $anew = next_date();
 $session->run("SELECT ticket_open('T1', '$anew', 'f', '2020-01-01')");
 $session->run("SELECT ticket_reserve('T1', '$anew', 'second', 'a', 2, 'S1', 'S5')");
@@ -424,7 +427,8 @@ $session->run("PREPARE TRANSACTION 'big'");
 is($session->sqlstate, '53200', 'do not fit into the memory when it is prepared');
 is($session->run("SELECT ticket_remaining('T2', 'S1', 'S5', '$big')"), '10000', 'and are given back');
 
-# Nobody has to come by: the launcher settles what was decided, long before the server forgets about it.
+# No session is needed for it: the launcher settles what was decided, long before the server forgets
+# about it.
 my $used = 'SELECT bytes_used FROM ticket_pool_stat';
 my $bytes = $session->run($used);
 $session->run("BEGIN; SELECT count(*) FROM generate_series(1, 60) i, ticket_buy('T2', 'S1', 'S5', i, '$big', passengers => array_fill(1::bigint, '{50}'));
@@ -433,7 +437,8 @@ cmp_ok($session->run($used), '>', $bytes + 100_000, 'a large prepared transactio
 $session->run("COMMIT PREPARED 'big'");
 ok(becomes_true($node, 'postgres', "SELECT ($used) < $bytes + 50000"), 'which it gives back once it is decided');
 
-# A database can be dropped as soon as its prepared transactions are decided, also if nobody looked since.
+# A database can be dropped as soon as its prepared transactions are decided, even if no session has
+# looked since.
 $node->safe_psql('postgres', 'CREATE DATABASE gone');
 $node->safe_psql('gone', 'CREATE EXTENSION ticketpool');
 make_train($node, 'gone', 'G', 5);
@@ -444,7 +449,8 @@ $gone->run("BEGIN; SELECT ticket_buy('G', 'S1', 'S5', 1, '" . DAY . "'); PREPARE
 $gone->run("COMMIT PREPARED 'gone'");
 $gone->quit;
 ok(await(sub { $node->psql('postgres', 'DROP DATABASE gone') == 0 }), 'a database is dropped after its prepared transaction was decided');
-# Closing and withdrawing do not wait for who has prepared to do so: that may take for ever.
+# Closing and withdrawing do not wait for a prepared transaction that does the same: that may take
+# for ever.
 my $ended = next_date();
 for my $first ('close', 'withdraw')
 {

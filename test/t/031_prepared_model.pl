@@ -1,6 +1,7 @@
-# Many sessions buy, refund, hold, pay and set quotas aside, and buy, refund, add, split and merge plain quantities at random, prepare most of it, and decide what others have
-# prepared, while the server is stopped and killed. Whenever it is quiet, pool and tables agree: with transactions that
-# are not decided, and without.
+# Many sessions buy, refund, hold, pay and set quotas aside, and buy, refund, add, split and merge
+# plain quantities at random, prepare most of it, and decide what others have prepared, while the
+# server is stopped and killed. Whenever it is quiet, pool and tables agree, with undecided
+# transactions and without.
 use strict;
 use warnings;
 
@@ -33,7 +34,8 @@ sub trip
 	return ($train, "S$from", "S$to", "date '$day' + " . int(rand $days));
 }
 
-# One thing about items. Refunds and changes of one item lock the same rows: the larger item meets more buyers than the others.
+# One step on items. Refunds and changes of one item lock the same rows: the larger item meets more
+# buyers than the others.
 sub item_step
 {
 	my ($session, $number) = @_;
@@ -48,7 +50,8 @@ sub item_step
 	  : $session->run("SELECT item_merge($child)");
 }
 
-# One thing, at random. What it is about may be locked by a prepared transaction: that is waited for a little.
+# One step, at random. What it needs may be locked by a prepared transaction: it waits for that a
+# little.
 sub step
 {
 	my ($session, $number) = @_;
@@ -119,7 +122,7 @@ sub check
 	not_twice($node, 'postgres', "$label, undecided");
 	is($node->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', "$label, undecided: ticket_verify finds nothing");
 	is($node->safe_psql('postgres', 'SELECT * FROM item_verify()'), '', "$label, undecided: item_verify finds nothing");
-	# They go on with transactions around that nobody decided before the crash.
+	# They go on while there are transactions that nobody decided before the crash.
 	ok(wait_workers(start_workers(4, sub { customer(@_, 40, "$round-again") })), "$label: customers come back");
 	is($node->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', "$label, with customers: ticket_verify finds nothing");
 	is($node->safe_psql('postgres', 'SELECT * FROM item_verify()'), '', "$label, with customers: item_verify finds nothing");

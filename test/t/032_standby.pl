@@ -1,5 +1,6 @@
-# A hot standby answers from memory what it has replayed, and sells nothing. After a promotion it sells at once, no seat
-# twice, whatever it had loaded before; and an old primary comes back as its standby.
+# A hot standby answers from memory what it has replayed, and sells nothing. After a promotion it
+# sells at once, no seat twice, whatever it had loaded before; and the old primary returns as its
+# standby.
 use strict;
 use warnings;
 
@@ -119,7 +120,8 @@ $reader->run("SET ticketpool.standby_staleness = 0");
 $reader->run("SELECT ticket_remaining('T', 'S1', 'S5', date '$day' + 10)");
 is($reader->sqlstate, 'TK001', 'a departure that is gone is gone');
 
-# A crowd of readers while the primary sells: never more left than there was before, nor less than there is after.
+# A crowd of readers while the primary sells: they never see more left than before, nor less than
+# after.
 my $buyers = start_workers(2, sub {
 	my ($number, $log) = @_;
 	my $session = session($primary);
@@ -187,7 +189,7 @@ sub fail_over
 	is($new->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', "$label: ticket_verify agrees");
 	$session->run("ROLLBACK PREPARED 'p$date'");
 	is($session->run($left), '1', "$label: what was prepared on the old primary is decided on the new one");
-	# Without workers by hand.
+	# Without workers, by hand.
 	my $sweep = $new->safe_psql('postgres', 'SHOW max_worker_processes') == 0 ? 'ticket_sweep()' : '0';
 	ok(becomes_true($new, 'postgres', "SELECT $sweep >= 0 AND bool_and(status = 'expired') FROM ticket_order WHERE service_date = '$date' AND seat_class = 'standing'"),
 		"$label: holds run out");
@@ -197,13 +199,13 @@ sub fail_over
 
 fail_over($primary, $standby, $primary->safe_psql('postgres', "SELECT date '$day' + 1"), 1);
 
-# The old primary comes back. It has sold something that nobody else knows of.
+# The old primary returns. It has sold something that no other server knows of.
 $primary->start;
 $primary->safe_psql('postgres', "SELECT ticket_buy('T', 'S1', 'S5', 99, date '$day' + 2, 'second')");
 $primary->stop('fast');
 $standby->safe_psql('postgres', 'CHECKPOINT');
 my $conf = $primary->data_dir . '/postgresql.conf';
-my $kept = PostgreSQL::Test::Utils::tempdir() . "/postgresql.conf";    # the rewind takes the other one over
+my $kept = PostgreSQL::Test::Utils::tempdir() . "/postgresql.conf";    # the rewind takes over the other one's
 File::Copy::copy($conf, $kept) or die $!;
 command_ok([ 'pg_rewind', '--source-server', $standby->connstr('postgres'), '--target-pgdata', $primary->data_dir, '--no-sync' ], 'pg_rewind');
 File::Copy::copy($kept, $conf) or die $!;
@@ -216,13 +218,13 @@ both(q{SELECT d.service_date, m.* FROM ticket_departure d, ticket_remaining_matr
 	'the old primary follows the new one');
 is($standby->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', 'and ticket_verify agrees');
 
-# And the other way round, without a crash; and without the worker that throws away what is in memory at a promotion, as
-# in the moment before it does so.
+# And the other way round, without a crash; and without the worker that discards what is in memory
+# at a promotion, as in the moment before it does so.
 for my $node ($primary, $standby)
 {
 	$node->append_conf('postgresql.conf', 'max_worker_processes = 0');
 	$node->restart;
-	# A standby may not have less than what it replays.
+	# A standby may not have lower settings than the server it replays.
 	$primary->safe_psql('postgres', 'CHECKPOINT');
 	catch_up($primary, $standby);
 }

@@ -23,8 +23,8 @@ sub set_up
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Logical replication: the subscriber has the same timetable and departures and applies the publisher's orders. Its
-# pool follows, and what it sells itself keeps them out.
+# Logical replication: the subscriber has the same timetable and departures and applies the
+# publisher's orders. Its pool follows, and what it sells itself keeps the publisher's orders out.
 # ---------------------------------------------------------------------------------------------------------------------
 my $publisher = new_server('publisher', conf => "wal_level = logical\nmax_wal_senders = 5\nmax_replication_slots = 5");
 my $subscriber = new_server('subscriber');
@@ -143,7 +143,8 @@ for my $options ([ '--data-only' ], [ '--data-only', '--disable-triggers' ], [ '
 {
 	my $way = "@$options";
 	my $empty = 'ticket_reservation, ticket_departure, ticket_station, ticket_stop, ticket_formation, ticket_route, ticket_route_call, ticket_layout, ticket_layout_coach';
-	# As a deployment does it: what is there goes, in one session that has seen it, and the dump comes.
+	# As a deployment does it: one session that has seen the old rows deletes them, and the dump is
+	# restored.
 	$session->run('TRUNCATE ticket_order; TRUNCATE item_order, item_inventory');
 	is($session->run("TRUNCATE $empty"), '', "$way: emptied");
 	$session->run("DELETE FROM ticket_rule WHERE NOT builtin");

@@ -61,7 +61,8 @@ sub same_as
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What there is to be after the update: departures with sales, holds, quotas, places, and what ended.
+# What has to be there after the update: departures with sales, holds, quotas, places, and what
+# ended
 # ---------------------------------------------------------------------------------------------------------------------
 $node->safe_psql('postgres', 'CREATE DATABASE today');
 $node->safe_psql('today', 'CREATE EXTENSION ticketpool');
@@ -106,7 +107,7 @@ sub old_database
 			CREATE TRIGGER ticket_follow_truncate BEFORE TRUNCATE ON public.$table FOR EACH STATEMENT EXECUTE FUNCTION public.ticket_follow_order();
 			ALTER TABLE public.$table ENABLE ALWAYS TRIGGER ticket_follow_truncate}) if $old_version ne '0.1';
 	}
-	# Triggers are the library's, which refuses to follow.
+	# The triggers call the library, which refuses to serve.
 	my @tables = (qw(ticket_station ticket_stop ticket_formation ticket_route ticket_route_call ticket_layout ticket_layout_coach ticket_departure
 		ticket_reservation ticket_order), $old_version eq '0.1' ? () : qw(item_inventory item_order));
 	$of->safe_psql($name, join(';', map { "ALTER TABLE $_ DISABLE TRIGGER ALL" } @tables));
@@ -140,7 +141,7 @@ sub refused_of
 	return;
 }
 
-# The columns that 0.1 had.
+# The columns of 0.1.
 my $orders = 'SELECT order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, coach, seat, from_stop, to_stop, status, held_until,
 	channel, request_id, created_at, changed_at, changed_from FROM ticket_order ORDER BY order_id, ticket_no, service_date';
 old_database('old');
@@ -182,7 +183,7 @@ is($node->safe_psql('old', $orders . " LIMIT 0; UPDATE ticket_order SET coach = 
 is($node->psql('old', q{CREATE TABLE mine (LIKE ticket_order INCLUDING DEFAULTS); ALTER TABLE ticket_order ATTACH PARTITION mine FOR VALUES FROM ('2040-01-01') TO ('2040-01-02');
 	ALTER TABLE ticket_order DETACH PARTITION mine; DROP TABLE mine}, on_error_stop => 1), 0, 'so do partitions');
 
-# Sessions that live through all of it: with plans, and with rows that are not committed.
+# Sessions that stay connected through all of it: with plans, and with uncommitted rows.
 my $seller = session($node, 'old');
 $seller->run(qq{PREPARE buy (int) AS SELECT seat IS NOT NULL FROM ticket_buy('T1', 'S1', 'S2', \$1, '$day', 'second')});
 $seller->run(qq{PREPARE left_over AS SELECT ticket_remaining('T2', 'S1', 'S8', '$day', 'second')});
@@ -370,7 +371,7 @@ is($node->safe_psql('second', qq{INSERT INTO ticket_stop SELECT 'T3', stop_no, s
 	SELECT count(*) FROM unnest('{2050-01-05,2050-02-05}'::text[]) d, ticket_buy('T3', 'S1', 'S2', 6002, d::date, 'second', request_id => '00000000-0000-0000-0000-000000000201');
 	SELECT count(DISTINCT tableoid), count(request_digest) FROM ticket_order WHERE user_id = 6002}), "2\n0|0\n2\n2|2", 'new days, also of the month by hand');
 agrees($node, 'second', 'updated from 0.2');
-# The objects are those of today: but for the places of columns, and what users had.
+# The objects are those of today, except for the positions of columns and what users had added.
 sub without_additions
 {
 	my ($lines) = @_;

@@ -1,4 +1,5 @@
-# Loads and withdrawals that are overtaken while they wait: what somebody else did meanwhile counts.
+# Loads and withdrawals that are overtaken while they wait: what other sessions did meanwhile
+# counts.
 use strict;
 use warnings;
 
@@ -23,8 +24,9 @@ sub waits
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# A loader waits for a lock of one who then needs the departure: that one takes the load over. The loader's own end, here
-# that it is cancelled, must not take away what the other has loaded and sold from.
+# A loader waits for a lock whose holder then needs the departure: the holder takes over the load.
+# When the loader itself ends, here because it is cancelled, it must not take away what the holder
+# has loaded and sold from.
 # ---------------------------------------------------------------------------------------------------------------------
 for my $end ('cancelled', 'let go')
 {
@@ -54,8 +56,9 @@ for my $end ('cancelled', 'let go')
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# A withdrawal waits for two buyers. One of them prepares, and that is committed: nobody has settled it yet (the launcher
-# is stopped), but it is decided, so nothing is in the way once the other one has ended.
+# A withdrawal waits for two buyers. One of them prepares, and that is committed: no session has
+# settled it yet (the launcher is stopped), but it is decided, so nothing is in the way once the
+# other buyer has ended.
 # ---------------------------------------------------------------------------------------------------------------------
 my $second = $node->safe_psql('postgres', "SELECT date '$day' + 1");
 my @buyers = map { session($node) } 1 .. 2;
@@ -80,8 +83,8 @@ in_flight_is_empty($node, 'postgres', 'withdrawn');
 agrees($node, 'postgres', 'withdrawn');
 
 # ---------------------------------------------------------------------------------------------------------------------
-# An item whose inventories have changed by hand is loaded anew, but not before a prepared purchase of it is decided: who
-# wants it waits, and can be cancelled.
+# An item whose inventories have changed by hand is loaded again, but not before a prepared purchase
+# of it is decided: a session that wants it waits, and can be cancelled.
 # ---------------------------------------------------------------------------------------------------------------------
 my ($seller, $buyer) = map { session($node) } 1 .. 2;
 $seller->run('SELECT item_open(1, 10)');
@@ -103,9 +106,10 @@ is($seller->run('SELECT * FROM item_verify()'), '', 'item_verify agrees');
 $_->quit for $seller, $buyer;
 
 # ---------------------------------------------------------------------------------------------------------------------
-# A prepared transaction is decided while a loader reads which rows are undecided: it has seen the old version of a row
-# undecided, and the new one, far behind, decided. Then it has to read again; else the old version's stretch is given back
-# though the new one has it. The loader is stopped at moments spread over the first part of a load: none may go wrong.
+# A prepared transaction is decided while a loader reads which rows are undecided: the loader has
+# seen the old version of a row undecided, and the new version, much further on, decided. Then it
+# has to read again; else the old version's stretch is given back although the new version has it.
+# The loader is stopped at moments spread over the first part of a load: none may go wrong.
 # ---------------------------------------------------------------------------------------------------------------------
 make_formation($node, 'postgres', 'big', 100_000);
 my $third = $node->safe_psql('postgres', "SELECT date '$day' + 2");
@@ -121,7 +125,8 @@ my $whole = 0;
 my @wrong;
 for my $try (0 .. 10)
 {
-	# Of another page each time: in the same one there may be room, and the versions are neighbours.
+	# From another page each time: the same page may have room, and then the versions are
+	# neighbours.
 	$node->safe_psql('postgres', "BEGIN; UPDATE ticket_order SET to_stop = 4 WHERE service_date = '$third' AND order_id = ($try + 1) * 300; PREPARE TRANSACTION 'moved'");
 	$node->restart;
 	my ($loader, $decider) = map { session($node) } 1 .. 2;
@@ -131,7 +136,7 @@ for my $try (0 .. 10)
 	{
 		usleep(int(1e6 * $whole * $try / 33));
 		kill 'STOP', $loader->backend;
-		# The loader may hold a lock that the decision needs: then it is missed this time.
+		# The loader may hold a lock that the decision needs: then this attempt misses.
 		$decider->send("COMMIT PREPARED 'moved'");
 		usleep(100_000);
 		kill 'CONT', $loader->backend;

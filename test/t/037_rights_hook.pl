@@ -1,5 +1,6 @@
-# A module that watches what the executor asks for rights (pgaudit, sepgsql) hears of the orders that the extension writes, as of those that plain
-# SQL writes: test/rights_hook.c is such a module.
+# A module that watches the executor's permission checks (pgaudit, sepgsql) hears of the orders that
+# the extension writes, as it does of those that plain SQL writes: test/rights_hook.c is such a
+# module.
 use strict;
 use warnings;
 
@@ -45,7 +46,7 @@ sub heard
 	return join('; ', @heard);
 }
 
-# What is known of partitions and statements was found out before the module came.
+# What is known of partitions and statements was found out before the module was loaded.
 $seller->run("SELECT count(*) FROM ticket_buy($trip, 1, '$day'), item_buy(1, 1)");
 ok($seller->is_ok, 'sold without the module');
 is($seller->run("LOAD '$module'"), '', 'the module is there');

@@ -1,6 +1,7 @@
-# Clients live the whole life of tickets and items while the server meets one fault after the other: killed processes,
-# ended sessions, cancels, time-outs, restarts, a full disk, a full pool, no connection left. Each client writes down what
-# it was told. Afterwards the tables must agree with every acknowledged answer, and the pool with the tables.
+# Clients live the whole life of tickets and items while the server suffers one fault after the
+# other: killed processes, ended sessions, cancels, time-outs, restarts, a full disk, a full pool,
+# no connection left. Each client writes down what it was told. Afterwards the tables must agree
+# with every acknowledged answer, and the pool with the tables.
 # TICKETPOOL_SOAK_MINUTES sets the length (make soak MINUTES=n), TICKETPOOL_SEED the random choices.
 use strict;
 use warnings;
@@ -35,7 +36,7 @@ my %fault_count;
 # The server
 # ---------------------------------------------------------------------------------------------------------------------
 my $small_disk = abs_path(PostgreSQL::Test::Utils::tempdir());
-# Room for the sales of so many minutes.
+# Room for the sales of that many minutes.
 my ($SYS_mount, $type, $size) = (165, 'tmpfs', sprintf('size=%dm', 96 + $seconds));    # on x86-64
 my $has_small_disk = $ENV{TICKETPOOL_SOAK_NAMESPACE} && syscall($SYS_mount, $type, $small_disk, $type, 0, $size) == 0;
 diag('faults of the disk are left out: no mount in a user namespace here') unless $has_small_disk;
@@ -70,13 +71,14 @@ $node->safe_psql('postgres', q{
 	INSERT INTO ticket_formation VALUES ('F', '09', 'second', NULL, 10)});
 my $tablespace = $has_small_disk ? "SET default_tablespace = small;" : '';
 $node->safe_psql('postgres', "$tablespace SELECT count(ticket_open('T' || t, date '$day' + n, 'F')) FROM generate_series(1, 3) t, generate_series(0, 9) n");
-# Much larger ones, that do not all fit into the pool's memory at once.
+# Much larger ones, which do not all fit into the pool's memory at once.
 make_formation($node, 'postgres', 'large', 12_000);
 make_train($node, 'postgres', "L$_", 12) for 1 .. 20;
 $node->safe_psql('postgres', "SELECT count(ticket_open('L' || n, '$day', 'large')) FROM generate_series(1, 20) n; SELECT item_open(1, 100000), item_open(2, 500)");
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Clients. Each purchase has a user id of its own, so that it can be found whatever its client came to know of it. In the log:
+# Clients. Each purchase has a user id of its own, so that it can be found whatever its client was
+# told. In the log:
 #   try N      is about to be bought by user N         bought N ORDER STATUS   was acknowledged, sold or held
 #   none N     acknowledged: nothing was sold           undone N                 rolled back, or never committed
 #   change ORDER STATUS    is about to become that      changed ORDER STATUS     was acknowledged
@@ -96,9 +98,9 @@ my %expected_errors = map { $_ => 1 } (
 	'57014', '55P03', '40P01',    # cancelled, lock time-out, deadlock
 	'53100', '53200', '53300',    # no space, no memory, no connection
 	'58030', '25P02', 'TK005',    # input or output failed; a failed transaction goes on; what has expired is changed
-	'42704');                     # what was prepared has been decided by the one who looks after it
+	'42704');                     # what was prepared has been decided by another session
 
-# One statement; true where it was acknowledged.
+# One statement; true if it was acknowledged.
 sub told
 {
 	my ($session, $log, $sql) = @_;
@@ -133,7 +135,8 @@ sub buy
 	{
 		if (!told($session, $log, $sql))
 		{
-			# Refused for sure, unless the server went down: it may have done so after the commit.
+			# Certainly refused, unless the server went down: that may have happened after the
+			# commit.
 			print $log "undone $user\n" unless $session->is_lost || $session->sqlstate =~ /^57P/;
 			return;
 		}
@@ -144,7 +147,7 @@ sub buy
 	my $rows = $session->output;
 	if ($ok && $how < 0.7)
 	{
-		# A savepoint's purchase is given back, the first one stays.
+		# The purchase in a savepoint is given back, the first one stays.
 		$ok = told($session, $log, 'SAVEPOINT s') && told($session, $log, purchase($user + 500_000)) && told($session, $log, 'ROLLBACK TO s');
 		print $log 'undone ', $user + 500_000, "\n";
 	}
@@ -172,7 +175,7 @@ sub buy
 sub note_bought
 {
 	my ($rows, $log, $user, $orders) = @_;
-	# The server's last words may stand beside the row.
+	# The server's last messages may be next to the row.
 	my ($order, $status) = $rows =~ /^(\d+)\|(\w+)$/m;
 	if (!defined $order) { print $log "none $user\n"; return }
 	print $log "bought $user $order $status\n";
@@ -180,7 +183,7 @@ sub note_bought
 	return;
 }
 
-# Refund, payment, cancellation of an own order.
+# Refund, payment or cancellation of an order of its own.
 sub change
 {
 	my ($session, $log, $orders) = @_;
@@ -212,7 +215,7 @@ my $workers = start_workers($clients, sub {
 			elsif ($what < 0.95) { change($session, $log, \@orders) }
 			else { told($session, $log, 'SELECT count(*) FROM ticket_remaining_matrix(' . any("'T1'", "'T2'") . ", '$day', NULL)") }
 		}
-		# Some take their leave, some are cut off.
+		# Some disconnect, some are cut off.
 		rand() < 0.7 ? $session->quit : $session->kill_client;
 	}
 });
@@ -220,7 +223,7 @@ my $workers = start_workers($clients, sub {
 # ---------------------------------------------------------------------------------------------------------------------
 # Faults
 # ---------------------------------------------------------------------------------------------------------------------
-# What the last statement says; '' where one failed.
+# What the last statement returns; '' if one failed.
 sub ask
 {
 	my ($out, $error) = run_command([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), map { ('-c', $_) } @_ ]);
@@ -233,10 +236,11 @@ sub kill_one
 	return $pid =~ /^\d+$/ ? kill('KILL', $pid) : 0;
 }
 
-# Also where the postmaster has gone by itself, which the node does not know of.
+# Works even if the postmaster has ended by itself, which the node does not know.
 sub start_again { return await(sub { $node->stop('immediate', fail_ok => 1); return $node->start(fail_ok => 1) }) }
 
-# What a client left prepared and will not decide any more, somebody has to: it holds its locks, also on the partition.
+# What a client left prepared and will never decide, another session has to: it holds its locks,
+# including one on the partition.
 my %decided;
 sub decide_left
 {
@@ -249,7 +253,7 @@ sub decide_left
 	return;
 }
 
-# As an owner does it who has a sale going on: decide what is left over, and don't wait for ever.
+# As an owner does it during a sale: decide what is left over, and don't wait for ever.
 sub vacuum_full
 {
 	decide_left(5);
@@ -278,7 +282,8 @@ my %faults = (
 # Each fault once in a random order, then again; those that crash the server are what takes the time.
 my @plan;
 my $end = time() + $seconds;
-# However slow the machine is, each fault happens once at least, and the clients get somewhere meanwhile. (Unless that fails again and again.)
+# However slow the machine is, each fault happens at least once, and the clients make progress
+# meanwhile (unless that fails again and again).
 my %tries;
 sub is_wanting { return grep({ !$fault_count{$_} } keys %faults) || grep({ / bought / } log_lines($workers)) <= 200 }
 while (time() < $end || (grep({ ($tries{$_} // 0) < 30 } keys %faults) && is_wanting()))
@@ -351,7 +356,7 @@ for my $gid (keys %decided) { push @{ $wrong{status} }, "prepared $gid" if $deci
 for my $gid (keys %prepared) { push @{ $wrong{'prepared and not there'} }, $gid if ($decided{$gid} // '') eq 'COMMIT' && !$orders{$gid} }
 is(join(' ', map { "$_: @{ $wrong{$_} }[0 .. (@{ $wrong{$_} } > 5 ? 4 : $#{ $wrong{$_} })]" } grep { @{ $wrong{$_} } } sort keys %wrong), '', 'the tables say what the clients were told');
 is(join("\n", map { $bad_of{$_} } sort keys %bad_of), '', 'clients met no other errors than those of the faults');
-# Those of an hour stay; none of the others expires in the middle of the comparison.
+# Holds of an hour stay; the others have to expire before the comparison, not in the middle of it.
 ok(becomes_true($node, 'postgres', "SELECT count(*) = 0 FROM ticket_order WHERE status = 'held' AND held_until < clock_timestamp() + interval '1 min'"), 'holds that have run out expire');
 in_flight_is_empty($node, 'postgres', 'at last');
 agrees($node, 'postgres', 'at last', q{d.train LIKE 'T%'});

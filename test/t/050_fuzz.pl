@@ -1,8 +1,11 @@
-# Random statements of a grammar (TicketpoolTest::Fuzz), by several sessions at once: every function, with NULLs, absurd dates,
-# megabyte strings, arrays of a million elements and right arguments; as owner, as a seller and as a role without any right, with
-# look-alikes of everything in front of the search_path; in transactions, savepoints, cursors, prepared transactions, cancelled here and there.
-# Every answer is one of the SQLSTATEs that are listed here, and afterwards pool and tables agree and nothing is left behind.
-# TICKETPOOL_SEED replays a run (as far as several sessions can), TICKETPOOL_FUZZ_SECONDS sets its length.
+# Random statements of a grammar (TicketpoolTest::Fuzz), by several sessions at once: every
+# function, with NULLs, absurd dates, megabyte strings, arrays of a million elements and valid
+# arguments; as owner, as a seller and as a role without any right, with look-alikes of everything
+# in front of the search_path; in transactions, savepoints, cursors, prepared transactions,
+# cancelled here and there. Every answer is one of the SQLSTATEs that are listed here, and
+# afterwards pool and tables agree and nothing is left behind.
+# TICKETPOOL_SEED replays a run (as far as several sessions can), TICKETPOOL_FUZZ_SECONDS sets its
+# length.
 use strict;
 use warnings;
 
@@ -21,7 +24,7 @@ my $seconds = $ENV{TICKETPOOL_FUZZ_SECONDS} // 40;
 my $node = new_server('fuzz', conf => join("\n", 'ticketpool.memory = 2MB', 'max_prepared_transactions = 20', 'log_min_error_statement = panic',
 		q{log_line_prefix = '%m [%p] %e '}, 'deadlock_timeout = 100ms', 'autovacuum_naptime = 5'));
 
-# What may be answered. The extension's contract …
+# Answers that are allowed: the extension's contract …
 my %contract = map { $_ => 1 } (
 	'TK001' .. 'TK006', '22023', '22004',
 	'23505', '23514',             # opened twice; a row by hand on no seat
@@ -30,7 +33,7 @@ my %contract = map { $_ => 1 } (
 	'55000', '55006',             # not in this state; withdraw meets prepared claims
 	'0A000', '57014', '22003',             # not supported; cancelled; stock beyond bigint
 	'39P01');                     # a trigger function that was called, or does not belong to that table
-# … and what the server says of the statements around the calls.
+# … and the server's own errors about the statements around the calls.
 my %server = map { $_ => 1 } (
 	'40P01', '55P03',                               # deadlock, lock time-out
 	'25P01', '25P02', '25001', '3B001', '34000',    # no transaction, a failed one, one already, no savepoint, no cursor
@@ -52,7 +55,7 @@ make_train($node, 'postgres', 'W3', 257);
 make_formation($node, 'postgres', 'large', 10_000);
 make_train($node, 'postgres', "L$_", 40) for 1 .. 12;
 open_departures($node, 'postgres', "L$_", 'large', 3) for 1 .. 12;
-# One that calls at its stations again and again.
+# A train that calls at its stations again and again.
 $node->safe_psql('postgres', q{
 	INSERT INTO ticket_stop SELECT 'P4', 10 * n, 'S' || 1 + n % 4, interval '20 hours' + interval '1 hour' * n, interval '20 hours' + interval '1 hour' * n FROM generate_series(1, 12) n;
 	INSERT INTO ticket_formation SELECT f, c::text, 'second', ARRAY(SELECT r || l FROM generate_series(1, 6) r, unnest('{A,B,C,D,F}'::text[]) l), NULL
@@ -70,7 +73,8 @@ $node->safe_psql('postgres', q{
 	GRANT EXECUTE ON FUNCTION pg_get_backend_memory_contexts() TO seller, nobody});
 ok(@functions > 35, scalar(@functions) . ' functions of the extension are called');
 
-# A departure that does not fit makes everything else leave. What is used then should never grow.
+# A departure that does not fit makes everything else leave memory. What is used then should never
+# grow.
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->safe_psql('other', 'CREATE EXTENSION ticketpool');
 make_formation($node, 'other', 'too large', 55_000);
@@ -107,7 +111,7 @@ sub fuzz
 	my $worker = TicketpoolTest::FuzzWorker->new(%$kind, number => $number, log => $log, session => $session, functions => \@functions, fine => { %contract, %server });
 	$worker->run('SET search_path = hostile, pg_catalog, public') if $kind->{hostile};
 	my ($statements, $next) = (0, time() + 20);
-	# On the slowest machine, too, each function gets its turn a few times.
+	# Even on the slowest machine, each function gets its turn a few times.
 	while (time() < $until || $statements < 6 * @functions)
 	{
 		my @statement = TicketpoolTest::Fuzz::statement($worker);

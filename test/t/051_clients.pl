@@ -17,7 +17,7 @@ $ENV{NODE_PATH} = '/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_m
 
 sub is_there { my (@command) = @_; my ($out, $err) = run_command([@command]); return $out eq 'here' }
 
-# What each prints, but for the seats, which are up to the pool.
+# What each prints, except for the seats, which the pool chooses.
 my $refused = qr/refused: train "G1" of \S+ is not on sale\nrefused: passenger 101 \N+\n/;
 my @programs = (
 	{
@@ -67,7 +67,7 @@ for my $program (@programs)
 	}
 }
 
-# The README's lines for Python, with the request id as programs have it: a UUID, no text.
+# The README's lines for Python, with the request id as programs have it: a UUID, not a text.
 sub readme_of_python
 {
 	my ($lines) = slurp_file("$FindBin::RealBin/../../README.md") =~ /^```python\n(.*?)^```/ms;

@@ -1,5 +1,6 @@
-# Behind PgBouncer in transaction mode, fifty clients on ten connections: each transaction may meet another backend, and a
-# backend serves the next client right after. pgbench does the same over all three protocols, with and without the pooler.
+# Behind PgBouncer in transaction mode, fifty clients on ten connections: each transaction may meet
+# another backend, and a backend serves the next client right afterwards. pgbench does the same over
+# all three protocols, with and without the pooler.
 # TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
 use warnings;
@@ -23,7 +24,8 @@ open_departures($node, 'postgres', 'T1', 'one', 6);
 my $dir = File::Temp::tempdir(CLEANUP => 1);
 
 # ---------------------------------------------------------------------------------------------------------------------
-# pgbench: scripts that buy, give back and count, over one protocol. Its commits are what it says that it has done.
+# pgbench: scripts that buy, give back and count, over one protocol. Its commits are counted by what
+# pgbench reports.
 # ---------------------------------------------------------------------------------------------------------------------
 my %scripts = (
 	buy => q{SELECT order_id FROM ticket_buy('T1', 'S' || :from::int, 'S' || :to::int, :client_id::int + 1, date '%s' + :day::int);},
@@ -58,7 +60,7 @@ sub pgbench
 	return;
 }
 
-# From a directly connected client's view all is well, and nothing is left in flight.
+# Seen by a directly connected client, all is well and nothing is left in flight.
 sub all_is_well
 {
 	my ($label) = @_;
@@ -204,7 +206,7 @@ sub step
 	elsif ($kind < 0.60) { set_status('ticket_refund', 'sold', 'refunded') }
 	elsif ($kind < 0.70)
 	{
-		# The answer got lost, and the client asks again: another backend knows, too.
+		# The answer got lost, and the client asks again: another backend knows it as well.
 		my $uuid = sprintf '%08x-0000-4000-8000-%012x', rand(2**32), rand(2**31);
 		my $call = qq{SELECT order_id FROM ticket_buy('T1', 'S2', 'S4', $client->{number}, '$day', request_id => '$uuid')};
 		my ($first, $second) = (run($call), run($call));
@@ -227,7 +229,7 @@ sub step
 	}
 	else
 	{
-		# Gone in the middle of a transaction.
+		# The client disconnects in the middle of a transaction.
 		purchases();
 		$client->{session}->kill_client;
 		connect_client();

@@ -1,3 +1,4 @@
+// Which seats are chosen: every answer of claim_seats compared with the naive model of train.hpp.
 #include "ticketpool/allocation.hpp"
 
 #include <gtest/gtest.h>
@@ -237,7 +238,8 @@ TEST(SingleSeat, NeedsNoScratchAndNoGeometry) {
 // ---- a party --------------------------------------------------------------------------------
 
 TEST(Party, SameRowIfAnyRowHasRoom) {
-    // Two coaches of four rows; every row has two seats free but row 3 of coach 1, which has four.
+    // Two coaches of four rows; every row has two free seats, except row 3 of coach 1, which has
+    // four.
     Train train(40, 20);
     for (std::uint32_t row = 0; row < 8; ++row) {
         train.take(row * 5 + 1);
@@ -261,7 +263,8 @@ TEST(Party, SameRowIfAnyRowHasRoom) {
     }
 }
 
-// Row numbers start anew in every coach: the last row of one and the first of the next may agree.
+// Row numbers start again in every coach: the last row of one and the first of the next may have
+// the same.
 TEST(Party, RowsOfDifferentCoachesAreDifferent) {
     Train train(10, 20, 1);  // two coaches of one row each, both with row number 1
     train.take_all_but({4, 5, 6});
@@ -366,7 +369,7 @@ TEST(Party, WishesInPassengerOrder) {
         EXPECT_EQ(rows_of(train).size(), 1U);
         give_back(train);
     }
-    // Two passengers with the same letter: one of them has it.
+    // Two passengers want the same letter: one of them gets it.
     SeatRequest wanted = train.request(2, 9, 2);
     wanted.choice = choice_of("FF", 2);
     ASSERT_EQ(train.claim(wanted), Status::kOk);
@@ -374,7 +377,8 @@ TEST(Party, WishesInPassengerOrder) {
     EXPECT_NE(letters_of(train).find('F'), std::string::npos);
 }
 
-// A row A | C F whose A is at a window and at the aisle: it goes to whoever needs it most.
+// A row A | C F whose A is at a window and at the aisle: it goes to the passenger who needs it
+// most.
 TEST(Party, SeatsAtWindowAndAisle) {
     const struct {
         const char* choice;
@@ -478,8 +482,8 @@ TEST(Party, OwnBitsCountAsFree) {
     }
 }
 
-// Whatever is free, a party is seated if and only if there are enough seats, each seat once and
-// as closely together as can be.
+// Whatever is free, a party is seated if and only if there are enough seats; each seat is used
+// once, and they are as close together as possible.
 TEST(Party, RandomTrainsAgainstTheModel) {
     std::mt19937_64 random(12);
     for (int round = 0; round < 1500; ++round) {

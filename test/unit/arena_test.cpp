@@ -1,3 +1,4 @@
+// The allocator: alignment, holes that join, and no block that overlaps another.
 #include "ticketpool/arena.hpp"
 
 #include <gtest/gtest.h>
@@ -15,7 +16,7 @@ struct alignas(64) Line {
     unsigned char bytes[64];
 };
 
-// An arena in memory of its own.
+// An arena with memory of its own.
 struct Pool {
     explicit Pool(std::size_t bytes) : memory(bytes / sizeof(Line)) {
         created = arena.create(memory.data(), memory.size() * sizeof(Line));
@@ -93,12 +94,12 @@ TEST(Arena, ExhaustionIsNullAndHarmless) {
     EXPECT_EQ(pool.arena.free_bytes(), at_first);
 
     const std::vector<Block> blocks = fill(pool, 1000);
-    // Nothing is wasted but the bookkeeping.
+    // Nothing is wasted except the bookkeeping.
     EXPECT_GE(blocks.size(), at_first / Arena::footprint(1000));
     EXPECT_LE(blocks.size(), at_first / 1000);
     EXPECT_EQ(pool.arena.allocate(1000), nullptr);
     for (const Block& block : blocks) ASSERT_TRUE(block.is_intact());
-    // One block given back is one block to be had, and it is the same.
+    // After one block is given back, one block can be had, and it is the same one.
     pool.arena.deallocate(blocks[7].at);
     EXPECT_EQ(pool.arena.allocate(1000), blocks[7].at);
     EXPECT_EQ(pool.arena.allocate(1000), nullptr);
@@ -145,7 +146,7 @@ TEST(Arena, EverySecondBlockFreed) {
     EXPECT_EQ(pool.arena.allocate(kBytes), nullptr);
     EXPECT_EQ(pool.arena.free_bytes(), when_full);
 
-    // Two neighbours freed make one hole for a block that none of them had room for.
+    // Two neighbours, once freed, make one hole for a block that neither of them had room for.
     pool.arena.deallocate(blocks[4].at);
     blocks.erase(blocks.begin() + 4);
     std::sort(blocks.begin(), blocks.end(),
@@ -174,7 +175,7 @@ TEST(Arena, NeighbouringHolesJoin) {
     }
 }
 
-// Blocks of all sizes come and go; no two overlap, none takes more than its footprint.
+// Blocks of all sizes are allocated and freed; no two overlap, none takes more than its footprint.
 TEST(Arena, BlocksStayApart) {
     std::mt19937_64 random(2);
     Pool pool(1 << 19);

@@ -1,3 +1,5 @@
+// Routes, layouts and departures: trips, classes, coaches, seats, and where each one's counters are
+// in memory.
 #include "ticketpool/departure.hpp"
 
 #include <gtest/gtest.h>
@@ -13,7 +15,7 @@ namespace ticketpool {
 namespace {
 
 std::uint32_t no_hash(const std::string&) {
-    return 7;  // every two codes collide
+    return 7;  // all codes collide
 }
 
 using Stops = std::pair<int, int>;
@@ -88,7 +90,7 @@ std::vector<std::string> rows(int first, int last, const std::string& letters) {
     return labels;
 }
 
-// Coach 03 has two classes, and names come again in another class.
+// Coach 03 has two classes, and other classes repeat its names.
 const std::vector<CoachPlan>& plan() {
     static const std::vector<CoachPlan> coaches = {
         {"01", "second", rows(1, 12, "ABCDF"), 0},
@@ -217,7 +219,7 @@ TEST(SeatLabel, RowAndLetter) {
             EXPECT_EQ(letter, test.letter);
         }
     }
-    // The text is not terminated: what follows it is not looked at.
+    // The text is not terminated: what follows it must not be read.
     std::uint16_t row;
     std::uint8_t letter;
     ASSERT_TRUE(parse_seat_label("12F4", 3, &row, &letter));
@@ -225,7 +227,7 @@ TEST(SeatLabel, RowAndLetter) {
     EXPECT_FALSE(parse_seat_label("1\0A", 3, &row, &letter));
 }
 
-// A departure in memory that starts out as rubbish, with rubbish behind it.
+// A departure in memory that was filled with rubbish, with rubbish behind it.
 class TestDeparture {
   public:
     static constexpr char kRubbish = 0x5A;
@@ -276,8 +278,8 @@ TEST(Departure, IsEmptyAndNeedsItsBytes) {
         const TestRoute line(station_names(segments + 1), good_hash);
         TestDeparture test(line.route, layout.layout);
         Departure& departure = *test.departure;
-        // Header, a line of controls, the seats of each class in whole vectors, places; but all
-        // that scans read.
+        // Header, a line of controls, the seats of each class in whole vectors, places; but at
+        // least all that scans read.
         std::size_t seat_bytes = 0;
         std::size_t read_bytes = 0;
         for (std::uint32_t c = 0; c < 4; ++c) {
@@ -308,7 +310,8 @@ TEST(Departure, IsEmptyAndNeedsItsBytes) {
     }
 }
 
-// Classes and coaches with places are filled one by one: each loses what it had and no other does.
+// Classes and coaches with places are filled one by one: each loses what was taken from it, and no
+// other does.
 TEST(Departure, ItsMapsStayApart) {
     TestLayout layout(plan());
     for (const int segments : {1, 6, 12, 29, 64, 65, 200}) {
@@ -342,8 +345,8 @@ TEST(Departure, ItsMapsStayApart) {
     }
 }
 
-// What a scan reads of the last class, and of the last one with seats, is still the departure's:
-// said in numbers, and shown to the address sanitizer.
+// What a scan reads of the last class, and of the last class with seats, is still within the
+// departure: checked by numbers and by the address sanitizer.
 TEST(Departure, ScansReadNothingBehindIt) {
     std::vector<CoachPlan> coaches = plan();
     for (const bool places : {true, false}) {
@@ -368,7 +371,7 @@ TEST(Departure, ScansReadNothingBehindIt) {
     }
 }
 
-// Quotas are found by their distance, on either side of the departure.
+// Quotas are found by their distance from the departure, on either side of it.
 TEST(Departure, QuotasByOffset) {
     TestLayout layout(plan());
     const TestRoute line(station_names(5), good_hash);

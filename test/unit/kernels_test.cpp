@@ -1,3 +1,4 @@
+// The scans: all kernels that this machine can run give the answers of a naive loop.
 #include "ticketpool/kernels.hpp"
 
 #include <gtest/gtest.h>
@@ -15,7 +16,7 @@ struct NamedKernels {
     const Kernels* kernels;
 };
 
-// Those that this machine can run; the baseline first.
+// The kernels that this machine can run; the baseline first.
 std::vector<NamedKernels> all_kernels() {
     std::vector<NamedKernels> all{
         {"baseline", &baseline_kernels()}, {"AVX2", avx2_kernels()}, {"AVX-512", avx512_kernels()}};
@@ -76,7 +77,7 @@ TEST(Kernels, AgreeWithTheModel) {
     }
 }
 
-// All trips of one train from all starts, for all kernels there are.
+// All trips of one train from all starts, for all kernels.
 void compare_every_trip(const Train& train) {
     const SeatMap& map = train.map;
     const NaiveTrain naive(map);
@@ -115,7 +116,7 @@ TEST(Kernels, EveryTripOfSmallTrains) {
     }
 }
 
-// The last bit of a word, and no bit to spare behind it.
+// Trains that end with the last bit of a word: no bit is left after it.
 TEST(Kernels, EveryTripOfAFullWord) {
     std::mt19937_64 random(5);
     for (const int segments : {7, 8, 15, 16, 31, 32, 63, 64}) {
@@ -128,7 +129,8 @@ TEST(Kernels, EveryTripOfAFullWord) {
     }
 }
 
-// Each seat is better than the one before it, or worse, so that a scan has to go on or may not.
+// Each seat is better than the one before it, or each is worse, so that a scan has to go on or must
+// not take another.
 TEST(Kernels, RunsThatShrinkAndGrow) {
     for (const int segments : {6, 8, 16, 29, 32, 40, 64}) {
         Train shrinking(static_cast<std::uint32_t>(segments), segments);
@@ -149,8 +151,8 @@ TEST(Kernels, RunsThatShrinkAndGrow) {
 
 // ---- several words a seat -------------------------------------------------------------------
 
-// Writes what looks like seats that fit the trip exactly behind the last seat, as far as a scan
-// reads.
+// Writes, after the last seat and as far as a scan reads, what looks like seats that fit the trip
+// exactly.
 void put_phantoms_behind(const SeatMap& map, const SegmentMask& trip) {
     auto* words = static_cast<std::atomic<std::uint64_t>*>(map.words);
     const std::size_t end = seat_map_bytes(map.seats, map.segments) / sizeof(std::uint64_t);
@@ -160,7 +162,7 @@ void put_phantoms_behind(const SeatMap& map, const SegmentMask& trip) {
     }
 }
 
-// One trip from the start given, for all kernels there are.
+// One trip from the given start, for all kernels.
 void compare_trip(const Train& train, const NaiveTrain& naive, int from, int to,
                   std::uint32_t start) {
     const SeatMap& map = train.map;
@@ -192,7 +194,7 @@ std::vector<int> stops_at_edges(int segments) {
     return stops;
 }
 
-// Sells trips of any length, as they come, until `percent` of the seat-segments are sold.
+// Sells random trips of any length until `percent` of the seat-segments are sold.
 void sell_trips(Train& train, std::mt19937_64& random, int percent) {
     const SeatMap& map = train.map;
     const int wanted = static_cast<int>(map.seats) * map.segments * percent / 100;
@@ -274,7 +276,7 @@ TEST(Kernels, RunsOfNearlyTheSameLength) {
     }
 }
 
-// Every length of a run, the longest first or last or in any order: a scan has to go on from each.
+// Runs of every length, the longest first or last or in any order: a scan has to go on after each.
 TEST(Kernels, RunsOfEveryLength) {
     std::mt19937_64 random(9);
     for (const int segments : kWideTrains) {
@@ -337,7 +339,7 @@ TEST(Kernels, AgreeOnFullTrains) {
     }
 }
 
-// A count of a lane of one byte overflows after 255 vectors.
+// A count in a lane of one byte overflows after 255 vectors.
 TEST(Kernels, CountsMoreSeatsThanALaneCan) {
     for (const int segments : {6, 12, 29, 64}) {
         for (const std::uint32_t seats : {255U * 64, 255U * 64 + 1, 60'000U}) {
@@ -352,7 +354,7 @@ TEST(Kernels, CountsMoreSeatsThanALaneCan) {
     }
 }
 
-// The same seats as bits of any width: an answer does not depend on how wide the words are.
+// The same seats in words of every width: the answer does not depend on the width of the words.
 TEST(Kernels, EveryWidthGivesTheSameAnswers) {
     std::mt19937_64 random(6);
     for (const NamedKernels& one : all_kernels()) {

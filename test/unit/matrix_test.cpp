@@ -1,3 +1,4 @@
+// The matrix of remaining seats, compared with one count per pair of stops.
 #include "ticketpool/matrix.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Which status of a ticket may follow which, and how statuses are read and written.
 #include "ticketpool/order_status.hpp"
 
 #include <gtest/gtest.h>
@@ -28,8 +29,8 @@ TEST(OrderStatus, ExactlyTheLegalTransitions) {
     EXPECT_EQ(transitions, 6);
 }
 
-// A ticket without a seat comes back to life only by being paid; one with a seat loses it for good
-// or changes hands from held to sold.
+// A ticket without a seat becomes live again only by being paid; a ticket with a seat loses it for
+// good or goes from held to sold.
 TEST(OrderStatus, OnlyHeldAndSoldHaveASeat) {
     for (int i = 0; i < kOrderStatuses; ++i) {
         const auto status = static_cast<OrderStatus>(i);
@@ -57,7 +58,7 @@ TEST(OrderStatus, NothingElseIsParsed) {
         EXPECT_FALSE(parse_order_status(text.data(), text.size(), &status)) << text;
         EXPECT_EQ(status, OrderStatus::kChanged);
     }
-    // The text is not terminated: what follows it is not looked at.
+    // The text is not terminated: what follows it must not be read.
     OrderStatus status;
     ASSERT_TRUE(parse_order_status("soldier", 4, &status));
     EXPECT_EQ(status, OrderStatus::kSold);

@@ -1,3 +1,4 @@
+// Unnumbered places, compared with a table of numbers, and under several threads.
 #include "ticketpool/place_counter.hpp"
 
 #include <gtest/gtest.h>
@@ -28,7 +29,7 @@ struct Coach {
     PlaceMap map;
 };
 
-// The same coach as a table of numbers, written for being obviously right.
+// The same coach as a table of numbers, written to be obviously right.
 struct NaiveCoach {
     std::uint32_t free_on(int segment, const std::uint32_t* own) const {
         const std::int64_t free = std::int64_t{places} + (own == nullptr ? 0 : own[segment]) -
@@ -77,7 +78,7 @@ TEST(Places, EveryTripAgreesWithTheModel) {
             SegmentMask bits = random_mask(random, segments, 30);
             const std::uint64_t what = random() % 100;
             if (what < 55) {
-                // Some places, of which own refunds hold a part: the rest comes from the pool.
+                // Some places, of which own refunds hold a part: the pool gives the rest.
                 const int from = static_cast<int>(random() % segments);
                 const int to = from + 1 + static_cast<int>(random() % (segments - from));
                 const std::uint32_t count = 1 + static_cast<std::uint32_t>(random() % 2);
@@ -113,7 +114,8 @@ TEST(Places, EveryTripAgreesWithTheModel) {
             for (std::uint32_t& count : own) count = static_cast<std::uint32_t>(random() % 3);
             expect_same(coach, naive, own.data());
             if (HasFatalFailure()) return;
-            // An attempt of one segment writes its counter only; one of several is seen.
+            // An attempt at one segment writes only that segment's counter; one at several counts
+            // as an attempt.
             ASSERT_EQ(coach.control.unfinished.load(), 0U);
             ASSERT_EQ(coach.control.undone.load(), undone);
         }
@@ -146,7 +148,7 @@ struct Buyer {
     Status last = Status::kOk;
 };
 
-// What the buyers say that they hold, next to the counters that are tested.
+// What the buyers say they hold, next to the counters under test.
 struct Held {
     explicit Held(int segments)
         : on(new std::atomic<std::uint32_t>[static_cast<std::size_t>(segments)]()) {}
@@ -176,8 +178,9 @@ bool buy_place(PlaceMap& map, Buyer& buyer, Held& held) {
     return true;
 }
 
-// Buys and gives back; when all have done that, buys until the answer is "sold out". From there on
-// nothing is given back but by undoing: who was refused although it fits was refused falsely.
+// Buys and gives back; when all threads have done that, buys until the answer is "sold out". From
+// then on only undoing gives anything back: a buyer that was refused although its request fits was
+// refused falsely.
 void trade(Coach& coach, Buyer& buyer, Held& held, std::uint64_t seed, std::barrier<>& together) {
     PlaceMap map = coach.map;
     std::mt19937_64 random(seed);
@@ -236,7 +239,7 @@ TEST(PlaceThreads, TheLastPlaces) {
     run_rounds(2, 100, {{0, 100}, {99, 100}, {40, 60}, {50, 100}});
 }
 
-// An attempt that fails on its last segment: who looks for the first must never hear "sold out".
+// An attempt fails on its last segment: a buyer of the first segment must never hear "sold out".
 TEST(PlaceThreads, CarefulLookNeverBlamesAnAttempt) {
     Coach coach(1, 3);
     mark_place(coach.map, trip_mask(2, 3));

@@ -1,3 +1,5 @@
+// Quotas: two maps that never offer the same bit, alone and while threads sell, give back and
+// close.
 #include "ticketpool/quota.hpp"
 
 #include <gtest/gtest.h>
@@ -79,7 +81,7 @@ TEST(Quota, OffersItsStretchAndNothingElse) {
                     ASSERT_FALSE(test.quota->closed.load());
                     ASSERT_EQ(test.quota->maker.load(), 0);
                     ASSERT_EQ(test.quota->next.get(), nullptr);
-                    // Numbers and geometry are there still, and nothing lies behind the words.
+                    // Numbers and geometry are still there, and nothing was written past them.
                     ASSERT_EQ(std::memcmp(test.quota->numbers(), numbers.data(), seats * 4), 0);
                     ASSERT_EQ(std::memcmp(test.quota->geometry(), train.geometry.data(), seats * 8),
                               0);
@@ -108,7 +110,7 @@ TEST(Quota, FindsItsSeats) {
     }
 }
 
-// While the quota is open, what comes back stays in it.
+// While the quota is open, what is given back stays in it.
 TEST(Quota, GivesBackToItself) {
     for (const int segments : {20, 40, 130}) {
         Train train(10, segments);
@@ -126,7 +128,8 @@ TEST(Quota, GivesBackToItself) {
     }
 }
 
-// When it is closed, what comes back goes to the seat of its number, and once only.
+// When the quota is closed, what is given back goes to the departure's seat of that number, and
+// only once.
 TEST(Quota, GivesBackToTheDepartureWhenClosed) {
     for (const int segments : {20, 40, 130}) {
         Train train(10, segments);
@@ -142,12 +145,12 @@ TEST(Quota, GivesBackToTheDepartureWhenClosed) {
         EXPECT_TRUE(load_seat(train.map, 5) == sold);
         EXPECT_TRUE(load_seat(train.map, 9).none());
 
-        // A part of the ticket comes back, the rest of it is still sold.
+        // A part of the ticket is given back; the rest is still sold.
         give_back(*test.quota, test.own, test.pool, 1, trip_mask(7, 9));
         EXPECT_TRUE(load_seat(train.map, 5) == trip_mask(9, segments - 9));
         EXPECT_TRUE(load_seat(test.own, 1) == all_segments(segments));
 
-        // What the departure has sold since is not moved again.
+        // What the departure has sold since then is not moved again.
         ASSERT_TRUE(try_claim(test.pool, 5, trip_mask(0, 9)));
         ASSERT_TRUE(try_claim(test.pool, 2, all_segments(segments)));
         move_to_departure(*test.quota, test.own, test.pool, 0);
@@ -163,8 +166,8 @@ struct Ticket {
     SegmentMask bits;
 };
 
-// Sells in the quota's map, word by word, and rolls about half of it back. What an attempt has when
-// a later word fails goes the way of a rollback.
+// Sells in the quota's map, word by word, and rolls about half of it back. What an attempt holds
+// when a later word fails is given back as by a rollback.
 std::vector<Ticket> sell(TestQuota& test, std::uint64_t seed, const std::atomic<bool>& go) {
     std::mt19937_64 random(seed);
     SeatMap own = test.own;
@@ -199,7 +202,7 @@ std::vector<Ticket> sell(TestQuota& test, std::uint64_t seed, const std::atomic<
 }
 
 // Claims what is unsold, then commits: releases that in the departure's map, closes, and moves what
-// came back in between.
+// was given back in between.
 void close(TestQuota& test, std::uint64_t seed, const std::atomic<bool>& go) {
     std::mt19937_64 random(seed);
     SeatMap own = test.own;
@@ -279,7 +282,7 @@ void run_rounds(int segments, int from, int to) {
         buyer.join();
 
         // Every bit is sold once, by the quota or by the departure, or is free in the departure's
-        // map; the quota offers nothing any more.
+        // map; the quota no longer offers anything.
         std::vector<SegmentMask> taken(train.map.seats);
         for (const Ticket& ticket : bought) add_once(taken, ticket.seat, ticket.bits);
         for (const std::vector<Ticket>& tickets : sold) {
@@ -299,9 +302,9 @@ void run_rounds(int segments, int from, int to) {
     }
 }
 
-// Two threads do their step at the same time, again and again, one of them a little later every
-// time: tight enough to meet each other between any two operations. `check` runs when both are done
-// and sets the scene anew; false ends the race.
+// Two threads do their step at the same time, again and again, one of them a little later each
+// time: close enough to meet between any two operations. `check` runs when both are done and
+// prepares the next round; false ends the race.
 template <typename Step, typename Other, typename Check>
 void race(Step step, Other other, Check check) {
     std::atomic<std::uint64_t> begun{0};
@@ -337,7 +340,8 @@ void race(Step step, Other other, Check check) {
     thread.join();
 }
 
-// The last ticket comes back while the quota is closed: either of the two moves its seat.
+// The last ticket is given back while the quota is being closed: one of the two threads moves its
+// seat.
 TEST(QuotaThreads, GiveBackMeetsTheClosing) {
     Train train(1, 10);
     TestQuota test(train, {0}, 2, 8);
@@ -364,7 +368,8 @@ TEST(QuotaThreads, GiveBackMeetsTheClosing) {
         });
 }
 
-// Two tickets of one seat come back to a closed quota, and both buyers buy again what they find.
+// Two tickets of one seat are given back to a closed quota, and both buyers buy again what they
+// find.
 TEST(QuotaThreads, GiveBacksMeetEachOther) {
     Train train(1, 10);
     TestQuota test(train, {0}, 2, 8);
@@ -403,7 +408,7 @@ TEST(QuotaThreads, ClosedWhileItIsSoldOverSeveralWords) {
     run_rounds(150, 40, 140);
 }
 
-// What an attempt undoes after the closer has looked must not be lost.
+// What an attempt undoes after the closer's look must not be lost.
 void attempts_while_closing(int segments, int from, int to, bool party) {
     int rounds = 0, bad = 0;
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(1000);

@@ -1,3 +1,4 @@
+// Seat wishes as passengers write them: what is understood, and what is refused.
 #include "ticketpool/seat_choice.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// The seats of a class: claims, releases and careful looks of one thread, at every width of a seat.
 #include "ticketpool/seat_map.hpp"
 
 #include <gtest/gtest.h>
@@ -88,7 +89,7 @@ TEST(SeatMap, WidthsAndBytes) {
     }
 }
 
-// Every operation on a seat leaves its neighbours as they are, whatever they are.
+// Every operation on a seat leaves its neighbours unchanged, whatever they hold.
 TEST(SeatMap, NeighboursKeepTheirBits) {
     std::mt19937_64 random(8);
     for (const int segments : {6, 8, 9, 16, 17, 29, 32, 33, 64, 65, 256}) {
@@ -157,8 +158,8 @@ TEST(SeatMap, FailedPartyUndoesAllSeats) {
     EXPECT_FALSE(seat_is_free(train.map, 2, trip));
 }
 
-// While an attempt is under way, its mark must be visible to whoever sees one of its bits. A
-// single-threaded stand-in: the attempt is made by hand.
+// While an attempt is under way, its mark must be visible to any process that sees one of its bits.
+// A single-threaded stand-in: the attempt is made by hand.
 TEST(CarefulLook, UnfinishedAttemptMeansLookAgain) {
     Train train(2, 10);
     train.take_all();
@@ -202,7 +203,7 @@ TEST(CarefulLook, UndoneAttemptMeansAnotherScan) {
     EXPECT_EQ(look_carefully(control, freed), Status::kOk);
 }
 
-// An attempt that begins, fails and ends within one scan leaves no trace but `undone`.
+// An attempt that begins, fails and ends within one scan leaves no trace except `undone`.
 TEST(CarefulLook, AttemptThatComesAndGoesDuringTheScan) {
     Train train(2, 130);
     train.take(1);

@@ -1,3 +1,4 @@
+// The algebra of segment masks, compared with loops over single bits.
 #include "ticketpool/segment_mask.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// A memo of refusals: it holds for one question, and until something is given back.
+// The memo of refusals: an entry holds for one question, and only until something is given back.
 #include "ticketpool/sold_out_memo.hpp"
 
 #include <gtest/gtest.h>
@@ -46,7 +46,8 @@ TEST(SoldOutMemo, TakesNoNoteWhileSomethingIsGivenBack) {
     EXPECT_FALSE(memo->holds(kQuestion, 7 * kReleaseFinished + 1));
 }
 
-// Entries share places: the later question takes the place, the earlier one is asked anew.
+// Entries share places: the later question takes the place, and the earlier one has to be asked
+// again.
 TEST(SoldOutMemo, NeverMistakesOneQuestionForAnother) {
     const auto memo = empty_memo();
     for (std::uint32_t slot = 0; slot < 40; ++slot) {
@@ -71,7 +72,7 @@ TEST(SoldOutMemo, EachReleaseCounts) {
     EXPECT_EQ(train.control.releases.load(), before + 2 * kReleaseFinished);
 }
 
-// As the sale asks: the memo first, then the seats.
+// Asks as a sale does: the memo first, then the seats.
 Status ask(Train& train, SoldOutMemo& memo, SeatClaim* claim) {
     const SeatRequest request = train.request(2, 5, 1, Allocation::kBestFit);
     const Question question{2, 0, 1, 0, 2, 5};
@@ -83,8 +84,8 @@ Status ask(Train& train, SoldOutMemo& memo, SeatClaim* claim) {
     return status;
 }
 
-// One thread gives the last seat back, again and again, while another one asks all the time: asked
-// after the release, or after it has seen the seat free itself, it gets the seat.
+// One thread gives the last seat back, again and again, while another one keeps asking. If it asks
+// after the release, or after it has itself seen the seat free, it gets the seat.
 TEST(SoldOutMemo, NeverHidesWhatWasGivenBack) {
     Train train(300, 8);
     train.take_all_but({});
@@ -107,7 +108,7 @@ TEST(SoldOutMemo, NeverHidesWhatWasGivenBack) {
             given.load() > taken.load() || seat_is_free(train.map, 299, trip_mask(2, 5));
         SeatClaim claim{};
         if (ask(train, *memo, &claim) == Status::kOk) {
-            // The rest of the seat as well, so that all of it is given back the next time.
+            // Claim the rest of the seat as well, so that all of it is given back the next time.
             SeatMap map = train.map;
             take_free(map, claim.seat, trip_mask(0, 8));
             while (given.load() == taken.load()) {

@@ -1,3 +1,5 @@
+// Plain quantities: lanes, gathering, the list of an item's stocks, and threads that buy and give
+// back.
 #include "ticketpool/stock.hpp"
 
 #include <gtest/gtest.h>
@@ -50,7 +52,7 @@ Status claim(Shelf& shelf, std::int64_t units, std::uint32_t start) {
     return claim_units(*shelf.root, units, start);
 }
 
-// As a session would: looks again as long as that is the answer.
+// Claims as a session would: calls again as long as the answer is kLookAgain.
 Status claim_in_the_end(Stock& stock, std::int64_t units, std::uint32_t start) {
     Status status = claim_units(stock, units, start);
     while (status == Status::kLookAgain) {
@@ -84,7 +86,7 @@ TEST(Stock, AllOrNone) {
     shelf.set_lanes({2, 0, 3});
     EXPECT_EQ(claim(shelf, 6, 0), Status::kSoldOut);
     EXPECT_EQ(count_free_units(*shelf.root), 5);
-    EXPECT_EQ(claim(shelf, 3, 0), Status::kOk);  // from the one lane that has them
+    EXPECT_EQ(claim(shelf, 3, 0), Status::kOk);  // from the one lane that has enough
     EXPECT_EQ(shelf.root->lanes()[0].free.load(), 2);
     shelf.set_lanes({2, 0, 3});
     EXPECT_EQ(claim(shelf, 5, 1), Status::kOk);  // gathered
@@ -100,7 +102,7 @@ TEST(Stock, HugeQuantities) {
     EXPECT_EQ(claim(shelf, 1, UINT32_MAX), Status::kSoldOut);
     give_back_units(*shelf.root, kMost, UINT32_MAX);
     EXPECT_EQ(claim_all_units(*shelf.root), kMost);
-    // Rows written by hand may say anything: the sum does not wrap.
+    // Rows written by hand may hold any number: the sum does not wrap.
     shelf.set_lanes({kMost, kMost, kMost});
     EXPECT_EQ(count_free_units(*shelf.root), kMost);
 }
@@ -155,7 +157,7 @@ class Clock {
     std::chrono::steady_clock::time_point end_ = std::chrono::steady_clock::now() + kDuration;
 };
 
-// Nothing is given back but by undoing: whoever was refused although it fits at the end was refused
+// Only undoing gives anything back: a buyer whose refused request still fits at the end was refused
 // falsely, and whatever is missing was sold twice.
 TEST(StockThreads, SellsOutExactly) {
     const Clock clock;
@@ -171,7 +173,7 @@ TEST(StockThreads, SellsOutExactly) {
                 std::mt19937 random(round * 4 + b);
                 std::int64_t units = 1 + random() % 7;
                 start.arrive_and_wait();
-                // Ever smaller wishes: the last one is for one unit.
+                // Smaller and smaller requests: the last one is for one unit.
                 while (units > 0) {
                     if (claim_in_the_end(*shelf.root, units, b) == Status::kOk) {
                         sold += units;
@@ -189,8 +191,8 @@ TEST(StockThreads, SellsOutExactly) {
     }
 }
 
-// Two sessions move units between lanes; one unit more is there than they can hold, so a buyer of
-// one must never hear "sold out", though he may find each lane empty when he looks at it.
+// Two sessions move units between lanes. There is one unit more than they can hold, so a buyer of
+// one unit must never hear "sold out", although it may find each lane empty when it looks at it.
 TEST(StockThreads, GivingBackRefusesNobody) {
     Shelf shelf(2);
     fill_units(*shelf.root, 3);
@@ -234,7 +236,7 @@ TEST(StockThreads, GatherersDoNotRefuseEachOther) {
     }
 }
 
-// What a split takes and what sessions buy and give back meanwhile is all there is.
+// What a split takes, and what sessions buy and give back meanwhile, adds up to all there is.
 TEST(StockThreads, TakingTheRestLosesNothing) {
     const Clock clock;
     while (clock.running()) {

@@ -1,5 +1,6 @@
-// Several threads buy one class empty. Nothing is ever given back but by undoing, so what is free
-// at the end was free all along: whoever was told "sold out" although it fits was refused falsely.
+// Several threads buy one class empty. Only undoing gives anything back, so what is free at the end
+// was free all along: a buyer that was told "sold out" although its request fits was refused
+// falsely.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -16,7 +17,7 @@ struct Buyer {
     Status last = Status::kOk;
 };
 
-// Buys until the answer is "sold out", or something that is wrong here.
+// Buys until the answer is "sold out", or an answer that is wrong here.
 void buy_all(Train& train, Buyer& buyer, const std::atomic<bool>& go) {
     std::vector<std::uint64_t> scratch(
         scratch_bytes(train.map.seats, buyer.wanted.party, train.map.words_per_seat) / 8 + 1);
@@ -93,7 +94,7 @@ TEST(Threads, SingleSeats) {
     run_rounds(40, 12, {{0, 6, 1}, {3, 9, 1}, {6, 12, 1}, {0, 12, 1}});
 }
 
-// Seats of 8, 16 and 32 bits, 64, 32 and 16 of which share a cache line.
+// Seats of 8, 16 and 32 bits, of which 64, 32 and 16 share a cache line.
 TEST(Threads, SingleSeatsOfAByte) {
     run_rounds(90, 6, {{0, 3, 1}, {2, 5, 1}, {4, 6, 1}, {0, 6, 1}});
 }
@@ -119,7 +120,7 @@ TEST(Threads, WideParties) {
 }
 
 // Each thread takes and gives back bits of seats of its own, which lie between those of the others:
-// after each step they must be what this thread made them. How often they were not.
+// after each step they must be what this thread made them. Returns how often they were not.
 std::uint64_t count_disturbances(Train& train, std::uint32_t first, std::uint32_t step,
                                  const std::atomic<bool>& go) {
     std::mt19937_64 random(first);
@@ -146,7 +147,7 @@ std::uint64_t count_disturbances(Train& train, std::uint32_t first, std::uint32_
 TEST(Threads, NeighboursNeverDisturbEachOther) {
     constexpr std::uint32_t kThreads = 4;
     for (const int segments : {6, 12, 29, 64}) {
-        Train train(8, segments);  // the same eight bytes, at the narrowest
+        Train train(8, segments);  // at the narrowest width all in the same eight bytes
         std::uint64_t disturbed[kThreads] = {};
         std::atomic<bool> go{false};
         std::vector<std::thread> threads;
@@ -196,8 +197,9 @@ TEST(Threads, FailingAttemptsRefuseNobody) {
     EXPECT_EQ(train.control.unfinished.load(), 0U);
 }
 
-// The same with nothing but the protocol: [from, to) is free in one seat but for an attempt at
-// `claims` that fails on its last piece. Tight enough to meet it between any two of its steps.
+// The same with the protocol alone: [from, to) is free in one seat, except while an attempt at
+// `claims` is under way, which fails on its last piece. The threads are close enough for a look
+// between any two steps of the attempt.
 void expect_no_blame(Train& train, int from, int to, const std::vector<SeatClaim>& claims) {
     std::atomic<bool> stop{false};
     std::thread failing([&] {

@@ -16,7 +16,7 @@
 
 namespace ticketpool {
 
-// Every test runs the kernels that a server on this machine would.
+// Every test runs the kernels that a server on this machine would use.
 inline const bool kernels_chosen = (kernels_init(), true);
 
 inline SegmentMask all_segments(int segments) {
@@ -35,20 +35,20 @@ struct alignas(kLineBytes) Line {
     char bytes[kLineBytes];
 };
 
-// As long as asked for, to the byte: the address sanitizer sees what is read behind it.
+// Exactly as long as requested, so that the address sanitizer notices reads past the end.
 struct AlignedDelete {
     void operator()(char* bytes) const { ::operator delete[](bytes, std::align_val_t{kLineBytes}); }
 };
 using AlignedBytes = std::unique_ptr<char[], AlignedDelete>;
 
-// Brings the words of a seat to `taken` while nobody else uses it.
+// Sets the words of a seat to `taken` while nobody else uses it.
 inline void set_seat(SeatMap& map, std::uint32_t seat, const SegmentMask& taken) {
     release(map, seat, all_segments(map.segments));
     take_free(map, seat, taken);
 }
 
-// One class of one departure. Geometry, unless a test sets its own: coaches of `rows` rows with the
-// letters given; first and last letter at a window, the others at an aisle.
+// One class of one departure. The geometry, unless a test sets its own, is coaches of `rows` rows
+// with the letters given; first and last letter at a window, the others at an aisle.
 class Train {
   public:
     Train(std::uint32_t seats, int segments, int rows = 4, const std::string& letters = "ABCDF")
@@ -57,8 +57,8 @@ class Train {
         : begin_(segments % 2 == 0 ? 0 : kVectorBytes),
           words_(
               new (std::align_val_t{kLineBytes}) char[begin_ + seat_map_bytes(seats, segments)]) {
-        // What stands behind the last seat, as a scan might take it: a free seat, or runs of one
-        // and two segments.
+        // What follows the last seat, as a scan might misread it: a free seat, or runs of one and
+        // two segments.
         std::memset(words_.get(), seats % 2 == 0 ? 0 : 0x5A,
                     begin_ + seat_map_bytes(seats, segments));
         map = seat_map_at(words_.get() + begin_, &control, seats, segments);
@@ -130,7 +130,7 @@ inline SeatChoice choice_of(const char* text, std::uint32_t passengers) {
     return choice;
 }
 
-// The same class as a table of booleans, written for being obviously right.
+// The same class as a table of booleans, written to be obviously right.
 struct NaiveTrain {
     explicit NaiveTrain(const SeatMap& map)
         : segments(map.segments), taken(map.seats, std::vector<bool>(map.segments)) {

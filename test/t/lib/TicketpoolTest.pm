@@ -1,5 +1,6 @@
-# What the TAP tests share: servers with the extension, trains, sessions that several tests drive at once, and the
-# proofs that pool and tables agree. The proofs use plain SQL on the order table, not the extension's own word.
+# What the TAP tests share: servers with the extension, trains, sessions that several tests drive at
+# once, and the proofs that pool and tables agree. The proofs use plain SQL on the order table, not
+# what the extension says.
 package TicketpoolTest;
 
 use strict;
@@ -19,7 +20,7 @@ use TicketpoolTest::Session;
 our @EXPORT = qw(seed new_server keep_sessions load_data make_train make_formation open_departures session start_workers
   wait_workers stop_and_start parallel_setting becomes_true log_lines wait_log_lines await not_twice agrees items_agree in_flight_is_empty matrix crashes kill_9_of DAY);
 
-# Far enough away that no test depends on the date it runs on.
+# Far enough in the future that no test depends on the date it runs on.
 use constant DAY => '2031-05-01';
 
 $SIG{PIPE} = 'IGNORE';
@@ -34,8 +35,8 @@ sub seed
 	return $seed;
 }
 
-# A running server with the library preloaded and the extension in database postgres.
-# conf: more settings; database => 0: no extension; streaming => 1: standbys may be made of it.
+# A running server with the library preloaded and the extension in database postgres. conf: more
+# settings; database => 0: no extension; streaming => 1: standbys can be made from it.
 sub new_server
 {
 	my ($name, %options) = @_;
@@ -48,14 +49,15 @@ sub new_server
 		'restart_after_crash = on',
 		'autovacuum = on',
 		$options{conf} // '',
-		# What test/long.sh wants of every server.
+		# What test/long.sh requires of every server.
 		split /;/, $ENV{TICKETPOOL_CONF} // ''));
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION ticketpool') unless $options{plain};
 	return $node;
 }
 
-# A node that was made in another way: its psql and safe_psql take no process for each call either (TicketpoolTest::Server).
+# For a node that was made in another way: its psql and safe_psql do not start a process for each
+# call either (TicketpoolTest::Server).
 sub keep_sessions { my ($node) = @_; return TicketpoolTest::Server::keep($node) }
 
 # restart() of the server's own test library takes no mode in PostgreSQL 15 and named parameters in later ones.
@@ -67,14 +69,14 @@ sub stop_and_start
 	return;
 }
 
-# The setting that makes queries parallel whether that pays or not: it has another name from PostgreSQL 16 on.
+# The setting that makes queries parallel whether that pays or not; PostgreSQL 16 renamed it.
 sub parallel_setting
 {
 	my ($version) = PostgreSQL::Test::Utils::run_command([ 'postgres', '--version' ]);
 	return $version =~ /(\d+)/ && $1 >= 16 ? 'debug_parallel_query' : 'force_parallel_mode';
 }
 
-# The timetables of test/data: 'sample' (China) or 'edge' (India). Not both into one database.
+# The timetables of test/data: 'sample' (China) or 'edge' (India). Not both in one database.
 sub load_data
 {
 	my ($node, $database, $which) = @_;
@@ -97,7 +99,7 @@ sub make_train
 	return;
 }
 
-# A formation of one class with so many seats, 100 a coach, five a row.
+# A formation of one class with this many seats, 100 per coach, five per row.
 sub make_formation
 {
 	my ($node, $database, $formation, $seats, $class) = @_;
@@ -110,7 +112,7 @@ sub make_formation
 	return;
 }
 
-# Puts a train on sale for so many days from DAY on.
+# Puts a train on sale for this many days from DAY on.
 sub open_departures
 {
 	my ($node, $database, $train, $formation, $days) = @_;
@@ -128,7 +130,8 @@ sub session
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Workers: processes that run a sub each. What they print to their log is there for the test afterwards, line by line.
+# Workers: processes that each run a sub. What they print to their log is available to the test
+# afterwards, line by line.
 # ---------------------------------------------------------------------------------------------------------------------
 
 # start_workers($count, sub { my ($number, $log) = @_; … }): each with its own random numbers, in the seed's order.
@@ -144,7 +147,7 @@ sub start_workers
 		die "fork: $!" unless defined $pid;
 		if ($pid == 0)
 		{
-			# Nothing of the parent's end of run happens here.
+			# Nothing that the parent does at its end happens here.
 			my $status = 1;
 			TicketpoolTest::Server::forget();
 			srand($seeds[$number]);
@@ -160,7 +163,8 @@ sub start_workers
 	return { pids => \@pids, dir => $dir };
 }
 
-# True where every worker ended well. As long as they write to their logs, the test tells that it makes progress.
+# True if every worker ended well. As long as they write to their logs, the test reports that it
+# makes progress.
 sub wait_workers
 {
 	my ($workers) = @_;
@@ -202,7 +206,7 @@ sub log_lines
 	return @lines;
 }
 
-# Until the workers have written so many more lines than there were.
+# Waits until the workers have written this many more lines.
 sub wait_log_lines
 {
 	my ($workers, $count) = @_;
@@ -222,7 +226,8 @@ sub await
 	return 0;
 }
 
-# Waits until the query says 't', also through a server's restart. (poll_query_until dies of a psql that could not connect.)
+# Waits until the query says 't', also through a server's restart. (poll_query_until dies if psql
+# could not connect.)
 sub becomes_true
 {
 	my ($node, $database, $sql) = @_;
@@ -239,12 +244,13 @@ sub becomes_true
 sub start_again
 {
 	my ($node) = @_;
-	# A killed postmaster's children may need a moment to find out. Each failed attempt is cleaned up after.
+	# A killed postmaster's children may need a moment to notice. Each failed attempt is cleaned up
+	# after.
 	return await(sub { $node->start(fail_ok => 1) || ($node->stop('fast', fail_ok => 1) && 0) });
 }
 
-# kill -9 of a process that meets the condition on pg_stat_activity; true when the server has restarted by itself. (A
-# connection before that would only meet the end of the old one.)
+# Sends kill -9 to a process that meets the condition on pg_stat_activity; true when the server has
+# restarted by itself. (A connection before that would only meet the end of the old one.)
 sub kill_9_of
 {
 	my ($node, $condition) = @_;
@@ -283,9 +289,10 @@ sub not_twice
 	return;
 }
 
-# For every pair of stops of every departure on sale, what the tables say must be left to everybody: one row where the
-# matrix from memory differs. A seat is free over a trip where one of the gaps between its tickets and quotas covers the
-# trip; a coach with unnumbered places has what its fullest stretch leaves.
+# For every pair of stops of every departure on sale, what the tables say must be left to everybody:
+# one row for each where the matrix from memory differs. A seat is free over a trip where one of the
+# gaps between its tickets and quotas covers the trip; a coach with unnumbered places has what its
+# fullest stretch leaves.
 my $differences = q{
 	WITH class AS (
 		SELECT d.departure_id, d.train, d.service_date, c.seat_class, r.stop_nos, r.stop_nos[1] AS first, r.stop_nos[cardinality(r.stop_nos)] AS last
@@ -328,8 +335,8 @@ my $differences = q{
 	GROUP BY c.departure_id, c.seat_class, m.from_stop, m.to_stop, m.remaining
 	HAVING m.remaining <> coalesce(sum(g.seats), 0) + coalesce(min(p.places), 0)};
 
-# Pool and tables agree, by SQL of ours and by ticket_verify, and no seat is sold twice. Nothing may be running.
-# where: a condition on ticket_departure d, to compare the matrices of some only.
+# Pool and tables agree, by our own SQL and by ticket_verify, and no seat is sold twice. Nothing may
+# be running. where: a condition on ticket_departure d, to compare the matrices of some only.
 sub agrees
 {
 	my ($node, $database, $label, $where) = @_;
@@ -340,7 +347,8 @@ sub agrees
 	return;
 }
 
-# The same of plain quantities: what is left of an item is what was put on sale less live orders, and never less than nothing.
+# The same for plain quantities: what is left of an item is what was put on sale less live orders,
+# and never negative.
 sub items_agree
 {
 	my ($node, $database, $label) = @_;
@@ -354,7 +362,8 @@ sub items_agree
 	return;
 }
 
-# Transactions that ended left no claim behind. (One that is just being cleaned up after a lost client is waited for.)
+# Transactions that ended left no claim behind. (It waits for a transaction that is being cleaned up
+# after a lost client.)
 sub in_flight_is_empty
 {
 	my ($node, $database, $label) = @_;

@@ -1,6 +1,7 @@
-# A grammar of statements against the extension, for the fuzzer: every function of it, with arguments that are right, nearly
-# right and absurd, in every place where a call can stand. Everything is qualified, so that the statements mean the same
-# under a hostile search_path; only what the extension does by itself could stumble there.
+# A grammar of statements against the extension, for the fuzzer: every function of it, with
+# arguments that are valid, nearly valid and absurd, in every place where a call is allowed.
+# Everything is qualified, so that the statements mean the same under a hostile search_path; only
+# what the extension does by itself could go wrong there.
 package TicketpoolTest::Fuzz;
 
 use strict;
@@ -33,7 +34,8 @@ sub functions_of
 	return @functions;
 }
 
-# Look-alikes of what the extension might say without a schema. Whoever runs into one gets SQLSTATE HX000, which no test allows.
+# Look-alikes of names that the extension might use without a schema. A statement that calls one
+# gets SQLSTATE HX000, which no test allows.
 sub hostile_schema
 {
 	my ($node, $database) = @_;
@@ -74,7 +76,8 @@ sub hostile_schema
 	return;
 }
 
-# A rule for tickets, one for items and a trigger that do what nobody should do there: buy, refund, verify, fail, at length.
+# A rule for tickets, one for items and a trigger that do what should never be done there: buy,
+# refund, verify, fail, take long.
 sub evil_rules
 {
 	my ($node, $database) = @_;
@@ -112,7 +115,7 @@ sub evil_rules
 # ---------------------------------------------------------------------------------------------------------------------
 my @days = map { "'2031-05-0$_'" } 1 .. 4;
 
-# What is right, by the argument's name. $w: the worker, who remembers the ids that it was given.
+# Valid values, by the argument's name. $w: the worker, which remembers the ids that it was given.
 my %right = (
 	train => sub { any(q{'T1'}, q{'T1'}, q{'T1'}, q{'N2'}, q{'W3'}, q{'P4'}, sprintf(q{'L%d'}, 1 + rand 12)) },
 	from_station => sub { any(q{'S1'}, q{'S1'}, q{'S2'}, q{'Station 1'}) },
@@ -146,7 +149,7 @@ my %right = (
 	requests => sub { 'ARRAY[' . join(', ', map { request($_[0], $_[1], 1) } 1 .. 1 + rand 3) . ']' },
 );
 
-# What is not, by type. Large things are made by the server.
+# Invalid values, by type. The server makes the large ones.
 my @huge_text = ('pg_catalog.repeat(\'x\', 1000000)', 'pg_catalog.repeat(\'北\', 400000)', 'pg_catalog.repeat(\'A,\', 500000)');
 my %wrong = (
 	text => [ 'NULL', q{''}, q{' '}, q{'北京南'}, q{E'\x01\n\t'}, q{E'\'; DROP TABLE public.ticket_order; --'}, q{'"; SELECT 1; --'}, q{'%s%n%d%1$s'}, q{'$1'}, q{'{1}'}, q{'NULL'},
@@ -169,7 +172,7 @@ sub argument
 	my ($worker, $function, $argument, $is_right) = @_;
 	my ($schema, $type) = split /\./, $argument->{type};
 	my $right = $right{ $argument->{name} };
-	# An argument that this does not know gets what its type has.
+	# An argument unknown here gets a value of its type.
 	return $right->($worker, $function) . "::$argument->{type}" if $is_right && $right;
 	return requests_gone_wrong($worker, $function) . "::$argument->{type}" if $type =~ /^_(ticket|item)_request$/;
 	return any(@huge_text) if $type eq 'text' && rand() < 0.05;
@@ -202,7 +205,7 @@ sub requests_gone_wrong
 		"pg_catalog.array_fill($one, ARRAY[100])", "pg_catalog.array_fill($one, ARRAY[1000000])", "pg_catalog.array_fill(NULL::public.$type, ARRAY[1000000])", "'[7:7]={NULL}'");
 }
 
-# A call with some of its arguments: all right (half of the time), one wrong, or all as they come.
+# A call with some of its arguments: all valid (half of the time), one invalid, or all at random.
 sub call
 {
 	my ($worker, $function) = @_;
@@ -217,7 +220,7 @@ sub call
 		my $is_right = defined $odd ? $odd != $n : rand() < 0.5;
 		push @list, ($n > @list || $n > $required ? "$arguments[$n]{name} => " : '') . argument($worker, $function, $arguments[$n], $is_right);
 	}
-	# What stands behind a named argument has to be named too.
+	# Arguments after a named one have to be named too.
 	my $named = 0;
 	for my $n (0 .. $#list) { $named ||= $list[$n] =~ /^\w+ => /; die "positional after named: @list" if $named && $list[$n] !~ /^\w+ => / }
 	return "public.$function->{name}(" . join(', ', @list) . ')';
@@ -227,7 +230,7 @@ sub call
 # Statements
 # ---------------------------------------------------------------------------------------------------------------------
 
-# The places where a call can stand. $c: the call.
+# The places where a call is allowed. $c: the call.
 my @places = (
 	sub { "SELECT $_[0]" },
 	sub { "SELECT * FROM $_[0]" },
@@ -249,7 +252,7 @@ sub call_statement
 {
 	my ($worker, $function) = @_;
 	my $call = call($worker, $function);
-	# Ids for later: of what this worker made.
+	# Ids for later use: those of what this worker made.
 	if ($function->{name} =~ /^(ticket_(buy|hold|change)|item_buy)$/ && rand() < 0.6)
 	{
 		my $kind = $function->{name} =~ /^item/ ? 'item_order' : 'ticket_order';
@@ -272,7 +275,7 @@ sub misplaced_trigger
 		INSERT INTO strange DEFAULT VALUES; UPDATE strange SET } . ($columns =~ /^(\w+)/)[0] . q{ = NULL; DELETE FROM strange; END $do$};
 }
 
-# What is not a call, for every session …
+# Statements other than calls, for every session …
 my @around = ('BEGIN', 'BEGIN', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'BEGIN ISOLATION LEVEL SERIALIZABLE', 'BEGIN READ ONLY', 'COMMIT', 'COMMIT', 'COMMIT AND CHAIN', 'ROLLBACK',
 	'SAVEPOINT a', 'SAVEPOINT b', 'ROLLBACK TO a', 'ROLLBACK TO b', 'RELEASE a', 'RELEASE b', 'FETCH 1 FROM c', 'FETCH ALL FROM h', 'CLOSE c', 'CLOSE h', 'EXECUTE p', 'EXECUTE p', 'DEALLOCATE ALL',
 	'DISCARD ALL', 'SET ticketpool.allocation = random', 'SET ticketpool.allocation = first_fit', q{SET statement_timeout = '3ms'}, q{SET statement_timeout = '3s'}, q{SET statement_timeout = '3s'});
@@ -308,14 +311,14 @@ sub statement
 {
 	my ($worker) = @_;
 	my $kind = rand;
-	# In a transaction that has failed nothing else is of interest for long.
+	# In a failed transaction, other statements are not of interest for long.
 	return (any('ROLLBACK', 'ROLLBACK', 'ROLLBACK TO a', 'COMMIT'), undef) if $worker->{failed} && $kind < 0.7;
 	return $worker->two_phase if $worker->{prepares} && $kind < 0.02;
 	return (any(@owner), undef) if $worker->{owner} && $kind < 0.05;
 	return ("SET search_path = " . any('hostile, pg_catalog, public', 'pg_temp, hostile, public', 'public', 'hostile'), undef) if $worker->{hostile} && $kind < 0.07;
 	return (any($worker->{open} ? @around : @around[ 0 .. 4 ], @around), undef) if $kind < 0.3;
 	my $function = $worker->next_function;
-	# A trigger function has one place only where it can be called.
+	# A trigger function can be called in one place only.
 	return (rand() < 0.2 ? "SELECT public.$function->{name}()" : misplaced_trigger($function), undef, $function) if $function->{trigger};
 	return call_statement($worker, $function);
 }

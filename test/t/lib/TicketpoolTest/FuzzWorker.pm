@@ -1,4 +1,4 @@
-# A session of the fuzzer: who it is, and what it remembers.
+# A session of the fuzzer: its role, and what it remembers.
 package TicketpoolTest::FuzzWorker;
 
 use strict;
@@ -10,7 +10,7 @@ sub new
 	return bless { prepared => [], ids => {}, turn => [], states => {}, called => {}, succeeded => {}, %options }, $class;
 }
 
-# The functions come in turn, each time in another order: all are called however slow the machine is.
+# The functions take turns, each round in another order: all are called however slow the machine is.
 sub next_function
 {
 	my ($self) = @_;
@@ -37,7 +37,7 @@ sub remember
 	return;
 }
 
-# PREPARE TRANSACTION, and some statements later the decision: two ends of one thing.
+# PREPARE TRANSACTION, and some statements later its decision.
 sub two_phase
 {
 	my ($self) = @_;
@@ -49,7 +49,8 @@ sub two_phase
 	return ("PREPARE TRANSACTION '$gid'", "gid $gid");
 }
 
-# One statement; every answer that may not be is logged as bad. ids: what kind of ids its result has; function: whose call it is.
+# One statement; every answer that is not allowed is logged as bad. ids: what kind of ids its result
+# has; function: whose call it is.
 sub run
 {
 	my ($self, $sql, $ids, $function) = @_;
@@ -59,7 +60,7 @@ sub run
 	my $log = $self->{log};
 	$self->{states}{$state}++;
 	print $log "bad $state $sql\n" unless $state eq '00000' || $self->{fine}{$state};
-	# Who has no right gets no further, whatever the arguments.
+	# A role without the right gets no further, whatever the arguments.
 	print $log "bad $state, not 42501: $sql\n"
 	  if $self->{nobody} && $function && !$function->{public} && $sql =~ /^SELECT (\* FROM )?public\./ && $state !~ /^(42501|25P02|57014)$/;
 	$self->{failed} = $state ne '00000';
@@ -69,7 +70,7 @@ sub run
 		$self->{open} = 0 if $sql =~ /^(COMMIT|ROLLBACK|PREPARE TRANSACTION '.*'|DISCARD ALL)$/;
 		$self->{succeeded}{ $function->{name} }++ if $function;
 	}
-	# One that was never there: PREPARE TRANSACTION outside a transaction is a mere warning.
+	# A transaction that never existed: PREPARE TRANSACTION outside a transaction is only a warning.
 	shift @{ $self->{prepared} } if defined $ids && $ids eq 'decided' && $state =~ /^(00000|42704)$/;
 	return if $state ne '00000' || !defined $ids || $ids eq 'decided';
 	if ($ids =~ /^gid (.*)/) { push @{ $self->{prepared} }, $1 }
@@ -77,7 +78,7 @@ sub run
 	return;
 }
 
-# The same until nobody cancels it: others may still be at work.
+# Repeats the statement until nobody cancels it: others may still be at work.
 sub run_through
 {
 	my ($self, @statement) = @_;

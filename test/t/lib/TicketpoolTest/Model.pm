@@ -1,5 +1,6 @@
-# What the extension promises, without its tricks: a list of tickets, each on a seat from one stop to another, and who
-# may see it as free. The state is kept for several sessions with transactions and savepoints.
+# What the extension promises, without its tricks: a list of tickets, each on a seat from one stop
+# to another, and which session may see the seat as free. The state is kept for several sessions
+# with transactions and savepoints.
 package TicketpoolTest::Model;
 
 use strict;
@@ -19,7 +20,8 @@ sub add_departure
 	return;
 }
 
-# The trip that two station names mean: the one with the fewest stops, the earlier on a tie. (Indexes of stops.)
+# The trip that two station names mean, as indexes of stops: the one with the fewest stops, on a tie
+# the earlier one.
 sub trip
 {
 	my ($departure, $from, $to) = @_;
@@ -90,7 +92,7 @@ sub has_refunds
 	return scalar grep { defined $_->{refunder} && $_->{refunder} == $session } @{ $departure->{tickets} };
 }
 
-# A session is a hash with `number`, `open` (a transaction is), `log` and `savepoints`.
+# A session is a hash with `number`, `open` (it has an open transaction), `log` and `savepoints`.
 sub record
 {
 	my ($session, $what, $ticket) = @_;
@@ -120,8 +122,8 @@ sub refund
 	return;
 }
 
-# A transaction that has looked at an order for a refund keeps its rows locked to the end, also where there was nothing
-# to refund.
+# A transaction that has looked at an order for a refund keeps its rows locked to the end, even if
+# there was nothing to refund.
 sub locked
 {
 	my ($self, $session, $id) = @_;
@@ -158,7 +160,7 @@ sub commit
 	return;
 }
 
-# Undoes what came after the position in the log.
+# Undoes everything after the position in the log.
 sub undo
 {
 	my ($self, $session, $position) = @_;
@@ -181,7 +183,8 @@ sub rollback
 	return;
 }
 
-# An order that the session may refund without waiting for the other's transaction, or undef.
+# An order that the session may refund without waiting for the other session's transaction, or
+# undef.
 sub order_for
 {
 	my ($self, $session) = @_;

@@ -1,8 +1,9 @@
-# A server of PostgreSQL::Test::Cluster that keeps one psql for each database: a call of psql or safe_psql costs no new
-# process. What a call can tell from a psql of its own is taken care of: nothing of a session (settings, temporary tables, roles,
-# prepared statements, advisory locks, an open transaction) outlives the call; the psql is gone before a server stops, its
-# settings change or a database is copied, renamed or dropped; one that has died is replaced. fresh => 1 asks for a psql of the
-# call's own, for tests of what a new session finds.
+# A server of PostgreSQL::Test::Cluster that keeps one psql for each database: a call of psql or
+# safe_psql costs no new process. A call cannot tell it from a psql of its own: nothing of a session
+# (settings, temporary tables, roles, prepared statements, advisory locks, an open transaction)
+# outlives the call; the psql is ended before a server stops, its settings change or a database is
+# copied, renamed or dropped; one that has died is replaced. fresh => 1 asks for a new psql for the
+# call, for tests of what a new session finds.
 package TicketpoolTest::Server;
 
 use strict;
@@ -17,11 +18,11 @@ use PostgreSQL::Test::Cluster;
 
 our @ISA = ('PostgreSQL::Test::Cluster');
 
-# Every kept psql of this process: whoever forks must not hold the ends of its pipes, nor use it.
+# Every kept psql of this process: a forked process must not hold the ends of its pipes, nor use it.
 my %kept;
 my $count = 0;
 
-# Makes a node one of these.
+# Turns a node into one of these.
 sub keep
 {
 	my ($node) = @_;
@@ -32,10 +33,11 @@ sub keep
 # What the tests call
 # ---------------------------------------------------------------------------------------------------------------------
 
-# What another session's or server's state hangs on, and what a session learns when it begins only.
+# What another session's or server's state depends on, and what a session learns only when it
+# begins.
 my $of_databases = qr/\b(?:create|drop|alter)\s+database\b|\b(?:createdb|dropdb)\b/i;
 my $of_new_sessions = qr/\balter\s+(?:database|role|user)\b|\bpg_reload_conf\b/i;
-# A query, by itself, that leaves nothing in its session.
+# A single query that leaves nothing in its session.
 my $leaves_nothing = qr/\A\s*(?:select|table|values|explain)\b(?!.*(?:;|\b(?:set_config|set_?seed|pg_\w*advisory\w*|nextval|setval|into\s+temp\w*)\b))/is;
 
 sub psql
@@ -44,7 +46,8 @@ sub psql
 	my $fresh = delete $params{fresh};
 	$self->release($database) if $sql =~ $of_databases;
 	my $verbosity = verbosity($params{extra_params});
-	# A backslash begins a command of psql, which may change what psql does next. (The end of COPY's rows is none.)
+	# A backslash begins a command of psql, which may change what psql does next. (The end of COPY's
+	# rows is not a command.)
 	$fresh ||= !defined $verbosity || $sql =~ /^\s*\\(?!\.$)/m || grep { !/^(?:stdout|stderr|on_error_stop|on_error_die|extra_params)$/ } keys %params;
 	my @answer;
 	if ($fresh)
@@ -60,7 +63,7 @@ sub psql
 	return wantarray ? @answer : $answer[0];
 }
 
-# As the server's own library does it, without a process for each try.
+# As in the server's own library, but without a process for each try.
 sub poll_query_until
 {
 	my ($self, $database, $sql, $expected) = @_;
@@ -76,7 +79,7 @@ sub poll_query_until
 	return 0;
 }
 
-# Ends what is kept: of all databases, or of all but one.
+# Ends the kept psqls: of all databases, or of all but one.
 sub release
 {
 	my ($self, $but) = @_;
@@ -87,7 +90,7 @@ sub release
 	return;
 }
 
-# For whoever sends SQL about databases in another way than through a node.
+# For tests that send SQL about databases in another way than through a node.
 sub release_all
 {
 	my ($sql) = @_;
@@ -96,7 +99,7 @@ sub release_all
 	return;
 }
 
-# In a process that was forked: lets go of the ends of its parent's pipes.
+# In a forked process: closes the ends of its parent's pipes.
 sub forget { $_->drop for values %kept; return }
 
 sub stop { my $self = shift; $self->release; return $self->SUPER::stop(@_) }
@@ -111,7 +114,7 @@ sub command_like { my $self = shift; release_all("@{ $_[0] }"); return $self->SU
 # Behind them
 # ---------------------------------------------------------------------------------------------------------------------
 
-# The one thing that callers add to psql's command line; undefined where there is more.
+# The one option that callers add to psql's command line; undefined if there are more.
 sub verbosity
 {
 	my ($extra) = @_;
@@ -126,7 +129,8 @@ sub call_of_its_own
 	return scalar $self->SUPER::psql($database, $sql, %$params);
 }
 
-# Status, output and messages go where the caller of psql wants them, as the server's own library does it.
+# Status, output and messages go where the caller of psql wants them, as in the server's own
+# library.
 sub deliver
 {
 	my ($sql, $wants_list, $params, $status, $out, $err) = @_;
@@ -151,7 +155,7 @@ sub ask
 	my ($self, $database, $sql, $verbosity, $stops) = @_;
 	my $psql = $self->kept($database);
 	$sql =~ s/[\s;]+\z//;
-	# psql goes on after an error only where there is nothing that it would have to leave out.
+	# psql goes on after an error only if there is nothing that it would have to skip.
 	my $is_single = index($sql, ';') < 0;
 	# (After the end of COPY's rows psql wants no semicolon.)
 	my $end = $sql =~ /^\\\.\z/m ? '' : ";\n";
@@ -160,7 +164,8 @@ sub ask
 	if (!$psql->{pid}) { delete $kept{ $psql->{key} } }
 	elsif ($sql !~ $leaves_nothing)
 	{
-		# It fails inside a transaction, which then ends with its session as with that of any psql.
+		# It fails inside a transaction, which then ends with its session, as it would with any
+		# psql.
 		my ($failed) = $psql->run("\\set VERBOSITY default\n\\set ON_ERROR_STOP off\nDISCARD ALL;\n");
 		$psql->end if $failed;
 	}
@@ -172,7 +177,7 @@ sub kept
 {
 	my ($self, $database) = @_;
 	local %ENV = $self->_get_env();
-	# What its surroundings tell a psql belongs to it.
+	# The environment that psql reads belongs to it.
 	my $key = join "\0", $$, $self->name, $self->port, $database, map { "$_=$ENV{$_}" } grep { /^PG/ } sort keys %ENV;
 	my $psql = $kept{$key};
 	if ($psql)
@@ -209,7 +214,7 @@ sub start
 		exec($command, '-XAtq', '-d', $connstr, '-f', '-') or POSIX::_exit(127);
 	}
 	close $_ for $child_in, $child_out, $child_err;
-	# A long script must not wait for room in a pipe whose other side waits for room, too.
+	# A long script must not wait for room in a pipe whose other side also waits for room.
 	fcntl($to, F_SETFL, fcntl($to, F_GETFL, 0) | O_NONBLOCK) or die "fcntl: $!";
 	my $self = bless { node => $node, database => $database, key => $key, owner => $$, pid => $pid, to => $to, from => $from, messages => $messages,
 		marker => sprintf('~%d.%d~', $$, ++$count), failed => '' }, $class;
@@ -217,11 +222,11 @@ sub start
 	return $self;
 }
 
-# Sends a script and reads until it has come to its end, or psql has.
+# Sends a script and reads until the script or psql has ended.
 sub run
 {
 	my ($self, $script) = @_;
-	# psql could not connect: that is the answer to whatever comes next.
+	# psql could not connect: that is the answer to every script.
 	return ($self->{status}, '', $self->{failed}) unless $self->{pid};
 	my $input = $script . "\\echo $self->{marker} :ERROR\n\\warn $self->{marker}\n";
 	my %text = (from => '', messages => '');
@@ -265,7 +270,8 @@ sub run
 	return ($status, $text{from}, $text{messages});
 }
 
-# Says goodbye, and waits until the server's process has gone, too: it keeps a database from being dropped.
+# Ends the session, and waits until the server's process has ended as well: that process keeps a
+# database from being dropped.
 sub end
 {
 	my ($self) = @_;

@@ -25,7 +25,7 @@ sub new
 		open(STDIN, '<&', $child_in);
 		open(STDOUT, '>&', $child_out);
 		open(STDERR, '>&', $child_out);
-		# Not the ends of other sessions: each has to see its own psql's end of input.
+		# Not the pipe ends of other sessions: each psql has to see the end of its own input.
 		POSIX::close($_) for 3 .. 255;
 		exec('psql', '-XAtq', '-v', 'VERBOSITY=' . ($options{verbosity} // 'sqlstate'), '-d', $connstr, '-f', '-')
 		  or POSIX::_exit(127);
@@ -52,8 +52,8 @@ sub send
 	return;
 }
 
-# Waits for the answer; returns the output, rows and messages, without the last line end.
-# sqlstate is '00000' where all went well, 'lost' where the connection is gone.
+# Waits for the answer; returns the output, rows and messages, without the last line end. sqlstate
+# is '00000' if all went well, 'lost' if the connection is gone.
 sub wait
 {
 	my ($self) = @_;
@@ -106,7 +106,7 @@ sub lose
 	return;
 }
 
-# As if the client's machine lost power, as far as a test can do that: no goodbye from psql.
+# As if the client's machine lost power, as far as a test can do that: psql sends no goodbye.
 sub kill_client
 {
 	my ($self) = @_;

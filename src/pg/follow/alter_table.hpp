@@ -1,0 +1,19 @@
+// Keeping partitions of ticket_order as the pool needs them, whatever ALTER TABLE does to them.
+#pragma once
+
+#include "server/pg.hpp"
+
+extern "C" {
+#include "nodes/parsenodes.h"
+}
+
+namespace ticketpool {
+
+// The relation, where it is a partition of the extension's ticket_order; else InvalidOid.
+Oid order_partition(const RangeVar* name);
+
+// Around each ALTER TABLE.
+void before_alter_table(const AlterTableStmt* statement);
+void after_alter_table(const AlterTableStmt* statement);
+
+}  // namespace ticketpool

@@ -1,0 +1,289 @@
+#include "follow/by_hand.hpp"
+
+#include "follow/own_events.hpp"
+#include "follow/row_event.hpp"
+#include "follow/wanted.hpp"
+#include "load/directory.hpp"
+#include "pool/claim.hpp"
+#include "pool/deadlines.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "pool/sources.hpp"
+#include "server/errors.hpp"
+#include "server/row_origin.hpp"
+#include "server/table_scan.hpp"
+#include "tables/arrival_locks.hpp"
+#include "tables/departure_rows.hpp"
+#include "tables/epoch.hpp"
+#include "tables/order_days.hpp"
+
+extern "C" {
+#include "catalog/partition.h"
+}
+
+namespace ticketpool {
+namespace {
+
+// A claim that waits for the end of its statement; its departure is pinned.
+struct WantedSeat {
+    uint32_t slot;
+    LiveTicket ticket;
+    SeatSource source;
+    uint32_t seat;  // number in the source
+};
+
+// ---------------------------------------------------------------------------------------------
+// Errors
+// ---------------------------------------------------------------------------------------------
+
+[[noreturn]] void report_taken(const DepartureRef& ref, const LiveTicket& ticket) {
+    const Layout* layout = ref.departure->layout.get();
+    const Stop* stops = ref.departure->route->stops();
+    const char* seat = "";
+    uint32_t coach = static_cast<uint32_t>(ticket.place_coach);
+    if (ticket.place_coach < 0) {
+        const SeatGeometry& geometry = layout->geometry(ticket.class_index)[ticket.seat];
+        coach = geometry.coach;
+        seat = psprintf("seat %u%c of ", geometry.row, geometry.letter);
+    }
+    const char* name = printable(text_of(layout->head, layout->coaches()[coach].name));
+    ereport(ERROR,
+            (errcode(ERRCODE_EXCLUSION_VIOLATION),
+             ticket.place_coach < 0 ? errmsg("%scoach %s is taken", seat, name)
+                                    : errmsg("coach %s has no place left", name),
+             errdetail("Ticket %d of order " INT64_FORMAT
+                       " would travel between stops %d and %d of departure " INT64_FORMAT
+                       ", where another live ticket, a quota or a running transaction has it.",
+                       ticket.ticket_no, ticket.order_id, stops[ticket.trip.from].stop_no,
+                       stops[ticket.trip.to].stop_no, ref.departure->departure_id),
+             errhint("Write a seat that is free there, or let ticket_buy choose one.")));
+}
+
+[[noreturn]] void report_misfit(int64_t departure_id, const LiveTicket& ticket,
+                                const char* problem) {
+    ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
+                    errmsg("ticket %d of order " INT64_FORMAT " %s", ticket.ticket_no,
+                           ticket.order_id, problem),
+                    errdetail("A live ticket must be on a seat, between stops and on the service "
+                              "date of its departure, here " INT64_FORMAT ".",
+                              departure_id),
+                    errhint("ticket_layout_coach has its seats, ticket_route its stops.")));
+}
+
+// ---------------------------------------------------------------------------------------------
+// Claims
+// ---------------------------------------------------------------------------------------------
+
+Demand demand_for(const DepartureRef& ref, const LiveTicket& ticket) {
+    Demand demand{};
+    demand.ref = ref;
+    demand.class_index = ticket.class_index;
+    demand.trip = ticket.trip;
+    demand.party = 1;
+    return demand;
+}
+
+void claim_wanted(const WantedSeat& entry) {
+    const DepartureRef ref{entry.slot, shared.slots[entry.slot].departure()};
+    Claimed claimed;
+    if (!claim_exact(demand_for(ref, entry.ticket), entry.source, entry.seat, &claimed)) {
+        report_taken(ref, entry.ticket);
+    }
+}
+
+// The same for an order's row: where there is no departure, none comes unseen, and none is loaded
+// with the row as it was.
+DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id) {
+    if (is_noted_missing(Arrival::kDeparture, departure_id)) {
+        return {kNoSlot, nullptr};
+    }
+    DepartureRef ref = pin_departure(catalog, departure_id);
+    if (ref.departure == nullptr) {
+        lock_orphans(catalog);
+        ref = pin_departure(catalog, departure_id);
+        if (ref.departure == nullptr) {
+            note_missing(Arrival::kDeparture, departure_id);
+        }
+    }
+    return ref;
+}
+
+void release_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* row) {
+    const DepartureRef ref = pin_or_lock(catalog, row_int64(row, leaf.column[kDepartureId]));
+    LiveTicket ticket;
+    const char* problem;
+    // What does not fit has no claim: the loader left it out, too.
+    if (ref.departure == nullptr ||
+        DatumGetDateADT(row_datum(row, leaf.column[kServiceDate])) != ref.departure->service_date ||
+        !read_live_ticket(row, leaf, ref.departure, &ticket, &problem)) {
+        return;
+    }
+    uint32_t seat = ticket.seat;
+    const SeatSource source =
+        ticket.place_coach >= 0 ? SeatSource{ref.slot, ticket.class_index, 0, ticket.place_coach}
+                                : source_of_live_seat(ref, ticket.class_index, ticket.bits, &seat);
+    ledger_reserve(1);
+    ledger_add_release(source, seat, ticket.bits);
+}
+
+// Where the claim for a new live row goes. Sets *seat to its number there.
+SeatSource source_of_row(const DepartureRef& ref, const OrderLeaf& leaf, TupleTableSlot* row,
+                         const LiveTicket& ticket, uint32_t* seat) {
+    if (ticket.place_coach >= 0) {
+        return {ref.slot, ticket.class_index, 0, ticket.place_coach};
+    }
+    if (rows_come_in_any_order()) {
+        // As the loader has it where the ticket was there before the quota.
+        return source_of_live_seat(ref, ticket.class_index, ticket.bits, seat);
+    }
+    bool no_channel;
+    const Datum channel = row_value(row, leaf.column[kChannel], &no_channel);
+    return source_of_seat(ref, ticket.class_index, no_channel ? Text{nullptr, 0} : text_of(channel),
+                          ticket.bits, seat);
+}
+
+void claim_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* row) {
+    const int64_t departure_id = row_int64(row, leaf.column[kDepartureId]);
+    const DepartureRef ref = pin_or_lock(catalog, departure_id);
+    if (ref.departure == nullptr) {
+        return;
+    }
+    LiveTicket ticket;
+    const char* problem;
+    if (!read_live_ticket(row, leaf, ref.departure, &ticket, &problem)) {
+        report_misfit(departure_id, ticket, problem);
+    }
+    if (DatumGetDateADT(row_datum(row, leaf.column[kServiceDate])) != ref.departure->service_date) {
+        report_misfit(departure_id, ticket, "is on another day than its departure");
+    }
+    uint32_t seat = ticket.seat;
+    const SeatSource source = source_of_row(ref, leaf, row, ticket, &seat);
+    Claimed claimed;
+    if (!claim_exact(demand_for(ref, ticket), source, seat, &claimed)) {
+        want<WantedSeat, claim_wanted>(WantedSeat{ref.slot, ticket, source, seat});
+    }
+}
+
+void follow(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* before,
+            TupleTableSlot* after) {
+    const bool was_live = before != nullptr && is_live_row(leaf, before);
+    const bool live = after != nullptr && is_live_row(leaf, after);
+    if (live) {
+        bool no_deadline;
+        const Datum deadline = row_value(after, leaf.column[kHeldUntil], &no_deadline);
+        if (!no_deadline) {
+            deadline_at_commit(DatumGetTimestampTz(deadline));
+        }
+    }
+    if (was_live && live && same_place(leaf, before, after)) {
+        return;
+    }
+    if (was_live) {
+        release_row(catalog, leaf, before);
+    }
+    if (live) {
+        claim_row(catalog, leaf, after);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// TRUNCATE: the partition is locked against everybody, so its rows are what they are. Departures
+// that are not in memory need nothing: others cannot load one before this transaction ends.
+// ---------------------------------------------------------------------------------------------
+
+void release_all(const Catalog& catalog, Relation relation) {
+    OrderLeaf leaf{};
+    find_order_columns(relation, &leaf);
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, RelationGetRelid(relation), live_index(catalog, relation), snapshot);
+    int64_t departure_id = 0;
+    bool in_memory = false;
+    while (reader_next(&reader)) {
+        const int64_t next = row_int64(reader.row, leaf.column[kDepartureId]);
+        if (next != departure_id) {
+            departure_id = next;
+            in_memory = directory_has(catalog, departure_id);
+        }
+        if (in_memory) {
+            release_row(catalog, leaf, reader.row);
+        }
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    note_truncate();
+}
+
+// ---------------------------------------------------------------------------------------------
+// Locks
+// ---------------------------------------------------------------------------------------------
+
+// What a trigger on a partition knows for a whole statement.
+const OrderLeaf* columns_of(FunctionCallInfo fcinfo, const Catalog& catalog, Relation relation) {
+    OrderLeaf* leaf = static_cast<OrderLeaf*>(fcinfo->flinfo->fn_extra);
+    if (leaf == nullptr || leaf->relation != RelationGetRelid(relation)) {
+        OrderLeaf found{};
+        if (!relation->rd_rel->relispartition ||
+            get_partition_parent(RelationGetRelid(relation), true) != catalog.order) {
+            ereport(ERROR,
+                    (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                     errmsg("\"%s\" is no partition of ticket_order",
+                            RelationGetRelationName(relation)),
+                     errdetail("Function ticket_follow_order() serves the extension's triggers."),
+                     errhint("Drop the trigger.")));
+        }
+        find_order_columns(relation, &found);
+        found.relation = RelationGetRelid(relation);
+        leaf =
+            static_cast<OrderLeaf*>(MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(OrderLeaf)));
+        *leaf = found;
+        fcinfo->flinfo->fn_extra = leaf;
+    }
+    return leaf;
+}
+
+}  // namespace
+
+DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id) {
+    if (!directory_has(catalog, departure_id) && !is_loadable(catalog, departure_id)) {
+        return {kNoSlot, nullptr};
+    }
+    const DepartureRef ref = directory_find_id(catalog, departure_id);
+    if (ref.departure != nullptr) {
+        ledger_reserve(1);
+        pin_slot(ref.slot);
+    }
+    end_announcement();
+    return ref;
+}
+
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_follow_order) {
+    using namespace ticketpool;
+    if (!CALLED_AS_TRIGGER(fcinfo)) {
+        report_no_trigger("ticket_follow_order");
+    }
+    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
+    if (shared.control == nullptr) {
+        return Datum{0};  // no pool in this server: nothing to follow
+    }
+    require_shared_memory();
+    const Catalog& catalog = catalog_of(fcinfo);
+    Relation relation = trigger->tg_relation;
+    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
+        // A partition that was detached keeps its trigger.
+        if (relation->rd_rel->relispartition &&
+            get_partition_parent(RelationGetRelid(relation), true) == catalog.order) {
+            release_all(catalog, relation);
+        }
+        return Datum{0};
+    }
+    const RowEvent rows = rows_of(trigger);
+    const OrderLeaf& leaf = *columns_of(fcinfo, catalog, relation);
+    if (!is_own_event(leaf, rows.before, rows.after)) {
+        follow(catalog, leaf, rows.before, rows.after);
+        follow_order_day(catalog, leaf, rows.before, rows.after);
+    }
+    return Datum{0};
+}

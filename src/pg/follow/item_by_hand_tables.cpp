@@ -1,0 +1,236 @@
+// What others write into item_inventory by hand: see item_by_hand.hpp.
+#include "follow/commit_marks.hpp"
+#include "follow/item_by_hand.hpp"
+#include "follow/own_events.hpp"
+#include "follow/row_event.hpp"
+#include "follow/wanted.hpp"
+#include "load/directory.hpp"
+#include "load/item_pins.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/stock_claim.hpp"
+#include "pool/stock_entries.hpp"
+#include "pool/waiting.hpp"
+#include "server/errors.hpp"
+#include "server/table_scan.hpp"
+#include "tables/arrival_locks.hpp"
+#include "tables/epoch.hpp"
+#include "tables/inventory_rows.hpp"
+#include "tables/item_rows.hpp"
+
+namespace ticketpool {
+namespace {
+
+bool same_column(const RowEvent& rows, AttrNumber column) {
+    bool no_old;
+    bool no_new;
+    const Datum before = row_value(rows.before, column, &no_old);
+    const Datum after = row_value(rows.after, column, &no_new);
+    return no_old || no_new ? no_old == no_new : DatumGetInt64(before) == DatumGetInt64(after);
+}
+
+[[noreturn]] void report_not_followed(const Inventory& row, const char* what, const char* hint) {
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             errmsg("%s of inventory " INT64_FORMAT " cannot be changed by hand", what, row.id),
+             errdetail("The pool would have to move its units to another stock."),
+             errhint("%s", hint)));
+}
+
+// All of it must be free: nothing is sold of it and nobody is buying.
+void follow_leaving(const Catalog& catalog, int64_t item_id, const Inventory& row) {
+    const ItemRef ref = pin_item_by_hand(catalog, item_id);
+    const Stock* stock =
+        ref.item == nullptr ? nullptr : find_stock(ref, row.id, OfLeaving::kLeaveOut);
+    stale_item_at_commit(catalog, item_id);
+    if (stock == nullptr) {
+        return;  // merged and empty, or inserted by this transaction
+    }
+    const StockRef at = stock_ref(ref, stock);
+    if (row.quantity > 0) {
+        claim_by_hand(WantedUnits{catalog.schema, 0, item_id, row.id, at, row.quantity, true});
+    }
+    stock_reserve(1);
+    stock_add_leaving(at);
+}
+
+// At the statement's end: an inventory that was split off has its root, and an order its item.
+void report_left_over(int64_t item_id, const char* what) {
+    ereport(ERROR, (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+                    errmsg("item " INT64_FORMAT " has %s", item_id, what),
+                    errdetail("Its root inventory was deleted."),
+                    errhint("Delete them first, or in the same statement.")));
+}
+
+struct DeletedRoot {
+    Oid schema;
+    uint32_t padding;
+    int64_t item_id;
+};
+
+void require_no_children(const DeletedRoot& root) {
+    Snapshot snapshot = snapshot_after_this_command();
+    Inventories left;
+    const bool has_root =
+        read_inventories(catalog_in(root.schema), root.item_id, snapshot, nullptr, &left);
+    drop_snapshot(snapshot);
+    if (left.count > 0 && !has_root) {
+        report_left_over(root.item_id, "inventories that were split off");
+    }
+    pfree(left.rows);
+}
+
+struct Truncated {
+    Oid schema;
+};
+
+void require_no_orders(const Truncated& truncated) {
+    const Catalog& catalog = catalog_in(truncated.schema);
+    TableReader reader;
+    Snapshot snapshot = snapshot_after_this_command();
+    reader_open(&reader, catalog.item_order, catalog.item_order_live, snapshot);
+    bool first = true;
+    int64_t last = 0;
+    while (reader_next(&reader)) {
+        const int64_t item_id = row_int64(reader.row, kItemId);
+        if (first || item_id != last) {
+            TableReader roots;
+            reader_open(&roots, catalog.inventory, catalog.inventory_root, snapshot);
+            reader_key_int64(&roots, item_id);
+            if (!reader_next(&roots)) {
+                report_left_over(item_id, "live orders");
+            }
+            reader_close(&roots);
+        }
+        first = false;
+        last = item_id;
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+}
+
+void follow_insert(const Catalog& catalog, int64_t item_id) {
+    stale_item_at_commit(catalog, item_id);
+    want_item_to_fit(catalog, item_id);
+}
+
+void follow_delete(const Catalog& catalog, int64_t item_id, const Inventory& row) {
+    follow_leaving(catalog, item_id, row);
+    if (row.is_root) {
+        want_once<DeletedRoot, require_no_children>(DeletedRoot{catalog.schema, 0, item_id});
+    }
+}
+
+void follow_quantity(const Catalog& catalog, int64_t item_id, const Inventory& before,
+                     const Inventory& after) {
+    const ItemRef ref = pin_item_by_hand(catalog, item_id);
+    const Stock* stock =
+        ref.item == nullptr ? nullptr : find_stock(ref, after.id, OfLeaving::kLeaveOut);
+    if (stock == nullptr) {
+        follow_insert(catalog, item_id);
+    } else if (after.quantity > before.quantity) {
+        stock_reserve(1);
+        stock_add_release(stock_ref(ref, stock), after.quantity - before.quantity);
+    } else {
+        claim_by_hand(WantedUnits{catalog.schema, 0, item_id, after.id, stock_ref(ref, stock),
+                                  before.quantity - after.quantity, false});
+    }
+}
+
+// As item_merge does it, in another database perhaps, whose rows are replicated here.
+void follow_merging(const Catalog& catalog, int64_t item_id, int64_t id) {
+    const ItemRef ref = pin_item_by_hand(catalog, item_id);
+    const Stock* stock = ref.item == nullptr ? nullptr : find_stock(ref, id, OfLeaving::kLeaveOut);
+    if (stock == nullptr) {
+        follow_insert(catalog, item_id);
+    } else {
+        stock_reserve(1);
+        wait_for_stock_turn(stock_ref(ref, stock));
+        stock_add_merging(stock_ref(ref, stock));
+    }
+}
+
+void follow_update(const Catalog& catalog, const RowEvent& rows) {
+    const Inventory before = copy_inventory(rows.before);
+    const Inventory after = copy_inventory(rows.after);
+    const int64_t item_id = row_int64(rows.after, kInvItem);
+    if (!same_column(rows, kInvId) || !same_column(rows, kInvItem)) {
+        report_not_followed(before, "the id", "Delete the row, and insert another one.");
+    }
+    if (!same_column(rows, kInvParent)) {
+        report_not_followed(before, "the parent", "item_split and item_merge move units.");
+    }
+    if (before.status != after.status && before.status == InventoryStatus::kMerged) {
+        follow_insert(catalog, item_id);
+    } else if (before.status != after.status && after.status == InventoryStatus::kMerged) {
+        follow_merging(catalog, item_id, after.id);
+    } else if (before.status != after.status || before.has_seller != after.has_seller) {
+        item_sale_at_commit(
+            catalog, item_id,
+            StockSale{after.id, after.status != InventoryStatus::kClosed, after.has_seller});
+    }
+    if (before.quantity != after.quantity) {
+        follow_quantity(catalog, item_id, before, after);
+    }
+}
+
+void follow(const Catalog& catalog, const RowEvent& rows) {
+    if (rows.before == nullptr) {
+        follow_insert(catalog, row_int64(rows.after, kInvItem));
+    } else if (rows.after == nullptr) {
+        follow_delete(catalog, row_int64(rows.before, kInvItem), copy_inventory(rows.before));
+    } else {
+        follow_update(catalog, rows);
+    }
+}
+
+// The table is locked against everybody: items that are not in memory cannot be loaded by others
+// before this transaction ends.
+void follow_truncated(const Catalog& catalog) {
+    for (uint32_t i = 0; i < shared.control->slot_count; i++) {
+        int64_t item_id;
+        CHECK_FOR_INTERRUPTS();
+        if (!directory_item_in(catalog, i, &item_id)) {
+            continue;
+        }
+        Snapshot snapshot = take_fresh_snapshot();
+        Inventories inventories;
+        read_inventories(catalog, item_id, snapshot, nullptr, &inventories);
+        drop_snapshot(snapshot);
+        for (int n = 0; n < inventories.count; n++) {
+            follow_leaving(catalog, item_id, inventories.rows[n]);
+        }
+        pfree(inventories.rows);
+    }
+    note_truncate();
+    want_once<Truncated, require_no_orders>(Truncated{catalog.schema});
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(item_follow_inventory) {
+    using namespace ticketpool;
+    if (!CALLED_AS_TRIGGER(fcinfo)) {
+        report_no_trigger("item_follow_inventory");
+    }
+    if (shared.control == nullptr) {
+        return Datum{0};
+    }
+    require_shared_memory();
+    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
+    const Catalog& catalog = catalog_of(fcinfo);
+    require_followed_table(trigger, catalog.inventory);
+    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
+        follow_truncated(catalog);
+        return Datum{0};
+    }
+    const RowEvent rows = rows_of(trigger);
+    const bool by_hand = !is_own_event(catalog.inventory);
+    if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
+        lock_new_inventory(catalog, row_int64(rows.after, kInvItem), by_hand);
+    }
+    if (by_hand) {
+        follow(catalog, rows);
+    }
+    return Datum{0};
+}

@@ -1,0 +1,64 @@
+// What the functions of plain quantities share: from arguments to claimed units to order rows.
+#pragma once
+
+#include "pool/announcement.hpp"
+#include "purchase/request_digest.hpp"
+#include "purchase/rule_call.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
+#include "server/table_scan.hpp"
+#include "tables/row_writer.hpp"
+
+extern "C" {
+#include "utils/uuid.h"
+}
+
+namespace ticketpool {
+
+// Who wants what: checked, with names resolved.
+struct ItemPurchase {
+    ItemRef ref;
+    int64_t item_id;
+    int64_t user_id;
+    int64_t quantity;
+    const pg_uuid_t* request_id;  // null: none
+    RequestDigest asked;          // with a request_id
+    bool named;                   // inventory_id was passed
+    int64_t inventory_id;
+};
+
+// The arguments of item_buy.
+enum ItemArgument { kArgItem, kArgUser, kArgQuantity, kArgRequest, kArgInventory, kItemArguments };
+struct ItemArguments {
+    Datum value[kItemArguments];
+    bool is_null[kItemArguments];
+};
+
+// Checks them. The purchase refers to the arguments. Then require_item() finds the item.
+void read_item_purchase(const ItemArguments& arguments, ItemPurchase* purchase);
+
+// Idempotency, as for tickets: lock_request() of the key first; the item need not be there any
+// more. The first call's row is handed to `row_found`; false: there was none. Ereports 22023 where
+// it was asked something else.
+uint64_t item_request_key(const Catalog& catalog, const ItemPurchase& purchase);
+inline constexpr DigestField kDigestItem{0, 5};
+inline constexpr DigestField kDigestQuantity{5, 5};
+inline constexpr DigestField kDigestInventory{10, 6};  // 0: not named
+using ItemRowFound = void (*)(TableReader* reader, void* context);
+bool find_first_item_call(const Catalog& catalog, const ItemPurchase& purchase,
+                          ItemRowFound row_found, void* context);
+
+// Is the item, or the inventory that was named, on sale?
+bool is_item_on_sale(const ItemPurchase& purchase);
+
+// The purchase as rules are asked about it.
+RuleCall rule_call(const ItemPurchase& purchase);
+
+// Claims the units, pins the item. Null: sold out; else the stock that all of them came from.
+Stock* claim_item(const ItemPurchase& purchase);
+
+// `sold`: the status as a datum, made once for many rows.
+void build_item_order(const Catalog& catalog, const ItemPurchase& purchase, int64_t inventory_id,
+                      Datum sold, RowValues* row);
+
+}  // namespace ticketpool

@@ -1,0 +1,450 @@
+#include "load/directory.hpp"
+
+#include "load/load_by_key.hpp"
+#include "pool/directory_key.hpp"
+#include "pool/eviction.hpp"
+#include "pool/ledger.hpp"
+#include "pool/maker.hpp"
+#include "pool/pins.hpp"
+#include "pool/prepared.hpp"
+#include "pool/standby.hpp"
+#include "pool/stock_entries.hpp"
+#include "pool/waiting.hpp"
+#include "server/errors.hpp"
+#include "server/settings.hpp"
+#include "tables/epoch.hpp"
+
+extern "C" {
+#include "access/xlog.h"
+}
+
+namespace ticketpool {
+
+namespace {
+
+// ---------------------------------------------------------------------------------------------
+// What this session knows by heart: key hash -> slot and the READY version it had. A hit costs no
+// lock; a stale entry is found out by the version.
+// ---------------------------------------------------------------------------------------------
+
+struct CachedSlot {
+    uint64_t key;      // 0: empty
+    uint64_t version;  // of the slot
+    uint32_t slot;
+    uint32_t reserved;
+};
+constexpr uint32_t kCacheSize = 4096;
+CachedSlot* cache;  // kCacheSize entries, allocated at first use
+
+CachedSlot* cache_entry(uint64_t key) {
+    if (cache == nullptr) {
+        cache = static_cast<CachedSlot*>(
+            MemoryContextAllocZero(TopMemoryContext, kCacheSize * sizeof(CachedSlot)));
+    }
+    return &cache[(key >> 1) % kCacheSize];
+}
+
+// ---------------------------------------------------------------------------------------------
+// Announcing
+// ---------------------------------------------------------------------------------------------
+
+// Notes what is announced now; its slot.
+uint32_t announced(uint32_t index, uint64_t key, uint64_t version) {
+    DirectorySlot& slot = shared.slots[index];
+    *cache_entry(key) = CachedSlot{key, version, index, 0};
+    const int32_t now = static_cast<int32_t>(GetCurrentStatementStartTimestamp() / USECS_PER_SEC);
+    if (slot.last_use.load(std::memory_order_relaxed) != now) {
+        slot.last_use.store(now, std::memory_order_relaxed);
+    }
+    return index;
+}
+
+// The way without a lock.
+uint32_t find_in_cache(const Key& key) {
+    const CachedSlot* entry = cache_entry(key.hash);
+    if (entry->key != key.hash) {
+        return kNoSlot;
+    }
+    const uint32_t index = entry->slot;
+    DirectorySlot& slot = shared.slots[index];
+    shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
+    if (slot.version.load(std::memory_order_seq_cst) == entry->version &&
+        slot_matches(index, key) && is_made(slot.maker)) {
+        return announced(index, key.hash, entry->version);
+    }
+    end_announcement();
+    return kNoSlot;
+}
+
+enum class Found { kReady, kBusy, kNothing };
+
+Found find_in_chain(const Key& key, uint32_t* announced_slot) {
+    Found result = Found::kNothing;
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const uint32_t index = chain_find(key);
+    if (index != kNoSlot) {
+        DirectorySlot& slot = shared.slots[index];
+        const uint64_t version = slot.version.load(std::memory_order_acquire);
+        result = state_of(version) == SlotState::kReady && is_made(slot.maker) ? Found::kReady
+                                                                               : Found::kBusy;
+        if (result == Found::kReady) {
+            // No eviction while the lock is held: the announcement needs no second look.
+            shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
+            *announced_slot = announced(index, key.hash, version);
+        }
+    }
+    LWLockRelease(shared.control->lock);
+    return result;
+}
+
+// Takes out of the directory what a standby shows no longer, unless somebody did it before.
+void retire_outdated(const Key& key, uint32_t index, TimestampTz asked_at, int staleness_ms) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    if (chain_find(key) == index &&
+        state_of(shared.slots[index].version.load(std::memory_order_relaxed)) ==
+            SlotState::kReady &&
+        standby_is_outdated(index, asked_at, staleness_ms)) {
+        retire_slot(index);
+    }
+    LWLockRelease(shared.control->lock);
+}
+
+// The second look at what was found and announced. False: it is gone, look again.
+bool is_current(const Key& key, uint32_t slot, TimestampTz asked_at) {
+    const int staleness_ms = key.now ? 0 : setting_standby_staleness;
+    if (standby_is_outdated(slot, asked_at, staleness_ms)) {
+        end_announcement();
+        retire_outdated(key, slot, asked_at, staleness_ms);
+        return false;
+    }
+    prepared_resolve(slot);
+    return true;
+}
+
+uint32_t find_with_care(const Key& key, uint32_t slot) {
+    const TimestampTz asked_at = GetCurrentTimestamp();
+    Loaded loaded;
+    for (;;) {
+        if (slot != kNoSlot) {
+            if (is_current(key, slot, asked_at)) {
+                return slot;
+            }
+            slot = kNoSlot;
+        }
+        const Found found = find_in_chain(key, &slot);
+        if (found == Found::kBusy) {
+            // Hidden or loading. Hidden and not ours: as if it did not exist, unless its row shows.
+            Row row{};
+            if (!read_row(key, &row)) {
+                return kNoSlot;
+            }
+            // Of another departure: what is hidden was opened under a name whose giving up has not
+            // committed either.
+            const bool other = key.kind == KeyKind::kName && !directory_has(*key.catalog, row.id);
+            if (!other) {
+                prepared_resolve(kNoSlot);  // hidden by a transaction that was rolled back, perhaps
+                wait_for_loader(key);
+                continue;
+            }
+            if (!load_by_key(key, &loaded)) {
+                continue;
+            }
+        } else if (found != Found::kNothing || !load_by_key(key, &loaded)) {
+            continue;
+        }
+        if (loaded.slot == kNoSlot) {
+            return kNoSlot;
+        }
+        prepared_resolve(loaded.slot);
+        return announced(loaded.slot, key.hash, loaded.version);
+    }
+}
+
+// Announces what the key leads to, as it is in memory; kNoSlot: nothing.
+uint32_t find_any(const Key& key) {
+    const uint32_t slot = find_in_cache(key);
+    if (likely(slot != kNoSlot && shared.control->attention.load(std::memory_order_relaxed) == 0)) {
+        return slot;
+    }
+    return find_with_care(key, slot);
+}
+
+bool expected_epoch(const Key& key, DateADT date, uint32_t* epoch) {
+    return key.kind == KeyKind::kItem ? item_epoch_is_known(epoch) : epoch_is_known(date, epoch);
+}
+
+bool is_own_epoch(const Key& key, DateADT date) {
+    return key.kind == KeyKind::kItem ? item_epoch_is_own() : epoch_is_own(date);
+}
+
+// Drops a departure of an old epoch; where others have it pinned, waits for them instead. It is
+// neither announced nor pinned by this session. The caller looks again.
+void drop_old(const Key& key, uint32_t index, DateADT date) {
+    LoadLocks locks;
+    const uint32_t epoch = lock_and_read_epoch(key, date, &locks);
+    unlock_after_loading(locks);
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    const DirectorySlot& slot = shared.slots[index];
+    const uint64_t version = slot.version.load(std::memory_order_relaxed);
+    // The slot may have another departure by now.
+    const bool old = state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
+                     slot.relation == key.relation && slot.service_date == date &&
+                     slot.epoch.load(std::memory_order_relaxed) != epoch;
+    const bool in_use = old && !try_evict(index);
+    LWLockRelease(shared.control->lock);
+    if (in_use) {
+        wait_for_others(index, OfPrepared::kWait);
+    }
+}
+
+// May the departure or item, which is announced, be used: was it loaded from the tables as they are
+// (epoch.hpp)? If not, it is not announced any more: look again.
+bool is_of_epoch(const Key& key, uint32_t index) {
+    const DirectorySlot& slot = shared.slots[index];
+    const DateADT date = slot.service_date;
+    uint32_t epoch;
+    const bool known = expected_epoch(key, date, &epoch);
+    if (likely(known && slot.epoch.load(std::memory_order_acquire) == epoch)) {
+        return true;
+    }
+    if (is_pinned(index) || (known && is_own_epoch(key, date))) {
+        return true;
+    }
+    // Not announced while this session may wait for locks: others wait for announcements.
+    end_announcement();
+    if (known) {
+        drop_old(key, index, date);
+    } else {
+        read_epoch(key, date);
+    }
+    return false;
+}
+
+// The transaction that has changed names by hand, or that has ended since.
+constinit LocalTransactionId renamed_in = InvalidLocalTransactionId;
+
+uint32_t find(const Key& key);
+
+// By what the row says to this transaction, which has changed names.
+uint32_t find_own_name(const Key& key) {
+    DepartureRow row;
+    if (!read_own_departure_row(*key.catalog, key.train, key.date, &row)) {
+        return kNoSlot;
+    }
+    return find(key_of(*key.catalog, row.departure_id));
+}
+
+uint32_t find(const Key& key) {
+    require_shared_memory();
+    if (unlikely(renamed_in != InvalidLocalTransactionId) && !key.by_id() &&
+        directory_names_are_own()) {
+        return find_own_name(key);
+    }
+    for (;;) {
+        const uint32_t slot = find_any(key);
+        if (slot == kNoSlot || is_of_epoch(key, slot)) {
+            return slot;
+        }
+        CHECK_FOR_INTERRUPTS();  // nothing is announced
+    }
+}
+
+DepartureRef departure_ref(uint32_t slot) {
+    return {slot, slot == kNoSlot ? nullptr : shared.slots[slot].departure()};
+}
+
+// Announces what is in a slot where it is of this relation and committed; false otherwise.
+bool announce_slot(uint32_t index, Oid relation) {
+    DirectorySlot& slot = shared.slots[index];
+    shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
+    const uint64_t version = slot.version.load(std::memory_order_seq_cst);
+    if (state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
+        slot.relation == relation && is_made(slot.maker) &&
+        (shared.standby[index].replayed.load(std::memory_order_relaxed) == 0 ||
+         RecoveryInProgress()) &&
+        slot.version.load(std::memory_order_seq_cst) == version) {
+        return true;
+    }
+    end_announcement();
+    return false;
+}
+
+}  // namespace
+
+DepartureRef directory_find(const Catalog& catalog, Text train, DateADT date) {
+    return departure_ref(find(key_of(catalog, train, date)));
+}
+
+void directory_note_own_names() {
+    renamed_in = my_local_transaction();
+}
+
+bool directory_names_are_own() {
+    return renamed_in != InvalidLocalTransactionId && renamed_in == my_local_transaction();
+}
+
+// The train in the row of a transaction that has changed names.
+static bool own_train(Oid order, int64_t departure_id, SlotTrain* train) {
+    const Catalog& catalog = catalog_in(get_rel_namespace(order));
+    DepartureRow row;
+    if (!read_own_departure_row(catalog, departure_id, &row)) {
+        return false;
+    }
+    train->length = static_cast<uint8_t>(strlen(row.train));
+    memcpy(train->name, row.train, train->length);
+    return true;
+}
+
+Text directory_train(const DepartureRef& ref) {
+    const DirectorySlot& slot = shared.slots[ref.slot];
+    const SlotTrain* shown = &shared.trains[ref.slot];
+    SlotTrain* train = static_cast<SlotTrain*>(palloc(sizeof(SlotTrain)));
+    if (directory_names_are_own() && own_train(slot.relation, slot.id, train)) {
+        return {train->name, train->length};
+    }
+    *train = *shown;
+    Catalog catalog{};
+    catalog.order = slot.relation;
+    const bool whole =
+        train->length <= sizeof train->name &&
+        low_hash(key_of(catalog, {train->name, train->length}, slot.service_date).hash) ==
+            slot.name_hash;
+    if (!whole) {
+        LWLockAcquire(shared.control->lock, LW_SHARED);
+        *train = *shown;
+        LWLockRelease(shared.control->lock);
+    }
+    return {train->name, train->length};
+}
+
+DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id) {
+    return departure_ref(find(key_of(catalog, departure_id)));
+}
+
+ItemRef directory_find_item(const Catalog& catalog, int64_t item_id) {
+    const uint32_t slot = find(key_of_item(catalog, item_id));
+    return {slot, slot == kNoSlot ? nullptr : shared.slots[slot].item()};
+}
+
+bool directory_forget_item(const Catalog& catalog, int64_t item_id) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    const uint32_t index = chain_find(key_of_item(catalog, item_id));
+    const bool forgotten = index == kNoSlot || try_evict(index);
+    LWLockRelease(shared.control->lock);
+    return forgotten;
+}
+
+bool directory_item_is_leaving(const Catalog& catalog, int64_t item_id) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const uint32_t index = chain_find(key_of_item(catalog, item_id));
+    LWLockRelease(shared.control->lock);
+    if (index == kNoSlot || !is_pinned(index)) {
+        return false;
+    }
+    Item* item = shared.slots[index].item();
+    return stock_is_leaving({index, item->offset_of(item->root())});
+}
+
+DepartureRef directory_find_id_now(const Catalog& catalog, int64_t departure_id) {
+    Key key = key_of(catalog, departure_id);
+    key.now = true;
+    return departure_ref(find(key));
+}
+
+void directory_forget(const DepartureRef& ref) {
+    end_announcement();
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    try_evict(ref.slot);
+    LWLockRelease(shared.control->lock);
+}
+
+bool directory_announce_slot(const Catalog& catalog, uint32_t index, DepartureRef* ref) {
+    const bool here = announce_slot(index, catalog.order);
+    *ref = departure_ref(here ? index : kNoSlot);
+    return here;
+}
+
+bool directory_announce_item(const Catalog& catalog, uint32_t index, ItemRef* ref) {
+    const bool here = announce_slot(index, catalog.item_order);
+    *ref = {index, here ? shared.slots[index].item() : nullptr};
+    return here;
+}
+
+bool directory_has(const Catalog& catalog, int64_t departure_id) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const bool found = chain_find(key_of(catalog, departure_id)) != kNoSlot;
+    LWLockRelease(shared.control->lock);
+    return found;
+}
+
+bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const DirectorySlot& slot = shared.slots[index];
+    // A slot that was retired while somebody has it pinned is in no chain any more, and its item
+    // may be in another slot.
+    const bool here = state_of(slot.version.load(std::memory_order_acquire)) != SlotState::kFree &&
+                      slot.database == MyDatabaseId && slot.relation == catalog.item_order &&
+                      chain_find(key_of_item(catalog, slot.id)) == index;
+    *item_id = slot.id;
+    LWLockRelease(shared.control->lock);
+    return here;
+}
+
+namespace {
+
+// The slot of a departure or item, loading or not, or kNoSlot; the lock is held.
+uint32_t slot_of(Oid relation, int64_t id) {
+    Catalog catalog{};
+    catalog.order = relation;
+    return chain_find(key_of(catalog, id));
+}
+
+}  // namespace
+
+void directory_mark_stale(Oid relation, int64_t id) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const uint32_t index = slot_of(relation, id);
+    if (index != kNoSlot) {
+        shared.slots[index].epoch.fetch_or(kStale, std::memory_order_acq_rel);
+    }
+    LWLockRelease(shared.control->lock);
+}
+
+void directory_set_train(Oid relation, int64_t departure_id, Text train) {
+    Catalog catalog{};
+    catalog.order = relation;
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    const uint32_t index = chain_find(key_of(catalog, departure_id));
+    if (index != kNoSlot) {
+        unlink_name(index);
+        link_name(index, train, key_of(catalog, train, shared.slots[index].service_date).hash);
+    }
+    LWLockRelease(shared.control->lock);
+}
+
+uint32_t directory_pin_if_ready(Oid relation, int64_t id) {
+    ledger_reserve(1);
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    uint32_t index = slot_of(relation, id);
+    if (index != kNoSlot && state_of(shared.slots[index].version.load(std::memory_order_acquire)) ==
+                                SlotState::kReady) {
+        // No eviction while the lock is held: the pin needs no second look.
+        pin_slot(index);
+    } else {
+        index = kNoSlot;
+    }
+    LWLockRelease(shared.control->lock);
+    return index;
+}
+
+int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date) {
+    const DepartureRef ref = directory_find(catalog, train, date);
+    if (ref.departure == nullptr) {
+        report_no_departure(train, date);
+    }
+    const int64_t departure_id = ref.departure->departure_id;
+    end_announcement();
+    return departure_id;
+}
+
+}  // namespace ticketpool

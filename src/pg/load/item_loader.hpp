@@ -1,0 +1,21 @@
+// Builds an item from its rows: the root inventory, the ones that were split off, and the live
+// orders of all of them in one pass over the index item_order_live.
+//
+// What is free of an inventory is its quantity less its live orders. A merged one that has neither
+// units nor live orders has no stock in memory.
+#pragma once
+
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
+#include "ticketpool/stock.hpp"
+
+extern "C" {
+#include "storage/itemptr.h"
+}
+
+namespace ticketpool {
+
+// Allocates and fills the item.
+Item* load_item(const Catalog& catalog, int64_t item_id, uint32_t slot, bool own_insert);
+
+}  // namespace ticketpool

@@ -1,0 +1,39 @@
+// Loading what is not in memory: who loads, who waits, and who takes a load over.
+#pragma once
+
+#include "load/load_locks.hpp"
+#include "pool/directory_key.hpp"
+#include "server/pg.hpp"
+#include "tables/departure_rows.hpp"
+
+namespace ticketpool {
+
+// The row that a key leads to.
+struct Row {
+    int64_t id;
+    bool own_insert;  // by the running transaction
+    DepartureRow departure;
+};
+bool read_row(const Key& key, Row* row);
+
+// Of what the key leads to: of its day, or of all items.
+uint32_t read_epoch(const Key& key, DateADT date);
+// With the locks of a load: of the tables as they are.
+uint32_t lock_and_read_epoch(const Key& key, DateADT date, LoadLocks* locks);
+
+// What was loaded and is announced now.
+struct Loaded {
+    uint32_t slot;  // kNoSlot: there is nothing to load
+    uint64_t version;
+};
+
+// Reads the row to learn the id, enters the slot, and only then reads what it builds from: from
+// that moment on nobody can change the departure without waiting for this load. False: somebody
+// else was quicker, look again.
+bool load_by_key(const Key& key, Loaded* found);
+
+// Sleeps until some load ends, unless `key` is there by now. A departure that is hidden from us
+// while its ticket_open commits is looked at again soon.
+void wait_for_loader(const Key& key);
+
+}  // namespace ticketpool

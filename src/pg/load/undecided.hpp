@@ -1,0 +1,103 @@
+// Rows whose transaction is prepared: what the loader makes of them.
+//
+// A departure that is used by a prepared transaction stays in memory (prepared.hpp), unless the
+// server was restarted. Then its rows tell what its ledger was:
+//
+//   inserted by it and live       taken; free where it rolls back
+//   live, deleted or changed      taken; free where it commits
+//   by it (refund, expiry, ...)
+//   quota inserted by it          its stretch is taken; a quota where it commits, free if not
+//   quota recycled by it          nothing of it can be sold; where it commits, what is unsold is
+//                                 free, where it rolls back, the quota's
+//   departure closed by it        closed where it commits; withdrawn: at once, undone by rollback
+//
+// The loader makes prepared ledgers of these, with the same entries that the transaction had.
+//
+// One snapshot does not show all that, and the transaction may be decided at any moment. So:
+//
+//   1. the undecided row versions are read (every version; who wrote and who deleted it)
+//   2. if each of these transactions is still in progress, none was decided during 1, and what was
+//      read is consistent; otherwise 1 again
+//   3. a fresh snapshot is taken, and the rows that it sees are read, but for those of 1
+//   4. what 1 and 3 found is taken, both the old and the new version of a row; the ledgers say what
+//      to give back
+//
+// A transaction that is decided after 2 is noted all the same, whatever 3 saw of it; the first
+// access settles it. One that was decided before is in the snapshot. A prepared transaction writes
+// no more rows. Others write rows of a departure that is being loaded by hand only: these are not
+// noted, because their writer, who is running, waits for the load and then tells the pool himself
+// (by_hand.hpp). He is not prepared before that.
+#pragma once
+
+#include "pool/prepared.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
+#include "server/table_scan.hpp"
+#include "tables/departure_rows.hpp"
+
+extern "C" {
+#include "storage/itemptr.h"
+}
+
+namespace ticketpool {
+
+struct UndecidedTicket {
+    TransactionId xid;  // top level
+    bool after;         // the version is live where xid commits; otherwise, where it rolls back
+    ItemPointerData tid;
+    LiveTicket ticket;
+};
+
+struct UndecidedQuota {
+    TransactionId xid;
+    bool after;
+    bool unchanged;  // both versions are open: the quota stays as it is, whatever is decided
+    ItemPointerData tid;
+    ReservationRow row;
+    Quota* quota;
+};
+
+struct Undecided {
+    UndecidedTicket* tickets;
+    size_t ticket_count;
+    UndecidedQuota* quotas;
+    size_t quota_count;
+    TransactionId closer;  // changes the departure's status; InvalidTransactionId: nobody does
+    SaleStatus status;     // to this
+};
+
+// Adds an element to an array that grows, in the loader's memory context.
+template <typename T>
+T* append(T** array, size_t* count) {
+    if (*array == nullptr) {
+        *array = static_cast<T*>(palloc(16 * sizeof(T)));
+    } else if (*count >= 16 && (*count & (*count - 1)) == 0) {
+        *array = static_cast<T*>(repalloc_huge(*array, *count * 2 * sizeof(T)));
+    }
+    T* added = &(*array)[(*count)++];
+    *added = T{};
+    return added;
+}
+
+// Calls `found` for every version that one transaction alone decides about, with that transaction
+// and whether its commit makes the version live. (Inserted and deleted by the same: never live.)
+template <typename Found>
+void for_each_undecided(TableReader* reader, Found found) {
+    while (reader_next(reader)) {
+        const VersionFate fate = fate_of_version(*reader);
+        const bool after = is_prepared(fate.inserter);
+        if (after != is_prepared(fate.deleter)) {
+            found(after ? fate.inserter : fate.deleter, after);
+        }
+    }
+    reader_close(reader);
+}
+
+// Steps 1 and 2.
+void read_undecided(const Catalog& catalog, const Departure* departure, Undecided* undecided);
+
+// Was this row version noted in step 1?
+bool is_noted_ticket(const Undecided& undecided, const ItemPointerData& tid);
+bool is_noted_quota(const Undecided& undecided, const ItemPointerData& tid);
+
+}  // namespace ticketpool

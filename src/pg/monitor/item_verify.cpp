@@ -1,0 +1,312 @@
+// item_verify: the proof that pool and tables agree about items.
+//
+// Of each inventory, what is free by its rows (quantity less live orders) is compared with what is
+// free in its stock, less what prepared transactions have claimed and running ones explain. Sales
+// go on meanwhile, and reading the orders of an item takes its time, so a difference counts only if
+//   - what is free in the stock is the same before and after the look into the tables, and
+//   - the difference is the same in every one of several looks.
+// So there is no false alarm while an item is sold fast; what is wrong shows when there is a quiet
+// moment.
+#include <algorithm>
+
+#include "load/directory.hpp"
+#include "load/item_pins.hpp"
+#include "pool/announcement.hpp"
+#include "pool/monitoring.hpp"
+#include "pool/prepared.hpp"
+#include "pool/stock_claim.hpp"
+#include "pool/stock_entries.hpp"
+#include "server/errors.hpp"
+#include "server/table_scan.hpp"
+#include "tables/inventory_rows.hpp"
+
+namespace ticketpool {
+namespace {
+
+// What one look says of an inventory.
+struct Finding {
+    int64_t inventory_id;  // of live orders without an inventory: kNoInventory
+    const char* problem;   // null: nothing is wrong
+};
+constexpr int64_t kNoInventory = INT64_MIN;
+
+// What was free in a stock before the look into the tables.
+struct Before {
+    int64_t inventory_id;
+    int64_t free;
+};
+
+struct Proof {
+    const Catalog* catalog;
+    ItemRef ref;
+    Before* before;
+    int before_count;
+    LiveOrder* undecided;  // of transactions that run, by inventory
+    int undecided_count;
+    int undecided_room;
+    Inventories inventories;
+    int64_t unknown_orders;  // live, of inventories that do not exist
+};
+
+int compare_inventory_of_order(const void* a, const void* b) {
+    const int64_t left = static_cast<const LiveOrder*>(a)->inventory_id;
+    const int64_t right = static_cast<const LiveOrder*>(b)->inventory_id;
+    return left < right ? -1 : static_cast<int>(left > right);
+}
+
+void note_undecided(const LiveOrder& order, void* context) {
+    Proof* proof = static_cast<Proof*>(context);
+    if (proof->undecided_count == proof->undecided_room) {
+        proof->undecided_room *= 2;
+        proof->undecided = static_cast<LiveOrder*>(repalloc_huge(
+            proof->undecided, static_cast<size_t>(proof->undecided_room) * sizeof(LiveOrder)));
+    }
+    proof->undecided[proof->undecided_count++] = order;
+}
+
+void add_sold(const LiveOrder& order, void* context) {
+    Proof* proof = static_cast<Proof*>(context);
+    Inventory* row = proof->inventories.find(order.inventory_id);
+    if (row == nullptr) {
+        proof->unknown_orders++;
+    } else if (order.units > 0) {
+        row->sold = saturating_sum(row->sold, order.units);
+    }
+}
+
+void read_pool(Proof* proof) {
+    Item* item = proof->ref.item;
+    int count = 0;
+    for (Stock* stock = item->root(); stock != nullptr; stock = item->after(stock)) {
+        count++;
+    }
+    proof->before = static_cast<Before*>(palloc(static_cast<size_t>(count) * sizeof(Before)));
+    proof->before_count = 0;
+    for (Stock* stock = item->root(); proof->before_count < count; stock = item->after(stock)) {
+        proof->before[proof->before_count++] = {stock->inventory_id, count_free_units(*stock)};
+    }
+}
+
+// False: the item has no rows any more.
+bool read_tables(Proof* proof) {
+    constexpr int kFirstRoom = 64;
+    const int64_t item_id = proof->ref.item->item_id;
+    proof->unknown_orders = 0;
+    proof->undecided_count = 0;
+    proof->undecided_room = kFirstRoom;
+    proof->undecided = static_cast<LiveOrder*>(palloc(kFirstRoom * sizeof(LiveOrder)));
+    read_live_orders(*proof->catalog, item_id, nullptr, note_undecided, proof);
+    qsort(proof->undecided, static_cast<size_t>(proof->undecided_count), sizeof(LiveOrder),
+          compare_inventory_of_order);
+    Snapshot snapshot = take_fresh_snapshot();
+    const bool found =
+        read_inventories(*proof->catalog, item_id, snapshot, nullptr, &proof->inventories);
+    if (found) {
+        read_live_orders(*proof->catalog, item_id, snapshot, add_sold, proof);
+    }
+    drop_snapshot(snapshot);
+    return found;
+}
+
+int compare_before(const void* key, const void* element) {
+    const int64_t left = *static_cast<const int64_t*>(key);
+    const int64_t right = static_cast<const Before*>(element)->inventory_id;
+    return left < right ? -1 : static_cast<int>(left > right);
+}
+
+// Was it the same before? The root is first, the rest is in order of id.
+bool is_unchanged(const Proof& proof, int64_t inventory_id, int64_t free) {
+    const Before* before = &proof.before[0];
+    if (before->inventory_id != inventory_id) {
+        before = static_cast<const Before*>(bsearch(&inventory_id, proof.before + 1,
+                                                    static_cast<size_t>(proof.before_count - 1),
+                                                    sizeof(Before), compare_before));
+    }
+    return before != nullptr && before->free == free;
+}
+
+int64_t undecided_units(const Proof& proof, int64_t inventory_id) {
+    const LiveOrder* end = proof.undecided + proof.undecided_count;
+    const LiveOrder* order = std::lower_bound<const LiveOrder*>(
+        proof.undecided, end, inventory_id,
+        [](const LiveOrder& o, int64_t id) { return o.inventory_id < id; });
+    int64_t units = 0;
+    for (; order != end && order->inventory_id == inventory_id; order++) {
+        units = order->units > 0 ? saturating_sum(units, order->units) : units;
+    }
+    return units;
+}
+
+const char* problem_of(const Proof& proof, const Inventory& row) {
+    if (row.sold > row.quantity) {
+        return psprintf("inventory " INT64_FORMAT " has " INT64_FORMAT
+                        " units in live orders and " INT64_FORMAT " on sale",
+                        row.id, row.sold, row.quantity);
+    }
+    Stock* stock = proof.ref.item->find(row.id);
+    const bool here = stock != nullptr && is_usable(stock);
+    if (!here && row.status != InventoryStatus::kMerged) {
+        return psprintf("inventory " INT64_FORMAT " is not in the pool", row.id);
+    }
+    const int64_t free = here ? count_free_units(*stock) : 0;
+    const int64_t own = here ? stock_own_units(stock_ref(proof.ref, stock)) : 0;
+    const int64_t prepared = here ? prepared_units_of(stock_ref(proof.ref, stock)) : 0;
+    const int64_t expected = free_of(row) - own - prepared;
+    // More claims than rows under way: of a split, a merge, item_add, or with a row still to come.
+    const bool any_claim_explains =
+        claims_of_others(proof.ref.slot) > int64_t{proof.undecided_count};
+    if (free == expected || (here && !is_unchanged(proof, row.id, free)) ||
+        (free < expected &&
+         (any_claim_explains || free >= expected - undecided_units(proof, row.id)))) {
+        return nullptr;
+    }
+    return psprintf("inventory " INT64_FORMAT " has " INT64_FORMAT
+                    " units free in the pool and " INT64_FORMAT " by its rows",
+                    row.id, free, expected);
+}
+
+// One look: a finding for each inventory and one for orders without any; palloc'd.
+int look(Proof* proof, Finding** findings) {
+    prepared_resolve(proof->ref.slot);
+    read_pool(proof);
+    if (!read_tables(proof)) {
+        *findings = static_cast<Finding*>(palloc(sizeof(Finding)));
+        **findings = {kNoInventory, "has no rows in item_inventory"};
+        return 1;
+    }
+    const int count = proof->inventories.count;
+    *findings = static_cast<Finding*>(palloc(static_cast<size_t>(count + 1) * sizeof(Finding)));
+    const char* unknown =
+        proof->unknown_orders == 0
+            ? nullptr
+            : psprintf(INT64_FORMAT " live orders are of inventories that do not exist",
+                       proof->unknown_orders);
+    (*findings)[0] = {kNoInventory, unknown};
+    for (int i = 0; i < count; i++) {
+        const Inventory& row = proof->inventories.rows[i];
+        (*findings)[i + 1] = {row.id, problem_of(*proof, row)};
+    }
+    return count + 1;
+}
+
+// Keeps what both looks found alike; how many are left.
+int keep_common(Finding* kept, int kept_count, const Finding* now, int now_count) {
+    int left = 0;
+    int at = 0;
+    for (int i = 0; i < kept_count; i++) {
+        // Both lists have the same order; inventories may have come or gone.
+        int found = at;
+        while (found < now_count && now[found].inventory_id != kept[i].inventory_id) {
+            found++;
+        }
+        if (found < now_count) {
+            at = found + 1;
+            if (now[found].problem != nullptr && strcmp(now[found].problem, kept[i].problem) == 0) {
+                kept[left++] = kept[i];
+            }
+        }
+    }
+    return left;
+}
+
+// The findings that have a problem.
+int drop_clean(Finding* findings, int count) {
+    int left = 0;
+    for (int i = 0; i < count; i++) {
+        if (findings[i].problem != nullptr) {
+            findings[left++] = findings[i];
+        }
+    }
+    return left;
+}
+
+void report(const Proof& proof, const Finding* findings, int count, ReturnSetInfo* result) {
+    for (int i = 0; i < count; i++) {
+        Datum values[] = {Int64GetDatum(proof.ref.item->item_id),
+                          CStringGetTextDatum(findings[i].problem)};
+        bool nulls[lengthof(values)] = {};
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+}
+
+void prove(Proof* proof, ReturnSetInfo* result) {
+    constexpr int kLooks = 12;
+    constexpr long kFirstPauseMicros = 500;  // doubles: one second in all
+    MemoryContext scratch =
+        AllocSetContextCreate(CurrentMemoryContext, "item_verify look", ALLOCSET_DEFAULT_SIZES);
+    Finding* kept;
+    int count = look(proof, &kept);
+    count = drop_clean(kept, count);
+    for (int i = 1; count > 0 && i < kLooks; i++) {
+        CHECK_FOR_INTERRUPTS();
+        pg_usleep(kFirstPauseMicros << Min(i, 9));
+        MemoryContext outer = MemoryContextSwitchTo(scratch);
+        Finding* now;
+        const int now_count = look(proof, &now);
+        count = keep_common(kept, count, now, now_count);
+        MemoryContextSwitchTo(outer);
+        MemoryContextReset(scratch);
+    }
+    report(*proof, kept, count, result);
+}
+
+void verify(const Catalog& catalog, int64_t item_id, bool required, ReturnSetInfo* result) {
+    Proof proof{};
+    proof.catalog = &catalog;
+    proof.ref = directory_find_item(catalog, item_id);
+    if (proof.ref.item == nullptr) {
+        if (required) {
+            report_no_item(item_id);
+        }
+        return;  // gone since the list was made
+    }
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "item_verify", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext previous = MemoryContextSwitchTo(context);
+    prove(&proof, result);
+    end_announcement();
+    MemoryContextSwitchTo(previous);
+    MemoryContextDelete(context);
+}
+
+// The ids of all items, as of now.
+int64_t* list_items(const Catalog& catalog, size_t* count) {
+    size_t room = 1024;
+    int64_t* ids = static_cast<int64_t*>(palloc(room * sizeof(int64_t)));
+    *count = 0;
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, catalog.inventory, catalog.inventory_root, snapshot);
+    while (reader_next(&reader)) {
+        if (*count == room) {
+            room *= 2;
+            ids = static_cast<int64_t*>(repalloc_huge(ids, room * sizeof(int64_t)));
+        }
+        ids[(*count)++] = row_int64(reader.row, 2);
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return ids;
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(item_verify) {
+    using namespace ticketpool;
+    require_shared_memory();
+    ReturnSetInfo* result = require_set_result(fcinfo);
+    InitMaterializedSRF(fcinfo, 0);
+    const Catalog& catalog = catalog_of(fcinfo);
+    if (!PG_ARGISNULL(0)) {
+        verify(catalog, PG_GETARG_INT64(0), true, result);
+        return 0;
+    }
+    size_t count;
+    const int64_t* ids = list_items(catalog, &count);
+    for (size_t i = 0; i < count; i++) {
+        CHECK_FOR_INTERRUPTS();
+        verify(catalog, ids[i], false, result);
+    }
+    return 0;
+}

@@ -1,0 +1,382 @@
+// ticket_verify: the proof that pool and tables agree.
+//
+// For each departure: what its live rows say must be taken (committed rows, and rows of
+// transactions under way) is compared with the pool. Sales go on meanwhile, so a difference counts
+// only if it is there in every one of several looks: a claim comes a moment before its row, a
+// release a moment after its commit.
+#include "load/directory.hpp"
+#include "pool/ledger.hpp"
+#include "pool/monitoring.hpp"
+#include "pool/prepared.hpp"
+#include "server/errors.hpp"
+#include "server/table_scan.hpp"
+#include "tables/departure_rows.hpp"
+
+extern "C" {
+#include "access/xlog.h"
+}
+
+namespace ticketpool {
+namespace {
+
+struct SeatState {
+    SegmentMask sold;     // committed live rows, and own ones
+    SegmentMask pending;  // rows of transactions under way, and own releases to come
+    SegmentMask missing;  // sold, but free in the pool, in every look so far
+    SegmentMask extra;    // taken in the pool, but not sold, in every look so far
+};
+
+// Unnumbered places of one coach on one segment.
+struct PlaceState {
+    uint32_t sold;
+    uint32_t pending;
+    bool differs;  // in every look so far
+};
+
+struct Proof {
+    const Catalog* catalog;
+    DepartureRef ref;
+    OrderLeaf leaf;
+    bool has_leaf;
+    SeatState* seats;    // of all classes
+    PlaceState* places;  // segments of the coaches with places
+    uint64_t undecided_rows;
+    ReturnSetInfo* result;
+};
+
+void report(const Proof& proof, const char* problem) {
+    Datum values[] = {Int64GetDatum(proof.ref.departure->departure_id),
+                      CStringGetTextDatum(problem)};
+    bool nulls[lengthof(values)] = {};
+    tuplestore_putvalues(proof.result->setResult, proof.result->setDesc, values, nulls);
+}
+
+SeatState* state_of_seat(const Proof& proof, uint32_t class_index, uint32_t seat) {
+    return &proof.seats[proof.ref.departure->layout->classes()[class_index].first_seat + seat];
+}
+
+PlaceState* state_of_place(const Proof& proof, int32_t coach, int segment) {
+    const Departure* departure = proof.ref.departure;
+    return &proof.places[departure->layout->coaches()[coach].place_number * departure->segments +
+                         static_cast<uint32_t>(segment)];
+}
+
+void count_place(const Proof& proof, const LiveTicket& ticket, bool pending) {
+    for (int s = 0; s < proof.ref.departure->segments; s++) {
+        if (ticket.bits.test(s)) {
+            PlaceState* state = state_of_place(proof, ticket.place_coach, s);
+            (pending ? state->pending : state->sold)++;
+        }
+    }
+}
+
+// Open quotas: their stretch is taken in the departure's map.
+void read_quotas(Proof* proof, Snapshot snapshot) {
+    TableReader reader;
+    reader_open(&reader, proof->catalog->reservation, proof->catalog->reservation_open, snapshot);
+    reader_key_int64(&reader, proof->ref.departure->departure_id);
+    while (reader_next(&reader)) {
+        ReservationRow row;
+        if (!read_reservation(reader.row, proof->ref.departure, &row)) {
+            continue;
+        }
+        for (uint32_t i = 0; i < row.count; i++) {
+            SeatState* state = state_of_seat(*proof, row.class_index, row.numbers[i]);
+            SegmentMask* bits = snapshot == nullptr ? &state->pending : &state->sold;
+            *bits = *bits | trip_mask(row.stretch.from, row.stretch.to);
+        }
+        proof->undecided_rows += snapshot == nullptr ? row.count : 0;
+    }
+    reader_close(&reader);
+}
+
+// Reads the live rows: undecided ones where `snapshot` is null. Problems of the rows themselves are
+// reported on the last look.
+void read_rows(Proof* proof, Snapshot snapshot, bool last) {
+    if (!proof->has_leaf) {
+        return;
+    }
+    TableReader reader;
+    reader_open(&reader, proof->leaf.relation, proof->leaf.live(), snapshot);
+    reader_key_int64(&reader, proof->ref.departure->departure_id);
+    while (reader_next(&reader)) {
+        LiveTicket ticket;
+        const char* problem;
+        if (!read_live_ticket(reader.row, proof->leaf, proof->ref.departure, &ticket, &problem)) {
+            if (last && snapshot != nullptr) {
+                report(*proof, psprintf("ticket %d of order " INT64_FORMAT " %s", ticket.ticket_no,
+                                        ticket.order_id, problem));
+            }
+            continue;
+        }
+        if (snapshot == nullptr) {
+            proof->undecided_rows++;
+        }
+        if (ticket.place_coach >= 0) {
+            count_place(*proof, ticket, snapshot == nullptr);
+            continue;
+        }
+        SeatState* state = state_of_seat(*proof, ticket.class_index, ticket.seat);
+        if (snapshot == nullptr) {
+            state->pending = state->pending | ticket.bits;
+            continue;
+        }
+        if (last && (state->sold & ticket.bits).any()) {
+            report(*proof, psprintf("ticket %d of order " INT64_FORMAT
+                                    " is on a seat and stretch that another live ticket has",
+                                    ticket.ticket_no, ticket.order_id));
+        }
+        state->sold = state->sold | ticket.bits;
+    }
+    reader_close(&reader);
+}
+
+// Compares one class; true where something still differs.
+bool compare_class(Proof* proof, uint32_t class_index, bool first) {
+    const SeatSource source = seats_of_class(proof->ref.slot, class_index);
+    bool differs = false;
+    OwnFree* own;
+    const uint32_t own_count = ledger_own_free(source, &own);
+    for (uint32_t i = 0; i < own_count; i++) {
+        SeatState* state = state_of_seat(*proof, class_index, own[i].seat);
+        state->pending = state->pending | own[i].bits;
+    }
+    const SeatMap map = proof->ref.departure->seat_map(class_index);
+    for (uint32_t seat = 0; seat < map.seats; seat++) {
+        SeatState* state = state_of_seat(*proof, class_index, seat);
+        const SegmentMask taken = load_seat(map, seat);
+        const SegmentMask missing = state->sold & ~taken;
+        const SegmentMask extra = taken & ~(state->sold | state->pending);
+        state->missing = first ? missing : state->missing & missing;
+        state->extra = first ? extra : state->extra & extra;
+        differs = differs || state->missing.any() || state->extra.any();
+    }
+    return differs;
+}
+
+// Compares the unnumbered places of one coach.
+bool compare_places(Proof* proof, int32_t coach, bool first) {
+    Departure* departure = proof->ref.departure;
+    const uint32_t class_index = departure->layout->coaches()[coach].class_index;
+    const PlaceMap map = departure->place_map(static_cast<uint32_t>(coach));
+    const uint32_t* own =
+        ledger_own_places({proof->ref.slot, class_index, 0, coach}, departure->segments);
+    bool differs = false;
+    for (int s = 0; s < departure->segments; s++) {
+        PlaceState* state = state_of_place(*proof, coach, s);
+        const uint32_t taken = map.taken[s].load(std::memory_order_acquire);
+        const uint32_t most = state->sold + state->pending + (own == nullptr ? 0 : own[s]);
+        state->differs = (first || state->differs) && (taken < state->sold || taken > most);
+        differs = differs || state->differs;
+    }
+    return differs;
+}
+
+void clear_states(Proof* proof) {
+    const Layout* layout = proof->ref.departure->layout.get();
+    for (uint32_t i = 0; i < layout->seat_count; i++) {
+        proof->seats[i].sold = SegmentMask{};
+        proof->seats[i].pending = SegmentMask{};
+    }
+    for (uint32_t i = 0; i < layout->place_coaches * proof->ref.departure->segments; i++) {
+        proof->places[i].sold = 0;
+        proof->places[i].pending = 0;
+    }
+    proof->undecided_rows = 0;
+}
+
+// What was decided of prepared transactions is settled; on a standby, which has committed rows only
+// and does not follow them by itself, the departure is loaded anew. False: it is gone, or another.
+bool bring_up_to_date(Proof* proof, bool recovery) {
+    if (proof->ref.departure == nullptr) {
+        return false;
+    }
+    prepared_resolve(proof->ref.slot);
+    if (!recovery) {
+        return true;
+    }
+    const Departure* departure = proof->ref.departure;
+    const int64_t departure_id = departure->departure_id;
+    const uint32_t seats = departure->layout->seat_count;
+    const uint32_t places = departure->layout->place_coaches;
+    const uint16_t segments = departure->segments;
+    proof->ref = directory_find_id_now(*proof->catalog, departure_id);
+    departure = proof->ref.departure;
+    return departure != nullptr && departure->layout->seat_count == seats &&
+           departure->layout->place_coaches == places && departure->segments == segments;
+}
+
+// One look; true where something still differs.
+bool look(Proof* proof, bool first, bool last) {
+    const bool recovery = RecoveryInProgress();
+    if (!bring_up_to_date(proof, recovery)) {
+        return false;
+    }
+    const Layout* layout = proof->ref.departure->layout.get();
+    clear_states(proof);
+    if (!recovery) {
+        read_rows(proof, nullptr, last);
+        read_quotas(proof, nullptr);
+    }
+    Snapshot snapshot = take_fresh_snapshot();
+    read_rows(proof, snapshot, last);
+    read_quotas(proof, snapshot);
+    drop_snapshot(snapshot);
+    bool differs = false;
+    for (uint32_t c = 0; c < layout->class_count; c++) {
+        differs = compare_class(proof, c, first) || differs;
+    }
+    for (uint32_t c = 0; c < layout->coach_count; c++) {
+        if (layout->coaches()[c].places > 0) {
+            differs = compare_places(proof, static_cast<int32_t>(c), first) || differs;
+        }
+    }
+    return differs;
+}
+
+// "3-5": the stop numbers around a mask's segments.
+const char* stretch(const Departure* departure, const SegmentMask& bits) {
+    int first = -1;
+    int last = -1;
+    for (int i = 0; i < departure->segments; i++) {
+        if ((bits.w[i / 64] >> (i % 64) & 1) != 0) {
+            first = first < 0 ? i : first;
+            last = i;
+        }
+    }
+    const Stop* stops = departure->route->stops();
+    return psprintf("%d and %d", stops[first].stop_no, stops[last + 1].stop_no);
+}
+
+void report_differences(const Proof& proof) {
+    Departure* departure = proof.ref.departure;
+    const Layout* layout = departure->layout.get();
+    // A claim whose row is still to be written explains itself when its transaction goes on.
+    const bool claims_without_row =
+        static_cast<uint64_t>(claims_of_others(proof.ref.slot)) > proof.undecided_rows;
+    for (uint32_t c = 0; c < layout->class_count; c++) {
+        for (uint32_t seat = 0; seat < layout->classes()[c].seats; seat++) {
+            const SeatState* state = state_of_seat(proof, c, seat);
+            const SeatGeometry& geometry = layout->geometry(c)[seat];
+            const char* coach =
+                printable(text_of(layout->head, layout->coaches()[geometry.coach].name));
+            if (state->missing.any()) {
+                report(proof,
+                       psprintf("coach %s seat %s is sold but free in the pool between stops %s",
+                                coach, seat_label(geometry), stretch(departure, state->missing)));
+            }
+            if (state->extra.any() && !claims_without_row) {
+                report(
+                    proof,
+                    psprintf("coach %s seat %s is taken in the pool but not sold between stops %s",
+                             coach, seat_label(geometry), stretch(departure, state->extra)));
+            }
+        }
+    }
+}
+
+void report_places(const Proof& proof) {
+    Departure* departure = proof.ref.departure;
+    const Layout* layout = departure->layout.get();
+    const bool claims_without_row =
+        static_cast<uint64_t>(claims_of_others(proof.ref.slot)) > proof.undecided_rows;
+    for (uint32_t c = 0; c < layout->coach_count; c++) {
+        for (int s = 0; layout->coaches()[c].places > 0 && s < departure->segments; s++) {
+            const PlaceState* state = state_of_place(proof, static_cast<int32_t>(c), s);
+            const uint32_t taken = departure->place_map(c).taken[s].load(std::memory_order_acquire);
+            if (state->differs && (taken < state->sold || !claims_without_row)) {
+                report(proof, psprintf("coach %s has %u places taken in the pool and %u sold "
+                                       "between stops %d and %d",
+                                       printable(text_of(layout->head, layout->coaches()[c].name)),
+                                       taken, state->sold, departure->route->stops()[s].stop_no,
+                                       departure->route->stops()[s + 1].stop_no));
+            }
+        }
+    }
+}
+
+void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnSetInfo* result) {
+    constexpr int kLooks = 12;
+    constexpr long kFirstPauseMicros = 500;  // doubles: one second in all
+    Proof proof{};
+    proof.catalog = &catalog;
+    proof.result = result;
+    proof.ref = directory_find_id(catalog, departure_id);
+    if (proof.ref.departure == nullptr) {
+        if (required) {
+            ereport(ERROR, (errcode(kErrorNoDeparture),
+                            errmsg("departure " INT64_FORMAT " does not exist", departure_id),
+                            errdetail("No row of ticket_departure has this id."),
+                            errhint("Pass NULL for all departures.")));
+        }
+        return;  // gone since the list was made
+    }
+    proof.has_leaf = find_order_leaf(catalog, proof.ref.departure->service_date, &proof.leaf);
+    MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "ticket_verify", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext previous = MemoryContextSwitchTo(context);
+    proof.seats = static_cast<SeatState*>(MemoryContextAllocExtended(
+        context, Max(proof.ref.departure->layout->seat_count, 1u) * sizeof(SeatState),
+        MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    const size_t place_states =
+        size_t{proof.ref.departure->layout->place_coaches} * proof.ref.departure->segments;
+    proof.places = static_cast<PlaceState*>(
+        palloc0(Max(place_states, static_cast<size_t>(1)) * sizeof(PlaceState)));
+    // The last look reports what is wrong with the rows themselves, so there is always one.
+    bool differs = look(&proof, true, false);
+    for (int i = 1; differs && i < kLooks - 1; i++) {
+        CHECK_FOR_INTERRUPTS();
+        pg_usleep(kFirstPauseMicros << Min(i, 9));
+        differs = look(&proof, false, false);
+    }
+    differs = look(&proof, false, true);
+    if (differs && proof.ref.departure != nullptr) {
+        report_differences(proof);
+        report_places(proof);
+    }
+    end_announcement();
+    MemoryContextSwitchTo(previous);
+    MemoryContextDelete(context);
+}
+
+// The ids of all departures, as of now.
+int64_t* list_departures(const Catalog& catalog, size_t* count) {
+    size_t room = 1024;
+    int64_t* ids = static_cast<int64_t*>(palloc(room * sizeof(int64_t)));
+    *count = 0;
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, catalog.departure, catalog.departure_pkey, snapshot);
+    while (reader_next(&reader)) {
+        if (*count == room) {
+            room *= 2;
+            ids = static_cast<int64_t*>(repalloc_huge(ids, room * sizeof(int64_t)));
+        }
+        ids[(*count)++] = row_int64(reader.row, 1);
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return ids;
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_verify) {
+    using namespace ticketpool;
+    require_shared_memory();
+    ReturnSetInfo* result = require_set_result(fcinfo);
+    InitMaterializedSRF(fcinfo, 0);
+    const Catalog& catalog = catalog_of(fcinfo);
+    if (!PG_ARGISNULL(0)) {
+        verify(catalog, PG_GETARG_INT64(0), true, result);
+        return 0;
+    }
+    size_t count;
+    const int64_t* ids = list_departures(catalog, &count);
+    for (size_t i = 0; i < count; i++) {
+        CHECK_FOR_INTERRUPTS();
+        verify(catalog, ids[i], false, result);
+    }
+    return 0;
+}

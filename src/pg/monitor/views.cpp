@@ -1,0 +1,135 @@
+// The functions behind the views ticket_pool, ticket_inflight and ticket_pool_stat.
+#include "load/directory.hpp"
+#include "pool/monitoring.hpp"
+#include "pool/prepared.hpp"
+#include "pool/shared_memory.hpp"
+#include "server/errors.hpp"
+#include "server/pg.hpp"
+#include "server/settings.hpp"
+
+namespace ticketpool {
+
+namespace {
+
+const char* status_name(SaleStatus status) {
+    switch (status) {
+        case SaleStatus::kOpen:
+            return "open";
+        case SaleStatus::kClosed:
+            return "closed";
+        case SaleStatus::kWithdrawn:
+            return "withdrawn";
+    }
+    return "unknown";
+}
+
+void return_departure(const DepartureRef& ref, ReturnSetInfo* result) {
+    Departure* departure = ref.departure;
+    uint64_t free_segments = 0;
+    for (uint32_t c = 0; c < departure->layout->class_count; c++) {
+        free_segments += count_free_seat_segments(departure->seat_map(c));
+    }
+    Datum values[] = {
+        Int64GetDatum(departure->departure_id),
+        text_datum(directory_train(ref)),
+        DateADTGetDatum(departure->service_date),
+        CStringGetTextDatum(status_name(departure->status.load(std::memory_order_relaxed))),
+        Int32GetDatum(static_cast<int32_t>(departure->layout->seat_count)),
+        Int32GetDatum(departure->segments),
+        Int64GetDatum(static_cast<int64_t>(free_segments)),
+        Int64GetDatum(departure->bytes),
+        Int64GetDatum(claims_in_flight(ref.slot)),
+        TimestampTzGetDatum(last_use_of(ref.slot)),
+    };
+    bool nulls[lengthof(values)] = {};
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_pool) {
+    using namespace ticketpool;
+    require_shared_memory();
+    ReturnSetInfo* result = require_set_result(fcinfo);
+    InitMaterializedSRF(fcinfo, 0);
+    const Catalog& catalog = catalog_of(fcinfo);
+    prepared_resolve(kNoSlot);
+    for (uint32_t i = 0; i < shared.control->slot_count; i++) {
+        DepartureRef ref;
+        CHECK_FOR_INTERRUPTS();
+        if (directory_announce_slot(catalog, i, &ref)) {
+            return_departure(ref, result);
+            end_announcement();
+        }
+    }
+    return 0;
+}
+
+TICKETPOOL_FUNCTION(ticket_inflight) {
+    using namespace ticketpool;
+    require_shared_memory();
+    prepared_resolve(kNoSlot);
+    ReturnSetInfo* result = require_set_result(fcinfo);
+    InitMaterializedSRF(fcinfo, 0);
+    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
+        const BackendSlot& backend = shared.backends[i];
+        const uint32_t claims = backend.claims.load(std::memory_order_acquire);
+        if (claims > 0) {
+            Datum values[] = {Int32GetDatum(backend.pid.load(std::memory_order_relaxed)),
+                              Int64GetDatum(claims),
+                              TimestampTzGetDatum(backend.since.load(std::memory_order_relaxed))};
+            bool nulls[lengthof(values)] = {};
+            tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+        }
+    }
+    uint32_t count;
+    const PreparedSummary* prepared = prepared_list(&count);
+    for (uint32_t i = 0; i < count; i++) {
+        Datum values[] = {0, Int64GetDatum(prepared[i].claims),
+                          TimestampTzGetDatum(prepared[i].since)};
+        bool nulls[lengthof(values)] = {true};
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+    return 0;
+}
+
+TICKETPOOL_FUNCTION(ticket_pool_stat) {
+    using namespace ticketpool;
+    require_shared_memory();
+    TupleDesc columns;
+    if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE) {
+        elog(ERROR, "return type must be a row type");
+    }
+    uint64_t sums[6] = {};
+    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
+        const Counters& counters = shared.backends[i].counters;
+        const std::atomic<uint64_t>* const members[] = {&counters.buys,      &counters.refunds,
+                                                        &counters.sold_outs, &counters.lost_races,
+                                                        &counters.rebuilds,  &counters.evictions};
+        for (size_t m = 0; m < lengthof(members); m++) {
+            sums[m] += members[m]->load(std::memory_order_relaxed);
+        }
+    }
+    int64_t departures = 0;
+    int64_t items = 0;
+    for (uint32_t i = 0; i < shared.control->slot_count; i++) {
+        const DirectorySlot& slot = shared.slots[i];
+        if (state_of(slot.version.load(std::memory_order_acquire)) == SlotState::kReady) {
+            (slot.has_item() ? items : departures)++;
+        }
+    }
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const size_t used = shared.arena.total_bytes() - shared.arena.free_bytes();
+    LWLockRelease(shared.control->lock);
+    Datum values[10];
+    bool nulls[lengthof(values)] = {};
+    for (size_t m = 0; m < lengthof(sums); m++) {
+        values[m] = Int64GetDatum(static_cast<int64_t>(sums[m]));
+    }
+    values[6] = Int64GetDatum(departures);
+    values[7] = Int64GetDatum(static_cast<int64_t>(used));
+    values[8] = Int64GetDatum(int64_t{setting_memory_kb} * 1024);
+    values[9] = Int64GetDatum(items);
+    PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(columns, values, nulls)));
+}

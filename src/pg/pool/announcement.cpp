@@ -1,0 +1,12 @@
+// See announcement.hpp.
+#include "pool/announcement.hpp"
+
+#include "pool/shared_memory.hpp"
+
+namespace ticketpool {
+
+void end_announcement() {
+    shared.mine->reading.store(0, std::memory_order_release);
+}
+
+}  // namespace ticketpool

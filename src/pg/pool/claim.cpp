@@ -1,0 +1,481 @@
+#include "pool/claim.hpp"
+
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "pool/prepared.hpp"
+#include "pool/sources.hpp"
+#include "server/settings.hpp"
+#include "ticketpool/sold_out_memo.hpp"
+
+extern "C" {
+#include "common/pg_prng.h"
+}
+
+namespace ticketpool {
+
+namespace {
+
+// A source with what this transaction's own refunds will free in it; deducted as it is claimed.
+struct SourceState {
+    SeatSource source;
+    SeatMap map;  // seats, of the class or of a quota
+    const SeatGeometry* geometry;
+    PlaceMap places;  // where source.place_coach >= 0
+    OwnFree* own;
+    uint32_t own_count;
+    uint32_t* own_places;  // a count a segment, or null
+};
+
+struct SourceList {
+    SourceState* states;
+    int count;
+};
+
+// Memory for the choice of a party's seats, taken before any claim.
+struct Room {
+    void* scratch;  // of claim_seats(), for any source
+    SeatClaim* seats;
+};
+
+bool is_places(const SourceState& state) {
+    return state.source.place_coach >= 0;
+}
+
+bool covers(const Quota& quota, Trip trip) {
+    return quota.from <= trip.from && trip.to <= quota.to;
+}
+
+void fill_state(const DepartureRef& ref, const SeatSource& source, SourceState* state) {
+    Departure* departure = ref.departure;
+    *state = SourceState{};
+    state->source = source;
+    state->map = departure->seat_map(source.class_index);
+    state->geometry = departure->layout->geometry(source.class_index);
+    if (source.place_coach >= 0) {
+        state->places = departure->place_map(static_cast<uint32_t>(source.place_coach));
+        state->own_places = ledger_own_places(source, departure->segments);
+        return;
+    }
+    if (source.quota != 0) {
+        Quota* quota = departure->quota_at(source.quota);
+        state->map = quota->seat_map(state->map.control);
+        state->geometry = quota->geometry();
+    }
+    state->own_count = ledger_own_free(source, &state->own);
+}
+
+// All sources of a demand; `one` is where the only one goes in the common case.
+SourceList list_sources(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel,
+                        SourceState* one) {
+    Departure* departure = ref.departure;
+    const Layout* layout = departure->layout.get();
+    int quotas = 0;
+    if (channel.data != nullptr) {
+        for (Quota* quota = departure->first_quota(); quota != nullptr; quota = quota->next.get()) {
+            quotas += of_channel(*quota, channel) && quota_usable(ref, *quota, class_index) &&
+                              covers(*quota, trip)
+                          ? 1
+                          : 0;
+        }
+    }
+    const int room = 1 + quotas + static_cast<int>(layout->place_coaches);
+    SourceList list{room == 1 ? one
+                              : static_cast<SourceState*>(
+                                    palloc(static_cast<size_t>(room) * sizeof(SourceState))),
+                    0};
+    for (Quota* quota = quotas > 0 ? departure->first_quota() : nullptr;
+         quota != nullptr && list.count < quotas; quota = quota->next.get()) {
+        if (of_channel(*quota, channel) && quota_usable(ref, *quota, class_index) &&
+            covers(*quota, trip)) {
+            fill_state(ref, {ref.slot, class_index, departure->offset_of(quota), -1},
+                       &list.states[list.count++]);
+        }
+    }
+    if (layout->classes()[class_index].seats > 0) {
+        fill_state(ref, seats_of_class(ref.slot, class_index), &list.states[list.count++]);
+    }
+    for (uint32_t i = 0; layout->place_coaches > 0 && i < layout->coach_count; i++) {
+        if (layout->coaches()[i].class_index == class_index && layout->coaches()[i].places > 0) {
+            fill_state(ref, {ref.slot, class_index, 0, static_cast<int32_t>(i)},
+                       &list.states[list.count++]);
+        }
+    }
+    return list;
+}
+
+uint32_t free_in(const SourceState& state, Trip trip) {
+    if (is_places(state)) {
+        return count_free_places(state.places, trip.from, trip.to, state.own_places);
+    }
+    const SegmentMask bits = trip_mask(trip.from, trip.to);
+    return state.own_count == 0 ? count_free(state.map, bits)
+                                : count_free_with_own(state.map, bits, state.own, state.own_count);
+}
+
+uint32_t free_in_all(const SourceList& list, Trip trip) {
+    uint32_t free = 0;
+    for (int i = 0; i < list.count; i++) {
+        free += free_in(list.states[i], trip);
+    }
+    return free;
+}
+
+// Enters one claim: no-fail after ledger_reserve().
+void enter(const SeatSource& source, const SeatClaim& claim) {
+    if (claim.from_pool.any()) {
+        ledger_add_claim(source, claim.seat, claim.from_pool);
+    }
+    if (claim.from_own.any()) {
+        ledger_take_over(source, claim.seat, claim.from_own);
+    }
+}
+
+// See settle_attempt(): what an attempt on a quota has undone may belong to the departure by now.
+void settle(const Demand& demand, const SourceState& state) {
+    if (state.source.quota != 0) {
+        Quota* quota = demand.ref.departure->quota_at(state.source.quota);
+        SeatMap own = state.map;
+        SeatMap departure = demand.ref.departure->seat_map(state.source.class_index);
+        settle_attempt(*quota, own, departure);
+    }
+}
+
+SeatRequest request_for(const Demand& demand, const SourceState& state, uint32_t party) {
+    SeatRequest request{};
+    request.trip = trip_mask(demand.trip.from, demand.trip.to);
+    request.from = demand.trip.from;
+    request.to = demand.trip.to;
+    request.party = party;
+    request.policy = static_cast<Allocation>(setting_allocation);
+    request.seed = pg_prng_uint64(&pg_global_prng_state);
+    request.apart = demand.apart;
+    request.own = state.own;
+    request.own_count = state.own_count;
+    return request;
+}
+
+void count_lost_races(uint32_t lost_races) {
+    if (lost_races > 0) {
+        count(shared.mine->counters.lost_races, lost_races);
+    }
+}
+
+// So many numbered seats of one source, entered. Allocates nothing: it may run inside an attempt.
+Status claim_seats_of(const Demand& demand, const SourceState& state, uint32_t party,
+                      const Room& room, Claimed* claimed) {
+    SeatRequest request = request_for(demand, state, party);
+    request.choice = demand.choice;
+    if (request.choice.count > party) {
+        request.choice = SeatChoice{};  // a part of the party, and nobody knows whose wish it is
+    }
+    uint32_t lost_races = 0;
+    SeatMap map = state.map;
+    const Status status =
+        claim_seats(map, state.geometry, request, room.scratch, room.seats, &lost_races);
+    settle(demand, state);
+    count_lost_races(lost_races);
+    if (status == Status::kOk) {
+        pin_slot(demand.ref.slot);
+        for (uint32_t i = 0; i < party; i++) {
+            claimed[i] = Claimed{state.source, room.seats[i]};
+            enter(state.source, room.seats[i]);
+        }
+    }
+    return status;
+}
+
+// So many unnumbered places of one source, entered.
+Status claim_places_of(const Demand& demand, SourceState* state, uint32_t party, Claimed* claimed) {
+    const Trip trip = demand.trip;
+    if (!try_claim_places(state->places, trip.from, trip.to, party, state->own_places)) {
+        return Status::kLookAgain;
+    }
+    pin_slot(demand.ref.slot);
+    for (uint32_t i = 0; i < party; i++) {
+        SeatClaim claim{0, trip_mask(trip.from, trip.to), SegmentMask{}};
+        for (int s = trip.from; state->own_places != nullptr && s < trip.to; s++) {
+            if (state->own_places[s] > i) {
+                claim.from_own.set(s);
+            }
+        }
+        claim.from_pool = claim.from_pool & ~claim.from_own;
+        claimed[i] = Claimed{state->source, claim};
+        enter(state->source, claim);
+    }
+    return Status::kOk;
+}
+
+Status claim_from(const Demand& demand, SourceState* state, uint32_t party, const Room& room,
+                  Claimed* claimed) {
+    return is_places(*state) ? claim_places_of(demand, state, party, claimed)
+                             : claim_seats_of(demand, *state, party, room, claimed);
+}
+
+constinit SoldOutMemo sold_out{};
+
+// The question that a refusal answers, where it is about all there is to sell: the numbered seats
+// of the class, without quotas and own refunds.
+SoldOutMemo::Question question_of(const Demand& demand) {
+    return {shared.slots[demand.ref.slot].version.load(std::memory_order_relaxed),
+            demand.ref.slot,
+            demand.party,
+            static_cast<uint16_t>(demand.class_index),
+            static_cast<uint16_t>(demand.trip.from),
+            static_cast<uint16_t>(demand.trip.to)};
+}
+
+// claim_seats_of() from the only source there is.
+Status claim_unless_known(const Demand& demand, const SourceState& state, const Room& room,
+                          Claimed* claimed) {
+    const SoldOutMemo::Question question = question_of(demand);
+    const uint64_t releases = state.map.control->releases.load(std::memory_order_acquire);
+    if (sold_out.holds(question, releases)) {
+        return Status::kSoldOut;
+    }
+    const Status status = claim_seats_of(demand, state, demand.party, room, claimed);
+    if (status == Status::kSoldOut) {
+        sold_out.remember(question, releases);
+    }
+    return status;
+}
+
+// The whole party from one source.
+Status claim_whole(const Demand& demand, SourceState* state, const Room& room, Claimed* claimed) {
+    if (is_places(*state)) {
+        const Status look = look_carefully(
+            *state->map.control, [&] { return free_in(*state, demand.trip) >= demand.party; });
+        if (look != Status::kOk) {
+            return look;
+        }
+    }
+    return claim_from(demand, state, demand.party, room, claimed);
+}
+
+// What each source has, in their order, until the party is complete: one attempt. Its pieces are in
+// ascending order as every attempt's: the sources of any two buyers are in the same order, and
+// within a source claim_seats() sees to it.
+Status claim_split(const Demand& demand, SourceList* list, const Room& room, Claimed* claimed) {
+    ClassControl* control = &demand.ref.departure->controls()[demand.class_index];
+    const Status look =
+        look_carefully(*control, [&] { return free_in_all(*list, demand.trip) >= demand.party; });
+    if (look != Status::kOk) {
+        return look;
+    }
+    const size_t mark = ledger_mark();
+    uint32_t got = 0;
+    begin_attempt(*control);
+    for (int i = 0; i < list->count && got < demand.party; i++) {
+        const uint32_t part = Min(free_in(list->states[i], demand.trip), demand.party - got);
+        if (part > 0 &&
+            claim_from(demand, &list->states[i], part, room, &claimed[got]) == Status::kOk) {
+            got += part;
+        }
+    }
+    if (got < demand.party) {
+        ledger_undo_to(mark);
+    }
+    end_attempt(*control, got == demand.party);
+    return got == demand.party ? Status::kOk : Status::kLookAgain;
+}
+
+// Each source by itself, then all of them together.
+Status try_demand(const Demand& demand, SourceList* list, const Room& room, Claimed* claimed) {
+    const SourceState& first = list->states[0];
+    if (list->count == 1 && !is_places(first) && first.source.quota == 0 && first.own_count == 0) {
+        return claim_unless_known(demand, first, room, claimed);
+    }
+    bool busy = false;
+    for (int i = 0; i < list->count; i++) {
+        const Status status = claim_whole(demand, &list->states[i], room, claimed);
+        if (status == Status::kOk) {
+            return status;
+        }
+        busy = busy || status == Status::kLookAgain;
+    }
+    if (busy) {
+        return Status::kLookAgain;
+    }
+    return demand.party == 1 || list->count < 2 ? Status::kSoldOut
+                                                : claim_split(demand, list, room, claimed);
+}
+
+}  // namespace
+
+// The most ledger entries that claiming may take: a claim a seat, and take-overs. Of a numbered
+// seat each release is taken over once; all places of a coach are one "seat" to the ledger, so
+// there each passenger may take a piece of many releases, but no more pieces than segments.
+static size_t entries_needed(const Demand& demand) {
+    const size_t releases = ledger_release_count();
+    const size_t pieces = Min(releases, static_cast<size_t>(demand.trip.to - demand.trip.from));
+    const bool places = demand.ref.departure->layout->place_coaches > 0;
+    return demand.party * (2 + (places ? pieces : 0)) + releases;
+}
+
+bool claim_demand(const Demand& demand, Claimed* claimed) {
+    if (demand.party > demand.ref.departure->layout->capacity(demand.class_index)) {
+        count(shared.mine->counters.sold_outs);
+        return false;
+    }
+    SourceState one;
+    SeatClaim single;
+    Room room{nullptr, &single};
+    if (demand.party > 1) {
+        // No source has more seats than the class, and no part of the party is larger.
+        const SeatMap map = demand.ref.departure->seat_map(demand.class_index);
+        const uint32_t most = Min(demand.party, map.seats);
+        room.scratch =
+            palloc(Max(scratch_bytes(map.seats, most, map.words_per_seat), static_cast<size_t>(1)));
+        room.seats = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
+    }
+    ledger_reserve(entries_needed(demand));
+    for (;;) {
+        SourceList list =
+            list_sources(demand.ref, demand.class_index, demand.trip, demand.channel, &one);
+        const Status status = try_demand(demand, &list, room, claimed);
+        if (status == Status::kOk) {
+            return true;
+        }
+        if (status != Status::kLookAgain) {
+            if (prepared_resolve(demand.ref.slot)) {
+                continue;  // a prepared transaction was decided while we waited for something
+            }
+            count(shared.mine->counters.sold_outs);
+            return false;
+        }
+        // Met an attempt that is under way in another process: it takes microseconds, if it is
+        // running.
+        CHECK_FOR_INTERRUPTS();
+        pg_usleep(50);
+    }
+}
+
+static int compare_claims(const void* a, const void* b) {
+    const uint32_t left = static_cast<const SeatClaim*>(a)->seat;
+    const uint32_t right = static_cast<const SeatClaim*>(b)->seat;
+    return left < right ? -1 : static_cast<int>(left > right);
+}
+
+// Those of the named seats that are of this source, entered. False: one of them is taken.
+static bool claim_named_of(const Demand& demand, SourceState* state, uint32_t party,
+                           SeatClaim* room, Claimed* claimed) {
+    const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < party; i++) {
+        SeatClaim* claim = &claimed[i].claim;
+        claim->from_own = SegmentMask{};
+        for (uint32_t j = 0; j < state->own_count; j++) {
+            if (state->own[j].seat == claim->seat) {
+                claim->from_own = state->own[j].bits & trip;
+            }
+        }
+        claim->from_pool = trip & ~claim->from_own;
+        room[count++] = *claim;
+    }
+    qsort(room, count, sizeof(SeatClaim), compare_claims);
+    const bool taken = try_claim_all(state->map, room, count);
+    settle(demand, *state);
+    for (uint32_t i = 0; taken && i < party; i++) {
+        enter(state->source, claimed[i].claim);
+    }
+    return taken;
+}
+
+bool claim_named(const Demand& demand, Claimed* claimed) {
+    prepared_resolve(demand.ref.slot);
+    SourceState one;
+    const SourceList list =
+        list_sources(demand.ref, demand.class_index, demand.trip, demand.channel, &one);
+    Claimed* sorted = static_cast<Claimed*>(palloc(demand.party * sizeof(Claimed)));
+    SeatClaim* room = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
+    uint32_t* passenger = static_cast<uint32_t*>(palloc(demand.party * sizeof(uint32_t)));
+    ledger_reserve(entries_needed(demand));
+    pin_slot(demand.ref.slot);
+    ClassControl* control = &demand.ref.departure->controls()[demand.class_index];
+    const size_t mark = ledger_mark();
+    uint32_t got = 0;
+    bool taken = true;
+    begin_attempt(*control);
+    for (int i = 0; i < list.count && taken; i++) {
+        SourceState* state = &list.states[i];
+        uint32_t part = 0;
+        for (uint32_t p = 0; p < demand.party; p++) {
+            if (same_source(claimed[p].source, state->source)) {
+                passenger[got + part] = p;
+                sorted[got + part++] = claimed[p];
+            }
+        }
+        if (part > 0) {
+            taken = is_places(*state)
+                        ? claim_places_of(demand, state, part, &sorted[got]) == Status::kOk
+                        : claim_named_of(demand, state, part, room, &sorted[got]);
+            got += part;
+        }
+    }
+    taken = taken && got == demand.party;
+    if (!taken) {
+        ledger_undo_to(mark);
+    }
+    end_attempt(*control, taken);
+    for (uint32_t p = 0; taken && p < demand.party; p++) {
+        claimed[passenger[p]] = sorted[p];
+    }
+    return taken;
+}
+
+bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, Claimed* claimed) {
+    const ClassControl& control = demand.ref.departure->controls()[source.class_index];
+    const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
+    ledger_reserve(entries_needed(demand));
+    for (;;) {
+        if (source.quota != 0 &&
+            !quota_usable(demand.ref, *demand.ref.departure->quota_at(source.quota),
+                          source.class_index)) {
+            return false;
+        }
+        SourceState state;
+        fill_state(demand.ref, source, &state);
+        SegmentMask wanted = trip;
+        for (uint32_t i = 0; i < state.own_count; i++) {
+            wanted = state.own[i].seat == seat ? wanted & ~state.own[i].bits : wanted;
+        }
+        Status status = look_carefully(control, [&] {
+            return is_places(state) ? free_in(state, demand.trip) > 0
+                                    : seat_is_free(state.map, seat, wanted);
+        });
+        if (status == Status::kOk) {
+            SeatClaim room;
+            *claimed = Claimed{source, SeatClaim{seat, trip, SegmentMask{}}};
+            pin_slot(demand.ref.slot);
+            if (is_places(state) ? claim_places_of(demand, &state, 1, claimed) == Status::kOk
+                                 : claim_named_of(demand, &state, 1, &room, claimed)) {
+                return true;
+            }
+            status = Status::kLookAgain;
+        }
+        if (status != Status::kLookAgain) {
+            if (prepared_resolve(demand.ref.slot)) {
+                continue;
+            }
+            return false;
+        }
+        CHECK_FOR_INTERRUPTS();
+        pg_usleep(50);
+    }
+}
+
+uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel) {
+    SourceState one;
+    const SourceList list = list_sources(ref, class_index, trip, channel, &one);
+    return free_in_all(list, trip);
+}
+
+int64_t seat_number(const DepartureRef& ref, const Claimed& claimed) {
+    if (claimed.source.place_coach >= 0) {
+        return -1;
+    }
+    return claimed.source.quota == 0
+               ? claimed.claim.seat
+               : ref.departure->quota_at(claimed.source.quota)->numbers()[claimed.claim.seat];
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,40 @@
+// What a caller looks for in the directory, and the hash chains that lead to it.
+#pragma once
+
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
+
+namespace ticketpool {
+
+// A departure by name or by id, or an item by id.
+enum class KeyKind { kName, kId, kItem };
+struct Key {
+    const Catalog* catalog;
+    KeyKind kind;
+    Oid relation;
+    Text train;
+    DateADT date;
+    int64_t id;
+    uint64_t hash;
+    bool now = false;  // a standby loads it anew, however young what it has is
+
+    bool by_id() const { return kind != KeyKind::kName; }
+};
+
+Key key_of(const Catalog& catalog, Text train, DateADT date);
+Key key_of(const Catalog& catalog, int64_t departure_id);
+Key key_of_item(const Catalog& catalog, int64_t item_id);
+
+inline uint32_t low_hash(uint64_t hash) {
+    return static_cast<uint32_t>(hash);
+}
+
+// Does the slot hold the key, ready or loading?
+bool slot_matches(uint32_t index, const Key& key);
+
+// The slot in the key's chain, ready or loading, or kNoSlot. Of several with one name (a departure
+// was renamed, and another opened under its name, by a transaction that has not committed) the one
+// that is not hidden from this session. Holds the directory lock.
+uint32_t chain_find(const Key& key);
+
+}  // namespace ticketpool

@@ -1,0 +1,346 @@
+#include "pool/eviction.hpp"
+
+#include "server/errors.hpp"
+
+namespace ticketpool {
+
+uint32_t directory_id_hash(Oid relation, int64_t id) {
+    return static_cast<uint32_t>(hash_bytes_extended(reinterpret_cast<const unsigned char*>(&id),
+                                                     sizeof id, relation)) |
+           1;
+}
+
+void link_name(uint32_t index, Text train, uint64_t hash) {
+    DirectorySlot& slot = shared.slots[index];
+    SlotTrain* name = &shared.trains[index];
+    Assert(train.length <= sizeof name->name);
+    memcpy(name->name, train.data, train.length);
+    name->length = static_cast<uint8_t>(train.length);
+    slot.name_hash = static_cast<uint32_t>(hash);
+    uint32_t* bucket = directory_bucket(shared.by_name, slot.name_hash);
+    slot.next_by_name = *bucket;
+    *bucket = index;
+}
+
+void unlink_name(uint32_t index) {
+    const DirectorySlot& slot = shared.slots[index];
+    uint32_t* link = directory_bucket(shared.by_name, slot.name_hash);
+    while (*link != index) {
+        link = &shared.slots[*link].next_by_name;
+    }
+    *link = slot.next_by_name;
+}
+
+namespace {
+
+void unlink_slot(uint32_t index) {
+    DirectorySlot& slot = shared.slots[index];
+    if (!slot.has_item()) {
+        unlink_name(index);
+    }
+    uint32_t* link = directory_bucket(shared.by_id, directory_id_hash(slot.relation, slot.id));
+    while (*link != index) {
+        link = &shared.slots[*link].next_by_id;
+    }
+    *link = slot.next_by_id;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------
+// Shared parts
+// ---------------------------------------------------------------------------------------------
+
+SharedPtr<SharedPart>* part_bucket(SharedPtr<SharedPart>* table, Oid database, Oid relation,
+                                   int64_t id) {
+    const uint64_t hash = hash_bytes_extended(reinterpret_cast<const unsigned char*>(&id),
+                                              sizeof id, uint64_t{database} << 32 | relation);
+    return &table[hash & (shared.control->bucket_count / 4 - 1)];
+}
+
+SharedPart* part_find(SharedPtr<SharedPart>* table, Oid database, Oid relation, int64_t id) {
+    SharedPart* part = part_bucket(table, database, relation, id)->get();
+    while (part != nullptr &&
+           (part->id != id || part->database != database || part->relation != relation)) {
+        part = part->next.get();
+    }
+    return part;
+}
+
+void part_drop(SharedPtr<SharedPart>* table, SharedPart* part) {
+    if (part == nullptr || --part->departures > 0) {
+        return;
+    }
+    SharedPtr<SharedPart>* link = part_bucket(table, part->database, part->relation, part->id);
+    while (link->get() != part) {
+        link = &(*link)->next;
+    }
+    *link = part->next;
+    shared.arena.deallocate(part);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Eviction, under the exclusive lock
+// ---------------------------------------------------------------------------------------------
+
+bool is_announced(uint32_t index) {
+    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
+        const BackendSlot& backend = shared.backends[i];
+        // `reading` first: a pin is set before the reading that it replaces is cleared.
+        if (backend.reading.load(std::memory_order_seq_cst) == index + 1) {
+            return true;
+        }
+        for (const auto& pin : backend.pins) {
+            if (pin.load(std::memory_order_seq_cst) == index + 1) {
+                return true;
+            }
+        }
+    }
+    // After all readings, for the same reason.
+    return shared.slots[index].shared_pins.load(std::memory_order_seq_cst) > 0;
+}
+
+void free_departure(Departure* departure) {
+    Quota* quota = departure->first_quota();
+    while (quota != nullptr) {
+        Quota* next = quota->next.get();
+        shared.arena.deallocate(quota);
+        quota = next;
+    }
+    shared.arena.deallocate(departure);
+}
+
+void free_item(Item* item) {
+    Stock* stock = item->after(item->root());
+    while (stock != nullptr) {
+        Stock* next = item->after(stock);
+        shared.arena.deallocate(stock);
+        stock = next;
+    }
+    shared.arena.deallocate(item);
+}
+
+// Frees what a slot has that is out of its chains.
+static void clear_slot(uint32_t index, uint64_t version) {
+    DirectorySlot& slot = shared.slots[index];
+    if (slot.block && slot.has_item()) {
+        free_item(slot.item());
+    } else if (slot.block) {
+        Departure* departure = slot.departure();
+        part_drop(shared.routes, &departure->route->head);
+        part_drop(shared.layouts, &departure->layout->head);
+        free_departure(departure);
+    }
+    slot.block = nullptr;
+    slot.maker.store(0, std::memory_order_relaxed);
+    slot.version.store(next_version(version, SlotState::kFree), std::memory_order_release);
+    slot.next_by_name = shared.control->free_slots;
+    shared.control->free_slots = index;
+}
+
+void free_slot(uint32_t index, uint64_t version) {
+    unlink_slot(index);
+    clear_slot(index, version);
+}
+
+void free_retired() {
+    uint32_t* link = &shared.control->retired;
+    while (*link != kNoSlot) {
+        const uint32_t index = *link;
+        DirectorySlot& slot = shared.slots[index];
+        if (is_announced(index)) {
+            link = &slot.next_by_name;
+        } else {
+            *link = slot.next_by_name;
+            clear_slot(index, slot.version.load(std::memory_order_relaxed));
+        }
+    }
+}
+
+void retire_slot(uint32_t index) {
+    DirectorySlot& slot = shared.slots[index];
+    // From here on nobody new gets in; who announced himself before is seen by free_retired().
+    const uint64_t version = slot.version.load(std::memory_order_relaxed);
+    slot.version.store(next_version(version, SlotState::kLoading), std::memory_order_seq_cst);
+    unlink_slot(index);
+    slot.next_by_name = shared.control->retired;
+    shared.control->retired = index;
+    free_retired();
+}
+
+bool try_evict(uint32_t index) {
+    DirectorySlot& slot = shared.slots[index];
+    const uint64_t version = slot.version.load(std::memory_order_acquire);
+    if (state_of(version) != SlotState::kReady || is_announced(index)) {
+        return false;
+    }
+    // From here on nobody new gets in; whoever announced himself before is seen now.
+    const uint64_t leaving = next_version(version, SlotState::kLoading);
+    slot.version.store(leaving, std::memory_order_seq_cst);
+    if (is_announced(index)) {
+        slot.version.store(next_version(leaving, SlotState::kReady), std::memory_order_seq_cst);
+        return false;
+    }
+    free_slot(index, leaving);
+    count(shared.mine->counters.evictions);
+    return true;
+}
+
+namespace {
+
+// One search for somebody to evict: how far it has come in the order of (last use, slot).
+struct Search {
+    int32_t last_use = INT32_MIN;
+    uint32_t slot = 0;
+};
+
+// Looks at all slots for the READY ones that come next in the search. False: there is none.
+bool find_coldest(Search* search) {
+    Coldest& coldest = shared.control->coldest;
+    coldest.count = coldest.next = 0;
+    for (uint32_t i = 0; i < shared.control->slot_count; i++) {
+        const DirectorySlot& slot = shared.slots[i];
+        const uint64_t version = slot.version.load(std::memory_order_relaxed);
+        const int32_t use = slot.last_use.load(std::memory_order_relaxed);
+        if (state_of(version) != SlotState::kReady || use < search->last_use ||
+            (use == search->last_use && i <= search->slot)) {
+            continue;
+        }
+        uint32_t place = coldest.count;
+        if (place < Coldest::kMost) {
+            coldest.count++;
+        } else if (use < coldest.entry[--place].last_use) {
+            // the warmest of them goes
+        } else {
+            continue;
+        }
+        for (; place > 0 && coldest.entry[place - 1].last_use > use; place--) {
+            coldest.entry[place] = coldest.entry[place - 1];
+        }
+        coldest.entry[place] = {version, i, use};
+    }
+    if (coldest.count > 0) {
+        search->last_use = coldest.entry[coldest.count - 1].last_use;
+        search->slot = coldest.entry[coldest.count - 1].slot;
+    }
+    return coldest.count > 0;
+}
+
+// The next one to try: what earlier searches found and did not need, then all slots in order of
+// last use. kNoSlot: all were tried. (One that is used meanwhile is tried later.)
+uint32_t next_coldest(Search* search) {
+    Coldest& coldest = shared.control->coldest;
+    do {
+        while (coldest.next < coldest.count) {
+            const Coldest::Entry& entry = coldest.entry[coldest.next++];
+            const DirectorySlot& slot = shared.slots[entry.slot];
+            // Acquire: whoever evicts it looks at its block.
+            if (slot.version.load(std::memory_order_acquire) == entry.version &&
+                slot.last_use.load(std::memory_order_relaxed) == entry.last_use) {
+                return entry.slot;
+            }
+        }
+    } while (find_coldest(search));
+    return kNoSlot;
+}
+
+// The READY slot whose block lies nearest to `address`, above or below it, or kNoSlot.
+uint32_t nearest_block(uintptr_t address, bool above) {
+    uint32_t best = kNoSlot;
+    uintptr_t best_distance = UINTPTR_MAX;
+    for (uint32_t i = 0; i < shared.control->slot_count; i++) {
+        const DirectorySlot& slot = shared.slots[i];
+        // Acquire: a loader stores the block before READY, and holds no lock then.
+        if (state_of(slot.version.load(std::memory_order_acquire)) != SlotState::kReady) {
+            continue;
+        }
+        const uintptr_t block = reinterpret_cast<uintptr_t>(slot.block.get());
+        const bool on_side = above ? block > address : block < address;
+        const uintptr_t distance = above ? block - address : address - block;
+        if (on_side && distance < best_distance) {
+            best = i;
+            best_distance = distance;
+        }
+    }
+    return best;
+}
+
+// A hole of `bytes` by evicting the neighbours of a block that was just freed: freeing the coldest
+// blocks wherever they lie may leave plenty of memory and no hole that is large enough.
+void* widen_hole(uintptr_t freed, size_t bytes) {
+    for (const bool above : {true, false}) {
+        uintptr_t edge = freed;
+        while (edge + Arena::footprint(bytes) > freed && edge < freed + Arena::footprint(bytes)) {
+            const uint32_t neighbour = nearest_block(edge, above);
+            if (neighbour == kNoSlot) {
+                break;
+            }
+            edge = reinterpret_cast<uintptr_t>(shared.slots[neighbour].block.get());
+            if (!try_evict(neighbour)) {
+                break;
+            }
+            if (void* block = shared.arena.allocate(bytes)) {
+                return block;
+            }
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+void* allocate_or_evict(size_t bytes) {
+    void* block = shared.arena.allocate(bytes);
+    if (block == nullptr && shared.control->retired != kNoSlot) {
+        free_retired();
+        block = shared.arena.allocate(bytes);
+    }
+    Search search;
+    while (block == nullptr) {
+        const uint32_t victim = next_coldest(&search);
+        if (victim == kNoSlot) {
+            break;
+        }
+        const uintptr_t address = reinterpret_cast<uintptr_t>(shared.slots[victim].block.get());
+        if (try_evict(victim)) {
+            block = shared.arena.allocate(bytes);
+            if (block == nullptr) {
+                block = widen_hole(address, bytes);
+            }
+        }
+    }
+    return block;
+}
+
+uint32_t take_slot() {
+    Search search;
+    free_retired();
+    while (shared.control->free_slots == kNoSlot) {
+        const uint32_t victim = next_coldest(&search);
+        if (victim == kNoSlot) {
+            return kNoSlot;
+        }
+        try_evict(victim);
+    }
+    const uint32_t index = shared.control->free_slots;
+    shared.control->free_slots = shared.slots[index].next_by_name;
+    return index;
+}
+
+void* require_memory(size_t bytes) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    void* block = allocate_or_evict(bytes);
+    LWLockRelease(shared.control->lock);
+    if (block == nullptr) {
+        report_out_of_memory(bytes);
+    }
+    return block;
+}
+
+void discard_slot(uint32_t index) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    retire_slot(index);
+    LWLockRelease(shared.control->lock);
+}
+
+}  // namespace ticketpool

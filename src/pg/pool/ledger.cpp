@@ -1,0 +1,316 @@
+#include "pool/ledger.hpp"
+
+#include "pool/deadlines.hpp"
+#include "pool/eviction.hpp"
+#include "pool/pins.hpp"
+#include "pool/prepared.hpp"
+#include "pool/stock_entries.hpp"
+#include "pool/undo_log.hpp"
+
+namespace ticketpool {
+
+namespace {
+
+struct Ledger : UndoLog<Entry> {
+    size_t releases;           // entries of kind release
+    size_t statuses;           // entries of kinds status and bar
+    size_t closings;           // entries of kind closing
+    PreparedLedger* prepared;  // the copy for PREPARE TRANSACTION, until that is done
+    bool preparing;            // PREPARE TRANSACTION has taken its copy, or found nothing to copy
+};
+constinit Ledger ledger{};
+
+Entry* append(Kind kind, const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
+    if (unlikely(!is_pinned(source.slot))) {
+        report_no_room();
+    }
+    return ledger.append(
+        Entry{kind, GetCurrentTransactionNestLevel(), source, seat, 0, SaleStatus::kOpen, bits});
+}
+
+Entry* append(Kind kind, uint32_t slot) {
+    return append(kind, seats_of_class(slot, 0), 0, SegmentMask{});
+}
+
+void undo(const Entry& entry) {
+    undo_entry(entry);
+    switch (entry.kind) {
+        case Kind::kClaim:
+            publish_claims(entry.source.slot, -1);
+            break;
+        case Kind::kRelease:
+            ledger.releases--;
+            break;
+        case Kind::kTakeOver:
+            ledger.entries[entry.release].bits = ledger.entries[entry.release].bits | entry.bits;
+            break;
+        case Kind::kStatus:
+        case Kind::kBar:
+            ledger.statuses--;
+            break;
+        case Kind::kOpened:
+            discard_slot(entry.source.slot);
+            break;
+        case Kind::kClosing:
+            ledger.closings--;
+            break;
+        case Kind::kSale:
+        case Kind::kQuota:
+            break;
+    }
+}
+
+void forget_entries() {
+    ledger.count = 0;
+    ledger.releases = 0;
+    ledger.statuses = 0;
+    ledger.closings = 0;
+    ledger.give_room_back();
+}
+
+}  // namespace
+
+void ledger_reserve(size_t entries) {
+    if (unlikely(ledger.preparing)) {
+        ereport(ERROR,
+                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                 errmsg("the seat pool cannot be used while the transaction is being prepared"),
+                 errdetail("What the transaction did to the pool has been handed over already. A "
+                           "callback of another extension called ticketpool after that."),
+                 errhint("Call ticketpool before PREPARE TRANSACTION, or use COMMIT.")));
+    }
+    reserve_pin();
+    ledger.reserve(entries);
+}
+
+void ledger_add_claim(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
+    append(Kind::kClaim, source, seat, bits);
+    publish_claims(source.slot, 1);
+}
+
+void ledger_add_release(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
+    append(Kind::kRelease, source, seat, bits);
+    ledger.releases++;
+}
+
+// An entry that writes sale words: it is this transaction's turn.
+static Entry* append_sale(Kind kind, uint32_t slot, SaleStatus status) {
+    Entry* entry = append(kind, slot);
+    entry->status = status;
+    shared.slots[slot].departure()->sale_writers.fetch_add(1, std::memory_order_relaxed);
+    return entry;
+}
+
+void ledger_add_status(uint32_t slot, SaleStatus status) {
+    append_sale(Kind::kStatus, slot, status);
+    ledger.statuses++;
+}
+
+void ledger_add_sale(uint32_t slot, const SaleTimes& sale, size_t since) {
+    SaleStatus status = sale.status;
+    for (size_t i = ledger.statuses > 0 ? since : ledger.count; i < ledger.count; i++) {
+        const Entry& entry = ledger.entries[i];
+        if (entry.source.slot == slot && entry.kind == Kind::kStatus) {
+            status = entry.status;
+        } else if (entry.source.slot == slot && entry.kind == Kind::kBar) {
+            status = SaleStatus::kWithdrawn;
+        }
+    }
+    Entry* entry = append_sale(Kind::kSale, slot, status);
+    entry->bits.w[0] = static_cast<uint64_t>(sale.opens_at);
+    entry->bits.w[1] = static_cast<uint64_t>(sale.closes_at);
+}
+
+uint32_t ledger_sale_writes(uint32_t slot) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < ledger.count; i++) {
+        count += ledger.entries[i].source.slot == slot && writes_sale(ledger.entries[i]) ? 1 : 0;
+    }
+    return count;
+}
+
+bool ledger_has_sale(uint32_t slot) {
+    for (size_t i = ledger.count; i > 0; i--) {
+        if (ledger.entries[i - 1].source.slot == slot &&
+            ledger.entries[i - 1].kind == Kind::kSale) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void ledger_bar(uint32_t slot) {
+    Departure* departure = shared.slots[slot].departure();
+    append_sale(Kind::kBar, slot, departure->status.load(std::memory_order_relaxed));
+    ledger.statuses++;
+    departure->status.store(SaleStatus::kWithdrawn, std::memory_order_seq_cst);
+}
+
+void ledger_add_opened(uint32_t slot) {
+    append(Kind::kOpened, slot);
+}
+
+void ledger_add_quota(const SeatSource& source) {
+    append(Kind::kQuota, source, 0, SegmentMask{});
+}
+
+void ledger_add_closing(const SeatSource& source) {
+    append(Kind::kClosing, source, 0, SegmentMask{});
+    ledger.closings++;
+}
+
+bool ledger_is_closing(uint32_t slot, uint64_t quota) {
+    for (size_t i = ledger.closings > 0 ? ledger.count : 0; i > 0; i--) {
+        const Entry& entry = ledger.entries[i - 1];
+        if (entry.kind == Kind::kClosing && entry.source.slot == slot &&
+            entry.source.quota == quota) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void ledger_take_over(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
+    const size_t end = ledger.count;
+    SegmentMask left = bits;
+    for (size_t i = 0; i < end && left.any(); i++) {
+        Entry& entry = ledger.entries[i];
+        const SegmentMask part = entry.bits & left;
+        if (entry.kind == Kind::kRelease && same_source(entry.source, source) &&
+            entry.seat == seat && part.any()) {
+            append(Kind::kTakeOver, source, seat, part)->release = i;
+            entry.bits = entry.bits & ~part;
+            left = left & ~part;
+        }
+    }
+}
+
+size_t ledger_mark() {
+    return ledger.count;
+}
+
+void ledger_undo_to(size_t mark) {
+    ledger.undo_to(mark, undo);
+}
+
+size_t ledger_release_count() {
+    return ledger.releases;
+}
+
+static int compare_own(const void* a, const void* b) {
+    const uint32_t left = static_cast<const OwnFree*>(a)->seat;
+    const uint32_t right = static_cast<const OwnFree*>(b)->seat;
+    return left < right ? -1 : left > right;
+}
+
+uint32_t* ledger_own_places(const SeatSource& source, int segments) {
+    uint32_t* places = nullptr;
+    for (size_t i = 0; ledger.releases > 0 && i < ledger.count; i++) {
+        const Entry& entry = ledger.entries[i];
+        if (entry.kind != Kind::kRelease || !same_source(entry.source, source) ||
+            !entry.bits.any()) {
+            continue;
+        }
+        if (places == nullptr) {
+            places =
+                static_cast<uint32_t*>(palloc0(static_cast<size_t>(segments) * sizeof(uint32_t)));
+        }
+        for (int s = 0; s < segments; s++) {
+            places[s] += entry.bits.test(s) ? 1 : 0;
+        }
+    }
+    return places;
+}
+
+uint32_t ledger_own_free(const SeatSource& source, OwnFree** own) {
+    *own = nullptr;
+    if (ledger.releases == 0) {
+        return 0;
+    }
+    uint32_t count = 0;
+    *own = static_cast<OwnFree*>(palloc(ledger.releases * sizeof(OwnFree)));
+    for (size_t i = 0; i < ledger.count; i++) {
+        const Entry& entry = ledger.entries[i];
+        if (entry.kind == Kind::kRelease && same_source(entry.source, source) && entry.bits.any()) {
+            (*own)[count++] = OwnFree{entry.seat, entry.bits};
+        }
+    }
+    qsort(*own, count, sizeof(OwnFree), compare_own);
+    uint32_t merged = 0;  // one entry a seat
+    for (uint32_t i = 0; i < count; i++) {
+        if (merged > 0 && (*own)[merged - 1].seat == (*own)[i].seat) {
+            (*own)[merged - 1].bits = (*own)[merged - 1].bits | (*own)[i].bits;
+        } else {
+            (*own)[merged++] = (*own)[i];
+        }
+    }
+    return merged;
+}
+
+SaleStatus ledger_status(uint32_t slot, const Departure* departure) {
+    for (size_t i = ledger.statuses > 0 ? ledger.count : 0; i > 0; i--) {
+        const Entry& entry = ledger.entries[i - 1];
+        if (entry.kind == Kind::kStatus && entry.source.slot == slot) {
+            return entry.status;
+        }
+    }
+    return departure->status.load(std::memory_order_seq_cst);
+}
+
+// ---------------------------------------------------------------------------------------------
+// The transaction's end
+// ---------------------------------------------------------------------------------------------
+
+void ledger_settle() {
+    for (size_t i = 0; i < ledger.count; i++) {
+        settle_entry(ledger.entries[i]);
+    }
+    forget_entries();
+}
+
+void ledger_undo_level(int level) {
+    ledger.undo_to(ledger.first_of_level(level), undo);
+    if (ledger.count == 0) {
+        ledger.give_room_back();
+    }
+}
+
+void ledger_promote_level(int level) {
+    ledger.promote(level);
+}
+
+void ledger_prepare() {
+    ledger.preparing = true;
+    if (my_pins.count == 0) {
+        return;
+    }
+    PreparedLedger* block = prepared_allocate(ledger.final_count(), stock_final_count(),
+                                              static_cast<uint32_t>(my_pins.count));
+    block->xid = GetTopTransactionIdIfAny();  // PREPARE TRANSACTION has given it one
+    block->since = shared.mine->since.load(std::memory_order_relaxed);
+    block->deadline = pending_deadline();
+    ledger.copy_final(block->entries());
+    stock_copy_final(block->stock_entries());
+    memcpy(block->slots(), my_pins.slots, my_pins.count * sizeof(uint32_t));
+    prepared_enter(block);
+    ledger.prepared = block;
+}
+
+void ledger_abandon_prepare() {
+    ledger.preparing = false;
+    if (ledger.prepared != nullptr) {
+        prepared_withdraw(ledger.prepared);
+        ledger.prepared = nullptr;
+    }
+}
+
+void ledger_complete_prepare() {
+    ledger.preparing = false;
+    if (ledger.prepared != nullptr) {
+        prepared_complete(ledger.prepared);
+        ledger.prepared = nullptr;
+    }
+    forget_entries();
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,68 @@
+// One thing that a transaction did to the pool, and what the transaction's end makes of it. Entries
+// are kept in the backend's ledger (ledger.hpp) and, while their transaction is prepared, in shared
+// memory (prepared.hpp).
+#pragma once
+
+#include "pool/shared_memory.hpp"
+#include "server/pg.hpp"
+
+namespace ticketpool {
+
+// Where a claim is: seats of a class, of a quota of it, or places of a coach of it.
+struct SeatSource {
+    uint32_t slot;
+    uint32_t class_index;
+    uint64_t quota;       // offset from the departure; 0: the class's own seats
+    int32_t place_coach;  // index of the coach; -1: numbered seats. Its "seat" is always 0
+};
+
+inline SeatSource seats_of_class(uint32_t slot, uint32_t class_index) {
+    return {slot, class_index, 0, -1};
+}
+
+inline bool same_source(const SeatSource& a, const SeatSource& b) {
+    return a.slot == b.slot && a.class_index == b.class_index && a.quota == b.quota &&
+           a.place_coach == b.place_coach;
+}
+
+enum class Kind : uint8_t {
+    kClaim,
+    kRelease,
+    kTakeOver,
+    kStatus,
+    kSale,
+    kBar,
+    kOpened,
+    kQuota,
+    kClosing
+};
+
+struct Entry {
+    Kind kind;
+    int level;  // transaction nesting level
+    SeatSource source;
+    uint32_t seat;
+    size_t release;  // take-over: index of the release entry
+    SaleStatus status;
+    SegmentMask bits;  // kSale: opens_at and closes_at are in its first two words
+};
+
+// Does it write sale words? Then it has a turn (see SaleStatus in departure.hpp) until it is
+// settled or undone.
+inline bool writes_sale(const Entry& entry) {
+    return entry.kind == Kind::kStatus || entry.kind == Kind::kSale || entry.kind == Kind::kBar;
+}
+
+// Has an entry a say in how the transaction ends? Take-overs are settled: they took bits out of
+// releases that are left with the rest.
+inline bool is_final(const Entry& entry) {
+    return entry.kind != Kind::kTakeOver && (entry.kind != Kind::kRelease || entry.bits.any());
+}
+
+// What rollback and commit do to the pool for one entry; a rollback takes a transaction's entries
+// last first. No-fail. The rollback of an opened departure, which leaves the directory, is the
+// caller's.
+void undo_entry(const Entry& entry);
+void settle_entry(const Entry& entry);
+
+}  // namespace ticketpool

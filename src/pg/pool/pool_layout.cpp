@@ -1,0 +1,207 @@
+// The pieces of the pool in one block of shared memory: how large each is, where it lies, how it
+// begins. Request and start-up walk the same table, so they cannot disagree.
+#include "pool/pool_layout.hpp"
+
+#include <new>
+
+#include "pool/deadlines.hpp"
+#include "pool/prepared.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/standby.hpp"
+#include "server/pg.hpp"
+#include "server/settings.hpp"
+
+namespace ticketpool {
+
+namespace {
+
+constinit shmem_request_hook_type previous_request_hook = nullptr;
+constinit shmem_startup_hook_type previous_startup_hook = nullptr;
+
+constexpr const char* kTranche = "ticketpool";
+constexpr Size kAlignment = 128;
+
+struct PoolSize {
+    Size memory;  // ticketpool.memory, in bytes: the pool with its directory
+    uint32_t slots;
+    uint32_t buckets;  // a power of two
+    uint32_t backends;
+};
+
+PoolSize size_of_pool() {
+    PoolSize size{};
+    size.memory = mul_size(static_cast<Size>(setting_memory_kb), 1024);
+    // A slot for every 2 kB: a departure with 600 seats takes 1 kB with up to 8 segments and 3 kB
+    // with up to 32. With names and hash buckets that is less than 10 % of the memory.
+    size.slots = static_cast<uint32_t>(Min(size.memory / 2048, static_cast<Size>(1) << 26));
+    size.buckets = 256;
+    while (size.buckets < size.slots) {
+        size.buckets *= 2;
+    }
+    size.backends = static_cast<uint32_t>(MaxBackends);
+    return size;
+}
+
+// An array of T in the block.
+template <typename T>
+void start_all(T* array, Size count) {
+    for (Size i = 0; i < count; i++) {
+        new (&array[i]) T{};
+    }
+}
+
+struct Piece {
+    Size (*bytes)(const PoolSize& size);
+    void (*attach)(char* memory);         // in each process
+    void (*start)(const PoolSize& size);  // once, after all are attached
+};
+
+// The pointer to an array in the block.
+template <auto Member>
+void attach_to(char* memory) {
+    using Pointer = std::remove_reference_t<decltype(shared.*Member)>;
+    shared.*Member = reinterpret_cast<Pointer>(memory);
+}
+
+void start_control(const PoolSize& size) {
+    Control* control = shared.control;
+    control->lock = &GetNamedLWLockTranche(kTranche)->lock;
+    ConditionVariableInit(&control->loaded);
+    control->slot_count = size.slots;
+    control->bucket_count = size.buckets;
+    control->backend_count = size.backends;
+    control->coldest = Coldest{};
+    control->free_slots = 0;
+    control->retired = kNoSlot;
+    new (&control->prepared) SharedPtr<PreparedLedger>(nullptr);
+    control->attention.store(0, std::memory_order_relaxed);
+    new (&control->launcher) std::atomic<int32_t>(0);
+    new (&control->launcher_missed) std::atomic<int64_t>(0);
+    new (&control->launcher_told) std::atomic<int64_t>(0);
+    SpinLockInit(&control->databases_lock);
+}
+
+void start_buckets(uint32_t* buckets, const PoolSize& size) {
+    for (uint32_t i = 0; i < size.buckets; i++) {
+        buckets[i] = kNoSlot;
+    }
+}
+
+// All of them are in the free list.
+void start_slots(const PoolSize& size) {
+    start_all(shared.slots, size.slots);
+    for (uint32_t i = 0; i < size.slots; i++) {
+        shared.slots[i].next_by_name = i + 1 < size.slots ? i + 1 : kNoSlot;
+    }
+}
+
+void start_databases(const PoolSize&) {
+    start_all(shared.databases, kMaxDatabases);
+    for (int i = 0; i < kMaxDatabases; i++) {
+        shared.databases[i].next_due.store(INT64_MAX, std::memory_order_relaxed);
+        shared.databases[i].working_on.store(INT64_MAX, std::memory_order_relaxed);
+        shared.databases[i].left.store(INT64_MAX, std::memory_order_relaxed);
+    }
+}
+
+Size bytes_of_parts(const PoolSize& size) {
+    return size.buckets / 4 * sizeof(SharedPtr<SharedPart>);
+}
+
+// The block's pieces, in order; the arena follows.
+constexpr Piece kPieces[] = {
+    {[](const PoolSize&) { return sizeof(Control); }, attach_to<&Shared::control>, start_control},
+    {[](const PoolSize& size) { return size.buckets * sizeof(uint32_t); },
+     attach_to<&Shared::by_name>,
+     [](const PoolSize& size) { start_buckets(shared.by_name, size); }},
+    {[](const PoolSize& size) { return size.buckets * sizeof(uint32_t); },
+     attach_to<&Shared::by_id>, [](const PoolSize& size) { start_buckets(shared.by_id, size); }},
+    {bytes_of_parts, attach_to<&Shared::routes>,
+     [](const PoolSize& size) { start_all(shared.routes, size.buckets / 4); }},
+    {bytes_of_parts, attach_to<&Shared::layouts>,
+     [](const PoolSize& size) { start_all(shared.layouts, size.buckets / 4); }},
+    {[](const PoolSize& size) { return size.slots * sizeof(DirectorySlot); },
+     attach_to<&Shared::slots>, start_slots},
+    {[](const PoolSize&) { return kMaxDatabases * sizeof(DatabaseDue); },
+     attach_to<&Shared::databases>, start_databases},
+    {[](const PoolSize& size) { return size.slots * sizeof(StandbyLoad); },
+     attach_to<&Shared::standby>,
+     [](const PoolSize& size) { start_all(shared.standby, size.slots); }},
+    {[](const PoolSize& size) { return size.slots * sizeof(SlotTrain); },
+     attach_to<&Shared::trains>,
+     [](const PoolSize& size) { start_all(shared.trains, size.slots); }},
+    // Not a part of ticketpool.memory: it comes on top.
+    {[](const PoolSize& size) { return size.backends * sizeof(BackendSlot); },
+     attach_to<&Shared::backends>,
+     [](const PoolSize& size) { start_all(shared.backends, size.backends); }},
+};
+constexpr int kBackendsPiece = static_cast<int>(lengthof(kPieces)) - 1;
+
+struct Plan {
+    Size at[lengthof(kPieces)];
+    Size arena_at;
+    Size arena_bytes;
+    Size total;
+};
+
+Plan plan_memory(const PoolSize& size) {
+    Plan plan{};
+    Size end = 0;
+    for (int i = 0; i < static_cast<int>(lengthof(kPieces)); i++) {
+        plan.at[i] = TYPEALIGN(kAlignment, end);
+        end = add_size(plan.at[i], kPieces[i].bytes(size));
+    }
+    plan.arena_at = TYPEALIGN(kAlignment, end);
+    plan.arena_bytes = size.memory - (end - kPieces[kBackendsPiece].bytes(size));
+    plan.total = add_size(plan.arena_at, plan.arena_bytes) + kAlignment;  // to align the block
+    return plan;
+}
+
+void request() {
+    if (previous_request_hook != nullptr) {
+        previous_request_hook();
+    }
+    RequestAddinShmemSpace(plan_memory(size_of_pool()).total);
+    RequestNamedLWLockTranche(kTranche, 1);
+}
+
+void startup() {
+    if (previous_startup_hook != nullptr) {
+        previous_startup_hook();
+    }
+    shared = Shared{};  // this runs again after a crash
+    const PoolSize size = size_of_pool();
+    const Plan plan = plan_memory(size);
+    bool found = false;
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    char* block = static_cast<char*>(ShmemInitStruct("ticketpool", plan.total, &found));
+    char* base = reinterpret_cast<char*>(TYPEALIGN(kAlignment, block));
+    for (int i = 0; i < static_cast<int>(lengthof(kPieces)); i++) {
+        kPieces[i].attach(base + plan.at[i]);
+    }
+    bool usable = true;
+    if (!found) {
+        for (const Piece& piece : kPieces) {
+            piece.start(size);
+        }
+        shared.control->arena_bytes = plan.arena_bytes;
+        usable = shared.arena.create(base + plan.arena_at, plan.arena_bytes);
+    }
+    LWLockRelease(AddinShmemInitLock);
+    if (!usable) {
+        ereport(FATAL, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                        errmsg("\"ticketpool.memory\" is too small"),
+                        errhint("Set \"ticketpool.memory\" to 2MB or more.")));
+    }
+}
+
+}  // namespace
+
+void install_shared_memory_hooks() {
+    previous_request_hook = shmem_request_hook;
+    shmem_request_hook = request;
+    previous_startup_hook = shmem_startup_hook;
+    shmem_startup_hook = startup;
+}
+
+}  // namespace ticketpool

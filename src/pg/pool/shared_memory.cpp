@@ -1,0 +1,28 @@
+#include "pool/shared_memory.hpp"
+
+namespace ticketpool {
+
+constinit Shared shared{};
+
+void require_shared_memory() {
+    if (shared.control == nullptr) {
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("ticketpool must be loaded via \"shared_preload_libraries\""),
+             errdetail("The seat pool lives in shared memory that the server reserves at start."),
+             errhint("Add ticketpool to \"shared_preload_libraries\" and restart the server.")));
+    }
+    if (IsInParallelMode()) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+                        errmsg("the seat pool cannot be used in a parallel operation"),
+                        errdetail("The functions of ticketpool are parallel unsafe."),
+                        errhint("Declare functions that call them PARALLEL UNSAFE.")));
+    }
+    if (shared.mine == nullptr) {
+        shared.mine = &shared.backends[my_backend_number()];
+        shared.mine->pid.store(MyProcPid, std::memory_order_relaxed);
+    }
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,105 @@
+#include "pool/unfinished_load.hpp"
+
+#include "pool/announcement.hpp"
+#include "pool/eviction.hpp"
+#include "server/errors.hpp"
+
+namespace ticketpool {
+
+constinit Loading loading{};
+
+namespace {
+
+SharedPart* find_part(SharedPtr<SharedPart>* table, SharedPart** mine, const Catalog& catalog,
+                      int64_t id) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    SharedPart* part = part_find(table, MyDatabaseId, catalog.order, id);
+    if (part != nullptr) {
+        part->departures++;
+        *mine = part;
+    }
+    LWLockRelease(shared.control->lock);
+    return part;
+}
+
+SharedPart* add_part(SharedPtr<SharedPart>* table, SharedPart** mine, const SharedPart* built) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    SharedPart* part = part_find(table, built->database, built->relation, built->id);
+    if (part == nullptr) {
+        part = static_cast<SharedPart*>(allocate_or_evict(built->bytes));
+        if (part == nullptr) {
+            LWLockRelease(shared.control->lock);
+            report_out_of_memory(built->bytes);
+        }
+        memcpy(static_cast<void*>(part), static_cast<const void*>(built), built->bytes);
+        SharedPtr<SharedPart>* head =
+            part_bucket(table, built->database, built->relation, built->id);
+        part->departures = 0;
+        part->next = *head;
+        *head = part;
+    }
+    part->departures++;
+    *mine = part;
+    LWLockRelease(shared.control->lock);
+    return part;
+}
+
+}  // namespace
+
+SharedPart* load_find_route(const Catalog& catalog, int64_t route_id) {
+    return find_part(shared.routes, &loading.route, catalog, route_id);
+}
+
+SharedPart* load_find_layout(const Catalog& catalog, int64_t layout_id) {
+    return find_part(shared.layouts, &loading.layout, catalog, layout_id);
+}
+
+SharedPart* load_add_route(const SharedPart* part) {
+    return add_part(shared.routes, &loading.route, part);
+}
+
+SharedPart* load_add_layout(const SharedPart* part) {
+    return add_part(shared.layouts, &loading.layout, part);
+}
+
+void load_set_block(void* block) {
+    loading.block = block;
+}
+
+void load_add_prepared(PreparedLedger* block) {
+    block->next = loading.prepared;
+    loading.prepared = block;
+}
+
+// What the load has taken, its slot included.
+static void give_back_load() {
+    part_drop(shared.routes, loading.route);
+    part_drop(shared.layouts, loading.layout);
+    if (loading.block != nullptr && shared.slots[loading.slot].has_item()) {
+        free_item(static_cast<Item*>(loading.block));
+    } else if (loading.block != nullptr) {
+        free_departure(static_cast<Departure*>(loading.block));
+    }
+    for (PreparedLedger* block = loading.prepared; block != nullptr;) {
+        PreparedLedger* next = block->next.get();
+        shared.arena.deallocate(block);
+        block = next;
+    }
+    free_slot(loading.slot, loading.version);
+}
+
+void load_abandon() {
+    if (loading.active) {
+        LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+        // Who has taken a load over (it had not begun in earnest) has its slot.
+        if (shared.slots[loading.slot].version.load(std::memory_order_relaxed) == loading.version) {
+            give_back_load();
+        }
+        loading.active = false;
+        LWLockRelease(shared.control->lock);
+        ConditionVariableBroadcast(&shared.control->loaded);
+    }
+    end_announcement();
+}
+
+}  // namespace ticketpool

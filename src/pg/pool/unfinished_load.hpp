@@ -1,0 +1,38 @@
+// A load in progress: what this backend has taken for it so far.
+#pragma once
+
+#include "pool/prepared.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
+
+namespace ticketpool {
+
+// Void after every load and every abort.
+struct Loading {
+    bool active;
+    uint32_t slot;
+    uint64_t version;  // another one now: somebody has taken the load over (load_by_key.cpp)
+    void* block;       // the Departure or Item
+    SharedPart* route;
+    SharedPart* layout;
+    PreparedLedger* prepared;  // a chain: of prepared transactions that it found
+};
+extern constinit Loading loading;
+
+// The shared part with this id, or null. Counted as used by the departure that is being loaded.
+SharedPart* load_find_route(const Catalog& catalog, int64_t route_id);
+SharedPart* load_find_layout(const Catalog& catalog, int64_t layout_id);
+// Copies a part into shared memory unless another backend was quicker; as find.
+SharedPart* load_add_route(const SharedPart* part);
+SharedPart* load_add_layout(const SharedPart* part);
+
+// The memory of the departure or item that is being loaded: freed where the load fails.
+void load_set_block(void* block);
+
+// What the load found of a prepared transaction: entered when the departure is.
+void load_add_prepared(PreparedLedger* block);
+
+// Gives up a load in progress and the announcement.
+void load_abandon();
+
+}  // namespace ticketpool

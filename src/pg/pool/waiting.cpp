@@ -1,0 +1,163 @@
+#include "pool/waiting.hpp"
+
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "pool/prepared.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/stock_entries.hpp"
+#include "server/table_scan.hpp"
+
+extern "C" {
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "utils/fmgrprotos.h"
+}
+
+namespace ticketpool {
+namespace {
+
+// Does another session use the departure, in a call or in its transaction? Sets *pinner to one that
+// has (or, where it has more pins than its slot shows, may have) pinned it to the end of its
+// transaction, or leaves it.
+bool others_use(uint32_t slot, int* pinner) {
+    bool own_is_shared = is_pinned(slot);
+    int overflown = -1;
+    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
+        const BackendSlot& backend = shared.backends[i];
+        const bool mine = &backend == shared.mine;
+        if (!mine && backend.pin_count.load(std::memory_order_acquire) > kBackendPins) {
+            overflown = static_cast<int>(i);
+        }
+        if (!mine && backend.reading.load(std::memory_order_seq_cst) == slot + 1) {
+            return true;
+        }
+        for (const auto& pin : backend.pins) {
+            if (pin.load(std::memory_order_seq_cst) == slot + 1) {
+                if (!mine) {
+                    *pinner = static_cast<int>(i);
+                    return true;
+                }
+                own_is_shared = false;
+            }
+        }
+    }
+    // After all readings: a pin is set before the reading that it replaces is cleared.
+    const bool is_used =
+        shared.slots[slot].shared_pins.load(std::memory_order_seq_cst) > (own_is_shared ? 1u : 0u);
+    *pinner = is_used ? overflown : -1;
+    return is_used;
+}
+
+// Waits for the end of another backend's transaction as one waits for a lock: a circle of such
+// waits is found by the server's deadlock detector.
+void wait_for_transaction(int backend) {
+    VirtualTransactionId transaction;
+    GET_VXID_FROM_PGPROC(transaction, ProcGlobal->allProcs[backend]);
+    if (VirtualTransactionIdIsValid(transaction)) {
+        VirtualXactLock(transaction, true);
+    }
+}
+
+[[noreturn]] void report_prepared(TransactionId xid, const char* what) {
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                    errmsg("the departure is in use by a prepared transaction"),
+                    errdetail("Transaction %u has %s and is not decided.", xid, what),
+                    errhint("Find it in pg_prepared_xacts; COMMIT PREPARED or ROLLBACK PREPARED "
+                            "it, and try again.")));
+}
+
+void require_none_prepared(uint32_t slot) {
+    const TransactionId xid = prepared_transaction_on(slot);
+    if (TransactionIdIsValid(xid)) {
+        report_prepared(xid, "claims or refunds on it");
+    }
+}
+
+constexpr long kLongestPauseMicros = 10000;
+
+void wait_for_writers(const std::atomic<uint16_t>& writers, uint32_t own, uint32_t slot) {
+    long pause = 10;
+    while (writers.load(std::memory_order_acquire) != own) {
+        CHECK_FOR_INTERRUPTS();
+        prepared_resolve(slot);
+        pg_usleep(pause);
+        pause = Min(pause * 2, kLongestPauseMicros);
+    }
+}
+
+}  // namespace
+
+bool waits_for_me(int pid) {
+    constexpr int kMost = 64;
+    int pids[kMost] = {pid};
+    int count = 1;
+    for (int i = 0; i < count; i++) {
+        ArrayType* blockers =
+            DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(pids[i])));
+        const int found = ArrayGetNItems(ARR_NDIM(blockers), ARR_DIMS(blockers));
+        const int32_t* blocker = reinterpret_cast<const int32_t*>(ARR_DATA_PTR(blockers));
+        for (int b = 0; b < found && count < kMost; b++) {
+            if (blocker[b] == MyProcPid) {
+                return true;
+            }
+            pids[count++] = blocker[b];
+        }
+    }
+    return false;
+}
+
+void refuse_prepared_change(const Catalog& catalog, int64_t departure_id) {
+    TableReader reader;
+    TransactionId xid = InvalidTransactionId;
+    reader_open(&reader, catalog.departure, catalog.departure_pkey, SnapshotAny);
+    reader_key_int64(&reader, departure_id);
+    while (reader_next(&reader)) {
+        const TransactionId deleter = fate_of_version(reader).deleter;
+        // Without a process, and (asked afterwards) not ended: prepared.
+        if (TransactionIdIsValid(deleter) && BackendXidGetPid(deleter) == 0 &&
+            TransactionIdIsInProgress(deleter)) {
+            xid = deleter;
+        }
+    }
+    reader_close(&reader);
+    if (TransactionIdIsValid(xid)) {
+        report_prepared(xid, "changed its row");
+    }
+}
+
+void wait_for_others(uint32_t slot, OfPrepared of_prepared) {
+    long pause = 100;
+    int pinner = -1;
+    const uint64_t version = shared.slots[slot].version.load(std::memory_order_acquire);
+    while (shared.slots[slot].version.load(std::memory_order_acquire) == version &&
+           others_use(slot, &pinner)) {
+        CHECK_FOR_INTERRUPTS();
+        prepared_resolve(slot);
+        if (of_prepared == OfPrepared::kRefuse) {
+            require_none_prepared(slot);
+        }
+        if (pinner >= 0) {
+            wait_for_transaction(pinner);
+            pinner = -1;
+        }
+        pg_usleep(pause);  // its pins go a moment after its end is visible
+        pause = Min(pause * 2, kLongestPauseMicros);
+    }
+}
+
+void wait_for_sale_turn(uint32_t slot) {
+    const Departure* departure = shared.slots[slot].departure();
+    if (departure->sale_writers.load(std::memory_order_acquire) != 0) {
+        wait_for_writers(departure->sale_writers, ledger_sale_writes(slot), slot);
+    }
+}
+
+void wait_for_stock_turn(const StockRef& ref) {
+    const Stock* stock = shared.slots[ref.slot].item()->stock_at(ref.offset);
+    if (stock->sale_writers.load(std::memory_order_acquire) != 0) {
+        wait_for_writers(stock->sale_writers, stock_sale_writes(ref), ref.slot);
+    }
+}
+
+}  // namespace ticketpool

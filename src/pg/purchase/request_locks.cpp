@@ -1,0 +1,44 @@
+// See request_locks.hpp.
+#include "purchase/request_locks.hpp"
+
+#include "server/advisory_locks.hpp"
+
+namespace ticketpool {
+
+void lock_request(uint64_t key) {
+    const LOCKTAG tag = advisory_tag(AdvisoryLock::kRequest, static_cast<uint32_t>(key >> 32),
+                                     static_cast<uint32_t>(key));
+    LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+void require_visible_first_call(TableReader* reader) {
+    if (IsolationUsesXactSnapshot() &&
+        !table_tuple_satisfies_snapshot(reader->heap, reader->row, GetTransactionSnapshot())) {
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("could not serialize access due to a concurrent purchase with "
+                               "the same request_id"),
+                        errdetail("It committed after this transaction's snapshot was taken."),
+                        errhint("Retry the transaction.")));
+    }
+}
+
+static int compare_keys(const void* a, const void* b) {
+    const uint64_t left = *static_cast<const uint64_t*>(a);
+    const uint64_t right = *static_cast<const uint64_t*>(b);
+    return left < right ? -1 : static_cast<int>(left > right);
+}
+
+bool lock_requests(uint64_t* keys, size_t count) {
+    qsort(keys, count, sizeof(uint64_t), compare_keys);
+    bool has_twins = false;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && keys[i] == keys[i - 1]) {
+            has_twins = true;
+        } else {
+            lock_request(keys[i]);
+        }
+    }
+    return has_twins;
+}
+
+}  // namespace ticketpool

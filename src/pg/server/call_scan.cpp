@@ -1,0 +1,526 @@
+#include "server/call_scan.hpp"
+
+extern "C" {
+#include "catalog/objectaccess.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#endif
+#include "executor/executor.h"
+#include "nodes/extensible.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "pgstat.h"
+#include "utils/acl.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+Datum ticket_buy(PG_FUNCTION_ARGS);
+Datum ticket_hold(PG_FUNCTION_ARGS);
+Datum ticket_confirm(PG_FUNCTION_ARGS);
+Datum ticket_cancel(PG_FUNCTION_ARGS);
+Datum ticket_refund(PG_FUNCTION_ARGS);
+Datum item_buy(PG_FUNCTION_ARGS);
+Datum item_refund(PG_FUNCTION_ARGS);
+}
+
+namespace ticketpool {
+namespace {
+
+struct KnownFunction {
+    const char* name;
+    PGFunction address;
+};
+constexpr KnownFunction kFunctions[] = {
+    {"ticket_buy", ticket_buy},         {"ticket_hold", ticket_hold},
+    {"ticket_confirm", ticket_confirm}, {"ticket_cancel", ticket_cancel},
+    {"ticket_refund", ticket_refund},   {"item_buy", item_buy},
+    {"item_refund", item_refund}};
+
+// In ReturnSetInfo::allowedModes, beside the server's: expectedDesc is the row type, and stays.
+constexpr int kCalledByNode = 1 << 30;
+
+bool is_called_by_node(const ReturnSetInfo* result) {
+    return (result->allowedModes & kCalledByNode) != 0;
+}
+
+// A row in the query's memory: its first columns; those behind them are NULL.
+struct SingleRow {
+    const Datum* values;
+    const bool* is_null;
+    int columns;
+};
+
+constinit set_rel_pathlist_hook_type next_hook = nullptr;
+
+// ---------------------------------------------------------------------------------------------
+// Planning
+// ---------------------------------------------------------------------------------------------
+
+// What may be another value at the next scan.
+bool varies(Node* node, void* context) {
+    if (node == nullptr) {
+        return false;
+    }
+    if (IsA(node, Var) || IsA(node, SubPlan) || IsA(node, AlternativeSubPlan) ||
+        IsA(node, PlaceHolderVar) ||
+        (IsA(node, Param) && reinterpret_cast<Param*>(node)->paramkind != PARAM_EXTERN)) {
+        return true;
+    }
+#if PG_VERSION_NUM >= 160000
+    return expression_tree_walker(node, varies, context);
+#else
+    void (*const any)() = reinterpret_cast<void (*)()>(varies);
+    return expression_tree_walker(node, reinterpret_cast<bool (*)()>(any), context);
+#endif
+}
+
+// One of ours by its symbol; null: not one of these.
+const KnownFunction* known_symbol(Oid function) {
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(tuple)) {
+        return nullptr;
+    }
+    const Form_pg_proc form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
+    const KnownFunction* found = nullptr;
+    if (form->prolang == ClanguageId && !form->prosecdef && form->proretset &&
+        heap_attisnull(tuple, Anum_pg_proc_proconfig, nullptr)) {
+        bool is_null;
+        const Text symbol = text_of(SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &is_null));
+        for (const KnownFunction& known : kFunctions) {
+            if (same_text(symbol, {known.name, strlen(known.name)})) {
+                found = &known;
+            }
+        }
+    }
+    ReleaseSysCache(tuple);
+    return found;
+}
+
+// The symbol of this library, not of another one.
+bool is_ours(Oid function) {
+    const KnownFunction* known = known_symbol(function);
+    if (known == nullptr) {
+        return false;
+    }
+    FmgrInfo info;
+    fmgr_info(function, &info);
+    return info.fn_addr == known->address;
+}
+
+// The call that the range table entry is, if it is one for this node.
+FuncExpr* call_of(const RangeTblEntry* entry) {
+    if (entry->rtekind != RTE_FUNCTION || entry->funcordinality ||
+        list_length(entry->functions) != 1) {
+        return nullptr;
+    }
+    const RangeTblFunction* function =
+        static_cast<const RangeTblFunction*>(linitial(entry->functions));
+    if (!IsA(function->funcexpr, FuncExpr) || function->funccolnames != NIL) {
+        return nullptr;
+    }
+    FuncExpr* call = reinterpret_cast<FuncExpr*>(function->funcexpr);
+    return call->funcretset && is_ours(call->funcid) &&
+                   !varies(reinterpret_cast<Node*>(call->args), nullptr)
+               ? call
+               : nullptr;
+}
+
+// The columns that the query wants; false: the whole row is among them.
+bool wanted_columns(RelOptInfo* rel, List** columns) {
+    List* vars =
+        pull_var_clause(reinterpret_cast<Node*>(rel->reltarget->exprs), PVC_RECURSE_PLACEHOLDERS);
+    ListCell* cell;
+    foreach (cell, rel->baserestrictinfo) {
+        const RestrictInfo* restriction = lfirst_node(RestrictInfo, cell);
+        vars = list_concat(vars, pull_var_clause(reinterpret_cast<Node*>(restriction->clause),
+                                                 PVC_RECURSE_PLACEHOLDERS));
+    }
+    *columns = NIL;
+    foreach (cell, vars) {
+        Var* var = static_cast<Var*>(lfirst(cell));
+        if (var->varattno <= 0 || var->varno != static_cast<int>(rel->relid)) {
+            return false;
+        }
+        *columns = list_append_unique(*columns, var);
+    }
+    return true;
+}
+
+template <typename T>
+T* copy(const T* node) {
+    return static_cast<T*>(copyObjectImpl(node));
+}
+
+Plan* make_plan(PlannerInfo* root, RelOptInfo* rel, CustomPath* path, List* target, List* clauses,
+                List* plans);
+Node* make_state(CustomScan* scan);
+void begin_scan(CustomScanState* state, EState* estate, int flags);
+TupleTableSlot* next_row(CustomScanState* state);
+void end_scan(CustomScanState* state);
+void scan_again(CustomScanState* state);
+void explain_scan(CustomScanState* state, List* ancestors, ExplainState* explain);
+
+const CustomPathMethods kPathMethods{"ticketpool", make_plan, nullptr};
+const CustomScanMethods kScanMethods{"ticketpool", make_state};
+const CustomExecMethods kExecMethods{"ticketpool", begin_scan, next_row,    end_scan, scan_again,
+                                     nullptr,      nullptr,    nullptr,     nullptr,  nullptr,
+                                     nullptr,      nullptr,    explain_scan};
+
+CustomPath* make_path(RelOptInfo* rel, const Path* instead) {
+    CustomPath* path = makeNode(CustomPath);
+    path->path.pathtype = T_CustomScan;
+    path->path.parent = rel;
+    path->path.pathtarget = rel->reltarget;
+    path->path.rows = instead->rows;
+    path->path.startup_cost = instead->startup_cost;
+    path->path.total_cost = instead->total_cost;
+    path->flags = CUSTOMPATH_SUPPORT_PROJECTION | CUSTOMPATH_SUPPORT_BACKWARD_SCAN;
+    path->methods = &kPathMethods;
+    return path;
+}
+
+void consider_call(PlannerInfo* root, RelOptInfo* rel, Index index, RangeTblEntry* entry) {
+    if (next_hook != nullptr) {
+        next_hook(root, rel, index, entry);
+    }
+    List* columns;
+    if (rel->pathlist == NIL || IS_DUMMY_REL(rel) || !bms_is_empty(rel->lateral_relids) ||
+        call_of(entry) == nullptr || !wanted_columns(rel, &columns)) {
+        return;
+    }
+    ListCell* cell;
+    foreach (cell, rel->pathlist) {
+        const Path* instead = static_cast<const Path*>(lfirst(cell));
+        if (instead->pathtype == T_FunctionScan) {
+            lfirst(cell) = make_path(rel, instead);
+        }
+    }
+}
+
+Plan* make_plan(PlannerInfo* root, RelOptInfo* rel, CustomPath* path, List* target, List* clauses,
+                List*) {
+    List* columns;
+    wanted_columns(rel, &columns);
+    CustomScan* scan = makeNode(CustomScan);
+    scan->scan.plan.targetlist = target;
+    scan->scan.plan.qual = extract_actual_clauses(clauses, false);
+    scan->flags = path->flags;
+    scan->custom_exprs = list_make1(copy(call_of(root->simple_rte_array[rel->relid])));
+    ListCell* cell;
+    foreach (cell, columns) {
+        Var* var = static_cast<Var*>(lfirst(cell));
+        const AttrNumber number = static_cast<AttrNumber>(list_length(scan->custom_scan_tlist) + 1);
+        scan->custom_scan_tlist =
+            lappend(scan->custom_scan_tlist,
+                    makeTargetEntry(reinterpret_cast<Expr*>(copy(var)), number, nullptr, false));
+        scan->custom_private = lappend_int(scan->custom_private, var->varattno);
+    }
+    scan->custom_relids = bms_make_singleton(static_cast<int>(rel->relid));
+    scan->methods = &kScanMethods;
+    return &scan->scan.plan;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Execution
+// ---------------------------------------------------------------------------------------------
+
+// What the function is given: info.allowedModes says kCalledByNode.
+struct NodeResult {
+    ReturnSetInfo info;
+    SingleRow single;  // values null: none
+};
+
+struct CallScanState {
+    CustomScanState base;
+    FuncExpr* call;
+    FmgrInfo function;
+    TupleDesc row_type;
+    bool called;
+    SingleRow single;       // the one row there is, or
+    int at;                 // the cursor is on it: 1; before, behind it: 0, 2
+    Tuplestorestate* rows;  // all rows; null: none, or the single one
+    TupleTableSlot* row;    // of the tuplestore
+};
+
+Node* make_state(CustomScan*) {
+    CallScanState* state = static_cast<CallScanState*>(palloc0(sizeof(CallScanState)));
+    NodeSetTag(state, T_CustomScanState);
+    state->base.methods = &kExecMethods;
+    return reinterpret_cast<Node*>(state);
+}
+
+CallScanState* state_of(CustomScanState* state) {
+    return reinterpret_cast<CallScanState*>(state);
+}
+
+void require_execute(Oid function) {
+#if PG_VERSION_NUM >= 160000
+    const AclResult result =
+        object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE);
+#else
+    const AclResult result = pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+#endif
+    if (result != ACLCHECK_OK) {
+        aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+    }
+    InvokeFunctionExecuteHook(function);
+}
+
+// What fmgr_info() has said of functions, direct mapped; void once a function has changed.
+struct KnownInfo {
+    Oid function;
+    FmgrInfo info;
+};
+constinit KnownInfo known_infos[8]{};
+constinit uint64_t function_changes = 0;
+
+void on_function_change(Datum, SystemCache, uint32) {
+    function_changes++;
+    for (KnownInfo& known : known_infos) {
+        known.function = InvalidOid;
+    }
+}
+
+void find_function(Oid function, FmgrInfo* info) {
+    KnownInfo* known = &known_infos[function % lengthof(known_infos)];
+    if (needs_fmgr_hook != nullptr) {  // it may say something else each time
+        fmgr_info(function, info);
+        return;
+    }
+    if (known->function != function) {
+        const uint64_t changes = function_changes;
+        known->function = InvalidOid;  // should the look-up fail
+        fmgr_info_cxt(function, &known->info, TopMemoryContext);
+        known->function = changes == function_changes ? function : InvalidOid;
+    }
+    fmgr_info_copy(info, &known->info, CurrentMemoryContext);
+}
+
+void begin_scan(CustomScanState* base, EState*, int) {
+    CallScanState* state = state_of(base);
+    const CustomScan* scan = reinterpret_cast<const CustomScan*>(base->ss.ps.plan);
+    state->call = static_cast<FuncExpr*>(linitial(scan->custom_exprs));
+    require_execute(state->call->funcid);
+    find_function(state->call->funcid, &state->function);
+    fmgr_info_set_expr(reinterpret_cast<Node*>(state->call), &state->function);
+}
+
+// The columns are still of the types that the query was planned with?
+void require_row_type(const CallScanState* state) {
+    const CustomScan* scan = reinterpret_cast<const CustomScan*>(state->base.ss.ps.plan);
+    const TupleDesc wanted = state->base.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
+    ListCell* cell;
+    foreach (cell, scan->custom_private) {
+        const int column = lfirst_int(cell) - 1;
+        if (column >= state->row_type->natts ||
+            TupleDescAttr(state->row_type, column)->attisdropped ||
+            TupleDescAttr(state->row_type, column)->atttypid !=
+                TupleDescAttr(wanted, foreach_current_index(cell))->atttypid) {
+            ereport(ERROR,
+                    (errcode(ERRCODE_DATATYPE_MISMATCH),
+                     errmsg("function return row and query-specified return row do not match"),
+                     errdetail("Column %d has changed since the query was planned.", column + 1)));
+        }
+    }
+}
+
+// A parameter of the statement.
+NullableDatum parameter(const Param* wanted, ExprContext* context) {
+    const ParamListInfo list = context->ecxt_param_list_info;
+    if (list != nullptr && wanted->paramid > 0 && wanted->paramid <= list->numParams) {
+        ParamExternData buffer;
+        const ParamExternData* found = list->paramFetch != nullptr
+                                           ? list->paramFetch(list, wanted->paramid, false, &buffer)
+                                           : &list->params[wanted->paramid - 1];
+        if (found->ptype == wanted->paramtype) {
+            return {found->value, found->isnull};
+        }
+    }
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                    errmsg("no value found for parameter %d", wanted->paramid)));
+}
+
+// Mostly a constant or a parameter, which need no ExprState.
+NullableDatum evaluate(CallScanState* state, Node* argument) {
+    ExprContext* context = state->base.ss.ps.ps_ExprContext;
+    if (IsA(argument, Const)) {
+        const Const* constant = reinterpret_cast<const Const*>(argument);
+        return {constant->constvalue, constant->constisnull};
+    }
+    if (IsA(argument, Param)) {
+        return parameter(reinterpret_cast<const Param*>(argument), context);
+    }
+    NullableDatum result;
+    ExprState* expression = ExecInitExpr(reinterpret_cast<Expr*>(argument), &state->base.ss.ps);
+    result.value = ExecEvalExpr(expression, context, &result.isnull);
+    return result;
+}
+
+// Evaluates the arguments and calls the function; its rows are in the state then. All in the
+// query's memory: a single row is kept as the function has made it, in as many pieces as there are
+// columns.
+void call_function(CallScanState* state) {
+    ExprContext* context = state->base.ss.ps.ps_ExprContext;
+    LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
+    NodeResult node{};
+    ReturnSetInfo& result = node.info;
+    state->called = true;
+    state->row_type = lookup_rowtype_tupdesc(state->call->funcresulttype, -1);
+    require_row_type(state);
+    result.type = T_ReturnSetInfo;
+    result.econtext = context;
+    result.expectedDesc = state->row_type;
+    result.allowedModes = SFRM_Materialize | kCalledByNode;
+    result.returnMode = SFRM_Materialize;
+    InitFunctionCallInfoData(*fcinfo, &state->function,
+                             static_cast<short>(list_length(state->call->args)),
+                             state->call->inputcollid, nullptr, reinterpret_cast<Node*>(&result));
+    MemoryContext caller = MemoryContextSwitchTo(context->ecxt_per_query_memory);
+    bool has_null = false;
+    ListCell* cell;
+    foreach (cell, state->call->args) {
+        NullableDatum* argument = &fcinfo->args[foreach_current_index(cell)];
+        *argument = evaluate(state, static_cast<Node*>(lfirst(cell)));
+        has_null = has_null || argument->isnull;
+    }
+    if (!state->function.fn_strict || !has_null) {
+        PgStat_FunctionCallUsage usage;
+        pgstat_init_function_usage(fcinfo, &usage);
+        FunctionCallInvoke(fcinfo);
+        pgstat_end_function_usage(&usage, true);
+        state->rows = result.setResult;
+        state->single = node.single;
+    }
+    MemoryContextSwitchTo(caller);
+    if (state->rows != nullptr) {
+        state->row =
+            ExecInitExtraTupleSlot(state->base.ss.ps.state, state->row_type, &TTSOpsMinimalTuple);
+    }
+}
+
+// Moves the cursor; is it on the single row now?
+bool move_to_single(CallScanState* state, bool forward) {
+    state->at = forward ? Min(state->at + 1, 2) : Max(state->at - 1, 0);
+    return state->at == 1;
+}
+
+TupleTableSlot* fetch(ScanState* scan) {
+    CallScanState* state = reinterpret_cast<CallScanState*>(scan);
+    TupleTableSlot* slot = scan->ss_ScanTupleSlot;
+    if (!state->called) {
+        call_function(state);
+    }
+    ExecClearTuple(slot);
+    const bool forward = ScanDirectionIsForward(scan->ps.state->es_direction);
+    const SingleRow& single = state->single;
+    if (single.values != nullptr
+            ? !move_to_single(state, forward)
+            : state->rows == nullptr ||
+                  !tuplestore_gettupleslot(state->rows, forward, false, state->row)) {
+        return slot;
+    }
+    const CustomScan* plan = reinterpret_cast<const CustomScan*>(scan->ps.plan);
+    ListCell* cell;
+    foreach (cell, plan->custom_private) {
+        const int i = foreach_current_index(cell);
+        const int column = lfirst_int(cell);
+        if (single.values == nullptr) {
+            slot->tts_values[i] =
+                slot_getattr(state->row, static_cast<AttrNumber>(column), &slot->tts_isnull[i]);
+        } else {
+            slot->tts_isnull[i] = column > single.columns || single.is_null[column - 1];
+            slot->tts_values[i] = slot->tts_isnull[i] ? 0 : single.values[column - 1];
+        }
+    }
+    return ExecStoreVirtualTuple(slot);
+}
+
+// Inside EvalPlanQual some releases ask this instead of fetching.
+bool recheck(ScanState* scan, TupleTableSlot*) {
+    return !TupIsNull(fetch(scan));
+}
+
+TupleTableSlot* next_row(CustomScanState* base) {
+    return ExecScan(&base->ss, fetch, recheck);
+}
+
+void scan_again(CustomScanState* base) {
+    ExecScanReScan(&base->ss);
+    state_of(base)->at = 0;
+    if (state_of(base)->rows != nullptr) {
+        tuplestore_rescan(state_of(base)->rows);
+    }
+}
+
+void end_scan(CustomScanState* base) {
+    CallScanState* state = state_of(base);
+    if (state->rows != nullptr) {
+        ExecClearTuple(state->row);
+        tuplestore_end(state->rows);
+        state->rows = nullptr;
+    }
+    if (state->row_type != nullptr) {
+        ReleaseTupleDesc(state->row_type);
+        state->row_type = nullptr;
+    }
+}
+
+void explain_scan(CustomScanState* base, List*, ExplainState* explain) {
+    const char* name = get_func_name(state_of(base)->call->funcid);
+    ExplainPropertyText("Function", name == nullptr ? "" : name, explain);
+}
+
+}  // namespace
+
+void begin_result(FunctionCallInfo fcinfo) {
+    ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    if (is_called_by_node(result)) {
+        result->setDesc = result->expectedDesc;
+        return;
+    }
+    // As the query expects them, not as they are now: ALTER TABLE may have come in between.
+    const bool named =
+        result->expectedDesc != nullptr && result->expectedDesc->tdtypeid != RECORDOID;
+    InitMaterializedSRF(fcinfo, named ? MAT_SRF_USE_EXPECTED_DESC : 0);
+}
+
+Tuplestorestate* result_rows(ReturnSetInfo* result) {
+    if (result->setResult == nullptr) {
+        MemoryContext caller = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+        result->setResult = tuplestore_begin_heap(true, false, work_mem);
+        MemoryContextSwitchTo(caller);
+    }
+    return result->setResult;
+}
+
+bool return_single_row(ReturnSetInfo* result, const Datum* values, const bool* is_null,
+                       int columns) {
+    if (!is_called_by_node(result) || result->setResult != nullptr) {
+        return false;
+    }
+    NodeResult* node = reinterpret_cast<NodeResult*>(result);
+    Assert(node->single.values == nullptr);
+    const size_t count = static_cast<size_t>(columns);
+    Datum* kept = static_cast<Datum*>(palloc(count * (sizeof(Datum) + sizeof(bool))));
+    bool* kept_null = reinterpret_cast<bool*>(kept + count);
+    memcpy(kept, values, count * sizeof(Datum));
+    memcpy(kept_null, is_null, count * sizeof(bool));
+    node->single = {kept, kept_null, columns};
+    return true;
+}
+
+void install_call_scan() {
+    RegisterCustomScanMethods(&kScanMethods);
+    CacheRegisterSyscacheCallback(PROCOID, on_function_change, 0);
+    next_hook = set_rel_pathlist_hook;
+    set_rel_pathlist_hook = consider_call;
+}
+
+}  // namespace ticketpool

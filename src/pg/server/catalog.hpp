@@ -1,0 +1,58 @@
+// Which tables, indexes and sequences belong to the extension in this database: resolved once a
+// session, and again after anything about them has changed (relcache invalidation).
+#pragma once
+
+#include "server/pg.hpp"
+
+namespace ticketpool {
+
+// What the objects in a database have to be for this library: the version of the SQL script.
+inline constexpr const char* kVersion = "0.3";
+
+struct Catalog {
+    Oid schema;
+    Oid owner;  // of ticket_order: rows are written in its name
+    Oid station, station_pkey, station_name;
+    Oid stop, formation;
+    Oid departure, departure_pkey, departure_train_date, departure_day;
+    Oid route, route_pkey, route_digest, route_days, route_call, route_call_pkey;
+    Oid reservation, reservation_open;
+    Oid rule;
+    Oid layout, layout_digest, layout_coach, layout_coach_pkey;
+    Oid order, order_pkey, order_live, order_request, order_held, order_sequence;
+    Oid order_day, order_day_order;
+    Oid inventory, inventory_pkey, inventory_root, inventory_item, inventory_sequence;
+    Oid item_order, item_order_pkey, item_order_live, item_order_request, item_order_sequence;
+    Oid question, question_pkey, gate, gate_pkey;
+};
+
+// The catalog of the extension that the running SQL function belongs to. 55000 where its objects
+// are those of another version.
+const Catalog& catalog_of(FunctionCallInfo fcinfo);
+// The catalog of the extension in this schema.
+const Catalog& catalog_in(Oid schema);
+
+// The version of the extension's objects in this database; null: it is not here.
+const char* installed_version();
+// Is the extension here, in the library's version?
+bool is_installed();
+
+// Counts up with each change of the extension's relations: what was cached before is void.
+extern uint64_t catalog_generation;
+
+// Counts up with each change of the content of ticket_station, ticket_route_call, ticket_rule and
+// ticket_departure (their triggers and ticket_open announce it).
+extern uint64_t station_generation;
+extern uint64_t route_generation;
+extern uint64_t rule_generation;
+extern uint64_t departure_generation;
+
+// Counts up with each change of any relation.
+extern uint64_t relation_generation;
+
+// Announces, at commit and to every session, that cached content of the table is void.
+void announce_change(Oid relation);
+
+void install_catalog_callbacks();
+
+}  // namespace ticketpool

@@ -1,0 +1,55 @@
+// The extension's own SQLSTATEs, and the checks of arguments that every function shares.
+#pragma once
+
+#include "server/pg.hpp"
+
+namespace ticketpool {
+
+inline constexpr int kErrorNoDeparture = MAKE_SQLSTATE('T', 'K', '0', '0', '1');
+inline constexpr int kErrorNoTrip = MAKE_SQLSTATE('T', 'K', '0', '0', '2');
+inline constexpr int kErrorNotOnSale = MAKE_SQLSTATE('T', 'K', '0', '0', '3');
+inline constexpr int kErrorRule = MAKE_SQLSTATE('T', 'K', '0', '0', '4');
+inline constexpr int kErrorOrder = MAKE_SQLSTATE('T', 'K', '0', '0', '5');
+inline constexpr int kErrorClass = MAKE_SQLSTATE('T', 'K', '0', '0', '6');
+
+// 22004 where argument `number` (from 0) is NULL.
+void require_argument(FunctionCallInfo fcinfo, int number, const char* name);
+
+// 42P01: a relation of the extension was dropped while a function was at work.
+[[noreturn]] void report_gone();
+
+[[noreturn]] void report_null(const char* name);
+
+// 22023 where a channel has no name, or one that is too long.
+void check_channel(Text channel);
+
+// The caller's place for a set of rows; ereports where it has none. Returning without a result set
+// (InitMaterializedSRF) then means no row.
+ReturnSetInfo* require_set_result(FunctionCallInfo fcinfo);
+
+// 39P01: a trigger function was called as a plain one.
+[[noreturn]] void report_no_trigger(const char* function);
+
+// TK001.
+[[noreturn]] void report_no_departure(Text train, DateADT date);
+
+// In an ereport of TK005: no row has the order_id. What is newer than the snapshot of a REPEATABLE
+// READ transaction, or was rewritten since, the transaction does not see.
+int detail_of_no_order(const char* table);
+int hint_of_no_order();
+
+// 53200: every departure in memory is in use.
+[[noreturn]] void report_out_of_memory(size_t bytes);
+
+const char* date_text(DateADT date);
+
+// 09000: a statement of ours did not write the rows that it should have.
+[[noreturn]] void report_not_written(const char* sql);
+
+// XX001: a row that ticket_open wrote is gone.
+[[noreturn]] void report_damaged(const char* table, int64_t id);
+
+// 54000 where a name is too long for the pool, 22023 where it is empty. `what` it names: "train".
+void check_name(const char* what, Text value);
+
+}  // namespace ticketpool

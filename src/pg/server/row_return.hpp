@@ -1,0 +1,33 @@
+// Rows of a table, as the query that called us expects them.
+//
+// The query began with the row type that the table had then, and a call may have waited for ALTER
+// TABLE since. So a column is found by its number in the table, which it keeps: one that was
+// renamed is the same one, one that was dropped is NULL, one that was added is not asked for.
+#pragma once
+
+#include "server/pg.hpp"
+#include "server/table_scan.hpp"
+
+namespace ticketpool {
+
+struct RowReturn {
+    ReturnSetInfo* result;
+    TupleDesc columns;  // of the rows as they come
+    AttrNumber* from;   // of each column of the result, in these, or 0; null: they are the same
+};
+
+// For rows of the table whose row type the result has, or of a partition of it, or of SQL that
+// names all its columns. The relation is locked: its columns are what they are. Ereports 40001
+// where a column has got another type.
+RowReturn begin_rows(TupleDesc columns, ReturnSetInfo* result);
+
+// Appends one to the result set.
+void return_row(const RowReturn& rows, HeapTuple tuple);
+
+// Appends the rows that SPI has just returned to the result set.
+void return_spi_rows(ReturnSetInfo* result);
+
+// Appends the current row of a reader on the partition to the result set.
+void return_order_row(TableReader* reader, ReturnSetInfo* result);
+
+}  // namespace ticketpool

@@ -1,0 +1,80 @@
+#include "server/settings.hpp"
+
+#include "server/pg.hpp"
+#include "server/stop_point.hpp"
+
+namespace ticketpool {
+
+int setting_memory_kb;
+int setting_allocation;
+int setting_hold_ttl;
+int setting_user_limit;
+int setting_item_limit;
+int setting_gate_ttl;
+int setting_gate_tries;
+int setting_standby_staleness;
+bool setting_preload;
+
+namespace {
+
+const config_enum_entry kAllocations[] = {
+    {"best_fit", static_cast<int>(Allocation::kBestFit), false},
+    {"first_fit", static_cast<int>(Allocation::kFirstFit), false},
+    {"random", static_cast<int>(Allocation::kRandom), false},
+    {nullptr, 0, false},
+};
+
+constexpr int kDefaultMemoryKb = 64 * 1024;
+constexpr int kMinMemoryKb = 2 * 1024;
+constexpr int kMaxMemoryKb = 1024 * 1024 * 1024;  // 1 TB
+
+}  // namespace
+
+void define_settings() {
+    DefineCustomIntVariable(
+        "ticketpool.memory", "Shared memory reserved for the seat pool at server start.",
+        "Departures that do not fit make room for each other, coldest first, and are rebuilt from "
+        "their orders at the next touch.",
+        &setting_memory_kb, kDefaultMemoryKb, kMinMemoryKb, kMaxMemoryKb, PGC_POSTMASTER,
+        GUC_UNIT_KB, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable(
+        "ticketpool.preload",
+        "Whether a background worker brings what is on sale into memory after a start.",
+        "Otherwise a departure is rebuilt when it is asked for first.", &setting_preload, false,
+        PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable(
+        "ticketpool.allocation", "Which of the free seats a purchase takes.",
+        "best_fit keeps long free runs whole for long trips; first_fit takes the first free seat; "
+        "random any.",
+        &setting_allocation, static_cast<int>(Allocation::kBestFit), kAllocations, PGC_USERSET, 0,
+        nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.hold_ttl", "How long ticket_hold keeps seats for a user who pays.", nullptr,
+        &setting_hold_ttl, 600, 1, 366 * 86400, PGC_USERSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.user_limit",
+        "Live tickets of one user for one departure, for the rule ticket_rule_user_limit.", nullptr,
+        &setting_user_limit, 5, 1, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.item_limit",
+        "Units of one item in live orders of one user, for the rule item_rule_user_limit.", nullptr,
+        &setting_item_limit, 5, 1, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("ticketpool.gate_ttl",
+                            "How long a right answer to item_ask lets a user buy, and too many "
+                            "wrong ones bar the user.",
+                            nullptr, &setting_gate_ttl, 600, 1, 366 * 86400, PGC_SUSET, GUC_UNIT_S,
+                            nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.gate_tries", "Wrong answers to item_ask before a user is barred for a while.",
+        nullptr, &setting_gate_tries, 5, 1, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.standby_staleness",
+        "How far counts on a hot standby may be behind what it has replayed.",
+        "A departure that is asked for and is older is read again from its orders.",
+        &setting_standby_staleness, 1000, 0, 86400 * 1000, PGC_USERSET, GUC_UNIT_MS, nullptr,
+        nullptr, nullptr);
+    define_stop_point_setting();
+    MarkGUCPrefixReserved("ticketpool");
+}
+
+}  // namespace ticketpool

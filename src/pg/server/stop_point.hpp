@@ -1,0 +1,57 @@
+// Named stop points: windows of microseconds that a test can hold a process in.
+//
+// TICKETPOOL_STOP_POINT("committed") is nothing at all in an ordinary build.
+//
+// Built with -DTICKETPOOL_STOP_POINTS (make build/stop_points/ticketpool.so; the suite `stops` of
+// test/run), a session that has SET ticketpool.stop_point = 'committed' waits there while another
+// session holds the advisory lock (0, hashtext('committed')):
+//
+//     BEGIN; SELECT pg_advisory_xact_lock(0, hashtext('committed'));
+//
+// So the setting says who stops and the lock says until when. The tester sees a session that waits
+// for a lock, as in every isolation test, and one that holds the lock lets go however it ends. An
+// error while it waits (a deadlock) would come where none is allowed: never stop like this in a
+// build that is in use.
+//
+// On a server with injection points (17 and later, --enable-injection-points) an ordinary build has
+// each as the injection point "ticketpool-committed".
+//
+//   committed     a transaction's rows are committed for everybody, and no callback has run
+//   rolled-back   the same of a rollback
+#pragma once
+
+#include "server/pg.hpp"
+
+#if defined(TICKETPOOL_STOP_POINTS)
+
+namespace ticketpool {
+
+void define_stop_point_setting();
+void stop_point(const char* name);
+
+}  // namespace ticketpool
+
+#define TICKETPOOL_STOP_POINT(name) stop_point(name)
+
+#else
+
+namespace ticketpool {
+
+inline void define_stop_point_setting() {}
+
+}  // namespace ticketpool
+
+#if defined(USE_INJECTION_POINTS) && PG_VERSION_NUM >= 170000
+extern "C" {
+#include "utils/injection_point.h"
+}
+#if PG_VERSION_NUM >= 180000
+#define TICKETPOOL_STOP_POINT(name) INJECTION_POINT("ticketpool-" name, nullptr)
+#else
+#define TICKETPOOL_STOP_POINT(name) INJECTION_POINT("ticketpool-" name)
+#endif
+#else
+#define TICKETPOOL_STOP_POINT(name) static_cast<void>(0)
+#endif
+
+#endif

@@ -1,0 +1,43 @@
+// A part of a transaction that can be undone alone.
+#pragma once
+
+#include "server/pg.hpp"
+
+extern "C" {
+#include "utils/resowner.h"
+}
+
+namespace ticketpool {
+
+// Runs work() in a subtransaction. It is kept where work() returns true, and undone where it
+// returns false or an error is raised. Returns that error, palloc'd in the caller's memory context,
+// for the caller to raise again or to report; null: there was none.
+template <typename Work>
+[[nodiscard]] ErrorData* in_subtransaction(Work work) {
+    MemoryContext context = CurrentMemoryContext;
+    ResourceOwner owner = CurrentResourceOwner;
+    ErrorData* volatile error = nullptr;
+    BeginInternalSubTransaction(nullptr);
+    MemoryContextSwitchTo(context);
+    PG_TRY();
+    {
+        if (work()) {
+            ReleaseCurrentSubTransaction();
+        } else {
+            RollbackAndReleaseCurrentSubTransaction();
+        }
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(context);
+        error = CopyErrorData();
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(context);
+    CurrentResourceOwner = owner;
+    return error;
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,225 @@
+// See departure_rows.hpp.
+#include "tables/departure_rows.hpp"
+
+#include "server/arrays.hpp"
+#include "server/errors.hpp"
+#include "server/table_scan.hpp"
+
+namespace ticketpool {
+
+namespace {
+
+SaleStatus parse_status(Text status) {
+    return same_text(status, {"open", 4})     ? SaleStatus::kOpen
+           : same_text(status, {"closed", 6}) ? SaleStatus::kClosed
+                                              : SaleStatus::kWithdrawn;
+}
+
+// What is looked for: by id, or by name where `train` is set.
+struct DepartureKey {
+    Text train;
+    DateADT date;
+    int64_t departure_id;
+};
+
+bool read_with(const Catalog& catalog, const DepartureKey& key, Snapshot snapshot,
+               DepartureRow* row) {
+    TableReader reader;
+    if (key.train.data == nullptr) {
+        reader_open(&reader, catalog.departure, catalog.departure_pkey, snapshot);
+        reader_key_int64(&reader, key.departure_id);
+    } else {
+        reader_open(&reader, catalog.departure, catalog.departure_train_date, snapshot);
+        reader_key_text(&reader, key.train);
+        reader_key_date(&reader, key.date);
+    }
+    const bool found = reader_next(&reader);
+    if (found) {
+        read_departure(reader.row, row);
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return found;
+}
+
+// First as others see it: what this transaction changed in the row by hand is not theirs yet. Only
+// where there is no such row it may be one that this transaction inserted.
+bool read_row(const Catalog& catalog, const DepartureKey& key, DepartureRow* row) {
+    row->own_insert = false;
+    if (read_with(catalog, key, take_others_snapshot(), row)) {
+        return true;
+    }
+    row->own_insert = true;
+    return TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
+           read_with(catalog, key, take_fresh_snapshot(), row);
+}
+
+int stop_index(const Route* route, int32_t stop_no) {
+    for (uint32_t i = 0; i < route->stop_count; i++) {
+        if (route->stops()[i].stop_no == stop_no) {
+            return static_cast<int>(i);
+        }
+    }
+    return -1;
+}
+
+int compare_seat_numbers(const void* a, const void* b) {
+    const uint32_t left = *static_cast<const uint32_t*>(a);
+    const uint32_t right = *static_cast<const uint32_t*>(b);
+    return left < right ? -1 : static_cast<int>(left > right);
+}
+
+}  // namespace
+
+SaleStatus sale_status_of_row(TupleTableSlot* row) {
+    return parse_status(row_text(row, kDepStatus));
+}
+
+void read_departure(TupleTableSlot* slot, DepartureRow* row) {
+    bool is_null;
+    row->departure_id = row_int64(slot, kDepDepartureId);
+    row->service_date = DatumGetDateADT(row_datum(slot, kDepServiceDate));
+    row->opens_at = DatumGetTimestampTz(row_datum(slot, kDepOpensAt));
+    const Datum closes_at = row_value(slot, kDepClosesAt, &is_null);
+    row->closes_at = is_null ? kNoTime : DatumGetTimestampTz(closes_at);
+    row->status = sale_status_of_row(slot);
+    row->route_id = row_int64(slot, kDepRouteId);
+    row->layout_id = row_int64(slot, kDepLayoutId);
+    const Text train = row_text(slot, kDepTrain);
+    if (train.length > kMaxNameBytes) {
+        report_damaged("ticket_departure", row->departure_id);
+    }
+    memcpy(row->train, train.data, train.length);
+    row->train[train.length] = '\0';
+}
+
+bool read_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row) {
+    return read_row(catalog, DepartureKey{train, date, 0}, row);
+}
+
+bool read_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row) {
+    return read_row(catalog, DepartureKey{{nullptr, 0}, 0, departure_id}, row);
+}
+
+bool read_own_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row) {
+    return read_with(catalog, DepartureKey{train, date, 0}, take_fresh_snapshot(), row);
+}
+
+bool read_own_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row) {
+    return read_with(catalog, DepartureKey{{nullptr, 0}, 0, departure_id}, take_fresh_snapshot(),
+                     row);
+}
+
+bool read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
+                      LiveTicket* ticket, const char** problem) {
+    const Route* route = departure->route.get();
+    const Layout* layout = departure->layout.get();
+    *ticket = LiveTicket{};
+    ticket->order_id = row_int64(row, leaf.column[kOrderId]);
+    ticket->ticket_no = row_int32(row, leaf.column[kTicketNo]);
+    const Text seat_class = row_text(row, leaf.column[kSeatClass]);
+    const Text coach = row_text(row, leaf.column[kCoach]);
+    const int class_index = layout->find_class(seat_class.data, seat_class.length);
+    const int from = stop_index(route, row_int32(row, leaf.column[kFromStop]));
+    const int to = stop_index(route, row_int32(row, leaf.column[kToStop]));
+    *problem = from < 0 || to <= from ? "is on stops that the departure does not have"
+                                      : "is on a seat that the departure does not have";
+    if (class_index < 0 || from < 0 || to <= from) {
+        return false;
+    }
+    ticket->class_index = static_cast<uint32_t>(class_index);
+    ticket->trip = {from, to};
+    ticket->bits = trip_mask(from, to);
+    bool is_place;
+    const Datum seat = row_value(row, leaf.column[kSeat], &is_place);
+    if (is_place) {
+        ticket->place_coach =
+            layout->find_place_coach(ticket->class_index, coach.data, coach.length);
+        return ticket->place_coach >= 0;
+    }
+    const Text label = text_of(seat);
+    const int64_t number =
+        layout->find_seat(ticket->class_index, coach.data, coach.length, label.data, label.length);
+    ticket->place_coach = -1;
+    ticket->seat = static_cast<uint32_t>(number);
+    return number >= 0;
+}
+
+bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
+    reader_key_int64(&reader, departure_id);
+    const bool found = reader_next(&reader);
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return found;
+}
+
+bool read_reservation(TupleTableSlot* slot, const Departure* departure, ReservationRow* row) {
+    const Layout* layout = departure->layout.get();
+    const Text seat_class = row_text(slot, kResClass);
+    const int class_index = layout->find_class(seat_class.data, seat_class.length);
+    row->reservation_id = row_int64(slot, kResId);
+    row->channel = keep(row_text(slot, kResChannel));
+    row->stretch = {stop_index(departure->route.get(), row_int32(slot, kResFrom)),
+                    stop_index(departure->route.get(), row_int32(slot, kResTo))};
+    const Elements seats =
+        elements_of(row_datum(slot, kResSeatList), TEXTOID, -1, false, TYPALIGN_INT);
+    if (class_index < 0 || row->stretch.from < 0 || row->stretch.to <= row->stretch.from ||
+        row->channel.length > kMaxNameBytes) {
+        return false;
+    }
+    row->class_index = static_cast<uint32_t>(class_index);
+    row->numbers =
+        static_cast<uint32_t*>(palloc(static_cast<size_t>(Max(seats.count, 1)) * sizeof(uint32_t)));
+    row->count = 0;
+    row->named = static_cast<uint32_t>(seats.count);
+    for (int i = 0; i < seats.count; i++) {
+        // coach/seat; a coach's name may have a slash, a seat's label has none
+        const Text name = seats.nulls[i] ? Text{"", 0} : text_of(seats.values[i]);
+        size_t slash = name.length;
+        while (slash > 0 && name.data[slash - 1] != '/') {
+            slash--;
+        }
+        const int64_t number = slash == 0
+                                   ? -1
+                                   : layout->find_seat(row->class_index, name.data, slash - 1,
+                                                       name.data + slash, name.length - slash);
+        if (number >= 0) {
+            row->numbers[row->count++] = static_cast<uint32_t>(number);
+        }
+    }
+    qsort(row->numbers, row->count, sizeof(uint32_t), compare_seat_numbers);
+    return row->count > 0;
+}
+
+static bool has_row(Oid heap, Oid index, int64_t id) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, heap, index, snapshot);
+    reader_key_int64(&reader, id);
+    const bool found = reader_next(&reader);
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return found;
+}
+
+bool is_loadable(const Catalog& catalog, int64_t departure_id) {
+    DepartureRow row;
+    return read_departure_row(catalog, departure_id, &row) &&
+           has_row(catalog.route, catalog.route_pkey, row.route_id) &&
+           has_row(catalog.layout_coach, catalog.layout_coach_pkey, row.layout_id);
+}
+
+constexpr size_t kMaxSeatLabel = 6;  // a row of five digits at most, and a letter
+
+const char* seat_label(const SeatGeometry& seat) {
+    char* label = static_cast<char*>(palloc(kMaxSeatLabel + 1));
+    const int digits = pg_ultoa_n(seat.row, label);
+    label[digits] = static_cast<char>(seat.letter);
+    label[digits + 1] = '\0';
+    return label;
+}
+
+}  // namespace ticketpool

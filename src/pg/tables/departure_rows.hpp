@@ -1,0 +1,99 @@
+// Rows of ticket_departure, ticket_reservation and live ones of ticket_order: what they say of a
+// departure in memory.
+#pragma once
+
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
+#include "tables/order_leaf.hpp"
+
+namespace ticketpool {
+
+struct DepartureRow {
+    int64_t departure_id;
+    DateADT service_date;
+    int64_t opens_at;
+    int64_t closes_at;  // kNoTime: none
+    SaleStatus status;
+    int64_t route_id;
+    int64_t layout_id;
+    bool own_insert;  // inserted by the running transaction
+    char train[kMaxNameBytes + 1];
+};
+
+enum DepartureColumn : AttrNumber {
+    kDepDepartureId = 1,
+    kDepTrain,
+    kDepServiceDate,
+    kDepFormation,
+    kDepOpensAt,
+    kDepClosesAt,
+    kDepStatus,
+    kDepRouteId,
+    kDepLayoutId
+};
+
+// A row of ticket_departure.
+void read_departure(TupleTableSlot* row, DepartureRow* departure);
+
+// As a fresh snapshot sees it; false: no such row.
+bool read_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row);
+bool read_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row);
+// As this transaction itself sees it, with what it has changed by hand.
+bool read_own_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row);
+bool read_own_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row);
+
+// The status in the current row of ticket_departure.
+SaleStatus sale_status_of_row(TupleTableSlot* row);
+
+// Is the departure there with its stop list and its seats? In a restore they come in any order.
+bool is_loadable(const Catalog& catalog, int64_t departure_id);
+
+// A live row of ticket_order, as the loader and ticket_verify read it.
+struct LiveTicket {
+    int64_t order_id;
+    int32_t ticket_no;
+    uint32_t class_index;
+    uint32_t seat;        // number in its class
+    int32_t place_coach;  // index of the coach of an unnumbered place; -1: a numbered seat
+    Trip trip;
+    SegmentMask bits;
+};
+
+enum ReservationColumn : AttrNumber {
+    kResId = 1,
+    kResDepartureId,
+    kResServiceDate,
+    kResClass,
+    kResChannel,
+    kResSeats,
+    kResFrom,
+    kResTo,
+    kResReleaseAt,
+    kResStatus,
+    kResSeatList
+};
+
+// An open row of ticket_reservation.
+struct ReservationRow {
+    int64_t reservation_id;
+    uint32_t class_index;
+    Trip stretch;
+    Text channel;
+    uint32_t* numbers;  // of its seats in their class, ascending
+    uint32_t count;
+    uint32_t named;  // seats in the row's list; more than `count`: the departure lacks some
+};
+// False: it does not fit the departure.
+bool read_reservation(TupleTableSlot* slot, const Departure* departure, ReservationRow* row);
+
+// Live rows of the departure that a fresh snapshot sees.
+bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id);
+
+// Translates a row of the partition; false, with the reason, where it does not fit the departure.
+bool read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
+                      LiveTicket* ticket, const char** problem);
+
+// As in column seat, "12F"; palloc'd.
+const char* seat_label(const SeatGeometry& seat);
+
+}  // namespace ticketpool

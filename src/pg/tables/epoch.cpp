@@ -1,0 +1,150 @@
+#include "tables/epoch.hpp"
+
+#include "pool/pins.hpp"
+#include "tables/order_leaf.hpp"
+
+namespace ticketpool {
+
+namespace {
+
+// Of ticket_departure and ticket_reservation; void once either or the catalog has changed.
+struct TableMarks {
+    uint64_t catalog;  // generations; 0: void
+    uint64_t departures;
+    TriggerMark departure;
+    TriggerMark reservation;
+};
+constinit TableMarks marks{};
+
+// Of item_order and item_inventory; void once the catalog has changed.
+struct ItemMarks {
+    uint64_t catalog;  // generation; 0: void
+    TriggerMark order;
+    TriggerMark inventory;
+    uint32_t epoch;
+};
+constinit ItemMarks item_marks{};
+
+constinit LocalTransactionId truncated_in = InvalidLocalTransactionId;
+
+bool marks_are_known() {
+    return marks.catalog == catalog_generation && marks.departures == departure_generation;
+}
+
+void read_marks(const Catalog& catalog) {
+    while (!marks_are_known()) {
+        // An invalidation while we look makes them void again.
+        marks.catalog = catalog_generation;
+        marks.departures = departure_generation;
+        const TriggerMark departure = trigger_mark(catalog.departure);
+        marks.reservation = trigger_mark(catalog.reservation);
+        marks.departure = departure;
+    }
+}
+
+uint32_t mix(const TriggerMark& mark) {
+    const uint64_t both = uint64_t{mark.oid} << 32 | mark.written_by;
+    return static_cast<uint32_t>((both * 0x9E3779B97F4A7C15u) >> 32);
+}
+
+uint32_t epoch_from(const OrderLeaf& leaf) {
+    const uint32_t both = (mix(leaf.mark) ^ leaf.relation * 0x85EBCA6Bu) +
+                          mix(marks.departure) * 3 + mix(marks.reservation) * 5;
+    return (both & ~(kStale | kNoPartition)) | (OidIsValid(leaf.relation) ? 0 : kNoPartition);
+}
+
+bool is_own(const TriggerMark& mark) {
+    return TransactionIdIsNormal(mark.written_by) &&
+           TransactionIdIsCurrentTransactionId(mark.written_by);
+}
+
+}  // namespace
+
+bool epoch_is_known(DateADT date, uint32_t* epoch) {
+    const OrderLeaf* leaf = known_order_partition(date);
+    if (leaf == nullptr || !marks_are_known()) {
+        return false;
+    }
+    *epoch = epoch_from(*leaf);
+    return true;
+}
+
+uint32_t epoch_of(const Catalog& catalog, DateADT date) {
+    uint32_t epoch;
+    while (!epoch_is_known(date, &epoch)) {
+        read_marks(catalog);
+        look_up_order_partition(catalog, date);
+    }
+    return epoch;
+}
+
+bool epoch_is_own(DateADT date) {
+    const OrderLeaf* leaf = known_order_partition(date);
+    return has_truncated() || (leaf != nullptr && is_own(leaf->mark)) || is_own(marks.departure) ||
+           is_own(marks.reservation);
+}
+
+bool item_epoch_is_known(uint32_t* epoch) {
+    *epoch = item_marks.epoch;
+    return item_marks.catalog == catalog_generation;
+}
+
+uint32_t item_epoch_of(const Catalog& catalog) {
+    uint32_t epoch;
+    while (!item_epoch_is_known(&epoch)) {
+        // An invalidation while we look makes them void again.
+        item_marks.catalog = catalog_generation;
+        item_marks.order = trigger_mark(catalog.item_order);
+        item_marks.inventory = trigger_mark(catalog.inventory);
+        item_marks.epoch = (mix(item_marks.order) + mix(item_marks.inventory) * 3) & ~kStale;
+    }
+    return epoch;
+}
+
+bool item_epoch_is_own() {
+    return has_truncated() || is_own(item_marks.order) || is_own(item_marks.inventory);
+}
+
+void note_truncate() {
+    truncated_in = my_local_transaction();
+}
+
+bool has_truncated() {
+    return truncated_in == my_local_transaction() && truncated_in != InvalidLocalTransactionId;
+}
+
+namespace {
+
+// What this transaction has pinned and found to be of an epoch. Pins are added at the end of their
+// list, to the end of the transaction, and what is pinned is not loaded again.
+struct CheckedPins {
+    LocalTransactionId transaction;
+    Oid relation;
+    DateADT date;
+    uint32_t epoch;
+    size_t count;
+};
+constinit CheckedPins checked{};
+
+bool has_other_epoch(const DirectorySlot& slot, Oid relation, DateADT date, uint32_t epoch) {
+    return slot.relation == relation && slot.service_date == date &&
+           (slot.epoch.load(std::memory_order_acquire) & ~kStale) != epoch;
+}
+
+}  // namespace
+
+DirectorySlot* pinned_of_other_epoch(Oid relation, DateADT date, uint32_t epoch) {
+    const bool known = checked.transaction == my_local_transaction() &&
+                       checked.relation == relation && checked.date == date &&
+                       checked.epoch == epoch && checked.count <= my_pins.count;
+    for (size_t i = known ? checked.count : 0; i < my_pins.count; i++) {
+        DirectorySlot& slot = shared.slots[my_pins.slots[i]];
+        if (has_other_epoch(slot, relation, date, epoch)) {
+            return &slot;
+        }
+    }
+    checked = CheckedPins{my_local_transaction(), relation, date, epoch, my_pins.count};
+    return nullptr;
+}
+
+}  // namespace ticketpool

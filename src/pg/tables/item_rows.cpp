@@ -1,0 +1,102 @@
+#include "tables/item_rows.hpp"
+
+#include "server/errors.hpp"
+#include "tables/epoch.hpp"
+
+extern "C" {
+#include "commands/sequence.h"
+#include "storage/lmgr.h"
+}
+
+namespace ticketpool {
+
+namespace {
+
+const TableShape kShape{"item_order",
+                        "an order",
+                        kItemOrderColumns,
+                        {{nullptr, InvalidOid, false},
+                         {"order_id", INT8OID, false},
+                         {"inventory_id", INT8OID, false},
+                         {"item_id", INT8OID, false},
+                         {"user_id", INT8OID, false},
+                         {"buy_quantity", INT8OID, false},
+                         {"status", TEXTOID, false},
+                         {"request_id", UUIDOID, true},
+                         {"create_time", TIMESTAMPTZOID, false},
+                         {"modify_time", TIMESTAMPTZOID, true},
+                         {"request_digest", UUIDOID, true}},
+                        3,
+                        {{{kItemOrderId}, 1, true, false, 0},
+                         {{kItemId, kItemUser}, 2, false, true, 0},
+                         {{kItemUser, kItemRequest}, 2, true, true, kItemRequest}},
+                        kItemOrderId,
+                        kItemId,
+                        kItemStatus,
+                        "sold"};
+
+// What the table is like: void once the catalog has changed.
+struct CachedTarget {
+    uint64_t generation;  // 0: empty
+    RowTarget target;
+};
+constinit CachedTarget cache{};
+
+// A change of the table or of its indexes moves the generation on: all of them are in the catalog,
+// but those of the user's, whose making or dropping changes the table.
+const RowTarget& find_target(const Catalog& catalog) {
+    while (cache.generation != catalog_generation || cache.target.relation != catalog.item_order) {
+        const uint64_t generation = catalog_generation;
+        const Oid indexes[] = {catalog.item_order_pkey, catalog.item_order_live,
+                               catalog.item_order_request};
+        RowTarget target;
+        describe_target(catalog, kShape, catalog.item_order, indexes, false, &target);
+        cache = CachedTarget{generation, target};
+    }
+    return cache.target;
+}
+
+// With the table locked: were the items that this transaction claims on loaded from the tables as
+// they are? (As for tickets, order_rows.hpp.)
+void require_same_epoch(const Catalog& catalog) {
+    DirectorySlot* slot =
+        pinned_of_other_epoch(catalog.item_order, kItemDate, item_epoch_of(catalog));
+    if (slot != nullptr && !item_epoch_is_own()) {
+        slot->epoch.fetch_or(kStale, std::memory_order_acq_rel);
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("could not serialize access due to a change of item_order"),
+                        errdetail("Triggers were switched off there or on item_inventory after the "
+                                  "units were claimed."),
+                        errhint("Retry the transaction.")));
+    }
+}
+
+}  // namespace
+
+void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count,
+                        ReturnSetInfo* result) {
+    // Once it is open for writing, nothing about it changes.
+    Relation heap = try_table_open(catalog.item_order, RowExclusiveLock);
+    if (heap == nullptr) {
+        report_gone();
+    }
+    require_same_epoch(catalog);
+    RowTarget target = find_target(catalog);
+    target.direct = target.direct && !rights_are_watched();
+    write_rows(catalog, kShape, target, heap, catalog.item_order, rows, count, result);
+    table_close(heap, NoLock);
+}
+
+AttrNumber item_digest_column(const Catalog& catalog) {
+    return find_target(catalog).column[kItemRequestDigest];
+}
+
+void lock_item_orders(const Catalog& catalog, LOCKMODE mode) {
+    LockRelationOid(catalog.item_order, mode);
+}
+
+int64_t next_item_order_id(const Catalog& catalog) {
+    return nextval_internal(catalog.item_order_sequence, false);
+}
+
+}  // namespace ticketpool

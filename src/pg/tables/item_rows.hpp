@@ -1,0 +1,36 @@
+// item_order: writing rows, reading them.
+#pragma once
+
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
+#include "tables/row_writer.hpp"
+
+namespace ticketpool {
+
+enum ItemOrderColumn : AttrNumber {
+    kItemOrderId = 1,
+    kItemInventory,
+    kItemId,
+    kItemUser,
+    kItemQuantity,
+    kItemStatus,
+    kItemRequest,
+    kItemCreated,
+    kItemModified,
+    kItemRequestDigest,  // columns of a user's may come before it: item_digest_column()
+    kItemOrderColumns = kItemRequestDigest
+};
+
+// Inserts rows and appends them, as stored, to the result set (may be null).
+void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count,
+                        ReturnSetInfo* result);
+
+// The number of request_digest in the table.
+AttrNumber item_digest_column(const Catalog& catalog);
+
+// Locks item_order to the end of the transaction: before any other table of items (order_rows.hpp).
+void lock_item_orders(const Catalog& catalog, LOCKMODE mode);
+
+int64_t next_item_order_id(const Catalog& catalog);
+
+}  // namespace ticketpool

@@ -1,0 +1,303 @@
+#include "tables/locked_rows.hpp"
+
+#include "server/call_scan.hpp"
+#include "server/owner_scope.hpp"
+#include "server/plans.hpp"
+#include "server/row_return.hpp"
+#include "tables/order_days.hpp"
+#include "tables/order_rows.hpp"
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace ticketpool {
+namespace {
+
+int compare_numbers(const void* a, const void* b) {
+    const int32_t left = *static_cast<const int32_t*>(a);
+    const int32_t right = *static_cast<const int32_t*>(b);
+    return left < right ? -1 : left > right;
+}
+
+bool is_named(int32_t number, const SortedNumbers& named) {
+    return named.number == nullptr ||
+           bsearch(&number, named.number, static_cast<size_t>(named.count), sizeof(int32_t),
+                   compare_numbers) != nullptr;
+}
+
+[[noreturn]] void report_concurrent(TM_Result result) {
+    ereport(ERROR,
+            (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+             result == TM_Deleted ? errmsg("could not serialize access due to concurrent delete")
+                                  : errmsg("could not serialize access due to concurrent update")));
+}
+
+// Locks the row that a reader has found; false: it is gone. `slot` gets the newest version.
+bool lock_version(Relation heap, ItemPointer place, LockWaitPolicy policy, TupleTableSlot* slot) {
+    const bool follows = !IsolationUsesXactSnapshot();
+    TM_FailureData failure;
+    const TM_Result result = table_tuple_lock(
+        heap, place, GetActiveSnapshot(), slot, GetCurrentCommandId(true), LockTupleNoKeyExclusive,
+        policy, follows ? TUPLE_LOCK_FLAG_FIND_LAST_VERSION : 0, &failure);
+    switch (result) {
+        case TM_Ok:
+            return true;
+        case TM_SelfModified:
+            return false;
+        case TM_Updated:
+        case TM_Deleted:
+            if (!follows) {
+                report_concurrent(result);
+            }
+            return false;
+        default:
+            elog(ERROR, "could not lock a row of \"%s\": %d", RelationGetRelationName(heap),
+                 result);
+    }
+}
+
+LockedRow* add_row(LockedRows* rows) {
+    // Room for 1, 2, 4, 8, ... rows.
+    const size_t count = static_cast<size_t>(rows->count++);
+    if (count == 0) {
+        rows->row = static_cast<LockedRow*>(palloc(sizeof(LockedRow)));
+    } else if ((count & (count - 1)) == 0) {
+        rows->row = static_cast<LockedRow*>(repalloc(rows->row, 2 * count * sizeof(LockedRow)));
+    }
+    return &rows->row[count];
+}
+
+// Where the rows are that a statement which begins now sees, in order of ticket number.
+ItemPointerData* find_places(const LockedRows& rows, int64_t order_id, const SortedNumbers& named,
+                             size_t* count) {
+    size_t room = 8;
+    ItemPointerData* places = static_cast<ItemPointerData*>(palloc(room * sizeof *places));
+    TableReader reader;
+    reader_open(&reader, rows.leaf.relation, rows.leaf.index[kPkeyIndex], GetActiveSnapshot());
+    reader_key_int64(&reader, order_id);
+    for (*count = 0; reader_next(&reader);) {
+        if (is_named(row_int32(reader.row, rows.leaf.column[kTicketNo]), named)) {
+            if (*count == room) {
+                room *= 2;
+                places = static_cast<ItemPointerData*>(repalloc(places, room * sizeof *places));
+            }
+            places[(*count)++] = reader.row->tts_tid;
+        }
+    }
+    reader_close(&reader);
+    return places;
+}
+
+// What a statement that begins now sees, this transaction's own rows among it. Pop it.
+void push_statement_snapshot() {
+    CommandCounterIncrement();
+    PushCopiedSnapshot(GetTransactionSnapshot());
+    UpdateActiveSnapshotCommandId();
+}
+
+// Nothing of the scan is held while a lock is waited for: VACUUM would wait for the page, and
+// nobody would see the circle if the lock's owner waited for VACUUM. (The snapshot keeps the
+// versions.)
+void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named,
+                   LockWaitPolicy policy, LockedRows* rows) {
+    push_statement_snapshot();
+    size_t count;
+    ItemPointerData* places = find_places(*rows, order_id, named, &count);
+    TupleTableSlot* slot = table_slot_create(heap, nullptr);
+    for (size_t i = 0; i < count; i++) {
+        if (lock_version(heap, &places[i], policy, slot)) {
+            LockedRow* row = add_row(rows);
+            row->tuple = ExecCopySlotHeapTuple(slot);
+            read_order(rows->leaf, heap, row->tuple, &row->values);
+            if (DatumGetInt64(row->values.value[kOrderId]) != order_id ||
+                !is_named(DatumGetInt32(row->values.value[kTicketNo]), named)) {
+                rows->count--;  // somebody has made another ticket of it
+            }
+        }
+        ExecClearTuple(slot);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    pfree(places);
+    PopActiveSnapshot();
+}
+
+// The columns in order of OrderColumn.
+const char* column_list() {
+    return "order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, "
+           "coach, seat, from_stop, to_stop, status, held_until, channel, request_id, created_at, "
+           "changed_at, changed_from, request_digest";
+}
+
+// In order of number, as every caller does: two of them never wait for each other in a circle. The
+// partition is locked.
+void lock_by_sql(Oid relation, int64_t order_id, const SortedNumbers& named, LockWaitPolicy policy,
+                 LockedRows* rows) {
+    const char* sql = psprintf(
+        "SELECT %s FROM %s WHERE order_id = $1 AND ($2 IS NULL OR ticket_no = ANY ($2)) "
+        "ORDER BY ticket_no FOR NO KEY UPDATE%s",
+        column_list(), qualified_name(relation), policy == LockWaitError ? " NOWAIT" : "");
+    Datum* numbers =
+        static_cast<Datum*>(palloc(static_cast<size_t>(Max(named.count, 1)) * sizeof(Datum)));
+    for (int i = 0; i < named.count; i++) {
+        numbers[i] = Int32GetDatum(named.number[i]);
+    }
+    Oid types[] = {INT8OID, INT4ARRAYOID};
+    Datum values[] = {
+        Int64GetDatum(order_id),
+        PointerGetDatum(construct_array(numbers, named.count, INT4OID, 4, true, TYPALIGN_INT))};
+    if (execute_planned(sql, 2, types, values, named.number == nullptr ? " n" : "  ") !=
+        SPI_OK_SELECT) {
+        elog(ERROR, "could not read order " INT64_FORMAT, order_id);
+    }
+    for (uint64 i = 0; i < SPI_processed; i++) {
+        LockedRow* row = add_row(rows);
+        row->tuple = nullptr;
+        for (AttrNumber c = 1; c <= kOrderColumns; c++) {
+            row->values.value[c] = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, c,
+                                                 &row->values.is_null[c]);
+        }
+    }
+}
+
+// The partition that has the order: whichever it is; InvalidOid: none. Locks ticket_order, by
+// lock_in_leaf(), and then all partitions.
+Oid find_partition(const Catalog& catalog, int64_t order_id) {
+    const char* sql = psprintf("SELECT tableoid FROM %s WHERE order_id = $1 LIMIT 1",
+                               qualified_name(catalog.order));
+    Oid types[] = {INT8OID};
+    Datum values[] = {Int64GetDatum(order_id)};
+    if (execute_planned(sql, 1, types, values, nullptr) != SPI_OK_SELECT) {
+        elog(ERROR, "could not look for order " INT64_FORMAT, order_id);
+    }
+    bool is_null;
+    return SPI_processed == 0 ? InvalidOid
+                              : DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0],
+                                                               SPI_tuptable->tupdesc, 1, &is_null));
+}
+
+// In the partition of a date.
+bool lock_in_leaf(const Catalog& catalog, int64_t order_id, DateADT date,
+                  const SortedNumbers& named, LockWaitPolicy policy, LockedRows* rows) {
+    if (!lock_order_leaf(catalog, date, RowExclusiveLock, &rows->leaf)) {
+        return false;
+    }
+    if (rows->leaf.direct && !IsolationIsSerializable()) {
+        Relation heap = table_open(rows->leaf.relation, NoLock);
+        lock_directly(heap, order_id, named, policy, rows);
+        table_close(heap, NoLock);
+        rows->relation = rows->leaf.relation;
+        return rows->count > 0;
+    }
+    lock_by_sql(rows->leaf.relation, order_id, named, policy, rows);
+    // Where policies or triggers have their say, the rows have to be changed through the table.
+    rows->relation = rows->leaf.direct ? rows->leaf.relation : catalog.order;
+    return rows->count > 0;
+}
+
+}  // namespace
+
+SortedNumbers sort_numbers(ArrayType* array) {
+    if (array == nullptr) {
+        return {nullptr, 0};
+    }
+    const int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+    const size_t size = static_cast<size_t>(count) * sizeof(int32_t);
+    int32_t* numbers = static_cast<int32_t*>(palloc(Max(size, 1)));
+    memcpy(numbers, ARR_DATA_PTR(array), size);
+    qsort(numbers, static_cast<size_t>(count), sizeof(int32_t), compare_numbers);
+    return {numbers, count};
+}
+
+bool lock_order_rows(const Catalog& catalog, int64_t order_id, const SortedNumbers& named,
+                     LockedRows* rows) {
+    *rows = LockedRows{};
+    if (lock_in_leaf(catalog, order_id, date_of_order(order_id), named, LockWaitBlock, rows)) {
+        return true;
+    }
+    // An id that names no partition, or another's.
+    DateADT date;
+    if (day_of_order(catalog, order_id, &date) &&
+        lock_in_leaf(catalog, order_id, date, named, LockWaitBlock, rows)) {
+        return true;
+    }
+    const Oid partition = find_partition(catalog, order_id);
+    if (OidIsValid(partition)) {
+        lock_by_sql(partition, order_id, named, LockWaitBlock, rows);
+    }
+    rows->relation = catalog.order;
+    return rows->count > 0;
+}
+
+bool try_lock_order_rows_of(const Catalog& catalog, int64_t order_id, DateADT date,
+                            LockedRows* rows) {
+    *rows = LockedRows{};
+    return lock_in_leaf(catalog, order_id, date, SortedNumbers{nullptr, 0}, LockWaitError, rows);
+}
+
+// A server with assertions insists that an update may wait, although it has an answer for one that
+// may not.
+#ifdef USE_ASSERT_CHECKING
+constexpr bool kMayTry = false;
+#else
+constexpr bool kMayTry = true;
+#endif
+
+bool read_single_row(const Catalog& catalog, int64_t order_id, LockedRows* rows) {
+    *rows = LockedRows{};
+    const DateADT date = date_of_order(order_id);
+    if (!kMayTry || IsolationUsesXactSnapshot() || !find_order_leaf(catalog, date, &rows->leaf) ||
+        !rows->leaf.direct) {
+        return false;
+    }
+    Relation heap = open_order_leaf(catalog, date, &rows->leaf);
+    push_statement_snapshot();
+    TableReader reader;
+    reader_open(&reader, rows->leaf.relation, rows->leaf.index[kPkeyIndex], GetActiveSnapshot());
+    reader_key_int64(&reader, order_id);
+    while (rows->leaf.direct && rows->count < 2 && reader_next(&reader)) {
+        LockedRow* row = add_row(rows);
+        row->tuple = ExecCopySlotHeapTuple(reader.row);
+        read_order(rows->leaf, heap, row->tuple, &row->values);
+    }
+    reader_close(&reader);
+    PopActiveSnapshot();
+    table_close(heap, NoLock);
+    return rows->count == 1;
+}
+
+bool try_update_single_row(const LockedRows& rows, uint32_t changed) {
+    Relation heap = table_open(rows.leaf.relation, NoLock);  // locked since the row was read
+    const bool done =
+        try_update_order(rows.leaf, heap, rows.row->values, changed, &rows.row->tuple);
+    table_close(heap, NoLock);
+    return done;
+}
+
+void return_single_order(const LockedRows& rows, ReturnSetInfo* result) {
+    const OrderValues& values = rows.row->values;
+    // Columns of the user's have values, too.
+    if (result->setDesc->natts != kOrderColumns ||
+        !return_single_row(result, &values.value[1], &values.is_null[1], kOrderColumns)) {
+        LockedRow* row = rows.row;
+        return_locked_rows(rows, &row, 1, result);
+    }
+}
+
+void update_locked_row(const LockedRows& rows, LockedRow* row, uint32_t changed) {
+    Relation heap = table_open(rows.leaf.relation, NoLock);  // locked since the row is
+    update_order(rows.leaf, heap, row->values, changed, &row->tuple);
+    table_close(heap, NoLock);
+}
+
+void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int count,
+                        ReturnSetInfo* result) {
+    Relation heap = table_open(rows.leaf.relation, NoLock);
+    const RowReturn columns = begin_rows(RelationGetDescr(heap), result);
+    for (int i = 0; i < count; i++) {
+        return_row(columns, wanted[i]->tuple);
+    }
+    table_close(heap, NoLock);
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,73 @@
+#include "tables/own_writes.hpp"
+
+#include "server/errors.hpp"
+#include "server/plans.hpp"
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace ticketpool {
+
+namespace {
+
+constinit const OwnWrite* own_write = nullptr;
+constinit int own_depth = 0;
+
+}  // namespace
+
+int execute_own(const OwnWrite& write, bool keep_plan, const char* sql, int count, Oid* types,
+                Datum* values, const char* nulls, Snapshot snapshot) {
+    Assert(keep_plan || snapshot == InvalidSnapshot);
+    const OwnWrite* previous = own_write;
+    const int previous_depth = own_depth;
+    volatile int result = 0;
+    own_write = &write;
+    own_depth = trigger_depth();
+    PG_TRY();
+    {
+        result = keep_plan ? execute_planned(sql, count, types, values, nulls, snapshot)
+                           : SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
+    }
+    PG_FINALLY();
+    {
+        own_write = previous;
+        own_depth = previous_depth;
+    }
+    PG_END_TRY();
+    return result;
+}
+
+void execute_own_on(Oid table, const char* sql, int count, Oid* types, Datum* values,
+                    const char* nulls, int expected, Snapshot snapshot) {
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, table};
+    const int result = execute_own(write, true, sql, count, types, values, nulls, snapshot);
+    if (result != expected) {
+        report_not_written(sql);
+    }
+}
+
+bool was_changed(const char* sql, const char* table, const char* column, int64_t id,
+                 const char* condition) {
+    if (SPI_processed > 0) {
+        return true;
+    }
+    Oid types[] = {INT8OID};
+    Datum values[] = {Int64GetDatum(id)};
+    const char* look = psprintf("SELECT FROM %s WHERE %s = $1 AND %s", table, column, condition);
+    if (SPI_execute_with_args(look, 1, types, values, nullptr, false, 1) != SPI_OK_SELECT ||
+        SPI_processed > 0) {
+        report_not_written(sql);
+    }
+    return false;
+}
+
+const OwnWrite* own_write_of_event() {
+    return own_write != nullptr && trigger_depth() == own_depth + 1 ? own_write : nullptr;
+}
+
+int trigger_depth() {
+    return DatumGetInt32(pg_trigger_depth(nullptr));
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,161 @@
+// Idempotency: a second call with the same user, date and request_id returns the first call's rows.
+#include "tickets/first_call.hpp"
+#include "purchase/request_locks.hpp"
+
+namespace ticketpool {
+
+uint64_t request_key(const Catalog& catalog, const Purchase& purchase) {
+    struct {
+        int64_t user_id;
+        int64_t date;
+        pg_uuid_t request_id;
+    } key = {purchase.user_id, purchase.service_date, *purchase.request_id};
+    return hash_bytes_extended(reinterpret_cast<const unsigned char*>(&key), sizeof key,
+                               catalog.order);
+}
+
+namespace {
+
+// The first row of a first call, and how many there are.
+struct Before {
+    OrderValues row;
+    const RequestDigest* asked;  // null: before version 0.3, or by hand
+    int tickets;
+};
+
+[[noreturn]] void report_other_request(const Before& before, const char* what,
+                                       const char* difference) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("request_id was used for %s", what),
+             errdetail("Order " INT64_FORMAT " of this user and date has it.%s",
+                       DatumGetInt64(before.row.value[kOrderId]), difference),
+             errhint("Use a new request_id for each purchase.")));
+}
+
+[[noreturn]] void report_other_party(const Before& before, uint64_t tickets, uint32_t wanted) {
+    report_other_request(before, "another number of passengers",
+                         psprintf(" The first call asked for %llu, this one for %u.",
+                                  static_cast<unsigned long long>(tickets), wanted));
+}
+
+bool same_class(const RequestDigest& a, const RequestDigest& b) {
+    return (digest_get(a, kDigestClass) | kClassNamed) ==
+           (digest_get(b, kDigestClass) | kClassNamed);
+}
+
+// Written the same way, a request is the same request. A class that neither call has written is
+// the same one, too.
+bool is_written_alike(const RequestDigest& first, const RequestDigest& now) {
+    const bool named = (digest_get(now, kDigestClass) & kClassNamed) != 0;
+    return digest_same(first, now, kDigestTrain) && digest_same(first, now, kDigestStations) &&
+           digest_same(first, now, kDigestParty) &&
+           (named ? same_class(first, now) : (digest_get(first, kDigestClass) & kClassNamed) == 0);
+}
+
+// Names of this call are resolved.
+void check_same_request(const Before& before, const RequestDigest& now, uint32_t party) {
+    const RequestDigest& first = *before.asked;
+    if (!digest_same(first, now, kDigestTrain)) {
+        report_other_request(before, "another train", "");
+    }
+    if (!digest_same(first, now, kDigestStations) && !digest_same(first, now, kDigestStops)) {
+        report_other_request(before, "another trip", "");
+    }
+    if (!same_class(first, now)) {
+        report_other_request(before, "another class", "");
+    }
+    if (!digest_same(first, now, kDigestParty)) {
+        report_other_party(before, digest_get(first, kDigestParty), party);
+    }
+}
+
+// As far as rows can tell that do not say what was asked.
+void check_same_rows(const Before& before, const Purchase& purchase) {
+    const Departure* departure = purchase.ref.departure;
+    const Stop* stops = departure->route->stops();
+    const Layout* layout = departure->layout.get();
+    const Text seat_class = text_of(layout->head, layout->classes()[purchase.class_index].name);
+    if (DatumGetInt64(before.row.value[kDepartureId]) != departure->departure_id) {
+        report_other_request(before, "another train", "");
+    }
+    if (DatumGetInt32(before.row.value[kFromStop]) != stops[purchase.trip.from].stop_no ||
+        DatumGetInt32(before.row.value[kToStop]) != stops[purchase.trip.to].stop_no) {
+        report_other_request(before, "another trip", "");
+    }
+    if (!same_text(text_of(before.row.value[kSeatClass]), seat_class)) {
+        report_other_request(before, "another class", "");
+    }
+    if (static_cast<uint32_t>(before.tickets) != purchase.party) {
+        report_other_party(before, static_cast<uint64_t>(before.tickets), purchase.party);
+    }
+}
+
+Before read_before(const FirstCall& first) {
+    Before before{first_call_row(first, 0), nullptr, first.count};
+    if (!before.row.is_null[kRequestDigest]) {
+        before.asked = DatumGetUUIDP(before.row.value[kRequestDigest]);
+    }
+    return before;
+}
+
+// The rows of the request, copied: names are not resolved while the scan is open.
+void read_first_call(const Purchase& purchase, FirstCall* first) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, first->leaf.relation, first->leaf.request(), snapshot);
+    reader_key_date(&reader, purchase.service_date);
+    reader_key_int64(&reader, purchase.user_id);
+    reader_key_uuid(&reader, UUIDPGetDatum(purchase.request_id));
+    int room = 0;
+    while (reader_next(&reader)) {
+        require_visible_first_call(&reader);
+        if (first->count == room) {
+            const size_t bytes = static_cast<size_t>(room = room * 2 + 1) * sizeof(HeapTuple);
+            first->rows = static_cast<HeapTuple*>(first->count == 0 ? palloc(bytes)
+                                                                    : repalloc(first->rows, bytes));
+        }
+        first->rows[first->count++] = ExecCopySlotHeapTuple(reader.row);
+    }
+    if (first->count > 0) {
+        first->columns = CreateTupleDescCopy(RelationGetDescr(reader.heap));
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+}
+
+}  // namespace
+
+OrderValues first_call_row(const FirstCall& first, int number) {
+    OrderValues row;
+    for (AttrNumber c = 1; c <= kOrderColumns; c++) {
+        row.value[c] =
+            heap_getattr(first.rows[number], first.leaf.column[c], first.columns, &row.is_null[c]);
+    }
+    return row;
+}
+
+bool find_first_call(const Catalog& catalog, const BuyArguments& arguments, Purchase* purchase,
+                     FirstCall* first) {
+    first->rows = nullptr;
+    first->count = 0;
+    if (!find_order_leaf(catalog, purchase->service_date, &first->leaf)) {
+        return false;
+    }
+    read_first_call(*purchase, first);
+    if (first->count == 0) {
+        return false;
+    }
+    const Before before = read_before(*first);
+    if (before.asked == nullptr || !is_written_alike(*before.asked, purchase->asked)) {
+        resolve_purchase(arguments, catalog, purchase);
+        if (before.asked == nullptr) {
+            check_same_rows(before, *purchase);
+        } else {
+            check_same_request(before, purchase->asked, purchase->party);
+        }
+        end_announcement();
+    }
+    return true;
+}
+
+}  // namespace ticketpool

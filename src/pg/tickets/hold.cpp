@@ -1,0 +1,263 @@
+// ticket_hold, ticket_confirm, ticket_cancel: seats locked while the user pays.
+//
+// A hold's claim is like a purchase's; its row says 'held' until `held_until`, and the worker lets
+// it expire then (sweep.cpp). Payment and expiry lock the order's rows, in order of ticket number,
+// or change the only one on the condition that nobody else has it, so one of them is first and
+// decides. A late payer gets what is free now: the old seats if nobody took them, or equal ones, or
+// nothing.
+#include "load/directory.hpp"
+#include "pool/deadlines.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "purchase/rules.hpp"
+#include "server/call_scan.hpp"
+#include "server/errors.hpp"
+#include "server/owner_scope.hpp"
+#include "server/settings.hpp"
+#include "tables/order_rows.hpp"
+#include "tickets/on_sale.hpp"
+#include "tickets/orders.hpp"
+#include "tickets/sale.hpp"
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace ticketpool {
+namespace {
+
+constexpr int kArgTtl = 10;
+constexpr int64_t kMaxTtl = 366 * USECS_PER_DAY;
+
+// When a hold that begins now runs out.
+TimestampTz hold_deadline(FunctionCallInfo fcinfo) {
+    const TimestampTz now = GetCurrentTimestamp();
+    TimestampTz deadline;
+    if (PG_ARGISNULL(kArgTtl)) {
+        deadline = now + int64_t{setting_hold_ttl} * USECS_PER_SEC;
+    } else {
+        const Interval* ttl = PG_GETARG_INTERVAL_P(kArgTtl);
+        // Months are too long whatever their length, and sums could overflow.
+        const bool too_long = ttl->month != 0 || ttl->day > 366 || ttl->day < -366 ||
+                              ttl->time > kMaxTtl || ttl->time < -kMaxTtl;
+        deadline = too_long ? now : now + ttl->time + ttl->day * USECS_PER_DAY;
+    }
+    if (deadline <= now || deadline > now + kMaxTtl) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ttl is out of range"),
+                        errdetail("A hold lasts more than nothing and at most 366 days."),
+                        errhint("Pass NULL for \"ticketpool.hold_ttl\".")));
+    }
+    return deadline;
+}
+
+// Tickets that are alike as something to buy again.
+void purchase_again(const Order& order, const Ticket* tickets, int count, Purchase* purchase) {
+    *purchase = Purchase{};
+    purchase->ref = tickets[0].ref;
+    purchase->trip = tickets[0].trip;
+    purchase->class_index = tickets[0].source.class_index;
+    purchase->channel = tickets[0].channel;
+    purchase->service_date = order.service_date;
+    purchase->user_id = order.user_id;
+    purchase->party = static_cast<uint32_t>(count);
+    purchase->status = OrderStatus::kSold;
+    int64_t* passengers =
+        static_cast<int64_t*>(palloc(static_cast<size_t>(count) * sizeof(int64_t)));
+    for (int i = 0; i < count; i++) {
+        passengers[i] = tickets[i].passenger_id;
+    }
+    purchase->passengers = passengers;
+}
+
+// The rules are asked about all passengers of a trip at once, and before anything is claimed.
+void check_rules_again(const Catalog& catalog, const Order& order, Ticket* tickets, int count) {
+    int alike;
+    for (int first = 0; first < count; first += alike) {
+        Purchase purchase;
+        alike = gather_alike(&tickets[first], count - first, same_trip);
+        purchase_again(order, &tickets[first], alike, &purchase);
+        check_rules(catalog, rule_call(purchase));
+    }
+}
+
+// Seats for tickets that are alike; *moved: others than they had. False: nothing is left.
+bool claim_again(const Order& order, const Ticket* tickets, int count, Claimed* claims,
+                 bool* moved) {
+    Purchase purchase;
+    purchase_again(order, tickets, count, &purchase);
+    const Demand demand = demand_of(purchase);
+    *moved = !claim_same_seats(tickets, demand, claims);
+    return !*moved || claim_demand(demand, claims);
+}
+
+// The tickets that have run out, in an array of their own.
+Ticket* expired_tickets(const Order& order, int* count) {
+    Ticket* tickets =
+        static_cast<Ticket*>(palloc(static_cast<size_t>(order.count) * sizeof(Ticket)));
+    *count = 0;
+    for (int i = 0; i < order.count; i++) {
+        if (order.tickets[i].status == OrderStatus::kExpired) {
+            tickets[(*count)++] = order.tickets[i];
+        }
+    }
+    return tickets;
+}
+
+// Payment after expiry: all tickets that have run out get seats again, or none. False: none, and
+// nothing has changed.
+bool confirm_late(const Catalog& catalog, Order* order) {
+    int count;
+    Ticket* tickets = expired_tickets(*order, &count);
+    for (int i = 0; i < count; i++) {
+        if (tickets[i].ref.departure == nullptr || !tickets[i].located ||
+            !is_on_sale(tickets[i].ref)) {
+            return false;
+        }
+    }
+    Claimed* claims = static_cast<Claimed*>(palloc(static_cast<size_t>(count) * sizeof(Claimed)));
+    bool* moved = static_cast<bool*>(palloc(static_cast<size_t>(count) * sizeof(bool)));
+    check_rules_again(catalog, *order, tickets, count);
+    const size_t mark = ledger_mark();
+    int alike;
+    for (int first = 0; first < count; first += alike) {
+        alike = gather_alike(&tickets[first], count - first, [](const Ticket& a, const Ticket& b) {
+            return same_trip(a, b) && same_class(a, b) && same_channel(a, b);
+        });
+        bool party_moved;
+        if (!claim_again(*order, &tickets[first], alike, &claims[first], &party_moved)) {
+            ledger_undo_to(mark);
+            return false;
+        }
+        memset(&moved[first], party_moved, static_cast<size_t>(alike));
+    }
+    for (int i = 0; i < count; i++) {
+        if (moved[i]) {
+            set_seats(*order, &tickets[i], 1, &claims[i]);
+        }
+    }
+    set_status(order, OrderStatus::kExpired, OrderStatus::kSold);
+    require_same_epoch(catalog, order->service_date);
+    return true;
+}
+
+// What a payment does to the order. False: no row.
+bool confirm(const Catalog& catalog, Order* order) {
+    choose_tickets(order, OrderCall::kConfirm, false);
+    if (count_status(*order, OrderStatus::kExpired) > 0 && !confirm_late(catalog, order)) {
+        return false;
+    }
+    set_status(order, OrderStatus::kHeld, OrderStatus::kSold);
+    return true;
+}
+
+// The common case: one ticket, held, nobody else on it. Paying leaves the seat as it is, so all
+// there is to do is the row: changed without a lock before, on the condition that nobody comes in
+// between (locked_rows.hpp). The departure stays announced meanwhile, and is pinned once the row is
+// changed, as by whoever changes an order: not before, since who finds somebody in between waits
+// for him, and he may be waiting for all pins to go. False: nothing has happened, and the order has
+// to be looked at with care.
+bool confirm_in_place(const Catalog& catalog, int64_t order_id, ReturnSetInfo* result) {
+    LockedRows rows;
+    if (!read_single_row(catalog, order_id, &rows)) {
+        return false;
+    }
+    OrderValues* values = &rows.row->values;
+    OrderStatus status;
+    const Text name = text_of(values->value[kStatus]);
+    if (!parse_order_status(name.data, name.length, &status) || status != OrderStatus::kHeld) {
+        return false;
+    }
+    const DepartureRef ref = directory_find_id(catalog, DatumGetInt64(values->value[kDepartureId]));
+    if (ref.departure == nullptr) {
+        return false;
+    }
+    ledger_reserve(0);
+    static_assert(may_become(OrderStatus::kHeld, OrderStatus::kSold));
+    const bool paid = try_update_single_row(rows, set_row_status(values, OrderStatus::kSold));
+    if (paid) {
+        pin_slot(ref.slot);
+    }
+    end_announcement();
+    if (!paid) {
+        return false;
+    }
+    CommandCounterIncrement();
+    return_single_order(rows, result);
+    return true;
+}
+
+void cancel(Order* order) {
+    choose_tickets(order, OrderCall::kCancel, false);
+    set_status(order, OrderStatus::kHeld, OrderStatus::kCancelled);
+}
+
+void begin_change(FunctionCallInfo fcinfo, const char* command) {
+    require_shared_memory();
+    require_argument(fcinfo, 0, "order_id");
+    PreventCommandIfReadOnly(command);
+    require_set_result(fcinfo);
+    begin_result(fcinfo);
+}
+
+// The order's rows are locked, its departure is pinned.
+void begin_order(FunctionCallInfo fcinfo, OwnerScope* scope, Order* order) {
+    const Catalog& catalog = catalog_of(fcinfo);
+    owner_begin(catalog, scope);
+    SPI_connect();
+    lock_order(catalog, PG_GETARG_INT64(0), TicketNos{nullptr}, order);
+}
+
+void end_order(const OwnerScope& scope) {
+    SPI_finish();
+    owner_end(scope);
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_hold) {
+    using namespace ticketpool;
+    require_shared_memory();
+    PreventCommandIfReadOnly("ticket_hold()");
+    require_set_result(fcinfo);
+    const TimestampTz deadline = hold_deadline(fcinfo);
+    const Catalog& catalog = catalog_of(fcinfo);
+    BuyArguments arguments;
+    Purchase purchase;
+    read_arguments(fcinfo, &arguments);
+    read_purchase(arguments, &purchase);
+    purchase.status = OrderStatus::kHeld;
+    purchase.held_until = deadline;
+    sell(fcinfo, catalog, arguments, &purchase);
+    deadline_at_commit(deadline);
+    return 0;
+}
+
+TICKETPOOL_FUNCTION(ticket_confirm) {
+    using namespace ticketpool;
+    OwnerScope scope;
+    Order order;
+    begin_change(fcinfo, "ticket_confirm()");
+    if (confirm_in_place(catalog_of(fcinfo), PG_GETARG_INT64(0),
+                         reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo))) {
+        return 0;
+    }
+    begin_order(fcinfo, &scope, &order);
+    if (confirm(catalog_of(fcinfo), &order)) {
+        return_order(order, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+    }
+    end_order(scope);
+    return 0;
+}
+
+TICKETPOOL_FUNCTION(ticket_cancel) {
+    using namespace ticketpool;
+    OwnerScope scope;
+    Order order;
+    begin_change(fcinfo, "ticket_cancel()");
+    begin_order(fcinfo, &scope, &order);
+    cancel(&order);
+    return_order(order, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+    end_order(scope);
+    return 0;
+}

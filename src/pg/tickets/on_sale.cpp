@@ -1,0 +1,63 @@
+// See on_sale.hpp.
+#include "tickets/on_sale.hpp"
+
+#include "load/directory.hpp"
+#include "pool/ledger.hpp"
+#include "server/errors.hpp"
+#include "tables/epoch.hpp"
+
+namespace ticketpool {
+
+namespace {
+
+enum class Sale { kOpen, kTooEarly, kTooLate, kClosed };
+
+Sale sale_state(const DepartureRef& ref) {
+    if (ledger_status(ref.slot, ref.departure) != SaleStatus::kOpen) {
+        return Sale::kClosed;
+    }
+    const TimestampTz now = GetCurrentTimestamp();
+    const TimestampTz opens_at = ref.departure->opens_at.load(std::memory_order_relaxed);
+    const TimestampTz closes_at = ref.departure->closes_at.load(std::memory_order_relaxed);
+    return now < opens_at                             ? Sale::kTooEarly
+           : closes_at != kNoTime && now >= closes_at ? Sale::kTooLate
+                                                      : Sale::kOpen;
+}
+
+}  // namespace
+
+bool is_on_sale(const DepartureRef& ref) {
+    return (shared.slots[ref.slot].epoch.load(std::memory_order_relaxed) & kNoPartition) == 0 &&
+           sale_state(ref) == Sale::kOpen;
+}
+
+void require_on_sale(const DepartureRef& ref) {
+    const Sale state = sale_state(ref);
+    if (state == Sale::kOpen) {
+        return;
+    }
+    const char* train = printable(directory_train(ref));
+    const char* date = date_text(ref.departure->service_date);
+    switch (state) {
+        case Sale::kTooEarly:
+            ereport(ERROR, (errcode(kErrorNotOnSale),
+                            errmsg("train \"%s\" of %s is not on sale yet", train, date),
+                            errdetail("Its sale opens at %s.",
+                                      timestamptz_to_str(ref.departure->opens_at.load())),
+                            errhint("Try again then.")));
+            break;
+        case Sale::kTooLate:
+            ereport(ERROR, (errcode(kErrorNotOnSale),
+                            errmsg("train \"%s\" of %s is not on sale any more", train, date),
+                            errdetail("Its sale closed at %s.",
+                                      timestamptz_to_str(ref.departure->closes_at.load())),
+                            errhint("Choose another train.")));
+            break;
+        default:
+            ereport(ERROR, (errcode(kErrorNotOnSale),
+                            errmsg("train \"%s\" of %s is not on sale", train, date),
+                            errdetail("Its sale was closed."), errhint("Choose another train.")));
+    }
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,502 @@
+#include "tickets/orders.hpp"
+
+#include "load/directory.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "pool/sources.hpp"
+#include "server/errors.hpp"
+#include "server/owner_scope.hpp"
+#include "server/plans.hpp"
+#include "server/row_return.hpp"
+#include "tables/arrival_locks.hpp"
+#include "tables/departure_rows.hpp"
+#include "tables/own_writes.hpp"
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace ticketpool {
+
+TicketNos parse_ticket_nos(FunctionCallInfo fcinfo, int argument) {
+    if (PG_ARGISNULL(argument)) {
+        return {nullptr};
+    }
+    ArrayType* array = PG_GETARG_ARRAYTYPE_P(argument);
+    if (ARR_NDIM(array) != 1) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("ticket_nos is not a list of ticket numbers"),
+                        errdetail("It has %d dimensions.", ARR_NDIM(array)),
+                        errhint("Leave it out for all tickets.")));
+    }
+    constexpr int kMostTickets = 10000;
+    if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) > kMostTickets) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ticket_nos is too long"),
+                        errdetail("It names more than %d tickets.", kMostTickets),
+                        errhint("Leave it out for all tickets.")));
+    }
+    if (array_contains_nulls(array)) {
+        ereport(ERROR,
+                (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("ticket_nos may not contain NULL"),
+                 errdetail("Each element names one ticket."),
+                 errhint("Leave it out for all tickets.")));
+    }
+    return {array};
+}
+
+namespace {
+
+Text text_column(const LockedRow& row, OrderColumn column) {
+    return row.values.is_null[column] ? Text{nullptr, 0} : text_of(row.values.value[column]);
+}
+
+[[noreturn]] void report_no_order(int64_t order_id) {
+    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
+                    detail_of_no_order("ticket_order"), hint_of_no_order()));
+}
+
+// No row has the order_id and one of these numbers. Which is missing, the order or the tickets?
+// Both are TK005.
+[[noreturn]] void report_no_ticket(int64_t order_id, const SortedNumbers& named) {
+    ereport(ERROR,
+            (errcode(kErrorOrder),
+             errmsg("order " INT64_FORMAT " has no ticket %d", order_id, named.number[0]),
+             IsolationUsesXactSnapshot()
+                 ? errdetail("No row of ticket_order that this transaction's snapshot shows has "
+                             "this order_id and one of these ticket_nos.")
+                 : errdetail("No row of ticket_order has this order_id and one of these "
+                             "ticket_nos."),
+             errhint("Check the order_id, or leave ticket_nos out for all tickets.")));
+}
+
+// Every named ticket must be there.
+void check_ticket_nos(const Order& order, const SortedNumbers& named) {
+    int found = 0;
+    for (int i = 0; i < named.count; i++) {
+        const int32_t wanted = named.number[i];
+        while (found < order.count && order.tickets[found].ticket_no < wanted) {
+            found++;
+        }
+        if (found == order.count || order.tickets[found].ticket_no != wanted) {
+            ereport(ERROR,
+                    (errcode(kErrorOrder),
+                     errmsg("order " INT64_FORMAT " has no ticket %d", order.order_id, wanted),
+                     errdetail("Tickets of an order count from 1."),
+                     errhint("Leave ticket_nos out for all tickets.")));
+        }
+    }
+}
+
+int stop_index(const Route* route, int32_t stop_no) {
+    for (uint32_t i = 0; i < route->stop_count; i++) {
+        if (route->stops()[i].stop_no == stop_no) {
+            return static_cast<int>(i);
+        }
+    }
+    return -1;
+}
+
+// Where the ticket's claim is in the pool, or would be again.
+void locate(Ticket* ticket) {
+    const LockedRow& row = *ticket->row;
+    const DepartureRef& ref = ticket->ref;
+    const Route* route = ref.departure->route.get();
+    const Layout* layout = ref.departure->layout.get();
+    const Text coach = text_column(row, kCoach);
+    const Text label = text_column(row, kSeat);
+    const int class_index = layout->find_class(ticket->seat_class.data, ticket->seat_class.length);
+    ticket->trip = {stop_index(route, DatumGetInt32(row.values.value[kFromStop])),
+                    stop_index(route, DatumGetInt32(row.values.value[kToStop]))};
+    if (class_index < 0 || ticket->trip.from < 0 || ticket->trip.to <= ticket->trip.from) {
+        return;
+    }
+    const uint32_t index = static_cast<uint32_t>(class_index);
+    ticket->bits = trip_mask(ticket->trip.from, ticket->trip.to);
+    if (label.data == nullptr) {
+        ticket->source = {ref.slot, index, 0,
+                          layout->find_place_coach(index, coach.data, coach.length)};
+        ticket->located = ticket->source.place_coach >= 0;
+        return;
+    }
+    const int64_t number =
+        layout->find_seat(index, coach.data, coach.length, label.data, label.length);
+    ticket->located = number >= 0;
+    ticket->seat = static_cast<uint32_t>(number);
+    if (ticket->located) {
+        ticket->source =
+            is_live(ticket->status)
+                ? source_of_live_seat(ref, index, ticket->bits, &ticket->seat)
+                : source_of_seat(ref, index, ticket->channel, ticket->bits, &ticket->seat);
+    }
+}
+
+// The departure, pinned; departure null: its row is gone.
+DepartureRef pin_of_order(const Catalog& catalog, int64_t departure_id) {
+    DepartureRef ref = directory_find_id(catalog, departure_id);
+    if (ref.departure == nullptr) {
+        // None comes unseen, to be loaded with the rows as they are now (by_hand.hpp).
+        lock_orphans(catalog);
+        ref = directory_find_id(catalog, departure_id);
+    }
+    if (ref.departure != nullptr) {
+        ledger_reserve(0);
+        pin_slot(ref.slot);
+    }
+    end_announcement();
+    return ref;
+}
+
+void read_tickets(const Catalog& catalog, Order* order) {
+    order->tickets =
+        static_cast<Ticket*>(palloc0(static_cast<size_t>(order->count) * sizeof(Ticket)));
+    for (int i = 0; i < order->count; i++) {
+        Ticket* ticket = &order->tickets[i];
+        ticket->row = &order->rows.row[i];
+        const OrderValues& values = ticket->row->values;
+        const Text status = text_of(values.value[kStatus]);
+        ticket->ticket_no = DatumGetInt32(values.value[kTicketNo]);
+        ticket->passenger_id = DatumGetInt64(values.value[kPassengerId]);
+        ticket->departure_id = DatumGetInt64(values.value[kDepartureId]);
+        ticket->seat_class = text_column(*ticket->row, kSeatClass);
+        ticket->channel = text_column(*ticket->row, kChannel);
+        ticket->ref = i > 0 && ticket[-1].departure_id == ticket->departure_id
+                          ? ticket[-1].ref
+                          : pin_of_order(catalog, ticket->departure_id);
+        if (!parse_order_status(status.data, status.length, &ticket->status)) {
+            ereport(ERROR, (errcode(kErrorOrder),
+                            errmsg("ticket %d of order " INT64_FORMAT " has an unknown status",
+                                   ticket->ticket_no, order->order_id),
+                            errdetail("Its status is \"%s\".", printable(status)),
+                            errhint("Correct the row in ticket_order.")));
+        }
+        if (ticket->ref.departure != nullptr) {
+            locate(ticket);
+        }
+    }
+}
+
+// Reads what was locked, and pins its departure.
+void read_locked_order(const Catalog& catalog, int64_t order_id, Order* order) {
+    order->order_id = order_id;
+    order->count = order->rows.count;
+    const LockedRow& first = order->rows.row[0];
+    order->service_date = DatumGetDateADT(first.values.value[kServiceDate]);
+    order->user_id = DatumGetInt64(first.values.value[kUserId]);
+    read_tickets(catalog, order);
+}
+
+}  // namespace
+
+void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order* order) {
+    *order = Order{};
+    const SortedNumbers numbers = sort_numbers(named.array);
+    if (!lock_order_rows(catalog, order_id, numbers, &order->rows)) {
+        if (numbers.count > 0) {
+            report_no_ticket(order_id, numbers);
+        }
+        report_no_order(order_id);
+    }
+    read_locked_order(catalog, order_id, order);
+    check_ticket_nos(*order, numbers);
+}
+
+bool try_lock_order_of(const Catalog& catalog, int64_t order_id, DateADT date, int64_t departure_id,
+                       Order* order) {
+    *order = Order{};
+    LockedRows* rows = &order->rows;
+    if (!try_lock_order_rows_of(catalog, order_id, date, rows)) {
+        return false;
+    }
+    int kept = 0;
+    for (int i = 0; i < rows->count; i++) {
+        if (DatumGetInt64(rows->row[i].values.value[kDepartureId]) == departure_id) {
+            rows->row[kept++] = rows->row[i];
+        }
+    }
+    rows->count = kept;
+    if (kept > 0) {
+        read_locked_order(catalog, order_id, order);
+    }
+    return kept > 0;
+}
+
+namespace {
+
+constexpr uint32_t bit(OrderStatus status) {
+    return 1U << static_cast<int>(status);
+}
+constexpr uint32_t kHeldBit = bit(OrderStatus::kHeld);
+constexpr uint32_t kSoldBit = bit(OrderStatus::kSold);
+constexpr uint32_t kRefundedBit = bit(OrderStatus::kRefunded);
+constexpr uint32_t kCancelledBit = bit(OrderStatus::kCancelled);
+constexpr uint32_t kExpiredBit = bit(OrderStatus::kExpired);
+constexpr uint32_t kChangedBit = bit(OrderStatus::kChanged);
+constexpr uint32_t kLeftBits = kHeldBit | kExpiredBit | kSoldBit;
+
+// Statuses as bits. By number of OrderCall; see there.
+struct CallShape {
+    uint32_t needs;    // one ticket at least has one of these
+    uint32_t refuses;  // no ticket has one of these
+    uint32_t returns;
+    const char* action;
+    const char* hint;
+};
+constexpr CallShape kCalls[] = {
+    {kLeftBits, 0, kLeftBits | kRefundedBit | kChangedBit, "confirmed",
+     "Only a hold can be paid. Buy again."},
+    {kHeldBit | kExpiredBit | kCancelledBit, kSoldBit, kHeldBit | kExpiredBit | kCancelledBit,
+     "cancelled", "Only a hold can be cancelled. Refund sold tickets with ticket_refund."},
+    {kSoldBit | kRefundedBit, 0, kSoldBit | kRefundedBit, "refunded",
+     "Only sold tickets can be refunded."},
+    {kSoldBit, 0, kSoldBit, "changed", "Only sold tickets can be changed."}};
+
+// The first ticket with one of the statuses, or null.
+const Ticket* first_with(const Order& order, uint32_t statuses) {
+    for (int i = 0; i < order.count; i++) {
+        if ((bit(order.tickets[i].status) & statuses) != 0) {
+            return &order.tickets[i];
+        }
+    }
+    return nullptr;
+}
+
+[[noreturn]] void report_status(const Order& order, const Ticket& ticket, const CallShape& call) {
+    ereport(ERROR, (errcode(kErrorOrder),
+                    errmsg("ticket %d of order " INT64_FORMAT " cannot be %s", ticket.ticket_no,
+                           order.order_id, call.action),
+                    errdetail("Its status is \"%s\".", status_name(ticket.status)),
+                    errhint("%s", call.hint)));
+}
+
+}  // namespace
+
+void choose_tickets(Order* order, OrderCall call, bool named) {
+    const CallShape& shape = kCalls[static_cast<int>(call)];
+    const Ticket* wrong = first_with(*order, named ? ~shape.returns : shape.refuses);
+    if (wrong == nullptr && first_with(*order, shape.needs) == nullptr) {
+        // Named is a ticket that is left, if there is one: the others are over anyway.
+        wrong = first_with(*order, kLeftBits);
+        wrong = wrong == nullptr ? first_with(*order, ~0U) : wrong;
+    }
+    if (wrong != nullptr) {
+        report_status(*order, *wrong, shape);
+    }
+    int kept = 0;
+    for (int i = 0; i < order->count; i++) {
+        if ((bit(order->tickets[i].status) & shape.returns) != 0) {
+            order->tickets[kept++] = order->tickets[i];
+        }
+    }
+    order->count = kept;
+}
+
+bool same_trip(const Ticket& a, const Ticket& b) {
+    return a.departure_id == b.departure_id && a.trip.from == b.trip.from && a.trip.to == b.trip.to;
+}
+
+bool same_channel(const Ticket& a, const Ticket& b) {
+    return a.channel.data == nullptr || b.channel.data == nullptr ? a.channel.data == b.channel.data
+                                                                  : same_text(a.channel, b.channel);
+}
+
+int count_status(const Order& order, OrderStatus status) {
+    int count = 0;
+    for (int i = 0; i < order.count; i++) {
+        count += order.tickets[i].status == status ? 1 : 0;
+    }
+    return count;
+}
+
+namespace {
+
+// An int[] of the numbers of the tickets for which wanted(ticket) is true; *count: how many.
+template <typename Wanted>
+Datum ticket_array(const Order& order, int* count, Wanted wanted) {
+    Datum* numbers =
+        static_cast<Datum*>(palloc(static_cast<size_t>(Max(order.count, 1)) * sizeof(Datum)));
+    *count = 0;
+    for (int i = 0; i < order.count; i++) {
+        if (wanted(order.tickets[i])) {
+            numbers[(*count)++] = Int32GetDatum(order.tickets[i].ticket_no);
+        }
+    }
+    return PointerGetDatum(construct_array(numbers, *count, INT4OID, 4, true, TYPALIGN_INT));
+}
+
+}  // namespace
+
+namespace {
+
+[[noreturn]] void report_left_out(const Order& order) {
+    ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+                    errmsg("order " INT64_FORMAT " was not changed", order.order_id),
+                    errdetail("A trigger or a policy on ticket_order left rows out."),
+                    errhint("Let a trigger raise an error where a change may not happen.")));
+}
+
+// Of the tickets on one departure: that is what tells our own row events (own_writes.hpp).
+void write_status_by_sql(const Order& order, int64_t departure_id, OrderStatus from,
+                         OrderStatus to) {
+    const char* sql = psprintf(
+        "UPDATE %s SET status = $4, changed_at = now()%s WHERE order_id = $1 AND ticket_no = ANY "
+        "($2) AND service_date = $3",
+        qualified_name(order.rows.relation), to == OrderStatus::kSold ? ", held_until = NULL" : "");
+    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, TEXTOID};
+    int count;
+    const Datum numbers = ticket_array(order, &count, [&](const Ticket& ticket) {
+        return ticket.status == from && ticket.departure_id == departure_id;
+    });
+    Datum values[] = {Int64GetDatum(order.order_id), numbers, DateADTGetDatum(order.service_date),
+                      CStringGetTextDatum(status_name(to))};
+    const OwnWrite write{is_live(to) ? OwnChange::kLive : OwnChange::kEnd, departure_id,
+                         order.order_id, nullptr};
+    if (execute_own(write, true, sql, 4, types, values, nullptr) != SPI_OK_UPDATE ||
+        SPI_processed != static_cast<uint64>(count)) {
+        report_left_out(order);
+    }
+}
+
+void write_status_by_sql(const Order& order, OrderStatus from, OrderStatus to) {
+    for (int i = 0; i < order.count; i++) {
+        bool is_first = order.tickets[i].status == from;
+        for (int j = 0; j < i && is_first; j++) {
+            is_first = order.tickets[j].status != from ||
+                       order.tickets[j].departure_id != order.tickets[i].departure_id;
+        }
+        if (is_first) {
+            write_status_by_sql(order, order.tickets[i].departure_id, from, to);
+        }
+    }
+}
+
+void write_status(const Order& order, OrderStatus from, OrderStatus to) {
+    for (int i = 0; i < order.count; i++) {
+        LockedRow* row = order.tickets[i].row;
+        if (order.tickets[i].status == from) {
+            update_locked_row(order.rows, row, set_row_status(&row->values, to));
+        }
+    }
+    CommandCounterIncrement();
+}
+
+bool is_direct(const Order& order) {
+    return order.rows.row[0].tuple != nullptr;
+}
+
+}  // namespace
+
+uint32_t set_row_status(OrderValues* row, OrderStatus to) {
+    set_value(row, kStatus, CStringGetTextDatum(status_name(to)));
+    set_value(row, kChangedAt, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+    row->is_null[kHeldUntil] |= to == OrderStatus::kSold;
+    return column_bit(kStatus) | column_bit(kChangedAt) | column_bit(kHeldUntil);
+}
+
+void set_status(Order* order, OrderStatus from, OrderStatus to) {
+    if (!may_become(from, to)) {
+        elog(ERROR, "a %s ticket may not become %s", status_name(from), status_name(to));
+    }
+    if (count_status(*order, from) == 0) {
+        return;
+    }
+    if (is_direct(*order)) {
+        write_status(*order, from, to);
+    } else {
+        write_status_by_sql(*order, from, to);
+    }
+    const bool releases = is_live(from) && !is_live(to);
+    ledger_reserve(static_cast<size_t>(order->count));  // after the triggers, which may buy, too
+    for (int i = 0; i < order->count; i++) {
+        Ticket* ticket = &order->tickets[i];
+        if (ticket->status == from) {
+            ticket->status = to;
+            if (releases && ticket->located) {
+                ledger_add_release(ticket->source, ticket->seat, ticket->bits);
+            }
+        }
+    }
+}
+
+namespace {
+
+void write_seat_by_sql(const Order& order, const Ticket& ticket) {
+    const OrderValues& row = ticket.row->values;
+    Oid types[] = {INT8OID, INT4OID, DATEOID, TEXTOID, TEXTOID};
+    Datum values[] = {Int64GetDatum(order.order_id), Int32GetDatum(ticket.ticket_no),
+                      DateADTGetDatum(order.service_date), row.value[kCoach], row.value[kSeat]};
+    const char* sql = psprintf(
+        "UPDATE %s SET coach = $4, seat = $5 WHERE order_id = $1 AND ticket_no = $2 AND "
+        "service_date = $3",
+        qualified_name(order.rows.relation));
+    const OwnWrite write{OwnChange::kMove, ticket.departure_id, order.order_id, nullptr};
+    if (execute_own(write, false, sql, 5, types, values, row.is_null[kSeat] ? "    n" : nullptr) !=
+            SPI_OK_UPDATE ||
+        SPI_processed != 1) {
+        report_left_out(order);
+    }
+}
+
+}  // namespace
+
+void set_seats(const Order& order, const Ticket* tickets, int count, const Claimed* claims) {
+    for (int i = 0; i < count; i++) {
+        const Layout* layout = tickets[i].ref.departure->layout.get();
+        const int64_t number = seat_number(tickets[i].ref, claims[i]);
+        OrderValues* row = &tickets[i].row->values;
+        uint32_t coach = static_cast<uint32_t>(claims[i].source.place_coach);
+        row->is_null[kSeat] = number < 0;
+        if (number >= 0) {
+            const SeatGeometry& seat = layout->geometry(claims[i].source.class_index)[number];
+            coach = seat.coach;
+            set_value(row, kSeat, CStringGetTextDatum(seat_label(seat)));
+        }
+        set_value(row, kCoach, text_datum(text_of(layout->head, layout->coaches()[coach].name)));
+        if (is_direct(order)) {
+            update_locked_row(order.rows, tickets[i].row, column_bit(kCoach) | column_bit(kSeat));
+        } else {
+            write_seat_by_sql(order, tickets[i]);
+        }
+    }
+    CommandCounterIncrement();
+}
+
+bool claim_same_seats(const Ticket* tickets, const Demand& demand, Claimed* claims) {
+    for (uint32_t i = 0; i < demand.party; i++) {
+        const Ticket& ticket = tickets[i];
+        if (!ticket.located || ticket.source.class_index != demand.class_index) {
+            return false;
+        }
+        claims[i] = Claimed{ticket.source, SeatClaim{ticket.seat, {}, {}}};
+    }
+    return claim_named(demand, claims);
+}
+
+static void return_order_by_sql(const Order& order, ReturnSetInfo* result) {
+    const char* sql = psprintf(
+        "SELECT * FROM %s WHERE order_id = $1 AND ticket_no = ANY ($2) AND service_date = $3 ORDER "
+        "BY ticket_no",
+        qualified_name(order.rows.relation));
+    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID};
+    int count;
+    const Datum numbers = ticket_array(order, &count, [](const Ticket&) { return true; });
+    Datum values[] = {Int64GetDatum(order.order_id), numbers, DateADTGetDatum(order.service_date)};
+    if (execute_planned(sql, 3, types, values, nullptr) != SPI_OK_SELECT) {
+        elog(ERROR, "could not read order " INT64_FORMAT, order.order_id);
+    }
+    return_spi_rows(result);
+}
+
+void return_order(const Order& order, ReturnSetInfo* result) {
+    if (!is_direct(order)) {
+        return_order_by_sql(order, result);
+        return;
+    }
+    LockedRow** rows = static_cast<LockedRow**>(
+        palloc(static_cast<size_t>(Max(order.count, 1)) * sizeof(LockedRow*)));
+    for (int i = 0; i < order.count; i++) {
+        rows[i] = order.tickets[i].row;
+    }
+    return_locked_rows(order.rows, rows, order.count, result);
+}
+
+}  // namespace ticketpool

@@ -1,0 +1,130 @@
+// Orders as a whole: their rows locked, their tickets changed from one status to the next, and what
+// that means for the pool. Every change of status goes through set_status(), which knows no
+// transition but the legal ones (order_status.hpp); but for the payment of a single ticket, which
+// changes nothing else and does it by set_row_status().
+#pragma once
+
+#include "pool/claim.hpp"
+#include "server/pg.hpp"
+#include "tables/locked_rows.hpp"
+#include "ticketpool/order_status.hpp"
+
+namespace ticketpool {
+
+struct Ticket {
+    LockedRow* row;
+    int32_t ticket_no;
+    OrderStatus status;
+    int64_t passenger_id;
+    int64_t departure_id;  // rows by hand may put the tickets of an order on several
+    DepartureRef ref;      // pinned; departure null where its row is gone
+    Text seat_class;
+    Text channel;       // data null: none
+    bool located;       // false: the departure does not have its seat or stops
+    SeatSource source;  // where its claim is, and the seat's number there
+    uint32_t seat;
+    SegmentMask bits;  // of its trip
+    Trip trip;
+};
+
+// An order, or the named tickets of it, in order of ticket number. Strings are palloc'd.
+struct Order {
+    int64_t order_id;
+    DateADT service_date;
+    int64_t user_id;  // of the first ticket
+    LockedRows rows;  // of all tickets
+    Ticket* tickets;
+    int count;
+};
+
+// The ticket numbers that a caller named; null: all.
+struct TicketNos {
+    ArrayType* array;
+};
+TicketNos parse_ticket_nos(FunctionCallInfo fcinfo, int argument);
+
+// Locks the rows to the end of the transaction and reads them; pins the departures before anything
+// of them changes, so that nobody, not even this session, rebuilds it from rows whose release is
+// still to come. Ereports TK005 where there is no such order or ticket.
+// Call inside SPI and owner_begin().
+void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order* order);
+
+// The same for the order's tickets of one departure in the partition of a date, where that is known
+// and the id may name another one (rows that were imported). Does not wait: 55P03 where somebody
+// has a row of the order locked. False: there are none.
+bool try_lock_order_of(const Catalog& catalog, int64_t order_id, DateADT date, int64_t departure_id,
+                       Order* order);
+
+// What a call does with an order whose tickets are in different states. Calls leave such orders
+// behind (some tickets refunded or exchanged), and SQL by hand may make any mix. Cancelled,
+// refunded and exchanged tickets are over and stay as they are. The order is what is left of it:
+// its held, expired and sold tickets, whichever numbers they have.
+//
+//   left                    confirm            cancel             refund, change
+//   held                    pays               gives up           TK005
+//   expired                 pays late          its rows           TK005
+//   held and expired        pays, all or none  gives up the held  TK005
+//   sold                    its rows           TK005              the sold
+//   sold and held/expired   pays the rest      TK005              the sold
+//   nothing                 TK005              its rows if one    refund: its rows if one is
+//                                              is cancelled,      refunded, else TK005;
+//                                              else TK005         change: TK005
+//
+// A refund comes back as its rows, too, where what is left is held or expired and a ticket is
+// refunded: that is its repetition. An order that is sold in part is refunded first; then what is
+// still held can be cancelled. With tickets named, each of them has to be sold (or refunded
+// already).
+//
+// Returned are the tickets that the call is about: all but the cancelled ones of a payment, without
+// the sold, refunded and exchanged ones of a cancellation, the sold and refunded ones of a refund.
+enum class OrderCall { kConfirm, kCancel, kRefund, kChange };
+
+// Drops the tickets that the call leaves alone; ereports TK005 where it has nothing to do.
+// `named`: the caller chose the tickets, none may be dropped.
+void choose_tickets(Order* order, OrderCall call, bool named);
+
+// How many tickets have the status.
+int count_status(const Order& order, OrderStatus status);
+
+bool same_trip(const Ticket& a, const Ticket& b);  // on the same departure
+bool same_channel(const Ticket& a, const Ticket& b);
+inline bool same_class(const Ticket& a, const Ticket& b) {
+    return same_text(a.seat_class, b.seat_class);
+}
+
+// Brings the tickets that are like the first one to the front, in order; how many.
+template <typename Alike>
+int gather_alike(Ticket* tickets, int count, Alike alike) {
+    Ticket* others =
+        static_cast<Ticket*>(palloc(static_cast<size_t>(Max(count, 1)) * sizeof(Ticket)));
+    int gathered = 0;
+    int different = 0;
+    for (int i = 0; i < count; i++) {
+        if (i == 0 || alike(tickets[0], tickets[i])) {
+            tickets[gathered++] = tickets[i];
+        } else {
+            others[different++] = tickets[i];
+        }
+    }
+    memcpy(&tickets[gathered], others, static_cast<size_t>(different) * sizeof(Ticket));
+    pfree(others);
+    return gathered;
+}
+
+// Changes all tickets of `order` that are in status `from` to `to`, in the table and in *order.
+// Tickets that stop being live are released at commit.
+void set_status(Order* order, OrderStatus from, OrderStatus to);
+
+// A row's columns as they are in the status `to`; which ones are new, bit by OrderColumn.
+uint32_t set_row_status(OrderValues* row, OrderStatus to);
+
+// Writes tickets' seats, `claims` of all of them, into the table.
+void set_seats(const Order& order, const Ticket* tickets, int count, const Claimed* claims);
+
+// The same seats for the party of the demand, where all of them are free over its trip.
+bool claim_same_seats(const Ticket* tickets, const Demand& demand, Claimed* claims);
+
+// Appends the rows of the order's tickets, as they are now, to the result set.
+void return_order(const Order& order, ReturnSetInfo* result);
+
+}  // namespace ticketpool

@@ -1,0 +1,160 @@
+// What is left: ticket_remaining, ticket_remaining_matrix, ticket_seat_map. All from memory.
+#include "load/directory.hpp"
+#include "pool/claim.hpp"
+#include "pool/ledger.hpp"
+#include "server/errors.hpp"
+#include "tables/departure_rows.hpp"
+#include "ticketpool/matrix.hpp"
+#include "tickets/on_sale.hpp"
+#include "tickets/stations.hpp"
+#include "tickets/ticket_purchase.hpp"
+
+namespace ticketpool {
+
+namespace {
+
+DepartureRef require_departure(const Catalog& catalog, FunctionCallInfo fcinfo, int train_argument,
+                               int date_argument) {
+    const Text train = text_of(PG_GETARG_DATUM(train_argument));
+    const DateADT date = PG_GETARG_DATEADT(date_argument);
+    const DepartureRef ref = directory_find(catalog, train, date);
+    if (ref.departure == nullptr) {
+        report_no_departure(train, date);
+    }
+    return ref;
+}
+
+// Classes [first, last): the one that is named, or all where it is NULL.
+struct ClassRange {
+    uint32_t first;
+    uint32_t last;
+};
+
+ClassRange class_range(const DepartureRef& ref, FunctionCallInfo fcinfo, int argument) {
+    if (PG_ARGISNULL(argument)) {
+        return {0, ref.departure->layout->class_count};
+    }
+    const uint32_t index = resolve_class(ref, false, PG_GETARG_DATUM(argument));
+    return {index, index + 1};
+}
+
+// Adds the unnumbered places of a class: over each pair of stops the scarcest segment counts.
+void add_places(const DepartureRef& ref, uint32_t class_index, uint32_t* cells) {
+    const Layout* layout = ref.departure->layout.get();
+    const int stops = ref.departure->segments + 1;
+    for (uint32_t c = 0; layout->place_coaches > 0 && c < layout->coach_count; c++) {
+        if (layout->coaches()[c].class_index != class_index || layout->coaches()[c].places == 0) {
+            continue;
+        }
+        const PlaceMap places = ref.departure->place_map(c);
+        const uint32_t* own = ledger_own_places({ref.slot, class_index, 0, static_cast<int32_t>(c)},
+                                                ref.departure->segments);
+        for (int from = 0; from + 1 < stops; from++) {
+            uint32_t free = UINT32_MAX;
+            for (int to = from + 1; to < stops; to++) {
+                free = Min(free, count_free_places(places, to - 1, to, own));
+                cells[from * stops + to] += free;
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_remaining) {
+    using namespace ticketpool;
+    require_shared_memory();
+    require_argument(fcinfo, 0, "train");
+    require_argument(fcinfo, 1, "from_station");
+    require_argument(fcinfo, 2, "to_station");
+    require_argument(fcinfo, 3, "service_date");
+    Text channel{nullptr, 0};
+    if (!PG_ARGISNULL(5)) {
+        channel = text_of(PG_GETARG_DATUM(5));
+        check_channel(channel);
+    }
+    const Catalog& catalog = catalog_of(fcinfo);
+    const DepartureRef ref = require_departure(catalog, fcinfo, 0, 3);
+    const Trip trip =
+        find_trip(catalog, ref, text_of(PG_GETARG_DATUM(1)), text_of(PG_GETARG_DATUM(2)));
+    const ClassRange range = class_range(ref, fcinfo, 4);
+    uint32_t remaining = 0;
+    if (is_on_sale(ref)) {
+        for (uint32_t i = range.first; i < range.last; i++) {
+            remaining += count_remaining(ref, i, trip, channel);
+        }
+    }
+    end_announcement();
+    PG_RETURN_INT32(static_cast<int32_t>(remaining));
+}
+
+TICKETPOOL_FUNCTION(ticket_remaining_matrix) {
+    using namespace ticketpool;
+    require_shared_memory();
+    require_argument(fcinfo, 0, "train");
+    require_argument(fcinfo, 1, "service_date");
+    ReturnSetInfo* result = require_set_result(fcinfo);
+    InitMaterializedSRF(fcinfo, 0);
+    const Catalog& catalog = catalog_of(fcinfo);
+    const DepartureRef ref = require_departure(catalog, fcinfo, 0, 1);
+    const ClassRange range = class_range(ref, fcinfo, 2);
+    const int stops = ref.departure->segments + 1;
+    uint32_t* cells = static_cast<uint32_t*>(
+        palloc0(static_cast<size_t>(stops) * static_cast<size_t>(stops) * sizeof(uint32_t)));
+    void* scratch = palloc(matrix_scratch_bytes(ref.departure->segments));
+    const bool on_sale = is_on_sale(ref);
+    for (uint32_t i = range.first; on_sale && i < range.last; i++) {
+        OwnFree* own;
+        const uint32_t own_count = ledger_own_free(seats_of_class(ref.slot, i), &own);
+        remaining_matrix(ref.departure->seat_map(i), own, own_count, cells, scratch);
+        add_places(ref, i, cells);
+    }
+    const Route* route = ref.departure->route.get();
+    for (int from = 0; from < stops; from++) {
+        for (int to = from + 1; to < stops; to++) {
+            const Stop& start = route->stops()[from];
+            const Stop& end = route->stops()[to];
+            Datum values[] = {text_datum(text_of(route->head, start.station)),
+                              text_datum(text_of(route->head, end.station)),
+                              Int32GetDatum(start.stop_no), Int32GetDatum(end.stop_no),
+                              Int32GetDatum(static_cast<int32_t>(cells[from * stops + to]))};
+            bool nulls[lengthof(values)] = {};
+            tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+        }
+    }
+    end_announcement();
+    return 0;
+}
+
+TICKETPOOL_FUNCTION(ticket_seat_map) {
+    using namespace ticketpool;
+    require_shared_memory();
+    require_argument(fcinfo, 0, "train");
+    require_argument(fcinfo, 1, "service_date");
+    ReturnSetInfo* result = require_set_result(fcinfo);
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    const Catalog& catalog = catalog_of(fcinfo);
+    const DepartureRef ref = require_departure(catalog, fcinfo, 0, 1);
+    const ClassRange range = class_range(ref, fcinfo, 2);
+    const Layout* layout = ref.departure->layout.get();
+    char line[kMaxSegments + 1];
+    for (uint32_t c = range.first; c < range.last; c++) {
+        const SeatMap map = ref.departure->seat_map(c);
+        for (uint32_t seat = 0; seat < map.seats; seat++) {
+            const SegmentMask taken = load_seat(map, seat);
+            for (int i = 0; i < map.segments; i++) {
+                line[i] = (taken.w[i / 64] >> (i % 64) & 1) != 0 ? '#' : '.';
+            }
+            line[map.segments] = '\0';
+            const SeatGeometry& geometry = layout->geometry(c)[seat];
+            const Text coach = text_of(layout->head, layout->coaches()[geometry.coach].name);
+            Datum value = CStringGetTextDatum(
+                psprintf("%2s %4s  %s", printable(coach), seat_label(geometry), line));
+            bool is_null = false;
+            tuplestore_putvalues(result->setResult, result->setDesc, &value, &is_null);
+        }
+    }
+    end_announcement();
+    return 0;
+}

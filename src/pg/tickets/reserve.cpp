@@ -1,0 +1,331 @@
+// ticket_reserve and ticket_recycle: seats set aside for a channel over a stretch.
+//
+// A quota's row in ticket_reservation names its seats; in memory it is a Quota (quota.hpp has the
+// protocol). Setting one up claims its seats like a purchase and gives them to the quota. Giving it
+// back claims what is unsold in the quota and releases it in the departure at commit; both are
+// ledger entries, so a rollback undoes either, and a transaction that recycles may reserve or sell
+// the same seats again at once.
+#include "tickets/reserve.hpp"
+
+#include "load/directory.hpp"
+#include "load/fill.hpp"
+#include "pool/claim.hpp"
+#include "pool/deadlines.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "server/errors.hpp"
+#include "server/owner_scope.hpp"
+#include "server/plans.hpp"
+#include "tables/departure_rows.hpp"
+#include "tables/own_writes.hpp"
+#include "tickets/on_sale.hpp"
+#include "tickets/stations.hpp"
+#include "tickets/ticket_purchase.hpp"
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace ticketpool {
+namespace {
+
+enum ReserveArgument {
+    kArgTrain,
+    kArgDate,
+    kArgClass,
+    kArgChannel,
+    kArgSeats,
+    kArgFrom,
+    kArgTo,
+    kArgRelease
+};
+
+int compare_numbers(const void* a, const void* b) {
+    const uint32_t left = *static_cast<const uint32_t*>(a);
+    const uint32_t right = *static_cast<const uint32_t*>(b);
+    return left < right ? -1 : static_cast<int>(left > right);
+}
+
+// {coach/seat, ...} in order of the train.
+Datum seat_list(const Departure* departure, const ReservationRow& row) {
+    const Layout* layout = departure->layout.get();
+    Datum* names = static_cast<Datum*>(palloc(row.count * sizeof(Datum)));
+    for (uint32_t i = 0; i < row.count; i++) {
+        const SeatGeometry& seat = layout->geometry(row.class_index)[row.numbers[i]];
+        const Text coach = text_of(layout->head, layout->coaches()[seat.coach].name);
+        names[i] = CStringGetTextDatum(
+            psprintf("%.*s/%s", static_cast<int>(coach.length), coach.data, seat_label(seat)));
+    }
+    return PointerGetDatum(
+        construct_array(names, static_cast<int>(row.count), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+int64_t write_reservation(const Catalog& catalog, const DepartureRef& ref,
+                          const ReservationRow& row, bool released, TimestampTz release_at) {
+    const Route* route = ref.departure->route.get();
+    const Layout* layout = ref.departure->layout.get();
+    Oid types[] = {INT8OID, DATEOID, TEXTOID,        TEXTOID,     INT4OID,
+                   INT4OID, INT4OID, TIMESTAMPTZOID, TEXTARRAYOID};
+    Datum values[] = {Int64GetDatum(ref.departure->departure_id),
+                      DateADTGetDatum(ref.departure->service_date),
+                      text_datum(text_of(layout->head, layout->classes()[row.class_index].name)),
+                      text_datum(row.channel),
+                      Int32GetDatum(static_cast<int32_t>(row.count)),
+                      Int32GetDatum(route->stops()[row.stretch.from].stop_no),
+                      Int32GetDatum(route->stops()[row.stretch.to].stop_no),
+                      TimestampTzGetDatum(release_at),
+                      seat_list(ref.departure, row)};
+    const char* sql = psprintf(
+        "INSERT INTO %s (departure_id, service_date, seat_class, channel, seats, from_stop, "
+        "to_stop, release_at, seat_list) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING reservation_id",
+        qualified_name(catalog.reservation));
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.reservation};
+    if (execute_own(write, false, sql, 9, types, values, released ? "         " : "       n ") !=
+            SPI_OK_INSERT_RETURNING ||
+        SPI_processed != 1) {
+        report_not_written(sql);
+    }
+    bool is_null;
+    return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+}
+
+// Claims the seats of a quota. False: too few are free.
+bool claim_seats_of(const DepartureRef& ref, Text train, int32_t seats, ReservationRow* row) {
+    const Layout* layout = ref.departure->layout.get();
+    if (layout->classes()[row->class_index].seats == 0) {
+        ereport(ERROR,
+                (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                 errmsg("unnumbered places cannot be set aside"),
+                 errdetail("The class has no numbered seats on train \"%s\".", printable(train)),
+                 errhint("Reserve a class with numbered seats.")));
+    }
+    if (static_cast<uint32_t>(seats) > layout->classes()[row->class_index].seats) {
+        return false;
+    }
+    row->count = static_cast<uint32_t>(seats);
+    Demand demand{};
+    demand.ref = ref;
+    demand.class_index = row->class_index;
+    demand.trip = row->stretch;
+    demand.party = row->count;
+    demand.apart = true;
+    Claimed* claimed = static_cast<Claimed*>(palloc(row->count * sizeof(Claimed)));
+    const size_t mark = ledger_mark();
+    if (!claim_demand(demand, claimed)) {
+        return false;
+    }
+    row->numbers = static_cast<uint32_t*>(palloc(row->count * sizeof(uint32_t)));
+    for (uint32_t i = 0; i < row->count; i++) {
+        if (claimed[i].source.place_coach >= 0) {
+            ledger_undo_to(mark);  // numbered seats ran out
+            return false;
+        }
+        row->numbers[i] = claimed[i].claim.seat;
+    }
+    qsort(row->numbers, row->count, sizeof(uint32_t), compare_numbers);
+    return true;
+}
+
+// Quotas that were given back, or whose ticket_reserve was rolled back, keep their memory until the
+// departure leaves: transactions under way may still give seats back to them.
+bool is_mostly_closed(Departure* departure) {
+    size_t open = departure->bytes;
+    size_t closed = 0;
+    for (Quota* quota = departure->first_quota(); quota != nullptr; quota = quota->next.get()) {
+        (quota->closed.load(std::memory_order_relaxed) ? closed : open) +=
+            Quota::bytes_required(quota->seats, departure->segments);
+    }
+    return closed > open;
+}
+
+// The departure, loaded anew where quotas of the past have become the larger part of it.
+DepartureRef find_for_reserve(const Catalog& catalog, Text train, DateADT date) {
+    DepartureRef ref = directory_find(catalog, train, date);
+    if (ref.departure != nullptr && is_mostly_closed(ref.departure)) {
+        directory_forget(ref);
+        ref = directory_find(catalog, train, date);
+    }
+    if (ref.departure == nullptr) {
+        report_no_departure(train, date);
+    }
+    return ref;
+}
+
+void require_not_closed(const DepartureRef& ref) {
+    if (ledger_status(ref.slot, ref.departure) != SaleStatus::kOpen) {
+        require_on_sale(ref);
+    }
+}
+
+void check_arguments(FunctionCallInfo fcinfo) {
+    require_argument(fcinfo, kArgTrain, "train");
+    require_argument(fcinfo, kArgDate, "service_date");
+    require_argument(fcinfo, kArgChannel, "channel");
+    require_argument(fcinfo, kArgSeats, "seats");
+    require_argument(fcinfo, kArgFrom, "from_station");
+    require_argument(fcinfo, kArgTo, "to_station");
+    check_channel(text_of(PG_GETARG_DATUM(kArgChannel)));
+    if (PG_GETARG_INT32(kArgSeats) <= 0) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("seats must be positive"),
+                        errdetail("%d seats cannot be set aside.", PG_GETARG_INT32(kArgSeats)),
+                        errhint("Ask for one seat or more.")));
+    }
+    if (!PG_ARGISNULL(kArgRelease) && PG_GETARG_TIMESTAMPTZ(kArgRelease) <= GetCurrentTimestamp()) {
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("release_at is in the past"),
+                 errdetail("The seats would return at once."),
+                 errhint("Pass NULL to keep them until ticket_recycle.")));
+    }
+}
+
+// Takes what is unsold out of a quota, to be released in the departure at commit.
+int empty_quota(const DepartureRef& ref, Quota* quota) {
+    const SeatSource source{ref.slot, quota->class_index, ref.departure->offset_of(quota), -1};
+    const SeatSource target = seats_of_class(ref.slot, quota->class_index);
+    SeatMap own = quota->seat_map(&ref.departure->controls()[quota->class_index]);
+    const SegmentMask stretch = trip_mask(quota->from, quota->to);
+    OwnFree* pending;
+    const uint32_t pending_count = ledger_own_free(source, &pending);
+    ledger_reserve(size_t{3} * quota->seats + ledger_release_count() + 1);
+    int returned = 0;
+    for (uint32_t seat = 0; seat < quota->seats; seat++) {
+        SegmentMask free = stretch & ~load_seat(own, seat);
+        while (free.any() && !try_claim(own, seat, free)) {
+            free = stretch & ~load_seat(own, seat);
+        }
+        if (free.any()) {
+            ledger_add_claim(source, seat, free);
+        }
+        for (uint32_t i = 0; i < pending_count; i++) {
+            if (pending[i].seat ==
+                seat) {  // own refunds of the quota's tickets go where the quota goes
+                ledger_take_over(source, seat, pending[i].bits);
+                free = free | pending[i].bits;
+            }
+        }
+        if (free.any()) {
+            ledger_add_release(target, quota->numbers()[seat], free);
+            returned++;
+        }
+    }
+    ledger_add_closing(source);
+    return returned;
+}
+
+Quota* find_quota(Departure* departure, int64_t reservation_id) {
+    Quota* quota = departure->first_quota();
+    while (quota != nullptr && (quota->reservation_id != reservation_id ||
+                                quota->closed.load(std::memory_order_acquire))) {
+        quota = quota->next.get();
+    }
+    return quota;
+}
+
+}  // namespace
+
+int recycle(const Catalog& catalog, int64_t reservation_id) {
+    Oid types[] = {INT8OID};
+    Datum values[] = {Int64GetDatum(reservation_id)};
+    const char* lock =
+        psprintf("SELECT departure_id, status FROM %s WHERE reservation_id = $1 FOR UPDATE",
+                 qualified_name(catalog.reservation));
+    if (execute_planned(lock, 1, types, values, nullptr) != SPI_OK_SELECT) {
+        elog(ERROR, "could not read reservation " INT64_FORMAT, reservation_id);
+    }
+    if (SPI_processed == 0) {
+        ereport(ERROR, (errcode(kErrorOrder),
+                        errmsg("reservation " INT64_FORMAT " does not exist", reservation_id),
+                        errdetail("No row of ticket_reservation has this id."),
+                        errhint("Check the reservation_id.")));
+    }
+    bool is_null;
+    const int64_t departure_id =
+        DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+    if (!same_text(
+            text_of(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &is_null)),
+            {"open", 4})) {
+        return -1;
+    }
+    const DepartureRef ref = directory_find_id(catalog, departure_id);
+    if (ref.departure != nullptr) {
+        ledger_reserve(0);
+        pin_slot(ref.slot);
+    }
+    end_announcement();
+    const char* update = psprintf("UPDATE %s SET status = 'recycled' WHERE reservation_id = $1",
+                                  qualified_name(catalog.reservation));
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.reservation};
+    if (execute_own(write, true, update, 1, types, values, nullptr) != SPI_OK_UPDATE ||
+        SPI_processed != 1) {
+        report_not_written(update);
+    }
+    Quota* quota = ref.departure == nullptr ? nullptr : find_quota(ref.departure, reservation_id);
+    return quota == nullptr ? 0 : empty_quota(ref, quota);
+}
+
+void recycle_all(const Catalog& catalog, const DepartureRef& ref) {
+    for (Quota* quota = ref.departure->first_quota(); quota != nullptr; quota = quota->next.get()) {
+        if (!quota->closed.load(std::memory_order_acquire)) {
+            recycle(catalog, quota->reservation_id);
+        }
+    }
+}
+
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_reserve) {
+    using namespace ticketpool;
+    require_shared_memory();
+    check_arguments(fcinfo);
+    PreventCommandIfReadOnly("ticket_reserve()");
+    const Catalog& catalog = catalog_of(fcinfo);
+    lock_orders(catalog, AccessShareLock);
+    const Text train = text_of(PG_GETARG_DATUM(kArgTrain));
+    const DepartureRef ref = find_for_reserve(catalog, train, PG_GETARG_DATEADT(kArgDate));
+    ReservationRow row{};
+    row.stretch = find_trip(catalog, ref, text_of(PG_GETARG_DATUM(kArgFrom)),
+                            text_of(PG_GETARG_DATUM(kArgTo)));
+    const bool no_class = PG_ARGISNULL(kArgClass);
+    row.class_index = resolve_class(ref, no_class, no_class ? 0 : PG_GETARG_DATUM(kArgClass));
+    row.channel = text_of(PG_GETARG_DATUM(kArgChannel));
+    require_not_closed(ref);
+    ledger_reserve(1);
+    pin_slot(ref.slot);
+    end_announcement();
+    require_order_leaf(catalog, ref.departure->service_date);
+    if (!claim_seats_of(ref, train, PG_GETARG_INT32(kArgSeats), &row)) {
+        PG_RETURN_NULL();
+    }
+    const bool released = !PG_ARGISNULL(kArgRelease);
+    const TimestampTz release_at = released ? PG_GETARG_TIMESTAMPTZ(kArgRelease) : 0;
+    OwnerScope scope;
+    owner_begin(catalog, &scope);
+    SPI_connect();
+    row.reservation_id = write_reservation(catalog, ref, row, released, release_at);
+    SPI_finish();
+    owner_end(scope);
+    ledger_reserve(1);
+    const Quota* quota = add_quota(ref, row, GetTopTransactionId());
+    ledger_add_quota({ref.slot, row.class_index, ref.departure->offset_of(quota), -1});
+    if (released) {
+        deadline_at_commit(release_at);
+    }
+    PG_RETURN_INT64(row.reservation_id);
+}
+
+TICKETPOOL_FUNCTION(ticket_recycle) {
+    using namespace ticketpool;
+    require_shared_memory();
+    require_argument(fcinfo, 0, "reservation");
+    PreventCommandIfReadOnly("ticket_recycle()");
+    const Catalog& catalog = catalog_of(fcinfo);
+    lock_orders(catalog, AccessShareLock);
+    OwnerScope scope;
+    owner_begin(catalog, &scope);
+    SPI_connect();
+    const int returned = recycle(catalog, PG_GETARG_INT64(0));
+    SPI_finish();
+    owner_end(scope);
+    PG_RETURN_INT32(Max(returned, 0));
+}

@@ -1,0 +1,137 @@
+// ticket_withdraw: the train is cancelled.
+//
+// 1. The departure's row is locked and says 'withdrawn': one withdrawal at a time.
+// 2. The sale status in memory becomes "withdrawn" at once (a rollback puts it back): from here on
+//    no new purchase passes the check of it, because a buyer announces himself before he checks.
+// 3. Whoever announced himself or pinned the departure before is waited for, interruptibly. All
+//    their rows are then committed or gone. A prepared transaction may take for ever: an error.
+// 4. Its quotas are given back, and every live row is refunded or cancelled. A ticket that was
+//    sold from a quota frees its seat in the departure's map: the quota is closed.
+#include "load/directory.hpp"
+#include "pool/ledger.hpp"
+#include "pool/pins.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/waiting.hpp"
+#include "server/errors.hpp"
+#include "server/owner_scope.hpp"
+#include "tables/live_rows.hpp"
+#include "tables/own_writes.hpp"
+#include "ticketpool/order_status.hpp"
+#include "tickets/reserve.hpp"
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace ticketpool {
+namespace {
+
+// Locks the live rows, in the order in which everybody locks an order's rows: refunds and payments
+// that are under way end first, and none comes in between.
+void lock_rows(const char* relation, Oid* types, Datum* values) {
+    const char* sql = psprintf(
+        "SELECT FROM %s WHERE departure_id = $1 AND service_date = $2 AND status IN ('held', "
+        "'sold') ORDER BY order_id, ticket_no FOR NO KEY UPDATE",
+        relation);
+    if (SPI_execute_with_args(sql, 2, types, values, nullptr, false, 0) != SPI_OK_SELECT) {
+        elog(ERROR, "could not lock the tickets of a departure");
+    }
+}
+
+// Marks the row; false: it was withdrawn before.
+bool mark_row(const Catalog& catalog, int64_t departure_id) {
+    Oid types[] = {INT8OID};
+    Datum values[] = {Int64GetDatum(departure_id)};
+    const char* sql = psprintf(
+        "UPDATE %s SET status = 'withdrawn' WHERE departure_id = $1 AND status <> 'withdrawn'",
+        qualified_name(catalog.departure));
+    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.departure};
+    if (execute_own(write, false, sql, 1, types, values, nullptr) != SPI_OK_UPDATE) {
+        report_not_written(sql);
+    }
+    return was_changed(sql, qualified_name(catalog.departure), "departure_id", departure_id,
+                       "status <> 'withdrawn'");
+}
+
+// Notes the releases of all live tickets: read before their rows change.
+uint64 release_tickets(const OrderLeaf& leaf, const DepartureRef& ref) {
+    uint64 count = 0;
+    for_each_live_row(leaf, ref.departure, [&](TupleTableSlot*, const LiveTicket* ticket) {
+        count++;
+        if (ticket != nullptr) {
+            ledger_reserve(1);
+            ledger_add_release({ref.slot, ticket->class_index, 0, ticket->place_coach},
+                               ticket->seat, ticket->bits);
+        }
+    });
+    return count;
+}
+
+uint64 refund_all(const Catalog& catalog, const DepartureRef& ref) {
+    OrderLeaf leaf;
+    if (!lock_order_leaf(catalog, ref.departure->service_date, RowExclusiveLock, &leaf)) {
+        return 0;
+    }
+    const char* relation = qualified_name(leaf.direct ? leaf.relation : catalog.order);
+    Oid types[] = {INT8OID, DATEOID};
+    Datum values[] = {Int64GetDatum(ref.departure->departure_id),
+                      DateADTGetDatum(ref.departure->service_date)};
+    recycle_all(catalog, ref);
+    lock_rows(relation, types, values);
+    const uint64 tickets = release_tickets(leaf, ref);
+    static_assert(may_become(OrderStatus::kSold, OrderStatus::kRefunded) &&
+                  may_become(OrderStatus::kHeld, OrderStatus::kCancelled));
+    const char* sql = psprintf(
+        "UPDATE %s SET status = CASE status WHEN 'sold' THEN 'refunded' ELSE 'cancelled' END, "
+        "changed_at = now() "
+        "WHERE departure_id = $1 AND service_date = $2 AND status IN ('held', 'sold')",
+        relation);
+    const OwnWrite write{OwnChange::kEnd, ref.departure->departure_id, 0, nullptr};
+    if (execute_own(write, false, sql, 2, types, values, nullptr) != SPI_OK_UPDATE) {
+        report_not_written(sql);
+    }
+    if (SPI_processed != tickets || has_live_rows(leaf, ref.departure->departure_id)) {
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("could not serialize access due to concurrent purchases"),
+                        errdetail("Tickets were sold after this transaction's snapshot was taken."),
+                        errhint("Retry the transaction, at READ COMMITTED.")));
+    }
+    return tickets;
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_withdraw) {
+    using namespace ticketpool;
+    require_shared_memory();
+    require_argument(fcinfo, 0, "train");
+    require_argument(fcinfo, 1, "service_date");
+    PreventCommandIfReadOnly("ticket_withdraw()");
+    const Catalog& catalog = catalog_of(fcinfo);
+    lock_orders(catalog, RowExclusiveLock);
+    const Text train = text_of(PG_GETARG_DATUM(0));
+    const int64_t departure_id = require_departure_id(catalog, train, PG_GETARG_DATEADT(1));
+    refuse_prepared_change(catalog, departure_id);
+    OwnerScope scope;
+    owner_begin(catalog, &scope);
+    SPI_connect();
+    uint64 tickets = 0;
+    // The row first: whoever waits for it pins nothing.
+    if (mark_row(catalog, departure_id)) {
+        const DepartureRef ref = directory_find_id(catalog, departure_id);
+        if (ref.departure != nullptr) {
+            ledger_reserve(1);
+            pin_slot(ref.slot);
+            end_announcement();
+            wait_for_sale_turn(ref.slot);
+            ledger_bar(ref.slot);
+            wait_for_others(ref.slot, OfPrepared::kRefuse);
+            tickets = refund_all(catalog, ref);
+        }
+        end_announcement();
+    }
+    SPI_finish();
+    owner_end(scope);
+    PG_RETURN_INT64(static_cast<int64_t>(tickets));
+}

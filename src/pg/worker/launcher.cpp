@@ -1,0 +1,454 @@
+// The launcher: one process serves all databases.
+//
+// It is connected to none of them, so DROP DATABASE and template copies never wait for it. When a
+// deadline has come somewhere (deadlines.hpp has the shared words and who writes them) it starts a
+// sweeper, which connects to that database, does what is due and leaves (worker.cpp). After a start
+// every database is swept once, because nothing is known yet of what ran out meanwhile; and again
+// every quarter of a minute, or less often where there are many: a copied or restored database has
+// deadlines that nobody announced. On a standby it starts with the promotion, and first of all has
+// thrown away what was loaded in recovery.
+//
+// Nothing in one database delays another:
+//
+//   - The launcher waits for no lock. A database that somebody has locked (CREATE DATABASE ...
+//     TEMPLATE, ALTER DATABASE ... SET TABLESPACE, DROP DATABASE) is passed over until the lock is
+//     free: a sweeper would only wait there, before it can do anything. Should the lock be taken
+//     just then, the sweeper gives up by its lock_timeout.
+//   - A sweeper has kPatience to finish, so that in quiet times one worker slot is enough. One that
+//     takes longer is left at work and remembered; the others go on, and its database gets no
+//     second one before it has ended. Half of the worker slots at most are used so, not counting
+//     sweepers that have been at work for kLong: they are stuck, in a trigger of the user's, say.
+//   - A sweeper leaves of itself after a while (worker.cpp) and its database takes its turn again.
+//     Databases are served in turn, round after round.
+//   - A database that is left half dropped (datconnlimit = -2) or takes no connections is passed
+//     over; its entry goes.
+//   - While it waits, whatever for, the launcher settles prepared transactions that were decided
+//     (prepared.hpp).
+//
+// If a sweeper ends early, it says so on its way out, or the launcher notices that it is gone:
+// end_sweep(), and the database is due again after kRetry. If the launcher ends, sweepers go on;
+// the next launcher finds their words in shared memory, and leaves their databases alone until they
+// have ended. A sweeper that was registered and never ran has no word there: the new launcher waits
+// kLost for it.
+//
+// Deadlines that are not served within kOverdue are a line in the log, once until the database has
+// caught up, and a row of ticket_sweep_status that says what is in the way.
+#include "worker/launcher.hpp"
+
+#include "pool/deadlines.hpp"
+#include "pool/prepared.hpp"
+#include "pool/shared_memory.hpp"
+#include "pool/standby.hpp"
+#include "server/pg.hpp"
+#include "server/settings.hpp"
+#include "worker/worker.hpp"
+
+extern "C" {
+#include "access/heapam.h"
+#include "catalog/pg_database.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "storage/procarray.h"
+#include "tcop/tcopprot.h"
+#include "utils/wait_event.h"
+}
+
+extern "C" {
+PGDLLEXPORT void ticketpool_launcher_main(Datum argument);
+}
+
+namespace ticketpool {
+namespace {
+
+constexpr long kRoundMs = 1000;
+constexpr TimestampTz kFullRound = 15 * USECS_PER_SEC;  // between looks into every database
+constexpr TimestampTz kPatience = USECS_PER_SEC / 5;
+constexpr TimestampTz kLong = 30 * USECS_PER_SEC;
+constexpr TimestampTz kLost = 10 * USECS_PER_SEC;
+constexpr int kDroppedHalfway = -2;  // datconnlimit: DATCONNLIMIT_INVALID_DB, not in every 15.x
+
+// Sweepers that this launcher has started and not seen the end of.
+struct Running {
+    BackgroundWorkerHandle* handle;
+    Oid database;
+    TimestampTz since;
+};
+constexpr int kMostRunning = 64;
+constinit Running running[kMostRunning]{};
+constinit int running_count = 0;
+constinit TimestampTz launched_at = 0;
+constinit bool told_no_slot = false;
+
+uint32 wait_event() {
+#if PG_VERSION_NUM >= 170000
+    static uint32 event = 0;
+    if (event == 0) {
+        event = WaitEventExtensionNew("TicketpoolLauncher");
+    }
+    return event;
+#else
+    return PG_WAIT_EXTENSION;
+#endif
+}
+
+// ---------------------------------------------------------------------------------------------
+// Databases
+// ---------------------------------------------------------------------------------------------
+
+// Calls `found` for every database that can be connected to. Inside a transaction.
+template <typename Found>
+void for_each_database(Found found) {
+    Relation relation = table_open(DatabaseRelationId, AccessShareLock);
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
+    TupleTableSlot* row = table_slot_create(relation, nullptr);
+    while (table_scan_getnextslot(scan, ForwardScanDirection, row)) {
+        bool is_null;
+        if (DatumGetBool(slot_getattr(row, Anum_pg_database_datallowconn, &is_null)) &&
+            DatumGetInt32(slot_getattr(row, Anum_pg_database_datconnlimit, &is_null)) !=
+                kDroppedHalfway) {
+            found(row);
+        }
+    }
+    ExecDropSingleTupleTableSlot(row);
+    table_endscan(scan);
+    UnregisterSnapshot(snapshot);
+    table_close(relation, AccessShareLock);
+}
+
+Oid oid_of(TupleTableSlot* row) {
+    bool is_null;
+    return DatumGetObjectId(slot_getattr(row, Anum_pg_database_oid, &is_null));
+}
+
+// Has every database swept soon. One that is new here may have deadlines that are long over; one
+// that is gone loses its entry when its turn comes.
+void look_into_all_databases() {
+    for (int i = 0; i < kMaxDatabases; i++) {
+        if (shared.databases[i].database.load(std::memory_order_acquire) != InvalidOid) {
+            shared.databases[i].look.store(true, std::memory_order_relaxed);
+        }
+    }
+    StartTransactionCommand();
+    for_each_database([](TupleTableSlot* row) {
+        bool is_null;
+        if (DatumGetBool(slot_getattr(row, Anum_pg_database_datistemplate, &is_null))) {
+            return;
+        }
+        const Oid database = oid_of(row);
+        const bool known = find_database_due(database) != nullptr;
+        DatabaseDue* entry = enter_database(database);
+        if (entry != nullptr) {
+            entry->look.store(true, std::memory_order_relaxed);
+            if (!known) {
+                lower_next_due(database, GetCurrentTimestamp());
+            }
+        }
+    });
+    CommitTransactionCommand();
+}
+
+enum class DatabaseState { kFree, kLocked, kGone };
+
+// Can a sweeper connect to it right now? Asked with the lock that it would take, so a database that
+// is free here is not dropped before the answer is there.
+DatabaseState database_state(Oid database) {
+    StartTransactionCommand();
+    LOCKTAG tag;
+    SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, database, 0);
+    DatabaseState state = DatabaseState::kLocked;
+    if (LockAcquire(&tag, RowExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL) {
+        state = DatabaseState::kGone;
+        for_each_database([database, &state](TupleTableSlot* row) {
+            state = oid_of(row) == database ? DatabaseState::kFree : state;
+        });
+    }
+    CommitTransactionCommand();
+    return state;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Sweepers
+// ---------------------------------------------------------------------------------------------
+
+// A preloader follows the first whole sweep of a database. Nobody waits for it.
+void start_preloader(DatabaseDue* entry, Oid database) {
+    if (!setting_preload || entry->preloaded.exchange(true, std::memory_order_relaxed)) {
+        return;
+    }
+    BackgroundWorker worker;
+    fill_worker(&worker, "ticketpool preloader", "ticketpool_preloader_main");
+    worker.bgw_main_arg = ObjectIdGetDatum(database);
+    if (!RegisterDynamicBackgroundWorker(&worker, nullptr)) {
+        entry->preloaded.store(false, std::memory_order_relaxed);  // after the next sweep
+    }
+}
+
+// Sees to sweepers that have ended. True: one of this database is still at work.
+bool reap(Oid database) {
+    bool found = false;
+    for (int i = 0; i < running_count;) {
+        pid_t pid;
+        const BgwHandleStatus status = GetBackgroundWorkerPid(running[i].handle, &pid);
+        if (status == BGWH_POSTMASTER_DIED) {
+            proc_exit(1);
+        }
+        if (status != BGWH_STOPPED) {
+            found = found || running[i].database == database;
+            i++;
+            continue;
+        }
+        DatabaseDue* entry = find_database_due(running[i].database);
+        if (entry != nullptr) {
+            end_sweep(entry, kRetry);  // where no process came of it
+            if (entry->swept.load(std::memory_order_acquire)) {
+                start_preloader(entry, running[i].database);
+            }
+        }
+        pfree(running[i].handle);
+        running[i] = running[--running_count];
+    }
+    return found;
+}
+
+// Sleeps until something happens, `timeout` at most.
+void wait(long timeout_ms) {
+    (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout_ms,
+                    wait_event());
+    ResetLatch(MyLatch);
+    CHECK_FOR_INTERRUPTS();
+    if (ConfigReloadPending) {
+        ConfigReloadPending = false;
+        ProcessConfigFile(PGC_SIGHUP);
+    }
+    prepared_resolve(kNoSlot);
+}
+
+// So many sweepers are at work that another one has to wait.
+bool is_crowded() {
+    const TimestampTz now = GetCurrentTimestamp();
+    int recent = 0;
+    for (int i = 0; i < running_count; i++) {
+        recent += now - running[i].since < kLong ? 1 : 0;
+    }
+    return running_count == kMostRunning || recent >= Max(2, max_worker_processes / 2);
+}
+
+void report_no_slot() {
+    // Where sweepers of ours have the slots, they give them back.
+    if (!told_no_slot && running_count == 0) {
+        told_no_slot = true;
+        ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+                          errmsg("ticketpool could not start a worker"),
+                          errdetail("Holds that ran out are freed later."),
+                          errhint("Raise \"max_worker_processes\".")));
+    }
+}
+
+bool start_sweeper(DatabaseDue* entry, Oid database) {
+    BackgroundWorker worker;
+    BackgroundWorkerHandle* handle;
+    fill_worker(&worker, "ticketpool sweeper", "ticketpool_sweeper_main");
+    worker.bgw_main_arg = ObjectIdGetDatum(database);
+    worker.bgw_notify_pid = MyProcPid;
+    entry->look.store(false, std::memory_order_relaxed);
+    entry->swept.store(false, std::memory_order_relaxed);
+    const TimestampTz due = entry->next_due.exchange(INT64_MAX, std::memory_order_seq_cst);
+    entry->working_on.store(due, std::memory_order_release);
+    entry->started.store(true, std::memory_order_release);
+    MemoryContext context = MemoryContextSwitchTo(TopMemoryContext);
+    const bool registered = RegisterDynamicBackgroundWorker(&worker, &handle);
+    MemoryContextSwitchTo(context);
+    if (!registered) {
+        entry->look.store(true, std::memory_order_relaxed);
+        lower_next_due(database, due);
+        entry->started.store(false, std::memory_order_release);
+        entry->working_on.store(INT64_MAX, std::memory_order_release);
+        report_no_slot();
+        return false;
+    }
+    told_no_slot = false;
+    running[running_count++] = Running{handle, database, GetCurrentTimestamp()};
+    return true;
+}
+
+// Gives a sweeper a moment to finish.
+void wait_patiently(Oid database) {
+    const TimestampTz end = GetCurrentTimestamp() + kPatience;
+    while (reap(database)) {
+        const TimestampTz now = GetCurrentTimestamp();
+        if (now >= end) {
+            break;
+        }
+        wait(Max(1, static_cast<long>((end - now) / 1000)));
+    }
+}
+
+// Is there a sweeper of ours, or of the launcher before this one: at work, on its way out, or never
+// come to it? One on its way out has said so, but its end is still to be reaped, which must not be
+// taken for that of the next one.
+bool is_started(DatabaseDue* entry, Oid database) {
+    if (reap(database)) {
+        return true;
+    }
+    if (!entry->started.load(std::memory_order_acquire)) {
+        return false;
+    }
+    if (entry->sweeper.load(std::memory_order_acquire) == 0 &&
+        GetCurrentTimestamp() - launched_at > kLost) {
+        end_sweep(entry, 0);
+    }
+    return true;
+}
+
+void serve(DatabaseDue* entry, Oid database) {
+    if (is_started(entry, database)) {
+        entry->obstacle.store(Obstacle::kSweeper, std::memory_order_relaxed);
+        return;
+    }
+    const DatabaseState state = database_state(database);
+    if (state == DatabaseState::kGone) {
+        remove_database(entry);
+    } else if (state == DatabaseState::kLocked) {
+        entry->obstacle.store(Obstacle::kDatabase, std::memory_order_relaxed);
+    } else if (is_crowded() || !start_sweeper(entry, database)) {
+        entry->obstacle.store(Obstacle::kSlot, std::memory_order_relaxed);
+    } else {
+        wait_patiently(database);
+    }
+}
+
+// From another database on in each round.
+void serve_due_databases() {
+    static int first = 0;
+    for (int i = 0; i < kMaxDatabases; i++) {
+        DatabaseDue* entry = &shared.databases[(first + i) % kMaxDatabases];
+        const Oid database = entry->database.load(std::memory_order_acquire);
+        if (database != InvalidOid &&
+            (entry->look.load(std::memory_order_relaxed) ||
+             entry->next_due.load(std::memory_order_acquire) <= GetCurrentTimestamp())) {
+            CHECK_FOR_INTERRUPTS();
+            serve(entry, database);
+        }
+    }
+    first = (first + 1) % kMaxDatabases;
+}
+
+// ---------------------------------------------------------------------------------------------
+// What is overdue
+// ---------------------------------------------------------------------------------------------
+
+void report_overdue(Oid database, const DatabaseDue& entry) {
+    const char* waits_for = obstacle_text(entry.obstacle.load(std::memory_order_relaxed));
+    const char* since = timestamptz_to_str(earliest_deadline(entry));
+    char name[NAMEDATALEN] = "";
+    StartTransactionCommand();
+    for_each_database([database, &name](TupleTableSlot* row) {
+        bool is_null;
+        if (oid_of(row) == database) {
+            strlcpy(name,
+                    NameStr(*DatumGetName(slot_getattr(row, Anum_pg_database_datname, &is_null))),
+                    sizeof name);
+        }
+    });
+    CommitTransactionCommand();
+    if (name[0] == '\0') {
+        return;
+    }
+    if (entry.served.load(std::memory_order_relaxed) == Served::kUnknown) {
+        // The deadline is that of the first look; there may be no extension.
+        ereport(LOG,
+                (errmsg("holds or quotas in database \"%s\" may be overdue", name),
+                 errdetail("Since %s it is to be looked into. It waits for %s.", since, waits_for),
+                 errhint("See the view ticket_sweep_status.")));
+        return;
+    }
+    ereport(LOG, (errmsg("holds or quotas in database \"%s\" are overdue", name),
+                  errdetail("The first should have been freed at %s. It waits for %s.", since,
+                            waits_for),
+                  errhint("See the view ticket_sweep_status.")));
+}
+
+void look_for_overdue() {
+    const TimestampTz now = GetCurrentTimestamp();
+    for (int i = 0; i < kMaxDatabases; i++) {
+        DatabaseDue* entry = &shared.databases[i];
+        const Oid database = entry->database.load(std::memory_order_acquire);
+        if (database == InvalidOid) {
+            continue;
+        }
+        const bool overdue = is_overdue(*entry, now);
+        if (entry->told_overdue.exchange(overdue, std::memory_order_relaxed) || !overdue) {
+            continue;
+        }
+        report_overdue(database, *entry);
+    }
+}
+
+void at_launcher_exit(int, Datum) {
+    shared.control->launcher.store(0, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void fill_worker(BackgroundWorker* worker, const char* name, const char* function) {
+    memset(worker, 0, sizeof *worker);
+    worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker->bgw_restart_time = BGW_NEVER_RESTART;
+#ifdef BGWORKER_INTERRUPTIBLE
+    // CREATE, ALTER and DROP DATABASE end a worker that is in their way (from 19 on). Not the
+    // launcher, which is in no database.
+    worker->bgw_flags |= BGWORKER_INTERRUPTIBLE;
+#endif
+    strlcpy(worker->bgw_library_name, "ticketpool", sizeof worker->bgw_library_name);
+    strlcpy(worker->bgw_function_name, function, sizeof worker->bgw_function_name);
+    strlcpy(worker->bgw_name, name, sizeof worker->bgw_name);
+    strlcpy(worker->bgw_type, name, sizeof worker->bgw_type);
+}
+
+void register_launcher() {
+    BackgroundWorker worker;
+    fill_worker(&worker, "ticketpool launcher", "ticketpool_launcher_main");
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_restart_time = 1;
+    RegisterBackgroundWorker(&worker);
+}
+
+}  // namespace ticketpool
+
+void ticketpool_launcher_main(Datum) {
+    using namespace ticketpool;
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+    override_settings();
+    BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
+    require_shared_memory();
+    before_shmem_exit(at_launcher_exit, 0);
+    shared.control->launcher.store(MyProcPid, std::memory_order_relaxed);
+    shared.control->launcher_missed.store(0, std::memory_order_relaxed);
+    shared.control->launcher_told.store(0, std::memory_order_relaxed);
+    launched_at = GetCurrentTimestamp();
+    look_into_all_databases();
+    TimestampTz next_full = launched_at + kFullRound;
+    for (;;) {
+        const TimestampTz start = GetCurrentTimestamp();
+        const bool full = start >= next_full;
+        if (full) {
+            look_into_all_databases();
+        }
+        standby_discard_all();
+        prepared_resolve(kNoSlot);
+        (void)reap(InvalidOid);
+        serve_due_databases();
+        look_for_overdue();
+        if (full) {
+            const TimestampTz now = GetCurrentTimestamp();
+            next_full = now + Max(kFullRound, 50 * (now - start));
+        }
+        wait(kRoundMs);
+    }
+}

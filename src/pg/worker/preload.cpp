@@ -1,0 +1,81 @@
+// ticket_preload(), and what a background worker does after a start where ticketpool.preload is on.
+//
+// After a start the pool is empty, and the first to ask for a departure rebuilds it. Here that is
+// done for all that is on sale, one after the other, by the same loads. Others sell meanwhile: who
+// asks for a departure that is not there yet loads it himself.
+#include "worker/preload.hpp"
+
+#include "load/directory.hpp"
+#include "pool/shared_memory.hpp"
+#include "server/owner_scope.hpp"
+
+extern "C" {
+#include "executor/spi.h"
+}
+
+namespace ticketpool {
+namespace {
+
+// Leave a tenth for those who ask for something else.
+bool is_nearly_full() {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const bool full = shared.arena.free_bytes() < shared.arena.total_bytes() / 10;
+    LWLockRelease(shared.control->lock);
+    return full;
+}
+
+}  // namespace
+
+void preload_list(const Catalog& catalog, PreloadList* list) {
+    *list = PreloadList{};
+    MemoryContext context = CurrentMemoryContext;
+    OwnerScope scope;
+    owner_begin(catalog, &scope, RowScope::kEvery);
+    SPI_connect();
+    const char* sql = psprintf(
+        "SELECT departure_id FROM %s WHERE service_date >= CURRENT_DATE - 1 AND status = 'open' "
+        "ORDER BY service_date, departure_id",
+        qualified_name(catalog.departure));
+    if (SPI_execute(sql, true, 0) != SPI_OK_SELECT) {
+        elog(ERROR, "could not read the departures");
+    }
+    list->count = SPI_processed;
+    list->ids = static_cast<int64_t*>(
+        MemoryContextAllocHuge(context, Max(list->count, 1) * sizeof(int64_t)));
+    for (uint64_t i = 0; i < list->count; i++) {
+        bool is_null;
+        list->ids[i] =
+            DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &is_null));
+    }
+    SPI_finish();
+    owner_end(scope);
+}
+
+bool preload_some(const Catalog& catalog, PreloadList* list, uint64_t limit) {
+    const uint64_t end = Min(list->count, list->next + limit);
+    while (list->next < end) {
+        CHECK_FOR_INTERRUPTS();
+        if (is_nearly_full()) {
+            return false;
+        }
+        const int64_t id = list->ids[list->next++];
+        if (!directory_has(catalog, id)) {
+            const DepartureRef ref = directory_find_id(catalog, id);
+            list->loaded += ref.departure != nullptr ? 1 : 0;
+            end_announcement();
+        }
+    }
+    return list->next < list->count;
+}
+
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_preload) {
+    using namespace ticketpool;
+    require_shared_memory();
+    const Catalog& catalog = catalog_of(fcinfo);
+    PreloadList list;
+    preload_list(catalog, &list);
+    (void)preload_some(catalog, &list, list.count);
+    PG_RETURN_INT64(list.loaded);
+}

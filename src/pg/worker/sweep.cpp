@@ -1,0 +1,398 @@
+// What runs out by itself: holds whose time is over expire, quotas return at their release_at.
+// Called by the worker, and by hand as ticket_sweep().
+//
+// Holds are looked for partition by partition, in the index of held rows by time
+// (ticket_order_held): a partition is locked for the look only, and given back at once, so what a
+// sweep locks does not grow with the days on sale, and nothing is planned. The same look finds the
+// next deadline: search and deadline cannot disagree. The orders found are then expired a few in a
+// transaction, all of one partition.
+//
+// A ticket is due by its own row, whichever number it has: what is held in an order expires even
+// where other tickets of it were cancelled, paid, moved or deleted by hand. Tickets of the order
+// that are held without a time go with it.
+//
+// Nothing here waits for a client. An order of which somebody has a row locked, or a partition that
+// somebody has locked, is passed over and looked at again in the next round: a payment that is
+// under way decides, and one idle client cannot stop the sweep.
+//
+// Row security does not apply to a sweep, not even under FORCE: an expired hold must not keep its
+// seat because a policy hides its row from a worker that has no tenant. Statements are planned so
+// (RowScope::kEvery); triggers of the user's run under the policies as ever.
+#include "worker/sweep.hpp"
+
+#include <algorithm>
+
+#include "pool/shared_memory.hpp"
+#include "server/owner_scope.hpp"
+#include "server/plans.hpp"
+#include "server/subtransaction.hpp"
+#include "server/table_scan.hpp"
+#include "tickets/orders.hpp"
+#include "tickets/reserve.hpp"
+
+extern "C" {
+#include "catalog/index.h"
+#include "catalog/pg_inherits.h"
+#include "executor/spi.h"
+#include "storage/lmgr.h"
+#include "utils/syscache.h"
+}
+
+namespace ticketpool {
+namespace {
+
+enum class Outcome { kDone, kBusy, kFailed };
+
+// A transaction with slow triggers ends after that, with what it has done so far.
+constexpr TimestampTz kMostTime = USECS_PER_SEC;
+
+// One thing in a subtransaction of its own: what fails (a trigger refuses, say) is reported and
+// left for the next round, and does not stop the rest.
+template <typename Work>
+Outcome guarded(const char* what, int64_t id, Work work) {
+    ErrorData* error = in_subtransaction([&] {
+        work();
+        return true;
+    });
+    if (error == nullptr) {
+        return Outcome::kDone;
+    }
+    if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+        error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
+        ReThrowError(error);  // meant for the whole sweep
+    }
+    // Somebody has a lock: that is not news, unless it lasts (see ticket_sweep_status).
+    const Outcome outcome =
+        error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? Outcome::kBusy : Outcome::kFailed;
+    if (outcome == Outcome::kFailed) {
+        ereport(WARNING,
+                (errcode(error->sqlerrcode),
+                 errmsg("%s " INT64_FORMAT " stays as it is: %s", what, id, error->message)));
+    }
+    FreeErrorData(error);
+    return outcome;
+}
+
+void note_left(Sweep* sweep, Outcome outcome, TimestampTz deadline) {
+    sweep->busy += outcome == Outcome::kBusy ? 1 : 0;
+    sweep->failed += outcome == Outcome::kFailed ? 1 : 0;
+    sweep->overdue = Min(sweep->overdue, deadline);
+}
+
+// Locks are taken in the order of the server's own statements: ticket_order, then a partition.
+bool try_lock_orders(const Catalog& catalog) {
+    return ConditionalLockRelationOid(catalog.order, RowExclusiveLock);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Holds: the look
+// ---------------------------------------------------------------------------------------------
+
+DueHold* add_hold(Sweep* sweep) {
+    if (sweep->count == sweep->room) {
+        sweep->room = Max(sweep->room * 2, size_t{64});
+        const Size bytes = sweep->room * sizeof(DueHold);
+        sweep->holds = static_cast<DueHold*>(sweep->holds == nullptr
+                                                 ? MemoryContextAllocHuge(sweep->context, bytes)
+                                                 : repalloc_huge(sweep->holds, bytes));
+    }
+    return &sweep->holds[sweep->count++];
+}
+
+// Reads a partition's held rows, the earliest first, up to the first that is not due.
+void read_held_rows(TableReader* reader, Sweep* sweep, size_t limit) {
+    OrderLeaf leaf{};
+    const TimestampTz now = GetCurrentTimestamp();
+    for (size_t found = 0; reader_next(reader); found++) {
+        bool is_null;
+        if (found == 0) {
+            find_order_columns(reader->heap, &leaf);
+        }
+        const TimestampTz held_until =
+            DatumGetTimestampTz(row_value(reader->row, leaf.column[kHeldUntil], &is_null));
+        if (is_null) {
+            return;  // held for ever, and so are the rest
+        }
+        if (held_until > now || found == limit) {
+            sweep->soonest = Min(sweep->soonest, held_until);
+            return;
+        }
+        *add_hold(sweep) =
+            DueHold{row_int64(reader->row, leaf.column[kOrderId]),
+                    row_int64(reader->row, leaf.column[kDepartureId]), held_until,
+                    DatumGetDateADT(row_datum(reader->row, leaf.column[kServiceDate])),
+                    RelationGetRelid(reader->heap)};
+    }
+}
+
+int compare_orders(const void* a, const void* b) {
+    const DueHold* left = static_cast<const DueHold*>(a);
+    const DueHold* right = static_cast<const DueHold*>(b);
+    if (left->order_id != right->order_id) {
+        return left->order_id < right->order_id ? -1 : 1;
+    }
+    if (left->departure_id != right->departure_id) {
+        return left->departure_id < right->departure_id ? -1 : 1;
+    }
+    return left->held_until < right->held_until ? -1 : left->held_until > right->held_until;
+}
+
+int compare_deadlines(const void* a, const void* b) {
+    const TimestampTz left = static_cast<const DueHold*>(a)->held_until;
+    const TimestampTz right = static_cast<const DueHold*>(b)->held_until;
+    return left < right ? -1 : left > right;
+}
+
+// Of the rows from `first` on, one an order, those that are due longest first.
+void rows_to_orders(Sweep* sweep, size_t first) {
+    DueHold* rows = sweep->holds + first;
+    const size_t count = sweep->count - first;
+    if (count == 0) {
+        return;
+    }
+    qsort(rows, count, sizeof(DueHold), compare_orders);
+    size_t kept = 1;
+    for (size_t i = 1; i < count; i++) {
+        if (rows[i].order_id != rows[kept - 1].order_id ||
+            rows[i].departure_id != rows[kept - 1].departure_id) {
+            rows[kept++] = rows[i];
+        }
+    }
+    qsort(rows, kept, sizeof(DueHold), compare_deadlines);
+    sweep->count = first + kept;
+}
+
+bool exists(Oid relation) {
+    return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation));
+}
+
+// Looks into one partition. Both are locked.
+void look_into(Oid heap, Oid index, Sweep* sweep, size_t limit) {
+    if (!exists(heap) || IndexGetRelation(index, true) != heap ||
+        get_rel_relkind(index) != RELKIND_INDEX) {
+        return;  // dropped or detached since they were listed
+    }
+    const size_t first = sweep->count;
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, heap, index, snapshot);
+    read_held_rows(&reader, sweep, limit);
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    rows_to_orders(sweep, first);
+}
+
+void lock_for_look(Oid relation) {
+    if (!ConditionalLockRelationOid(relation, AccessShareLock)) {
+        ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                        errmsg("somebody has relation %u locked", relation)));
+    }
+}
+
+void lock_and_look_into(Oid heap, Oid index, Sweep* sweep, size_t limit) {
+    lock_for_look(heap);
+    lock_for_look(index);
+    look_into(heap, index, sweep, limit);
+    UnlockRelationOid(index, AccessShareLock);
+    UnlockRelationOid(heap, AccessShareLock);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Holds: expiry
+// ---------------------------------------------------------------------------------------------
+
+// What of the order is over: held rows whose time is, and with one of these those without a time.
+void keep_due_tickets(Order* order) {
+    const TimestampTz now = GetCurrentTimestamp();
+    int due = 0;
+    int kept = 0;
+    for (int i = 0; i < order->count; i++) {
+        const Ticket& ticket = order->tickets[i];
+        const OrderValues& values = ticket.row->values;
+        const bool timeless = values.is_null[kHeldUntil];
+        const bool over = !timeless && DatumGetTimestampTz(values.value[kHeldUntil]) <= now;
+        if (ticket.status == OrderStatus::kHeld && (over || timeless)) {
+            due += over ? 1 : 0;
+            order->tickets[kept++] = ticket;
+        }
+    }
+    order->count = due > 0 ? kept : 0;  // somebody may have paid, or asked for more time
+}
+
+// False: there is nothing of it to expire any more.
+bool expire(const Catalog& catalog, const DueHold& hold) {
+    Order order;
+    if (!try_lock_order_of(catalog, hold.order_id, hold.date, hold.departure_id, &order)) {
+        return false;
+    }
+    keep_due_tickets(&order);
+    set_status(&order, OrderStatus::kHeld, OrderStatus::kExpired);
+    return order.count > 0;
+}
+
+// The end of the holds of the same partition, at most `limit`.
+size_t end_of_batch(const Sweep& sweep, size_t limit) {
+    size_t end = sweep.next;
+    while (end < sweep.count && end < sweep.next + limit &&
+           sweep.holds[end].leaf == sweep.holds[sweep.next].leaf) {
+        end++;
+    }
+    return end;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Quotas
+// ---------------------------------------------------------------------------------------------
+
+TimestampTz result_time(SPITupleTable* rows, uint64 row, int column) {
+    bool is_null;
+    const Datum value = SPI_getbinval(rows->vals[row], rows->tupdesc, column, &is_null);
+    return is_null ? INT64_MAX : DatumGetTimestampTz(value);
+}
+
+// A sweep's statements: as the owner, whatever the policies on its tables.
+void scope_begin(const Catalog& catalog, OwnerScope* scope) {
+    owner_begin(catalog, scope, RowScope::kEvery);
+    SPI_connect();
+}
+void scope_end(const OwnerScope& scope) {
+    SPI_finish();
+    owner_end(scope);
+}
+
+}  // namespace
+
+void begin_sweep(Sweep* sweep, MemoryContext context) {
+    *sweep = Sweep{};
+    sweep->context = context;
+    sweep->soonest = INT64_MAX;
+    sweep->overdue = INT64_MAX;
+}
+
+void find_due_holds(const Catalog& catalog, Sweep* sweep, size_t limit) {
+    CommandCounterIncrement();  // this transaction's own holds, too
+    if (!try_lock_orders(catalog)) {
+        note_left(sweep, Outcome::kBusy, GetCurrentTimestamp());
+        return;
+    }
+    List* indexes = find_inheritance_children(catalog.order_held, NoLock);
+    ListCell* cell;
+    foreach (cell, indexes) {
+        CHECK_FOR_INTERRUPTS();
+        const Oid index = lfirst_oid(cell);
+        const Oid heap = IndexGetRelation(index, true);
+        if (!OidIsValid(heap)) {
+            continue;
+        }
+        const Outcome outcome =
+            guarded("partition", heap, [&] { lock_and_look_into(heap, index, sweep, limit); });
+        if (outcome != Outcome::kDone) {
+            note_left(sweep, outcome, GetCurrentTimestamp());
+        }
+    }
+    list_free(indexes);
+}
+
+void put_off_holds(Sweep* sweep, size_t count) {
+    DueHold* end = sweep->holds + sweep->count;
+    if (count < sweep->count) {
+        std::rotate(sweep->holds, sweep->holds + count, end);
+    }
+}
+
+bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit) {
+    const size_t end = end_of_batch(*sweep, limit);
+    if (sweep->next == end) {
+        return false;
+    }
+    const bool locked =
+        try_lock_orders(catalog) &&
+        ConditionalLockRelationOid(sweep->holds[sweep->next].leaf, RowExclusiveLock);
+    const TimestampTz stop = GetCurrentTimestamp() + kMostTime;
+    OwnerScope scope;
+    scope_begin(catalog, &scope);
+    for (; sweep->next < end && GetCurrentTimestamp() < stop; sweep->next++) {
+        CHECK_FOR_INTERRUPTS();
+        const DueHold& hold = sweep->holds[sweep->next];
+        volatile bool expired = false;
+        const Outcome outcome =
+            !locked ? Outcome::kBusy
+                    : guarded("hold", hold.order_id, [&] { expired = expire(catalog, hold); });
+        if (outcome == Outcome::kDone) {
+            sweep->done += expired ? 1 : 0;
+        } else {
+            note_left(sweep, outcome, hold.held_until);
+        }
+    }
+    scope_end(scope);
+    return true;
+}
+
+bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit) {
+    OwnerScope scope;
+    scope_begin(catalog, &scope);
+    Oid types[] = {INT4OID, INT4OID};
+    Datum values[] = {Int32GetDatum(limit), Int32GetDatum(sweep->failed_quotas)};
+    const char* sql = psprintf(
+        "SELECT reservation_id, release_at FROM %s WHERE status = 'open' AND release_at <= "
+        "clock_timestamp() ORDER BY release_at LIMIT $1 OFFSET $2 FOR UPDATE SKIP LOCKED",
+        qualified_name(catalog.reservation));
+    if (execute_planned(sql, 2, types, values, nullptr) != SPI_OK_SELECT) {
+        elog(ERROR, "could not read what is due");
+    }
+    SPITupleTable* rows = SPI_tuptable;
+    const uint64 count = SPI_processed;
+    for (uint64 i = 0; i < count; i++) {
+        CHECK_FOR_INTERRUPTS();
+        bool is_null;
+        const int64_t id = DatumGetInt64(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &is_null));
+        const TimestampTz release_at = result_time(rows, i, 2);
+        const Outcome outcome =
+            guarded("reservation", id, [&catalog, id] { recycle(catalog, id); });
+        if (outcome == Outcome::kDone) {
+            sweep->done++;
+        } else {
+            sweep->failed_quotas++;
+            note_left(sweep, outcome, release_at);
+        }
+    }
+    scope_end(scope);
+    return count > 0;
+}
+
+void note_quota_deadlines(const Catalog& catalog, Sweep* sweep) {
+    OwnerScope scope;
+    scope_begin(catalog, &scope);
+    const char* sql = psprintf(
+        "SELECT min(release_at) FILTER (WHERE release_at > clock_timestamp()), "
+        "min(release_at) FILTER (WHERE release_at <= clock_timestamp()) FROM %s "
+        "WHERE status = 'open'",
+        qualified_name(catalog.reservation));
+    if (execute_planned(sql, 0, nullptr, nullptr, nullptr) != SPI_OK_SELECT || SPI_processed != 1) {
+        elog(ERROR, "could not read the next deadline");
+    }
+    sweep->soonest = Min(sweep->soonest, result_time(SPI_tuptable, 0, 1));
+    const TimestampTz left = result_time(SPI_tuptable, 0, 2);
+    if (left != INT64_MAX && sweep->failed_quotas == 0) {
+        note_left(sweep, Outcome::kBusy, left);  // somebody has its row locked
+    }
+    scope_end(scope);
+}
+
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_sweep) {
+    using namespace ticketpool;
+    require_shared_memory();
+    PreventCommandIfReadOnly("ticket_sweep()");
+    constexpr int kMostByHand = 500;
+    const Catalog& catalog = catalog_of(fcinfo);
+    Sweep sweep;
+    begin_sweep(&sweep, CurrentMemoryContext);
+    find_due_holds(catalog, &sweep, kMostByHand);
+    sweep.count = Min(sweep.count, size_t{kMostByHand});
+    while (expire_some(catalog, &sweep, kMostByHand)) {
+    }
+    (void)return_some_quotas(catalog, &sweep, kMostByHand);
+    PG_RETURN_INT32(sweep.done);
+}

@@ -1,0 +1,356 @@
+// The sweeper and the preloader: background workers that the launcher starts in a database, where
+// they do their work and leave.
+//
+// Both are in nobody's way. They wait 300 ms at most for a lock, connecting included; and between
+// two transactions they look whether somebody wants the database for itself (to copy, move or drop
+// it), and leave then: that command need not fail, or wait longer than one of these transactions
+// takes. From PostgreSQL 19 on the server ends them itself.
+//
+// Settings (the launcher's, too). A worker is a session of the bootstrap superuser, so it gets
+// whatever was set for the database, for that role or for all of them. As autovacuum does, it
+// overrides what would stop it or make its work another one. Each setting that was considered:
+//
+//   lock_timeout, deadlock_timeout     300 ms, 50 ms: whoever drops or alters something must not
+//                                      fail because of a worker, which comes again in a moment
+//   log_lock_waits                     off: that is not news (on by default from 19 on)
+//   statement_timeout,                 0: nothing starts the first and the two for idle sessions in
+//   transaction_timeout (from 17),     a background worker; the second ends it in the middle of a
+//   idle_in_transaction_session_       batch, again and again
+//   timeout, idle_session_timeout
+//   default_transaction_read_only      off: a sweep writes
+//   default_transaction_isolation      read committed: 40001 would be no one's to repeat
+//   default_transaction_deferrable     off: would wait, with the two above as they may be
+//   row_security                       on: `off` makes an error of a policy that would apply
+//   search_path                        pg_catalog, pg_temp: for what runs outside owner_begin()
+//   role                               none: the worker acts for the owner of the tables only
+//   synchronous_commit                 local where it is more: a standby that is gone must not keep
+//                                      seats from being freed. What expires twice, after a
+//                                      fail-over, was told nobody
+//   max_parallel_workers_per_gather    0: no worker slots for a few rows
+//   plan_cache_mode,                   auto, on: else an UPDATE that has to go by SQL locks all
+//   enable_partition_pruning           partitions
+//   zero_damaged_pages,                off: meant for a session that rescues data, not for one that
+//   ignore_checksum_failure            changes them
+//
+// Left as they are: session_replication_role (whether the user's triggers fire in this database is
+// the user's), TimeZone (which day is today), client_min_messages (there is no client),
+// log_min_messages, other enable_* (slower, not wrong), default_tablespace, temp_tablespaces,
+// check_function_bodies (nothing is created), session_authorization (owner_begin() follows),
+// session_preload_libraries and event triggers at login (not for background workers),
+// transaction_read_only, transaction_isolation (gone with the transaction that connects).
+#include "worker/worker.hpp"
+
+#include "pool/deadlines.hpp"
+#include "pool/shared_memory.hpp"
+#include "server/catalog.hpp"
+#include "server/pg.hpp"
+#include "worker/preload.hpp"
+#include "worker/sweep.hpp"
+
+extern "C" {
+#include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "postmaster/bgworker.h"
+#include "storage/lock.h"
+#include "tcop/tcopprot.h"
+}
+
+extern "C" {
+PGDLLEXPORT void ticketpool_sweeper_main(Datum argument);
+PGDLLEXPORT void ticketpool_preloader_main(Datum argument);
+}
+
+namespace ticketpool {
+namespace {
+
+constexpr struct {
+    const char* name;
+    const char* value;
+} kSettings[] = {
+    {"lock_timeout", "300ms"},
+    {"deadlock_timeout", "50ms"},
+    {"log_lock_waits", "off"},
+    {"statement_timeout", "0"},
+#if PG_VERSION_NUM >= 170000
+    {"transaction_timeout", "0"},
+#endif
+    {"idle_in_transaction_session_timeout", "0"},
+    {"idle_session_timeout", "0"},
+    {"default_transaction_read_only", "off"},
+    {"default_transaction_isolation", "read committed"},
+    {"default_transaction_deferrable", "off"},
+    {"row_security", "on"},
+    {"search_path", "pg_catalog, pg_temp"},
+    {"max_parallel_workers_per_gather", "0"},
+    {"plan_cache_mode", "auto"},
+    {"enable_partition_pruning", "on"},
+    {"zero_damaged_pages", "off"},
+    {"ignore_checksum_failure", "off"},
+};
+
+// Connects with settings of our own, which those of database and role cannot change any more.
+void connect_to(Oid database) {
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+    override_settings();
+    BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
+    SetConfigOption("role", "none", PGC_SUSET, PGC_S_OVERRIDE);
+    if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH) {
+        SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
+    }
+    require_shared_memory();
+}
+
+// Does somebody hold, or wait for, a lock on the whole database?
+bool is_wanted_by_others() {
+    StartTransactionCommand();
+    LOCKTAG tag;
+    SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
+    const bool wanted = LockAcquire(&tag, RowExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL;
+    CommitTransactionCommand();
+    return wanted;
+}
+
+// The schema of the extension in this database, or InvalidOid.
+Oid extension_schema() {
+    Oid schema = InvalidOid;
+    if (SPI_execute("SELECT extnamespace FROM pg_catalog.pg_extension WHERE extname "
+                    "OPERATOR(pg_catalog.=) 'ticketpool'",
+                    true, 1) == SPI_OK_SELECT &&
+        SPI_processed == 1) {
+        bool is_null;
+        schema = DatumGetObjectId(
+            SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
+    }
+    return schema;
+}
+
+// Is the extension here as the library knows it? The log hears once of another version, not with
+// each sweep.
+bool is_served() {
+    const char* version = installed_version();
+    if (version == nullptr) {
+        return false;
+    }
+    const bool served = strcmp(version, kVersion) == 0;
+    DatabaseDue* entry = find_database_due(MyDatabaseId);
+    if (entry != nullptr && !entry->told.exchange(!served) && !served) {
+        ereport(LOG,
+                (errmsg("ticketpool passes over database \"%s\"", get_database_name(MyDatabaseId)),
+                 errdetail("The extension is at version %s there, and the library at %s. Holds "
+                           "that ran out are not freed.",
+                           version, kVersion),
+                 errhint("Run ALTER EXTENSION ticketpool UPDATE there.")));
+    }
+    return served;
+}
+
+// One transaction: `work` with the extension's catalog, where the library can serve it; whether it
+// can.
+template <typename Work>
+bool in_transaction(Work work) {
+    SetCurrentStatementStartTimestamp();
+    StartTransactionCommand();
+    PushActiveSnapshot(GetTransactionSnapshot());
+    SPI_connect();
+    const Oid schema = extension_schema();
+    SPI_finish();
+    const bool served = OidIsValid(schema) && is_served();
+    if (served) {
+        work(catalog_in(schema));
+    }
+    PopActiveSnapshot();
+    CommitTransactionCommand();
+    return served;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Sweeper
+// ---------------------------------------------------------------------------------------------
+
+// Each is a subtransaction, and of a transaction with more than 64 in all a snapshot does not know
+// which: every reader would have to look them up.
+constexpr int kBatch = 30;
+constexpr size_t kMostRows = 100000;               // of a partition: the next sweep finds the rest
+constexpr TimestampTz kSlice = 5 * USECS_PER_SEC;  // for holds, and for quotas; then other
+                                                   // databases have their turn
+constexpr TimestampTz kSoon = USECS_PER_SEC;       // to look again at what others had locked
+
+struct SweepRun {
+    Sweep sweep;
+    uint32_t passed;  // see DatabaseDue
+    bool served;
+    bool wanted;      // somebody wants the database for itself
+    bool left_early;  // for that, or because a slice was over
+};
+
+bool has_time(SweepRun* run, TimestampTz end) {
+    CHECK_FOR_INTERRUPTS();
+    run->wanted = run->wanted || is_wanted_by_others();
+    const bool time = !run->wanted && GetCurrentTimestamp() <= end;
+    run->left_early = run->left_early || !time;
+    return time;
+}
+
+// Holds that fail slowly (in a trigger) may fill the slice. The next sweep finds them first again,
+// so it begins where this one has stopped: what is behind them has its turn.
+void sweep_holds(SweepRun* run) {
+    Sweep* sweep = &run->sweep;
+    const TimestampTz end = GetCurrentTimestamp() + kSlice;
+    const int left_before = sweep->busy + sweep->failed;
+    const size_t put_off = sweep->count == 0 ? 0 : run->passed % sweep->count;
+    put_off_holds(sweep, put_off);
+    bool more = true;
+    while (more && has_time(run, end)) {
+        more = false;
+        in_transaction(
+            [sweep, &more](const Catalog& catalog) { more = expire_some(catalog, sweep, kBatch); });
+    }
+    const int left = sweep->busy + sweep->failed - left_before;
+    run->passed = sweep->next < sweep->count
+                      ? static_cast<uint32_t>(put_off) + static_cast<uint32_t>(left)
+                      : 0;
+}
+
+void sweep_quotas(SweepRun* run) {
+    Sweep* sweep = &run->sweep;
+    const TimestampTz end = GetCurrentTimestamp() + kSlice;
+    bool more = true;
+    while (more && has_time(run, end)) {
+        more = false;
+        in_transaction([sweep, &more](const Catalog& catalog) {
+            more = return_some_quotas(catalog, sweep, kBatch);
+        });
+    }
+}
+
+void sweep_all(SweepRun* run) {
+    Sweep* sweep = &run->sweep;
+    begin_sweep(sweep, TopMemoryContext);
+    run->served = in_transaction(
+        [sweep](const Catalog& catalog) { find_due_holds(catalog, sweep, kMostRows); });
+    if (run->served) {
+        sweep_holds(run);
+        sweep_quotas(run);
+    }
+    if (run->served && !run->left_early) {
+        in_transaction([sweep](const Catalog& catalog) { note_quota_deadlines(catalog, sweep); });
+    }
+    if (sweep->next < sweep->count) {
+        sweep->overdue = Min(sweep->overdue, sweep->holds[sweep->next].held_until);
+    }
+}
+
+// When to come again: for what failed not every second.
+TimestampTz next_look(const SweepRun& run) {
+    const TimestampTz now = GetCurrentTimestamp();
+    TimestampTz next = run.sweep.soonest;
+    if (run.left_early && (run.sweep.done > 0 || run.sweep.failed == 0)) {
+        next = now;
+    }
+    if (run.sweep.busy > 0) {
+        next = Min(next, now + kSoon);
+    }
+    if (run.sweep.failed > 0) {
+        next = Min(next, now + kRetry);
+    }
+    return next;
+}
+
+void publish(DatabaseDue* entry, const SweepRun& run) {
+    const Sweep& sweep = run.sweep;
+    entry->served.store(run.served ? Served::kYes : Served::kNo, std::memory_order_relaxed);
+    entry->passed.store(run.passed, std::memory_order_relaxed);
+    entry->left.store(sweep.overdue, std::memory_order_release);
+    lower_next_due(MyDatabaseId, next_look(run));
+    entry->obstacle.store(sweep.failed > 0 ? Obstacle::kError
+                          : sweep.busy > 0 ? Obstacle::kLocks
+                                           : Obstacle::kNone,
+                          std::memory_order_relaxed);
+    if (!run.left_early) {
+        entry->last_sweep.store(GetCurrentTimestamp(), std::memory_order_relaxed);
+    }
+    entry->swept.store(true, std::memory_order_release);
+}
+
+void at_sweeper_exit(int, Datum database) {
+    DatabaseDue* entry = find_database_due(DatumGetObjectId(database));
+    if (entry != nullptr) {
+        entry->sweeper.store(0, std::memory_order_release);
+        end_sweep(entry, kRetry);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Preloader
+// ---------------------------------------------------------------------------------------------
+
+// So many in a transaction, whose locks on partitions are in nobody's way for long.
+constexpr uint64_t kLoads = 100;
+
+// A preloader that failed (a partition was locked, say) or left early comes again after the next
+// sweep.
+void at_preloader_exit(int code, Datum database) {
+    DatabaseDue* entry = find_database_due(DatumGetObjectId(database));
+    if (code != 0 && entry != nullptr) {
+        entry->preloaded.store(false, std::memory_order_relaxed);
+    }
+}
+
+}  // namespace
+
+void override_settings() {
+    for (const auto& setting : kSettings) {
+        SetConfigOption(setting.name, setting.value, PGC_SUSET, PGC_S_OVERRIDE);
+    }
+}
+
+}  // namespace ticketpool
+
+void ticketpool_sweeper_main(Datum argument) {
+    using namespace ticketpool;
+    const Oid database = DatumGetObjectId(argument);
+    before_shmem_exit(at_sweeper_exit, argument);
+    DatabaseDue* entry = find_database_due(database);
+    if (entry != nullptr) {
+        entry->sweeper.store(MyProcPid, std::memory_order_release);
+    }
+    connect_to(database);
+    SweepRun run{};
+    run.passed = entry == nullptr ? 0 : entry->passed.load(std::memory_order_relaxed);
+    sweep_all(&run);
+    entry = find_database_due(database);
+    if (entry != nullptr) {
+        publish(entry, run);
+    }
+}
+
+void ticketpool_preloader_main(Datum argument) {
+    using namespace ticketpool;
+    before_shmem_exit(at_preloader_exit, argument);
+    connect_to(DatumGetObjectId(argument));
+    PreloadList list{};
+    bool more = false;
+    in_transaction([&list, &more](const Catalog& catalog) {
+        MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+        preload_list(catalog, &list);
+        MemoryContextSwitchTo(caller);
+        more = list.count > 0;
+    });
+    const TimestampTz start = GetCurrentTimestamp();
+    while (more) {
+        if (is_wanted_by_others()) {
+            proc_exit(1);
+        }
+        more = false;
+        in_transaction([&list, &more](const Catalog& catalog) {
+            more = preload_some(catalog, &list, kLoads);
+        });
+    }
+    if (list.loaded > 0) {
+        ereport(LOG, (errmsg("ticketpool loaded " INT64_FORMAT " departures in " INT64_FORMAT " ms",
+                             list.loaded, (GetCurrentTimestamp() - start) / 1000)));
+    }
+}
