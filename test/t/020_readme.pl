@@ -39,6 +39,6 @@ my @first_ticket = @examples[ 0, 1 ];
 like($first_ticket[1], qr/ticket_buy\(/, 'a ticket is sold in the first two examples');
 my @pages = sort grep { examples_of($_) } 'CONTRIBUTING.md', map { s{^\Q$root\E/}{}r } glob("$root/doc/*.md $root/doc/*/*.md");
 cmp_ok(scalar(@pages), '>=', 2, 'other pages have examples');
-for my $page (@pages) { works($page, 'reader_' . ($page =~ s/\W+/_/gr), @first_ticket, examples_of($page)) }
+for my $page (@pages) { works($page, 'reader_' . lc($page =~ s/\W+/_/gr), @first_ticket, examples_of($page)) }
 
 done_testing();
