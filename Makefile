@@ -11,8 +11,14 @@
 
 EXTENSION  = ticketpool
 MODULE_big = ticketpool
-DATA       = $(wildcard sql/ticketpool--*.sql)
+DATA_built = $(install_script) $(update_scripts)
 OBJS       = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp src/pg/*/*.cpp)))
+
+# The scripts of the extension are built from its parts, in the order of their installation, and from a step for each update.
+extension_version := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" ticketpool.control)
+parts          = $(addprefix sql/extension/,tables.sql functions.sql views.sql triggers.sql)
+install_script = ticketpool--$(extension_version).sql
+update_scripts = $(patsubst sql/extension/update/%,ticketpool--%,$(wildcard sql/extension/update/*.sql))
 
 # One export list for the linker: templates of the standard library and Boost are marked visible by
 # their authors and would be exported from here in spite of -fvisibility=hidden.
@@ -26,7 +32,7 @@ SERVER_INCLUDES := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 WERROR      = -Werror
 PG_CPPFLAGS = -Iinclude -Isrc/pg -isystem $(SERVER_INCLUDES)
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-register -MMD -MP $(SANITIZE)
-EXTRA_CLEAN = $(OBJS:.o=.d) build/unit-* build/stop_points build/test-output
+EXTRA_CLEAN = $(OBJS:.o=.d) $(wildcard ticketpool--*.sql ticketpool--*.sql.new) build/unit-* build/stop_points build/test-output
 
 # PGXS compiles bitcode with its own flags, without PG_CXXFLAGS; nothing here gains from inlining
 # into queries.
@@ -49,6 +55,12 @@ COMPILER = $(CXX) $(CXXFLAGS)
 $(filter-out src/core/arena.o,$(OBJS)): override CXXFLAGS += -fno-exceptions -fno-rtti
 $(OBJS): Makefile
 -include $(OBJS:.o=.d)
+
+$(DATA_built): $(parts) sql/extension/build.awk ticketpool.control Makefile
+$(install_script):
+	awk -f sql/extension/build.awk version=$(extension_version) $(parts) >$@.new && mv $@.new $@
+$(update_scripts): ticketpool--%: sql/extension/update/%
+	awk -f sql/extension/build.awk version=$(extension_version) step=$< $(parts) >$@.new && mv $@.new $@
 
 # The library with named stop points (src/pg/server/stop_point.hpp), for the tests in test/stops: only what includes them is compiled
 # again. Never installed.

@@ -18,7 +18,7 @@ check 'the library exports its magic, _PG_init and our prefixes only' \
   "$(nm -D --defined-only ticketpool.so | awk '{ print $NF }' |
      grep -vE '^(Pg_magic_func|_PG_init|(pg_finfo_)?(ticket|item|ticketpool)_[a-z0-9_]+)$' || true)"
 check 'every SQL function has its symbol' \
-  "$(grep -hoE "^CREATE (OR REPLACE )?FUNCTION @extschema@\.[a-z_]+" sql/ticketpool--*.sql | sed 's/.*\.//' | sort -u |
+  "$(grep -hoE "^CREATE (OR REPLACE )?FUNCTION @extschema@\.[a-z_]+" sql/extension/functions.sql | sed 's/.*\.//' | sort -u |
      comm -23 - <(nm -D --defined-only ticketpool.so | awk '{ print $NF }' | sort))"
 
 # An exception that crosses the server's frames skips its clean-up: thrown and caught in arena.cpp alone.
@@ -45,12 +45,12 @@ check 'META.json has one version' "$(same "$(printf '%s\n' "$release" | wc -l)" 
 check 'ticketpool.control has it' "$(same "$(sed -n "s/^default_version = '\(.*\)'/\1/p" ticketpool.control)" "$version")"
 check 'the library has it' "$(same "$(sed -n 's/.* kVersion = "\(.*\)";/\1/p' src/pg/server/catalog.hpp)" "$version")"
 check 'CHANGELOG.md begins with it' "$(same "$(sed -n '/^## /{s/^## \([^ ]*\).*/\1/p;q}' CHANGELOG.md)" "$release")"
-check "an SQL script leads to it, and META.json names it" \
-  "$(script=$(ls sql/ticketpool--"$version".sql sql/ticketpool--*--"$version".sql 2>/dev/null)
-     same "$(sed -n 's/^ *"file": "\(.*\)",/\1/p' META.json)" "$script")"
-# What a script has more than the one before it, the way from one to the other has, too, but for the title.
-check 'the way from 0.1 has every new line of 0.2' \
-  "$(tail -n +2 sql/ticketpool--0.2.sql | grep -vxFf sql/ticketpool--0.1.sql | grep -vxFf sql/ticketpool--0.1--0.2.sql || true)"
+check 'a step of the update leads to it' "$(ls sql/extension/update/*--"$version".sql >/dev/null 2>&1 || echo 'none does')"
+check 'META.json names a file that exists' "$(file=$(sed -n 's/^ *"file": "\(.*\)",/\1/p' META.json); [ -f "$file" ] || echo "no file '$file'")"
+check 'the scripts of the extension are built, from what their parts are now' \
+  "$(make -q PG_CONFIG="${PG_CONFIG:-pg_config}" "ticketpool--$version.sql" $(cd sql/extension/update && ls -- *.sql | sed 's/^/ticketpool--/') 2>/dev/null || echo 'run make')"
+check 'functions are declared in functions.sql alone' \
+  "$(grep -rlE 'CREATE (OR REPLACE )?FUNCTION' sql/extension --include='*.sql' | grep -vx 'sql/extension/functions.sql' || true)"
 
 # A server's client package has the makefile of PGXS and no headers: as on many machines before the first build.
 without_headers=$(mktemp -d)

@@ -59,7 +59,7 @@ install_extension() {
   pkglibdir=$("$pg_config" --pkglibdir) sharedir=$("$pg_config" --sharedir)
   local script same=yes
   cmp -s ticketpool.so "$pkglibdir/ticketpool.so" || same=no
-  for script in ticketpool.control sql/ticketpool--*.sql; do
+  for script in ticketpool.control ticketpool--*.sql; do
     cmp -s "$script" "$sharedir/extension/$(basename "$script")" || same=no
   done
   [ "$same" = yes ] || as_root make -s install PG_CONFIG="$pg_config" >/dev/null

@@ -92,7 +92,7 @@ sanitized_server() {
   nm -D "$source/ticketpool.so" | grep -q __asan_report && nm -D "$source/ticketpool.so" | grep -q __ubsan_handle || return 1
   cp -R --parents "$bindir" "$("$pg_config" --pkglibdir)" "$("$pg_config" --sharedir)" "$1" || return 1
   cp "$source/ticketpool.so" "$1/$("$pg_config" --pkglibdir)/" &&
-    cp "$source/ticketpool.control" "$source"/sql/ticketpool--*.sql "$1/$("$pg_config" --sharedir)/extension/" || return 1
+    cp "$source/ticketpool.control" "$source"/ticketpool--*.sql "$1/$("$pg_config" --sharedir)/extension/" || return 1
   # With the sanitizer in front, Debian 12's C library waits for ever in bindtextdomain(): messages stay untranslated here.
   cc -shared -fPIC -w -o "$1/untranslated.so" test/untranslated.c || return 1
   runtime=$(readlink -f "$(g++ -print-file-name=libasan.so)")

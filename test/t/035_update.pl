@@ -1,7 +1,8 @@
 # ALTER EXTENSION ticketpool UPDATE from 0.1 and 0.2: the objects are those of a fresh installation, and sales go on from the old rows.
 #
-# The library refuses to serve objects of another version, so an old database is made of its script and of rows: departures are
-# opened and sold in a database of today, and their rows copied into tables and partitions as that version's ticket_open made them.
+# The library refuses to serve objects of another version, so an old database is made of its script (test/update) and of rows:
+# departures are opened and sold in a database of today, and their rows copied into tables and partitions as that version's
+# ticket_open made them.
 use strict;
 use warnings;
 
@@ -15,7 +16,8 @@ use TicketpoolTest;
 
 my $day = DAY;
 my $dir = PostgreSQL::Test::Utils::tempdir;
-my $node = new_server('update', plain => 1, conf => "log_min_messages = debug1\nmax_prepared_transactions = 5");
+my @old_scripts = glob "$FindBin::RealBin/../update/ticketpool--*.sql";
+my $node = new_server('update', plain => 1, install_path => installation_with(@old_scripts), conf => "log_min_messages = debug1\nmax_prepared_transactions = 5");
 my $version = $node->safe_psql('postgres', q{SELECT default_version FROM pg_available_extensions WHERE name = 'ticketpool'});
 
 # Everything about the extension's objects and the partitions of ticket_order, without oids.
@@ -31,11 +33,13 @@ my $fingerprint = q{
 	UNION ALL SELECT format('function %s %s %s %s %s %s %s %s', pg_get_functiondef(p.oid), proacl, prosrc, probin, procost, prorows, proconfig, pg_get_userbyid(proowner))
 		FROM member JOIN pg_proc p ON p.oid = objid WHERE classid = 'pg_proc'::regclass
 	UNION ALL SELECT format('column %s.%s %s %s %s %s %s %s %s %s', r.oid::regclass, attname, attnum, format_type(atttypid, atttypmod), attnotnull, attidentity, attgenerated,
-			pg_get_expr(adbin, adrelid), attacl, attstorage) || coalesce(col_description(r.oid, attnum), '')
+			pg_get_expr(adbin, adrelid), attacl, attstorage || nullif(attcollation, 0)::regcollation) || coalesce(col_description(r.oid, attnum), '')
 		FROM relation r JOIN pg_attribute a ON attrelid = r.oid AND attnum > 0 LEFT JOIN pg_attrdef ON adrelid = r.oid AND adnum = attnum
-	UNION ALL SELECT format('relation %s %s %s %s %s %s %s %s %s', c.oid::regclass, relkind, relpersistence, relacl, reloptions, relreplident, relrowsecurity,
+	UNION ALL SELECT format('relation %s %s %s %s %s %s %s %s %s', c.oid::regclass, relkind, relpersistence, relacl, reloptions, relreplident, relrowsecurity || '' || relforcerowsecurity,
 			pg_get_userbyid(relowner), pg_get_expr(relpartbound, c.oid)) || coalesce(obj_description(c.oid, 'pg_class'), '') FROM all_relations JOIN pg_class c USING (oid)
-	UNION ALL SELECT format('sequence %s %s %s %s %s %s %s', seqrelid::regclass, format_type(seqtypid, NULL), seqstart, seqmax, seqmin, seqcache, seqcycle)
+	UNION ALL SELECT format('type %s %s %s %s %s', t.oid::regtype, typtype, typacl, pg_get_userbyid(typowner), obj_description(t.oid, 'pg_type'))
+		FROM relation r JOIN pg_type t ON typrelid = r.oid
+	UNION ALL SELECT format('sequence %s %s %s %s %s %s %s %s', seqrelid::regclass, format_type(seqtypid, NULL), seqstart, seqincrement, seqmax, seqmin, seqcache, seqcycle)
 		FROM relation r JOIN pg_sequence ON seqrelid = r.oid
 	UNION ALL SELECT format('index %s %s %s', pg_get_indexdef(indexrelid), indisvalid, (SELECT inhparent::regclass FROM pg_inherits WHERE inhrelid = indexrelid))
 		FROM relation r JOIN pg_index ON indrelid = r.oid
@@ -297,8 +301,8 @@ is($node->safe_psql('old', 'ALTER EXTENSION ticketpool UPDATE; SELECT extversion
 # ---------------------------------------------------------------------------------------------------------------------
 # Empty, in another schema, of another owner, without the preload
 # ---------------------------------------------------------------------------------------------------------------------
-for my $from (split /\n/, $node->safe_psql('old', q{SELECT version FROM pg_available_extension_versions WHERE name = 'ticketpool'
-	AND version <> (SELECT default_version FROM pg_available_extensions WHERE name = 'ticketpool') ORDER BY 1}))
+is(join(' ', map { /--([\d.]+)\.sql$/ } sort @old_scripts), '0.1 0.2', 'versions to update from');
+for my $from (qw(0.1 0.2))
 {
 	$node->safe_psql('postgres', 'CREATE DATABASE fresh; ');
 	$node->safe_psql('postgres', 'CREATE DATABASE updated');
@@ -338,7 +342,10 @@ $node->safe_psql('second', qq{
 	CREATE TABLE a_month PARTITION OF ticket_order FOR VALUES FROM ('2050-01-01') TO ('2050-02-01');
 	UPDATE ticket_rule SET enabled = true WHERE rule = 'ticket_rule_user_limit';
 	ALTER TABLE ticket_order DISABLE TRIGGER ALL; $imported; UPDATE ticket_order SET note = 'old'; ALTER TABLE ticket_order ENABLE TRIGGER ALL;
-	CREATE TRIGGER touch BEFORE UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION touch()});
+	CREATE TRIGGER touch BEFORE UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION touch();
+	CREATE ROLE seller; GRANT EXECUTE ON FUNCTION ticket_refund, ticket_pool TO seller; GRANT SELECT ON ticket_pool TO seller;
+	GRANT EXECUTE ON FUNCTION ticket_buy TO PUBLIC;
+	ALTER FUNCTION ticket_rule_user_limit SET ticketpool.user_limit = 8});
 refused_of('0.2', 'second', "SELECT ticket_remaining('T1', 'S1', 'S8', '$day')", 'a function of 0.2 says what to do');
 refused_of('0.2', 'second', "UPDATE ticket_order SET status = 'refunded' WHERE user_id = 1", 'so does a row by hand, which nothing could follow');
 my $second_rows = $node->safe_psql('second', $orders);
@@ -352,7 +359,14 @@ $open->run(qq{CREATE FUNCTION rows_of(who bigint) RETURNS SETOF ticket_order LAN
 $open->run('PREPARE rows_of (bigint) AS SELECT count(*), min(note) FROM rows_of($1)');
 is($open->run('EXECUTE rows_of(5000)'), '4|old', 'a session with plans of the tables of 0.2');
 $node->safe_psql('second', 'ALTER EXTENSION ticketpool UPDATE');
-is($node->safe_psql('second', $orders), $second_rows, 'updated from 0.2: its orders');
+is($node->safe_psql('second', q{SELECT has_function_privilege('seller', 'ticket_refund(bigint,int[])', 'EXECUTE'), has_function_privilege('seller', 'ticket_pool()', 'EXECUTE'),
+	has_table_privilege('seller', 'ticket_pool', 'SELECT'), has_function_privilege('public', oid, 'EXECUTE') FROM pg_proc WHERE proname = 'ticket_buy';
+	SELECT proconfig FROM pg_proc WHERE proname = 'ticket_rule_user_limit'}), "t|t|t|t\n{ticketpool.user_limit=8}", q{updated from 0.2: users' grants and settings of functions are still there});
+my @granted = sort(slurp_file_of_dump('second') =~ /^GRANT \w+ ON (\w+ public\.\w+)[^\n]* TO (?:seller|PUBLIC);$/mg);
+is(join(', ', @granted), 'FUNCTION public.ticket_buy, FUNCTION public.ticket_pool, FUNCTION public.ticket_refund, TABLE public.ticket_pool',
+	'and a dump keeps the grants');
+$node->safe_psql('second', q{REVOKE EXECUTE ON FUNCTION ticket_buy FROM PUBLIC; DROP OWNED BY seller; ALTER FUNCTION ticket_rule_user_limit RESET ALL});
+is($node->safe_psql('second', $orders), $second_rows, 'its orders');
 is($node->safe_psql('second', $items), $second_items, 'and its items');
 is($open->run('EXECUTE rows_of(5000)'), '4|old', 'the session goes on with its plans');
 is($open->run("EXECUTE buy(6001, NULL)") . $open->run("EXECUTE buy(6001, '00000000-0000-0000-0000-000000000200')"), 'tt', 'and sells');
@@ -386,7 +400,7 @@ is($complaints, '', 'a dump of 0.2 is restored without errors');
 is($node->safe_psql('restored', 'SELECT count(*), count(note), count(request_digest) FROM ticket_order') . "\n" . $node->safe_psql('restored', $items), scalar(split(/\n/, $second_rows)) . '|' . scalar(split(/\n/, $second_rows)) . "|0\n$second_items", 'with its rows');
 is($node->safe_psql('restored', q{SELECT string_agg(order_id || ' ' || service_date - date '} . $day . q{', ', ' ORDER BY order_id, service_date) FROM ticket_order_day}), '777 0, 778 0, 778 1', 'and with imported ids, also one on two days');
 agrees($node, 'restored', 'a dump of 0.2 restored');
-$node->safe_psql('postgres', 'DROP DATABASE second; DROP DATABASE restored');
+$node->safe_psql('postgres', 'DROP DATABASE second; DROP DATABASE restored; DROP ROLE seller');
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Dumps of 0.1 are restored into 0.3, and pg_upgrade takes the objects along as they are

@@ -197,6 +197,7 @@ bool lock_order_leaf(const Catalog& catalog, DateADT date, LOCKMODE mode, OrderL
     for (;;) {
         const Oid relation = described_leaf(catalog, date).relation;
         if (!OidIsValid(relation)) {
+            leaf->relation = InvalidOid;
             return false;
         }
         LockRelationOid(relation, mode);

@@ -6,7 +6,11 @@ package TicketpoolTest;
 use strict;
 use warnings;
 
+use Cwd ();
 use Exporter 'import';
+use File::Basename ();
+use File::Copy ();
+use File::Path ();
 use File::Temp ();
 use FindBin;
 use IO::Handle;
@@ -17,7 +21,7 @@ use Test::More;
 use TicketpoolTest::Server;
 use TicketpoolTest::Session;
 
-our @EXPORT = qw(seed new_server keep_sessions load_data make_train make_formation open_departures session start_workers
+our @EXPORT = qw(seed new_server installation_with keep_sessions load_data make_train make_formation open_departures session start_workers
   wait_workers stop_and_start parallel_setting becomes_true log_lines wait_log_lines await not_twice agrees items_agree in_flight_is_empty matrix crashes kill_9_of DAY);
 
 # Far enough in the future that no test depends on the date it runs on.
@@ -36,11 +40,12 @@ sub seed
 }
 
 # A running server with the library preloaded and the extension in database postgres. conf: more
-# settings; database => 0: no extension; streaming => 1: standbys can be made from it.
+# settings; database => 0: no extension; streaming => 1: standbys can be made from it;
+# install_path: see installation_with.
 sub new_server
 {
 	my ($name, %options) = @_;
-	my $node = keep_sessions(PostgreSQL::Test::Cluster->new($name));
+	my $node = keep_sessions(PostgreSQL::Test::Cluster->new($name, $options{install_path} ? (install_path => $options{install_path}) : ()));
 	$node->init(allows_streaming => $options{streaming} // 0, extra => [ '--encoding=UTF8', '--no-locale' ]);
 	$node->append_conf('postgresql.conf', join("\n",
 		"shared_preload_libraries = 'ticketpool'",
@@ -54,6 +59,21 @@ sub new_server
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION ticketpool') unless $options{plain};
 	return $node;
+}
+
+# A PostgreSQL installation that has these scripts, too, for a node's install_path. A program finds its files by where it is, so
+# programs are copied, and all the rest are links.
+sub installation_with
+{
+	my (@scripts) = @_;
+	my $root = Cwd::abs_path(PostgreSQL::Test::Utils::tempdir);
+	my ($bindir, $pkglibdir, $sharedir) = map { my ($directory) = PostgreSQL::Test::Utils::run_command([ 'pg_config', "--$_" ]); $directory } qw(bindir pkglibdir sharedir);
+	File::Path::make_path("$root$bindir", File::Basename::dirname("$root$pkglibdir"), "$root$sharedir/extension");
+	for my $program (glob "$bindir/*") { File::Copy::cp($program, "$root$program") or die "$program: $!" }
+	symlink $pkglibdir, "$root$pkglibdir" or die "$pkglibdir: $!";
+	for my $script (@scripts) { File::Copy::cp($script, "$root$sharedir/extension") or die "$script: $!" }
+	for my $file (grep { !-e "$root$_" } glob "$sharedir/* $sharedir/extension/*") { symlink $file, "$root$file" or die "$file: $!" }
+	return File::Basename::dirname("$root$bindir");
 }
 
 # For a node that was made in another way: its psql and safe_psql do not start a process for each

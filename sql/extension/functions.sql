@@ -1,0 +1,419 @@
+-- ---------------------------------------------------------------------------
+-- Names cached by sessions follow changes by hand: see triggers.sql
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_cache_reset() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.ticket_cache_reset() IS
+    'trigger: makes every session forget what it cached from the table';
+REVOKE ALL ON FUNCTION @extschema@.ticket_cache_reset() FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- The pool follows what is written by hand: see triggers.sql
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_follow_order() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.ticket_follow_order() IS
+    'trigger: claims and releases the seats of tickets that are written by hand';
+REVOKE ALL ON FUNCTION @extschema@.ticket_follow_order() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_follow_departure() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.ticket_follow_departure() IS
+    'trigger: tells the pool of departures that are changed by hand';
+REVOKE ALL ON FUNCTION @extschema@.ticket_follow_departure() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_follow_reservation() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.ticket_follow_reservation() IS
+    'trigger: tells the pool of quotas that are changed by hand';
+REVOKE ALL ON FUNCTION @extschema@.ticket_follow_reservation() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_follow_order() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.item_follow_order() IS
+    'trigger: claims and releases the units of orders that are written by hand';
+REVOKE ALL ON FUNCTION @extschema@.item_follow_order() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_follow_inventory() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.item_follow_inventory() IS
+    'trigger: tells the pool of inventories that are changed by hand';
+REVOKE ALL ON FUNCTION @extschema@.item_follow_inventory() FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Putting departures on sale
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_open(train text, service_date date, formation text,
+    opens_at timestamptz DEFAULT now(), closes_at timestamptz DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz) IS
+    'puts a departure on sale with the train''s present stop list and formation; returns its id';
+REVOKE ALL ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_close(train text, service_date date)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_close(text, date) IS
+    'stops the sale of a departure; orders stay';
+REVOKE ALL ON FUNCTION @extschema@.ticket_close(text, date) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- What is left: from memory
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_remaining(train text, from_station text,
+    to_station text, service_date date DEFAULT CURRENT_DATE, seat_class text DEFAULT NULL,
+    channel text DEFAULT NULL)
+    RETURNS integer AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_remaining(text, text, text, date, text, text) IS
+    'seats that could be bought now over the whole trip; 0 when not on sale';
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_remaining_matrix(train text, service_date date,
+    seat_class text)
+    RETURNS TABLE (from_station text, to_station text, from_stop int, to_stop int, remaining int)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_remaining_matrix(text, date, text) IS
+    'seats left for every pair of stops, as for a purchase that names its stops as '
+    'station#stop_no; all classes if seat_class is NULL';
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_search(from_station text, to_station text,
+    travel_date date DEFAULT CURRENT_DATE)
+    RETURNS TABLE (train text, service_date date, from_stop int, to_stop int, departs timestamp,
+                   arrives timestamp, seat_class text, remaining int)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100;
+COMMENT ON FUNCTION @extschema@.ticket_search(text, text, date) IS
+    'trains on sale that leave from_station on that day, in order of departure, with the seats '
+    'left in each class; a train that calls there twice is listed once for each call';
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_trains(from_station text, to_station text,
+    travel_date date DEFAULT CURRENT_DATE)
+    RETURNS TABLE (train text, service_date date, from_stop int, to_stop int, departs timestamp,
+                   arrives timestamp)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 50;
+COMMENT ON FUNCTION @extschema@.ticket_trains(text, text, date) IS
+    'the part of ticket_search that a client may cache: trains and times without counts';
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_seat_map(train text, service_date date,
+    seat_class text)
+    RETURNS SETOF text AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_seat_map(text, date, text) IS
+    'a picture of one class: a line per seat, a column per segment; # taken, . free';
+REVOKE ALL ON FUNCTION @extschema@.ticket_seat_map(text, date, text) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Selling
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_buy(train text, from_station text, to_station text,
+    user_id bigint, service_date date DEFAULT CURRENT_DATE, seat_class text DEFAULT NULL,
+    passengers bigint[] DEFAULT NULL, seat_choice text DEFAULT NULL, channel text DEFAULT NULL,
+    request_id uuid DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_buy(text, text, text, bigint, date, text, bigint[], text, text, uuid) IS
+    'sells seats at once, one ticket per passenger, all or none; no row: sold out';
+REVOKE ALL ON FUNCTION @extschema@.ticket_buy(text, text, text, bigint, date, text, bigint[], text, text, uuid)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_buy_many(requests @extschema@.ticket_request[])
+    RETURNS TABLE (request_no int, order_id bigint, ticket_no int, coach text, seat text,
+                   seat_class text, passenger_id bigint, departure_id bigint, service_date date,
+                   from_stop int, to_stop int)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_buy_many(@extschema@.ticket_request[]) IS
+    'many purchases in one call, each all or none by itself; those that are sold out, not on sale '
+    'or refused by a rule have no row';
+REVOKE ALL ON FUNCTION @extschema@.ticket_buy_many(@extschema@.ticket_request[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_why(train text, from_station text, to_station text,
+    service_date date DEFAULT CURRENT_DATE, seat_class text DEFAULT NULL, seats int DEFAULT 1,
+    channel text DEFAULT NULL)
+    RETURNS TABLE (outcome text, remaining int, held int, next_expiry timestamptz,
+                   with_seat_change int)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_why(text, text, text, date, text, int, text) IS
+    'explains in one row: available, sold_out, held_may_return, not_on_sale or no_such_trip; how '
+    'many held seats may return and when, and how many passengers could travel if they changed '
+    'seats';
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_hold(train text, from_station text, to_station text,
+    user_id bigint, service_date date DEFAULT CURRENT_DATE, seat_class text DEFAULT NULL,
+    passengers bigint[] DEFAULT NULL, seat_choice text DEFAULT NULL, channel text DEFAULT NULL,
+    request_id uuid DEFAULT NULL, ttl interval DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_hold(text, text, text, bigint, date, text, bigint[], text, text, uuid, interval) IS
+    'locks seats while the user pays, for ttl or ticketpool.hold_ttl; no row: sold out';
+REVOKE ALL ON FUNCTION @extschema@.ticket_hold(text, text, text, bigint, date, text, bigint[], text, text, uuid, interval)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_confirm(order_id bigint)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_confirm(bigint) IS
+    'sells the seats of a hold that was paid; if it has run out, the same seats if they are free, '
+    'else equal ones, else no row';
+REVOKE ALL ON FUNCTION @extschema@.ticket_confirm(bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_cancel(order_id bigint)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_cancel(bigint) IS
+    'gives up a hold; its seats are free once the transaction has committed';
+REVOKE ALL ON FUNCTION @extschema@.ticket_cancel(bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_change(order_id bigint, train text, from_station text,
+    to_station text, service_date date, seat_class text DEFAULT NULL, seat_choice text DEFAULT NULL,
+    ticket_nos int[] DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, text, int[]) IS
+    'exchanges sold tickets for another trip in one step; no row: the new tickets are not to be '
+    'had, and the old ones stay';
+REVOKE ALL ON FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, text, int[])
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_withdraw(train text, service_date date)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_withdraw(text, date) IS
+    'cancels a departure: refunds every sold ticket and cancels every hold; returns how many '
+    'tickets that were';
+REVOKE ALL ON FUNCTION @extschema@.ticket_withdraw(text, date) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_reserve(train text, service_date date,
+    seat_class text, channel text, seats int, from_station text, to_station text,
+    release_at timestamptz DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_reserve(text, date, text, text, int, text, text, timestamptz) IS
+    'sets seats aside for a channel over a stretch, as many as asked or none; returns the '
+    'reservation, or NULL when too few are free';
+REVOKE ALL ON FUNCTION @extschema@.ticket_reserve(text, date, text, text, int, text, text, timestamptz)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_recycle(reservation bigint)
+    RETURNS int AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_recycle(bigint) IS
+    'returns the unsold rest of a quota to general sale; returns how many of its seats that frees, '
+    'at least in part';
+REVOKE ALL ON FUNCTION @extschema@.ticket_recycle(bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_sweep()
+    RETURNS int AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_sweep() IS
+    'lets overdue holds expire and overdue quotas return, up to 500 of each; returns how many. The '
+    'background worker does the same by itself';
+REVOKE ALL ON FUNCTION @extschema@.ticket_sweep() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_preload()
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_preload() IS
+    'loads the departures that are on sale into memory, the earliest day first, as long as there '
+    'is room; returns how many. With ticketpool.preload a background worker does the same after a '
+    'start';
+REVOKE ALL ON FUNCTION @extschema@.ticket_preload() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_refund(order_id bigint, ticket_nos int[] DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_refund(bigint, int[]) IS
+    'gives back all or some tickets of a sold order; their seats are free once the transaction has '
+    'committed';
+REVOKE ALL ON FUNCTION @extschema@.ticket_refund(bigint, int[]) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Plain quantities
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.item_open(item_id bigint, quantity bigint)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.item_open(bigint, bigint) IS
+    'puts an item on sale; returns the id of its inventory';
+REVOKE ALL ON FUNCTION @extschema@.item_open(bigint, bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_add(item_id bigint, quantity bigint)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.item_add(bigint, bigint) IS
+    'adds stock to an item, or takes unsold stock out if quantity is negative; returns what is '
+    'left then';
+REVOKE ALL ON FUNCTION @extschema@.item_add(bigint, bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_remaining(item_id bigint)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.item_remaining(bigint) IS
+    'units left in all inventories of the item; from memory';
+
+CREATE OR REPLACE FUNCTION @extschema@.item_buy(item_id bigint, user_id bigint,
+    quantity bigint DEFAULT 1, request_id uuid DEFAULT NULL, inventory_id bigint DEFAULT NULL)
+    RETURNS SETOF @extschema@.item_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.item_buy(bigint, bigint, bigint, uuid, bigint) IS
+    'sells units of one inventory of the item at once; no row: no inventory has enough';
+REVOKE ALL ON FUNCTION @extschema@.item_buy(bigint, bigint, bigint, uuid, bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_buy_many(requests @extschema@.item_request[])
+    RETURNS TABLE (request_no int, order_id bigint, item_id bigint, buy_quantity bigint)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.item_buy_many(@extschema@.item_request[]) IS
+    'many purchases in one call, each all or none by itself; those that are sold out, not on sale '
+    'or refused by a rule have no row';
+REVOKE ALL ON FUNCTION @extschema@.item_buy_many(@extschema@.item_request[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_refund(order_id bigint)
+    RETURNS SETOF @extschema@.item_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.item_refund(bigint) IS
+    'gives an order back; its units are free once the transaction has committed. A second call '
+    'returns its row, unchanged';
+REVOKE ALL ON FUNCTION @extschema@.item_refund(bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_split(item_id bigint, parts int,
+    user_ids bigint[] DEFAULT NULL)
+    RETURNS SETOF @extschema@.item_inventory
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.item_split(bigint, int, bigint[]) IS
+    'divides what is unsold in the root into inventories of their own, one for each seller if '
+    'user_ids are given; no row: nothing is unsold';
+REVOKE ALL ON FUNCTION @extschema@.item_split(bigint, int, bigint[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_merge(inventory_id bigint)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.item_merge(bigint) IS
+    'gives what is unsold in a split-off inventory back to its parent; returns how much';
+REVOKE ALL ON FUNCTION @extschema@.item_merge(bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_ask(item_id bigint, user_id bigint)
+    RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.item_ask(bigint, bigint) IS
+    'the question that the user has to answer, from the bank of the item';
+REVOKE ALL ON FUNCTION @extschema@.item_ask(bigint, bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_answer(item_id bigint, user_id bigint, answer text)
+    RETURNS boolean AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.item_answer(bigint, bigint, text) IS
+    'whether the answer was right; if so, the gate is open for ticketpool.gate_ttl';
+REVOKE ALL ON FUNCTION @extschema@.item_answer(bigint, bigint, text) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Built-in rules
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_rule_one_per_departure(departure_id bigint,
+    user_id bigint, passengers bigint[], from_stop int, to_stop int)
+    RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_rule_one_per_departure(bigint, bigint, bigint[], int, int) IS
+    'rule: one live ticket per passenger, train and day';
+REVOKE ALL ON FUNCTION @extschema@.ticket_rule_one_per_departure(bigint, bigint, bigint[], int, int)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_rule_no_overlap(departure_id bigint, user_id bigint,
+    passengers bigint[], from_stop int, to_stop int)
+    RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_rule_no_overlap(bigint, bigint, bigint[], int, int) IS
+    'rule: no two trips of one passenger at the same time, on any trains';
+REVOKE ALL ON FUNCTION @extschema@.ticket_rule_no_overlap(bigint, bigint, bigint[], int, int)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_rule_user_limit(departure_id bigint, user_id bigint,
+    passengers bigint[], from_stop int, to_stop int)
+    RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_rule_user_limit(bigint, bigint, bigint[], int, int) IS
+    'rule: at most ticketpool.user_limit live tickets of one user per departure';
+REVOKE ALL ON FUNCTION @extschema@.ticket_rule_user_limit(bigint, bigint, bigint[], int, int)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_rule_question_gate(departure_id bigint,
+    user_id bigint, passengers bigint[], from_stop int, to_stop int)
+    RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_rule_question_gate(bigint, bigint, bigint[], int, int) IS
+    'rule: the user has answered a question of the bank that has the departure''s id as item_id';
+REVOKE ALL ON FUNCTION @extschema@.ticket_rule_question_gate(bigint, bigint, bigint[], int, int)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_rule_user_limit(item_id bigint, user_id bigint,
+    quantity bigint)
+    RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.item_rule_user_limit(bigint, bigint, bigint) IS
+    'rule: at most ticketpool.item_limit units of an item in live orders of one user';
+REVOKE ALL ON FUNCTION @extschema@.item_rule_user_limit(bigint, bigint, bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_rule_question_gate(item_id bigint, user_id bigint,
+    quantity bigint)
+    RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.item_rule_question_gate(bigint, bigint, bigint) IS
+    'rule: the user has answered a question of the item, if it has any';
+REVOKE ALL ON FUNCTION @extschema@.item_rule_question_gate(bigint, bigint, bigint) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- How long trains are under way limits the days on which a trip at the same
+-- time may have begun. The index is here because it needs the function
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_route_days(arrives interval[], departs interval[])
+    RETURNS int AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION @extschema@.ticket_route_days(interval[], interval[]) IS
+    'how many midnights a train with these times passes after the beginning of its service date';
+
+CREATE INDEX ticket_route_days
+    ON @extschema@.ticket_route (@extschema@.ticket_route_days(arrives, departs) DESC);
+COMMENT ON INDEX @extschema@.ticket_route_days IS 'stop lists, the one that takes most days first';
+
+-- ---------------------------------------------------------------------------
+-- Proof and monitoring
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_verify(departure_id bigint DEFAULT NULL)
+    RETURNS TABLE (departure_id bigint, problem text)
+    AS 'MODULE_PATHNAME', 'ticket_verify' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_verify(bigint) IS
+    'compares the pool in memory with the order table; no row: they agree';
+REVOKE ALL ON FUNCTION @extschema@.ticket_verify(bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_verify(item_id bigint DEFAULT NULL)
+    RETURNS TABLE (item_id bigint, problem text)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.item_verify(bigint) IS
+    'compares the pool in memory with the tables of items; no row: they agree';
+REVOKE ALL ON FUNCTION @extschema@.item_verify(bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_pool(OUT departure_id bigint, OUT train text,
+    OUT service_date date, OUT status text, OUT seats int, OUT segments int,
+    OUT free_seat_segments bigint, OUT bytes bigint, OUT claims_in_flight bigint,
+    OUT last_use timestamptz)
+    RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_pool() IS 'behind the view ticket_pool';
+REVOKE ALL ON FUNCTION @extschema@.ticket_pool() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.ticket_pool() TO pg_monitor;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_pool(OUT item_id bigint, OUT inventories int,
+    OUT quantity bigint, OUT remaining bigint, OUT claims_in_flight bigint, OUT bytes bigint,
+    OUT last_use timestamptz)
+    RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.item_pool() IS 'behind the view item_pool';
+REVOKE ALL ON FUNCTION @extschema@.item_pool() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.item_pool() TO pg_monitor;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_inflight(OUT pid int, OUT claims bigint,
+    OUT since timestamptz)
+    RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_inflight() IS 'behind the view ticket_inflight';
+REVOKE ALL ON FUNCTION @extschema@.ticket_inflight() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.ticket_inflight() TO pg_monitor;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_pool_stat(OUT buys bigint, OUT refunds bigint,
+    OUT sold_outs bigint, OUT lost_races bigint, OUT rebuilds bigint, OUT evictions bigint,
+    OUT departures bigint, OUT bytes_used bigint, OUT bytes_reserved bigint, OUT items bigint)
+    RETURNS record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_pool_stat() IS 'behind the view ticket_pool_stat';
+REVOKE ALL ON FUNCTION @extschema@.ticket_pool_stat() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.ticket_pool_stat() TO pg_monitor;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_sweep_status(OUT database text, OUT sweeper int,
+    OUT last_sweep timestamptz, OUT next_deadline timestamptz, OUT overdue boolean,
+    OUT waits_for text)
+    RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_sweep_status() IS 'behind the view ticket_sweep_status';
+REVOKE ALL ON FUNCTION @extschema@.ticket_sweep_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.ticket_sweep_status() TO pg_monitor;
