@@ -37,7 +37,7 @@ before() {
     insert_*) sql -c 'TRUNCATE bench_order' ;;
     buy_* | hold_*)
       day=$((day + 1))
-      sql -v "today=$today" -v "day=$day" -v "trains=$(case $1 in *_spread | *_many_* | hold_*) echo "$trains" ;; *) echo 20 ;; esac)" -f sql/open.sql
+      sql -v "today=$today" -v "day=$day" -v "trains=$(case $1 in *_spread | *_many_* | hold_* | buy_refund) echo "$trains" ;; *) echo 20 ;; esac)" -f sql/open.sql
       date=$(date -d "$today + $day days" +%F) ;;
     mask_hot | split_hot | exclude_hot)
       first=$((first + 10000))

@@ -1,4 +1,4 @@
-// Every setting of the extension; doc in README.md.
+// Every setting of the extension; described in doc/reference.md.
 #pragma once
 
 namespace ticketpool {
