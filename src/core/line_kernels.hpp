@@ -41,10 +41,16 @@ TICKETPOOL_TARGET_512 inline std::uint64_t lanes_with(LineLanes<Bits> line,
                                                       LineLanes<Bits> bits) noexcept {
     const auto a = reinterpret_cast<__m512i>(line);
     const auto b = reinterpret_cast<__m512i>(bits);
-    if constexpr (sizeof(Bits) == 1) return _mm512_test_epi8_mask(a, b);
-    if constexpr (sizeof(Bits) == 2) return _mm512_test_epi16_mask(a, b);
-    if constexpr (sizeof(Bits) == 4) return _mm512_test_epi32_mask(a, b);
-    if constexpr (sizeof(Bits) == 8) return _mm512_test_epi64_mask(a, b);
+    static_assert(sizeof(Bits) <= 8);
+    if constexpr (sizeof(Bits) == 1) {
+        return _mm512_test_epi8_mask(a, b);
+    } else if constexpr (sizeof(Bits) == 2) {
+        return _mm512_test_epi16_mask(a, b);
+    } else if constexpr (sizeof(Bits) == 4) {
+        return _mm512_test_epi32_mask(a, b);
+    } else {
+        return _mm512_test_epi64_mask(a, b);
+    }
 }
 
 // A bit for each lane of `line` that is at least that of `other`.
@@ -53,10 +59,16 @@ TICKETPOOL_TARGET_512 inline std::uint64_t lanes_at_least(LineLanes<Bits> line,
                                                           LineLanes<Bits> other) noexcept {
     const auto a = reinterpret_cast<__m512i>(line);
     const auto b = reinterpret_cast<__m512i>(other);
-    if constexpr (sizeof(Bits) == 1) return _mm512_cmpge_epu8_mask(a, b);
-    if constexpr (sizeof(Bits) == 2) return _mm512_cmpge_epu16_mask(a, b);
-    if constexpr (sizeof(Bits) == 4) return _mm512_cmpge_epu32_mask(a, b);
-    if constexpr (sizeof(Bits) == 8) return _mm512_cmpge_epu64_mask(a, b);
+    static_assert(sizeof(Bits) <= 8);
+    if constexpr (sizeof(Bits) == 1) {
+        return _mm512_cmpge_epu8_mask(a, b);
+    } else if constexpr (sizeof(Bits) == 2) {
+        return _mm512_cmpge_epu16_mask(a, b);
+    } else if constexpr (sizeof(Bits) == 4) {
+        return _mm512_cmpge_epu32_mask(a, b);
+    } else {
+        return _mm512_cmpge_epu64_mask(a, b);
+    }
 }
 
 #else

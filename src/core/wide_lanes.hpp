@@ -44,9 +44,8 @@ TICKETPOOL_TARGET inline std::uint32_t seats_of(__m256i lanes) noexcept {
 // In the lane of each seat of a group, some bit if the seat has a bit of the mask, else zero.
 template <int W>
 struct MetLanes {
-    TICKETPOOL_TARGET explicit MetLanes(const SegmentMask& mask) noexcept {
-        const auto* bits = reinterpret_cast<const __m256i*>(mask.w);
-        wanted = _mm256_loadu_si256(bits);
+    TICKETPOOL_TARGET explicit MetLanes(const SegmentMask& mask) noexcept
+        : wanted(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(mask.w))) {
         if constexpr (W == 2) {
             wanted = _mm256_broadcastsi128_si256(_mm256_castsi256_si128(wanted));
         } else if constexpr (W == 3) {
@@ -98,13 +97,15 @@ template <int W>
 struct AroundLanes {
     static constexpr int kSegments = 32;
 
-    TICKETPOOL_TARGET AroundLanes(int from, int to, int segments) noexcept {
-        // Two half words on either side; the shift leaves 32 segments in the lower one. Numbers
-        // that belong to no half word of this seat are beyond the end of the train.
-        const int before = from / kSegments - 1;
-        const int after = to / kSegments;
-        halves = _mm256_setr_epi32(before, before + 1, after, after + 1, before, before + 1, after,
-                                   after + 1);
+    // Two half words on either side; the shift leaves 32 segments in the lower one. Numbers that
+    // belong to no half word of this seat are beyond the end of the train.
+    TICKETPOOL_TARGET static __m256i half_words(int before, int after) noexcept {
+        return _mm256_setr_epi32(before, before + 1, after, after + 1, before, before + 1, after,
+                                 after + 1);
+    }
+
+    TICKETPOOL_TARGET AroundLanes(int from, int to, int segments) noexcept
+        : halves(half_words(from / kSegments - 1, to / kSegments)) {
         if constexpr (W == 2) {  // as bytes of half a vector
             halves = _mm256_add_epi8(_mm256_mullo_epi32(halves, _mm256_set1_epi32(0x04040404)),
                                      _mm256_set1_epi32(0x03020100));
