@@ -50,10 +50,28 @@ bool is_present_order_table(Oid relation) {
     return is_order_table(relation) && is_installed();
 }
 
-// "ADD COLUMN ..., ADD COLUMN ..." for what the partition has and the table has not; or null.
-const char* missing_columns(Oid table, Oid partition) {
+void run_command(const char* command) {
+    SPI_connect();
+    execute_utility(command);
+    SPI_finish();
+}
+
+// Connected to SPI: what `sql` says of the columns of a partition, $1, and of the table, $2: one
+// row, of which answer(column) is the text or null.
+void compare_columns(const char* sql, Oid table, Oid partition) {
     Oid types[] = {OIDOID, OIDOID};
     Datum values[] = {ObjectIdGetDatum(partition), ObjectIdGetDatum(table)};
+    if (SPI_execute_with_args(sql, 2, types, values, nullptr, true, 0) != SPI_OK_SELECT) {
+        elog(ERROR, "could not compare the columns of a partition");
+    }
+}
+
+const char* answer(int column) {
+    return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
+}
+
+// "ADD COLUMN ..., ADD COLUMN ..." for what the partition has and the table has not; or null.
+const char* missing_columns(Oid table, Oid partition) {
     const char* sql =
         "SELECT pg_catalog.string_agg(pg_catalog.format('ADD COLUMN %I %s%s%s%s', a.attname, "
         "pg_catalog.format_type(a.atttypid, a.atttypmod), "
@@ -75,10 +93,8 @@ const char* missing_columns(Oid table, Oid partition) {
         "pg_catalog.pg_attribute p WHERE p.attrelid = $2 AND p.attname = a.attname AND p.attnum > "
         "0 "
         "AND NOT p.attisdropped)";
-    if (SPI_execute_with_args(sql, 2, types, values, nullptr, true, 0) != SPI_OK_SELECT) {
-        elog(ERROR, "could not compare the columns of a partition");
-    }
-    return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+    compare_columns(sql, table, partition);
+    return answer(1);
 }
 
 // Columns of ours that came after version 0.1: a dump, or a partition that was detached before the
@@ -94,10 +110,8 @@ void add_later_columns(Oid table, Oid partition) {
             get_attnum(partition, column.name) != InvalidAttrNumber) {
             continue;
         }
-        SPI_connect();
-        execute_utility(psprintf("ALTER TABLE %s ADD COLUMN %s %s", qualified_name(partition),
-                                 column.name, column.type));
-        SPI_finish();
+        run_command(psprintf("ALTER TABLE %s ADD COLUMN %s %s", qualified_name(partition),
+                             column.name, column.type));
     }
 }
 
@@ -117,8 +131,6 @@ void add_missing_columns(Oid table, Oid partition) {
 // partition that was attached before asked for more, or the user has allowed what we do not. The
 // others keep what they ask for.
 void allow_nulls(Oid table, Oid partition) {
-    Oid types[] = {OIDOID, OIDOID};
-    Datum values[] = {ObjectIdGetDatum(partition), ObjectIdGetDatum(table)};
     const char* sql =
         "SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('ALTER COLUMN %I DROP NOT NULL', "
         "p.attname), ', '), "
@@ -136,11 +148,9 @@ void allow_nulls(Oid table, Oid partition) {
         "WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND NOT a.attnotnull "
         "AND p.attrelid = $2 AND p.attnum > 0 AND p.attnotnull";
     SPI_connect();
-    if (SPI_execute_with_args(sql, 2, types, values, nullptr, true, 0) != SPI_OK_SELECT) {
-        elog(ERROR, "could not compare the columns of a partition");
-    }
-    const char* columns = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-    const char* kept = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+    compare_columns(sql, table, partition);
+    const char* columns = answer(1);
+    const char* kept = answer(2);
     if (columns != nullptr) {
         execute_utility(psprintf("ALTER TABLE %s %s", qualified_name(table), columns));
         ereport(NOTICE, (errmsg("ticket_order allows the same NULLs as partition \"%s\"",
@@ -199,13 +209,11 @@ void add_truncate_trigger(Oid table, Oid partition) {
         return;
     }
     const char* name = qualified_name(partition);
-    SPI_connect();
-    execute_utility(psprintf(
+    run_command(psprintf(
         "CREATE TRIGGER %s BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION "
         "%s.ticket_follow_order()",
         kTruncateTrigger, name, quote_identifier(get_namespace_name(get_rel_namespace(table)))));
-    execute_utility(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger));
-    SPI_finish();
+    run_command(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger));
 }
 
 // Its rows have fired no trigger.
@@ -252,11 +260,9 @@ void strengthen_triggers(Oid table) {
     foreach (relation, relations) {
         ListCell* name;
         foreach (name, weak_triggers(lfirst_oid(relation), extension)) {
-            SPI_connect();
-            execute_utility(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
-                                     qualified_name(lfirst_oid(relation)),
-                                     quote_identifier(static_cast<const char*>(lfirst(name)))));
-            SPI_finish();
+            run_command(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
+                                 qualified_name(lfirst_oid(relation)),
+                                 quote_identifier(static_cast<const char*>(lfirst(name)))));
         }
     }
 }

@@ -1,7 +1,7 @@
 #include "follow/by_hand.hpp"
 
 #include "follow/own_events.hpp"
-#include "follow/row_event.hpp"
+#include "follow/trigger_entry.hpp"
 #include "follow/wanted.hpp"
 #include "load/directory.hpp"
 #include "pool/claim.hpp"
@@ -9,7 +9,6 @@
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/sources.hpp"
-#include "server/errors.hpp"
 #include "server/row_origin.hpp"
 #include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"
@@ -169,11 +168,7 @@ void follow(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* befor
     const bool was_live = before != nullptr && is_live_row(leaf, before);
     const bool live = after != nullptr && is_live_row(leaf, after);
     if (live) {
-        bool no_deadline;
-        const Datum deadline = row_value(after, leaf.column[kHeldUntil], &no_deadline);
-        if (!no_deadline) {
-            deadline_at_commit(DatumGetTimestampTz(deadline));
-        }
+        note_deadline(after, leaf.column[kHeldUntil]);
     }
     if (was_live && live && same_place(leaf, before, after)) {
         return;
@@ -215,16 +210,20 @@ void release_all(const Catalog& catalog, Relation relation) {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Locks
+// Events
 // ---------------------------------------------------------------------------------------------
+
+bool is_partition_of_orders(const Catalog& catalog, Relation relation) {
+    return relation->rd_rel->relispartition &&
+           get_partition_parent(RelationGetRelid(relation), true) == catalog.order;
+}
 
 // What a trigger on a partition knows for a whole statement.
 const OrderLeaf* columns_of(FunctionCallInfo fcinfo, const Catalog& catalog, Relation relation) {
     OrderLeaf* leaf = static_cast<OrderLeaf*>(fcinfo->flinfo->fn_extra);
     if (leaf == nullptr || leaf->relation != RelationGetRelid(relation)) {
         OrderLeaf found{};
-        if (!relation->rd_rel->relispartition ||
-            get_partition_parent(RelationGetRelid(relation), true) != catalog.order) {
+        if (!is_partition_of_orders(catalog, relation)) {
             ereport(ERROR,
                     (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                      errmsg("\"%s\" is no partition of ticket_order",
@@ -242,6 +241,23 @@ const OrderLeaf* columns_of(FunctionCallInfo fcinfo, const Catalog& catalog, Rel
     return leaf;
 }
 
+void follow_event(FunctionCallInfo fcinfo, const Catalog& catalog, const TriggerData* trigger) {
+    Relation relation = trigger->tg_relation;
+    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
+        // A partition that was detached keeps its trigger.
+        if (is_partition_of_orders(catalog, relation)) {
+            release_all(catalog, relation);
+        }
+        return;
+    }
+    const auto [before, after] = rows_of(trigger);
+    const OrderLeaf& leaf = *columns_of(fcinfo, catalog, relation);
+    if (!is_own_event(leaf, before, after)) {
+        follow(catalog, leaf, before, after);
+        follow_order_day(catalog, leaf, before, after);
+    }
+}
+
 }  // namespace
 
 DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id) {
@@ -257,33 +273,20 @@ DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id) {
     return ref;
 }
 
+void note_deadline(TupleTableSlot* row, AttrNumber column) {
+    bool no_deadline;
+    const Datum deadline = row_value(row, column, &no_deadline);
+    if (!no_deadline) {
+        deadline_at_commit(DatumGetTimestampTz(deadline));
+    }
+}
+
 }  // namespace ticketpool
 
 TICKETPOOL_FUNCTION(ticket_follow_order) {
     using namespace ticketpool;
-    if (!CALLED_AS_TRIGGER(fcinfo)) {
-        report_no_trigger("ticket_follow_order");
-    }
-    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
-    if (shared.control == nullptr) {
-        return Datum{0};  // no pool in this server: nothing to follow
-    }
-    require_shared_memory();
-    const Catalog& catalog = catalog_of(fcinfo);
-    Relation relation = trigger->tg_relation;
-    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-        // A partition that was detached keeps its trigger.
-        if (relation->rd_rel->relispartition &&
-            get_partition_parent(RelationGetRelid(relation), true) == catalog.order) {
-            release_all(catalog, relation);
-        }
-        return Datum{0};
-    }
-    const RowEvent rows = rows_of(trigger);
-    const OrderLeaf& leaf = *columns_of(fcinfo, catalog, relation);
-    if (!is_own_event(leaf, rows.before, rows.after)) {
-        follow(catalog, leaf, rows.before, rows.after);
-        follow_order_day(catalog, leaf, rows.before, rows.after);
-    }
-    return Datum{0};
+    return enter_trigger(fcinfo, "ticket_follow_order",
+                         [fcinfo](const Catalog& catalog, const TriggerData* trigger) {
+                             follow_event(fcinfo, catalog, trigger);
+                         });
 }

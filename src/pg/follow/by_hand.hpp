@@ -35,4 +35,7 @@ namespace ticketpool {
 // The departure, pinned; null: there is none, or its stop list or seats are still to come.
 DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id);
 
+// The worker has something to do at the row's time in this column, unless it is NULL.
+void note_deadline(TupleTableSlot* row, AttrNumber column);
+
 }  // namespace ticketpool

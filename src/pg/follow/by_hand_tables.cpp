@@ -40,9 +40,8 @@
 #include "follow/commit_marks.hpp"
 #include "follow/early_orders.hpp"
 #include "follow/own_events.hpp"
-#include "follow/row_event.hpp"
+#include "follow/trigger_entry.hpp"
 #include "load/directory.hpp"
-#include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/sources.hpp"
 #include "pool/waiting.hpp"
@@ -51,27 +50,12 @@
 #include "tables/arrival_locks.hpp"
 #include "tables/live_rows.hpp"
 
-extern "C" {
-#include "commands/trigger.h"
-#include "utils/datum.h"
-}
-
 namespace ticketpool {
 namespace {
 
 // ---------------------------------------------------------------------------------------------
 // ticket_departure
 // ---------------------------------------------------------------------------------------------
-
-bool same_column(TupleTableSlot* a, TupleTableSlot* b, AttrNumber column) {
-    bool a_null;
-    bool b_null;
-    const Datum left = row_value(a, column, &a_null);
-    const Datum right = row_value(b, column, &b_null);
-    Form_pg_attribute attribute = TupleDescAttr(a->tts_tupleDescriptor, column - 1);
-    return a_null || b_null ? a_null == b_null
-                            : datum_image_eq(left, right, attribute->attbyval, attribute->attlen);
-}
 
 // No live order, now or from a transaction that is under way; none comes before this one ends.
 void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
@@ -118,13 +102,15 @@ void follow_new_departure(const Catalog& catalog, const DepartureRow& row) {
 // A new name is one that ticket_open would take. What a restore brings may be older than that.
 void require_name(const RowEvent& rows) {
     const Text train = row_text(rows.after, kDepTrain);
-    if (train.length > kMaxNameBytes ||
-        (rows.before != nullptr && !same_column(rows.before, rows.after, kDepTrain))) {
+    if (train.length > kMaxNameBytes || (rows.before != nullptr && !same_column(rows, kDepTrain))) {
         check_name("train", train);
     }
 }
 
 void follow_departure(const Catalog& catalog, const RowEvent& rows) {
+    if (is_own_event(catalog.departure)) {
+        return;
+    }
     DepartureRow before;
     DepartureRow after;
     if (rows.before != nullptr) {
@@ -150,7 +136,7 @@ void follow_departure(const Catalog& catalog, const RowEvent& rows) {
         }
         return;
     }
-    if (!same_column(rows.before, rows.after, kDepFormation)) {
+    if (!same_column(rows, kDepFormation)) {
         report_formation_change(after);
     }
     const bool renamed = strcmp(before.train, after.train) != 0;
@@ -280,7 +266,7 @@ void follow_open_reservation(const Catalog& catalog, TupleTableSlot* slot, int64
 bool same_quota(const RowEvent& rows) {
     for (const ReservationColumn column : {kResId, kResDepartureId, kResClass, kResChannel,
                                            kResFrom, kResTo, kResStatus, kResSeatList}) {
-        if (!same_column(rows.before, rows.after, column)) {
+        if (!same_column(rows, column)) {
             return false;
         }
     }
@@ -288,12 +274,11 @@ bool same_quota(const RowEvent& rows) {
 }
 
 void follow_reservation(const Catalog& catalog, const RowEvent& rows) {
+    if (is_own_event(catalog.reservation)) {
+        return;
+    }
     if (rows.after != nullptr) {
-        bool no_deadline;
-        const Datum deadline = row_value(rows.after, kResReleaseAt, &no_deadline);
-        if (!no_deadline) {
-            deadline_at_commit(DatumGetTimestampTz(deadline));
-        }
+        note_deadline(rows.after, kResReleaseAt);
     }
     if (rows.before != nullptr && rows.after != nullptr && same_quota(rows)) {
         return;
@@ -320,21 +305,11 @@ void follow_truncated_reservations(const Catalog& catalog) {
     drop_snapshot(snapshot);
 }
 
-}  // namespace
+// ---------------------------------------------------------------------------------------------
+// Events of ticket_departure, and of the tables of stop lists and seats
+// ---------------------------------------------------------------------------------------------
 
-}  // namespace ticketpool
-
-TICKETPOOL_FUNCTION(ticket_follow_departure) {
-    using namespace ticketpool;
-    if (!CALLED_AS_TRIGGER(fcinfo)) {
-        report_no_trigger("ticket_follow_departure");
-    }
-    if (shared.control == nullptr) {
-        return Datum{0};  // no pool in this server: nothing to follow
-    }
-    require_shared_memory();
-    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
-    const Catalog& catalog = catalog_of(fcinfo);
+void follow_departure_event(const Catalog& catalog, const TriggerData* trigger) {
     if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
         if (!is_own_event(catalog.departure) && !holds_new_departures(catalog)) {
             // Whoever fills a partition may hold it and wait for the lock of new departures.
@@ -347,33 +322,26 @@ TICKETPOOL_FUNCTION(ticket_follow_departure) {
     }
     if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) &&
         RelationGetRelid(trigger->tg_relation) != catalog.departure) {
-        return Datum{0};  // a stop list or seats: parts of departures
+        return;  // a stop list or seats: parts of departures
     }
-    require_followed_table(trigger, catalog.departure);
-    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-        follow_truncated_departures(catalog);
-    } else if (!is_own_event(catalog.departure)) {
-        follow_departure(catalog, rows_of(trigger));
-    }
-    return Datum{0};
+    follow_table(catalog, trigger, catalog.departure, follow_truncated_departures,
+                 follow_departure);
+}
+
+}  // namespace
+
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_follow_departure) {
+    using namespace ticketpool;
+    return enter_trigger(fcinfo, "ticket_follow_departure", follow_departure_event);
 }
 
 TICKETPOOL_FUNCTION(ticket_follow_reservation) {
     using namespace ticketpool;
-    if (!CALLED_AS_TRIGGER(fcinfo)) {
-        report_no_trigger("ticket_follow_reservation");
-    }
-    if (shared.control == nullptr) {
-        return Datum{0};
-    }
-    require_shared_memory();
-    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
-    const Catalog& catalog = catalog_of(fcinfo);
-    require_followed_table(trigger, catalog.reservation);
-    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-        follow_truncated_reservations(catalog);
-    } else if (!is_own_event(catalog.reservation)) {
-        follow_reservation(catalog, rows_of(trigger));
-    }
-    return Datum{0};
+    return enter_trigger(fcinfo, "ticket_follow_reservation",
+                         [](const Catalog& catalog, const TriggerData* trigger) {
+                             follow_table(catalog, trigger, catalog.reservation,
+                                          follow_truncated_reservations, follow_reservation);
+                         });
 }

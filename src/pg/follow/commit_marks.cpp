@@ -1,11 +1,11 @@
 #include "follow/commit_marks.hpp"
 
+#include "follow/notes.hpp"
 #include "load/directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_entries.hpp"
 #include "pool/waiting.hpp"
-#include "tables/epoch.hpp"
 
 namespace ticketpool {
 namespace {
@@ -23,14 +23,7 @@ struct Mark {
     StockSale stock;
     char train[kMaxNameBytes + 1];
 };
-struct Marks {
-    Mark* entries;
-    size_t count;
-    size_t room;
-};
-constinit Marks marks{};
-
-constexpr size_t kKeepMarks = 1024;  // more room than this is given back
+constinit Notes<Mark> marks{};
 
 Mark new_mark(MarkKind kind, Oid relation, int64_t id) {
     Mark mark{};
@@ -49,14 +42,7 @@ void add(const Mark& mark) {
             return;
         }
     }
-    if (marks.count == marks.room) {
-        const size_t room = Max(marks.room * 2, static_cast<size_t>(64));
-        marks.entries = static_cast<Mark*>(
-            marks.entries == nullptr ? MemoryContextAllocHuge(TopMemoryContext, room * sizeof(Mark))
-                                     : repalloc_huge(marks.entries, room * sizeof(Mark)));
-        marks.room = room;
-    }
-    marks.entries[marks.count++] = mark;
+    marks.add(mark);
 }
 
 // Of several marks of one departure the last one holds: they come last first.
@@ -153,24 +139,15 @@ void marks_apply() {
 }
 
 void marks_forget() {
-    marks.count = 0;
-    if (marks.room > kKeepMarks) {
-        pfree(marks.entries);
-        marks.entries = nullptr;
-        marks.room = 0;
-    }
+    marks.forget();
 }
 
 void marks_forget_level(int level) {
-    while (marks.count > 0 && marks.entries[marks.count - 1].level >= level) {
-        marks.count--;
-    }
+    marks.forget_level(level);
 }
 
 void marks_promote_level(int level) {
-    for (size_t i = marks.count; i > 0 && marks.entries[i - 1].level >= level; i--) {
-        marks.entries[i - 1].level = level - 1;
-    }
+    marks.promote(level);
 }
 
 }  // namespace ticketpool

@@ -56,6 +56,12 @@ void claim_by_hand(const WantedUnits& wanted);
 // What the statement that is running has written, too; registered.
 Snapshot snapshot_after_this_command();
 
+// At a TRUNCATE: calls follow_item() with each item in memory. The table is locked against
+// everybody, so its rows are what they are. Items that are not in memory need nothing: others
+// cannot load one before this transaction ends.
+void follow_truncated_items(const Catalog& catalog,
+                            void (*follow_item)(const Catalog& catalog, int64_t item_id));
+
 // At the statement's end: are there more live orders of an inventory than its quantity?
 void want_item_to_fit(const Catalog& catalog, int64_t item_id);
 

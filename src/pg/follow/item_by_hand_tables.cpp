@@ -2,31 +2,19 @@
 #include "follow/commit_marks.hpp"
 #include "follow/item_by_hand.hpp"
 #include "follow/own_events.hpp"
-#include "follow/row_event.hpp"
+#include "follow/trigger_entry.hpp"
 #include "follow/wanted.hpp"
-#include "load/directory.hpp"
 #include "load/item_pins.hpp"
-#include "pool/shared_memory.hpp"
 #include "pool/stock_claim.hpp"
 #include "pool/stock_entries.hpp"
 #include "pool/waiting.hpp"
-#include "server/errors.hpp"
 #include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"
-#include "tables/epoch.hpp"
 #include "tables/inventory_rows.hpp"
 #include "tables/item_rows.hpp"
 
 namespace ticketpool {
 namespace {
-
-bool same_column(const RowEvent& rows, AttrNumber column) {
-    bool no_old;
-    bool no_new;
-    const Datum before = row_value(rows.before, column, &no_old);
-    const Datum after = row_value(rows.after, column, &no_new);
-    return no_old || no_new ? no_old == no_new : DatumGetInt64(before) == DatumGetInt64(after);
-}
 
 [[noreturn]] void report_not_followed(const Inventory& row, const char* what, const char* hint) {
     ereport(ERROR,
@@ -36,16 +24,26 @@ bool same_column(const RowEvent& rows, AttrNumber column) {
              errhint("%s", hint)));
 }
 
-// All of it must be free: nothing is sold of it and nobody is buying.
-void follow_leaving(const Catalog& catalog, int64_t item_id, const Inventory& row) {
+// The stock of an inventory, its item pinned; false: the item is not there, or the inventory is
+// merged and empty or was inserted by this transaction.
+bool pin_stock(const Catalog& catalog, int64_t item_id, int64_t inventory_id, StockRef* at) {
     const ItemRef ref = pin_item_by_hand(catalog, item_id);
     const Stock* stock =
-        ref.item == nullptr ? nullptr : find_stock(ref, row.id, OfLeaving::kLeaveOut);
-    stale_item_at_commit(catalog, item_id);
-    if (stock == nullptr) {
-        return;  // merged and empty, or inserted by this transaction
+        ref.item == nullptr ? nullptr : find_stock(ref, inventory_id, OfLeaving::kLeaveOut);
+    if (stock != nullptr) {
+        *at = stock_ref(ref, stock);
     }
-    const StockRef at = stock_ref(ref, stock);
+    return stock != nullptr;
+}
+
+// All of it must be free: nothing is sold of it and nobody is buying.
+void follow_leaving(const Catalog& catalog, int64_t item_id, const Inventory& row) {
+    StockRef at;
+    const bool found = pin_stock(catalog, item_id, row.id, &at);
+    stale_item_at_commit(catalog, item_id);
+    if (!found) {
+        return;
+    }
     if (row.quantity > 0) {
         claim_by_hand(WantedUnits{catalog.schema, 0, item_id, row.id, at, row.quantity, true});
     }
@@ -122,30 +120,27 @@ void follow_delete(const Catalog& catalog, int64_t item_id, const Inventory& row
 
 void follow_quantity(const Catalog& catalog, int64_t item_id, const Inventory& before,
                      const Inventory& after) {
-    const ItemRef ref = pin_item_by_hand(catalog, item_id);
-    const Stock* stock =
-        ref.item == nullptr ? nullptr : find_stock(ref, after.id, OfLeaving::kLeaveOut);
-    if (stock == nullptr) {
+    StockRef at;
+    if (!pin_stock(catalog, item_id, after.id, &at)) {
         follow_insert(catalog, item_id);
     } else if (after.quantity > before.quantity) {
         stock_reserve(1);
-        stock_add_release(stock_ref(ref, stock), after.quantity - before.quantity);
+        stock_add_release(at, after.quantity - before.quantity);
     } else {
-        claim_by_hand(WantedUnits{catalog.schema, 0, item_id, after.id, stock_ref(ref, stock),
+        claim_by_hand(WantedUnits{catalog.schema, 0, item_id, after.id, at,
                                   before.quantity - after.quantity, false});
     }
 }
 
 // As item_merge does it, in another database perhaps, whose rows are replicated here.
 void follow_merging(const Catalog& catalog, int64_t item_id, int64_t id) {
-    const ItemRef ref = pin_item_by_hand(catalog, item_id);
-    const Stock* stock = ref.item == nullptr ? nullptr : find_stock(ref, id, OfLeaving::kLeaveOut);
-    if (stock == nullptr) {
+    StockRef at;
+    if (!pin_stock(catalog, item_id, id, &at)) {
         follow_insert(catalog, item_id);
     } else {
         stock_reserve(1);
-        wait_for_stock_turn(stock_ref(ref, stock));
-        stock_add_merging(stock_ref(ref, stock));
+        wait_for_stock_turn(at);
+        stock_add_merging(at);
     }
 }
 
@@ -174,6 +169,13 @@ void follow_update(const Catalog& catalog, const RowEvent& rows) {
 }
 
 void follow(const Catalog& catalog, const RowEvent& rows) {
+    const bool by_hand = !is_own_event(catalog.inventory);
+    if (rows.before == nullptr) {
+        lock_new_inventory(catalog, row_int64(rows.after, kInvItem), by_hand);
+    }
+    if (!by_hand) {
+        return;
+    }
     if (rows.before == nullptr) {
         follow_insert(catalog, row_int64(rows.after, kInvItem));
     } else if (rows.after == nullptr) {
@@ -183,25 +185,19 @@ void follow(const Catalog& catalog, const RowEvent& rows) {
     }
 }
 
-// The table is locked against everybody: items that are not in memory cannot be loaded by others
-// before this transaction ends.
-void follow_truncated(const Catalog& catalog) {
-    for (uint32_t i = 0; i < shared.control->slot_count; i++) {
-        int64_t item_id;
-        CHECK_FOR_INTERRUPTS();
-        if (!directory_item_in(catalog, i, &item_id)) {
-            continue;
-        }
-        Snapshot snapshot = take_fresh_snapshot();
-        Inventories inventories;
-        read_inventories(catalog, item_id, snapshot, nullptr, &inventories);
-        drop_snapshot(snapshot);
-        for (int n = 0; n < inventories.count; n++) {
-            follow_leaving(catalog, item_id, inventories.rows[n]);
-        }
-        pfree(inventories.rows);
+void follow_truncated_item(const Catalog& catalog, int64_t item_id) {
+    Snapshot snapshot = take_fresh_snapshot();
+    Inventories inventories;
+    read_inventories(catalog, item_id, snapshot, nullptr, &inventories);
+    drop_snapshot(snapshot);
+    for (int i = 0; i < inventories.count; i++) {
+        follow_leaving(catalog, item_id, inventories.rows[i]);
     }
-    note_truncate();
+    pfree(inventories.rows);
+}
+
+void follow_truncate(const Catalog& catalog) {
+    follow_truncated_items(catalog, follow_truncated_item);
     want_once<Truncated, require_no_orders>(Truncated{catalog.schema});
 }
 
@@ -210,27 +206,8 @@ void follow_truncated(const Catalog& catalog) {
 
 TICKETPOOL_FUNCTION(item_follow_inventory) {
     using namespace ticketpool;
-    if (!CALLED_AS_TRIGGER(fcinfo)) {
-        report_no_trigger("item_follow_inventory");
-    }
-    if (shared.control == nullptr) {
-        return Datum{0};
-    }
-    require_shared_memory();
-    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
-    const Catalog& catalog = catalog_of(fcinfo);
-    require_followed_table(trigger, catalog.inventory);
-    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-        follow_truncated(catalog);
-        return Datum{0};
-    }
-    const RowEvent rows = rows_of(trigger);
-    const bool by_hand = !is_own_event(catalog.inventory);
-    if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
-        lock_new_inventory(catalog, row_int64(rows.after, kInvItem), by_hand);
-    }
-    if (by_hand) {
-        follow(catalog, rows);
-    }
-    return Datum{0};
+    return enter_trigger(
+        fcinfo, "item_follow_inventory", [](const Catalog& catalog, const TriggerData* trigger) {
+            follow_table(catalog, trigger, catalog.inventory, follow_truncate, follow);
+        });
 }
