@@ -38,18 +38,15 @@ struct WantedSeat {
 [[noreturn]] void report_taken(const DepartureRef& ref, const LiveTicket& ticket) {
     const Layout* layout = ref.departure->layout.get();
     const Stop* stops = ref.departure->route->stops();
-    const char* seat = "";
-    uint32_t coach = static_cast<uint32_t>(ticket.place_coach);
-    if (ticket.place_coach < 0) {
-        const SeatGeometry& geometry = layout->geometry(ticket.class_index)[ticket.seat];
-        coach = geometry.coach;
-        seat = psprintf("seat %u%c of ", geometry.row, geometry.letter);
-    }
+    const bool is_place = ticket.place_coach >= 0;
+    const SeatGeometry* seat =
+        is_place ? nullptr : &layout->geometry(ticket.class_index)[ticket.seat];
+    const uint32_t coach = is_place ? static_cast<uint32_t>(ticket.place_coach) : seat->coach;
     const char* name = printable(text_of(layout->head, layout->coaches()[coach].name));
     ereport(ERROR,
             (errcode(ERRCODE_EXCLUSION_VIOLATION),
-             ticket.place_coach < 0 ? errmsg("%scoach %s is taken", seat, name)
-                                    : errmsg("coach %s has no place left", name),
+             is_place ? errmsg("coach %s has no place left", name)
+                      : errmsg("seat %u%c of coach %s is taken", seat->row, seat->letter, name),
              errdetail("Ticket %d of order " INT64_FORMAT
                        " would travel between stops %d and %d of departure " INT64_FORMAT
                        ", where another live ticket, a quota or a running transaction has it.",
@@ -226,7 +223,7 @@ const OrderLeaf* columns_of(FunctionCallInfo fcinfo, const Catalog& catalog, Rel
         if (!is_partition_of_orders(catalog, relation)) {
             ereport(ERROR,
                     (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                     errmsg("\"%s\" is no partition of ticket_order",
+                     errmsg("\"%s\" is not a partition of ticket_order",
                             RelationGetRelationName(relation)),
                      errdetail("Function ticket_follow_order() serves the extension's triggers."),
                      errhint("Drop the trigger.")));

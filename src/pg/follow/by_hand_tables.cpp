@@ -172,11 +172,10 @@ void follow_truncated_departures(const Catalog& catalog) {
 // ticket_reservation
 // ---------------------------------------------------------------------------------------------
 
-[[noreturn]] void report_bad_reservation(const ReservationRow& row, int code, const char* problem,
-                                         const char* hint) {
-    ereport(ERROR, (errcode(code),
-                    errmsg("reservation " INT64_FORMAT " cannot be set up", row.reservation_id),
-                    errdetail("%s", problem), errhint("%s", hint)));
+// In an ereport.
+int error_of_reservation(const ReservationRow& row, int code) {
+    errcode(code);
+    return errmsg("reservation " INT64_FORMAT " cannot be set up", row.reservation_id);
 }
 
 bool is_of_reservation(const ReservationRow& row, const LiveTicket& ticket) {
@@ -199,11 +198,11 @@ void require_whole_tickets(const Catalog& catalog, const DepartureRef& ref,
     for_each_live_row(leaf, ref.departure, [&](TupleTableSlot*, const LiveTicket* ticket) {
         if (ticket != nullptr && is_of_reservation(row, *ticket) &&
             (ticket->bits & stretch).any() && !ticket->bits.is_subset_of(stretch)) {
-            report_bad_reservation(row, ERRCODE_EXCLUSION_VIOLATION,
-                                   psprintf("Ticket %d of order " INT64_FORMAT
-                                            " has one of its seats over a part of the stretch.",
-                                            ticket->ticket_no, ticket->order_id),
-                                   "Name seats that are free over the whole stretch.");
+            ereport(ERROR, (error_of_reservation(row, ERRCODE_EXCLUSION_VIOLATION),
+                            errdetail("Ticket %d of order " INT64_FORMAT
+                                      " has one of its seats over a part of the stretch.",
+                                      ticket->ticket_no, ticket->order_id),
+                            errhint("Name seats that are free over the whole stretch.")));
         }
     });
 }
@@ -218,11 +217,11 @@ void require_no_other_quota(const DepartureRef& ref, const ReservationRow& row) 
         }
         for (uint32_t i = 0; i < row.count; i++) {
             if (quota->find(row.numbers[i]) >= 0) {
-                report_bad_reservation(row, ERRCODE_EXCLUSION_VIOLATION,
-                                       psprintf("Reservation " INT64_FORMAT
-                                                " has one of its seats over the same stretch.",
-                                                quota->reservation_id),
-                                       "Name seats that are free over the whole stretch.");
+                ereport(ERROR, (error_of_reservation(row, ERRCODE_EXCLUSION_VIOLATION),
+                                errdetail("Reservation " INT64_FORMAT
+                                          " has one of its seats over the same stretch.",
+                                          quota->reservation_id),
+                                errhint("Name seats that are free over the whole stretch.")));
             }
         }
     }
@@ -252,9 +251,10 @@ void follow_open_reservation(const Catalog& catalog, TupleTableSlot* slot, int64
     }
     ReservationRow row{};
     if (!read_reservation(slot, ref.departure, &row) || row.count != row.named) {
-        report_bad_reservation(row, ERRCODE_CHECK_VIOLATION,
-                               "It names seats, stops or a class that its departure does not have.",
-                               "ticket_reserve chooses seats.");
+        ereport(ERROR,
+                (error_of_reservation(row, ERRCODE_CHECK_VIOLATION),
+                 errdetail("It names seats, stops or a class that its departure does not have."),
+                 errhint("ticket_reserve chooses seats.")));
     }
     require_whole_tickets(catalog, ref, row);
     require_no_other_quota(ref, row);

@@ -16,12 +16,22 @@
 namespace ticketpool {
 namespace {
 
-[[noreturn]] void report_not_followed(const Inventory& row, const char* what, const char* hint) {
-    ereport(ERROR,
-            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-             errmsg("%s of inventory " INT64_FORMAT " cannot be changed by hand", what, row.id),
-             errdetail("The pool would have to move its units to another stock."),
-             errhint("%s", hint)));
+// The pool follows no row to another stock.
+void require_same_stock(const RowEvent& rows, const Inventory& before) {
+    if (!same_column(rows, kInvId) || !same_column(rows, kInvItem)) {
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("the id of inventory " INT64_FORMAT " cannot be changed by hand",
+                               before.id),
+                        errdetail("The pool would have to move its units to another stock."),
+                        errhint("Delete the row, and insert another one.")));
+    }
+    if (!same_column(rows, kInvParent)) {
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("the parent of inventory " INT64_FORMAT " cannot be changed by hand",
+                               before.id),
+                        errdetail("The pool would have to move its units to another stock."),
+                        errhint("item_split and item_merge move units.")));
+    }
 }
 
 // The stock of an inventory, its item pinned; false: the item is not there, or the inventory is
@@ -52,11 +62,10 @@ void follow_leaving(const Catalog& catalog, int64_t item_id, const Inventory& ro
 }
 
 // At the statement's end: an inventory that was split off has its root, and an order its item.
-void report_left_over(int64_t item_id, const char* what) {
-    ereport(ERROR, (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-                    errmsg("item " INT64_FORMAT " has %s", item_id, what),
-                    errdetail("Its root inventory was deleted."),
-                    errhint("Delete them first, or in the same statement.")));
+// The detail and the hint where what depends on a deleted root is left over.
+int detail_of_left_over() {
+    errdetail("Its root inventory was deleted.");
+    return errhint("Delete them first, or in the same statement.");
 }
 
 struct DeletedRoot {
@@ -72,7 +81,10 @@ void require_no_children(const DeletedRoot& root) {
         read_inventories(catalog_in(root.schema), root.item_id, snapshot, nullptr, &left);
     drop_snapshot(snapshot);
     if (left.count > 0 && !has_root) {
-        report_left_over(root.item_id, "inventories that were split off");
+        ereport(ERROR,
+                (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+                 errmsg("item " INT64_FORMAT " has inventories that were split off", root.item_id),
+                 detail_of_left_over()));
     }
     pfree(left.rows);
 }
@@ -95,7 +107,9 @@ void require_no_orders(const Truncated& truncated) {
             reader_open(&roots, catalog.inventory, catalog.inventory_root, snapshot);
             reader_key_int64(&roots, item_id);
             if (!reader_next(&roots)) {
-                report_left_over(item_id, "live orders");
+                ereport(ERROR, (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+                                errmsg("item " INT64_FORMAT " has live orders", item_id),
+                                detail_of_left_over()));
             }
             reader_close(&roots);
         }
@@ -148,12 +162,7 @@ void follow_update(const Catalog& catalog, const RowEvent& rows) {
     const Inventory before = copy_inventory(rows.before);
     const Inventory after = copy_inventory(rows.after);
     const int64_t item_id = row_int64(rows.after, kInvItem);
-    if (!same_column(rows, kInvId) || !same_column(rows, kInvItem)) {
-        report_not_followed(before, "the id", "Delete the row, and insert another one.");
-    }
-    if (!same_column(rows, kInvParent)) {
-        report_not_followed(before, "the parent", "item_split and item_merge move units.");
-    }
+    require_same_stock(rows, before);
     if (before.status != after.status && before.status == InventoryStatus::kMerged) {
         follow_insert(catalog, item_id);
     } else if (before.status != after.status && after.status == InventoryStatus::kMerged) {

@@ -146,7 +146,7 @@ bool is_live_row(const OrderLeaf& leaf, TupleTableSlot* row) {
     const Text text = row_text(row, leaf.column[kStatus]);
     if (!parse_order_status(text.data, text.length, &status)) {
         ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
-                        errmsg("\"%s\" is no status of a ticket", printable(text)),
+                        errmsg("\"%s\" is not a status of a ticket", printable(text)),
                         errdetail("Ticket %d of order " INT64_FORMAT " has it.",
                                   row_int32(row, leaf.column[kTicketNo]),
                                   row_int64(row, leaf.column[kOrderId])),

@@ -22,7 +22,7 @@ bool same_column(const RowEvent& rows, AttrNumber column) {
 void require_followed_table(const TriggerData* trigger, Oid table) {
     if (RelationGetRelid(trigger->tg_relation) != table) {
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("\"%s\" is no table of ticketpool",
+                        errmsg("\"%s\" is not a table of ticketpool",
                                RelationGetRelationName(trigger->tg_relation)),
                         errdetail("The function serves the extension's triggers."),
                         errhint("Drop the trigger.")));
