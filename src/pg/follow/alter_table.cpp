@@ -1,15 +1,15 @@
 // What ALTER TABLE leaves to do:
 //
-//   ATTACH PARTITION   the partition gets the trigger that tells the pool of TRUNCATE (row triggers
-//                      it inherits). In a restore, columns that users had added to ticket_order,
-//                      which a dump has on the partitions only, are added to ticket_order first,
-//                      and NOT NULL that the partition lacks is taken from ticket_order; indexes
-//                      are added, too, before those of the partitions are attached to them.
-//                      The other way round, a table of an earlier version gets the columns that
+//   ATTACH PARTITION   the partition gets the trigger that tells the pool of TRUNCATE (it inherits
+//                      the row triggers). In a restore, columns that users had added to
+//                      ticket_order, which a dump has on the partitions only, are added to
+//                      ticket_order first, and ticket_order loses each NOT NULL that the partition
+//                      lacks. Indexes are added, too, before those of the partitions are attached
+//                      to them. Conversely, a table of an earlier version gets the columns that
 //                      ticket_order has got since
-//   DETACH PARTITION   takes that trigger away again: the table is a plain one then
-//   ENABLE TRIGGER     what pg_restore --disable-triggers does at its end: our triggers fire
-//                      always again, also under session_replication_role = replica
+//   DETACH PARTITION   the table loses that trigger: it is an ordinary table from then on
+//   ENABLE TRIGGER     what pg_restore --disable-triggers does at its end: our triggers again fire
+//                      always, also under session_replication_role = replica
 #include "follow/alter_table.hpp"
 
 #include "server/owner_scope.hpp"
@@ -44,7 +44,7 @@ bool is_order_table(Oid relation) {
     return OidIsValid(extension) && extension == get_extension_oid("ticketpool", true);
 }
 
-// Of another version than the library's, it has no trigger to hand on: ALTER EXTENSION UPDATE gives
+// If its version is not the library's, it has no trigger to hand on: ALTER EXTENSION UPDATE gives
 // each partition its own.
 bool is_present_order_table(Oid relation) {
     return is_order_table(relation) && is_installed();
@@ -56,8 +56,8 @@ void run_command(const char* command) {
     SPI_finish();
 }
 
-// Connected to SPI: what `sql` says of the columns of a partition, $1, and of the table, $2: one
-// row, of which answer(column) is the text or null.
+// To be called while connected to SPI. Runs `sql`, which compares the columns of a partition ($1)
+// with those of the table ($2) in one row. answer(column) then has its texts, or null.
 void compare_columns(const char* sql, Oid table, Oid partition) {
     Oid types[] = {OIDOID, OIDOID};
     Datum values[] = {ObjectIdGetDatum(partition), ObjectIdGetDatum(table)};
@@ -70,7 +70,8 @@ const char* answer(int column) {
     return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
 }
 
-// "ADD COLUMN ..., ADD COLUMN ..." for what the partition has and the table has not; or null.
+// "ADD COLUMN ..., ADD COLUMN ..." for the columns that the partition has and the table lacks, or
+// null.
 const char* missing_columns(Oid table, Oid partition) {
     const char* sql =
         "SELECT pg_catalog.string_agg(pg_catalog.format('ADD COLUMN %I %s%s%s%s', a.attname, "
@@ -97,8 +98,8 @@ const char* missing_columns(Oid table, Oid partition) {
     return answer(1);
 }
 
-// Columns of ours that came after version 0.1: a dump, or a partition that was detached before the
-// update, is without them.
+// Columns of ours that are newer than version 0.1. A dump, or a partition that was detached before
+// the update, may lack them.
 constexpr struct {
     const char* name;
     const char* type;
@@ -127,9 +128,9 @@ void add_missing_columns(Oid table, Oid partition) {
     SPI_finish();
 }
 
-// What partitions allow to be NULL, ticket_order has to allow. It may be stricter in a restore: a
-// partition that was attached before asked for more, or the user has allowed what we do not. The
-// others keep what they ask for.
+// ticket_order must allow NULL where a partition allows it. In a restore, ticket_order may be
+// stricter: a partition that was attached before asked for more, or the user has allowed what we do
+// not. The other partitions keep their NOT NULL.
 void allow_nulls(Oid table, Oid partition) {
     const char* sql =
         "SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('ALTER COLUMN %I DROP NOT NULL', "
@@ -163,7 +164,7 @@ void allow_nulls(Oid table, Oid partition) {
     SPI_finish();
 }
 
-// An index of the user's on ticket_order, which a dump leaves out, from one of a partition.
+// Adds a user's index on ticket_order, which a dump leaves out, as a copy of a partition's index.
 void add_missing_index(const RangeVar* name, Oid partition_index) {
     const Oid partition_oid = IndexGetRelation(partition_index, false);
     const Oid table = get_rel_relispartition(partition_oid)
@@ -172,7 +173,7 @@ void add_missing_index(const RangeVar* name, Oid partition_index) {
     if (!is_order_table(table)) {
         return;
     }
-    // In a parallel restore, others come with indexes of other partitions.
+    // In a parallel restore, other sessions attach indexes of other partitions at the same time.
     Relation parent = relation_open(table, ShareRowExclusiveLock);
     if (OidIsValid(RangeVarGetRelid(name, NoLock, true))) {
         relation_close(parent, NoLock);
@@ -216,7 +217,7 @@ void add_truncate_trigger(Oid table, Oid partition) {
     run_command(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger));
 }
 
-// Its rows have fired no trigger.
+// The rows of an attached partition have fired no trigger.
 void enter_days(Oid table, Oid partition) {
     if (get_rel_relkind(partition) == RELKIND_RELATION) {
         follow_order_days(catalog_in(get_rel_namespace(table)), partition);
@@ -234,7 +235,7 @@ void drop_truncate_trigger(Oid partition) {
     }
 }
 
-// Our triggers of the relation that fire on origin only, by name.
+// The names of our triggers on the relation that fire on the origin only.
 List* weak_triggers(Oid relation_oid, Oid extension) {
     List* names = NIL;
     Relation relation = relation_open(relation_oid, AccessShareLock);

@@ -1,3 +1,5 @@
+// The trigger of ticket_order: turns what others write there into claims and releases, see
+// by_hand.hpp.
 #include "follow/by_hand.hpp"
 
 #include "follow/own_events.hpp"
@@ -87,8 +89,8 @@ void claim_wanted(const WantedSeat& entry) {
     }
 }
 
-// The same for an order's row: where there is no departure, none comes unseen, and none is loaded
-// with the row as it was.
+// The departure of an order's row, pinned. If there is none, the lock of orphans is held: none is
+// inserted unseen, and none is loaded with the row as it was.
 DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id) {
     if (is_noted_missing(Arrival::kDeparture, departure_id)) {
         return {kNoSlot, nullptr};
@@ -108,7 +110,7 @@ void release_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* 
     const DepartureRef ref = pin_or_lock(catalog, row_int64(row, leaf.column[kDepartureId]));
     LiveTicket ticket;
     const char* problem;
-    // What does not fit has no claim: the loader left it out, too.
+    // A row that does not fit the departure has no claim: the loader left it out, too.
     if (ref.departure == nullptr ||
         DatumGetDateADT(row_datum(row, leaf.column[kServiceDate])) != ref.departure->service_date ||
         !read_live_ticket(row, leaf, ref.departure, &ticket, &problem)) {
@@ -122,14 +124,14 @@ void release_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* 
     ledger_add_release(source, seat, ticket.bits);
 }
 
-// Where the claim for a new live row goes. Sets *seat to its number there.
+// The source in which a new live row claims its seat. Sets *seat to the seat's number there.
 SeatSource source_of_row(const DepartureRef& ref, const OrderLeaf& leaf, TupleTableSlot* row,
                          const LiveTicket& ticket, uint32_t* seat) {
     if (ticket.place_coach >= 0) {
         return {ref.slot, ticket.class_index, 0, ticket.place_coach};
     }
     if (rows_come_in_any_order()) {
-        // As the loader has it where the ticket was there before the quota.
+        // As the loader does it if the ticket was there before the quota.
         return source_of_live_seat(ref, ticket.class_index, ticket.bits, seat);
     }
     bool no_channel;
@@ -179,8 +181,9 @@ void follow(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* befor
 }
 
 // ---------------------------------------------------------------------------------------------
-// TRUNCATE: the partition is locked against everybody, so its rows are what they are. Departures
-// that are not in memory need nothing: others cannot load one before this transaction ends.
+// TRUNCATE: no other session can use the partition, which is locked, so its rows do not change.
+// Departures that are not in memory need nothing: no other session can load one before this
+// transaction ends.
 // ---------------------------------------------------------------------------------------------
 
 void release_all(const Catalog& catalog, Relation relation) {
@@ -215,7 +218,7 @@ bool is_partition_of_orders(const Catalog& catalog, Relation relation) {
            get_partition_parent(RelationGetRelid(relation), true) == catalog.order;
 }
 
-// What a trigger on a partition knows for a whole statement.
+// The columns of a partition, which its trigger finds once for a whole statement.
 const OrderLeaf* columns_of(FunctionCallInfo fcinfo, const Catalog& catalog, Relation relation) {
     OrderLeaf* leaf = static_cast<OrderLeaf*>(fcinfo->flinfo->fn_extra);
     if (leaf == nullptr || leaf->relation != RelationGetRelid(relation)) {
@@ -241,7 +244,7 @@ const OrderLeaf* columns_of(FunctionCallInfo fcinfo, const Catalog& catalog, Rel
 void follow_event(FunctionCallInfo fcinfo, const Catalog& catalog, const TriggerData* trigger) {
     Relation relation = trigger->tg_relation;
     if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-        // A partition that was detached keeps its trigger.
+        // A table that is not a partition any more may still have the trigger.
         if (is_partition_of_orders(catalog, relation)) {
             release_all(catalog, relation);
         }

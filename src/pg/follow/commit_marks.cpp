@@ -1,3 +1,4 @@
+// Keeps the marks of hand-written changes and applies them at commit, see commit_marks.hpp.
 #include "follow/commit_marks.hpp"
 
 #include "follow/notes.hpp"
@@ -19,7 +20,7 @@ struct Mark {
     Oid relation;
     int64_t id;  // of the departure or item
     SaleTimes sale;
-    size_t since;  // kSale: how long the ledger was
+    size_t since;  // kSale: the length of the ledger when the mark was made
     StockSale stock;
     char train[kMaxNameBytes + 1];
 };
@@ -45,7 +46,8 @@ void add(const Mark& mark) {
     marks.add(mark);
 }
 
-// Of several marks of one departure the last one holds: they come last first.
+// Of several marks of one departure the last one counts. Marks are entered last first, so all but
+// the first to be entered find that one.
 void enter_sale(Mark* mark) {
     const uint32_t slot = directory_pin_if_ready(mark->relation, mark->id);
     if (slot == kNoSlot) {

@@ -1,3 +1,5 @@
+// The trigger of item_order: turns what others write there into claims and releases of units, see
+// item_by_hand.hpp.
 #include "follow/item_by_hand.hpp"
 
 #include "follow/commit_marks.hpp"
@@ -123,7 +125,7 @@ void require_fit(const ItemToFit& what) {
 // Orders
 // ---------------------------------------------------------------------------------------------
 
-// The item's inventory as the snapshot sees it, which is dropped.
+// The item's inventory as the snapshot sees it; drops the snapshot.
 bool read_inventory(const Catalog& catalog, const WantedUnits& wanted, Snapshot snapshot,
                     Inventory* row) {
     TableReader reader;
@@ -148,16 +150,17 @@ void release_row(const Catalog& catalog, TupleTableSlot* row) {
     Stock* stock = ref.item == nullptr
                        ? nullptr
                        : find_stock(ref, row_int64(row, kItemInventory), OfLeaving::kTake);
-    // An order of no inventory has no claim: the loader left it out, too.
+    // An order without an inventory has no claim: the loader left it out, too.
     if (stock != nullptr && units > 0) {
         stock_reserve(1);
         stock_add_release(stock_ref(ref, stock), units);
     }
 }
 
-// No stock in memory to claim from: there is no inventory; or this transaction has written its row
-// itself, and the item is loaded anew at commit; or it is merged and empty; or others have just
-// inserted it, and what this transaction has in memory is too old.
+// There is no stock in memory to claim from. Either the inventory does not exist; or this
+// transaction has written its row itself, and the item is loaded again after the commit; or the
+// inventory is merged and empty; or others have just inserted it, and what this transaction has in
+// memory is too old.
 void accept_orphan(const Catalog& catalog, const WantedUnits& wanted) {
     Inventory of_others;
     Inventory own;
@@ -203,7 +206,8 @@ void claim_row(const Catalog& catalog, TupleTableSlot* row) {
     const ItemRef ref = pin_item_or_lock(catalog, wanted.item_id);
     if (ref.item == nullptr) {
         note_missing(Arrival::kInventory, wanted.item_id);
-        want_item_to_fit(catalog, wanted.item_id);  // children may be there without their root
+        // Inventories that were split off may be there without their root.
+        want_item_to_fit(catalog, wanted.item_id);
         return;
     }
     const Stock* stock = find_stock(ref, wanted.inventory_id, OfLeaving::kLeaveOut);

@@ -1,4 +1,4 @@
-// What others write into item_inventory by hand: see item_by_hand.hpp.
+// The trigger of item_inventory: what others write there by hand, see item_by_hand.hpp.
 #include "follow/commit_marks.hpp"
 #include "follow/item_by_hand.hpp"
 #include "follow/own_events.hpp"
@@ -16,7 +16,7 @@
 namespace ticketpool {
 namespace {
 
-// The pool follows no row to another stock.
+// 0A000 if a row would become that of another stock.
 void require_same_stock(const RowEvent& rows, const Inventory& before) {
     if (!same_column(rows, kInvId) || !same_column(rows, kInvItem)) {
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -34,8 +34,8 @@ void require_same_stock(const RowEvent& rows, const Inventory& before) {
     }
 }
 
-// The stock of an inventory, its item pinned; false: the item is not there, or the inventory is
-// merged and empty or was inserted by this transaction.
+// The stock of an inventory, with its item pinned. False if there is none to claim from: the item
+// is not there, or the inventory is merged and empty, or this transaction has inserted it.
 bool pin_stock(const Catalog& catalog, int64_t item_id, int64_t inventory_id, StockRef* at) {
     const ItemRef ref = pin_item_by_hand(catalog, item_id);
     const Stock* stock =
@@ -46,7 +46,7 @@ bool pin_stock(const Catalog& catalog, int64_t item_id, int64_t inventory_id, St
     return stock != nullptr;
 }
 
-// All of it must be free: nothing is sold of it and nobody is buying.
+// All of an inventory that leaves must be free: nothing of it is sold or being bought.
 void follow_leaving(const Catalog& catalog, int64_t item_id, const Inventory& row) {
     StockRef at;
     const bool found = pin_stock(catalog, item_id, row.id, &at);
@@ -61,8 +61,8 @@ void follow_leaving(const Catalog& catalog, int64_t item_id, const Inventory& ro
     stock_add_leaving(at);
 }
 
-// At the statement's end: an inventory that was split off has its root, and an order its item.
-// The detail and the hint where what depends on a deleted root is left over.
+// At the statement's end, an inventory that was split off must have its root, and a live order its
+// item. To be called in the ereport for one that does not.
 int detail_of_left_over() {
     errdetail("Its root inventory was deleted.");
     return errhint("Delete them first, or in the same statement.");
@@ -146,7 +146,7 @@ void follow_quantity(const Catalog& catalog, int64_t item_id, const Inventory& b
     }
 }
 
-// As item_merge does it, in another database perhaps, whose rows are replicated here.
+// As item_merge does it, perhaps in another database whose rows are replicated here.
 void follow_merging(const Catalog& catalog, int64_t item_id, int64_t id) {
     StockRef at;
     if (!pin_stock(catalog, item_id, id, &at)) {

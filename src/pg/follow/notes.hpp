@@ -1,5 +1,5 @@
-// Private notes of a transaction for its end, or a statement's: an UndoLog (undo_log.hpp) whose
-// entries are forgotten instead of undone.
+// Private notes that a transaction keeps for its own end or a statement's: an UndoLog
+// (undo_log.hpp) whose entries are forgotten instead of undone.
 #pragma once
 
 #include "pool/undo_log.hpp"

@@ -1,4 +1,4 @@
-// The way into each of our trigger functions, and what it was called for.
+// The way into each trigger function of this folder, and the event that it was called for.
 #pragma once
 
 #include "pool/shared_memory.hpp"
@@ -13,8 +13,7 @@ extern "C" {
 namespace ticketpool {
 
 // The body of trigger function `function`: calls `follow(const Catalog&, const TriggerData*)`.
-// 39P01 if it was not called as a trigger. Without a pool in this server there is nothing to
-// follow.
+// 39P01 if it was not called as a trigger. If this server has no pool, there is nothing to follow.
 template <typename Follow>
 Datum enter_trigger(FunctionCallInfo fcinfo, const char* function, Follow follow) {
     if (!CALLED_AS_TRIGGER(fcinfo)) {

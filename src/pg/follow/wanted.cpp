@@ -1,3 +1,4 @@
+// The list of what is to be done when a statement has ended, see wanted.hpp.
 #include "follow/wanted.hpp"
 
 #include "follow/notes.hpp"
@@ -21,8 +22,8 @@ struct Wanted {
 };
 constinit Notes<Wanted> wanted{};
 
-// Where the looks are that are wanted once: numbers of entries plus one, by hash, 0 where there is
-// none. Those of entries that are gone stay until the index is made anew.
+// Hash index of the looks that are wanted once: number of the entry plus one, or 0 if the place is
+// empty. Places of entries that are gone stay until the index is built again.
 struct LookIndex {
     uint32_t* places;
     size_t size;  // a power of two, or 0
@@ -107,7 +108,8 @@ void want_bytes(Settle settle, const void* what, size_t bytes, bool once) {
 }
 
 void settle_wanted(int depth) {
-    // Deeper ones came later and were settled sooner: those in question are the last.
+    // Entries of deeper statements are newer and were settled earlier, so those in question are the
+    // last.
     size_t first = wanted.count;
     while (first > 0 && wanted.entries[first - 1].depth > depth) {
         first--;
