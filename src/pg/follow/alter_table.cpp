@@ -1,15 +1,15 @@
 // What ALTER TABLE leaves to do:
 //
-//   ATTACH PARTITION   the partition gets the trigger that tells the pool of TRUNCATE (row triggers
-//                      it inherits). In a restore, columns that users had added to ticket_order,
-//                      which a dump has on the partitions only, are added to ticket_order first,
-//                      and NOT NULL that the partition lacks is taken from ticket_order; indexes
-//                      are added, too, before those of the partitions are attached to them.
-//                      The other way round, a table of an earlier version gets the columns that
+//   ATTACH PARTITION   the partition gets the trigger that tells the pool of TRUNCATE (it inherits
+//                      the row triggers). In a restore, columns that users had added to
+//                      ticket_order, which a dump has on the partitions only, are added to
+//                      ticket_order first, and ticket_order loses each NOT NULL that the partition
+//                      lacks. Indexes are added, too, before those of the partitions are attached
+//                      to them. Conversely, a table of an earlier version gets the columns that
 //                      ticket_order has got since
-//   DETACH PARTITION   takes that trigger away again: the table is a plain one then
-//   ENABLE TRIGGER     what pg_restore --disable-triggers does at its end: our triggers fire
-//                      always again, also under session_replication_role = replica
+//   DETACH PARTITION   the table loses that trigger: it is an ordinary table from then on
+//   ENABLE TRIGGER     what pg_restore --disable-triggers does at its end: our triggers again fire
+//                      always, also under session_replication_role = replica
 #include "follow/alter_table.hpp"
 
 #include "server/owner_scope.hpp"
@@ -44,16 +44,35 @@ bool is_order_table(Oid relation) {
     return OidIsValid(extension) && extension == get_extension_oid("ticketpool", true);
 }
 
-// Of another version than the library's, it has no trigger to hand on: ALTER EXTENSION UPDATE gives
+// If its version is not the library's, it has no trigger to hand on: ALTER EXTENSION UPDATE gives
 // each partition its own.
 bool is_present_order_table(Oid relation) {
     return is_order_table(relation) && is_installed();
 }
 
-// "ADD COLUMN ..., ADD COLUMN ..." for what the partition has and the table has not; or null.
-const char* missing_columns(Oid table, Oid partition) {
+void run_command(const char* command) {
+    SPI_connect();
+    execute_utility(command);
+    SPI_finish();
+}
+
+// To be called while connected to SPI. Runs `sql`, which compares the columns of a partition ($1)
+// with those of the table ($2) in one row. answer(column) then has its texts, or null.
+void compare_columns(const char* sql, Oid table, Oid partition) {
     Oid types[] = {OIDOID, OIDOID};
     Datum values[] = {ObjectIdGetDatum(partition), ObjectIdGetDatum(table)};
+    if (SPI_execute_with_args(sql, 2, types, values, nullptr, true, 0) != SPI_OK_SELECT) {
+        elog(ERROR, "could not compare the columns of a partition");
+    }
+}
+
+const char* answer(int column) {
+    return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
+}
+
+// "ADD COLUMN ..., ADD COLUMN ..." for the columns that the partition has and the table lacks, or
+// null.
+const char* missing_columns(Oid table, Oid partition) {
     const char* sql =
         "SELECT pg_catalog.string_agg(pg_catalog.format('ADD COLUMN %I %s%s%s%s', a.attname, "
         "pg_catalog.format_type(a.atttypid, a.atttypmod), "
@@ -75,14 +94,12 @@ const char* missing_columns(Oid table, Oid partition) {
         "pg_catalog.pg_attribute p WHERE p.attrelid = $2 AND p.attname = a.attname AND p.attnum > "
         "0 "
         "AND NOT p.attisdropped)";
-    if (SPI_execute_with_args(sql, 2, types, values, nullptr, true, 0) != SPI_OK_SELECT) {
-        elog(ERROR, "could not compare the columns of a partition");
-    }
-    return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+    compare_columns(sql, table, partition);
+    return answer(1);
 }
 
-// Columns of ours that came after version 0.1: a dump, or a partition that was detached before the
-// update, is without them.
+// Columns of ours that are newer than version 0.1. A dump, or a partition that was detached before
+// the update, may lack them.
 constexpr struct {
     const char* name;
     const char* type;
@@ -94,10 +111,8 @@ void add_later_columns(Oid table, Oid partition) {
             get_attnum(partition, column.name) != InvalidAttrNumber) {
             continue;
         }
-        SPI_connect();
-        execute_utility(psprintf("ALTER TABLE %s ADD COLUMN %s %s", qualified_name(partition),
-                                 column.name, column.type));
-        SPI_finish();
+        run_command(psprintf("ALTER TABLE %s ADD COLUMN %s %s", qualified_name(partition),
+                             column.name, column.type));
     }
 }
 
@@ -113,12 +128,10 @@ void add_missing_columns(Oid table, Oid partition) {
     SPI_finish();
 }
 
-// What partitions allow to be NULL, ticket_order has to allow. It may be stricter in a restore: a
-// partition that was attached before asked for more, or the user has allowed what we do not. The
-// others keep what they ask for.
+// ticket_order must allow NULL where a partition allows it. In a restore, ticket_order may be
+// stricter: a partition that was attached before asked for more, or the user has allowed what we do
+// not. The other partitions keep their NOT NULL.
 void allow_nulls(Oid table, Oid partition) {
-    Oid types[] = {OIDOID, OIDOID};
-    Datum values[] = {ObjectIdGetDatum(partition), ObjectIdGetDatum(table)};
     const char* sql =
         "SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('ALTER COLUMN %I DROP NOT NULL', "
         "p.attname), ', '), "
@@ -136,11 +149,9 @@ void allow_nulls(Oid table, Oid partition) {
         "WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped AND NOT a.attnotnull "
         "AND p.attrelid = $2 AND p.attnum > 0 AND p.attnotnull";
     SPI_connect();
-    if (SPI_execute_with_args(sql, 2, types, values, nullptr, true, 0) != SPI_OK_SELECT) {
-        elog(ERROR, "could not compare the columns of a partition");
-    }
-    const char* columns = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-    const char* kept = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
+    compare_columns(sql, table, partition);
+    const char* columns = answer(1);
+    const char* kept = answer(2);
     if (columns != nullptr) {
         execute_utility(psprintf("ALTER TABLE %s %s", qualified_name(table), columns));
         ereport(NOTICE, (errmsg("ticket_order allows the same NULLs as partition \"%s\"",
@@ -153,7 +164,7 @@ void allow_nulls(Oid table, Oid partition) {
     SPI_finish();
 }
 
-// An index of the user's on ticket_order, which a dump leaves out, from one of a partition.
+// Adds a user's index on ticket_order, which a dump leaves out, as a copy of a partition's index.
 void add_missing_index(const RangeVar* name, Oid partition_index) {
     const Oid partition_oid = IndexGetRelation(partition_index, false);
     const Oid table = get_rel_relispartition(partition_oid)
@@ -162,7 +173,7 @@ void add_missing_index(const RangeVar* name, Oid partition_index) {
     if (!is_order_table(table)) {
         return;
     }
-    // In a parallel restore, others come with indexes of other partitions.
+    // In a parallel restore, other sessions attach indexes of other partitions at the same time.
     Relation parent = relation_open(table, ShareRowExclusiveLock);
     if (OidIsValid(RangeVarGetRelid(name, NoLock, true))) {
         relation_close(parent, NoLock);
@@ -199,16 +210,14 @@ void add_truncate_trigger(Oid table, Oid partition) {
         return;
     }
     const char* name = qualified_name(partition);
-    SPI_connect();
-    execute_utility(psprintf(
+    run_command(psprintf(
         "CREATE TRIGGER %s BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION "
         "%s.ticket_follow_order()",
         kTruncateTrigger, name, quote_identifier(get_namespace_name(get_rel_namespace(table)))));
-    execute_utility(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger));
-    SPI_finish();
+    run_command(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", name, kTruncateTrigger));
 }
 
-// Its rows have fired no trigger.
+// The rows of an attached partition have fired no trigger.
 void enter_days(Oid table, Oid partition) {
     if (get_rel_relkind(partition) == RELKIND_RELATION) {
         follow_order_days(catalog_in(get_rel_namespace(table)), partition);
@@ -226,7 +235,7 @@ void drop_truncate_trigger(Oid partition) {
     }
 }
 
-// Our triggers of the relation that fire on origin only, by name.
+// The names of our triggers on the relation that fire on the origin only.
 List* weak_triggers(Oid relation_oid, Oid extension) {
     List* names = NIL;
     Relation relation = relation_open(relation_oid, AccessShareLock);
@@ -252,11 +261,9 @@ void strengthen_triggers(Oid table) {
     foreach (relation, relations) {
         ListCell* name;
         foreach (name, weak_triggers(lfirst_oid(relation), extension)) {
-            SPI_connect();
-            execute_utility(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
-                                     qualified_name(lfirst_oid(relation)),
-                                     quote_identifier(static_cast<const char*>(lfirst(name)))));
-            SPI_finish();
+            run_command(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
+                                 qualified_name(lfirst_oid(relation)),
+                                 quote_identifier(static_cast<const char*>(lfirst(name)))));
         }
     }
 }

@@ -1,4 +1,4 @@
-// Keeping partitions of ticket_order as the pool needs them, whatever ALTER TABLE does to them.
+// Keeps the partitions of ticket_order as the pool needs them, whatever ALTER TABLE does to them.
 #pragma once
 
 #include "server/pg.hpp"
@@ -9,10 +9,10 @@ extern "C" {
 
 namespace ticketpool {
 
-// The relation, where it is a partition of the extension's ticket_order; else InvalidOid.
+// The relation if it is a partition of the extension's ticket_order, else InvalidOid.
 Oid order_partition(const RangeVar* name);
 
-// Around each ALTER TABLE.
+// Called before and after each ALTER TABLE.
 void before_alter_table(const AlterTableStmt* statement);
 void after_alter_table(const AlterTableStmt* statement);
 

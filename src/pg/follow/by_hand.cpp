@@ -1,7 +1,9 @@
+// The trigger of ticket_order: turns what others write there into claims and releases, see
+// by_hand.hpp.
 #include "follow/by_hand.hpp"
 
 #include "follow/own_events.hpp"
-#include "follow/row_event.hpp"
+#include "follow/trigger_entry.hpp"
 #include "follow/wanted.hpp"
 #include "load/directory.hpp"
 #include "pool/claim.hpp"
@@ -9,7 +11,6 @@
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/sources.hpp"
-#include "server/errors.hpp"
 #include "server/row_origin.hpp"
 #include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"
@@ -39,18 +40,15 @@ struct WantedSeat {
 [[noreturn]] void report_taken(const DepartureRef& ref, const LiveTicket& ticket) {
     const Layout* layout = ref.departure->layout.get();
     const Stop* stops = ref.departure->route->stops();
-    const char* seat = "";
-    uint32_t coach = static_cast<uint32_t>(ticket.place_coach);
-    if (ticket.place_coach < 0) {
-        const SeatGeometry& geometry = layout->geometry(ticket.class_index)[ticket.seat];
-        coach = geometry.coach;
-        seat = psprintf("seat %u%c of ", geometry.row, geometry.letter);
-    }
+    const bool is_place = ticket.place_coach >= 0;
+    const SeatGeometry* seat =
+        is_place ? nullptr : &layout->geometry(ticket.class_index)[ticket.seat];
+    const uint32_t coach = is_place ? static_cast<uint32_t>(ticket.place_coach) : seat->coach;
     const char* name = printable(text_of(layout->head, layout->coaches()[coach].name));
     ereport(ERROR,
             (errcode(ERRCODE_EXCLUSION_VIOLATION),
-             ticket.place_coach < 0 ? errmsg("%scoach %s is taken", seat, name)
-                                    : errmsg("coach %s has no place left", name),
+             is_place ? errmsg("coach %s has no place left", name)
+                      : errmsg("seat %u%c of coach %s is taken", seat->row, seat->letter, name),
              errdetail("Ticket %d of order " INT64_FORMAT
                        " would travel between stops %d and %d of departure " INT64_FORMAT
                        ", where another live ticket, a quota or a running transaction has it.",
@@ -91,8 +89,8 @@ void claim_wanted(const WantedSeat& entry) {
     }
 }
 
-// The same for an order's row: where there is no departure, none comes unseen, and none is loaded
-// with the row as it was.
+// The departure of an order's row, pinned. If there is none, the lock of orphans is held: none is
+// inserted unseen, and none is loaded with the row as it was.
 DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id) {
     if (is_noted_missing(Arrival::kDeparture, departure_id)) {
         return {kNoSlot, nullptr};
@@ -112,7 +110,7 @@ void release_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* 
     const DepartureRef ref = pin_or_lock(catalog, row_int64(row, leaf.column[kDepartureId]));
     LiveTicket ticket;
     const char* problem;
-    // What does not fit has no claim: the loader left it out, too.
+    // A row that does not fit the departure has no claim: the loader left it out, too.
     if (ref.departure == nullptr ||
         DatumGetDateADT(row_datum(row, leaf.column[kServiceDate])) != ref.departure->service_date ||
         !read_live_ticket(row, leaf, ref.departure, &ticket, &problem)) {
@@ -126,14 +124,14 @@ void release_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* 
     ledger_add_release(source, seat, ticket.bits);
 }
 
-// Where the claim for a new live row goes. Sets *seat to its number there.
+// The source in which a new live row claims its seat. Sets *seat to the seat's number there.
 SeatSource source_of_row(const DepartureRef& ref, const OrderLeaf& leaf, TupleTableSlot* row,
                          const LiveTicket& ticket, uint32_t* seat) {
     if (ticket.place_coach >= 0) {
         return {ref.slot, ticket.class_index, 0, ticket.place_coach};
     }
     if (rows_come_in_any_order()) {
-        // As the loader has it where the ticket was there before the quota.
+        // As the loader does it if the ticket was there before the quota.
         return source_of_live_seat(ref, ticket.class_index, ticket.bits, seat);
     }
     bool no_channel;
@@ -169,11 +167,7 @@ void follow(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* befor
     const bool was_live = before != nullptr && is_live_row(leaf, before);
     const bool live = after != nullptr && is_live_row(leaf, after);
     if (live) {
-        bool no_deadline;
-        const Datum deadline = row_value(after, leaf.column[kHeldUntil], &no_deadline);
-        if (!no_deadline) {
-            deadline_at_commit(DatumGetTimestampTz(deadline));
-        }
+        note_deadline(after, leaf.column[kHeldUntil]);
     }
     if (was_live && live && same_place(leaf, before, after)) {
         return;
@@ -187,8 +181,9 @@ void follow(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* befor
 }
 
 // ---------------------------------------------------------------------------------------------
-// TRUNCATE: the partition is locked against everybody, so its rows are what they are. Departures
-// that are not in memory need nothing: others cannot load one before this transaction ends.
+// TRUNCATE: no other session can use the partition, which is locked, so its rows do not change.
+// Departures that are not in memory need nothing: no other session can load one before this
+// transaction ends.
 // ---------------------------------------------------------------------------------------------
 
 void release_all(const Catalog& catalog, Relation relation) {
@@ -215,19 +210,23 @@ void release_all(const Catalog& catalog, Relation relation) {
 }
 
 // ---------------------------------------------------------------------------------------------
-// Locks
+// Events
 // ---------------------------------------------------------------------------------------------
 
-// What a trigger on a partition knows for a whole statement.
+bool is_partition_of_orders(const Catalog& catalog, Relation relation) {
+    return relation->rd_rel->relispartition &&
+           get_partition_parent(RelationGetRelid(relation), true) == catalog.order;
+}
+
+// The columns of a partition, which its trigger finds once for a whole statement.
 const OrderLeaf* columns_of(FunctionCallInfo fcinfo, const Catalog& catalog, Relation relation) {
     OrderLeaf* leaf = static_cast<OrderLeaf*>(fcinfo->flinfo->fn_extra);
     if (leaf == nullptr || leaf->relation != RelationGetRelid(relation)) {
         OrderLeaf found{};
-        if (!relation->rd_rel->relispartition ||
-            get_partition_parent(RelationGetRelid(relation), true) != catalog.order) {
+        if (!is_partition_of_orders(catalog, relation)) {
             ereport(ERROR,
                     (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                     errmsg("\"%s\" is no partition of ticket_order",
+                     errmsg("\"%s\" is not a partition of ticket_order",
                             RelationGetRelationName(relation)),
                      errdetail("Function ticket_follow_order() serves the extension's triggers."),
                      errhint("Drop the trigger.")));
@@ -240,6 +239,23 @@ const OrderLeaf* columns_of(FunctionCallInfo fcinfo, const Catalog& catalog, Rel
         fcinfo->flinfo->fn_extra = leaf;
     }
     return leaf;
+}
+
+void follow_event(FunctionCallInfo fcinfo, const Catalog& catalog, const TriggerData* trigger) {
+    Relation relation = trigger->tg_relation;
+    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
+        // A table that is not a partition any more may still have the trigger.
+        if (is_partition_of_orders(catalog, relation)) {
+            release_all(catalog, relation);
+        }
+        return;
+    }
+    const auto [before, after] = rows_of(trigger);
+    const OrderLeaf& leaf = *columns_of(fcinfo, catalog, relation);
+    if (!is_own_event(leaf, before, after)) {
+        follow(catalog, leaf, before, after);
+        follow_order_day(catalog, leaf, before, after);
+    }
 }
 
 }  // namespace
@@ -257,33 +273,20 @@ DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id) {
     return ref;
 }
 
+void note_deadline(TupleTableSlot* row, AttrNumber column) {
+    bool no_deadline;
+    const Datum deadline = row_value(row, column, &no_deadline);
+    if (!no_deadline) {
+        deadline_at_commit(DatumGetTimestampTz(deadline));
+    }
+}
+
 }  // namespace ticketpool
 
 TICKETPOOL_FUNCTION(ticket_follow_order) {
     using namespace ticketpool;
-    if (!CALLED_AS_TRIGGER(fcinfo)) {
-        report_no_trigger("ticket_follow_order");
-    }
-    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
-    if (shared.control == nullptr) {
-        return Datum{0};  // no pool in this server: nothing to follow
-    }
-    require_shared_memory();
-    const Catalog& catalog = catalog_of(fcinfo);
-    Relation relation = trigger->tg_relation;
-    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-        // A partition that was detached keeps its trigger.
-        if (relation->rd_rel->relispartition &&
-            get_partition_parent(RelationGetRelid(relation), true) == catalog.order) {
-            release_all(catalog, relation);
-        }
-        return Datum{0};
-    }
-    const RowEvent rows = rows_of(trigger);
-    const OrderLeaf& leaf = *columns_of(fcinfo, catalog, relation);
-    if (!is_own_event(leaf, rows.before, rows.after)) {
-        follow(catalog, leaf, rows.before, rows.after);
-        follow_order_day(catalog, leaf, rows.before, rows.after);
-    }
-    return Datum{0};
+    return enter_trigger(fcinfo, "ticket_follow_order",
+                         [fcinfo](const Catalog& catalog, const TriggerData* trigger) {
+                             follow_event(fcinfo, catalog, trigger);
+                         });
 }

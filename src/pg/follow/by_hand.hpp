@@ -4,26 +4,24 @@
 // A row trigger on ticket_order, which every partition inherits and which also fires under
 // session_replication_role = replica, reduces each event to at most two steps:
 //
-//   the old row was live    its claim is released at commit, like a refund's
-//   the new row is live     exactly its seat and stretch is claimed at once, like a purchase's, or
-//                           taken over from an own release of this transaction
+//   the old row was live    its claim is released at commit, as a refund releases it
+//   the new row is live     exactly its seat and stretch is claimed at once, as by a purchase, or
+//                           taken over from a release of this transaction
 //
-// A row is in the table before its trigger has claimed for it. Nobody can take it for sold in
-// between: it is uncommitted, and where the claim fails it never commits. A departure that is
-// loaded meanwhile is loaded without the row, and the claim is entered there.
+// A row is in the table before its trigger has claimed its seat. In between, no session can take
+// the row for a sold ticket: the row is uncommitted, and if the claim fails, it never commits. A
+// departure that is loaded in between is loaded without the row, and the claim is entered there.
 //
-// Events of one statement come row by row, so the seat that a row wants may be freed by a later row
-// of the same statement (two passengers change seats). A claim that fails therefore waits, private
-// to this transaction, until the last event of its statement has fired: then it is tried again, and
-// refused (23P01) if the seat is taken by somebody else. Statements end in ExecutorFinish, COPY,
-// or, where logical replication has applied rows, before commit. Events fire one trigger level
-// deeper than their statement runs, and that is how a statement's end knows which claims are its
-// own.
+// The events of one statement come row by row, so the seat that a row wants may be freed by a later
+// row of the same statement (two passengers change seats). A claim that fails is therefore kept,
+// private to this transaction, until the last event of its statement has fired (wanted.hpp). Then
+// it is tried again, and refused (23P01) if the seat is still taken.
 //
-// A row whose departure does not exist, or has no stop list or seats yet, is accepted: a restore
-// brings tables in any order. The transaction that writes, changes or deletes it holds a lock
-// (orphans) that whoever inserts a departure waits for, and the other way round, so a departure is
-// never loaded without an order that commits later.
+// A row whose departure does not exist, or has no stop list or seats yet, is accepted, because a
+// restore writes the tables in any order. The transaction that writes, changes or deletes such a
+// row holds the lock of orphans (arrival_locks.hpp). A session that inserts a departure waits for
+// that lock, and the other way round, so a departure is never loaded without an order that commits
+// later.
 #pragma once
 
 #include "pool/announcement.hpp"
@@ -32,7 +30,10 @@
 
 namespace ticketpool {
 
-// The departure, pinned; null: there is none, or its stop list or seats are still to come.
+// The departure, pinned; null if it does not exist, or its stop list or seats do not exist yet.
 DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id);
+
+// From the commit on, the worker has something to do at the time in this column, unless it is NULL.
+void note_deadline(TupleTableSlot* row, AttrNumber column);
 
 }  // namespace ticketpool

@@ -1,48 +1,49 @@
 // What others write into ticket_departure and ticket_reservation by hand.
 //
-//   departure inserted          found by its id from now on; orders that wait for it are loaded
-//   with
-//                               it, and must be in the partition of its day (23514)
+//   departure inserted          found by its id from now on. Orders that are waiting for it are
+//                               loaded with it; they must be in the partition of its day (23514),
+//                               and no two of them may overlap on a seat (23P01)
 //   sale times, status changed  in memory at commit (commit_marks.hpp)
 //   formation changed           refused (0A000)
-//   train changed               found under its new name by others from the commit on, and by this
+//   train changed               others find it under its new name from the commit on, this
 //                               transaction at once
 //   deleted, or its id, date, stop list or seats changed
 //                               refused while it has live orders (23503). New claims are barred at
-//                               once (undone by a rollback) and transactions that have claims are
-//                               waited for, interruptibly, as ticket_withdraw does
-//   reservation changed         loaded anew at commit, with the quotas that its rows name then. One
-//                               that names seats which the departure does not have is refused
-//                               (23514), and so is one that cuts through a live ticket or another
-//                               quota (23P01); what is free of its seats is claimed until then,
-//                               except as follows
+//                               once (a rollback undoes that), and transactions that have claims
+//                               are waited for, interruptibly, as ticket_withdraw does
+//   reservation changed         the departure is to be loaded again from the commit on, with the
+//                               quotas that its rows then name. A reservation that names seats,
+//                               stops or a class which the departure does not have is refused
+//                               (23514), and so is one that cuts through a live ticket or overlaps
+//                               another quota (23P01). What is free of its seats is claimed until
+//                               that load, except in the following case
 //
-// A restore and logical replication bring a quota and the tickets that were sold from it in any
-// order and, with several processes, at once (pg_restore -j; the first copy of a subscription). A
-// claim for the quota would be in the way of its own tickets: of a process that meets them before
-// the quota's transaction has ended, or after that and before the departure is loaded again, which
-// its own pin puts off. Nor can the writer of tickets wait for the writer of quotas, which may be
-// waiting for a partition that the former has emptied and locked (pg_restore does so, to save WAL).
-// So there the quota claims nothing. Tickets claim their seats among the departure's own, nothing
-// depends on how the other one's transaction ends, and nobody waits for it:
+// A restore and logical replication write a quota and the tickets that were sold from it in any
+// order and, with several processes, at the same time (pg_restore -j; the first copy of a
+// subscription). A claim for the quota would be in the way of its own tickets: those that another
+// process writes before the quota's transaction has ended, or after that and before the departure
+// is loaded again, which the pin of that process delays. Nor can the session that writes tickets
+// wait for the session that writes quotas, because the latter may be waiting for a partition that
+// the former has emptied and locked (pg_restore does so, to save WAL). So in this case the quota
+// claims nothing. Tickets claim their seats among the departure's own, nothing depends on how the
+// other transaction ends, and nobody waits for it:
 //
-//   quota first      the ticket's claim is in the departure's map; the load that follows the
-//                    quota's commit comes after all who have the departure pinned, so it finds both
-//                    rows, and takes the ticket for sold from the quota
+//   quota first      the ticket's claim is in the departure's map. The load that follows the
+//                    quota's commit waits until no other session has the departure pinned, so it
+//                    finds both rows, and counts the ticket as sold from the quota
 //   ticket first     the same
-//   quota in memory  the ticket is the quota's, whatever its channel: as the loader would have it
+//   quota in memory  the ticket is the quota's, whatever its channel, as the loader would have it
 //
-// What this leaves open: from the quota's row until that load others can buy its seats, as they
-// could before. None is sold twice, because every ticket has a claim; a ticket that is whole on the
-// quota's seat and stretch is then the quota's, and the quota has as much less to sell. One that
-// cuts through the stretch keeps its part of it: the quota does not sell that.
+// What this leaves open: from the quota's row until that load, others can buy its seats, as they
+// could before. No seat is sold twice, because every ticket has a claim. A ticket that lies whole
+// on the quota's seat and stretch is then the quota's, and the quota has as much less to sell. A
+// ticket that cuts through the stretch keeps its part of it, and the quota does not sell that part.
 #include "follow/by_hand.hpp"
 #include "follow/commit_marks.hpp"
 #include "follow/early_orders.hpp"
 #include "follow/own_events.hpp"
-#include "follow/row_event.hpp"
+#include "follow/trigger_entry.hpp"
 #include "load/directory.hpp"
-#include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/sources.hpp"
 #include "pool/waiting.hpp"
@@ -51,11 +52,6 @@
 #include "tables/arrival_locks.hpp"
 #include "tables/live_rows.hpp"
 
-extern "C" {
-#include "commands/trigger.h"
-#include "utils/datum.h"
-}
-
 namespace ticketpool {
 namespace {
 
@@ -63,21 +59,12 @@ namespace {
 // ticket_departure
 // ---------------------------------------------------------------------------------------------
 
-bool same_column(TupleTableSlot* a, TupleTableSlot* b, AttrNumber column) {
-    bool a_null;
-    bool b_null;
-    const Datum left = row_value(a, column, &a_null);
-    const Datum right = row_value(b, column, &b_null);
-    Form_pg_attribute attribute = TupleDescAttr(a->tts_tupleDescriptor, column - 1);
-    return a_null || b_null ? a_null == b_null
-                            : datum_image_eq(left, right, attribute->attbyval, attribute->attlen);
-}
-
-// No live order, now or from a transaction that is under way; none comes before this one ends.
+// 23503 if the departure has a live order, also one of a transaction that was in progress. No other
+// session can add one before this transaction ends.
 void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
     OrderLeaf leaf;
     if (!find_order_leaf(catalog, row.service_date, &leaf)) {
-        return;  // its day has gone, with all orders
+        return;  // the partition of its day is gone, with all orders
     }
     const DepartureRef ref = pin_departure(catalog, row.departure_id);
     if (ref.departure != nullptr) {
@@ -98,7 +85,7 @@ void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
     }
 }
 
-// Its seats are those of the layout: the column only names where they came from.
+// The seats of a departure are those of its layout: the column only names where they came from.
 [[noreturn]] void report_formation_change(const DepartureRow& row) {
     ereport(ERROR,
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -115,16 +102,19 @@ void follow_new_departure(const Catalog& catalog, const DepartureRow& row) {
     stale_at_commit(catalog, row.departure_id);
 }
 
-// A new name is one that ticket_open would take. What a restore brings may be older than that.
+// An UPDATE may only write a name that ticket_open would accept. What is inserted, as by a restore,
+// may be older than that rule; it must only not be too long for the pool.
 void require_name(const RowEvent& rows) {
     const Text train = row_text(rows.after, kDepTrain);
-    if (train.length > kMaxNameBytes ||
-        (rows.before != nullptr && !same_column(rows.before, rows.after, kDepTrain))) {
+    if (train.length > kMaxNameBytes || (rows.before != nullptr && !same_column(rows, kDepTrain))) {
         check_name("train", train);
     }
 }
 
 void follow_departure(const Catalog& catalog, const RowEvent& rows) {
+    if (is_own_event(catalog.departure)) {
+        return;
+    }
     DepartureRow before;
     DepartureRow after;
     if (rows.before != nullptr) {
@@ -150,7 +140,7 @@ void follow_departure(const Catalog& catalog, const RowEvent& rows) {
         }
         return;
     }
-    if (!same_column(rows.before, rows.after, kDepFormation)) {
+    if (!same_column(rows, kDepFormation)) {
         report_formation_change(after);
     }
     const bool renamed = strcmp(before.train, after.train) != 0;
@@ -158,7 +148,7 @@ void follow_departure(const Catalog& catalog, const RowEvent& rows) {
         directory_note_own_names();
         train_at_commit(catalog, after.departure_id, after.train);
     }
-    // A new name is stored in the turn of the sale words: two renames come to memory in their
+    // A new name is stored in the turn of the sale words, so two renames reach memory in their
     // order.
     if (renamed || before.opens_at != after.opens_at || before.closes_at != after.closes_at ||
         before.status != after.status) {
@@ -186,11 +176,10 @@ void follow_truncated_departures(const Catalog& catalog) {
 // ticket_reservation
 // ---------------------------------------------------------------------------------------------
 
-[[noreturn]] void report_bad_reservation(const ReservationRow& row, int code, const char* problem,
-                                         const char* hint) {
-    ereport(ERROR, (errcode(code),
-                    errmsg("reservation " INT64_FORMAT " cannot be set up", row.reservation_id),
-                    errdetail("%s", problem), errhint("%s", hint)));
+// To be called in an ereport.
+int error_of_reservation(const ReservationRow& row, int code) {
+    errcode(code);
+    return errmsg("reservation " INT64_FORMAT " cannot be set up", row.reservation_id);
 }
 
 bool is_of_reservation(const ReservationRow& row, const LiveTicket& ticket) {
@@ -202,7 +191,8 @@ bool is_of_reservation(const ReservationRow& row, const LiveTicket& ticket) {
     return false;
 }
 
-// A live ticket is inside the stretch, and then sold from the quota, or outside.
+// A live ticket on the seats must be inside the stretch, and is then sold from the quota, or
+// outside it.
 void require_whole_tickets(const Catalog& catalog, const DepartureRef& ref,
                            const ReservationRow& row) {
     const SegmentMask stretch = trip_mask(row.stretch.from, row.stretch.to);
@@ -213,11 +203,11 @@ void require_whole_tickets(const Catalog& catalog, const DepartureRef& ref,
     for_each_live_row(leaf, ref.departure, [&](TupleTableSlot*, const LiveTicket* ticket) {
         if (ticket != nullptr && is_of_reservation(row, *ticket) &&
             (ticket->bits & stretch).any() && !ticket->bits.is_subset_of(stretch)) {
-            report_bad_reservation(row, ERRCODE_EXCLUSION_VIOLATION,
-                                   psprintf("Ticket %d of order " INT64_FORMAT
-                                            " has one of its seats over a part of the stretch.",
-                                            ticket->ticket_no, ticket->order_id),
-                                   "Name seats that are free over the whole stretch.");
+            ereport(ERROR, (error_of_reservation(row, ERRCODE_EXCLUSION_VIOLATION),
+                            errdetail("Ticket %d of order " INT64_FORMAT
+                                      " has one of its seats over a part of the stretch.",
+                                      ticket->ticket_no, ticket->order_id),
+                            errhint("Name seats that are free over the whole stretch.")));
         }
     });
 }
@@ -232,17 +222,17 @@ void require_no_other_quota(const DepartureRef& ref, const ReservationRow& row) 
         }
         for (uint32_t i = 0; i < row.count; i++) {
             if (quota->find(row.numbers[i]) >= 0) {
-                report_bad_reservation(row, ERRCODE_EXCLUSION_VIOLATION,
-                                       psprintf("Reservation " INT64_FORMAT
-                                                " has one of its seats over the same stretch.",
-                                                quota->reservation_id),
-                                       "Name seats that are free over the whole stretch.");
+                ereport(ERROR, (error_of_reservation(row, ERRCODE_EXCLUSION_VIOLATION),
+                                errdetail("Reservation " INT64_FORMAT
+                                          " has one of its seats over the same stretch.",
+                                          quota->reservation_id),
+                                errhint("Name seats that are free over the whole stretch.")));
             }
         }
     }
 }
 
-// What is free of its seats stays so until the quota is there.
+// Claims what is free of its seats, so that nobody buys it before the quota is in memory.
 void claim_free_seats(const DepartureRef& ref, const ReservationRow& row) {
     const SeatSource source = seats_of_class(ref.slot, row.class_index);
     const SegmentMask stretch = trip_mask(row.stretch.from, row.stretch.to);
@@ -262,13 +252,14 @@ void claim_free_seats(const DepartureRef& ref, const ReservationRow& row) {
 void follow_open_reservation(const Catalog& catalog, TupleTableSlot* slot, int64_t departure_id) {
     const DepartureRef ref = pin_departure(catalog, departure_id);
     if (ref.departure == nullptr) {
-        return;  // a restore: loaded with its departure
+        return;  // a restore: the quota is loaded with its departure
     }
     ReservationRow row{};
     if (!read_reservation(slot, ref.departure, &row) || row.count != row.named) {
-        report_bad_reservation(row, ERRCODE_CHECK_VIOLATION,
-                               "It names seats, stops or a class that its departure does not have.",
-                               "ticket_reserve chooses seats.");
+        ereport(ERROR,
+                (error_of_reservation(row, ERRCODE_CHECK_VIOLATION),
+                 errdetail("It names seats, stops or a class that its departure does not have."),
+                 errhint("ticket_reserve chooses seats.")));
     }
     require_whole_tickets(catalog, ref, row);
     require_no_other_quota(ref, row);
@@ -280,7 +271,7 @@ void follow_open_reservation(const Catalog& catalog, TupleTableSlot* slot, int64
 bool same_quota(const RowEvent& rows) {
     for (const ReservationColumn column : {kResId, kResDepartureId, kResClass, kResChannel,
                                            kResFrom, kResTo, kResStatus, kResSeatList}) {
-        if (!same_column(rows.before, rows.after, column)) {
+        if (!same_column(rows, column)) {
             return false;
         }
     }
@@ -288,12 +279,11 @@ bool same_quota(const RowEvent& rows) {
 }
 
 void follow_reservation(const Catalog& catalog, const RowEvent& rows) {
+    if (is_own_event(catalog.reservation)) {
+        return;
+    }
     if (rows.after != nullptr) {
-        bool no_deadline;
-        const Datum deadline = row_value(rows.after, kResReleaseAt, &no_deadline);
-        if (!no_deadline) {
-            deadline_at_commit(DatumGetTimestampTz(deadline));
-        }
+        note_deadline(rows.after, kResReleaseAt);
     }
     if (rows.before != nullptr && rows.after != nullptr && same_quota(rows)) {
         return;
@@ -320,60 +310,44 @@ void follow_truncated_reservations(const Catalog& catalog) {
     drop_snapshot(snapshot);
 }
 
+// ---------------------------------------------------------------------------------------------
+// Events of ticket_departure, and of the tables of stop lists and seats
+// ---------------------------------------------------------------------------------------------
+
+void follow_departure_event(const Catalog& catalog, const TriggerData* trigger) {
+    if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
+        if (!is_own_event(catalog.departure) && !holds_new_departures(catalog)) {
+            // Partitions first: a session that fills one may have it locked while it waits for the
+            // lock of new departures.
+            lock_all_order_leaves(catalog, AccessShareLock);
+        }
+        lock_new_departures(catalog);
+    }
+    if (RelationGetRelid(trigger->tg_relation) == catalog.route) {
+        announce_change(catalog.route_call);  // what sessions know of stop lists becomes void
+    }
+    if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) &&
+        RelationGetRelid(trigger->tg_relation) != catalog.departure) {
+        return;  // a stop list or seats, which are parts of departures
+    }
+    follow_table(catalog, trigger, catalog.departure, follow_truncated_departures,
+                 follow_departure);
+}
+
 }  // namespace
 
 }  // namespace ticketpool
 
 TICKETPOOL_FUNCTION(ticket_follow_departure) {
     using namespace ticketpool;
-    if (!CALLED_AS_TRIGGER(fcinfo)) {
-        report_no_trigger("ticket_follow_departure");
-    }
-    if (shared.control == nullptr) {
-        return Datum{0};  // no pool in this server: nothing to follow
-    }
-    require_shared_memory();
-    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
-    const Catalog& catalog = catalog_of(fcinfo);
-    if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
-        if (!is_own_event(catalog.departure) && !holds_new_departures(catalog)) {
-            // Whoever fills a partition may hold it and wait for the lock of new departures.
-            lock_all_order_leaves(catalog, AccessShareLock);
-        }
-        lock_new_departures(catalog);
-    }
-    if (RelationGetRelid(trigger->tg_relation) == catalog.route) {
-        announce_change(catalog.route_call);  // what is known of all stop lists is void
-    }
-    if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) &&
-        RelationGetRelid(trigger->tg_relation) != catalog.departure) {
-        return Datum{0};  // a stop list or seats: parts of departures
-    }
-    require_followed_table(trigger, catalog.departure);
-    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-        follow_truncated_departures(catalog);
-    } else if (!is_own_event(catalog.departure)) {
-        follow_departure(catalog, rows_of(trigger));
-    }
-    return Datum{0};
+    return enter_trigger(fcinfo, "ticket_follow_departure", follow_departure_event);
 }
 
 TICKETPOOL_FUNCTION(ticket_follow_reservation) {
     using namespace ticketpool;
-    if (!CALLED_AS_TRIGGER(fcinfo)) {
-        report_no_trigger("ticket_follow_reservation");
-    }
-    if (shared.control == nullptr) {
-        return Datum{0};
-    }
-    require_shared_memory();
-    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
-    const Catalog& catalog = catalog_of(fcinfo);
-    require_followed_table(trigger, catalog.reservation);
-    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-        follow_truncated_reservations(catalog);
-    } else if (!is_own_event(catalog.reservation)) {
-        follow_reservation(catalog, rows_of(trigger));
-    }
-    return Datum{0};
+    return enter_trigger(fcinfo, "ticket_follow_reservation",
+                         [](const Catalog& catalog, const TriggerData* trigger) {
+                             follow_table(catalog, trigger, catalog.reservation,
+                                          follow_truncated_reservations, follow_reservation);
+                         });
 }

@@ -1,11 +1,12 @@
+// Keeps the marks of hand-written changes and applies them at commit, see commit_marks.hpp.
 #include "follow/commit_marks.hpp"
 
+#include "follow/notes.hpp"
 #include "load/directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_entries.hpp"
 #include "pool/waiting.hpp"
-#include "tables/epoch.hpp"
 
 namespace ticketpool {
 namespace {
@@ -19,18 +20,11 @@ struct Mark {
     Oid relation;
     int64_t id;  // of the departure or item
     SaleTimes sale;
-    size_t since;  // kSale: how long the ledger was
+    size_t since;  // kSale: the length of the ledger when the mark was made
     StockSale stock;
     char train[kMaxNameBytes + 1];
 };
-struct Marks {
-    Mark* entries;
-    size_t count;
-    size_t room;
-};
-constinit Marks marks{};
-
-constexpr size_t kKeepMarks = 1024;  // more room than this is given back
+constinit Notes<Mark> marks{};
 
 Mark new_mark(MarkKind kind, Oid relation, int64_t id) {
     Mark mark{};
@@ -49,17 +43,11 @@ void add(const Mark& mark) {
             return;
         }
     }
-    if (marks.count == marks.room) {
-        const size_t room = Max(marks.room * 2, static_cast<size_t>(64));
-        marks.entries = static_cast<Mark*>(
-            marks.entries == nullptr ? MemoryContextAllocHuge(TopMemoryContext, room * sizeof(Mark))
-                                     : repalloc_huge(marks.entries, room * sizeof(Mark)));
-        marks.room = room;
-    }
-    marks.entries[marks.count++] = mark;
+    marks.add(mark);
 }
 
-// Of several marks of one departure the last one holds: they come last first.
+// Of several marks of one departure the last one counts. Marks are entered last first, so all but
+// the first to be entered find that one.
 void enter_sale(Mark* mark) {
     const uint32_t slot = directory_pin_if_ready(mark->relation, mark->id);
     if (slot == kNoSlot) {
@@ -153,24 +141,15 @@ void marks_apply() {
 }
 
 void marks_forget() {
-    marks.count = 0;
-    if (marks.room > kKeepMarks) {
-        pfree(marks.entries);
-        marks.entries = nullptr;
-        marks.room = 0;
-    }
+    marks.forget();
 }
 
 void marks_forget_level(int level) {
-    while (marks.count > 0 && marks.entries[marks.count - 1].level >= level) {
-        marks.count--;
-    }
+    marks.forget_level(level);
 }
 
 void marks_promote_level(int level) {
-    for (size_t i = marks.count; i > 0 && marks.entries[i - 1].level >= level; i--) {
-        marks.entries[i - 1].level = level - 1;
-    }
+    marks.promote(level);
 }
 
 }  // namespace ticketpool

@@ -1,16 +1,17 @@
 // What a transaction's hand-written changes to ticket_departure, ticket_reservation and
 // item_inventory mean for the pool, kept until it commits: a departure gets new sale times or
-// another train, an inventory is on sale or not, or a departure or item is to be loaded again.
+// another train, an inventory goes on sale or off sale, or a departure or item must be loaded
+// again.
 //
-//   before the commit   what changes when something is on sale, and is in memory, is entered in the
-//                       ledger, which pins it and takes its turn among the writers (SaleStatus in
-//                       departure.hpp). The transaction still has the rows' locks
-//   at the commit       when others see the rows, a departure gets its train's name, and then the
-//                       ledger stores what was entered and ends the turns, a rename's among them;
-//                       each departure or item that any other mark is about is marked stale, where
-//                       it is in memory, under the directory lock. What is not in memory needs
-//                       nothing: whoever loads it enters its slot before its rows are read, so
-//                       either the mark finds the slot or the load finds the rows
+//   before the commit   a departure or stock whose sale changes is pinned, if it is in memory; the
+//                       change takes its turn among the writers (SaleStatus in departure.hpp) and
+//                       is entered in the ledger. The transaction still has the rows' locks
+//   at the commit       when other sessions see the rows: a departure gets its train's name; then
+//                       the ledger stores what was entered and ends the turns, those of renames
+//                       among them. Each departure or item that any other mark is about is marked
+//                       stale, if it is in memory, under the directory lock. What is not in memory
+//                       needs nothing: a session that loads it enters its slot before it reads its
+//                       rows, so either the mark finds the slot or the load finds the rows
 //   at a rollback       marks are forgotten, and the ledger ends the turns
 #pragma once
 
@@ -19,12 +20,12 @@
 namespace ticketpool {
 
 void stale_at_commit(const Catalog& catalog, int64_t departure_id);
-// Sold as another train.
+// The departure is sold as another train.
 void train_at_commit(const Catalog& catalog, int64_t departure_id, const char* train);
 void sale_at_commit(const Catalog& catalog, int64_t departure_id, const SaleTimes& sale);
 
 void stale_item_at_commit(const Catalog& catalog, int64_t item_id);
-// When an inventory is on sale.
+// Whether an inventory is on sale, and whether it has a seller.
 struct StockSale {
     int64_t inventory_id;
     bool on_sale;

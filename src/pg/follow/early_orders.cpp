@@ -1,3 +1,5 @@
+// Checks the orders that were written by hand before their departure, when the departure is
+// inserted.
 #include "follow/early_orders.hpp"
 
 #include "server/errors.hpp"

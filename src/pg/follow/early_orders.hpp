@@ -6,8 +6,8 @@
 
 namespace ticketpool {
 
-// They must be of the departure's day, where it looks for them (23514), and no two of them may meet
-// on a seat (23P01).
+// Its live orders must be of the departure's day, where it looks for them (23514), and no two of
+// their tickets may overlap on a seat (23P01).
 void require_orders_in_place(const Catalog& catalog, const DepartureRow& row);
 
 }  // namespace ticketpool

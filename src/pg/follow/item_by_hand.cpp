@@ -1,15 +1,16 @@
+// The trigger of item_order: turns what others write there into claims and releases of units, see
+// item_by_hand.hpp.
 #include "follow/item_by_hand.hpp"
 
 #include "follow/commit_marks.hpp"
 #include "follow/own_events.hpp"
-#include "follow/row_event.hpp"
+#include "follow/trigger_entry.hpp"
 #include "follow/wanted.hpp"
 #include "load/directory.hpp"
 #include "load/item_pins.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_claim.hpp"
 #include "pool/stock_entries.hpp"
-#include "server/errors.hpp"
 #include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"
 #include "tables/epoch.hpp"
@@ -124,7 +125,7 @@ void require_fit(const ItemToFit& what) {
 // Orders
 // ---------------------------------------------------------------------------------------------
 
-// The item's inventory as the snapshot sees it, which is dropped.
+// The item's inventory as the snapshot sees it; drops the snapshot.
 bool read_inventory(const Catalog& catalog, const WantedUnits& wanted, Snapshot snapshot,
                     Inventory* row) {
     TableReader reader;
@@ -149,16 +150,17 @@ void release_row(const Catalog& catalog, TupleTableSlot* row) {
     Stock* stock = ref.item == nullptr
                        ? nullptr
                        : find_stock(ref, row_int64(row, kItemInventory), OfLeaving::kTake);
-    // An order of no inventory has no claim: the loader left it out, too.
+    // An order without an inventory has no claim: the loader left it out, too.
     if (stock != nullptr && units > 0) {
         stock_reserve(1);
         stock_add_release(stock_ref(ref, stock), units);
     }
 }
 
-// No stock in memory to claim from: there is no inventory; or this transaction has written its row
-// itself, and the item is loaded anew at commit; or it is merged and empty; or others have just
-// inserted it, and what this transaction has in memory is too old.
+// There is no stock in memory to claim from. Either the inventory does not exist; or this
+// transaction has written its row itself, and the item is loaded again after the commit; or the
+// inventory is merged and empty; or others have just inserted it, and what this transaction has in
+// memory is too old.
 void accept_orphan(const Catalog& catalog, const WantedUnits& wanted) {
     Inventory of_others;
     Inventory own;
@@ -204,7 +206,8 @@ void claim_row(const Catalog& catalog, TupleTableSlot* row) {
     const ItemRef ref = pin_item_or_lock(catalog, wanted.item_id);
     if (ref.item == nullptr) {
         note_missing(Arrival::kInventory, wanted.item_id);
-        want_item_to_fit(catalog, wanted.item_id);  // children may be there without their root
+        // Inventories that were split off may be there without their root.
+        want_item_to_fit(catalog, wanted.item_id);
         return;
     }
     const Stock* stock = find_stock(ref, wanted.inventory_id, OfLeaving::kLeaveOut);
@@ -216,7 +219,11 @@ void claim_row(const Catalog& catalog, TupleTableSlot* row) {
     claim_by_hand(wanted);
 }
 
-void follow(const Catalog& catalog, TupleTableSlot* before, TupleTableSlot* after) {
+void follow(const Catalog& catalog, const RowEvent& rows) {
+    const auto [before, after] = rows;
+    if (is_own_item_event(before, after)) {
+        return;
+    }
     const bool was_live = before != nullptr && is_live_item_row(before);
     const bool live = after != nullptr && is_live_item_row(after);
     if (was_live && live && same_units(before, after)) {
@@ -231,8 +238,7 @@ void follow(const Catalog& catalog, TupleTableSlot* before, TupleTableSlot* afte
 }
 
 // ---------------------------------------------------------------------------------------------
-// TRUNCATE: the table is locked against everybody, so its rows are what they are. Items that are
-// not in memory need nothing: others cannot load one before this transaction ends.
+// TRUNCATE
 // ---------------------------------------------------------------------------------------------
 
 void release_inventories(const ItemRef& ref, const Inventories& sold) {
@@ -265,22 +271,23 @@ void release_item(const Catalog& catalog, int64_t item_id) {
     MemoryContextDelete(context);
 }
 
-void release_all(const Catalog& catalog) {
+void follow_truncate(const Catalog& catalog) {
+    follow_truncated_items(catalog, release_item);
+}
+
+}  // namespace
+
+void follow_truncated_items(const Catalog& catalog,
+                            void (*follow_item)(const Catalog& catalog, int64_t item_id)) {
     for (uint32_t i = 0; i < shared.control->slot_count; i++) {
         int64_t item_id;
         CHECK_FOR_INTERRUPTS();
         if (directory_item_in(catalog, i, &item_id)) {
-            release_item(catalog, item_id);
+            follow_item(catalog, item_id);
         }
     }
     note_truncate();
 }
-
-// ---------------------------------------------------------------------------------------------
-// Locks
-// ---------------------------------------------------------------------------------------------
-
-}  // namespace
 
 Stock* find_stock(const ItemRef& ref, int64_t inventory_id, OfLeaving of_leaving) {
     for (Stock* stock = ref.item->root(); stock != nullptr; stock = ref.item->after(stock)) {
@@ -312,23 +319,8 @@ Snapshot snapshot_after_this_command() {
 
 TICKETPOOL_FUNCTION(item_follow_order) {
     using namespace ticketpool;
-    if (!CALLED_AS_TRIGGER(fcinfo)) {
-        report_no_trigger("item_follow_order");
-    }
-    if (shared.control == nullptr) {
-        return Datum{0};  // no pool in this server: nothing to follow
-    }
-    require_shared_memory();
-    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
-    const Catalog& catalog = catalog_of(fcinfo);
-    require_followed_table(trigger, catalog.item_order);
-    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-        release_all(catalog);
-        return Datum{0};
-    }
-    const RowEvent rows = rows_of(trigger);
-    if (!is_own_item_event(rows.before, rows.after)) {
-        follow(catalog, rows.before, rows.after);
-    }
-    return Datum{0};
+    return enter_trigger(
+        fcinfo, "item_follow_order", [](const Catalog& catalog, const TriggerData* trigger) {
+            follow_table(catalog, trigger, catalog.item_order, follow_truncate, follow);
+        });
 }

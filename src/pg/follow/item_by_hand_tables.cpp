@@ -1,51 +1,59 @@
-// What others write into item_inventory by hand: see item_by_hand.hpp.
+// The trigger of item_inventory: what others write there by hand, see item_by_hand.hpp.
 #include "follow/commit_marks.hpp"
 #include "follow/item_by_hand.hpp"
 #include "follow/own_events.hpp"
-#include "follow/row_event.hpp"
+#include "follow/trigger_entry.hpp"
 #include "follow/wanted.hpp"
-#include "load/directory.hpp"
 #include "load/item_pins.hpp"
-#include "pool/shared_memory.hpp"
 #include "pool/stock_claim.hpp"
 #include "pool/stock_entries.hpp"
 #include "pool/waiting.hpp"
-#include "server/errors.hpp"
 #include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"
-#include "tables/epoch.hpp"
 #include "tables/inventory_rows.hpp"
 #include "tables/item_rows.hpp"
 
 namespace ticketpool {
 namespace {
 
-bool same_column(const RowEvent& rows, AttrNumber column) {
-    bool no_old;
-    bool no_new;
-    const Datum before = row_value(rows.before, column, &no_old);
-    const Datum after = row_value(rows.after, column, &no_new);
-    return no_old || no_new ? no_old == no_new : DatumGetInt64(before) == DatumGetInt64(after);
+// 0A000 if a row would become that of another stock.
+void require_same_stock(const RowEvent& rows, const Inventory& before) {
+    if (!same_column(rows, kInvId) || !same_column(rows, kInvItem)) {
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("the id of inventory " INT64_FORMAT " cannot be changed by hand",
+                               before.id),
+                        errdetail("The pool would have to move its units to another stock."),
+                        errhint("Delete the row, and insert another one.")));
+    }
+    if (!same_column(rows, kInvParent)) {
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("the parent of inventory " INT64_FORMAT " cannot be changed by hand",
+                               before.id),
+                        errdetail("The pool would have to move its units to another stock."),
+                        errhint("item_split and item_merge move units.")));
+    }
 }
 
-[[noreturn]] void report_not_followed(const Inventory& row, const char* what, const char* hint) {
-    ereport(ERROR,
-            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-             errmsg("%s of inventory " INT64_FORMAT " cannot be changed by hand", what, row.id),
-             errdetail("The pool would have to move its units to another stock."),
-             errhint("%s", hint)));
-}
-
-// All of it must be free: nothing is sold of it and nobody is buying.
-void follow_leaving(const Catalog& catalog, int64_t item_id, const Inventory& row) {
+// The stock of an inventory, with its item pinned. False if there is none to claim from: the item
+// is not there, or the inventory is merged and empty, or this transaction has inserted it.
+bool pin_stock(const Catalog& catalog, int64_t item_id, int64_t inventory_id, StockRef* at) {
     const ItemRef ref = pin_item_by_hand(catalog, item_id);
     const Stock* stock =
-        ref.item == nullptr ? nullptr : find_stock(ref, row.id, OfLeaving::kLeaveOut);
-    stale_item_at_commit(catalog, item_id);
-    if (stock == nullptr) {
-        return;  // merged and empty, or inserted by this transaction
+        ref.item == nullptr ? nullptr : find_stock(ref, inventory_id, OfLeaving::kLeaveOut);
+    if (stock != nullptr) {
+        *at = stock_ref(ref, stock);
     }
-    const StockRef at = stock_ref(ref, stock);
+    return stock != nullptr;
+}
+
+// All of an inventory that leaves must be free: nothing of it is sold or being bought.
+void follow_leaving(const Catalog& catalog, int64_t item_id, const Inventory& row) {
+    StockRef at;
+    const bool found = pin_stock(catalog, item_id, row.id, &at);
+    stale_item_at_commit(catalog, item_id);
+    if (!found) {
+        return;
+    }
     if (row.quantity > 0) {
         claim_by_hand(WantedUnits{catalog.schema, 0, item_id, row.id, at, row.quantity, true});
     }
@@ -53,12 +61,11 @@ void follow_leaving(const Catalog& catalog, int64_t item_id, const Inventory& ro
     stock_add_leaving(at);
 }
 
-// At the statement's end: an inventory that was split off has its root, and an order its item.
-void report_left_over(int64_t item_id, const char* what) {
-    ereport(ERROR, (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
-                    errmsg("item " INT64_FORMAT " has %s", item_id, what),
-                    errdetail("Its root inventory was deleted."),
-                    errhint("Delete them first, or in the same statement.")));
+// At the statement's end, an inventory that was split off must have its root, and a live order its
+// item. To be called in the ereport for one that does not.
+int detail_of_left_over() {
+    errdetail("Its root inventory was deleted.");
+    return errhint("Delete them first, or in the same statement.");
 }
 
 struct DeletedRoot {
@@ -74,7 +81,10 @@ void require_no_children(const DeletedRoot& root) {
         read_inventories(catalog_in(root.schema), root.item_id, snapshot, nullptr, &left);
     drop_snapshot(snapshot);
     if (left.count > 0 && !has_root) {
-        report_left_over(root.item_id, "inventories that were split off");
+        ereport(ERROR,
+                (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+                 errmsg("item " INT64_FORMAT " has inventories that were split off", root.item_id),
+                 detail_of_left_over()));
     }
     pfree(left.rows);
 }
@@ -97,7 +107,9 @@ void require_no_orders(const Truncated& truncated) {
             reader_open(&roots, catalog.inventory, catalog.inventory_root, snapshot);
             reader_key_int64(&roots, item_id);
             if (!reader_next(&roots)) {
-                report_left_over(item_id, "live orders");
+                ereport(ERROR, (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+                                errmsg("item " INT64_FORMAT " has live orders", item_id),
+                                detail_of_left_over()));
             }
             reader_close(&roots);
         }
@@ -122,30 +134,27 @@ void follow_delete(const Catalog& catalog, int64_t item_id, const Inventory& row
 
 void follow_quantity(const Catalog& catalog, int64_t item_id, const Inventory& before,
                      const Inventory& after) {
-    const ItemRef ref = pin_item_by_hand(catalog, item_id);
-    const Stock* stock =
-        ref.item == nullptr ? nullptr : find_stock(ref, after.id, OfLeaving::kLeaveOut);
-    if (stock == nullptr) {
+    StockRef at;
+    if (!pin_stock(catalog, item_id, after.id, &at)) {
         follow_insert(catalog, item_id);
     } else if (after.quantity > before.quantity) {
         stock_reserve(1);
-        stock_add_release(stock_ref(ref, stock), after.quantity - before.quantity);
+        stock_add_release(at, after.quantity - before.quantity);
     } else {
-        claim_by_hand(WantedUnits{catalog.schema, 0, item_id, after.id, stock_ref(ref, stock),
+        claim_by_hand(WantedUnits{catalog.schema, 0, item_id, after.id, at,
                                   before.quantity - after.quantity, false});
     }
 }
 
-// As item_merge does it, in another database perhaps, whose rows are replicated here.
+// As item_merge does it, perhaps in another database whose rows are replicated here.
 void follow_merging(const Catalog& catalog, int64_t item_id, int64_t id) {
-    const ItemRef ref = pin_item_by_hand(catalog, item_id);
-    const Stock* stock = ref.item == nullptr ? nullptr : find_stock(ref, id, OfLeaving::kLeaveOut);
-    if (stock == nullptr) {
+    StockRef at;
+    if (!pin_stock(catalog, item_id, id, &at)) {
         follow_insert(catalog, item_id);
     } else {
         stock_reserve(1);
-        wait_for_stock_turn(stock_ref(ref, stock));
-        stock_add_merging(stock_ref(ref, stock));
+        wait_for_stock_turn(at);
+        stock_add_merging(at);
     }
 }
 
@@ -153,12 +162,7 @@ void follow_update(const Catalog& catalog, const RowEvent& rows) {
     const Inventory before = copy_inventory(rows.before);
     const Inventory after = copy_inventory(rows.after);
     const int64_t item_id = row_int64(rows.after, kInvItem);
-    if (!same_column(rows, kInvId) || !same_column(rows, kInvItem)) {
-        report_not_followed(before, "the id", "Delete the row, and insert another one.");
-    }
-    if (!same_column(rows, kInvParent)) {
-        report_not_followed(before, "the parent", "item_split and item_merge move units.");
-    }
+    require_same_stock(rows, before);
     if (before.status != after.status && before.status == InventoryStatus::kMerged) {
         follow_insert(catalog, item_id);
     } else if (before.status != after.status && after.status == InventoryStatus::kMerged) {
@@ -174,6 +178,13 @@ void follow_update(const Catalog& catalog, const RowEvent& rows) {
 }
 
 void follow(const Catalog& catalog, const RowEvent& rows) {
+    const bool by_hand = !is_own_event(catalog.inventory);
+    if (rows.before == nullptr) {
+        lock_new_inventory(catalog, row_int64(rows.after, kInvItem), by_hand);
+    }
+    if (!by_hand) {
+        return;
+    }
     if (rows.before == nullptr) {
         follow_insert(catalog, row_int64(rows.after, kInvItem));
     } else if (rows.after == nullptr) {
@@ -183,25 +194,19 @@ void follow(const Catalog& catalog, const RowEvent& rows) {
     }
 }
 
-// The table is locked against everybody: items that are not in memory cannot be loaded by others
-// before this transaction ends.
-void follow_truncated(const Catalog& catalog) {
-    for (uint32_t i = 0; i < shared.control->slot_count; i++) {
-        int64_t item_id;
-        CHECK_FOR_INTERRUPTS();
-        if (!directory_item_in(catalog, i, &item_id)) {
-            continue;
-        }
-        Snapshot snapshot = take_fresh_snapshot();
-        Inventories inventories;
-        read_inventories(catalog, item_id, snapshot, nullptr, &inventories);
-        drop_snapshot(snapshot);
-        for (int n = 0; n < inventories.count; n++) {
-            follow_leaving(catalog, item_id, inventories.rows[n]);
-        }
-        pfree(inventories.rows);
+void follow_truncated_item(const Catalog& catalog, int64_t item_id) {
+    Snapshot snapshot = take_fresh_snapshot();
+    Inventories inventories;
+    read_inventories(catalog, item_id, snapshot, nullptr, &inventories);
+    drop_snapshot(snapshot);
+    for (int i = 0; i < inventories.count; i++) {
+        follow_leaving(catalog, item_id, inventories.rows[i]);
     }
-    note_truncate();
+    pfree(inventories.rows);
+}
+
+void follow_truncate(const Catalog& catalog) {
+    follow_truncated_items(catalog, follow_truncated_item);
     want_once<Truncated, require_no_orders>(Truncated{catalog.schema});
 }
 
@@ -210,27 +215,8 @@ void follow_truncated(const Catalog& catalog) {
 
 TICKETPOOL_FUNCTION(item_follow_inventory) {
     using namespace ticketpool;
-    if (!CALLED_AS_TRIGGER(fcinfo)) {
-        report_no_trigger("item_follow_inventory");
-    }
-    if (shared.control == nullptr) {
-        return Datum{0};
-    }
-    require_shared_memory();
-    const TriggerData* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
-    const Catalog& catalog = catalog_of(fcinfo);
-    require_followed_table(trigger, catalog.inventory);
-    if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)) {
-        follow_truncated(catalog);
-        return Datum{0};
-    }
-    const RowEvent rows = rows_of(trigger);
-    const bool by_hand = !is_own_event(catalog.inventory);
-    if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) {
-        lock_new_inventory(catalog, row_int64(rows.after, kInvItem), by_hand);
-    }
-    if (by_hand) {
-        follow(catalog, rows);
-    }
-    return Datum{0};
+    return enter_trigger(
+        fcinfo, "item_follow_inventory", [](const Catalog& catalog, const TriggerData* trigger) {
+            follow_table(catalog, trigger, catalog.inventory, follow_truncate, follow);
+        });
 }

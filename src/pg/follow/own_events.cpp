@@ -1,3 +1,4 @@
+// Tells the row events of our own statements from those of others, see own_events.hpp.
 #include "follow/own_events.hpp"
 
 #include "server/table_scan.hpp"
@@ -9,7 +10,7 @@ namespace ticketpool {
 
 namespace {
 
-// What says where a ticket's claim is.
+// The columns that say where a ticket's claim is.
 constexpr OrderColumn kPlaceColumns[] = {kDepartureId, kServiceDate, kSeatClass, kCoach,
                                          kSeat,        kFromStop,    kToStop,    kChannel};
 
@@ -86,8 +87,8 @@ bool is_own_event(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot*
     return true;
 }
 
-// No rule can add an INSERT into the table whose INSERT it adds to: a new row is ours, whatever a
-// trigger has made of it.
+// A rule cannot add an INSERT into the table whose INSERT it adds to. So a new row is ours,
+// whatever a trigger has made of it.
 static bool is_own_item_row(const OwnWrite& write, TupleTableSlot* before) {
     if (before == nullptr) {
         return write.change == OwnChange::kInsert;
@@ -146,7 +147,7 @@ bool is_live_row(const OrderLeaf& leaf, TupleTableSlot* row) {
     const Text text = row_text(row, leaf.column[kStatus]);
     if (!parse_order_status(text.data, text.length, &status)) {
         ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
-                        errmsg("\"%s\" is no status of a ticket", printable(text)),
+                        errmsg("\"%s\" is not a status of a ticket", printable(text)),
                         errdetail("Ticket %d of order " INT64_FORMAT " has it.",
                                   row_int32(row, leaf.column[kTicketNo]),
                                   row_int64(row, leaf.column[kOrderId])),

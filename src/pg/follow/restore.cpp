@@ -1,11 +1,15 @@
-// Restoring a dump.
+// The utility hook that lets the restore of a dump run through.
 //
-// ticket_order belongs to the extension, so a dump makes it with CREATE EXTENSION, its indexes
-// included; its partitions do not, so a dump makes them as ordinary tables, attaches them, and
-// adds their primary key and indexes last. But attaching a partition to a table that has indexes
-// builds them at once, and what comes last would fail: it is there already. The same is true of the
-// trigger that each partition has (alter_table.hpp). This hook passes exactly that over, so that a
-// restore runs through without an error.
+// ticket_order belongs to the extension, so a dump creates it with CREATE EXTENSION, its indexes
+// included. Its partitions do not belong to the extension, so a dump creates them as ordinary
+// tables, attaches them, and adds their primary key and indexes last. But attaching a partition to
+// a table that has indexes builds them at once, so the commands at the end would fail: what they
+// create is there already. The same is true of the trigger that each partition has
+// (alter_table.cpp). The hook skips exactly these commands, so that a restore runs through without
+// an error.
+//
+// The hook also calls alter_table.hpp around each ALTER TABLE, and settles what is wanted
+// (wanted.hpp) after COPY and TRUNCATE.
 #include "follow/restore.hpp"
 
 #include "follow/alter_table.hpp"
@@ -26,8 +30,7 @@ namespace {
 
 constinit ProcessUtility_hook_type previous_hook = nullptr;
 
-// An index of the partition that the attaching built, with this name (any, where null), or the
-// primary key.
+// Does the partition have an index that ATTACH built: its primary key, or one of this name?
 bool has_attached_index(Oid partition, const char* index_name, bool primary) {
     bool found = false;
     Relation relation = relation_open(partition, AccessShareLock);
@@ -44,7 +47,7 @@ bool has_attached_index(Oid partition, const char* index_name, bool primary) {
     return found;
 }
 
-// ALTER TABLE ONLY partition ADD CONSTRAINT name PRIMARY KEY ..., and nothing else in it?
+// Is it ALTER TABLE ONLY partition ADD CONSTRAINT name PRIMARY KEY ..., with nothing else in it?
 bool adds_primary_key(const AlterTableStmt* statement) {
     if (list_length(statement->cmds) != 1) {
         return false;

@@ -1,5 +1,7 @@
+// The list of what is to be done when a statement has ended, see wanted.hpp.
 #include "follow/wanted.hpp"
 
+#include "follow/notes.hpp"
 #include "tables/own_writes.hpp"
 
 extern "C" {
@@ -18,16 +20,10 @@ struct Wanted {
     bool once;
     alignas(8) char what[kWantedBytes];
 };
-struct WantedList {
-    Wanted* entries;
-    size_t count;
-    size_t room;
-};
-constinit WantedList wanted{};
-constexpr size_t kKeepWanted = 1024;  // more room than this is given back
+constinit Notes<Wanted> wanted{};
 
-// Where the looks are that are wanted once: numbers of entries plus one, by hash, 0 where there is
-// none. Those of entries that are gone stay until the index is made anew.
+// Hash index of the looks that are wanted once: number of the entry plus one, or 0 if the place is
+// empty. Places of entries that are gone stay until the index is built again.
 struct LookIndex {
     uint32_t* places;
     size_t size;  // a power of two, or 0
@@ -104,15 +100,7 @@ void want_bytes(Settle settle, const void* what, size_t bytes, bool once) {
             return;
         }
     }
-    if (wanted.count == wanted.room) {
-        const size_t room = Max(wanted.room * 2, static_cast<size_t>(64));
-        wanted.entries = static_cast<Wanted*>(
-            wanted.entries == nullptr
-                ? MemoryContextAllocHuge(TopMemoryContext, room * sizeof(Wanted))
-                : repalloc_huge(wanted.entries, room * sizeof(Wanted)));
-        wanted.room = room;
-    }
-    wanted.entries[wanted.count++] = entry;
+    wanted.add(entry);
     if (once) {
         *place = static_cast<uint32_t>(wanted.count);
         looks.used++;
@@ -120,7 +108,8 @@ void want_bytes(Settle settle, const void* what, size_t bytes, bool once) {
 }
 
 void settle_wanted(int depth) {
-    // Deeper ones came later and were settled sooner: those in question are the last.
+    // Entries of deeper statements are newer and were settled earlier, so those in question are the
+    // last.
     size_t first = wanted.count;
     while (first > 0 && wanted.entries[first - 1].depth > depth) {
         first--;
@@ -133,11 +122,7 @@ void settle_wanted(int depth) {
 }
 
 void forget_wanted() {
-    wanted.count = 0;
-    if (wanted.room > kKeepWanted) {
-        pfree(wanted.entries);
-        wanted = WantedList{};
-    }
+    wanted.forget();
     if (looks.places != nullptr) {
         pfree(looks.places);
         looks = LookIndex{};
@@ -145,15 +130,11 @@ void forget_wanted() {
 }
 
 void forget_wanted_of(int level) {
-    while (wanted.count > 0 && wanted.entries[wanted.count - 1].level >= level) {
-        wanted.count--;
-    }
+    wanted.forget_level(level);
 }
 
 void promote_wanted(int level) {
-    for (size_t i = wanted.count; i > 0 && wanted.entries[i - 1].level >= level; i--) {
-        wanted.entries[i - 1].level = level - 1;
-    }
+    wanted.promote(level);
 }
 
 void install_wanted_hook() {

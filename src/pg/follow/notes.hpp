@@ -1,0 +1,31 @@
+// Private notes that a transaction keeps for its own end or a statement's: an UndoLog
+// (undo_log.hpp) whose entries are forgotten instead of undone.
+#pragma once
+
+#include "pool/undo_log.hpp"
+
+namespace ticketpool {
+
+template <typename Note>
+struct Notes : UndoLog<Note> {
+    static constexpr size_t kKeptNotes = 1024;  // more room than this is given back
+
+    // Ereports if there is no memory.
+    Note* add(const Note& note) {
+        this->reserve(1);
+        return this->append(note);
+    }
+
+    // No-fail, like forget().
+    void forget_level(int level) { this->count = this->first_of_level(level); }
+
+    void forget() {
+        this->count = 0;
+        if (this->room > kKeptNotes) {
+            pfree(this->entries);
+            *this = Notes{};
+        }
+    }
+};
+
+}  // namespace ticketpool
