@@ -12,7 +12,7 @@
 #include "purchase/rules.hpp"
 
 #include "purchase/builtin_rules.hpp"
-#include "server/advisory_locks.hpp"
+#include "purchase/request_locks.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/table_scan.hpp"
@@ -149,12 +149,6 @@ void read_rules(const Catalog& catalog, const RuleShape& shape, RuleCache* cache
 uint64_t lock_key(const Catalog& catalog, int64_t id, bool passenger) {
     const uint64_t seed = uint64_t{catalog.order} << 1 | (passenger ? 1 : 0);
     return hash_bytes_extended(reinterpret_cast<const unsigned char*>(&id), sizeof id, seed);
-}
-
-int compare_keys(const void* a, const void* b) {
-    const uint64_t left = *static_cast<const uint64_t*>(a);
-    const uint64_t right = *static_cast<const uint64_t*>(b);
-    return left < right ? -1 : static_cast<int>(left > right);
 }
 
 // How the functions are called, kept for as long as the rules are the same. Only the outermost of
@@ -333,15 +327,7 @@ void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_cou
     for (uint32_t i = 0; i < passenger_count; i++) {
         keys[user_count + i] = lock_key(catalog, passengers[i], true);
     }
-    qsort(keys, count, sizeof(uint64_t), compare_keys);
-    for (size_t i = 0; i < count; i++) {
-        if (i == 0 || keys[i] != keys[i - 1]) {
-            const LOCKTAG tag =
-                advisory_tag(AdvisoryLock::kPeople, static_cast<uint32_t>(keys[i] >> 32),
-                             static_cast<uint32_t>(keys[i]));
-            LockAcquire(&tag, ExclusiveLock, false, false);
-        }
-    }
+    lock_keys(AdvisoryLock::kPeople, keys, count);
     pfree(keys);
 }
 
