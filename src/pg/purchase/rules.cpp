@@ -158,7 +158,7 @@ struct KeptCalls {
     MemoryContext memory;
     FmgrInfo calls[kMaxRules];  // fn_oid InvalidOid: not called yet
 };
-KeptCalls* kept_calls;  // kRuleKinds, allocated at first use
+constinit KeptCalls* kept_calls = nullptr;  // kRuleKinds, allocated at first use
 constinit int kept_in_use = 0;
 
 // An error out of a function leaves what it has kept as it is in the middle of a call.

@@ -84,8 +84,6 @@ void check_date(DateADT date) {
 }  // namespace
 }  // namespace ticketpool
 
-namespace ticketpool {}  // namespace ticketpool
-
 TICKETPOOL_FUNCTION(ticket_open) {
     using namespace ticketpool;
     require_shared_memory();

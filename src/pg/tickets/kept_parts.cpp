@@ -123,22 +123,27 @@ bool is_first_call(uint64 row, Text station) {
     return true;
 }
 
+// The stop lists whose unknown stations the transaction has been told.
+struct NotedRoutes {
+    TimestampTz transaction;  // by its start
+    uint32_t count;
+    pg_uuid_t digest[64];  // the last ones
+};
+constinit NotedRoutes noted{};
+
 // Has this transaction been told already what this stop list has? So that a statement that opens
 // many days does not say the same of each; with more trains than are kept here it may.
 bool was_noted(const pg_uuid_t& route) {
-    static TimestampTz transaction;
-    static pg_uuid_t noted[64];
-    static uint32_t count;
-    if (transaction != GetCurrentTransactionStartTimestamp()) {
-        transaction = GetCurrentTransactionStartTimestamp();
-        count = 0;
+    if (noted.transaction != GetCurrentTransactionStartTimestamp()) {
+        noted.transaction = GetCurrentTransactionStartTimestamp();
+        noted.count = 0;
     }
-    for (uint32_t i = 0; i < Min(count, lengthof(noted)); i++) {
-        if (memcmp(&noted[i], &route, sizeof(route)) == 0) {
+    for (uint32_t i = 0; i < Min(noted.count, lengthof(noted.digest)); i++) {
+        if (memcmp(&noted.digest[i], &route, sizeof(route)) == 0) {
             return true;
         }
     }
-    noted[count++ % lengthof(noted)] = route;
+    noted.digest[noted.count++ % lengthof(noted.digest)] = route;
     return false;
 }
 

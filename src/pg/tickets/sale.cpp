@@ -27,8 +27,6 @@ Datum passenger_array(const Purchase& purchase) {
 
 }  // namespace
 
-namespace {}  // namespace
-
 Demand demand_of(const Purchase& purchase) {
     return Demand{purchase.ref,    purchase.class_index, purchase.trip, purchase.party,
                   purchase.choice, purchase.channel,     false};

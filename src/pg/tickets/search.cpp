@@ -46,7 +46,7 @@ struct CachedPair {
     Connection* connections;
 };
 constexpr uint32_t kPairCacheSize = 128;
-CachedPair* pair_cache;  // kPairCacheSize entries, allocated at first use
+constinit CachedPair* pair_cache = nullptr;  // kPairCacheSize entries, allocated at first use
 
 // The departures of a route on a day.
 struct CachedRuns {
@@ -58,7 +58,7 @@ struct CachedRuns {
     int64_t* departure_ids;  // in TopMemoryContext; null: none
 };
 constexpr uint32_t kRunCacheSize = 4096;
-CachedRuns* run_cache;  // kRunCacheSize entries, allocated at first use
+constinit CachedRuns* run_cache = nullptr;  // kRunCacheSize entries, allocated at first use
 
 // Each call where one may board, with the next call at the other station. $1, $2: the stations;
 // %s: further conditions.

@@ -21,7 +21,7 @@ struct CachedStations {
     StationCode* codes;  // in TopMemoryContext
 };
 constexpr uint32_t kCacheSize = 1024;
-CachedStations* cache;  // kCacheSize entries, allocated at first use
+constinit CachedStations* cache = nullptr;  // kCacheSize entries, allocated at first use
 
 struct CodeList {
     StationCode* codes;
