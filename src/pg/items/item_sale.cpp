@@ -132,22 +132,22 @@ uint64_t item_request_key(const Catalog& catalog, const ItemPurchase& purchase) 
 
 namespace {
 
-[[noreturn]] void report_other_request(TableReader* reader, const char* what) {
+// `difference`: a sentence.
+[[noreturn]] void report_other_request(TableReader* reader, const char* difference) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("request_id was used for another purchase"),
-                    errdetail("Order " INT64_FORMAT
-                              " of this user has it. The first call asked for another %s.",
-                              row_int64(reader->row, kItemOrderId), what),
+                    errdetail("Order " INT64_FORMAT " of this user has it. %s",
+                              row_int64(reader->row, kItemOrderId), difference),
                     errhint("Use a new request_id for each purchase.")));
 }
 
 // As far as a row can tell that does not say what was asked: before version 0.3, or by hand.
 void check_same_row(TableReader* reader, const ItemPurchase& purchase) {
     if (row_int64(reader->row, kItemId) != purchase.item_id) {
-        report_other_request(reader, "item");
+        report_other_request(reader, "The first call asked for another item.");
     }
     if (row_int64(reader->row, kItemQuantity) != purchase.quantity) {
-        report_other_request(reader, "quantity");
+        report_other_request(reader, "The first call asked for another quantity.");
     }
 }
 
@@ -161,7 +161,7 @@ void check_same_inventory(TableReader* reader, const ItemPurchase& purchase,
     const bool was_named = first != nullptr && digest_get(*first, kDigestInventory) != 0;
     if (was_named ? !digest_same(*first, purchase.asked, kDigestInventory)
                   : row_int64(reader->row, kItemInventory) != purchase.inventory_id) {
-        report_other_request(reader, "inventory");
+        report_other_request(reader, "The first call asked for another inventory.");
     }
 }
 
@@ -172,9 +172,9 @@ void check_same_request(const Catalog& catalog, TableReader* reader, const ItemP
     if (first == nullptr) {
         check_same_row(reader, purchase);
     } else if (!digest_same(*first, purchase.asked, kDigestItem)) {
-        report_other_request(reader, "item");
+        report_other_request(reader, "The first call asked for another item.");
     } else if (!digest_same(*first, purchase.asked, kDigestQuantity)) {
-        report_other_request(reader, "quantity");
+        report_other_request(reader, "The first call asked for another quantity.");
     }
     check_same_inventory(reader, purchase, first);
 }

@@ -91,7 +91,7 @@ Oid find_rule(const Catalog& catalog, const RuleShape& shape, Text rule) {
         ereport(
             ERROR,
             (errcode(ERRCODE_UNDEFINED_FUNCTION),
-             errmsg("rule \"%s\" of ticket_rule is no function that could be asked", name),
+             errmsg("rule \"%s\" of ticket_rule is not a function that could be asked", name),
              errdetail("A rule on_kind %s takes %s and returns text.", shape.kind, shape.signature),
              errhint("Create the function, or disable the rule in ticket_rule.")));
     }

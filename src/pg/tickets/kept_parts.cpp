@@ -240,7 +240,8 @@ void check_labels(Text formation, Text coach, Datum seats, uint32_t* labels, uin
     int elements;
     ArrayType* array = DatumGetArrayTypeP(seats);
     if (ARR_NDIM(array) != 1) {
-        report_bad_formation(formation, coach, "Its seats are no list of labels, or an empty one.");
+        report_bad_formation(formation, coach,
+                             "Its seats are not a list of labels, or the list is empty.");
     }
     deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &elements);
     for (int i = 0; i < elements; i++) {

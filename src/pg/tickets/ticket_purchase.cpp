@@ -107,7 +107,7 @@ void parse_choice(Text text, Purchase* purchase) {
     if (parse_seat_choice(text.data, text.length, purchase->party, letters, &purchase->choice) !=
         Status::kOk) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("\"%s\" is no seat choice", printable(text)),
+                        errmsg("\"%s\" is not a seat choice", printable(text)),
                         errdetail("A choice is at most one letter a passenger, or window, or "
                                   "aisle; there are %u passengers.",
                                   purchase->party),
