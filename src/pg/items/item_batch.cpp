@@ -16,7 +16,7 @@ struct ItemBatch {
         ItemArguments arguments;
         ItemPurchase purchase;
         bool is_repeated;
-        Datum order_id;  // of the first call, and so on
+        Datum order_id;  // of the first call, as the two below
         Datum item_id;
         Datum quantity;
     };

@@ -3,11 +3,11 @@
 //
 // 1. All requests are read, and the locks of all their request_ids are taken, in order of key, so
 //    that two batches never wait for each other in a circle.
-// 2. They are checked and resolved; a malformed one fails the call before anything is sold. One
-//    whose request_id has been used keeps the rows of the first call instead.
+// 2. The requests are checked and resolved. A malformed request fails the call before anything is
+//    sold. A request whose request_id was used before keeps the rows of the first call instead.
 // 3. Request by request: claim, and keep the rows.
-// 4. Rows go into the table many at a time: at the end, when enough are kept, or before something
-//    has to read what was sold so far (a rule, a request_id).
+// 4. The kept rows are written to the table many at a time: at the end, when there are enough, or
+//    before something has to read what was sold so far (a rule, a request_id).
 #pragma once
 
 #include <span>
@@ -24,15 +24,16 @@ struct RequestArray {
     TupleDesc columns;
 };
 
-// An array of a composite type with so many fields; none of its elements is NULL.
+// Opens an array of a composite type with this number of fields. Ereports if an element is NULL.
 RequestArray open_requests(ArrayType* array, const char* type, int fields);
 // The fields of one request.
 void read_request(const RequestArray& requests, int index, Datum* values, bool* nulls);
 
-// In a PG_CATCH block: raises the error again and says in its message which request it was.
+// To be called in a PG_CATCH block: raises the error again, with the request's number in its
+// message.
 [[noreturn]] void rethrow_numbered(MemoryContext context, int32_t request_no);
 
-// Does `step` for each request from number `first` to `last`; an error names the request's number.
+// Calls `step` with each request number from `first` to `last`. An error names the number.
 template <typename Step>
 void do_numbered(int32_t first, int32_t last, Step step) {
     MemoryContext context = CurrentMemoryContext;
@@ -56,7 +57,7 @@ Value* allocate_values(size_t count) {
         MemoryContextAllocHuge(CurrentMemoryContext, Max(count, 1) * sizeof(Value)));
 }
 
-// Of all request_ids. True: two of them are one.
+// Takes the locks of all request_ids. Returns true if two requests have the same one.
 template <typename Batch>
 bool lock_all_requests(const Batch& batch, std::span<const typename Batch::Request> requests) {
     uint64_t* keys = allocate_values<uint64_t>(requests.size());
@@ -71,7 +72,8 @@ bool lock_all_requests(const Batch& batch, std::span<const typename Batch::Reque
     return has_twins;
 }
 
-// Request by request, two batches that name the same people would wait for each other.
+// Takes the locks of all people at once: if each request took its own, two batches that name the
+// same people would wait for each other.
 template <typename Batch>
 void lock_all_people(const Batch& batch, std::span<const typename Batch::Request> requests) {
     size_t party = 0;
@@ -117,22 +119,23 @@ void sell_request(Batch* batch, bool has_twins, int32_t request_no,
     batch->sell(request_no, purchase);
 }
 
-// Carries out the requests of an array. A `Batch` is of one kind of stock and has:
+// Carries out the requests of an array. A `Batch` is for one kind of stock and has:
 //
-//   Request         its `arguments`, its `purchase`, and whether it `is_repeated`: its request_id
-//                   was used before
-//   kType, kFields  the composite type of a request
-//   kRules          the kind of its rules
-//   set_defaults()  gives arguments that are NULL the values that they mean
-//   read()          from arguments to a purchase, checked
-//   key_of()        the key of its request_id's lock
-//   find_first()    was its request_id used before? Keeps the rows of then in the request
-//   resolve()       finds what is bought, and pins it: it stays in memory until its turn comes
-//   passengers_of() those whom rules are asked about besides the user
-//   may_sell()      is what is bought on sale?
-//   sell()          claims what is left; keeps and returns the rows
+//   Request         with `arguments`, `purchase`, and `is_repeated`: its request_id was used before
+//   kType, kFields  the composite type of a request, and the number of its fields
+//   kRules          the kind of rules to ask
+//   set_defaults()  replaces arguments that are NULL by what NULL means
+//   read()          checks the arguments and makes them a purchase
+//   key_of()        the key of the request_id's lock
+//   find_first()    was the request_id used before? If so, keeps the first call's rows in the
+//                   request
+//   resolve()       finds the departure or item and pins it, so that it stays in memory until the
+//                   request is carried out
+//   passengers_of() the people, besides the user, whom rules are asked about
+//   may_sell()      is the departure or item on sale?
+//   sell()          claims; if that succeeds, keeps the rows and returns them
 //   return_first()  returns the rows of the first call
-//   flush()         writes the rows that are kept
+//   flush()         writes the kept rows
 template <typename Batch>
 void sell_batch(Batch* batch, ArrayType* array) {
     using Request = typename Batch::Request;

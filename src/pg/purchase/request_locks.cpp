@@ -1,4 +1,4 @@
-// Advisory locks of purchases, taken in order of key: of request_ids, and of people.
+// The advisory locks that purchases take: one key, or many in order of key.
 #include "purchase/request_locks.hpp"
 
 namespace ticketpool {

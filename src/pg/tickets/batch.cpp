@@ -1,5 +1,5 @@
-// ticket_buy_many: many purchases of tickets in one call. The steps are in batch_requests.hpp; kept
-// rows are also written when the service date changes.
+// ticket_buy_many: many purchases of tickets in one call. The steps are in batch_requests.hpp. The
+// kept rows are of one service date: they are also written when the date changes.
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "purchase/batch_requests.hpp"
@@ -88,7 +88,7 @@ struct TicketBatch {
 
     void sell(int32_t request_no, const Purchase& purchase) {
         Claimed* claims = static_cast<Claimed*>(palloc(purchase.party * sizeof(Claimed)));
-        // What claiming needs besides goes at once: a call may have thousands of parties.
+        // Whatever else claiming allocates is freed at once: a call may have thousands of parties.
         MemoryContext outer = MemoryContextSwitchTo(scratch);
         const bool claimed = claim_demand(demand_of(purchase), claims);
         MemoryContextSwitchTo(outer);

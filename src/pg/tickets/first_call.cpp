@@ -1,4 +1,5 @@
-// Idempotency: a second call with the same user, date and request_id returns the first call's rows.
+// Idempotency: finds the first call with the same user, date and request_id, and compares what it
+// asked for with what this call asks for.
 #include "tickets/first_call.hpp"
 #include "purchase/request_locks.hpp"
 
@@ -16,7 +17,7 @@ uint64_t request_key(const Catalog& catalog, const Purchase& purchase) {
 
 namespace {
 
-// The first row of a first call, and how many there are.
+// The first row of a first call, and the number of its rows.
 struct Before {
     OrderValues row;
     const RequestDigest* asked;  // null: before version 0.3, or by hand
@@ -45,8 +46,8 @@ bool same_class(const RequestDigest& a, const RequestDigest& b) {
            (digest_get(b, kDigestClass) | kClassNamed);
 }
 
-// Written the same way, a request is the same request. A class that neither call has written is
-// the same one, too.
+// Two requests that are written alike are the same request. The class is also the same if neither
+// call names it.
 bool is_written_alike(const RequestDigest& first, const RequestDigest& now) {
     const bool named = (digest_get(now, kDigestClass) & kClassNamed) != 0;
     return digest_same(first, now, kDigestTrain) && digest_same(first, now, kDigestStations) &&
@@ -54,7 +55,7 @@ bool is_written_alike(const RequestDigest& first, const RequestDigest& now) {
            (named ? same_class(first, now) : (digest_get(first, kDigestClass) & kClassNamed) == 0);
 }
 
-// Names of this call are resolved.
+// Compares digests; the names of this call have been resolved.
 void check_same_request(const Before& before, const RequestDigest& now, uint32_t party) {
     const RequestDigest& first = *before.asked;
     if (!digest_same(first, now, kDigestTrain)) {
@@ -71,7 +72,7 @@ void check_same_request(const Before& before, const RequestDigest& now, uint32_t
     }
 }
 
-// As far as rows can tell that do not say what was asked.
+// Compares what can be compared with rows that have no digest.
 void check_same_rows(const Before& before, const Purchase& purchase) {
     const Departure* departure = purchase.ref.departure;
     const Stop* stops = departure->route->stops();
@@ -100,7 +101,7 @@ Before read_before(const FirstCall& first) {
     return before;
 }
 
-// The rows of the request, copied: names are not resolved while the scan is open.
+// Copies the rows of the request: names must not be resolved while the scan is open.
 void read_first_call(const Purchase& purchase, FirstCall* first) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();

@@ -1,4 +1,4 @@
-// See ticket_purchase.hpp.
+// Checks the arguments of a purchase of tickets and resolves the names in them.
 #include "tickets/ticket_purchase.hpp"
 
 #include "load/directory.hpp"
@@ -61,7 +61,7 @@ void parse_passengers(const BuyArguments& arguments, Purchase* purchase) {
     purchase->party = static_cast<uint32_t>(count);
 }
 
-// The letters that seats of a class have, once each.
+// The letters of the seats of a class, each once.
 void letters_of_class(const Layout* layout, uint32_t class_index, char* letters) {
     bool seen[256] = {};
     size_t count = 0;
