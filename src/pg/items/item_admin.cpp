@@ -1,9 +1,9 @@
 // item_open, item_add, item_split and item_merge: what is on sale.
 //
-// All but item_open lock the root's row first, so they come one after the other for an item; buyers
-// never touch that row. Units that are taken out or moved are claimed at once like a purchase,
-// units that come in are released at commit (stock_entries.hpp), and the rows are changed in the
-// same transaction:
+// All except item_open lock the root's row first, so for one item they run one after the other.
+// Buyers never touch that row. Units that are taken out or moved are claimed at once, like a
+// purchase. Units that are added are released at commit (stock_entries.hpp). The rows are changed
+// in the same transaction:
 //
 //   item_add(n)   root + n, n > 0             release n in the root
 //                 root + n, n < 0             claim -n in the root
@@ -11,9 +11,9 @@
 //   item_merge    child - U, root + U         claim all U that is free in the child; release U in
 //                                             the root; the child's stock is merged at commit
 //
-// Of each inventory, quantity less live orders is thus always what is free in its stock and what
-// running transactions have claimed there: also where they had claimed in a child before it was
-// merged.
+// Thus for each inventory, quantity less live orders is always the sum of what is free in its stock
+// and what running transactions have claimed there. This is also true if they claimed in a child
+// before it was merged.
 #include "load/directory.hpp"
 #include "load/fill.hpp"
 #include "load/item_pins.hpp"
@@ -60,7 +60,7 @@ int64_t bigint_column(uint64 row, int number) {
     return DatumGetInt64(column(row, number, &is_null));
 }
 
-// Changes one row of item_inventory, which must be there.
+// Changes one row of item_inventory; an error if the row was not changed.
 void change_inventory(const Catalog& catalog, const char* change, int64_t id, int64_t units) {
     const int64_t arguments[] = {id, units};
     query(catalog,
@@ -75,7 +75,7 @@ void change_inventory(const Catalog& catalog, const char* change, int64_t id, in
     }
 }
 
-// Locks the root's row; its id.
+// Locks the root's row and returns its id.
 int64_t lock_root(const Catalog& catalog, int64_t item_id) {
     query(catalog,
           psprintf("SELECT id FROM %s WHERE item_id = $1 AND parent_id IS NULL FOR NO KEY UPDATE",
@@ -87,7 +87,7 @@ int64_t lock_root(const Catalog& catalog, int64_t item_id) {
     return bigint_column(0, 1);
 }
 
-// What a stock has is a bigint, whatever is merged or refunded.
+// The units of a stock must fit in a bigint, whatever is merged or refunded.
 void check_sum(const Catalog& catalog, int64_t item_id, int64_t units) {
     const int64_t arguments[] = {item_id, units};
     query(catalog,
@@ -108,7 +108,7 @@ void check_sum(const Catalog& catalog, int64_t item_id, int64_t units) {
 // item_open
 // ---------------------------------------------------------------------------------------------
 
-// An item with this id that is still in memory lost its rows to a DELETE or TRUNCATE.
+// If an item with this id is still in memory, its rows were removed by a DELETE or TRUNCATE.
 void forget_deleted(const Catalog& catalog, int64_t item_id) {
     constexpr int kTries = 100;
     constexpr long kPauseMicros = 1000;
@@ -136,7 +136,7 @@ int64_t open_item(const Catalog& catalog, int64_t item_id, int64_t quantity) {
     if (SPI_processed != 1) {
         report_not_written(sql);
     }
-    if (!directory_item_is_leaving(catalog, item_id)) {  // otherwise it is loaded anew at commit
+    if (!directory_item_is_leaving(catalog, item_id)) {  // otherwise it is loaded again at commit
         forget_deleted(catalog, item_id);
     }
     return arguments[0];
@@ -196,7 +196,7 @@ void check_parts(FunctionCallInfo fcinfo) {
     }
 }
 
-// Inserts the children's rows, in order of their ids.
+// Inserts the rows of the parts, in order of their ids.
 void insert_children(const Catalog& catalog, int64_t item_id, int64_t root_id, int64_t units,
                      int32 parts, Datum users, bool no_users) {
     Oid types[] = {INT8OID, INT8OID, INT8OID, INT4OID, INT8ARRAYOID};
@@ -219,7 +219,7 @@ void insert_children(const Catalog& catalog, int64_t item_id, int64_t root_id, i
     }
 }
 
-// A stock for each row that was just inserted; hidden from others until the commit.
+// Makes a stock for each row that was just inserted. Other sessions do not see it until the commit.
 void make_stocks(const ItemRef& ref) {
     const int id = SPI_fnumber(SPI_tuptable->tupdesc, "id");
     const int quantity = SPI_fnumber(SPI_tuptable->tupdesc, "quantity");
@@ -246,7 +246,7 @@ void make_stocks(const ItemRef& ref) {
 // item_merge
 // ---------------------------------------------------------------------------------------------
 
-// Finds the inventory and locks its root and it, in this order. Is it merged already?
+// Finds the inventory, locks its root and then the inventory. Returns true if it is merged already.
 bool lock_child(const Catalog& catalog, int64_t id, int64_t* item_id, int64_t* root_id) {
     query(catalog,
           psprintf("SELECT item_id, parent_id FROM %s WHERE id = $1",
@@ -293,7 +293,7 @@ int64_t merge(const Catalog& catalog, const ItemRef& ref, int64_t id, int64_t ro
         change_inventory(catalog, "+ $2", root_id, units);
         change_inventory(catalog, "- $2, status = 'merged'", id, units);
     }
-    stock_reserve(2);  // after the triggers, which may buy, too
+    stock_reserve(2);  // reserved after the triggers ran: they may have bought
     if (units > 0) {
         stock_add_release(stock_ref(ref, ref.item->root()), units);
     }

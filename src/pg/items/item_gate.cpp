@@ -1,10 +1,13 @@
 // item_ask and item_answer: the question gate.
 //
-// item_gate has a row for each user who was asked about an item:
-//   asked       question_no; the same one until it is answered right or the user is barred
-//   barred      wrong_answers has reached ticketpool.gate_tries: until locked_until, then a new
-//   question open        opened_until is to come: the user may buy; afterwards a new question
-// All of it is ordinary data, changed in the caller's transaction under the row's lock. The rules
+// item_gate has a row for each user and item about which the user was asked:
+//   asked       question_no is the question; it stays the same until it is answered right or the
+//               user is barred
+//   barred      wrong_answers has reached ticketpool.gate_tries; until locked_until, then the user
+//               gets a new question
+//   open        opened_until is in the future: the user may buy; afterwards the user gets a new
+//               question
+// All of this is ordinary data, changed in the caller's transaction under the row's lock. The rules
 // item_rule_question_gate and ticket_rule_question_gate read it.
 #include "pool/shared_memory.hpp"
 #include "server/catalog.hpp"
@@ -25,7 +28,7 @@ struct Gate {
     int64_t item_id;
     int64_t user_id;
     bool barred;
-    bool over;  // was open or barred, and is not any more
+    bool over;  // was open or barred, but is no longer
     bool open;
     TimestampTz locked_until;
 };
@@ -52,7 +55,7 @@ bool bool_column(int number) {
     return !is_null && DatumGetBool(value);
 }
 
-// Locks the row of the gate; false: the user was not asked yet.
+// Locks the row of the gate; false: the user has not been asked yet.
 bool lock_gate(const Catalog& catalog, Gate* gate) {
     const char* sql = psprintf(
         "SELECT wrong_answers >= $3 AND locked_until > clock_timestamp(), opened_until <= "
@@ -94,8 +97,7 @@ void require_not_barred(const Gate& gate) {
              errhint("Call item_ask first.")));
 }
 
-// Gives the user a question by lot: of those that are there, another one where there is more than
-// one.
+// Gives the user a question at random: another one than before if the item has more than one.
 void pose(const Catalog& catalog, const Gate& gate) {
     change(
         psprintf("INSERT INTO %1$s AS g (item_id, user_id, question_no) SELECT q.item_id, $2, "
@@ -114,7 +116,7 @@ void pose(const Catalog& catalog, const Gate& gate) {
     }
 }
 
-// The question that was posed, in the caller's memory; null: its row is gone.
+// The question that the user was asked, in the caller's memory context; null: its row is gone.
 Datum posed_question(const Catalog& catalog, const Gate& gate) {
     const char* sql = psprintf(
         "SELECT q.question FROM %s AS q JOIN %s AS g USING (item_id, question_no) WHERE "
@@ -152,7 +154,7 @@ bool is_right(const Catalog& catalog, const Gate& gate, Datum answer) {
         elog(ERROR, "could not read item_question");
     }
     if (SPI_processed == 0) {
-        report_not_asked(gate);  // the question was taken out of the bank
+        report_not_asked(gate);  // the row of the question was deleted
     }
     return bool_column(1);
 }
@@ -167,7 +169,7 @@ bool answer(const Catalog& catalog, Gate* gate, Datum text) {
     }
     const bool right = is_right(catalog, *gate, text);
     if (gate->open) {
-        return right;  // a repeated call: the gate stays open as long as it was to be
+        return right;  // a repeated call does not extend how long the gate is open
     }
     const char* where = "WHERE item_id = $1 AND user_id = $2";
     const char* table = qualified_name(catalog.gate);

@@ -1,5 +1,5 @@
-// item_refund: a sold order becomes refunded; its units are free once the transaction has
-// committed, and for the transaction itself at once.
+// item_refund: a sold order becomes refunded. Its units are free for others once the transaction
+// has committed, and for the transaction itself at once.
 #include "load/item_pins.hpp"
 #include "pool/announcement.hpp"
 #include "pool/shared_memory.hpp"
@@ -39,7 +39,7 @@ Datum column(int number) {
     return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, &is_null);
 }
 
-// Locks the row to the end of the transaction.
+// Locks the order's row to the end of the transaction.
 SoldOrder lock_order_row(const Catalog& catalog, int64_t order_id) {
     const char* sql = psprintf(
         "SELECT item_id, inventory_id, buy_quantity, status = 'sold' FROM %s "
@@ -73,10 +73,10 @@ void change_quantity(const Catalog& catalog, const char* sign, int64_t id, int64
     }
 }
 
-// Where the units go: to the stock that they came from; null: that is not there, so no stock was
-// ever less for them. Those of a merged inventory go to the root, in its row and in memory; the
-// root's row is locked first, as item_merge does. Should the merge commit only after this look,
-// they go to the merged stock: right as well.
+// The stock to which the units go: the one that they came from. Null: that stock is not there, so
+// the units were never taken out of a stock. The units of a merged inventory go to the root, in its
+// row and in memory. The root's row is locked first, as in item_merge. If the merge commits only
+// after this look, the units go to the merged stock, which is also right.
 Stock* stock_of_order(const Catalog& catalog, const ItemRef& ref, const SoldOrder& order) {
     Stock* root = ref.item->root();
     if (order.inventory_id == root->inventory_id ||
@@ -89,7 +89,7 @@ Stock* stock_of_order(const Catalog& catalog, const ItemRef& ref, const SoldOrde
 }
 
 void refund(const Catalog& catalog, const SoldOrder& order) {
-    // Pinned before the row changes: nobody rebuilds it from a row whose release is still to come.
+    // Pin before the row changes: nobody may rebuild the item from a row whose release is pending.
     const ItemRef ref = pin_item_or_lock(catalog, order.item_id);
     const char* sql =
         psprintf("UPDATE %s SET status = 'refunded', modify_time = now() WHERE order_id = $1",
@@ -108,7 +108,7 @@ void refund(const Catalog& catalog, const SoldOrder& order) {
     const bool counts = ref.item != nullptr && order.units > 0;
     Stock* stock = counts ? stock_of_order(catalog, ref, order) : nullptr;
     if (stock != nullptr) {
-        stock_reserve(1);  // after the triggers, which may buy, too
+        stock_reserve(1);  // reserved after the triggers ran: they may have bought
         stock_add_release(stock_ref(ref, stock), order.units);
     }
     count(shared.mine->counters.refunds);

@@ -1,8 +1,8 @@
 // item_buy and item_remaining.
 //
-// All units of a purchase come from one inventory: the root, or else, in order of their ids, the
-// split-off ones without a seller; or the one that is named. Own pending releases of a stock
-// (stock_entries.hpp) are taken before units of the pool.
+// All units of a purchase come from one inventory: the named one if one is named; otherwise the
+// root or, in order of their ids, one of the split-off inventories without a seller. Of a stock,
+// the transaction's own pending releases (stock_entries.hpp) are taken before units of the pool.
 #include "items/item_sale.hpp"
 
 #include "load/item_pins.hpp"
@@ -132,27 +132,28 @@ uint64_t item_request_key(const Catalog& catalog, const ItemPurchase& purchase) 
 
 namespace {
 
-[[noreturn]] void report_other_request(TableReader* reader, const char* what) {
+// `difference`: a whole sentence.
+[[noreturn]] void report_other_request(TableReader* reader, const char* difference) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("request_id was used for another purchase"),
-                    errdetail("Order " INT64_FORMAT
-                              " of this user has it. The first call asked for another %s.",
-                              row_int64(reader->row, kItemOrderId), what),
+                    errdetail("Order " INT64_FORMAT " of this user has it. %s",
+                              row_int64(reader->row, kItemOrderId), difference),
                     errhint("Use a new request_id for each purchase.")));
 }
 
-// As far as a row can tell that does not say what was asked: before version 0.3, or by hand.
+// Compares what can be compared with a row that has no digest: it is from before version 0.3, or
+// was written by hand.
 void check_same_row(TableReader* reader, const ItemPurchase& purchase) {
     if (row_int64(reader->row, kItemId) != purchase.item_id) {
-        report_other_request(reader, "item");
+        report_other_request(reader, "The first call asked for another item.");
     }
     if (row_int64(reader->row, kItemQuantity) != purchase.quantity) {
-        report_other_request(reader, "quantity");
+        report_other_request(reader, "The first call asked for another quantity.");
     }
 }
 
-// A call that names no inventory leaves the choice to the item, and returns the first call's row,
-// whatever inventory that call named.
+// A call that does not name an inventory leaves the choice to the item. It returns the first call's
+// row, whatever inventory that call named.
 void check_same_inventory(TableReader* reader, const ItemPurchase& purchase,
                           const RequestDigest* first) {
     if (!purchase.named) {
@@ -161,7 +162,7 @@ void check_same_inventory(TableReader* reader, const ItemPurchase& purchase,
     const bool was_named = first != nullptr && digest_get(*first, kDigestInventory) != 0;
     if (was_named ? !digest_same(*first, purchase.asked, kDigestInventory)
                   : row_int64(reader->row, kItemInventory) != purchase.inventory_id) {
-        report_other_request(reader, "inventory");
+        report_other_request(reader, "The first call asked for another inventory.");
     }
 }
 
@@ -172,9 +173,9 @@ void check_same_request(const Catalog& catalog, TableReader* reader, const ItemP
     if (first == nullptr) {
         check_same_row(reader, purchase);
     } else if (!digest_same(*first, purchase.asked, kDigestItem)) {
-        report_other_request(reader, "item");
+        report_other_request(reader, "The first call asked for another item.");
     } else if (!digest_same(*first, purchase.asked, kDigestQuantity)) {
-        report_other_request(reader, "quantity");
+        report_other_request(reader, "The first call asked for another quantity.");
     }
     check_same_inventory(reader, purchase, first);
 }
@@ -249,7 +250,7 @@ void sell_item(FunctionCallInfo fcinfo, const Catalog& catalog, ItemPurchase* wa
                         errdetail("Its sale was closed."), errhint("Choose another item.")));
     }
     if (has_rules(catalog, RuleKind::kItem)) {
-        pin_item(purchase.ref);  // a rule may use other items
+        pin_item(purchase.ref);  // a rule may announce another item
         check_rules(catalog, rule_call(purchase));
     }
     const Stock* stock = claim_item(purchase);

@@ -15,7 +15,7 @@ extern "C" {
 
 namespace ticketpool {
 
-// Who wants what: checked, with names resolved.
+// A purchase of units: checked, with the item found.
 struct ItemPurchase {
     ItemRef ref;
     int64_t item_id;
@@ -34,12 +34,13 @@ struct ItemArguments {
     bool is_null[kItemArguments];
 };
 
-// Checks them. The purchase refers to the arguments. Then require_item() finds the item.
+// Checks the arguments and makes them a purchase, which refers to them. Afterwards require_item()
+// has to find the item.
 void read_item_purchase(const ItemArguments& arguments, ItemPurchase* purchase);
 
-// Idempotency, as for tickets: lock_request() of the key first; the item need not be there any
-// more. The first call's row is handed to `row_found`; false: there was none. Ereports 22023 where
-// it was asked something else.
+// Idempotency, as for tickets. Call lock_request() with the key first. The item need not exist any
+// more. The first call's row is passed to `row_found`; false: there was no first call. Ereports
+// 22023 if the first call asked for something else.
 uint64_t item_request_key(const Catalog& catalog, const ItemPurchase& purchase);
 inline constexpr DigestField kDigestItem{0, 5};
 inline constexpr DigestField kDigestQuantity{5, 5};
@@ -54,10 +55,10 @@ bool is_item_on_sale(const ItemPurchase& purchase);
 // The purchase as rules are asked about it.
 RuleCall rule_call(const ItemPurchase& purchase);
 
-// Claims the units, pins the item. Null: sold out; else the stock that all of them came from.
+// Claims the units and pins the item. Returns the stock that all of them came from; null: sold out.
 Stock* claim_item(const ItemPurchase& purchase);
 
-// `sold`: the status as a datum, made once for many rows.
+// Fills a row of item_order. `sold`: the status as a datum, made once for many rows.
 void build_item_order(const Catalog& catalog, const ItemPurchase& purchase, int64_t inventory_id,
                       Datum sold, RowValues* row);
 

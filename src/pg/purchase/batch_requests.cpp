@@ -1,3 +1,5 @@
+// The array of requests that a batch function is called with: opening it, reading one request, and
+// naming a request in an error.
 #include "purchase/batch_requests.hpp"
 
 extern "C" {

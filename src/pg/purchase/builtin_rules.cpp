@@ -1,6 +1,6 @@
 // The rules that come with the extension. They read tables by index (people_scan.hpp,
-// table_scan.hpp), as of the active snapshot; what they find is whole, whatever row security says:
-// a limit that holds for the rows of one tenant only would be none.
+// table_scan.hpp), as of the active snapshot. They see all rows, whatever row security says: a
+// limit that counts the rows of one tenant only would not be a limit.
 #include "purchase/builtin_rules.hpp"
 
 #include "pool/shared_memory.hpp"
@@ -25,7 +25,8 @@ namespace {
 // Tickets
 // ---------------------------------------------------------------------------------------------
 
-// The party in order of id. Nobody sits in two seats: false, with the passenger who is there twice.
+// Sorts the party by id. A passenger can have one seat only: returns false, with the passenger, if
+// one is in the party twice.
 bool sort_party(const RuleCall& call, int64_t* sorted, int64_t* twice) {
     memcpy(sorted, call.passengers, call.party * sizeof(int64_t));
     qsort(sorted, call.party, sizeof(int64_t), compare_ids);
@@ -85,7 +86,7 @@ const char* ticket_user_limit(const Catalog& catalog, const RuleCall& call) {
                : nullptr;
 }
 
-// Tickets that were found, to be judged when nothing of the partition is held any more.
+// Tickets that were found, to be judged when the partition is no longer locked.
 struct FoundTickets {
     PersonTicket* ticket;
     int count;
@@ -116,12 +117,13 @@ struct Span {
     int64_t end;
 };
 
-// A clock that is put back under way does not make a trip shorter than nothing.
+// A clock that is put back during the trip may make it arrive before it departs; the length of a
+// span is never negative.
 Span span_of(const TripTimes& times) {
     return {Min(times.departs, times.arrives), Max(times.departs, times.arrives)};
 }
 
-// The departure as the active snapshot sees it; false: it does not.
+// Reads the departure as the active snapshot sees it; false: the snapshot does not see it.
 bool read_departure_now(const Catalog& catalog, int64_t departure_id, DepartureRow* departure) {
     TableReader reader;
     reader_open(&reader, catalog.departure, catalog.departure_pkey, GetActiveSnapshot());
@@ -134,7 +136,8 @@ bool read_departure_now(const Catalog& catalog, int64_t departure_id, DepartureR
     return found;
 }
 
-// Is the ticket for a trip at the same time? On the same train stops tell, on others the clock.
+// Is the ticket for a trip at the same time? On the same train the stops are compared, on others
+// the times.
 bool overlaps(const Catalog& catalog, const RuleCall& call, const PersonTicket& ticket) {
     if (ticket.departure_id == DatumGetInt64(call.arguments[kRuleDeparture])) {
         return ticket.from_stop < DatumGetInt32(call.arguments[kRuleTo]) &&
@@ -157,8 +160,8 @@ DateADT day_of(int64_t microseconds) {
     return static_cast<DateADT>(microseconds % USECS_PER_DAY < 0 ? day - 1 : day);
 }
 
-// What is under way during the trip has set out before its end, and not longer before its begin
-// than the longest train runs.
+// A train that is under way during the trip departed before the end of the trip, and not earlier
+// before its begin than the longest train runs.
 const char* no_overlap(const Catalog& catalog, const RuleCall& call) {
     int64_t* party = allocate_ids(call.party);
     int64_t twice;
@@ -181,7 +184,7 @@ const char* no_overlap(const Catalog& catalog, const RuleCall& call) {
     for (DateADT date = first; date <= last; date++) {
         CHECK_FOR_INTERRUPTS();
         const Oid partition = people_partition(catalog, date);
-        if (OidIsValid(partition) && partition != previous) {  // it may have several days
+        if (OidIsValid(partition) && partition != previous) {  // a partition may have several days
             find_tickets(catalog, date, query, &found);
         }
         previous = partition;
@@ -208,7 +211,7 @@ const char* item_user_limit(const Catalog& catalog, const RuleCall& call) {
     reader_key_int64(&reader, call.user_id);
     while (units <= limit && reader_next(&reader)) {
         const int64_t bought = row_int64(reader.row, kItemQuantity);
-        units = bought > limit ? bought : units + bought;  // the sum of two bigints may be none
+        units = bought > limit ? bought : units + bought;  // the sum of two bigints may overflow
     }
     reader_close(&reader);
     return units > limit ? psprintf("a user may have " INT64_FORMAT " units of this item", limit)
@@ -241,7 +244,8 @@ bool is_gate_open(const Catalog& catalog, int64_t item_id, int64_t user_id) {
     return open;
 }
 
-// The first argument has questions, and the user has not answered one of them lately.
+// Refuses if the item or departure (the first argument) has questions and the user's gate is not
+// open.
 const char* question_gate(const Catalog& catalog, const RuleCall& call) {
     const int64_t item_id = DatumGetInt64(call.arguments[kRuleItem]);
     if (!has_questions(catalog, item_id) || is_gate_open(catalog, item_id, call.user_id)) {
@@ -281,7 +285,7 @@ BuiltinRule rule_of(const Catalog& catalog, HeapTuple function) {
 // Called as functions
 // ---------------------------------------------------------------------------------------------
 
-// A party as SQL may write it: a NULL is a ticket for nobody that could be asked about.
+// Reads a party that SQL wrote. A NULL in it is a ticket without a passenger to ask about.
 void read_party(ArrayType* array, RuleCall* call) {
     Datum* values;
     bool* nulls;

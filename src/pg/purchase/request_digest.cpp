@@ -1,4 +1,4 @@
-// Fields of a request_digest; see request_digest.hpp.
+// Writing, reading and comparing the fields of a request_digest (request_digest.hpp).
 #include "purchase/request_digest.hpp"
 
 namespace ticketpool {
@@ -23,8 +23,8 @@ bool digest_same(const RequestDigest& a, const RequestDigest& b, DigestField fie
            0;
 }
 
-// FNV-1a, and the last step of MurmurHash3, which lets every bit of the input reach every bit that
-// a field keeps.
+// FNV-1a, then the last step of MurmurHash3, through which every bit of the input affects every bit
+// that a field keeps.
 static uint64_t hash_byte(uint64_t hash, uint64_t byte) {
     return (hash ^ byte) * 0x100000001b3ULL;
 }

@@ -1,9 +1,9 @@
-// What a call with a request_id was asked: kept in the rows of its order (request_digest), so that
-// its repetition can be told from another request whatever became of the rows since.
+// What a call with a request_id was asked. It is kept in the rows of the order (request_digest), so
+// that a repetition of the call can be told from another request, whatever has become of the rows.
 //
-// 16 bytes, in fields of a few bytes each, so that an error can say what differs. A field is a
-// number, or the first bytes of a hash. Stored as a uuid, and the same on every machine and in
-// every version of the server: dumps carry it along.
+// A digest has 16 bytes, in fields of a few bytes each, so that an error can say what differs. A
+// field is a number, or the first bytes of a hash. The digest is stored as a uuid. It is the same
+// on every machine and in every version of the server, because dumps carry it along.
 #pragma once
 
 #include "server/pg.hpp"
@@ -25,11 +25,12 @@ void digest_set(RequestDigest* digest, DigestField field, uint64_t value);
 bool digest_same(const RequestDigest& a, const RequestDigest& b, DigestField field);
 uint64_t digest_get(const RequestDigest& digest, DigestField field);
 
-// Hashes, continued from `seed` (0: a new one). A text is told from its parts.
+// Hashes that continue from `seed` (0: a new hash). The end of a text is hashed too, so "ab", "c"
+// differs from "a", "bc".
 uint64_t digest_hash(Text text, uint64_t seed = 0);
 uint64_t digest_hash(int64_t number, uint64_t seed = 0);
 
-// A copy, as a datum, in the present memory context.
+// A copy, as a datum, in the current memory context.
 Datum digest_datum(const RequestDigest& digest);
 
 }  // namespace ticketpool

@@ -1,14 +1,16 @@
-// See request_locks.hpp.
+// The advisory locks that purchases take: one key, or many in order of key.
 #include "purchase/request_locks.hpp"
-
-#include "server/advisory_locks.hpp"
 
 namespace ticketpool {
 
-void lock_request(uint64_t key) {
-    const LOCKTAG tag = advisory_tag(AdvisoryLock::kRequest, static_cast<uint32_t>(key >> 32),
-                                     static_cast<uint32_t>(key));
+static void lock_key(AdvisoryLock what, uint64_t key) {
+    const LOCKTAG tag =
+        advisory_tag(what, static_cast<uint32_t>(key >> 32), static_cast<uint32_t>(key));
     LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+void lock_request(uint64_t key) {
+    lock_key(AdvisoryLock::kRequest, key);
 }
 
 void require_visible_first_call(TableReader* reader) {
@@ -28,14 +30,14 @@ static int compare_keys(const void* a, const void* b) {
     return left < right ? -1 : static_cast<int>(left > right);
 }
 
-bool lock_requests(uint64_t* keys, size_t count) {
+bool lock_keys(AdvisoryLock what, uint64_t* keys, size_t count) {
     qsort(keys, count, sizeof(uint64_t), compare_keys);
     bool has_twins = false;
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && keys[i] == keys[i - 1]) {
             has_twins = true;
         } else {
-            lock_request(keys[i]);
+            lock_key(what, keys[i]);
         }
     }
     return has_twins;

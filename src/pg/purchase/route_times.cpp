@@ -1,5 +1,5 @@
-// Times of stop lists, and ticket_route_days: the expression of the index ticket_route_days, which
-// has the stop list that runs longest first.
+// Times of stop lists, and the function ticket_route_days. It is the expression of the index
+// ticket_route_days, in which the stop list that runs longest is first.
 #include "purchase/route_times.hpp"
 
 #include "load/shared_parts.hpp"
@@ -9,7 +9,7 @@
 namespace ticketpool {
 namespace {
 
-constexpr int64_t kMostDays = 366;  // ticket_open takes no later time
+constexpr int64_t kMostDays = 366;  // ticket_open refuses later times
 
 Elements times_of(Datum array) {
     return elements_of(array, INTERVALOID, 16, false, TYPALIGN_DOUBLE);
@@ -21,7 +21,7 @@ int64_t time_of(const Elements& times, int stop) {
                : interval_microseconds(DatumGetIntervalP(times.values[stop]));
 }
 
-// A stop with one time only arrives and departs then.
+// At a stop with only one time, the train arrives and departs at that time.
 bool set_times(DateADT date, int64_t departs, int64_t or_arrives, int64_t arrives,
                int64_t or_departs, TripTimes* times) {
     const int64_t from = departs != kNoTime ? departs : or_arrives;

@@ -1,4 +1,4 @@
-// A purchase, of tickets or of an item, as rules are asked about it.
+// What a rule is told about a purchase of tickets or of an item.
 #pragma once
 
 #include "purchase/route_times.hpp"
@@ -19,7 +19,7 @@ struct RuleCall {
     RuleKind kind;
     int64_t user_id;
     Datum arguments[kMostRuleArguments];
-    // Of tickets
+    // Of tickets only
     const int64_t* passengers;
     uint32_t party;
     uint32_t tickets;

@@ -1,18 +1,19 @@
 // Rules: functions named in ticket_rule that are asked before a purchase.
 //
-// Two purchases of one passenger at once could both find nothing that forbids them. So the user and
-// the passengers are locked first, by advisory transaction locks (advisory_locks.hpp) in order of
-// their keys; never the departure. A rule then sees what is committed now, whatever the isolation
-// level, provided that it reads with the snapshot it is given: declare it STABLE.
+// Two simultaneous purchases for the same passenger could both find nothing that forbids them. So
+// the user and the passengers are locked first, by advisory transaction locks (advisory_locks.hpp)
+// in order of their keys. The departure is never locked. A rule then sees what is committed now,
+// whatever the isolation level, provided that it reads with the snapshot it is given: declare it
+// STABLE.
 //
-// Rules run as the extension's owner with a search_path of pg_catalog. Built-in ones are asked
-// without the call of a function (builtin_rules.hpp). What the server keeps for the call of a
-// function, such as the plans of one in SQL, is kept from one purchase to the next, as long as the
+// Rules run as the extension's owner with a search_path of pg_catalog. Built-in rules are asked
+// without calling a function (builtin_rules.hpp). What the server keeps for calls of a function,
+// such as the plans of a function in SQL, is kept from one purchase to the next for as long as the
 // server can keep it.
 #include "purchase/rules.hpp"
 
 #include "purchase/builtin_rules.hpp"
-#include "server/advisory_locks.hpp"
+#include "purchase/request_locks.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/table_scan.hpp"
@@ -35,7 +36,7 @@ namespace {
 
 constexpr int kMaxRules = 64;
 
-// What a rule of each kind is called with.
+// The arguments that a rule of each kind is called with.
 struct RuleShape {
     const char* kind;
     int arguments;
@@ -58,7 +59,7 @@ struct Rule {
     BuiltinRule builtin;  // null: a function of the user's
 };
 
-// The enabled rules of a kind, as long as neither the table nor any function has changed.
+// The enabled rules of a kind, valid until the table or any function changes.
 struct RuleCache {
     uint64_t generation;  // of the table and of functions; 0: empty
     Oid relation;
@@ -91,7 +92,7 @@ Oid find_rule(const Catalog& catalog, const RuleShape& shape, Text rule) {
         ereport(
             ERROR,
             (errcode(ERRCODE_UNDEFINED_FUNCTION),
-             errmsg("rule \"%s\" of ticket_rule is no function that could be asked", name),
+             errmsg("rule \"%s\" of ticket_rule is not a function that could be asked", name),
              errdetail("A rule on_kind %s takes %s and returns text.", shape.kind, shape.signature),
              errhint("Create the function, or disable the rule in ticket_rule.")));
     }
@@ -100,7 +101,8 @@ Oid find_rule(const Catalog& catalog, const RuleShape& shape, Text rule) {
 
 enum RuleColumn : AttrNumber { kRuleName = 1, kRuleOnKind, kRuleEnabled };
 
-// Usually none is, and a session that asks for the first time need not plan a query to be told.
+// Usually no rule is enabled. A session that asks for the first time learns this without planning a
+// query.
 bool is_any_enabled(const Catalog& catalog, const RuleShape& shape) {
     Relation table = open_table(catalog.rule);
     Snapshot snapshot = take_fresh_snapshot();
@@ -127,7 +129,7 @@ void read_rules(const Catalog& catalog, const RuleShape& shape, RuleCache* cache
     }
     owner_begin(catalog, &scope);
     PushActiveSnapshot(
-        GetLatestSnapshot());  // what is kept must be of now, whatever the isolation level
+        GetLatestSnapshot());  // what is kept must be current, whatever the isolation level
     SPI_connect();
     const char* sql = psprintf(
         "SELECT DISTINCT rule FROM %s WHERE enabled AND on_kind = '%s' ORDER BY rule LIMIT %d",
@@ -151,23 +153,17 @@ uint64_t lock_key(const Catalog& catalog, int64_t id, bool passenger) {
     return hash_bytes_extended(reinterpret_cast<const unsigned char*>(&id), sizeof id, seed);
 }
 
-int compare_keys(const void* a, const void* b) {
-    const uint64_t left = *static_cast<const uint64_t*>(a);
-    const uint64_t right = *static_cast<const uint64_t*>(b);
-    return left < right ? -1 : static_cast<int>(left > right);
-}
-
-// How the functions are called, kept for as long as the rules are the same. Only the outermost of
-// purchases within each other uses it: a rule may buy.
+// How the functions are called, kept for as long as the rules are the same. A rule may itself buy:
+// of such nested purchases only the outermost uses what is kept.
 struct KeptCalls {
-    uint64_t generation;  // of the rules, and of all relations: the server looks at neither again
+    uint64_t generation;  // of the rules and of all relations: the server checks neither again
     MemoryContext memory;
     FmgrInfo calls[kMaxRules];  // fn_oid InvalidOid: not called yet
 };
-KeptCalls* kept_calls;  // kRuleKinds, allocated at first use
+constinit KeptCalls* kept_calls = nullptr;  // kRuleKinds, allocated at first use
 constinit int kept_in_use = 0;
 
-// An error out of a function leaves what it has kept as it is in the middle of a call.
+// Set if a function raised an error: what it has kept is then as it is in the middle of a call.
 constinit bool kept_broken = false;
 
 void forget_calls(KeptCalls* kept) {
@@ -235,7 +231,7 @@ const char* call_once(Oid function, const RuleCall& call) {
     return call_function(&info, call);
 }
 
-// Asks the rules that are functions of the user's, as the owner.
+// Asks the rules that are functions of the user's, as the extension's owner.
 const char* ask_functions(const Catalog& catalog, const RuleCache& rules, const RuleCall& call) {
     OwnerScope scope;
     owner_begin(catalog, &scope);
@@ -253,7 +249,7 @@ const char* ask_functions(const Catalog& catalog, const RuleCache& rules, const 
     return reason;
 }
 
-// Asks the others; *functions: there are some of the user's, too.
+// Asks the built-in rules; *functions: some rules are functions of the user's.
 const char* ask_builtin(const Catalog& catalog, const RuleCache& rules, const RuleCall& call,
                         bool* functions) {
     const char* reason = nullptr;
@@ -283,17 +279,18 @@ const char* ask_rules(const Catalog& catalog, const RuleCall& call) {
     if (!has_rules(catalog, call.kind)) {
         return nullptr;
     }
-    // What a rule reads besides comes after the orders (order_rows.hpp).
+    // The orders are locked before anything else that a rule reads (order_leaf.hpp).
     if (call.kind == RuleKind::kTicket) {
         lock_orders(catalog, RowExclusiveLock);
     } else {
         lock_item_orders(catalog, RowExclusiveLock);
     }
     lock_people(catalog, &call.user_id, 1, call.passengers, call.party);
-    // Whoever had the locks has said by now which partitions, indexes and stop lists there are.
+    // A session that had the locks before has by now sent its invalidation messages: about
+    // partitions, indexes and stop lists.
     AcceptInvalidationMessages();
     const RuleCache rules = caches[static_cast<int>(call.kind)];  // a rule may run anything
-    // Nothing of it stays: a batch may ask very many times.
+    // Frees what the rules allocate: a batch may ask very many times.
     MemoryContext scratch =
         AllocSetContextCreate(CurrentMemoryContext, "ticketpool rule", ALLOCSET_SMALL_SIZES);
     MemoryContext outer = MemoryContextSwitchTo(scratch);
@@ -321,7 +318,8 @@ void check_rules(const Catalog& catalog, const RuleCall& call) {
     }
 }
 
-// One order for everybody: two purchases never wait for each other in a circle.
+// All sessions take the locks in the same order, so two purchases never wait for each other in a
+// circle.
 void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_count,
                  const int64_t* passengers, uint32_t passenger_count) {
     const size_t count = size_t{user_count} + passenger_count;
@@ -333,15 +331,7 @@ void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_cou
     for (uint32_t i = 0; i < passenger_count; i++) {
         keys[user_count + i] = lock_key(catalog, passengers[i], true);
     }
-    qsort(keys, count, sizeof(uint64_t), compare_keys);
-    for (size_t i = 0; i < count; i++) {
-        if (i == 0 || keys[i] != keys[i - 1]) {
-            const LOCKTAG tag =
-                advisory_tag(AdvisoryLock::kPeople, static_cast<uint32_t>(keys[i] >> 32),
-                             static_cast<uint32_t>(keys[i]));
-            LockAcquire(&tag, ExclusiveLock, false, false);
-        }
-    }
+    lock_keys(AdvisoryLock::kPeople, keys, count);
     pfree(keys);
 }
 

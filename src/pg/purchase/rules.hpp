@@ -1,4 +1,4 @@
-// Who may buy: see rules.cpp.
+// Asking the rules in ticket_rule whether a purchase is allowed (rules.cpp).
 #pragma once
 
 #include "purchase/rule_call.hpp"
@@ -7,17 +7,18 @@
 
 namespace ticketpool {
 
-// Is any rule of the kind enabled? The whole cost of rules where none is.
+// Is any rule of the kind enabled? If none is, this check is the whole cost of rules.
 bool has_rules(const Catalog& catalog, RuleKind kind);
 
-// Asks every enabled rule; locks the user and the passengers against other purchases to the end of
-// the transaction first. Null: may buy; else the reason of the first rule that refuses.
+// First locks the user and the passengers against other purchases, to the end of the transaction.
+// Then asks the enabled rules. Null: the purchase is allowed; otherwise the reason of the first
+// rule that refuses.
 const char* ask_rules(const Catalog& catalog, const RuleCall& call);
 
-// The same; ereports TK004.
+// The same, but ereports TK004 if a rule refuses.
 void check_rules(const Catalog& catalog, const RuleCall& call);
 
-// The locks of many purchases at once, in the one order.
+// Takes the locks of the people of one or many purchases, in the order that all sessions use.
 void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_count,
                  const int64_t* passengers, uint32_t passenger_count);
 

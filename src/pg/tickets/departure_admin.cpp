@@ -1,8 +1,8 @@
 // ticket_open and ticket_close.
 //
 // ticket_open keeps the stop list and the formation as they are now: as a route and a layout, which
-// departures with equal ones share (found by digest). Its row is nobody else's until it commits:
-// see the ledger's "opened".
+// departures with equal ones share (found by digest). Nobody else can use the departure until
+// ticket_open commits: see "opened" in ledger.hpp.
 #include "load/directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
@@ -35,15 +35,15 @@ struct Opening {
 };
 
 int64_t open_departure(const Catalog& catalog, const Opening& opening) {
-    // The locks of an existing partition, of new departures, of a new partition, in this order,
-    // which is that of whoever writes orders or departures by hand; and before anything is looked
-    // at that may have changed when they are had.
+    // Locks are taken in this order: an existing partition, new departures, a new partition. A
+    // session that writes orders or departures by hand takes them in the same order. The locks are
+    // taken before looking at anything that may change while this session waits for them.
     OrderLeaf leaf;
     if (find_order_leaf(catalog, opening.date, &leaf)) {
         lock_order_leaf(catalog, opening.date, AccessShareLock, &leaf);
     } else {
-        // At once in the mode that ensure_order_leaf() needs: DETACH CONCURRENTLY has it and waits
-        // for whoever has a weaker one.
+        // Taken at once in the mode that ensure_order_leaf() needs: DETACH CONCURRENTLY holds the
+        // lock in this mode and waits for every session that holds it in a weaker one.
         lock_orders(catalog, ShareUpdateExclusiveLock);
     }
     lock_new_departures(catalog);
@@ -83,8 +83,6 @@ void check_date(DateADT date) {
 
 }  // namespace
 }  // namespace ticketpool
-
-namespace ticketpool {}  // namespace ticketpool
 
 TICKETPOOL_FUNCTION(ticket_open) {
     using namespace ticketpool;
@@ -130,7 +128,8 @@ TICKETPOOL_FUNCTION(ticket_close) {
     const Text train = text_of(PG_GETARG_DATUM(0));
     const int64_t departure_id = require_departure_id(catalog, train, PG_GETARG_DATEADT(1));
     refuse_prepared_change(catalog, departure_id);
-    // The row first: whoever waits for it pins nothing. The departure in memory is told at commit.
+    // Change the row first: a session that waits for the row pins nothing. The departure in memory
+    // is changed at commit.
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();

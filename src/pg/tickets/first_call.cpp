@@ -1,4 +1,5 @@
-// Idempotency: a second call with the same user, date and request_id returns the first call's rows.
+// Idempotency: finds the first call with the same user, date and request_id, and compares what it
+// asked for with what this call asks for.
 #include "tickets/first_call.hpp"
 #include "purchase/request_locks.hpp"
 
@@ -16,26 +17,28 @@ uint64_t request_key(const Catalog& catalog, const Purchase& purchase) {
 
 namespace {
 
-// The first row of a first call, and how many there are.
+// The first row of a first call, and the number of its rows.
 struct Before {
     OrderValues row;
     const RequestDigest* asked;  // null: before version 0.3, or by hand
     int tickets;
 };
 
-[[noreturn]] void report_other_request(const Before& before, const char* what,
-                                       const char* difference) {
-    ereport(ERROR,
-            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("request_id was used for %s", what),
-             errdetail("Order " INT64_FORMAT " of this user and date has it.%s",
-                       DatumGetInt64(before.row.value[kOrderId]), difference),
-             errhint("Use a new request_id for each purchase.")));
+[[noreturn]] void report_other_request(const Before& before, const char* message) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal("%s", message),
+                    errdetail("Order " INT64_FORMAT " of this user and date has it.",
+                              DatumGetInt64(before.row.value[kOrderId])),
+                    errhint("Use a new request_id for each purchase.")));
 }
 
 [[noreturn]] void report_other_party(const Before& before, uint64_t tickets, uint32_t wanted) {
-    report_other_request(before, "another number of passengers",
-                         psprintf(" The first call asked for %llu, this one for %u.",
-                                  static_cast<unsigned long long>(tickets), wanted));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("request_id was used for another number of passengers"),
+                    errdetail("Order " INT64_FORMAT " of this user and date has it. "
+                              "The first call asked for %llu, this one for %u.",
+                              DatumGetInt64(before.row.value[kOrderId]),
+                              static_cast<unsigned long long>(tickets), wanted),
+                    errhint("Use a new request_id for each purchase.")));
 }
 
 bool same_class(const RequestDigest& a, const RequestDigest& b) {
@@ -43,8 +46,8 @@ bool same_class(const RequestDigest& a, const RequestDigest& b) {
            (digest_get(b, kDigestClass) | kClassNamed);
 }
 
-// Written the same way, a request is the same request. A class that neither call has written is
-// the same one, too.
+// Two requests that are written alike are the same request. The class is also the same if neither
+// call names it.
 bool is_written_alike(const RequestDigest& first, const RequestDigest& now) {
     const bool named = (digest_get(now, kDigestClass) & kClassNamed) != 0;
     return digest_same(first, now, kDigestTrain) && digest_same(first, now, kDigestStations) &&
@@ -52,38 +55,38 @@ bool is_written_alike(const RequestDigest& first, const RequestDigest& now) {
            (named ? same_class(first, now) : (digest_get(first, kDigestClass) & kClassNamed) == 0);
 }
 
-// Names of this call are resolved.
+// Compares digests; the names of this call have been resolved.
 void check_same_request(const Before& before, const RequestDigest& now, uint32_t party) {
     const RequestDigest& first = *before.asked;
     if (!digest_same(first, now, kDigestTrain)) {
-        report_other_request(before, "another train", "");
+        report_other_request(before, "request_id was used for another train");
     }
     if (!digest_same(first, now, kDigestStations) && !digest_same(first, now, kDigestStops)) {
-        report_other_request(before, "another trip", "");
+        report_other_request(before, "request_id was used for another trip");
     }
     if (!same_class(first, now)) {
-        report_other_request(before, "another class", "");
+        report_other_request(before, "request_id was used for another class");
     }
     if (!digest_same(first, now, kDigestParty)) {
         report_other_party(before, digest_get(first, kDigestParty), party);
     }
 }
 
-// As far as rows can tell that do not say what was asked.
+// Compares what can be compared with rows that have no digest.
 void check_same_rows(const Before& before, const Purchase& purchase) {
     const Departure* departure = purchase.ref.departure;
     const Stop* stops = departure->route->stops();
     const Layout* layout = departure->layout.get();
     const Text seat_class = text_of(layout->head, layout->classes()[purchase.class_index].name);
     if (DatumGetInt64(before.row.value[kDepartureId]) != departure->departure_id) {
-        report_other_request(before, "another train", "");
+        report_other_request(before, "request_id was used for another train");
     }
     if (DatumGetInt32(before.row.value[kFromStop]) != stops[purchase.trip.from].stop_no ||
         DatumGetInt32(before.row.value[kToStop]) != stops[purchase.trip.to].stop_no) {
-        report_other_request(before, "another trip", "");
+        report_other_request(before, "request_id was used for another trip");
     }
     if (!same_text(text_of(before.row.value[kSeatClass]), seat_class)) {
-        report_other_request(before, "another class", "");
+        report_other_request(before, "request_id was used for another class");
     }
     if (static_cast<uint32_t>(before.tickets) != purchase.party) {
         report_other_party(before, static_cast<uint64_t>(before.tickets), purchase.party);
@@ -98,7 +101,7 @@ Before read_before(const FirstCall& first) {
     return before;
 }
 
-// The rows of the request, copied: names are not resolved while the scan is open.
+// Copies the rows of the request: names must not be resolved while the scan is open.
 void read_first_call(const Purchase& purchase, FirstCall* first) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();

@@ -1,6 +1,6 @@
-// A repetition of a purchase, found by its request_id. It is looked for before any name is
-// resolved: it returns the first call's rows even where the train is sold under another name by
-// now.
+// Finding the first call of a purchase that is repeated, by its request_id. This is done before any
+// name is resolved, so that a repetition returns the first call's rows even if the train is now
+// sold under another name.
 #pragma once
 
 #include "server/catalog.hpp"
@@ -20,8 +20,8 @@ struct FirstCall {
     HeapTuple* rows;
     int count;
 };
-// False: there was none. Ereports 22023 where it was asked something else than this purchase; to
-// find that out names may have to be resolved, with the errors of mistaken ones.
+// False: there was no first call. Ereports 22023 if the first call asked for something else than
+// this purchase. To find that out names may have to be resolved, which ereports if one is wrong.
 bool find_first_call(const Catalog& catalog, const BuyArguments& arguments, Purchase* purchase,
                      FirstCall* first);
 OrderValues first_call_row(const FirstCall& first, int number);

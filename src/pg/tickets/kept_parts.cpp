@@ -1,3 +1,5 @@
+// Checks the stop list and the formation that ticket_open sells, and keeps them as a route and a
+// layout (kept_parts.hpp).
 #include "tickets/kept_parts.hpp"
 
 #include "load/shared_parts.hpp"
@@ -23,7 +25,7 @@ Text text_column(uint64 row, int number, bool* is_null) {
     return *is_null ? Text{"", 0} : text_of(value);
 }
 
-// Where the rows come from, and which of them count: $1 = `name`.
+// Where the rows come from, and which of them are used: $1 is `name`.
 struct Source {
     const Catalog& catalog;
     Snapshot snapshot;  // registered
@@ -37,13 +39,14 @@ void select_rows(const Source& source, const char* sql) {
                    source.snapshot);
 }
 
-// As md5 of the rows in their order. Stored: an update may not change them.
+// The md5 of the rows in their order. Digests are stored, so no version may change how they are
+// made.
 constexpr const char* kRouteDigest =
     "md5(train || '/' || string_agg(concat_ws('/', stop_no, octet_length(station), station, "
     "coalesce(extract(epoch FROM arrives)::text, '-'), coalesce(extract(epoch FROM departs)::text, "
     "'-')), '/' ORDER BY stop_no))::uuid";
 
-// All coaches of a formation, in order of the train: by number where the coach has one.
+// The order of the coaches in the train: by number if the coach has one.
 constexpr const char* kCoachOrder =
     "length(substring(coach FROM '^[0-9]+')), substring(coach FROM '^[0-9]+') COLLATE \"C\", coach "
     "COLLATE \"C\", seat_class COLLATE \"C\"";
@@ -67,7 +70,7 @@ pg_uuid_t digest_column(int number) {
     return *DatumGetUUIDP(digest);
 }
 
-// Columns of what check_stops() reads, behind those that it looks at itself.
+// Columns of the query in check_stops(), after the ones that it reads by number.
 enum { kStopNumber = 5, kStopArrives, kStopDeparts, kStopUnknown };
 
 [[noreturn]] void report_bad_stops(Text train, const char* detail) {
@@ -76,11 +79,12 @@ enum { kStopNumber = 5, kStopArrives, kStopDeparts, kStopUnknown };
                     errdetail_internal("%s", detail), errhint("Correct its rows in ticket_stop.")));
 }
 
-// Clocks that go back in autumn, and feeds that are a little wrong, are no reason to refuse a
-// train.
+// Times may fall this much: a clock that is put back in autumn, or a feed that is a little wrong,
+// is not a reason to refuse a train.
 constexpr int64_t kLargestFall = 2 * USECS_PER_HOUR;
 
-// A night train whose times were written as a clock shows them would be found on the wrong day.
+// Refuses times that fall. A night train whose times were written as a clock shows them would be
+// found on the wrong day.
 void check_order(Text train, uint64 row, const Interval** latest) {
     for (const int column : {kStopArrives, kStopDeparts}) {
         bool is_null;
@@ -112,7 +116,7 @@ void check_order(Text train, uint64 row, const Interval** latest) {
     }
 }
 
-// Of a train at a station.
+// Is this the train's first call at the station?
 bool is_first_call(uint64 row, Text station) {
     bool is_null;
     for (uint64 i = 0; i < row; i++) {
@@ -123,26 +127,31 @@ bool is_first_call(uint64 row, Text station) {
     return true;
 }
 
-// Has this transaction been told already what this stop list has? So that a statement that opens
-// many days does not say the same of each; with more trains than are kept here it may.
+// The stop lists whose unknown stations were reported in a transaction.
+struct NotedRoutes {
+    TimestampTz transaction;  // the time of its start
+    uint32_t count;
+    pg_uuid_t digest[64];  // the last ones
+};
+constinit NotedRoutes noted{};
+
+// Has this transaction reported this stop list already? A statement that opens many days then does
+// not repeat the notice for each day; with more stop lists than are kept here it may.
 bool was_noted(const pg_uuid_t& route) {
-    static TimestampTz transaction;
-    static pg_uuid_t noted[64];
-    static uint32_t count;
-    if (transaction != GetCurrentTransactionStartTimestamp()) {
-        transaction = GetCurrentTransactionStartTimestamp();
-        count = 0;
+    if (noted.transaction != GetCurrentTransactionStartTimestamp()) {
+        noted.transaction = GetCurrentTransactionStartTimestamp();
+        noted.count = 0;
     }
-    for (uint32_t i = 0; i < Min(count, lengthof(noted)); i++) {
-        if (memcmp(&noted[i], &route, sizeof(route)) == 0) {
+    for (uint32_t i = 0; i < Min(noted.count, lengthof(noted.digest)); i++) {
+        if (memcmp(&noted.digest[i], &route, sizeof(route)) == 0) {
             return true;
         }
     }
-    noted[count++ % lengthof(noted)] = route;
+    noted.digest[noted.count++ % lengthof(noted.digest)] = route;
     return false;
 }
 
-// Codes that no row of ticket_station has are as good as others, but may be slips of the pen.
+// A code that is not in ticket_station is sold like any other, but it may be a typing error.
 void note_unknown_stations(Text train, const pg_uuid_t& route, const char* codes, int count) {
     if (count > 0 && !was_noted(route)) {
         ereport(NOTICE,
@@ -157,8 +166,8 @@ void note_unknown_stations(Text train, const pg_uuid_t& route, const char* codes
     }
 }
 
-// The rows of ticket_stop are fit for sale; their digest. Appends the codes that ticket_station
-// does not have.
+// Checks that the rows of ticket_stop can be sold, and returns their digest. Appends the codes that
+// ticket_station does not have.
 pg_uuid_t check_stops(const Source& source, StringInfo unknown, int* unknown_count) {
     const Text train = source.name;
     const char* stop = qualified_name(source.catalog.stop);
@@ -228,14 +237,15 @@ int compare_labels(const void* a, const void* b) {
     return left < right ? -1 : left > right;
 }
 
-// Appends the coach's labels as numbers; refuses what is no label.
+// Appends the coach's labels as numbers; refuses what is not a label.
 void check_labels(Text formation, Text coach, Datum seats, uint32_t* labels, uint64* count) {
     Datum* values;
     bool* nulls;
     int elements;
     ArrayType* array = DatumGetArrayTypeP(seats);
     if (ARR_NDIM(array) != 1) {
-        report_bad_formation(formation, coach, "Its seats are no list of labels, or an empty one.");
+        report_bad_formation(formation, coach,
+                             "Its seats are not a list of labels, or the list is empty.");
     }
     deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &elements);
     for (int i = 0; i < elements; i++) {
@@ -288,7 +298,7 @@ uint64 seats_of_formation(Text formation) {
     return seats;
 }
 
-// The rows of ticket_formation are fit for sale; their digest.
+// Checks that the rows of ticket_formation can be sold, and returns their digest.
 pg_uuid_t check_formation(const Source& source) {
     const Text formation = source.name;
     const char* coaches = qualified_name(source.catalog.formation);
@@ -341,12 +351,12 @@ constexpr AttrNumber kRouteTrain = 3;
 struct Part {
     Oid table;
     Oid digest_index;
-    AttrNumber owner;  // column: whose it is alone; 0: anybody's
+    AttrNumber owner;  // the column of the train that alone may use it; 0: shared by all
     pg_uuid_t digest;
 };
 
-// The id of the row with this digest, or 0. Rows of any transaction that has committed by now
-// count, whatever the isolation level: they never change.
+// The id of the row with this digest, or 0. Rows of every transaction that has committed by now
+// count, whatever the isolation level, because these rows never change.
 int64_t find_part(const Part& part, Text name) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
@@ -355,8 +365,8 @@ int64_t find_part(const Part& part, Text name) {
     int64_t id = 0;
     if (reader_next(&reader)) {
         id = row_int64(reader.row, kPartId);
-        // A train's name is at the begin of its digest, but may look like a shorter name and a
-        // stop.
+        // The text that is hashed begins with the train's name, which may look like a shorter name
+        // and a stop.
         if (part.owner != 0 && !same_text(row_text(reader.row, part.owner), name)) {
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                             errmsg("train \"%s\" cannot be told from another one", printable(name)),
@@ -370,8 +380,9 @@ int64_t find_part(const Part& part, Text name) {
     return id;
 }
 
-// The id of the row with this digest: of the one that is there, or of the one that `insert` ($1:
-// the name, $2: the digest) writes unless somebody else has done so meanwhile, whom it waits for.
+// The id of the row with this digest: of an existing row, or of the row that `insert` ($1: the
+// name, $2: the digest) writes. If another session is writing that row, `insert` waits for it, and
+// writes nothing if that session commits.
 int64_t keep_part(const Source& source, const Part& part, const char* insert) {
     int64_t id = find_part(part, source.name);
     if (id == 0) {

@@ -1,9 +1,9 @@
 // The parts of a departure that ticket_open keeps: the train's stop list as a route, the
-// formation's coaches as a layout. Departures with equal ones share them; later edits of
-// ticket_stop and ticket_formation touch no departure on sale.
+// formation's coaches as a layout. Departures with equal stop lists or formations share them. Later
+// edits of ticket_stop and ticket_formation do not affect any departure on sale.
 //
-// Both are known by the digest of their rows. What is checked, what is stored and what the digest
-// says are the same rows: those of one snapshot, by which all statements read them.
+// Both are identified by the digest of their rows. The rows that are checked, stored and hashed are
+// the same: all statements read them with one snapshot.
 #pragma once
 
 #include "server/catalog.hpp"
@@ -16,8 +16,8 @@ struct KeptParts {
     int64_t layout_id;
 };
 
-// Those of departures with equal ones, or new ones; both are checked before anything is written.
-// TK001, 22023 or 54000 where they cannot be sold. Inside SPI and owner_begin().
+// Returns existing parts that are equal, or new ones. Both are checked before anything is written.
+// Ereports TK001, 22023 or 54000 if they cannot be sold. Call inside SPI and owner_begin().
 KeptParts keep_parts(const Catalog& catalog, Text train, Text formation);
 
 }  // namespace ticketpool

@@ -1,4 +1,4 @@
-// See on_sale.hpp.
+// The sale of a departure at this moment: by its status and its sale times.
 #include "tickets/on_sale.hpp"
 
 #include "load/directory.hpp"

@@ -6,9 +6,9 @@
 
 namespace ticketpool {
 
-// Ereports TK003 where the departure is not on sale right now.
+// Ereports TK003 if the departure is not on sale now.
 void require_on_sale(const DepartureRef& ref);
-// The same as an answer.
+// Is the departure on sale now? Also false if its service date has no partition.
 bool is_on_sale(const DepartureRef& ref);
 
 }  // namespace ticketpool

@@ -1,4 +1,4 @@
-// What is left: ticket_remaining, ticket_remaining_matrix, ticket_seat_map. All from memory.
+// What is left: ticket_remaining, ticket_remaining_matrix and ticket_seat_map, all from memory.
 #include "load/directory.hpp"
 #include "pool/claim.hpp"
 #include "pool/ledger.hpp"
@@ -24,7 +24,7 @@ DepartureRef require_departure(const Catalog& catalog, FunctionCallInfo fcinfo, 
     return ref;
 }
 
-// Classes [first, last): the one that is named, or all where it is NULL.
+// Classes [first, last): the named one, or all if the argument is NULL.
 struct ClassRange {
     uint32_t first;
     uint32_t last;
@@ -38,7 +38,8 @@ ClassRange class_range(const DepartureRef& ref, FunctionCallInfo fcinfo, int arg
     return {index, index + 1};
 }
 
-// Adds the unnumbered places of a class: over each pair of stops the scarcest segment counts.
+// Adds the unnumbered places of a class: for each pair of stops, those of the scarcest segment
+// between them.
 void add_places(const DepartureRef& ref, uint32_t class_index, uint32_t* cells) {
     const Layout* layout = ref.departure->layout.get();
     const int stops = ref.departure->segments + 1;

@@ -1,10 +1,10 @@
 // ticket_reserve and ticket_recycle: seats set aside for a channel over a stretch.
 //
-// A quota's row in ticket_reservation names its seats; in memory it is a Quota (quota.hpp has the
-// protocol). Setting one up claims its seats like a purchase and gives them to the quota. Giving it
-// back claims what is unsold in the quota and releases it in the departure at commit; both are
-// ledger entries, so a rollback undoes either, and a transaction that recycles may reserve or sell
-// the same seats again at once.
+// A quota's row in ticket_reservation names its seats. In memory it is a Quota (quota.hpp has the
+// protocol). Setting up a quota claims its seats like a purchase and gives them to the quota.
+// Giving a quota back claims what is unsold in it and releases that in the departure at commit.
+// Both are ledger entries: a rollback undoes them, and a transaction that recycles a quota may
+// reserve or sell the same seats again at once.
 #include "tickets/reserve.hpp"
 
 #include "load/directory.hpp"
@@ -46,7 +46,7 @@ int compare_numbers(const void* a, const void* b) {
     return left < right ? -1 : static_cast<int>(left > right);
 }
 
-// {coach/seat, ...} in order of the train.
+// The seats as an array of coach/seat, in the order of the train.
 Datum seat_list(const Departure* departure, const ReservationRow& row) {
     const Layout* layout = departure->layout.get();
     Datum* names = static_cast<Datum*>(palloc(row.count * sizeof(Datum)));
@@ -90,7 +90,7 @@ int64_t write_reservation(const Catalog& catalog, const DepartureRef& ref,
     return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 }
 
-// Claims the seats of a quota. False: too few are free.
+// Claims the seats of a quota and notes their numbers in the row. False: too few are free.
 bool claim_seats_of(const DepartureRef& ref, Text train, int32_t seats, ReservationRow* row) {
     const Layout* layout = ref.departure->layout.get();
     if (layout->classes()[row->class_index].seats == 0) {
@@ -118,7 +118,7 @@ bool claim_seats_of(const DepartureRef& ref, Text train, int32_t seats, Reservat
     row->numbers = static_cast<uint32_t*>(palloc(row->count * sizeof(uint32_t)));
     for (uint32_t i = 0; i < row->count; i++) {
         if (claimed[i].source.place_coach >= 0) {
-            ledger_undo_to(mark);  // numbered seats ran out
+            ledger_undo_to(mark);  // too few numbered seats were free
             return false;
         }
         row->numbers[i] = claimed[i].claim.seat;
@@ -128,7 +128,7 @@ bool claim_seats_of(const DepartureRef& ref, Text train, int32_t seats, Reservat
 }
 
 // Quotas that were given back, or whose ticket_reserve was rolled back, keep their memory until the
-// departure leaves: transactions under way may still give seats back to them.
+// departure leaves memory: running transactions may still give seats back to them.
 bool is_mostly_closed(Departure* departure) {
     size_t open = departure->bytes;
     size_t closed = 0;
@@ -139,7 +139,7 @@ bool is_mostly_closed(Departure* departure) {
     return closed > open;
 }
 
-// The departure, loaded anew where quotas of the past have become the larger part of it.
+// Finds the departure, and loads it again if closed quotas have become the larger part of it.
 DepartureRef find_for_reserve(const Catalog& catalog, Text train, DateADT date) {
     DepartureRef ref = directory_find(catalog, train, date);
     if (ref.departure != nullptr && is_mostly_closed(ref.departure)) {
@@ -179,7 +179,8 @@ void check_arguments(FunctionCallInfo fcinfo) {
     }
 }
 
-// Takes what is unsold out of a quota, to be released in the departure at commit.
+// Claims what is unsold in a quota, to be released in the departure at commit. Returns the number
+// of seats that come back at least in part.
 int empty_quota(const DepartureRef& ref, Quota* quota) {
     const SeatSource source{ref.slot, quota->class_index, ref.departure->offset_of(quota), -1};
     const SeatSource target = seats_of_class(ref.slot, quota->class_index);
@@ -199,7 +200,7 @@ int empty_quota(const DepartureRef& ref, Quota* quota) {
         }
         for (uint32_t i = 0; i < pending_count; i++) {
             if (pending[i].seat ==
-                seat) {  // own refunds of the quota's tickets go where the quota goes
+                seat) {  // own refunds of tickets from the quota go to the departure, too
                 ledger_take_over(source, seat, pending[i].bits);
                 free = free | pending[i].bits;
             }

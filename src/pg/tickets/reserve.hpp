@@ -1,4 +1,4 @@
-// Quotas: see reserve.cpp.
+// Giving quotas back (reserve.cpp).
 #pragma once
 
 #include "pool/announcement.hpp"
@@ -7,11 +7,11 @@
 
 namespace ticketpool {
 
-// Gives back a quota that is open, in the running transaction: how many of its seats come back, at
-// least in part; -1: it is not open. Call inside SPI and owner_begin().
+// Gives back an open quota in the running transaction. Returns how many of its seats come back at
+// least in part; -1: the quota is not open. Call inside SPI and owner_begin().
 int recycle(const Catalog& catalog, int64_t reservation_id);
 
-// All quotas of a pinned departure.
+// Gives back all open quotas of a pinned departure.
 void recycle_all(const Catalog& catalog, const DepartureRef& ref);
 
 }  // namespace ticketpool

@@ -1,3 +1,5 @@
+// ticket_buy, and the steps that all functions selling tickets share: claim seats, build the rows,
+// write them.
 #include "tickets/sale.hpp"
 
 #include "pool/ledger.hpp"
@@ -26,8 +28,6 @@ Datum passenger_array(const Purchase& purchase) {
 }
 
 }  // namespace
-
-namespace {}  // namespace
 
 Demand demand_of(const Purchase& purchase) {
     return Demand{purchase.ref,    purchase.class_index, purchase.trip, purchase.party,
@@ -117,11 +117,11 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& a
     require_on_sale(purchase.ref);
     if (purchase.party > purchase.ref.departure->layout->capacity(purchase.class_index)) {
         end_announcement();
-        return;  // more than there ever were
+        return;  // more than the class has
     }
     if (has_rules(catalog, RuleKind::kTicket)) {
         ledger_reserve(0);
-        pin_slot(purchase.ref.slot);  // a rule may use other departures
+        pin_slot(purchase.ref.slot);  // a rule may announce another departure
         check_rules(catalog, rule_call(purchase));
     }
     Claimed one;

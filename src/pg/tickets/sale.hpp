@@ -1,4 +1,4 @@
-// What all selling functions share: from arguments to claimed seats to order rows.
+// What all functions that sell tickets share: from a purchase to claimed seats to order rows.
 #pragma once
 
 #include "pool/claim.hpp"
@@ -15,12 +15,12 @@ extern "C" {
 
 namespace ticketpool {
 
-// Sells what read_purchase() has read: the rows are appended to the caller's set of rows; none:
-// sold out. A request_id that was used before returns the rows of then.
+// Sells what read_purchase() has read and appends the rows to the caller's result set; no rows:
+// sold out. If the request_id was used before, the rows of the first call are returned.
 void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& arguments,
           Purchase* purchase);
 
-// Its parts, for exchanges, late payments and batches.
+// The parts of sell(), for exchanges, late payments and batches.
 Demand demand_of(const Purchase& purchase);
 void build_orders(const Catalog& catalog, const Purchase& purchase, const Claimed* claims,
                   OrderValues* rows);

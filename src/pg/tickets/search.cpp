@@ -1,10 +1,10 @@
 // ticket_search and ticket_trains.
 //
-// The stations' calls lead to the routes that serve a pair (ticket_route_call: a search costs by
-// the trains that go there, not by all trains); a session keeps what it found until a route is
-// added. A route's departures of a day, whatever train they are sold as, are then found in
-// ticket_departure, which a session keeps until a departure comes, goes or is changed by hand; and
-// counted in memory.
+// The routes that serve a pair of stations are found by the stations' calls in ticket_route_call,
+// so the cost of a search depends on the trains that go there, not on all trains. A session keeps
+// the routes of a pair until a route is added or the stations change. A route's departures of a
+// day, whatever train they are sold as, are then found in ticket_departure. A session keeps these
+// until a departure is added, removed or changed by hand. What is left is counted in memory.
 #include "load/directory.hpp"
 #include "pool/claim.hpp"
 #include "server/errors.hpp"
@@ -21,7 +21,8 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-// One route from here to there. Times in microseconds since midnight of the service date.
+// A route from one station to the other. Times are in microseconds since midnight of the service
+// date.
 struct Connection {
     int64_t route_id;
     Trip trip;
@@ -33,7 +34,8 @@ struct Connection {
 
 constexpr size_t kMaxArgumentBytes = 80;  // code#stop_no
 
-// The routes of a pair of stations, as they were written, in order of departure within the day.
+// The routes of a pair of stations, in order of departure within the day. The stations are kept as
+// the caller wrote them.
 struct CachedPair {
     uint64_t routes;  // generations of the routes and of the stations; 0: empty
     uint64_t stations;
@@ -46,7 +48,7 @@ struct CachedPair {
     Connection* connections;
 };
 constexpr uint32_t kPairCacheSize = 128;
-CachedPair* pair_cache;  // kPairCacheSize entries, allocated at first use
+constinit CachedPair* pair_cache = nullptr;  // kPairCacheSize entries, allocated at first use
 
 // The departures of a route on a day.
 struct CachedRuns {
@@ -58,10 +60,10 @@ struct CachedRuns {
     int64_t* departure_ids;  // in TopMemoryContext; null: none
 };
 constexpr uint32_t kRunCacheSize = 4096;
-CachedRuns* run_cache;  // kRunCacheSize entries, allocated at first use
+constinit CachedRuns* run_cache = nullptr;  // kRunCacheSize entries, allocated at first use
 
-// Each call where one may board, with the next call at the other station. $1, $2: the stations;
-// %s: further conditions.
+// Each call at which a passenger may board, with the next call at the other station. $1, $2: the
+// stations. %s: tables and further conditions.
 constexpr const char* kPairQuery =
     "SELECT p.route_id, p.from_index, p.to_index, r.stop_nos[p.from_index + 1], "
     "r.stop_nos[p.to_index + 1], t.departs, t.arrives "
@@ -98,7 +100,7 @@ Datum code_array(const StationArgument& station) {
     return PointerGetDatum(construct_array(codes, station.count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-// A trip from a station to itself is one only where both calls are named.
+// A trip from a station to itself exists only if both calls are named.
 const char* pair_query(const Catalog& catalog, const StationArgument& from,
                        const StationArgument& to) {
     const char* calls = qualified_name(catalog.route_call);
@@ -123,7 +125,7 @@ void read_pair(const Catalog& catalog, Text from_text, Text to_text, CachedPair*
     OwnerScope scope;
     owner_begin(catalog, &scope);
     PushActiveSnapshot(
-        GetLatestSnapshot());  // what is kept must be of now, whatever the isolation level
+        GetLatestSnapshot());  // what is kept must be current, whatever the isolation level
     SPI_connect();
     Oid types[] = {TEXTARRAYOID, TEXTARRAYOID};
     Datum values[] = {code_array(from), code_array(to)};
@@ -259,11 +261,11 @@ void return_connection(const DepartureRef& ref, const Connection& connection, Da
     }
 }
 
-// The route's departures that leave on the day.
+// Returns the route's departures that leave on the day.
 void return_runs(const Catalog& catalog, const Connection& connection, DateADT travel_date,
                  bool with_classes, ReturnSetInfo* result) {
     const DateADT date = travel_date - static_cast<DateADT>(connection.departs / USECS_PER_DAY);
-    // A copy: loading a departure may make what is kept void.
+    // The ids are copied: loading a departure may replace what is kept.
     const CachedRuns& runs = find_runs(catalog, connection.route_id, date);
     const int count = runs.count;
     int64_t one;
@@ -293,10 +295,10 @@ Datum search(FunctionCallInfo fcinfo, bool with_classes) {
     InitMaterializedSRF(fcinfo, 0);
     const Catalog& catalog = catalog_of(fcinfo);
     const DateADT travel_date = PG_GETARG_DATEADT(2);
-    AcceptInvalidationMessages();  // what is remembered of absent departures must not be stale
+    AcceptInvalidationMessages();  // notes of departures that do not exist must not be stale
     const CachedPair* pair =
         find_pair(catalog, text_of(PG_GETARG_DATUM(0)), text_of(PG_GETARG_DATUM(1)));
-    constexpr DateADT kMaxDate = 1 << 20;  // far beyond every departure, and safe as a timestamp
+    constexpr DateADT kMaxDate = 1 << 20;  // later than every departure, and safe as a timestamp
     if (travel_date < -kMaxDate || travel_date > kMaxDate) {
         return 0;
     }

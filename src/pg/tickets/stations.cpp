@@ -1,3 +1,5 @@
+// From what a caller writes to stations and calls of a train (stations.hpp), and the cache of what
+// such texts mean.
 #include "tickets/stations.hpp"
 
 #include "load/directory.hpp"
@@ -10,7 +12,8 @@ namespace {
 
 enum : AttrNumber { kStationCode = 1, kStationName = 2 };
 
-// What texts meant, a slot for each hash value: a later text with the same one replaces it.
+// What a text means. The cache has a slot for each hash value, modulo its size: a later text of the
+// same slot replaces the one in it.
 struct CachedStations {
     uint64_t stations;  // generations of ticket_station and of the stop lists; 0: empty
     uint64_t routes;
@@ -21,7 +24,7 @@ struct CachedStations {
     StationCode* codes;  // in TopMemoryContext
 };
 constexpr uint32_t kCacheSize = 1024;
-CachedStations* cache;  // kCacheSize entries, allocated at first use
+constinit CachedStations* cache = nullptr;  // kCacheSize entries, allocated at first use
 
 struct CodeList {
     StationCode* codes;
@@ -46,13 +49,13 @@ void add_code(CodeList* list, Text code) {
     memcpy(entry->text, code.data, code.length);
 }
 
-// The codes in the rows of a table that an index finds by the text; all of them, or the first.
+// Adds the codes of the rows that an index finds by the text: of all of them, or of the first.
 void read_codes(Oid heap, Oid index, Snapshot snapshot, Text value, bool all, CodeList* list) {
     TableReader reader;
     reader_open(&reader, heap, index, snapshot);
     reader_key_text(&reader, value);
     while (reader_next(&reader)) {
-        static_assert(kStationCode == 1);  // also in ticket_route_call
+        static_assert(kStationCode == 1);  // in ticket_route_call, too
         add_code(list, row_text(reader.row, kStationCode));
         if (!all) {
             break;
@@ -71,7 +74,7 @@ void read_stations(const Catalog& catalog, Text text, CodeList* list) {
     drop_snapshot(snapshot);
 }
 
-// What the whole text means; valid until the next look-up. `hash`: text_hash of the text.
+// What the text as a whole means; valid until the next look-up. `hash`: text_hash of the text.
 const CachedStations& look_up(const Catalog& catalog, Text text, uint32_t hash) {
     if (cache == nullptr) {
         cache = static_cast<CachedStations*>(
@@ -107,7 +110,7 @@ const CachedStations& look_up(const Catalog& catalog, Text text, uint32_t hash) 
     return *entry;
 }
 
-// station#stop_no, taken apart at the last #.
+// Splits station#stop_no at the last #. False: the text does not have this form.
 bool split_call(Text text, Text* station, int32_t* stop_no) {
     size_t hash = text.length;
     while (hash > 0 && text.data[hash - 1] != '#') {
@@ -143,9 +146,9 @@ bool split_call(Text text, Text* station, int32_t* stop_no) {
                      "stop_no of a call.")));
 }
 
-// One end of a trip of a train: all calls at a station, or the one that is named.
+// One end of a trip of a train: all calls at a station, or the call that is named.
 struct TripEnd {
-    Text code;      // null: a station where the train does not call
+    Text code;      // null: a station at which the train does not call
     uint32_t hash;  // text_hash of the code
     int call;       // stop index; -1: not named
     StationCode copy;
@@ -159,7 +162,7 @@ bool calls_at(const Route* route, Text code, uint32_t hash) {
     return route->calls_at(hash, code.data, code.length);
 }
 
-// A copy: the next look-up may replace what is kept.
+// Copies the code: the next look-up may replace what the cache has.
 void take_code(const StationCode& code, TripEnd* end) {
     end->copy.length = code.length;
     memcpy(end->copy.text, code.text, code.length);
@@ -167,7 +170,8 @@ void take_code(const StationCode& code, TripEnd* end) {
     end->hash = code.hash;
 }
 
-// The station of this name where the train calls. False: there is no such station at all.
+// Finds the station of this code or name at which the train calls. False: no station has this code
+// or name.
 bool find_station_of_train(const Catalog& catalog, const DepartureRef& ref, Text station,
                            TripEnd* end) {
     const Route* route = ref.departure->route.get();
@@ -180,7 +184,7 @@ bool find_station_of_train(const Catalog& catalog, const DepartureRef& ref, Text
         return true;
     }
     const CachedStations& found = look_up(catalog, station, hash);
-    if (found.count == 1) {  // nearly always; whether the train calls there shows soon enough
+    if (found.count == 1) {  // the usual case; whether the train calls there is checked later
         take_code(found.codes[0], end);
         return true;
     }
@@ -201,7 +205,7 @@ bool find_station_of_train(const Catalog& catalog, const DepartureRef& ref, Text
     return found.count > 0;
 }
 
-// The very call that is named; any of the stations of that name will do.
+// Finds the call that is named. It may be at any of the stations of that name.
 void find_call(const Catalog& catalog, const DepartureRef& ref, Text station, int32_t stop_no,
                TripEnd* end) {
     const Route* route = ref.departure->route.get();
@@ -243,7 +247,7 @@ void find_end(const Catalog& catalog, const DepartureRef& ref, Text station, Tri
     }
 }
 
-// The trip with the fewest stops between two ends, the earlier on a tie.
+// The trip with the fewest stops between two ends; of equal ones, the earlier. False: none.
 bool shortest_trip(const Route* route, const TripEnd& from, const TripEnd& to, Trip* trip) {
     const auto is_at = [route](int stop, const TripEnd& end) {
         return end.call >= 0 ? stop == end.call : is_call(route, stop, end.code);

@@ -1,8 +1,8 @@
 // From what a caller writes (a station's code or name, or a call of a train: code#stop_no) to
 // calls of a train.
 //
-// A text is taken for, in this order: a code, of ticket_station or of a stop list; a name, which
-// several stations may have; a code or name, `#` and a stop_no.
+// A text is taken, in this order, for a code of ticket_station or of a stop list; for a name, which
+// several stations may have; for a code or name, `#` and a stop_no.
 #pragma once
 
 #include "pool/announcement.hpp"
@@ -20,7 +20,7 @@ struct StationCode {
     Text code() const { return {text, length}; }
 };
 
-// The stations that a text without a train means, and the call that it names.
+// The stations that a text means without a train, and the call that it names.
 struct StationArgument {
     const StationCode* codes;  // palloc'd
     int count;                 // one or more
@@ -28,13 +28,13 @@ struct StationArgument {
     int32_t stop_no;
 };
 
-// Any of the stations of that name; ereports TK002 where there is none.
+// All stations that the text may mean; ereports TK002 if there is none.
 StationArgument find_stations(const Catalog& catalog, Text station);
 
-// Both ends of a trip; ereports TK002 where the train does not go from there to there. A name that
-// several stations have means the one that the train calls at. Between two stations the trip is the
-// one with the fewest stops, the earlier on a tie; from a station to itself there is one only where
-// both calls are named.
+// Finds the trip between two texts; ereports TK002 if the train does not go from one to the other.
+// A name that several stations have means the one at which the train calls. Between two stations
+// the trip is the one with the fewest stops; of equal ones, the earlier. From a station to itself
+// there is a trip only if both calls are named.
 Trip find_trip(const Catalog& catalog, const DepartureRef& ref, Text from, Text to);
 
 }  // namespace ticketpool

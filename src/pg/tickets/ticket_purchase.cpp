@@ -1,4 +1,4 @@
-// See ticket_purchase.hpp.
+// Checks the arguments of a purchase of tickets and resolves the names in them.
 #include "tickets/ticket_purchase.hpp"
 
 #include "load/directory.hpp"
@@ -61,7 +61,7 @@ void parse_passengers(const BuyArguments& arguments, Purchase* purchase) {
     purchase->party = static_cast<uint32_t>(count);
 }
 
-// The letters that seats of a class have, once each.
+// The letters of the seats of a class, each once.
 void letters_of_class(const Layout* layout, uint32_t class_index, char* letters) {
     bool seen[256] = {};
     size_t count = 0;
@@ -107,7 +107,7 @@ void parse_choice(Text text, Purchase* purchase) {
     if (parse_seat_choice(text.data, text.length, purchase->party, letters, &purchase->choice) !=
         Status::kOk) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("\"%s\" is no seat choice", printable(text)),
+                        errmsg("\"%s\" is not a seat choice", printable(text)),
                         errdetail("A choice is at most one letter a passenger, or window, or "
                                   "aisle; there are %u passengers.",
                                   purchase->party),

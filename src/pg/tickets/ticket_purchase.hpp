@@ -1,5 +1,4 @@
-// A purchase of tickets, from the arguments of a function to what they mean: checked, with names
-// resolved.
+// A purchase of tickets: from the arguments of a function to what they mean.
 #pragma once
 
 #include "pool/announcement.hpp"
@@ -10,14 +9,14 @@
 
 namespace ticketpool {
 
-// Who wants what on which departure: checked, with names resolved.
+// A purchase of tickets: checked, with names resolved.
 struct Purchase {
     DepartureRef ref;
     Trip trip;
     uint32_t class_index;
     DateADT service_date;
     int64_t user_id;
-    const int64_t* passengers;  // party of them
+    const int64_t* passengers;  // as many as `party`
     uint32_t party;
     SeatChoice choice;
     const pg_uuid_t* request_id;  // null: none
@@ -28,7 +27,7 @@ struct Purchase {
     int64_t changed_from;         // the order that this one replaces; 0: none
 };
 
-// The ten leading arguments of every function that buys.
+// The first ten arguments of every function that buys.
 inline constexpr int kBuyArguments = 10;
 struct BuyArguments {
     Datum value[kBuyArguments];
@@ -36,28 +35,29 @@ struct BuyArguments {
 };
 void read_arguments(FunctionCallInfo fcinfo, BuyArguments* arguments);
 
-// Checks what can be checked without the departure. The purchase refers to itself and to the
-// arguments: neither may move.
+// Checks what can be checked without the departure. The purchase points into itself and into the
+// arguments, so neither may be moved.
 void read_purchase(const BuyArguments& arguments, Purchase* purchase);
 
-// Then: resolves names, announces the departure.
+// To be called after read_purchase(): resolves names and announces the departure.
 void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase);
 
-// 22023 where it is no choice; the class and the party are known.
+// Ereports 22023 if the text is not a seat choice. The class and the party must be known.
 void parse_choice(Text text, Purchase* purchase);
 
-// What the call was asked, as it can be told before names are resolved, and after: then with the
-// stops that the stations mean, and the class's name where none was written.
+// What the call was asked: as far as it is known before names are resolved, and after. Then the
+// digest also has the stops that the stations mean, and the class's name if none was written.
 inline constexpr DigestField kDigestTrain{0, 4};
-inline constexpr DigestField kDigestStations{4, 3};  // as they were written
+inline constexpr DigestField kDigestStations{4, 3};  // as the caller wrote them
 inline constexpr DigestField kDigestStops{7, 3};
 inline constexpr DigestField kDigestClass{10, 3};  // with kClassNamed
 inline constexpr DigestField kDigestParty{13, 3};
-inline constexpr uint64_t kClassNamed = 1;  // it was written
+inline constexpr uint64_t kClassNamed = 1;  // the caller wrote a class
 RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t party);
 void digest_as_resolved(Purchase* purchase);
 
-// The class by name; NULL where the departure has one class only. Ereports TK006.
+// The class with this name; NULL is allowed if the departure has one class only. Ereports TK006
+// otherwise.
 uint32_t resolve_class(const DepartureRef& ref, bool is_null, Datum seat_class);
 
 }  // namespace ticketpool

@@ -1,4 +1,4 @@
-// ticket_why: one row that explains what a buyer would get, and what may still come.
+// ticket_why: one row that explains what a buyer would get now, and what may still become free.
 #include "load/directory.hpp"
 #include "pool/claim.hpp"
 #include "pool/sources.hpp"
@@ -21,14 +21,14 @@ struct Answer {
     int64_t with_seat_change;
 };
 
-// What is sold for good over the trip: not given back unless it is refunded.
+// What is sold over the trip and does not come back unless it is refunded.
 struct Sold {
     SegmentMask* seats;  // by number, of one class
-    uint32_t* places;    // segments of the coaches with places
+    uint32_t* places;    // by segment of each coach with places: how many
     TimestampTz next_expiry;
 };
 
-// Live rows of the class: paid ones are sold, unpaid ones have a deadline.
+// Reads the live rows of the class: paid tickets are sold, unpaid ones have a deadline.
 void read_orders(const Catalog& catalog, const DepartureRef& ref, uint32_t class_index,
                  const SegmentMask& trip, Sold* sold) {
     OrderLeaf leaf;
@@ -62,7 +62,7 @@ void read_orders(const Catalog& catalog, const DepartureRef& ref, uint32_t class
     for_each_live_row(leaf, ref.departure, note);
 }
 
-// Quotas of other channels are not given back either.
+// Adds the quotas of other channels, which do not come back either.
 void add_other_quotas(const DepartureRef& ref, uint32_t class_index, Text channel, Sold* sold) {
     for (Quota* quota = ref.departure->first_quota(); quota != nullptr; quota = quota->next.get()) {
         const bool ours =
@@ -115,7 +115,8 @@ void explain_class(const Catalog& catalog, const DepartureRef& ref, uint32_t cla
         (answer->next_expiry == 0 || sold.next_expiry < answer->next_expiry)) {
         answer->next_expiry = sold.next_expiry;
     }
-    // Changing seats at every stop, as many can travel as the scarcest segment has seats.
+    // If passengers change seats at every stop, as many can travel as the scarcest segment has
+    // seats.
     int64_t least = INT64_MAX;
     for (int s = trip.from; s < trip.to; s++) {
         least = Min(least,
@@ -124,7 +125,8 @@ void explain_class(const Catalog& catalog, const DepartureRef& ref, uint32_t cla
     answer->with_seat_change += Max(least, remaining);
 }
 
-// The train calls at both, in this order. Unlike find_trip() an answer, not an error.
+// Does the train call at both stations, in this order? As find_trip(), but with an answer instead
+// of an error.
 bool trip_exists(const Catalog& catalog, FunctionCallInfo fcinfo, const DepartureRef& ref,
                  Trip* trip) {
     MemoryContext context = CurrentMemoryContext;
@@ -136,7 +138,7 @@ bool trip_exists(const Catalog& catalog, FunctionCallInfo fcinfo, const Departur
     }
     PG_CATCH();
     {
-        // Only look-ups of ours run in there: an unknown station leaves nothing half-done behind.
+        // Only our own look-ups run in find_trip(): this error leaves nothing half-done.
         if (geterrcode() != kErrorNoTrip) {
             PG_RE_THROW();
         }

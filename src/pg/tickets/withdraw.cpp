@@ -1,12 +1,17 @@
 // ticket_withdraw: the train is cancelled.
 //
-// 1. The departure's row is locked and says 'withdrawn': one withdrawal at a time.
-// 2. The sale status in memory becomes "withdrawn" at once (a rollback puts it back): from here on
-//    no new purchase passes the check of it, because a buyer announces himself before he checks.
-// 3. Whoever announced himself or pinned the departure before is waited for, interruptibly. All
-//    their rows are then committed or gone. A prepared transaction may take for ever: an error.
-// 4. Its quotas are given back, and every live row is refunded or cancelled. A ticket that was
-//    sold from a quota frees its seat in the departure's map: the quota is closed.
+// 1. The departure's row is updated to 'withdrawn', which locks it: one withdrawal at a time.
+// 2. Earlier transactions that changed the row store what they noted of its sale words; this
+// session
+//    waits for them (wait_for_sale_turn).
+// 3. The sale status in memory becomes "withdrawn" at once; a rollback restores it. From here on no
+//    new purchase passes the check of the status, because a buyer announces the departure before it
+//    checks.
+// 4. This session waits, interruptibly, for every session that announced or pinned the departure
+//    before. All their rows are then committed or gone. A prepared transaction could take for ever,
+//    so it is an error.
+// 5. The departure's quotas are given back, and every live row is refunded or cancelled. A ticket
+//    that was sold from a quota frees its seat in the departure's map, because the quota is closed.
 #include "load/directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
@@ -26,8 +31,8 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-// Locks the live rows, in the order in which everybody locks an order's rows: refunds and payments
-// that are under way end first, and none comes in between.
+// Locks the live rows, in the order in which all sessions lock an order's rows. Refunds and
+// payments that are under way end first, and no other comes in between.
 void lock_rows(const char* relation, Oid* types, Datum* values) {
     const char* sql = psprintf(
         "SELECT FROM %s WHERE departure_id = $1 AND service_date = $2 AND status IN ('held', "
@@ -38,7 +43,7 @@ void lock_rows(const char* relation, Oid* types, Datum* values) {
     }
 }
 
-// Marks the row; false: it was withdrawn before.
+// Marks the departure's row; false: it was withdrawn already.
 bool mark_row(const Catalog& catalog, int64_t departure_id) {
     Oid types[] = {INT8OID};
     Datum values[] = {Int64GetDatum(departure_id)};
@@ -53,7 +58,8 @@ bool mark_row(const Catalog& catalog, int64_t departure_id) {
                        "status <> 'withdrawn'");
 }
 
-// Notes the releases of all live tickets: read before their rows change.
+// Notes the releases of all live tickets, which are read before their rows change. Returns the
+// number of live rows.
 uint64 release_tickets(const OrderLeaf& leaf, const DepartureRef& ref) {
     uint64 count = 0;
     for_each_live_row(leaf, ref.departure, [&](TupleTableSlot*, const LiveTicket* ticket) {
@@ -117,7 +123,7 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
     owner_begin(catalog, &scope);
     SPI_connect();
     uint64 tickets = 0;
-    // The row first: whoever waits for it pins nothing.
+    // Change the row first: a session that waits for the row pins nothing.
     if (mark_row(catalog, departure_id)) {
         const DepartureRef ref = directory_find_id(catalog, departure_id);
         if (ref.departure != nullptr) {
