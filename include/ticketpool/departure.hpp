@@ -230,7 +230,8 @@ static_assert(std::is_standard_layout_v<Departure> && std::is_trivially_destruct
 static_assert(std::atomic<SaleStatus>::is_always_lock_free);
 static_assert(std::atomic<int64_t>::is_always_lock_free && sizeof(std::atomic<int64_t>) == 8);
 static_assert(std::atomic<uint16_t>::is_always_lock_free);
-static_assert(sizeof(Departure) == 64 && alignof(Departure) == 64);
+static_assert(sizeof(Departure) == 64);
+static_assert(alignof(Departure) == 64);
 static_assert(sizeof(Route) % alignof(Stop) == 0);
 static_assert(sizeof(Layout) % alignof(LayoutClass) == 0);
 

@@ -231,13 +231,14 @@ template <int W>
 TICKETPOOL_TARGET_512 std::uint32_t count_free_wide_lines(const void* from, std::uint32_t seats,
                                                           const SegmentMask& trip) noexcept {
     constexpr int kSeats = 8;
+    constexpr std::ptrdiff_t kStep = std::ptrdiff_t{kSeats} * W;
     const auto* words = static_cast<const WideWord*>(from);
     std::uint64_t wanted[kSeats * W];
     for (int word = 0; word < kSeats * W; ++word) wanted[word] = trip.w[word % W];
     int free = 0;
-    for (; seats >= kSeats; seats -= kSeats, words += kSeats * W) {
+    for (; seats >= kSeats; seats -= kSeats, words += kStep) {
         std::uint64_t met = 0;
-        for (int line = 0; line < W; ++line) {
+        for (std::ptrdiff_t line = 0; line < W; ++line) {
             const auto taken = load_line<std::uint64_t>(words + kSeats * line);
             const auto trip_line = load_line<std::uint64_t>(wanted + kSeats * line);
             met |= lanes_with<std::uint64_t>(taken, trip_line) << (kSeats * line);
