@@ -11,6 +11,7 @@
 
 #include "load/directory.hpp"
 #include "load/item_pins.hpp"
+#include "monitor/verify_each.hpp"
 #include "pool/announcement.hpp"
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"
@@ -220,34 +221,22 @@ int drop_clean(Finding* findings, int count) {
     return left;
 }
 
-void report(const Proof& proof, const Finding* findings, int count, ReturnSetInfo* result) {
-    for (int i = 0; i < count; i++) {
-        Datum values[] = {Int64GetDatum(proof.ref.item->item_id),
-                          CStringGetTextDatum(findings[i].problem)};
-        bool nulls[lengthof(values)] = {};
-        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-    }
-}
-
-void prove(Proof* proof, ReturnSetInfo* result) {
-    constexpr int kLooks = 12;
-    constexpr long kFirstPauseMicros = 500;  // doubles: one second in all
+// What every look has found; palloc'd. The later looks use memory of their own.
+int find_problems(Proof* proof, Finding** kept) {
     MemoryContext scratch =
         AllocSetContextCreate(CurrentMemoryContext, "item_verify look", ALLOCSET_DEFAULT_SIZES);
-    Finding* kept;
-    int count = look(proof, &kept);
-    count = drop_clean(kept, count);
-    for (int i = 1; count > 0 && i < kLooks; i++) {
-        CHECK_FOR_INTERRUPTS();
-        pg_usleep(kFirstPauseMicros << Min(i, 9));
+    int count = look(proof, kept);
+    count = drop_clean(*kept, count);
+    look_again(count > 0, kLooks, [&] {
         MemoryContext outer = MemoryContextSwitchTo(scratch);
         Finding* now;
         const int now_count = look(proof, &now);
-        count = keep_common(kept, count, now, now_count);
+        count = keep_common(*kept, count, now, now_count);
         MemoryContextSwitchTo(outer);
         MemoryContextReset(scratch);
-    }
-    report(*proof, kept, count, result);
+        return count > 0;
+    });
+    return count;
 }
 
 void verify(const Catalog& catalog, int64_t item_id, bool required, ReturnSetInfo* result) {
@@ -260,33 +249,11 @@ void verify(const Catalog& catalog, int64_t item_id, bool required, ReturnSetInf
         }
         return;  // gone since the list was made
     }
-    MemoryContext context =
-        AllocSetContextCreate(CurrentMemoryContext, "item_verify", ALLOCSET_DEFAULT_SIZES);
-    MemoryContext previous = MemoryContextSwitchTo(context);
-    prove(&proof, result);
-    end_announcement();
-    MemoryContextSwitchTo(previous);
-    MemoryContextDelete(context);
-}
-
-// The ids of all items, as of now.
-int64_t* list_items(const Catalog& catalog, size_t* count) {
-    size_t room = 1024;
-    int64_t* ids = static_cast<int64_t*>(palloc(room * sizeof(int64_t)));
-    *count = 0;
-    TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, catalog.inventory, catalog.inventory_root, snapshot);
-    while (reader_next(&reader)) {
-        if (*count == room) {
-            room *= 2;
-            ids = static_cast<int64_t*>(repalloc_huge(ids, room * sizeof(int64_t)));
-        }
-        ids[(*count)++] = row_int64(reader.row, 2);
+    Finding* findings;
+    const int count = find_problems(&proof, &findings);
+    for (int i = 0; i < count; i++) {
+        report_problem(result, item_id, findings[i].problem);
     }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
-    return ids;
 }
 
 }  // namespace
@@ -294,19 +261,6 @@ int64_t* list_items(const Catalog& catalog, size_t* count) {
 
 TICKETPOOL_FUNCTION(item_verify) {
     using namespace ticketpool;
-    require_shared_memory();
-    ReturnSetInfo* result = require_set_result(fcinfo);
-    InitMaterializedSRF(fcinfo, 0);
-    const Catalog& catalog = catalog_of(fcinfo);
-    if (!PG_ARGISNULL(0)) {
-        verify(catalog, PG_GETARG_INT64(0), true, result);
-        return 0;
-    }
-    size_t count;
-    const int64_t* ids = list_items(catalog, &count);
-    for (size_t i = 0; i < count; i++) {
-        CHECK_FOR_INTERRUPTS();
-        verify(catalog, ids[i], false, result);
-    }
-    return 0;
+    constexpr AllIds kItems{&Catalog::inventory, &Catalog::inventory_root, 2};
+    return verify_each(fcinfo, kItems, verify);
 }

@@ -5,6 +5,7 @@
 // only if it is there in every one of several looks: a claim comes a moment before its row, a
 // release a moment after its commit.
 #include "load/directory.hpp"
+#include "monitor/verify_each.hpp"
 #include "pool/ledger.hpp"
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"
@@ -45,10 +46,7 @@ struct Proof {
 };
 
 void report(const Proof& proof, const char* problem) {
-    Datum values[] = {Int64GetDatum(proof.ref.departure->departure_id),
-                      CStringGetTextDatum(problem)};
-    bool nulls[lengthof(values)] = {};
-    tuplestore_putvalues(proof.result->setResult, proof.result->setDesc, values, nulls);
+    report_problem(proof.result, proof.ref.departure->departure_id, problem);
 }
 
 SeatState* state_of_seat(const Proof& proof, uint32_t class_index, uint32_t seat) {
@@ -296,8 +294,6 @@ void report_places(const Proof& proof) {
 }
 
 void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnSetInfo* result) {
-    constexpr int kLooks = 12;
-    constexpr long kFirstPauseMicros = 500;  // doubles: one second in all
     Proof proof{};
     proof.catalog = &catalog;
     proof.result = result;
@@ -312,11 +308,8 @@ void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnS
         return;  // gone since the list was made
     }
     proof.has_leaf = find_order_leaf(catalog, proof.ref.departure->service_date, &proof.leaf);
-    MemoryContext context =
-        AllocSetContextCreate(CurrentMemoryContext, "ticket_verify", ALLOCSET_DEFAULT_SIZES);
-    MemoryContext previous = MemoryContextSwitchTo(context);
     proof.seats = static_cast<SeatState*>(MemoryContextAllocExtended(
-        context, Max(proof.ref.departure->layout->seat_count, 1u) * sizeof(SeatState),
+        CurrentMemoryContext, Max(proof.ref.departure->layout->seat_count, 1u) * sizeof(SeatState),
         MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
     const size_t place_states =
         size_t{proof.ref.departure->layout->place_coaches} * proof.ref.departure->segments;
@@ -324,39 +317,12 @@ void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnS
         palloc0(Max(place_states, static_cast<size_t>(1)) * sizeof(PlaceState)));
     // The last look reports what is wrong with the rows themselves, so there is always one.
     bool differs = look(&proof, true, false);
-    for (int i = 1; differs && i < kLooks - 1; i++) {
-        CHECK_FOR_INTERRUPTS();
-        pg_usleep(kFirstPauseMicros << Min(i, 9));
-        differs = look(&proof, false, false);
-    }
+    look_again(differs, kLooks - 1, [&proof] { return look(&proof, false, false); });
     differs = look(&proof, false, true);
     if (differs && proof.ref.departure != nullptr) {
         report_differences(proof);
         report_places(proof);
     }
-    end_announcement();
-    MemoryContextSwitchTo(previous);
-    MemoryContextDelete(context);
-}
-
-// The ids of all departures, as of now.
-int64_t* list_departures(const Catalog& catalog, size_t* count) {
-    size_t room = 1024;
-    int64_t* ids = static_cast<int64_t*>(palloc(room * sizeof(int64_t)));
-    *count = 0;
-    TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, catalog.departure, catalog.departure_pkey, snapshot);
-    while (reader_next(&reader)) {
-        if (*count == room) {
-            room *= 2;
-            ids = static_cast<int64_t*>(repalloc_huge(ids, room * sizeof(int64_t)));
-        }
-        ids[(*count)++] = row_int64(reader.row, 1);
-    }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
-    return ids;
 }
 
 }  // namespace
@@ -364,19 +330,6 @@ int64_t* list_departures(const Catalog& catalog, size_t* count) {
 
 TICKETPOOL_FUNCTION(ticket_verify) {
     using namespace ticketpool;
-    require_shared_memory();
-    ReturnSetInfo* result = require_set_result(fcinfo);
-    InitMaterializedSRF(fcinfo, 0);
-    const Catalog& catalog = catalog_of(fcinfo);
-    if (!PG_ARGISNULL(0)) {
-        verify(catalog, PG_GETARG_INT64(0), true, result);
-        return 0;
-    }
-    size_t count;
-    const int64_t* ids = list_departures(catalog, &count);
-    for (size_t i = 0; i < count; i++) {
-        CHECK_FOR_INTERRUPTS();
-        verify(catalog, ids[i], false, result);
-    }
-    return 0;
+    constexpr AllIds kDepartures{&Catalog::departure, &Catalog::departure_pkey, 1};
+    return verify_each(fcinfo, kDepartures, verify);
 }
