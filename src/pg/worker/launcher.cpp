@@ -340,8 +340,28 @@ void serve_due_databases() {
 // What is overdue
 // ---------------------------------------------------------------------------------------------
 
+// obstacle_text() as a sentence for the log.
+const char* obstacle_sentence(Obstacle obstacle) {
+    switch (obstacle) {
+        case Obstacle::kNone:
+            break;
+        case Obstacle::kDatabase:
+            return _(
+                "It waits for the lock on the database, which is being copied, moved or dropped.");
+        case Obstacle::kSlot:
+            return _("It waits for a worker slot: raise \"max_worker_processes\".");
+        case Obstacle::kSweeper:
+            return _("It waits for its sweeper, which is at work.");
+        case Obstacle::kLocks:
+            return _("It waits for rows or tables that other sessions have locked.");
+        case Obstacle::kError:
+            return _("Its last sweep failed with an error, which the log has.");
+    }
+    return _("It waits for the next round.");
+}
+
 void report_overdue(Oid database, const DatabaseDue& entry) {
-    const char* waits_for = obstacle_text(entry.obstacle.load(std::memory_order_relaxed));
+    const char* obstacle = obstacle_sentence(entry.obstacle.load(std::memory_order_relaxed));
     const char* since = timestamptz_to_str(earliest_deadline(entry));
     char name[NAMEDATALEN] = "";
     StartTransactionCommand();
@@ -359,15 +379,13 @@ void report_overdue(Oid database, const DatabaseDue& entry) {
     }
     if (entry.served.load(std::memory_order_relaxed) == Served::kUnknown) {
         // The deadline is that of the first look; there may be no extension.
-        ereport(LOG,
-                (errmsg("holds or quotas in database \"%s\" may be overdue", name),
-                 errdetail("Since %s it is to be looked into. It waits for %s.", since, waits_for),
-                 errhint("See the view ticket_sweep_status.")));
+        ereport(LOG, (errmsg("holds or quotas in database \"%s\" may be overdue", name),
+                      errdetail("Since %s it is to be looked into. %s", since, obstacle),
+                      errhint("See the view ticket_sweep_status.")));
         return;
     }
     ereport(LOG, (errmsg("holds or quotas in database \"%s\" are overdue", name),
-                  errdetail("The first should have been freed at %s. It waits for %s.", since,
-                            waits_for),
+                  errdetail("The first should have been freed at %s. %s", since, obstacle),
                   errhint("See the view ticket_sweep_status.")));
 }
 

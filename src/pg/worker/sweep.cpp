@@ -46,10 +46,27 @@ enum class Outcome { kDone, kBusy, kFailed };
 // A transaction with slow triggers ends after that, with what it has done so far.
 constexpr TimestampTz kMostTime = USECS_PER_SEC;
 
+void warn_of_partition(int64_t oid, const ErrorData& error) {
+    ereport(WARNING, (errcode(error.sqlerrcode),
+                      errmsg("holds in the partition with OID %u stay as they are: %s",
+                             static_cast<Oid>(oid), error.message)));
+}
+
+void warn_of_hold(int64_t order_id, const ErrorData& error) {
+    ereport(WARNING, (errcode(error.sqlerrcode),
+                      errmsg("hold " INT64_FORMAT " stays as it is: %s", order_id, error.message)));
+}
+
+void warn_of_reservation(int64_t id, const ErrorData& error) {
+    ereport(WARNING,
+            (errcode(error.sqlerrcode),
+             errmsg("reservation " INT64_FORMAT " stays as it is: %s", id, error.message)));
+}
+
 // One thing in a subtransaction of its own: what fails (a trigger refuses, say) is reported and
 // left for the next round, and does not stop the rest.
 template <typename Work>
-Outcome guarded(const char* what, int64_t id, Work work) {
+Outcome guarded(Work work, void (*warn)(int64_t id, const ErrorData& error), int64_t id) {
     ErrorData* error = in_subtransaction([&] {
         work();
         return true;
@@ -65,9 +82,7 @@ Outcome guarded(const char* what, int64_t id, Work work) {
     const Outcome outcome =
         error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? Outcome::kBusy : Outcome::kFailed;
     if (outcome == Outcome::kFailed) {
-        ereport(WARNING,
-                (errcode(error->sqlerrcode),
-                 errmsg("%s " INT64_FORMAT " stays as it is: %s", what, id, error->message)));
+        warn(id, *error);
     }
     FreeErrorData(error);
     return outcome;
@@ -284,8 +299,8 @@ void find_due_holds(const Catalog& catalog, Sweep* sweep, size_t limit) {
         if (!OidIsValid(heap)) {
             continue;
         }
-        const Outcome outcome =
-            guarded("partition", heap, [&] { lock_and_look_into(heap, index, sweep, limit); });
+        const Outcome outcome = guarded([&] { lock_and_look_into(heap, index, sweep, limit); },
+                                        warn_of_partition, heap);
         if (outcome != Outcome::kDone) {
             note_left(sweep, outcome, GetCurrentTimestamp());
         }
@@ -315,9 +330,9 @@ bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit) {
         CHECK_FOR_INTERRUPTS();
         const DueHold& hold = sweep->holds[sweep->next];
         volatile bool expired = false;
-        const Outcome outcome =
-            !locked ? Outcome::kBusy
-                    : guarded("hold", hold.order_id, [&] { expired = expire(catalog, hold); });
+        const Outcome outcome = !locked ? Outcome::kBusy
+                                        : guarded([&] { expired = expire(catalog, hold); },
+                                                  warn_of_hold, hold.order_id);
         if (outcome == Outcome::kDone) {
             sweep->done += expired ? 1 : 0;
         } else {
@@ -348,7 +363,7 @@ bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit) {
         const int64_t id = DatumGetInt64(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &is_null));
         const TimestampTz release_at = result_time(rows, i, 2);
         const Outcome outcome =
-            guarded("reservation", id, [&catalog, id] { recycle(catalog, id); });
+            guarded([&catalog, id] { recycle(catalog, id); }, warn_of_reservation, id);
         if (outcome == Outcome::kDone) {
             sweep->done++;
         } else {
