@@ -1,9 +1,9 @@
 // ticket_verify: the proof that pool and tables agree.
 //
-// For each departure: what its live rows say must be taken (committed rows, and rows of
-// transactions under way) is compared with the pool. Sales go on meanwhile, so a difference counts
-// only if it is there in every one of several looks: a claim comes a moment before its row, a
-// release a moment after its commit.
+// For each departure, its live rows say what must be taken: committed rows, and rows of
+// transactions in progress. That is compared with the pool. Sales go on meanwhile: a claim is made
+// a moment before its row is written, and a release a moment after its commit. So a difference
+// counts only if every one of several looks finds it.
 #include "load/directory.hpp"
 #include "monitor/verify_each.hpp"
 #include "pool/ledger.hpp"
@@ -21,8 +21,8 @@ namespace ticketpool {
 namespace {
 
 struct SeatState {
-    SegmentMask sold;     // committed live rows, and own ones
-    SegmentMask pending;  // rows of transactions under way, and own releases to come
+    SegmentMask sold;     // by committed live rows, and this transaction's
+    SegmentMask pending;  // by rows of others in progress; this transaction's releases
     SegmentMask missing;  // sold, but free in the pool, in every look so far
     SegmentMask extra;    // taken in the pool, but not sold, in every look so far
 };
@@ -40,7 +40,7 @@ struct Proof {
     OrderLeaf leaf;
     bool has_leaf;
     SeatState* seats;    // of all classes
-    PlaceState* places;  // segments of the coaches with places
+    PlaceState* places;  // one for each segment of each coach with places
     uint64_t undecided_rows;
     ReturnSetInfo* result;
 };
@@ -68,7 +68,7 @@ void count_place(const Proof& proof, const LiveTicket& ticket, bool pending) {
     }
 }
 
-// Open quotas: their stretch is taken in the departure's map.
+// Open quotas: their stretch is taken in the departure's map. A null `snapshot`: undecided rows.
 void read_quotas(Proof* proof, Snapshot snapshot) {
     TableReader reader;
     reader_open(&reader, proof->catalog->reservation, proof->catalog->reservation_open, snapshot);
@@ -88,8 +88,8 @@ void read_quotas(Proof* proof, Snapshot snapshot) {
     reader_close(&reader);
 }
 
-// Reads the live rows: undecided ones where `snapshot` is null. Problems of the rows themselves are
-// reported on the last look.
+// Reads the live rows that `snapshot` shows; if it is null, the undecided ones. The last look
+// reports problems of the rows themselves.
 void read_rows(Proof* proof, Snapshot snapshot, bool last) {
     if (!proof->has_leaf) {
         return;
@@ -129,7 +129,7 @@ void read_rows(Proof* proof, Snapshot snapshot, bool last) {
     reader_close(&reader);
 }
 
-// Compares one class; true where something still differs.
+// Compares the seats of one class. True: something still differs.
 bool compare_class(Proof* proof, uint32_t class_index, bool first) {
     const SeatSource source = seats_of_class(proof->ref.slot, class_index);
     bool differs = false;
@@ -152,7 +152,7 @@ bool compare_class(Proof* proof, uint32_t class_index, bool first) {
     return differs;
 }
 
-// Compares the unnumbered places of one coach.
+// Compares the unnumbered places of one coach. True: something still differs.
 bool compare_places(Proof* proof, int32_t coach, bool first) {
     Departure* departure = proof->ref.departure;
     const uint32_t class_index = departure->layout->coaches()[coach].class_index;
@@ -183,8 +183,9 @@ void clear_states(Proof* proof) {
     proof->undecided_rows = 0;
 }
 
-// What was decided of prepared transactions is settled; on a standby, which has committed rows only
-// and does not follow them by itself, the departure is loaded anew. False: it is gone, or another.
+// Settles prepared transactions that were decided. A standby has committed rows only, and its pool
+// does not follow them by itself, so there the departure is loaded again. False: the departure is
+// gone, or has not the same numbers of seats, of coaches with places and of segments any more.
 bool bring_up_to_date(Proof* proof, bool recovery) {
     if (proof->ref.departure == nullptr) {
         return false;
@@ -204,7 +205,7 @@ bool bring_up_to_date(Proof* proof, bool recovery) {
            departure->layout->place_coaches == places && departure->segments == segments;
 }
 
-// One look; true where something still differs.
+// One look. True: something still differs.
 bool look(Proof* proof, bool first, bool last) {
     const bool recovery = RecoveryInProgress();
     if (!bring_up_to_date(proof, recovery)) {
@@ -232,7 +233,7 @@ bool look(Proof* proof, bool first, bool last) {
     return differs;
 }
 
-// "3-5": the stop numbers around a mask's segments.
+// "3 and 5": the stop numbers around a mask's segments.
 const char* stretch(const Departure* departure, const SegmentMask& bits) {
     int first = -1;
     int last = -1;
@@ -249,7 +250,7 @@ const char* stretch(const Departure* departure, const SegmentMask& bits) {
 void report_differences(const Proof& proof) {
     Departure* departure = proof.ref.departure;
     const Layout* layout = departure->layout.get();
-    // A claim whose row is still to be written explains itself when its transaction goes on.
+    // A claim whose row is not written yet is explained once its transaction goes on.
     const bool claims_without_row =
         static_cast<uint64_t>(claims_of_others(proof.ref.slot)) > proof.undecided_rows;
     for (uint32_t c = 0; c < layout->class_count; c++) {
@@ -305,7 +306,7 @@ void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnS
                             errdetail("No row of ticket_departure has this id."),
                             errhint("Pass NULL for all departures.")));
         }
-        return;  // gone since the list was made
+        return;  // deleted since the ids were listed
     }
     proof.has_leaf = find_order_leaf(catalog, proof.ref.departure->service_date, &proof.leaf);
     proof.seats = static_cast<SeatState*>(MemoryContextAllocExtended(
@@ -315,7 +316,7 @@ void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnS
         size_t{proof.ref.departure->layout->place_coaches} * proof.ref.departure->segments;
     proof.places = static_cast<PlaceState*>(
         palloc0(Max(place_states, static_cast<size_t>(1)) * sizeof(PlaceState)));
-    // The last look reports what is wrong with the rows themselves, so there is always one.
+    // The last look reports what is wrong with the rows themselves, so it is always taken.
     bool differs = look(&proof, true, false);
     look_again(differs, kLooks - 1, [&proof] { return look(&proof, false, false); });
     differs = look(&proof, false, true);
