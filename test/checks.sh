@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# What no other suite sees: exported symbols, where exceptions may live, the pure core's includes, one version everywhere. Prints TAP.
+# Checks what no other suite sees: exported symbols, where exceptions may be thrown and caught, the
+# includes of the pure core, one version everywhere. Prints TAP.
 set -eu
 cd "$(dirname "$0")/.."
 number=0 status=0
 
-# check NAME FOUND: FOUND is what should not be there.
+# check NAME FOUND: fails if FOUND, which should not be there, is not empty.
 check() {
   number=$((number + 1))
   if [ -z "$2" ]; then printf 'ok %d - %s\n' "$number" "$1"
@@ -21,7 +22,8 @@ check 'every SQL function has its symbol' \
   "$(grep -hoE "^CREATE (OR REPLACE )?FUNCTION @extschema@\.[a-z_]+" sql/extension/functions.sql | sed 's/.*\.//' | sort -u |
      comm -23 - <(nm -D --defined-only ticketpool.so | awk '{ print $NF }' | sort))"
 
-# An exception that crosses the server's frames skips its clean-up: thrown and caught in arena.cpp alone.
+# An exception that crosses the server's frames skips the server's clean-up, so arena.cpp alone may
+# throw and catch.
 check 'nothing outside arena.cpp throws or catches' \
   "$(for object in src/core/*.o src/pg/*.o src/pg/*/*.o; do
        [ "$object" = src/core/arena.o ] ||
@@ -41,7 +43,8 @@ check 'every source file that a comment or a page names is there' \
       grep -rhE '^ *(--|#)' sql test --include='*.sql' --include='*.p[lm]' --include='*.sh' --include='*.spec'; } |
      grep -oE '\b[a-z_]+\.[ch]pp\b' | sort -u | comm -23 - <(find src include test -name '*.?pp' -printf '%f\n' | sort -u))"
 
-# The server calls callbacks in the reverse order of their registration: one file, or the order of lines elsewhere would matter.
+# The server calls callbacks in the reverse order of their registration. If several files registered
+# them, the order of lines elsewhere would matter.
 check 'one file registers transaction callbacks, once each' \
   "$(same "$(grep -hoE 'Register(Sub)?XactCallback' src/pg/transaction.cpp | sort | tr '\n' ' ')" 'RegisterSubXactCallback RegisterXactCallback '
      grep -nE 'Register(Sub)?XactCallback' -r src --include='*.?pp' | grep -v '^src/pg/transaction.cpp:' || true)"
@@ -61,7 +64,8 @@ check 'the scripts of the extension are built, from what their parts are now' \
 check 'functions are declared in functions.sql alone' \
   "$(grep -rlE 'CREATE (OR REPLACE )?FUNCTION' sql/extension --include='*.sql' | grep -vx 'sql/extension/functions.sql' || true)"
 
-# A server's client package has the makefile of PGXS and no headers: as on many machines before the first build.
+# The server's client package has the makefile of PGXS and no headers. Many machines are like that
+# before the first build.
 without_headers=$(mktemp -d)
 trap 'rm -rf "$without_headers"' EXIT
 printf '#!/bin/sh\ncase $1 in --includedir-server) echo %s ;; *) exec %s "$@" ;; esac\n' "$without_headers" "$(command -v "${PG_CONFIG:-pg_config}")" \

@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
-# Installs what is missing on a Debian or Ubuntu machine to build, show and test ticketpool. Says first what; does nothing when
-# nothing is missing. No database cluster is made or started, no service left behind.
-# usage: test/deps.sh [demo | bench | long [--missing]]     (demo: only what the demo needs; bench: what that needs and what the bench can do
-#                                                            more with; long: what the long tests need besides; --missing: only says it)
+# Installs what is missing on a Debian or Ubuntu machine to build, show and test ticketpool. It
+# first says what that is, and does nothing if nothing is missing. It makes and starts no database
+# cluster, and leaves no service behind.
+# usage: test/deps.sh [demo | bench | long [--missing]]
+#   demo       only what the demo needs
+#   bench      what the bench needs, and what lets it measure more
+#   long       what the tests need, and what the long tests need besides
+#   --missing  only says what is missing
 set -eu
 cd "$(dirname "$0")/.."
 . test/lib.sh
@@ -10,13 +14,14 @@ cd "$(dirname "$0")/.."
 has_header() { printf '#include <%s>\n' "$1" | g++ -std=c++20 -E -x c++ - >/dev/null 2>&1; }
 has_fuzzer() { printf 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }\n' | clang++ -fsanitize=fuzzer -x c++ - -o /dev/null; }
 has_server() { [ -x "$("$pg_config" --bindir 2>/dev/null)/postgres" ]; }
-# Debian's client package has the makefile of PGXS, without the headers and pg_regress.
+# Debian's client package has the makefile of PGXS, but not the headers and pg_regress.
 has_pgxs() { [ -f "$("$pg_config" --pgxs 2>/dev/null)" ] && [ -f "$("$pg_config" --includedir-server 2>/dev/null)/postgres.h" ]; }
 
-# need WHAT PACKAGE COMMAND…: noted as missing where the command fails.
+# need WHAT PACKAGE COMMAND…: notes WHAT as missing if the command fails.
 need() { "${@:3}" >/dev/null 2>&1 || { what+=("$1"); packages+=("$2"); }; }
 
-# find_missing: fills `what` (for people) and `packages` (for apt; PG stands for the server's major version).
+# find_missing: fills `what` (for people) and `packages` (for apt; PG stands for the server's major
+# version).
 find_missing() {
   what=() packages=()
   need 'a C++ compiler' g++ command -v g++
@@ -38,7 +43,7 @@ find_missing() {
   fi
 }
 
-# client_wishes: what the tests say that they leave out where it is missing.
+# client_wishes: what the tests can do without. They say what they leave out.
 client_wishes() {
   what=() packages=()
   need PgBouncer pgbouncer [ -x /usr/sbin/pgbouncer ]
@@ -46,7 +51,8 @@ client_wishes() {
   need 'a Node client' node-pg env NODE_PATH=/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules node -e 'require("pg")'
 }
 
-# bench_wishes: what the bench says that it leaves out where it is missing. Redis comes without its service: redis-tools has the server's program.
+# bench_wishes: what the bench can do without. It says what it leaves out. Redis is installed
+# without its service: redis-tools has the server's program.
 bench_wishes() {
   what=() packages=()
   need 'Google Benchmark' libbenchmark-dev has_header benchmark/benchmark.h
@@ -56,7 +62,7 @@ bench_wishes() {
   need Valgrind valgrind command -v valgrind
 }
 
-# The newest server installed, else the one that this release of the system comes with.
+# The newest server that is installed; if there is none, the one of this release of the system.
 server_major() {
   local installed
   # shellcheck disable=SC2012
@@ -66,7 +72,8 @@ server_major() {
   fi
 }
 
-# Without these a bench is a bench and a test a test: no failure, and no try where nobody could install them, or has tried before.
+# Benches and tests run without these, so it is not a failure if they cannot be installed. Nothing
+# is tried without the rights to install, and no package twice.
 install_wishes() {
   "$1"
   [ ${#packages[@]} -gt 0 ] && command -v apt-get >/dev/null || return 0
@@ -83,7 +90,8 @@ install_wishes() {
   done
 }
 
-# PgBouncer's package starts a service on port 6432, now and at each boot. The tests want the program alone.
+# PgBouncer's package starts a service on port 6432, now and at each boot. The tests need only the
+# program.
 install_wish() {
   [ "$1" = pgbouncer ] || { apt install --no-install-recommends "$1"; return; }
   local no_services=/usr/sbin/policy-rc.d
@@ -95,7 +103,7 @@ install_wish() {
   apt install --no-install-recommends pgbouncer && as_root update-rc.d pgbouncer disable
 }
 
-undo=()    # files that are there for the time of an installation only
+undo=()    # files that exist only during an installation
 trap '[ ${#undo[@]} -eq 0 ] || as_root rm -f "${undo[@]}"' EXIT
 apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null; }
 
@@ -114,14 +122,16 @@ command -v apt-get >/dev/null || die "Please install them: this script knows Deb
 
 mkdir -p build
 log=build/deps.log
-# One archive out of reach is no reason to stop: what matters is whether the packages are found.
+# An archive that cannot be reached is not a reason to stop: what matters is whether the packages
+# are found.
 apt update >"$log" 2>&1 || true
 major=$(server_major)
 [ "${major:-0}" -ge 15 ] || die "ticketpool needs PostgreSQL 15 or later; this release offers '${major:-none}'. See https://wiki.postgresql.org/wiki/Apt"
 packages=("${packages[@]/%-PG/-$major}")
 say "Installing with apt-get: ${packages[*]}"
 
-# The server package makes a cluster 'main' and starts it on port 5432, unless told otherwise before. Told only for this once.
+# The server package makes a cluster 'main' and starts it on port 5432, unless it is told not to. It
+# is told so for this installation only.
 policy=/etc/postgresql-common/createcluster.d/ticketpool-deps.conf
 case " ${packages[*]} " in *" postgresql-$major "*)
   undo+=("$policy")

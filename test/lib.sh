@@ -1,15 +1,15 @@
 # shellcheck shell=bash disable=SC2154
-# Shared by the scripts in this folder: sourced by bash, with the checkout as working directory.
+# What the scripts in this folder share. Sourced by bash, with the checkout as working directory.
 
 pg_config=${PG_CONFIG:-pg_config}
 jobs=$(nproc 2>/dev/null || echo 2)
-# These scripts call make again: not as a part of the make that called them.
+# These scripts call make, and not as a part of the make that called them.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
 
-# as_root COMMAND…: package manager and installation only.
+# as_root COMMAND…: for the package manager and the installation only.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"
   elif command -v sudo >/dev/null; then sudo "$@"
@@ -17,7 +17,8 @@ as_root() {
   fi
 }
 
-# The server refuses to run as root: root's tests and demo run as the user that the server package made.
+# The server refuses to run as root. If root runs the tests or the demo, servers run as the user
+# that the server package made.
 server_user() {
   if [ "$(id -u)" -ne 0 ]; then id -un
   elif id -u postgres >/dev/null 2>&1; then echo postgres
@@ -25,8 +26,8 @@ server_user() {
   fi
 }
 
-# make_private_dir: a new folder of the server's user. Under /tmp, because that user may be unable to enter the checkout, and
-# because a socket's path has room for 107 bytes.
+# make_private_dir: makes a folder that belongs to the server's user. It is under /tmp, because that
+# user may be unable to enter the checkout, and because a socket's path has room for 107 bytes.
 make_private_dir() {
   private=$(mktemp -d /tmp/ticketpool.XXXXXX)
   mkdir "$private/tmp"
@@ -34,7 +35,7 @@ make_private_dir() {
 }
 give_private_dir() { [ "$(id -u)" -ne 0 ] || chown -R "$(server_user)" "$private"; }
 
-# as_server_user COMMAND…: in the private folder, with an environment that owes nothing to the caller's.
+# as_server_user COMMAND…: runs it in the private folder, with nothing of the caller's environment.
 as_server_user() {
   local become=()
   [ "$(id -u)" -ne 0 ] || become=(setpriv "--reuid=$(server_user)" "--regid=$(id -g "$(server_user)")" --init-groups)
@@ -42,7 +43,7 @@ as_server_user() {
     PATH="$bindir:/usr/local/bin:/usr/bin:/bin" LANG=C.UTF-8 LC_ALL=C.UTF-8 PGCLIENTENCODING=UTF8 "$@" </dev/null)
 }
 
-# remove_private_dir: with every server that still runs in it.
+# remove_private_dir: stops every server that still runs in it, and removes it.
 remove_private_dir() {
   [ -n "${private:-}" ] && [ -d "$private" ] || return 0
   local pidfile
@@ -52,7 +53,7 @@ remove_private_dir() {
   rm -rf "$private"
 }
 
-# install_extension: builds, and installs where the installed files differ.
+# install_extension: builds, and installs if the installed files differ.
 install_extension() {
   make -s -j"$jobs" PG_CONFIG="$pg_config" || return 1
   local pkglibdir sharedir

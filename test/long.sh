@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154
-# The suites that take too long for make test; sourced by test/run. LONG_SECONDS: how long the soak and each fuzzer run;
-# LONG_SEEDS: how often each model test is run, each time with another seed.
+# The suites that take too long for make test. Sourced by test/run.
+#   LONG_SECONDS  how long the soak and each fuzzer run
+#   LONG_SEEDS    how often each model test runs, each time with another seed
 long_seconds=${LONG_SECONDS:-600}
 long_seeds=${LONG_SEEDS:-5}
 
@@ -9,7 +10,8 @@ long_soak() {
   tap_suite soak test/t/040_soak.pl TICKETPOOL_SOAK_MINUTES=$(((long_seconds + 59) / 60))
 }
 
-# Random operations against plain models: seats, orders and their life, items, prepared transactions.
+# Random operations against plain models: seats, orders and their life, items, prepared
+# transactions.
 models() {
   local seed status=0
   for ((seed = 0; seed < long_seeds; seed++)); do
@@ -23,7 +25,8 @@ long_sqlfuzz() {
   tap_suite sqlfuzz test/t/050_fuzz.pl TICKETPOOL_FUZZ_SECONDS="$long_seconds"
 }
 
-# The core under libFuzzer. One test: so many inputs, and none that core and model disagree about.
+# The core under libFuzzer. It counts as one test: so many inputs, and none about which core and
+# model disagree.
 fuzz_core() {
   local build=build/fuzz log=build/fuzz/log status=0
   cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER=clang++ -DTICKETPOOL_FUZZ=ON -DTICKETPOOL_TESTS=OFF \
@@ -36,7 +39,8 @@ fuzz_core() {
 }
 long_fuzz() { suite fuzz count_tap fuzz_core; }
 
-# The kernels of AVX-512 as they are, on any x86-64: clang takes their intrinsics apart, and what is left of them is compiled for AVX2.
+# The kernels of AVX-512 as they are, on any x86-64: clang takes their intrinsics apart, and the
+# result is compiled for AVX2.
 avx512() {
   local build=build/avx512 status=0
   cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER=clang++ -DTICKETPOOL_TESTS=OFF -DTICKETPOOL_BENCHMARKS=OFF &&
@@ -56,7 +60,8 @@ long_avx512() {
   if [ "$(uname -m)" = x86_64 ]; then suite avx512 count_findings avx512; else say 'left out: avx512 (for x86-64)'; fi
 }
 
-# The core's unit tests on ARM, cross-compiled and emulated. What ARM's memory may reorder, the emulator on x86-64 does not.
+# The core's unit tests on ARM, cross-compiled and emulated. The emulator on x86-64 does not reorder
+# what ARM's memory may reorder.
 arm() {
   local build=build/arm gtest=/usr/src/googletest/googletest
   rm -rf "$build" && mkdir -p "$build/include" && ln -s /usr/include/boost "$build/include/boost" || return 1
@@ -70,7 +75,7 @@ arm() {
 }
 long_arm() { suite arm count_ctest arm; }
 
-# Every query that can be parallel is. The setting was renamed in PostgreSQL 16.
+# Makes every query parallel that can be. The setting was renamed in PostgreSQL 16.
 long_parallel() {
   local mode=force_parallel_mode setting
   [ "$("$pg_config" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')" -lt 16 ] || mode=debug_parallel_query
@@ -82,8 +87,9 @@ long_parallel() {
   tap_suite par-tap "$tap" TICKETPOOL_CONF="$lines"
 }
 
-# sanitized_server FOLDER: the extension built with AddressSanitizer and UndefinedBehaviorSanitizer, in a copy of the server (which
-# finds its files relative to its programs) whose postgres has the sanitizer's library in front. Any finding ends the process.
+# sanitized_server FOLDER: builds the extension with AddressSanitizer and
+# UndefinedBehaviorSanitizer, in a copy of the server (which finds its files relative to its
+# programs). The copy's postgres loads the sanitizer's library first. Any finding ends the process.
 sanitized_server() {
   local source=build/sanitized runtime
   rm -rf "$source" && mkdir -p "$source" && cp -R Makefile src include sql ticketpool.control "$source/" && find "$source" -name '*.[od]' -delete || return 1
@@ -93,7 +99,8 @@ sanitized_server() {
   cp -R --parents "$bindir" "$("$pg_config" --pkglibdir)" "$("$pg_config" --sharedir)" "$1" || return 1
   cp "$source/ticketpool.so" "$1/$("$pg_config" --pkglibdir)/" &&
     cp "$source/ticketpool.control" "$source"/ticketpool--*.sql "$1/$("$pg_config" --sharedir)/extension/" || return 1
-  # With the sanitizer in front, Debian 12's C library waits for ever in bindtextdomain(): messages stay untranslated here.
+  # With the sanitizer loaded first, Debian 12's C library waits for ever in bindtextdomain(), so
+  # messages stay untranslated here.
   cc -shared -fPIC -w -o "$1/untranslated.so" test/untranslated.c || return 1
   runtime=$(readlink -f "$(g++ -print-file-name=libasan.so)")
   mv "$1/$bindir/postgres" "$1/$bindir/postgres.real"
@@ -105,7 +112,8 @@ END
   chmod 755 "$1/$bindir/postgres" "$1"
 }
 
-# no_findings NAME…: the logs of these suites' servers are silent. (A process that is ended by a finding also fails its test.)
+# no_findings NAME…: checks that the logs of these suites' servers have no finding. (If a finding
+# ends a process, its test fails, too.)
 no_findings() {
   local name found
   for name in "$@"; do

@@ -1,8 +1,9 @@
-// Microbenchmarks of the core: time per call on one class, against the time to read its bytes.
+// Microbenchmarks of the core: time per call on one class, compared with the time to read its
+// bytes.
 //
-// Curves for plots come from count and best_fit, whose arguments are seats, segments, per cent of
-// the seats sold, and 0 for the baseline, 1 for AVX2 or 2 for AVX-512: each curve varies one of the
-// first three.
+// The curves of the plots are those of count and best_fit. Their arguments are seats, segments, per
+// cent of the seats sold, and 0 for the baseline, 1 for AVX2 or 2 for AVX-512. Each curve varies
+// one of the first three.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -25,8 +26,8 @@ namespace {
 
 constexpr std::uint32_t kSeats = 2000;
 
-// A class of which the given share of seats, in per cent, is sold from end to end and the rest is
-// empty. No trip meets an exact fit, so a best-fit scan has to look at every seat.
+// A class of which the given share of seats, in per cent, is sold from end to end; the other seats
+// are empty. No trip finds an exact fit, so a best-fit scan has to look at every seat.
 struct Class {
     Class(int segments, int sold_percent, std::uint32_t seats = kSeats)
         : words(seat_map_bytes(seats, segments) / kLineBytes), geometry(seats) {
@@ -107,14 +108,14 @@ void best_fit(benchmark::State& state) {
 }
 BENCHMARK(best_fit)->Apply(scan_arguments);
 
-// The floor of a scan: adding up, or copying, the bytes of 2,000 seats; they stay in the nearest
-// cache that has room for them. Argument: words a seat.
+// The floor of a scan: adding up, or copying, the bytes of 2,000 seats, which stay in the nearest
+// cache that has room for them. Argument: words of a seat.
 #if defined(__x86_64__)
 __attribute__((target_clones("avx2", "default"), optimize("O3")))
 #endif
 std::uint64_t
 sum(const std::uint64_t* words, std::size_t count) {
-    std::uint64_t lane[16] = {};  // several sums at a time, or the additions' latency is measured
+    std::uint64_t lane[16] = {};  // several sums at a time: one would measure an addition's latency
     for (std::size_t i = 0; i + 16 <= count; i += 16) {
         for (std::size_t j = 0; j < 16; ++j) lane[j] += words[i + j];
     }
@@ -167,7 +168,7 @@ void sell(benchmark::State& state) {
 }
 BENCHMARK(sell)->ArgsProduct({{40, 100}, {0, 50}, {1, 2, 5, 20}});
 
-// No seat is free: the scan and the careful look.
+// No seat is free: the scan, and the careful look that follows it.
 void sold_out(benchmark::State& state) {
     kernels_init();
     Class seats(40, 100);
@@ -199,10 +200,10 @@ void matrix(benchmark::State& state) {
 }
 BENCHMARK(matrix)->Arg(40)->Arg(100)->Arg(250);
 
-// Threads that buy on one class: random trips, each thread gives back its oldest of 16 tickets for
-// every one that it buys. Argument: seats; with ten all meet at the last free ones. A lost race is
-// a seat that somebody else took between choosing and claiming; look_again is an answer that the
-// caller repeats.
+// Threads that buy on one class. Trips are random, and each thread gives back the oldest of its 16
+// tickets for every one that it buys. Argument: seats; with ten, all threads meet at the last free
+// ones. A lost race is a seat that another thread took between choosing and claiming; look_again is
+// an answer upon which the caller repeats the call.
 void rush(benchmark::State& state) {
     static std::unique_ptr<Class> seats;
     static std::mutex guard;
@@ -222,7 +223,7 @@ void rush(benchmark::State& state) {
     std::int64_t again = 0;
     std::int64_t sold_out = 0;
     std::size_t turn = 0;
-    for (auto _ : state) {  // threads start together, after the class was made
+    for (auto _ : state) {  // threads start together, once the class is made
         SeatClaim& ticket = tickets[turn++ % kTickets];
         release(seats->map, ticket.seat, ticket.from_pool);
         ticket = {};

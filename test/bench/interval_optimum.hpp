@@ -1,12 +1,12 @@
-// The most that a train could have sold: of all requests for trips on one class of k seats, those
-// with the largest total length that fit on k seats, every request known beforehand.
+// The most that a train could have sold if every request were known beforehand: of all requests for
+// trips on one class of k seats, those with the largest total length that fit on k seats.
 //
 // This is interval scheduling on k identical machines with weights. A set of trips fits on k seats
-// exactly when no segment is asked for more than k times (interval graphs are perfect), so seats
-// need not be told apart, and the best set is a minimum-cost flow of k units from the first stop to
-// the last: an arc from stop to stop for a seat that stays empty (cost 0) and an arc a -> b for
-// each request (capacity 1, cost minus its weight); all costs and capacities are integral, hence so
-// is the optimum.
+// exactly if no segment is asked for more than k times (interval graphs are perfect), so seats need
+// not be told apart. The best set is a minimum-cost flow of k units from the first stop to the
+// last, with an arc from each stop to the next for a seat that stays empty (cost 0), and an arc a
+// -> b for each request (capacity 1, cost minus its weight). All costs and capacities are integers,
+// so the optimum is one, too.
 //   E. M. Arkin, E. B. Silverberg: Scheduling jobs with fixed start and end times.
 //     Discrete Applied Mathematics 18 (1987), 1-8.
 //   M. C. Carlisle, E. L. Lloyd: On the k-coloring of intervals.
@@ -22,13 +22,14 @@
 
 namespace ticketpool::bench {
 
-// A trip from stop `from` to stop `to`, stops counted from 0.
+// A trip from stop `from` to stop `to`. Stops are counted from 0.
 struct Trip {
     int from;
     int to;
 };
 
-// Successive shortest paths with potentials; few nodes and many arcs, so Dijkstra without a heap.
+// Successive shortest paths with potentials. There are few nodes and many arcs, so Dijkstra's
+// algorithm needs no heap.
 class TripFlow {
   public:
     explicit TripFlow(int stops) : out_(static_cast<std::size_t>(stops)), potential_(out_.size()) {}
@@ -71,7 +72,8 @@ class TripFlow {
 
     static std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
-    // Arcs lead forward along the line at first, so one pass finds the distances, negative or not.
+    // At first all arcs lead forward along the line, so one pass finds the distances, negative or
+    // not.
     void start_potentials() {
         for (std::size_t stop = 1; stop < out_.size(); ++stop) potential_[stop] = kFar;
         for (std::size_t stop = 0; stop < out_.size(); ++stop) {
@@ -139,7 +141,7 @@ inline std::int64_t interval_optimum(const std::vector<Trip>& requests, int stop
     return -flow.cost(seats);
 }
 
-// The same by trying all subsets; up to 20 requests.
+// The same, found by trying all subsets: for at most 20 requests.
 inline std::int64_t optimum_by_trying(const std::vector<Trip>& requests, int stops, int seats) {
     std::int64_t best = 0;
     for (std::uint32_t chosen = 0; chosen < (1U << requests.size()); ++chosen) {
@@ -158,7 +160,7 @@ inline std::int64_t optimum_by_trying(const std::vector<Trip>& requests, int sto
     return best;
 }
 
-// True if the flow finds what trying finds, on small random trains.
+// Does the flow find what trying all subsets finds, on small random trains?
 inline bool optimum_is_right() {
     std::mt19937 random(1);
     for (int round = 0; round < 500; ++round) {

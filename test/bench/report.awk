@@ -1,7 +1,8 @@
-# From slices.csv, instructions.csv and the list of ratios to markdown tables, padded to be read in a terminal too.
+# Makes markdown tables from slices.csv, instructions.csv and the list of ratios. They are padded,
+# so that they can be read in a terminal, too.
 # usage: awk -f report.awk ratios.csv slices.csv instructions.csv
-# A ratio is taken within each repeat, between slices that ran next to each other; then the median of the repeats. Where several
-# rows are below, the best of the repeat counts.
+# A ratio is taken within each repeat, between slices that ran next to each other; the median of the
+# repeats is reported. If a ratio has several rows below, the best one of the repeat counts.
 
 function sorted(list, values,    n, i, j, v) {  # fills values from a blank-separated list
   n = split(list, values, " ")
@@ -14,7 +15,8 @@ function sorted(list, values,    n, i, j, v) {  # fills values from a blank-sepa
 }
 function median(list,    v, n) { n = sorted(list, v); return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2 }
 function spread(list, format,    v, n) { n = sorted(list, v); return sprintf(format " .. " format, v[1], v[n]) }
-# A ratio that doubles from one repeat to another says nothing about an aim; with more than five repeats, one on either side may.
+# A ratio that doubles from one repeat to another says nothing about an aim. With more than five
+# repeats, one outlier on either side is allowed.
 function verdict(list, aim,    v, n, ends) {
   n = sorted(list, v)
   ends = n > 5 ? 1 : 0
@@ -31,7 +33,8 @@ function header(names, widths,    i, n, name, width, rule) {
   gsub(/ /, "-", rule)
   printf "|\n%s|\n", rule
 }
-# The value of the best of `rows` in a repeat: the most calls, or the least latency. Sets best_row.
+# The value of the best of `rows` in a repeat: the most calls, or the least latency. Sets best_row
+# to that row.
 function best(values, repeat, rows, setting, measure,    i, n, name, v, found) {
   n = split(rows, name, "|")
   for (i = 1; i <= n; i++) {

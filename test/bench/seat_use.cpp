@@ -1,18 +1,18 @@
-// How well seats are used: the seat-segments that each rule of choosing a seat sells, against the
-// best that was possible with all requests known beforehand (interval_optimum.hpp). Nothing is
-// timed: the same figures come out on every machine.
+// How well seats are used: the seat-segments that each rule of choosing a seat sells, compared with
+// the most that was possible with all requests known beforehand (interval_optimum.hpp). Nothing is
+// timed, so the figures are the same on every machine.
 //
 // usage: seat_use DRAWS [small_]SAMPLE_stops.csv... > seat_use.csv
-// DRAWS: of the demand of each train and load
-// STOPS.csv: train_no,seq,station_code,station_name,arrive,depart,day_arr,day_dep,km
+// DRAWS: how often the demand of each train and load is drawn
+// *_stops.csv: train_no,seq,station_code,station_name,arrive,depart,day_arr,day_dep,km
 //
-// The demand for a train, made up here: a passenger's trip is drawn with a probability of
-// (trains that call at its first station) * (the same of its last) * exp(-time under way / scale),
-// so big stations weigh more and short trips are more frequent than long ones; scale is a third of
-// the train's own time under way ("gravity"). A second demand is the throughput bench's own: any
-// two stops with equal probability ("uniform"). Requests come in random order, one seat each, until
-// the seat-segments asked for are `load` times those there are. Nobody is turned away whose trip
-// fits.
+// The demand for a train is made up here. A passenger's trip is drawn with a probability of
+// (trains that call at its first station) * (the same of its last) * exp(-travel time / scale), so
+// big stations weigh more, and short trips are more frequent than long ones; scale is a third of
+// the train's whole travel time ("gravity"). A second demand is that of the throughput bench: any
+// two stops with equal probability ("uniform"). Requests for one seat each are made in random
+// order, until the seat-segments asked for are `load` times those that the train has. A request
+// that fits is never refused.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -61,7 +61,7 @@ Trains read_stops(std::istream& file) {
     return trains;
 }
 
-// Trips of a train and how likely each is.
+// The trips of a train, and how likely each is.
 struct Demand {
     std::vector<Trip> trips;
     std::vector<double> weight;
@@ -111,8 +111,8 @@ struct Class {
     SeatMap map;
 };
 
-// What a seat that is free over a trip looks like: free segments left and right of the trip, and
-// how likely a future trip is to fit there, before and after.
+// What a seat that is free over a trip looks like: the free segments left and right of the trip,
+// and how likely a future trip is to fit there, before and after the sale.
 struct Fit {
     int left;
     int trip;
@@ -126,8 +126,8 @@ double wanted(const Fit& fit, int begin, int end) {
     return (*fit.fits)[static_cast<std::size_t>(begin * fit.stops + end)];
 }
 
-// The rules that are not the core's: the seat with the least score is taken, the first from a
-// random start on a tie.
+// The rules that are not the core's: the seat with the least score is taken; if several have it,
+// the first one from a random start.
 double worst_fit(const Fit& fit) {
     return -(fit.left + fit.right);
 }
@@ -142,7 +142,7 @@ struct Rule {
     const char* name;
     Allocation policy;
     double (*score)(const Fit&);  // null: the core's own policy
-    bool late;                    // no seat is chosen: a segment sells as often as there are seats
+    bool late;  // no seat is chosen: each segment sells as often as there are seats
 };
 
 constexpr Rule kRules[] = {
@@ -189,7 +189,7 @@ bool has_room(const std::vector<std::uint32_t>& sold, const Trip& trip) {
                        [](std::uint32_t count) { return count < kSeats; });
 }
 
-// Seat-segments sold of the requests, in their order.
+// How many seat-segments are sold if the requests are made in this order.
 std::int64_t sell(const Rule& rule, const std::vector<Trip>& requests,
                   const std::vector<double>& fits, int segments, std::mt19937_64& random) {
     Class seats(segments);

@@ -1,4 +1,5 @@
--- What the clients' sessions wait for, sampled for two seconds and a half: "event|sessions on average".
+-- What the clients' sessions wait for, sampled for two and a half seconds: "event|sessions on
+-- average".
 CREATE TEMP TABLE wait (event text);
 DO $$
 BEGIN

@@ -1,5 +1,5 @@
--- pgbench: buys; one in twenty changes its mind before paying, one in twenty returns what it bought
--- last.
+-- pgbench: a customer buys; one in twenty gives up before paying, one in twenty returns what it
+-- bought last.
 \set buyer :client_id + 1
 \set units random(1, 3)
 \set mood random(1, 20)

@@ -1,4 +1,4 @@
--- The sale lasts from the first order to the one that took the last unit for the first time.
+-- The sale lasts from the first order to the order that took the last unit for the first time.
 WITH way AS (
     SELECT 'item_buy' AS way, item_remaining(1) AS left, o.* FROM item_order o
     UNION ALL SELECT 'hot row', (SELECT quantity FROM row_inventory), o.* FROM row_order o),

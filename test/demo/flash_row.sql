@@ -1,4 +1,4 @@
--- pgbench: the same sale the way it is usually written.
+-- pgbench: the same sale, in the way it is usually written
 \set buyer :client_id + 1
 \set units random(1, 3)
 \set mood random(1, 20)

@@ -1,4 +1,4 @@
--- After the sale: holds that run out, a quota that returns, a payment that comes late, an exchange.
+-- After the sale: holds that run out, a quota that returns, a payment that is late, an exchange.
 -- Nobody calls ticket_sweep: the background worker does the work. Today's G1 and G13 have ten
 -- business seats each, untouched: the demo sells from tomorrow on.
 CREATE TEMP VIEW look AS

@@ -1,4 +1,4 @@
--- The demo's own part: a seller that may call functions but not touch any of the extension's
+-- What is only in the demo: a seller that may call functions but not touch any of the extension's
 -- tables, and what its customers want.
 \set ON_ERROR_STOP 1
 CREATE ROLE seller LOGIN;

@@ -1,4 +1,4 @@
--- pgbench: a party of three picks seats, keeps its transaction open for a while, and walks away
+-- pgbench: a party of three buys seats, keeps its transaction open for a while, and rolls it back
 \set user random(1, 1000000)
 \set n random_exponential(1, :wishes, 10)
 BEGIN;

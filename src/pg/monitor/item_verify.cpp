@@ -1,16 +1,18 @@
 // item_verify: the proof that pool and tables agree about items.
 //
-// Of each inventory, what is free by its rows (quantity less live orders) is compared with what is
-// free in its stock, less what prepared transactions have claimed and running ones explain. Sales
-// go on meanwhile, and reading the orders of an item takes its time, so a difference counts only if
+// For each inventory, what is free in its stock is compared with what is free by its rows: the
+// quantity less live orders, less the units that prepared transactions have claimed and those that
+// this transaction releases at commit. Less may be free in the stock if running transactions
+// explain it. Sales go on meanwhile, and reading the orders of an item takes time, so a difference
+// counts only if
 //   - what is free in the stock is the same before and after the look into the tables, and
 //   - the difference is the same in every one of several looks.
-// So there is no false alarm while an item is sold fast; what is wrong shows when there is a quiet
-// moment.
+// So an item that is sold fast raises no false alarm; a true difference shows in a quiet moment.
 #include <algorithm>
 
 #include "load/directory.hpp"
 #include "load/item_pins.hpp"
+#include "monitor/verify_each.hpp"
 #include "pool/announcement.hpp"
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"
@@ -25,7 +27,7 @@ namespace {
 
 // What one look says of an inventory.
 struct Finding {
-    int64_t inventory_id;  // of live orders without an inventory: kNoInventory
+    int64_t inventory_id;  // kNoInventory: of live orders without an inventory, or of the item
     const char* problem;   // null: nothing is wrong
 };
 constexpr int64_t kNoInventory = INT64_MIN;
@@ -41,11 +43,11 @@ struct Proof {
     ItemRef ref;
     Before* before;
     int before_count;
-    LiveOrder* undecided;  // of transactions that run, by inventory
+    LiveOrder* undecided;  // of running transactions, sorted by inventory
     int undecided_count;
     int undecided_room;
     Inventories inventories;
-    int64_t unknown_orders;  // live, of inventories that do not exist
+    int64_t unknown_orders;  // live orders of inventories that do not exist
 };
 
 int compare_inventory_of_order(const void* a, const void* b) {
@@ -87,7 +89,7 @@ void read_pool(Proof* proof) {
     }
 }
 
-// False: the item has no rows any more.
+// False: the item has no inventory rows any more.
 bool read_tables(Proof* proof) {
     constexpr int kFirstRoom = 64;
     const int64_t item_id = proof->ref.item->item_id;
@@ -114,7 +116,8 @@ int compare_before(const void* key, const void* element) {
     return left < right ? -1 : static_cast<int>(left > right);
 }
 
-// Was it the same before? The root is first, the rest is in order of id.
+// Was as much free before the look into the tables? In `before`, the root is first and the rest is
+// in order of id.
 bool is_unchanged(const Proof& proof, int64_t inventory_id, int64_t free) {
     const Before* before = &proof.before[0];
     if (before->inventory_id != inventory_id) {
@@ -152,7 +155,8 @@ const char* problem_of(const Proof& proof, const Inventory& row) {
     const int64_t own = here ? stock_own_units(stock_ref(proof.ref, stock)) : 0;
     const int64_t prepared = here ? prepared_units_of(stock_ref(proof.ref, stock)) : 0;
     const int64_t expected = free_of(row) - own - prepared;
-    // More claims than rows under way: of a split, a merge, item_add, or with a row still to come.
+    // More claims than undecided rows: claims of a split, a merge or item_add, or claims whose rows
+    // are not written yet.
     const bool any_claim_explains =
         claims_of_others(proof.ref.slot) > int64_t{proof.undecided_count};
     if (free == expected || (here && !is_unchanged(proof, row.id, free)) ||
@@ -165,7 +169,8 @@ const char* problem_of(const Proof& proof, const Inventory& row) {
                     row.id, free, expected);
 }
 
-// One look: a finding for each inventory and one for orders without any; palloc'd.
+// One look: a finding for each inventory, and one for orders without an inventory; palloc'd.
+// Returns how many.
 int look(Proof* proof, Finding** findings) {
     prepared_resolve(proof->ref.slot);
     read_pool(proof);
@@ -189,12 +194,12 @@ int look(Proof* proof, Finding** findings) {
     return count + 1;
 }
 
-// Keeps what both looks found alike; how many are left.
+// Keeps the findings of `kept` that `now` has with the same problem. Returns how many are left.
 int keep_common(Finding* kept, int kept_count, const Finding* now, int now_count) {
     int left = 0;
     int at = 0;
     for (int i = 0; i < kept_count; i++) {
-        // Both lists have the same order; inventories may have come or gone.
+        // Both lists have the same order; inventories may have been added or deleted.
         int found = at;
         while (found < now_count && now[found].inventory_id != kept[i].inventory_id) {
             found++;
@@ -209,7 +214,7 @@ int keep_common(Finding* kept, int kept_count, const Finding* now, int now_count
     return left;
 }
 
-// The findings that have a problem.
+// Keeps the findings that have a problem. Returns how many are left.
 int drop_clean(Finding* findings, int count) {
     int left = 0;
     for (int i = 0; i < count; i++) {
@@ -220,34 +225,23 @@ int drop_clean(Finding* findings, int count) {
     return left;
 }
 
-void report(const Proof& proof, const Finding* findings, int count, ReturnSetInfo* result) {
-    for (int i = 0; i < count; i++) {
-        Datum values[] = {Int64GetDatum(proof.ref.item->item_id),
-                          CStringGetTextDatum(findings[i].problem)};
-        bool nulls[lengthof(values)] = {};
-        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-    }
-}
-
-void prove(Proof* proof, ReturnSetInfo* result) {
-    constexpr int kLooks = 12;
-    constexpr long kFirstPauseMicros = 500;  // doubles: one second in all
+// The problems that every look has found; palloc'd. Returns how many. Later looks use memory that
+// is freed after each.
+int find_problems(Proof* proof, Finding** kept) {
     MemoryContext scratch =
         AllocSetContextCreate(CurrentMemoryContext, "item_verify look", ALLOCSET_DEFAULT_SIZES);
-    Finding* kept;
-    int count = look(proof, &kept);
-    count = drop_clean(kept, count);
-    for (int i = 1; count > 0 && i < kLooks; i++) {
-        CHECK_FOR_INTERRUPTS();
-        pg_usleep(kFirstPauseMicros << Min(i, 9));
+    int count = look(proof, kept);
+    count = drop_clean(*kept, count);
+    look_again(count > 0, kLooks, [&] {
         MemoryContext outer = MemoryContextSwitchTo(scratch);
         Finding* now;
         const int now_count = look(proof, &now);
-        count = keep_common(kept, count, now, now_count);
+        count = keep_common(*kept, count, now, now_count);
         MemoryContextSwitchTo(outer);
         MemoryContextReset(scratch);
-    }
-    report(*proof, kept, count, result);
+        return count > 0;
+    });
+    return count;
 }
 
 void verify(const Catalog& catalog, int64_t item_id, bool required, ReturnSetInfo* result) {
@@ -258,35 +252,13 @@ void verify(const Catalog& catalog, int64_t item_id, bool required, ReturnSetInf
         if (required) {
             report_no_item(item_id);
         }
-        return;  // gone since the list was made
+        return;  // deleted since the ids were listed
     }
-    MemoryContext context =
-        AllocSetContextCreate(CurrentMemoryContext, "item_verify", ALLOCSET_DEFAULT_SIZES);
-    MemoryContext previous = MemoryContextSwitchTo(context);
-    prove(&proof, result);
-    end_announcement();
-    MemoryContextSwitchTo(previous);
-    MemoryContextDelete(context);
-}
-
-// The ids of all items, as of now.
-int64_t* list_items(const Catalog& catalog, size_t* count) {
-    size_t room = 1024;
-    int64_t* ids = static_cast<int64_t*>(palloc(room * sizeof(int64_t)));
-    *count = 0;
-    TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, catalog.inventory, catalog.inventory_root, snapshot);
-    while (reader_next(&reader)) {
-        if (*count == room) {
-            room *= 2;
-            ids = static_cast<int64_t*>(repalloc_huge(ids, room * sizeof(int64_t)));
-        }
-        ids[(*count)++] = row_int64(reader.row, 2);
+    Finding* findings;
+    const int count = find_problems(&proof, &findings);
+    for (int i = 0; i < count; i++) {
+        report_problem(result, item_id, findings[i].problem);
     }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
-    return ids;
 }
 
 }  // namespace
@@ -294,19 +266,6 @@ int64_t* list_items(const Catalog& catalog, size_t* count) {
 
 TICKETPOOL_FUNCTION(item_verify) {
     using namespace ticketpool;
-    require_shared_memory();
-    ReturnSetInfo* result = require_set_result(fcinfo);
-    InitMaterializedSRF(fcinfo, 0);
-    const Catalog& catalog = catalog_of(fcinfo);
-    if (!PG_ARGISNULL(0)) {
-        verify(catalog, PG_GETARG_INT64(0), true, result);
-        return 0;
-    }
-    size_t count;
-    const int64_t* ids = list_items(catalog, &count);
-    for (size_t i = 0; i < count; i++) {
-        CHECK_FOR_INTERRUPTS();
-        verify(catalog, ids[i], false, result);
-    }
-    return 0;
+    constexpr AllIds kItems{&Catalog::inventory, &Catalog::inventory_root, 2};
+    return verify_each(fcinfo, kItems, verify);
 }

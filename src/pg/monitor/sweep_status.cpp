@@ -1,4 +1,4 @@
-// The function behind the view ticket_sweep_status: how each database's sweep stands.
+// The function behind the view ticket_sweep_status: each database's last sweep and next deadline.
 #include "pool/deadlines.hpp"
 #include "pool/shared_memory.hpp"
 #include "server/errors.hpp"
@@ -53,7 +53,7 @@ TICKETPOOL_FUNCTION(ticket_sweep_status) {
             continue;
         }
         const char* name = get_database_name(database);
-        if (name != nullptr) {  // else it was dropped a moment ago
+        if (name != nullptr) {  // else the database was dropped a moment ago
             return_database(entry, name, result);
         }
     }

@@ -1,10 +1,11 @@
 // ticket_verify: the proof that pool and tables agree.
 //
-// For each departure: what its live rows say must be taken (committed rows, and rows of
-// transactions under way) is compared with the pool. Sales go on meanwhile, so a difference counts
-// only if it is there in every one of several looks: a claim comes a moment before its row, a
-// release a moment after its commit.
+// For each departure, its live rows say what must be taken: committed rows, and rows of
+// transactions in progress. That is compared with the pool. Sales go on meanwhile: a claim is made
+// a moment before its row is written, and a release a moment after its commit. So a difference
+// counts only if every one of several looks finds it.
 #include "load/directory.hpp"
+#include "monitor/verify_each.hpp"
 #include "pool/ledger.hpp"
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"
@@ -20,8 +21,8 @@ namespace ticketpool {
 namespace {
 
 struct SeatState {
-    SegmentMask sold;     // committed live rows, and own ones
-    SegmentMask pending;  // rows of transactions under way, and own releases to come
+    SegmentMask sold;     // by committed live rows, and this transaction's
+    SegmentMask pending;  // by rows of others in progress; this transaction's releases
     SegmentMask missing;  // sold, but free in the pool, in every look so far
     SegmentMask extra;    // taken in the pool, but not sold, in every look so far
 };
@@ -39,16 +40,13 @@ struct Proof {
     OrderLeaf leaf;
     bool has_leaf;
     SeatState* seats;    // of all classes
-    PlaceState* places;  // segments of the coaches with places
+    PlaceState* places;  // one for each segment of each coach with places
     uint64_t undecided_rows;
     ReturnSetInfo* result;
 };
 
 void report(const Proof& proof, const char* problem) {
-    Datum values[] = {Int64GetDatum(proof.ref.departure->departure_id),
-                      CStringGetTextDatum(problem)};
-    bool nulls[lengthof(values)] = {};
-    tuplestore_putvalues(proof.result->setResult, proof.result->setDesc, values, nulls);
+    report_problem(proof.result, proof.ref.departure->departure_id, problem);
 }
 
 SeatState* state_of_seat(const Proof& proof, uint32_t class_index, uint32_t seat) {
@@ -70,7 +68,7 @@ void count_place(const Proof& proof, const LiveTicket& ticket, bool pending) {
     }
 }
 
-// Open quotas: their stretch is taken in the departure's map.
+// Open quotas: their stretch is taken in the departure's map. A null `snapshot`: undecided rows.
 void read_quotas(Proof* proof, Snapshot snapshot) {
     TableReader reader;
     reader_open(&reader, proof->catalog->reservation, proof->catalog->reservation_open, snapshot);
@@ -90,8 +88,8 @@ void read_quotas(Proof* proof, Snapshot snapshot) {
     reader_close(&reader);
 }
 
-// Reads the live rows: undecided ones where `snapshot` is null. Problems of the rows themselves are
-// reported on the last look.
+// Reads the live rows that `snapshot` shows; if it is null, the undecided ones. The last look
+// reports problems of the rows themselves.
 void read_rows(Proof* proof, Snapshot snapshot, bool last) {
     if (!proof->has_leaf) {
         return;
@@ -131,7 +129,7 @@ void read_rows(Proof* proof, Snapshot snapshot, bool last) {
     reader_close(&reader);
 }
 
-// Compares one class; true where something still differs.
+// Compares the seats of one class. True: something still differs.
 bool compare_class(Proof* proof, uint32_t class_index, bool first) {
     const SeatSource source = seats_of_class(proof->ref.slot, class_index);
     bool differs = false;
@@ -154,7 +152,7 @@ bool compare_class(Proof* proof, uint32_t class_index, bool first) {
     return differs;
 }
 
-// Compares the unnumbered places of one coach.
+// Compares the unnumbered places of one coach. True: something still differs.
 bool compare_places(Proof* proof, int32_t coach, bool first) {
     Departure* departure = proof->ref.departure;
     const uint32_t class_index = departure->layout->coaches()[coach].class_index;
@@ -185,8 +183,9 @@ void clear_states(Proof* proof) {
     proof->undecided_rows = 0;
 }
 
-// What was decided of prepared transactions is settled; on a standby, which has committed rows only
-// and does not follow them by itself, the departure is loaded anew. False: it is gone, or another.
+// Settles prepared transactions that were decided. A standby has committed rows only, and its pool
+// does not follow them by itself, so there the departure is loaded again. False: the departure is
+// gone, or has not the same numbers of seats, of coaches with places and of segments any more.
 bool bring_up_to_date(Proof* proof, bool recovery) {
     if (proof->ref.departure == nullptr) {
         return false;
@@ -206,7 +205,7 @@ bool bring_up_to_date(Proof* proof, bool recovery) {
            departure->layout->place_coaches == places && departure->segments == segments;
 }
 
-// One look; true where something still differs.
+// One look. True: something still differs.
 bool look(Proof* proof, bool first, bool last) {
     const bool recovery = RecoveryInProgress();
     if (!bring_up_to_date(proof, recovery)) {
@@ -234,7 +233,7 @@ bool look(Proof* proof, bool first, bool last) {
     return differs;
 }
 
-// "3-5": the stop numbers around a mask's segments.
+// "3 and 5": the stop numbers around a mask's segments.
 const char* stretch(const Departure* departure, const SegmentMask& bits) {
     int first = -1;
     int last = -1;
@@ -251,7 +250,7 @@ const char* stretch(const Departure* departure, const SegmentMask& bits) {
 void report_differences(const Proof& proof) {
     Departure* departure = proof.ref.departure;
     const Layout* layout = departure->layout.get();
-    // A claim whose row is still to be written explains itself when its transaction goes on.
+    // A claim whose row is not written yet is explained once its transaction goes on.
     const bool claims_without_row =
         static_cast<uint64_t>(claims_of_others(proof.ref.slot)) > proof.undecided_rows;
     for (uint32_t c = 0; c < layout->class_count; c++) {
@@ -296,8 +295,6 @@ void report_places(const Proof& proof) {
 }
 
 void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnSetInfo* result) {
-    constexpr int kLooks = 12;
-    constexpr long kFirstPauseMicros = 500;  // doubles: one second in all
     Proof proof{};
     proof.catalog = &catalog;
     proof.result = result;
@@ -309,54 +306,24 @@ void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnS
                             errdetail("No row of ticket_departure has this id."),
                             errhint("Pass NULL for all departures.")));
         }
-        return;  // gone since the list was made
+        return;  // deleted since the ids were listed
     }
     proof.has_leaf = find_order_leaf(catalog, proof.ref.departure->service_date, &proof.leaf);
-    MemoryContext context =
-        AllocSetContextCreate(CurrentMemoryContext, "ticket_verify", ALLOCSET_DEFAULT_SIZES);
-    MemoryContext previous = MemoryContextSwitchTo(context);
     proof.seats = static_cast<SeatState*>(MemoryContextAllocExtended(
-        context, Max(proof.ref.departure->layout->seat_count, 1u) * sizeof(SeatState),
+        CurrentMemoryContext, Max(proof.ref.departure->layout->seat_count, 1u) * sizeof(SeatState),
         MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
     const size_t place_states =
         size_t{proof.ref.departure->layout->place_coaches} * proof.ref.departure->segments;
     proof.places = static_cast<PlaceState*>(
         palloc0(Max(place_states, static_cast<size_t>(1)) * sizeof(PlaceState)));
-    // The last look reports what is wrong with the rows themselves, so there is always one.
+    // The last look reports what is wrong with the rows themselves, so it is always taken.
     bool differs = look(&proof, true, false);
-    for (int i = 1; differs && i < kLooks - 1; i++) {
-        CHECK_FOR_INTERRUPTS();
-        pg_usleep(kFirstPauseMicros << Min(i, 9));
-        differs = look(&proof, false, false);
-    }
+    look_again(differs, kLooks - 1, [&proof] { return look(&proof, false, false); });
     differs = look(&proof, false, true);
     if (differs && proof.ref.departure != nullptr) {
         report_differences(proof);
         report_places(proof);
     }
-    end_announcement();
-    MemoryContextSwitchTo(previous);
-    MemoryContextDelete(context);
-}
-
-// The ids of all departures, as of now.
-int64_t* list_departures(const Catalog& catalog, size_t* count) {
-    size_t room = 1024;
-    int64_t* ids = static_cast<int64_t*>(palloc(room * sizeof(int64_t)));
-    *count = 0;
-    TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, catalog.departure, catalog.departure_pkey, snapshot);
-    while (reader_next(&reader)) {
-        if (*count == room) {
-            room *= 2;
-            ids = static_cast<int64_t*>(repalloc_huge(ids, room * sizeof(int64_t)));
-        }
-        ids[(*count)++] = row_int64(reader.row, 1);
-    }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
-    return ids;
 }
 
 }  // namespace
@@ -364,19 +331,6 @@ int64_t* list_departures(const Catalog& catalog, size_t* count) {
 
 TICKETPOOL_FUNCTION(ticket_verify) {
     using namespace ticketpool;
-    require_shared_memory();
-    ReturnSetInfo* result = require_set_result(fcinfo);
-    InitMaterializedSRF(fcinfo, 0);
-    const Catalog& catalog = catalog_of(fcinfo);
-    if (!PG_ARGISNULL(0)) {
-        verify(catalog, PG_GETARG_INT64(0), true, result);
-        return 0;
-    }
-    size_t count;
-    const int64_t* ids = list_departures(catalog, &count);
-    for (size_t i = 0; i < count; i++) {
-        CHECK_FOR_INTERRUPTS();
-        verify(catalog, ids[i], false, result);
-    }
-    return 0;
+    constexpr AllIds kDepartures{&Catalog::departure, &Catalog::departure_pkey, 1};
+    return verify_each(fcinfo, kDepartures, verify);
 }

@@ -1,11 +1,14 @@
-// The functions behind the views ticket_pool, ticket_inflight and ticket_pool_stat.
+// The functions behind the views ticket_pool, item_pool, ticket_inflight and ticket_pool_stat.
 #include "load/directory.hpp"
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"
 #include "pool/shared_memory.hpp"
+#include "pool/stock_claim.hpp"
 #include "server/errors.hpp"
 #include "server/pg.hpp"
 #include "server/settings.hpp"
+#include "server/table_scan.hpp"
+#include "tables/inventory_rows.hpp"
 
 namespace ticketpool {
 
@@ -23,7 +26,7 @@ const char* status_name(SaleStatus status) {
     return "unknown";
 }
 
-void return_departure(const DepartureRef& ref, ReturnSetInfo* result) {
+void return_departure(const Catalog&, const DepartureRef& ref, ReturnSetInfo* result) {
     Departure* departure = ref.departure;
     uint64_t free_segments = 0;
     for (uint32_t c = 0; c < departure->layout->class_count; c++) {
@@ -45,25 +48,61 @@ void return_departure(const DepartureRef& ref, ReturnSetInfo* result) {
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
-}  // namespace
-}  // namespace ticketpool
+void return_item(const Catalog& catalog, const ItemRef& ref, ReturnSetInfo* result) {
+    Snapshot snapshot = take_fresh_snapshot();
+    Inventories inventories;
+    int64_t quantity = 0;
+    read_inventories(catalog, ref.item->item_id, snapshot, nullptr, &inventories);
+    drop_snapshot(snapshot);
+    for (int i = 0; i < inventories.count; i++) {
+        quantity = saturating_sum(quantity, inventories.rows[i].quantity);
+    }
+    int32_t stocks = 0;
+    for (Stock* stock = ref.item->root(); stock != nullptr; stock = ref.item->after(stock)) {
+        stocks += is_usable(stock) && !is_merged(ref, stock) ? 1 : 0;
+    }
+    Datum values[] = {Int64GetDatum(ref.item->item_id),
+                      Int32GetDatum(stocks),
+                      Int64GetDatum(quantity),
+                      Int64GetDatum(item_remaining_units(ref)),
+                      Int64GetDatum(claims_in_flight(ref.slot)),
+                      Int64GetDatum(static_cast<int64_t>(ref.item->bytes.load())),
+                      TimestampTzGetDatum(last_use_of(ref.slot))};
+    bool nulls[lengthof(values)] = {};
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
 
-TICKETPOOL_FUNCTION(ticket_pool) {
-    using namespace ticketpool;
+// A view with a row for each departure, or each item, in memory.
+template <typename Ref>
+Datum view_of_slots(FunctionCallInfo fcinfo, bool (*announce)(const Catalog&, uint32_t, Ref*),
+                    void (*return_row)(const Catalog&, const Ref&, ReturnSetInfo*)) {
     require_shared_memory();
     ReturnSetInfo* result = require_set_result(fcinfo);
     InitMaterializedSRF(fcinfo, 0);
     const Catalog& catalog = catalog_of(fcinfo);
     prepared_resolve(kNoSlot);
     for (uint32_t i = 0; i < shared.control->slot_count; i++) {
-        DepartureRef ref;
+        Ref ref;
         CHECK_FOR_INTERRUPTS();
-        if (directory_announce_slot(catalog, i, &ref)) {
-            return_departure(ref, result);
+        if (announce(catalog, i, &ref)) {
+            return_row(catalog, ref, result);
             end_announcement();
         }
     }
     return 0;
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_pool) {
+    using namespace ticketpool;
+    return view_of_slots(fcinfo, directory_announce_slot, return_departure);
+}
+
+TICKETPOOL_FUNCTION(item_pool) {
+    using namespace ticketpool;
+    return view_of_slots(fcinfo, directory_announce_item, return_item);
 }
 
 TICKETPOOL_FUNCTION(ticket_inflight) {

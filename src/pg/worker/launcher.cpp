@@ -1,38 +1,39 @@
 // The launcher: one process serves all databases.
 //
-// It is connected to none of them, so DROP DATABASE and template copies never wait for it. When a
-// deadline has come somewhere (deadlines.hpp has the shared words and who writes them) it starts a
-// sweeper, which connects to that database, does what is due and leaves (worker.cpp). After a start
-// every database is swept once, because nothing is known yet of what ran out meanwhile; and again
-// every quarter of a minute, or less often where there are many: a copied or restored database has
-// deadlines that nobody announced. On a standby it starts with the promotion, and first of all has
-// thrown away what was loaded in recovery.
+// It is connected to none of them, so DROP DATABASE and template copies never wait for it. When the
+// deadline of a database is over (deadlines.hpp has the shared words and who writes them), it
+// starts a sweeper, which connects to that database, does what is due and leaves (worker.cpp).
+// After a start every database is swept once, because nothing is known yet of what ran out
+// meanwhile. Every database is swept again every 15 seconds, or less often if there are many: a
+// copied or restored database has deadlines that nobody announced. On a standby the launcher starts
+// at the promotion, and before it serves anything it discards what was loaded in recovery.
 //
 // Nothing in one database delays another:
 //
-//   - The launcher waits for no lock. A database that somebody has locked (CREATE DATABASE ...
-//     TEMPLATE, ALTER DATABASE ... SET TABLESPACE, DROP DATABASE) is passed over until the lock is
-//     free: a sweeper would only wait there, before it can do anything. Should the lock be taken
-//     just then, the sweeper gives up by its lock_timeout.
-//   - A sweeper has kPatience to finish, so that in quiet times one worker slot is enough. One that
-//     takes longer is left at work and remembered; the others go on, and its database gets no
-//     second one before it has ended. Half of the worker slots at most are used so, not counting
-//     sweepers that have been at work for kLong: they are stuck, in a trigger of the user's, say.
-//   - A sweeper leaves of itself after a while (worker.cpp) and its database takes its turn again.
-//     Databases are served in turn, round after round.
+//   - The launcher waits for no lock. A database that another session has locked (CREATE DATABASE
+//     ... TEMPLATE, ALTER DATABASE ... SET TABLESPACE, DROP DATABASE) is passed over until the lock
+//     is free: a sweeper would only wait there, before it can do anything. If the lock is taken at
+//     that very moment, the sweeper gives up after its lock_timeout.
+//   - A sweeper has kPatience to finish, so in quiet times one worker slot is enough. If it takes
+//     longer, it is left at work and remembered; other databases are served meanwhile, and its
+//     database gets no second sweeper before it has ended. At most half of the worker slots are
+//     used this way, not counting sweepers that have been at work for kLong: they are stuck, in a
+//     trigger of the user's, say.
+//   - A sweeper leaves by itself after a while (worker.cpp), and its database waits for its turn
+//     again. Databases are served in turn, round after round.
 //   - A database that is left half dropped (datconnlimit = -2) or takes no connections is passed
-//     over; its entry goes.
-//   - While it waits, whatever for, the launcher settles prepared transactions that were decided
+//     over, and its entry is removed.
+//   - Whenever it waits, the launcher settles prepared transactions that were decided
 //     (prepared.hpp).
 //
 // If a sweeper ends early, it says so on its way out, or the launcher notices that it is gone:
-// end_sweep(), and the database is due again after kRetry. If the launcher ends, sweepers go on;
-// the next launcher finds their words in shared memory, and leaves their databases alone until they
+// end_sweep(), and the database is due again after kRetry. If the launcher ends, sweepers go on.
+// The next launcher finds their words in shared memory, and leaves their databases alone until they
 // have ended. A sweeper that was registered and never ran has no word there: the new launcher waits
 // kLost for it.
 //
-// Deadlines that are not served within kOverdue are a line in the log, once until the database has
-// caught up, and a row of ticket_sweep_status that says what is in the way.
+// Deadlines that are not served within kOverdue are logged, once until the database has caught up.
+// The database's row in ticket_sweep_status says what it waits for.
 #include "worker/launcher.hpp"
 
 #include "pool/deadlines.hpp"
@@ -63,13 +64,13 @@ namespace ticketpool {
 namespace {
 
 constexpr long kRoundMs = 1000;
-constexpr TimestampTz kFullRound = 15 * USECS_PER_SEC;  // between looks into every database
+constexpr TimestampTz kFullRound = 15 * USECS_PER_SEC;  // between looks into all databases
 constexpr TimestampTz kPatience = USECS_PER_SEC / 5;
 constexpr TimestampTz kLong = 30 * USECS_PER_SEC;
 constexpr TimestampTz kLost = 10 * USECS_PER_SEC;
 constexpr int kDroppedHalfway = -2;  // datconnlimit: DATCONNLIMIT_INVALID_DB, not in every 15.x
 
-// Sweepers that this launcher has started and not seen the end of.
+// The sweepers that this launcher has started and whose end it has not seen.
 struct Running {
     BackgroundWorkerHandle* handle;
     Oid database;
@@ -97,7 +98,7 @@ uint32 wait_event() {
 // Databases
 // ---------------------------------------------------------------------------------------------
 
-// Calls `found` for every database that can be connected to. Inside a transaction.
+// Calls `found` for every database that takes connections. Inside a transaction.
 template <typename Found>
 void for_each_database(Found found) {
     Relation relation = table_open(DatabaseRelationId, AccessShareLock);
@@ -123,8 +124,8 @@ Oid oid_of(TupleTableSlot* row) {
     return DatumGetObjectId(slot_getattr(row, Anum_pg_database_oid, &is_null));
 }
 
-// Has every database swept soon. One that is new here may have deadlines that are long over; one
-// that is gone loses its entry when its turn comes.
+// Lets every database be swept soon. A database without an entry gets one, and is due at once: its
+// deadlines may be long over. A database that is gone loses its entry when its turn comes.
 void look_into_all_databases() {
     for (int i = 0; i < kMaxDatabases; i++) {
         if (shared.databases[i].database.load(std::memory_order_acquire) != InvalidOid) {
@@ -152,8 +153,8 @@ void look_into_all_databases() {
 
 enum class DatabaseState { kFree, kLocked, kGone };
 
-// Can a sweeper connect to it right now? Asked with the lock that it would take, so a database that
-// is free here is not dropped before the answer is there.
+// Can a sweeper connect to the database right now? The question is asked under the lock that the
+// sweeper would take, so a database that is found free is not dropped before the answer is known.
 DatabaseState database_state(Oid database) {
     StartTransactionCommand();
     LOCKTAG tag;
@@ -173,7 +174,7 @@ DatabaseState database_state(Oid database) {
 // Sweepers
 // ---------------------------------------------------------------------------------------------
 
-// A preloader follows the first whole sweep of a database. Nobody waits for it.
+// A preloader follows the first whole sweep of a database. Nothing waits for the preloader.
 void start_preloader(DatabaseDue* entry, Oid database) {
     if (!setting_preload || entry->preloaded.exchange(true, std::memory_order_relaxed)) {
         return;
@@ -182,11 +183,11 @@ void start_preloader(DatabaseDue* entry, Oid database) {
     fill_worker(&worker, "ticketpool preloader", "ticketpool_preloader_main");
     worker.bgw_main_arg = ObjectIdGetDatum(database);
     if (!RegisterDynamicBackgroundWorker(&worker, nullptr)) {
-        entry->preloaded.store(false, std::memory_order_relaxed);  // after the next sweep
+        entry->preloaded.store(false, std::memory_order_relaxed);  // try again after the next sweep
     }
 }
 
-// Sees to sweepers that have ended. True: one of this database is still at work.
+// Settles sweepers that have ended. True: a sweeper of this database is still at work.
 bool reap(Oid database) {
     bool found = false;
     for (int i = 0; i < running_count;) {
@@ -202,7 +203,7 @@ bool reap(Oid database) {
         }
         DatabaseDue* entry = find_database_due(running[i].database);
         if (entry != nullptr) {
-            end_sweep(entry, kRetry);  // where no process came of it
+            end_sweep(entry, kRetry);  // does nothing if the sweeper did so itself
             if (entry->swept.load(std::memory_order_acquire)) {
                 start_preloader(entry, running[i].database);
             }
@@ -213,7 +214,7 @@ bool reap(Oid database) {
     return found;
 }
 
-// Sleeps until something happens, `timeout` at most.
+// Sleeps until something happens, at most `timeout_ms`.
 void wait(long timeout_ms) {
     (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, timeout_ms,
                     wait_event());
@@ -226,7 +227,7 @@ void wait(long timeout_ms) {
     prepared_resolve(kNoSlot);
 }
 
-// So many sweepers are at work that another one has to wait.
+// Are so many sweepers at work that another one has to wait?
 bool is_crowded() {
     const TimestampTz now = GetCurrentTimestamp();
     int recent = 0;
@@ -237,7 +238,7 @@ bool is_crowded() {
 }
 
 void report_no_slot() {
-    // Where sweepers of ours have the slots, they give them back.
+    // If sweepers of ours have the slots, they will give them back.
     if (!told_no_slot && running_count == 0) {
         told_no_slot = true;
         ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
@@ -274,7 +275,7 @@ bool start_sweeper(DatabaseDue* entry, Oid database) {
     return true;
 }
 
-// Gives a sweeper a moment to finish.
+// Gives the database's sweeper kPatience to finish.
 void wait_patiently(Oid database) {
     const TimestampTz end = GetCurrentTimestamp() + kPatience;
     while (reap(database)) {
@@ -286,9 +287,9 @@ void wait_patiently(Oid database) {
     }
 }
 
-// Is there a sweeper of ours, or of the launcher before this one: at work, on its way out, or never
-// come to it? One on its way out has said so, but its end is still to be reaped, which must not be
-// taken for that of the next one.
+// Is there a sweeper of this launcher or of the one before: at work, on its way out, or registered
+// and never run? A sweeper on its way out has said so, but its end is still to be reaped, which
+// must not be taken for the end of the next one.
 bool is_started(DatabaseDue* entry, Oid database) {
     if (reap(database)) {
         return true;
@@ -320,7 +321,7 @@ void serve(DatabaseDue* entry, Oid database) {
     }
 }
 
-// From another database on in each round.
+// Each round begins at another database.
 void serve_due_databases() {
     static int first = 0;
     for (int i = 0; i < kMaxDatabases; i++) {
@@ -340,8 +341,28 @@ void serve_due_databases() {
 // What is overdue
 // ---------------------------------------------------------------------------------------------
 
+// obstacle_text() as a sentence for the log.
+const char* obstacle_sentence(Obstacle obstacle) {
+    switch (obstacle) {
+        case Obstacle::kNone:
+            break;
+        case Obstacle::kDatabase:
+            return _(
+                "It waits for the lock on the database, which is being copied, moved or dropped.");
+        case Obstacle::kSlot:
+            return _("It waits for a worker slot: raise \"max_worker_processes\".");
+        case Obstacle::kSweeper:
+            return _("It waits for its sweeper, which is at work.");
+        case Obstacle::kLocks:
+            return _("It waits for rows or tables that other sessions have locked.");
+        case Obstacle::kError:
+            return _("Its last sweep failed with an error, which the log has.");
+    }
+    return _("It waits for the next round.");
+}
+
 void report_overdue(Oid database, const DatabaseDue& entry) {
-    const char* waits_for = obstacle_text(entry.obstacle.load(std::memory_order_relaxed));
+    const char* obstacle = obstacle_sentence(entry.obstacle.load(std::memory_order_relaxed));
     const char* since = timestamptz_to_str(earliest_deadline(entry));
     char name[NAMEDATALEN] = "";
     StartTransactionCommand();
@@ -358,16 +379,14 @@ void report_overdue(Oid database, const DatabaseDue& entry) {
         return;
     }
     if (entry.served.load(std::memory_order_relaxed) == Served::kUnknown) {
-        // The deadline is that of the first look; there may be no extension.
-        ereport(LOG,
-                (errmsg("holds or quotas in database \"%s\" may be overdue", name),
-                 errdetail("Since %s it is to be looked into. It waits for %s.", since, waits_for),
-                 errhint("See the view ticket_sweep_status.")));
+        // The deadline is that of the first look; the extension may not be there.
+        ereport(LOG, (errmsg("holds or quotas in database \"%s\" may be overdue", name),
+                      errdetail("Since %s it is to be looked into. %s", since, obstacle),
+                      errhint("See the view ticket_sweep_status.")));
         return;
     }
     ereport(LOG, (errmsg("holds or quotas in database \"%s\" are overdue", name),
-                  errdetail("The first should have been freed at %s. It waits for %s.", since,
-                            waits_for),
+                  errdetail("The first should have been freed at %s. %s", since, obstacle),
                   errhint("See the view ticket_sweep_status.")));
 }
 
@@ -399,8 +418,8 @@ void fill_worker(BackgroundWorker* worker, const char* name, const char* functio
     worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
     worker->bgw_restart_time = BGW_NEVER_RESTART;
 #ifdef BGWORKER_INTERRUPTIBLE
-    // CREATE, ALTER and DROP DATABASE end a worker that is in their way (from 19 on). Not the
-    // launcher, which is in no database.
+    // CREATE, ALTER and DROP DATABASE end a worker that is in their way (from 19 on). Not set for
+    // the launcher, which is connected to no database.
     worker->bgw_flags |= BGWORKER_INTERRUPTIBLE;
 #endif
     strlcpy(worker->bgw_library_name, "ticketpool", sizeof worker->bgw_library_name);

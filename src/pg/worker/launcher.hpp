@@ -9,10 +9,10 @@ extern "C" {
 
 namespace ticketpool {
 
-// At preload.
+// Call while the server loads its shared_preload_libraries.
 void register_launcher();
 
-// Describes one of our workers, whose main function is named so.
+// Fills in the registration of a worker of ours; `function` is its main function.
 void fill_worker(BackgroundWorker* worker, const char* name, const char* function);
 
 }  // namespace ticketpool

@@ -1,8 +1,8 @@
-// ticket_preload(), and what a background worker does after a start where ticketpool.preload is on.
+// ticket_preload(), and what a background worker does after a start if ticketpool.preload is on.
 //
-// After a start the pool is empty, and the first to ask for a departure rebuilds it. Here that is
-// done for all that is on sale, one after the other, by the same loads. Others sell meanwhile: who
-// asks for a departure that is not there yet loads it himself.
+// After a start the pool is empty, and the first session that asks for a departure loads it. Here
+// the same loads are done for all departures on sale, one after the other. Others sell meanwhile: a
+// session that asks for a departure that is not in memory yet loads it itself.
 #include "worker/preload.hpp"
 
 #include "load/directory.hpp"
@@ -16,7 +16,7 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-// Leave a tenth for those who ask for something else.
+// A tenth of the memory is left for sessions that ask for something else.
 bool is_nearly_full() {
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const bool full = shared.arena.free_bytes() < shared.arena.total_bytes() / 10;

@@ -1,23 +1,23 @@
 // What runs out by itself: holds whose time is over expire, quotas return at their release_at.
 // Called by the worker, and by hand as ticket_sweep().
 //
-// Holds are looked for partition by partition, in the index of held rows by time
-// (ticket_order_held): a partition is locked for the look only, and given back at once, so what a
-// sweep locks does not grow with the days on sale, and nothing is planned. The same look finds the
-// next deadline: search and deadline cannot disagree. The orders found are then expired a few in a
-// transaction, all of one partition.
+// Holds are searched for partition by partition, in the index of held rows by time
+// (ticket_order_held). A partition is locked for the search only and unlocked at once, so the
+// number of locks of a sweep does not grow with the days on sale, and nothing is planned. The same
+// search finds the next deadline, so the two cannot disagree. The orders found then expire, a few
+// in each transaction, all of one partition.
 //
-// A ticket is due by its own row, whichever number it has: what is held in an order expires even
-// where other tickets of it were cancelled, paid, moved or deleted by hand. Tickets of the order
-// that are held without a time go with it.
+// Whether a ticket is due is said by its own row, whatever its ticket number is: held tickets of an
+// order expire even if other tickets of the order were cancelled, paid, moved or deleted by hand.
+// Tickets of the order that are held without a time expire with them.
 //
-// Nothing here waits for a client. An order of which somebody has a row locked, or a partition that
-// somebody has locked, is passed over and looked at again in the next round: a payment that is
-// under way decides, and one idle client cannot stop the sweep.
+// Nothing here waits for a client. An order of which another session has a row locked, or a
+// partition that another session has locked, is passed over and looked at again in the next round:
+// a payment in progress decides about its order, and one idle client cannot stop the sweep.
 //
 // Row security does not apply to a sweep, not even under FORCE: an expired hold must not keep its
-// seat because a policy hides its row from a worker that has no tenant. Statements are planned so
-// (RowScope::kEvery); triggers of the user's run under the policies as ever.
+// seat because a policy hides its row from a worker that has no tenant. A sweep's statements are
+// planned that way (RowScope::kEvery); triggers of the user's run under the policies as always.
 #include "worker/sweep.hpp"
 
 #include <algorithm>
@@ -43,13 +43,30 @@ namespace {
 
 enum class Outcome { kDone, kBusy, kFailed };
 
-// A transaction with slow triggers ends after that, with what it has done so far.
+// A transaction that takes this long (in slow triggers, say) commits what it has done so far.
 constexpr TimestampTz kMostTime = USECS_PER_SEC;
 
-// One thing in a subtransaction of its own: what fails (a trigger refuses, say) is reported and
-// left for the next round, and does not stop the rest.
+void warn_of_partition(int64_t oid, const ErrorData& error) {
+    ereport(WARNING, (errcode(error.sqlerrcode),
+                      errmsg("holds in the partition with OID %u stay as they are: %s",
+                             static_cast<Oid>(oid), error.message)));
+}
+
+void warn_of_hold(int64_t order_id, const ErrorData& error) {
+    ereport(WARNING, (errcode(error.sqlerrcode),
+                      errmsg("hold " INT64_FORMAT " stays as it is: %s", order_id, error.message)));
+}
+
+void warn_of_reservation(int64_t id, const ErrorData& error) {
+    ereport(WARNING,
+            (errcode(error.sqlerrcode),
+             errmsg("reservation " INT64_FORMAT " stays as it is: %s", id, error.message)));
+}
+
+// Does one thing in a subtransaction of its own. If it fails (a trigger refuses, say), that is
+// reported, the thing is left for the next round, and the rest goes on.
 template <typename Work>
-Outcome guarded(const char* what, int64_t id, Work work) {
+Outcome guarded(Work work, void (*warn)(int64_t id, const ErrorData& error), int64_t id) {
     ErrorData* error = in_subtransaction([&] {
         work();
         return true;
@@ -61,13 +78,11 @@ Outcome guarded(const char* what, int64_t id, Work work) {
         error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
         ReThrowError(error);  // meant for the whole sweep
     }
-    // Somebody has a lock: that is not news, unless it lasts (see ticket_sweep_status).
+    // Another session has a lock: not worth a line, unless it lasts (see ticket_sweep_status).
     const Outcome outcome =
         error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? Outcome::kBusy : Outcome::kFailed;
     if (outcome == Outcome::kFailed) {
-        ereport(WARNING,
-                (errcode(error->sqlerrcode),
-                 errmsg("%s " INT64_FORMAT " stays as it is: %s", what, id, error->message)));
+        warn(id, *error);
     }
     FreeErrorData(error);
     return outcome;
@@ -79,7 +94,8 @@ void note_left(Sweep* sweep, Outcome outcome, TimestampTz deadline) {
     sweep->overdue = Min(sweep->overdue, deadline);
 }
 
-// Locks are taken in the order of the server's own statements: ticket_order, then a partition.
+// Locks are taken in the order in which the server's own statements take them: ticket_order, then a
+// partition.
 bool try_lock_orders(const Catalog& catalog) {
     return ConditionalLockRelationOid(catalog.order, RowExclusiveLock);
 }
@@ -111,7 +127,7 @@ void read_held_rows(TableReader* reader, Sweep* sweep, size_t limit) {
         const TimestampTz held_until =
             DatumGetTimestampTz(row_value(reader->row, leaf.column[kHeldUntil], &is_null));
         if (is_null) {
-            return;  // held for ever, and so are the rest
+            return;  // held without a time, and so are the rest
         }
         if (held_until > now || found == limit) {
             sweep->soonest = Min(sweep->soonest, held_until);
@@ -143,7 +159,8 @@ int compare_deadlines(const void* a, const void* b) {
     return left < right ? -1 : left > right;
 }
 
-// Of the rows from `first` on, one an order, those that are due longest first.
+// Of the rows from `first` on, keeps one for each order and departure, the one with the earliest
+// deadline; sorts them by deadline.
 void rows_to_orders(Sweep* sweep, size_t first) {
     DueHold* rows = sweep->holds + first;
     const size_t count = sweep->count - first;
@@ -166,7 +183,7 @@ bool exists(Oid relation) {
     return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation));
 }
 
-// Looks into one partition. Both are locked.
+// Looks into one partition. Table and index are locked.
 void look_into(Oid heap, Oid index, Sweep* sweep, size_t limit) {
     if (!exists(heap) || IndexGetRelation(index, true) != heap ||
         get_rel_relkind(index) != RELKIND_INDEX) {
@@ -201,7 +218,8 @@ void lock_and_look_into(Oid heap, Oid index, Sweep* sweep, size_t limit) {
 // Holds: expiry
 // ---------------------------------------------------------------------------------------------
 
-// What of the order is over: held rows whose time is, and with one of these those without a time.
+// Keeps the tickets of the order that expire: held ones whose time is over and, if there is one of
+// these, those that are held without a time.
 void keep_due_tickets(Order* order) {
     const TimestampTz now = GetCurrentTimestamp();
     int due = 0;
@@ -216,10 +234,10 @@ void keep_due_tickets(Order* order) {
             order->tickets[kept++] = ticket;
         }
     }
-    order->count = due > 0 ? kept : 0;  // somebody may have paid, or asked for more time
+    order->count = due > 0 ? kept : 0;  // it may have been paid, or held for longer
 }
 
-// False: there is nothing of it to expire any more.
+// False: nothing of the order is due any more.
 bool expire(const Catalog& catalog, const DueHold& hold) {
     Order order;
     if (!try_lock_order_of(catalog, hold.order_id, hold.date, hold.departure_id, &order)) {
@@ -230,7 +248,7 @@ bool expire(const Catalog& catalog, const DueHold& hold) {
     return order.count > 0;
 }
 
-// The end of the holds of the same partition, at most `limit`.
+// The end of the next holds that are of one partition, at most `limit`.
 size_t end_of_batch(const Sweep& sweep, size_t limit) {
     size_t end = sweep.next;
     while (end < sweep.count && end < sweep.next + limit &&
@@ -250,7 +268,7 @@ TimestampTz result_time(SPITupleTable* rows, uint64 row, int column) {
     return is_null ? INT64_MAX : DatumGetTimestampTz(value);
 }
 
-// A sweep's statements: as the owner, whatever the policies on its tables.
+// Around a sweep's statements: they run as the owner, whatever the policies on its tables are.
 void scope_begin(const Catalog& catalog, OwnerScope* scope) {
     owner_begin(catalog, scope, RowScope::kEvery);
     SPI_connect();
@@ -270,7 +288,7 @@ void begin_sweep(Sweep* sweep, MemoryContext context) {
 }
 
 void find_due_holds(const Catalog& catalog, Sweep* sweep, size_t limit) {
-    CommandCounterIncrement();  // this transaction's own holds, too
+    CommandCounterIncrement();  // so that this transaction's own holds are seen, too
     if (!try_lock_orders(catalog)) {
         note_left(sweep, Outcome::kBusy, GetCurrentTimestamp());
         return;
@@ -284,8 +302,8 @@ void find_due_holds(const Catalog& catalog, Sweep* sweep, size_t limit) {
         if (!OidIsValid(heap)) {
             continue;
         }
-        const Outcome outcome =
-            guarded("partition", heap, [&] { lock_and_look_into(heap, index, sweep, limit); });
+        const Outcome outcome = guarded([&] { lock_and_look_into(heap, index, sweep, limit); },
+                                        warn_of_partition, heap);
         if (outcome != Outcome::kDone) {
             note_left(sweep, outcome, GetCurrentTimestamp());
         }
@@ -315,9 +333,9 @@ bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit) {
         CHECK_FOR_INTERRUPTS();
         const DueHold& hold = sweep->holds[sweep->next];
         volatile bool expired = false;
-        const Outcome outcome =
-            !locked ? Outcome::kBusy
-                    : guarded("hold", hold.order_id, [&] { expired = expire(catalog, hold); });
+        const Outcome outcome = !locked ? Outcome::kBusy
+                                        : guarded([&] { expired = expire(catalog, hold); },
+                                                  warn_of_hold, hold.order_id);
         if (outcome == Outcome::kDone) {
             sweep->done += expired ? 1 : 0;
         } else {
@@ -348,7 +366,7 @@ bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit) {
         const int64_t id = DatumGetInt64(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &is_null));
         const TimestampTz release_at = result_time(rows, i, 2);
         const Outcome outcome =
-            guarded("reservation", id, [&catalog, id] { recycle(catalog, id); });
+            guarded([&catalog, id] { recycle(catalog, id); }, warn_of_reservation, id);
         if (outcome == Outcome::kDone) {
             sweep->done++;
         } else {
@@ -374,7 +392,7 @@ void note_quota_deadlines(const Catalog& catalog, Sweep* sweep) {
     sweep->soonest = Min(sweep->soonest, result_time(SPI_tuptable, 0, 1));
     const TimestampTz left = result_time(SPI_tuptable, 0, 2);
     if (left != INT64_MAX && sweep->failed_quotas == 0) {
-        note_left(sweep, Outcome::kBusy, left);  // somebody has its row locked
+        note_left(sweep, Outcome::kBusy, left);  // another session has its row locked
     }
     scope_end(scope);
 }

@@ -1,4 +1,4 @@
-// See sweep.cpp.
+// What runs out by itself: finding and expiring holds, returning quotas; see sweep.cpp.
 #pragma once
 
 #include "server/catalog.hpp"
@@ -10,43 +10,43 @@ namespace ticketpool {
 struct DueHold {
     int64_t order_id;
     int64_t departure_id;
-    TimestampTz held_until;  // the earliest of its tickets
-    DateADT date;            // the partition that it was found in
-    Oid leaf;
+    TimestampTz held_until;  // the earliest time of its due tickets
+    DateADT date;            // of the partition in which it was found
+    Oid leaf;                // that partition
 };
 
-// How a sweep of several transactions goes.
+// The state of a sweep, which takes several transactions.
 struct Sweep {
     MemoryContext context;  // of `holds`
-    DueHold* holds;         // what a look has found, a partition after the other
+    DueHold* holds;         // what the look has found, partition by partition
     size_t count;
     size_t room;
-    size_t next;          // the holds before it were tried
-    int failed_quotas;    // the oldest ones, which the next look passes over
+    size_t next;          // the holds before this one were tried
+    int failed_quotas;    // the oldest due quotas, which the next look passes over
     int done;             // holds that expired, quotas that returned
-    int busy;             // left: somebody has the rows or the table locked
-    int failed;           // left: an error, which the log has
-    TimestampTz soonest;  // the earliest deadline that is still to come; INT64_MAX: none
-    TimestampTz overdue;  // the earliest one of what was left; INT64_MAX: nothing was
+    int busy;             // left, because another session has the rows or the table locked
+    int failed;           // left, because of an error, which the log has
+    TimestampTz soonest;  // the earliest deadline that is still in the future; INT64_MAX: none
+    TimestampTz overdue;  // the earliest deadline of what was left; INT64_MAX: nothing was left
 };
 
 void begin_sweep(Sweep* sweep, MemoryContext context);
 
-// Finds the holds whose time is over, at most `limit` rows of a partition, and the earliest
-// deadline after them. Holds no lock afterwards but the one on ticket_order.
+// Finds the holds whose time is over, at most `limit` rows of each partition, and the earliest
+// deadline after them. Afterwards it holds no lock except the one on ticket_order.
 void find_due_holds(const Catalog& catalog, Sweep* sweep, size_t limit);
 
-// Those that come first, so many, are tried last.
+// Moves the first `count` holds behind the others, so that they are tried last.
 void put_off_holds(Sweep* sweep, size_t count);
 
-// Lets the next of them expire in the running transaction, at most `limit`, all of one partition.
-// False: there were none.
+// Lets the next holds expire in the running transaction: at most `limit`, all of one partition.
+// False: none were left to try.
 bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit);
 
-// Lets quotas return in the running transaction, at most `limit`. False: there were none.
+// Lets at most `limit` quotas return in the running transaction. False: none were due.
 bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit);
 
-// The deadlines of quotas, after the last of these calls.
+// Notes the deadlines of quotas. Call after the last return_some_quotas().
 void note_quota_deadlines(const Catalog& catalog, Sweep* sweep);
 
 }  // namespace ticketpool

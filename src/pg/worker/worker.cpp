@@ -1,39 +1,40 @@
 // The sweeper and the preloader: background workers that the launcher starts in a database, where
 // they do their work and leave.
 //
-// Both are in nobody's way. They wait 300 ms at most for a lock, connecting included; and between
-// two transactions they look whether somebody wants the database for itself (to copy, move or drop
-// it), and leave then: that command need not fail, or wait longer than one of these transactions
-// takes. From PostgreSQL 19 on the server ends them itself.
+// Both keep out of the way of other sessions. They wait at most 300 ms for a lock, connecting
+// included. Between two transactions they look whether another session wants the database for
+// itself (to copy, move or drop it), and leave if so: that command need not fail, or wait longer
+// than one of these transactions takes. From PostgreSQL 19 on the server ends them itself.
 //
 // Settings (the launcher's, too). A worker is a session of the bootstrap superuser, so it gets
 // whatever was set for the database, for that role or for all of them. As autovacuum does, it
-// overrides what would stop it or make its work another one. Each setting that was considered:
+// overrides what would stop it or change its work. Each setting that was considered:
 //
-//   lock_timeout, deadlock_timeout     300 ms, 50 ms: whoever drops or alters something must not
-//                                      fail because of a worker, which comes again in a moment
-//   log_lock_waits                     off: that is not news (on by default from 19 on)
-//   statement_timeout,                 0: nothing starts the first and the two for idle sessions in
-//   transaction_timeout (from 17),     a background worker; the second ends it in the middle of a
-//   idle_in_transaction_session_       batch, again and again
+//   lock_timeout, deadlock_timeout     300 ms, 50 ms: a command that drops or alters something must
+//                                      not fail because of a worker, which tries again in a moment
+//   log_lock_waits                     off: these waits are normal (on by default from 19 on)
+//   statement_timeout,                 0: in a background worker, nothing starts the first one and
+//   transaction_timeout (from 17),     the two for idle sessions; the second one would end it in
+//   idle_in_transaction_session_       the middle of a batch, again and again
 //   timeout, idle_session_timeout
 //   default_transaction_read_only      off: a sweep writes
-//   default_transaction_isolation      read committed: 40001 would be no one's to repeat
-//   default_transaction_deferrable     off: would wait, with the two above as they may be
-//   row_security                       on: `off` makes an error of a policy that would apply
+//   default_transaction_isolation      read committed: nobody would repeat a transaction that
+//                                      failed with 40001
+//   default_transaction_deferrable     off: with the two above as they may be set, it would wait
+//   row_security                       on: with `off`, a policy that would apply is an error
 //   search_path                        pg_catalog, pg_temp: for what runs outside owner_begin()
 //   role                               none: the worker acts for the owner of the tables only
-//   synchronous_commit                 local where it is more: a standby that is gone must not keep
-//                                      seats from being freed. What expires twice, after a
-//                                      fail-over, was told nobody
+//   synchronous_commit                 local if it is set to more: a standby that is gone must not
+//                                      keep seats from being freed. If something expires a second
+//                                      time, after a fail-over, nobody was told of the first
 //   max_parallel_workers_per_gather    0: no worker slots for a few rows
-//   plan_cache_mode,                   auto, on: else an UPDATE that has to go by SQL locks all
-//   enable_partition_pruning           partitions
-//   zero_damaged_pages,                off: meant for a session that rescues data, not for one that
-//   ignore_checksum_failure            changes them
+//   plan_cache_mode,                   auto, on: otherwise an UPDATE that has to be made by SQL
+//   enable_partition_pruning           locks all partitions
+//   zero_damaged_pages,                off: meant for a session that rescues data, not for one
+//   ignore_checksum_failure            that changes data
 //
-// Left as they are: session_replication_role (whether the user's triggers fire in this database is
-// the user's), TimeZone (which day is today), client_min_messages (there is no client),
+// Left as they are: session_replication_role (the user decides whether triggers fire in this
+// database), TimeZone (which day is today), client_min_messages (there is no client),
 // log_min_messages, other enable_* (slower, not wrong), default_tablespace, temp_tablespaces,
 // check_function_bodies (nothing is created), session_authorization (owner_begin() follows),
 // session_preload_libraries and event triggers at login (not for background workers),
@@ -90,7 +91,7 @@ constexpr struct {
     {"ignore_checksum_failure", "off"},
 };
 
-// Connects with settings of our own, which those of database and role cannot change any more.
+// Connects with settings of our own, which settings of database and role cannot change any more.
 void connect_to(Oid database) {
     pqsignal(SIGTERM, die);
     BackgroundWorkerUnblockSignals();
@@ -103,7 +104,7 @@ void connect_to(Oid database) {
     require_shared_memory();
 }
 
-// Does somebody hold, or wait for, a lock on the whole database?
+// Does another session hold, or wait for, a lock on the whole database?
 bool is_wanted_by_others() {
     StartTransactionCommand();
     LOCKTAG tag;
@@ -127,8 +128,8 @@ Oid extension_schema() {
     return schema;
 }
 
-// Is the extension here as the library knows it? The log hears once of another version, not with
-// each sweep.
+// Is the extension here in the library's version? Another version is logged once, not with each
+// sweep.
 bool is_served() {
     const char* version = installed_version();
     if (version == nullptr) {
@@ -147,8 +148,8 @@ bool is_served() {
     return served;
 }
 
-// One transaction: `work` with the extension's catalog, where the library can serve it; whether it
-// can.
+// One transaction: calls `work` with the extension's catalog if the library can serve it. Returns
+// whether it can.
 template <typename Work>
 bool in_transaction(Work work) {
     SetCurrentStatementStartTimestamp();
@@ -170,20 +171,20 @@ bool in_transaction(Work work) {
 // Sweeper
 // ---------------------------------------------------------------------------------------------
 
-// Each is a subtransaction, and of a transaction with more than 64 in all a snapshot does not know
-// which: every reader would have to look them up.
+// Holds or quotas in a transaction. Each is a subtransaction, and a snapshot cannot list the
+// subtransactions of a transaction that has more than 64: every reader would have to look them up.
 constexpr int kBatch = 30;
 constexpr size_t kMostRows = 100000;               // of a partition: the next sweep finds the rest
-constexpr TimestampTz kSlice = 5 * USECS_PER_SEC;  // for holds, and for quotas; then other
-                                                   // databases have their turn
+constexpr TimestampTz kSlice = 5 * USECS_PER_SEC;  // for holds, and again for quotas; then it is
+                                                   // the turn of other databases
 constexpr TimestampTz kSoon = USECS_PER_SEC;       // to look again at what others had locked
 
 struct SweepRun {
     Sweep sweep;
     uint32_t passed;  // see DatabaseDue
     bool served;
-    bool wanted;      // somebody wants the database for itself
-    bool left_early;  // for that, or because a slice was over
+    bool wanted;      // another session wants the database for itself
+    bool left_early;  // for that reason, or because a slice was over
 };
 
 bool has_time(SweepRun* run, TimestampTz end) {
@@ -195,7 +196,7 @@ bool has_time(SweepRun* run, TimestampTz end) {
 }
 
 // Holds that fail slowly (in a trigger) may fill the slice. The next sweep finds them first again,
-// so it begins where this one has stopped: what is behind them has its turn.
+// so it begins where this one has stopped: then it is the turn of the holds behind them.
 void sweep_holds(SweepRun* run) {
     Sweep* sweep = &run->sweep;
     const TimestampTz end = GetCurrentTimestamp() + kSlice;
@@ -243,7 +244,7 @@ void sweep_all(SweepRun* run) {
     }
 }
 
-// When to come again: for what failed not every second.
+// When to sweep again: not every second for what failed.
 TimestampTz next_look(const SweepRun& run) {
     const TimestampTz now = GetCurrentTimestamp();
     TimestampTz next = run.sweep.soonest;
@@ -287,11 +288,11 @@ void at_sweeper_exit(int, Datum database) {
 // Preloader
 // ---------------------------------------------------------------------------------------------
 
-// So many in a transaction, whose locks on partitions are in nobody's way for long.
+// Loads in a transaction: few enough that its locks on partitions do not last long.
 constexpr uint64_t kLoads = 100;
 
-// A preloader that failed (a partition was locked, say) or left early comes again after the next
-// sweep.
+// A preloader that failed (a partition was locked, say) or left early is started again after the
+// next sweep.
 void at_preloader_exit(int code, Datum database) {
     DatabaseDue* entry = find_database_due(DatumGetObjectId(database));
     if (code != 0 && entry != nullptr) {

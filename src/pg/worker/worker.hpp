@@ -5,8 +5,8 @@
 
 namespace ticketpool {
 
-// Overrides what server, database or role may have set and would stop a worker: worker.cpp has the
-// list. Before it connects.
+// Overrides settings of server, database or role that would stop a worker; worker.cpp has the list.
+// Call before the worker connects.
 void override_settings();
 
 inline constexpr TimestampTz kRetry = 5 * USECS_PER_SEC;  // after a sweep that failed

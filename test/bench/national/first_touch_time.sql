@@ -1,5 +1,5 @@
--- After a restart: the time of the first ticket_remaining of each departure, and of a second one. The first departure is for the session's
--- own first steps and not counted.
+-- After a restart: the time of the first ticket_remaining of each departure, and of a second one.
+-- The first departure takes what a session does once, and is not counted.
 CREATE TEMP TABLE touch (nth int, orders bigint, first_us float, second_us float);
 DO $$
 DECLARE

@@ -1,12 +1,14 @@
--- Every C, D and G train of China (March 2016) and every train of India (December 2017) into the tables of timetables and formations.
--- usage: psql -v part=100 -f load.sql, in a folder above test/data's copy "data"    (part: per cent of the trains)
+-- Loads every C, D and G train of China (March 2016) and every train of India (December 2017) into
+-- the tables of timetables and formations. usage: psql -v part=100 -f load.sql, in the folder that
+-- has the copy "data" of test/data
+--        (part: per cent of the trains)
 \set ON_ERROR_STOP 1
 SET client_encoding = 'UTF8';
 SET client_min_messages = warning;
 CREATE EXTENSION ticketpool;
 \set dir data
 \i data/load_sample.sql
--- The sample was loaded for its formations; its trains come again with the others.
+-- The sample was loaded for its formations. Its trains are among those that follow.
 DELETE FROM ticket_stop;
 DELETE FROM ticket_station;
 
@@ -27,8 +29,8 @@ INSERT INTO ticket_station (station, name) SELECT station, min(name) FROM raw_st
 INSERT INTO ticket_stop (train, stop_no, station, arrives, departs)
 SELECT train, seq, station, arrive::interval + day_arr * interval '24 hours', depart::interval + day_dep * interval '24 hours' FROM raw_stop;
 
--- Indian formations: coaches as coach_capacity.csv has them, rows of eight berths or seats; general coaches are unnumbered places. How
--- many coaches of which kind is made up here.
+-- Indian formations: coaches as coach_capacity.csv has them, in rows of eight berths or seats;
+-- general coaches have unnumbered places. The number of coaches of each kind is made up here.
 CREATE TABLE plan (formation text, seat_class text, class text, coach text, coaches int);
 INSERT INTO plan VALUES
   ('IN-rajdhani', '1A', '1A', 'standard coach', 1), ('IN-rajdhani', '2A', '2A', 'LHB', 5), ('IN-rajdhani', '3A', '3A', 'LHB', 11),
@@ -42,7 +44,8 @@ SELECT formation, seat_class || '-' || n, seat_class,
        CASE WHEN seat_class = 'GEN' THEN places END
 FROM plan JOIN coach_capacity USING (class, coach), generate_series(1, coaches) AS n WHERE country = 'IN';
 
--- Which train runs with what, and (run_dates: ALL, or days and ranges from 2016-01-30 to 2016-03-29) on which days. Day 0 is 2016-03-10.
+-- Which formation each train runs with, and on which days (run_dates: ALL, or days and ranges from
+-- 2016-01-30 to 2016-03-29). Day 0 is 2016-03-10.
 CREATE FUNCTION runs_on(run_dates text, day date) RETURNS boolean LANGUAGE sql IMMUTABLE AS
 $$ SELECT run_dates = 'ALL' OR EXISTS (SELECT FROM unnest(string_to_array(run_dates, ';')) AS stretch
      WHERE day BETWEEN split_part(stretch, '..', 1)::date AND coalesce(nullif(split_part(stretch, '..', 2), ''), stretch)::date) $$;

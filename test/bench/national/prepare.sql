@@ -1,4 +1,5 @@
--- For pgbench: the 100 busiest pairs of stations, and 10,000 trips by name, drawn from what is on sale.
+-- For pgbench: the 100 busiest pairs of stations, and 10,000 trips by name, drawn from those on
+-- sale.
 CREATE TABLE national_pair AS
 SELECT row_number() OVER () AS n, a, b, trains
 FROM (SELECT f.station AS a, t.station AS b, count(DISTINCT f.train) AS trains

@@ -1,4 +1,4 @@
--- What the peers' runs left behind, as "what|count" where the count should be 0.
+-- What the peers' runs left behind, as "what|count". Each count should be 0.
 CREATE TEMP VIEW peer_ticket AS
 SELECT 'mask' AS peer, departure_id, coach, seat, from_stop, to_stop FROM mask_order
 UNION ALL SELECT 'split', departure_id, coach, seat, from_stop, to_stop FROM split_order

@@ -1,5 +1,6 @@
--- Peer: the order table itself refuses an overlap. A buyer looks for a seat that is free as far as committed rows tell, from a random one
--- on, and tries again where somebody else was faster (23P01, or a deadlock of two that checked each other).
+-- Peer: the order table itself refuses an overlap. Beginning at a random seat, a buyer looks for
+-- one that is free by committed rows, and tries again if another buyer was faster (23P01, or a
+-- deadlock of two that checked each other).
 CREATE EXTENSION IF NOT EXISTS btree_gist;
 CREATE TABLE exclude_order (LIKE ticket_order INCLUDING ALL, seat_no int NOT NULL,
   EXCLUDE USING gist (departure_id WITH =, seat_no WITH =, int4range(from_stop, to_stop) WITH &&) WHERE (status IN ('held', 'sold')));

@@ -1,7 +1,11 @@
--- Peers of item_buy: three ways to take from a hot row, one order row each. A stock of 1,600,000,000 never runs out here.
---   101 counter   UPDATE ... WHERE quantity >= n: buyers queue for the row until the one before has committed
---   102 advisory  the same behind pg_try_advisory_xact_lock: who does not get it does not queue for the row, but tries again
---   103 parts     16 sub-rows, from a random one on, SKIP LOCKED: no single exact stock, no purchase larger than a part's rest
+-- Peers of item_buy: three ways to take from a hot row, each with one order row. A stock of
+-- 1,600,000,000 never runs out here.
+--   101 counter   UPDATE ... WHERE quantity >= n: a buyer waits for the row until the one before it
+--                 has committed
+--   102 advisory  the same behind pg_try_advisory_xact_lock: a buyer that does not get the lock tries
+--                 again instead of waiting for the row
+--   103 parts     16 sub-rows, from a random one on, SKIP LOCKED: the stock is not in one exact
+--                 number, and no purchase can be larger than what a part has left
 CREATE TABLE peer_item_stock (item_id bigint, part int, quantity bigint NOT NULL CHECK (quantity >= 0), PRIMARY KEY (item_id, part)) WITH (fillfactor = 10);
 INSERT INTO peer_item_stock VALUES (101, 1, 1600000000), (102, 1, 1600000000);
 INSERT INTO peer_item_stock SELECT 103, part, 100000000 FROM generate_series(1, 16) AS part;
@@ -42,7 +46,7 @@ $$
 DECLARE
   first int := 1 + floor(random() * 16);
 BEGIN
-  -- With all parts locked or too small the second round waits for them.
+  -- If all parts are locked or too small, the second round waits for them.
   UPDATE peer_item_stock SET quantity = quantity - n
   WHERE item_id = item AND part = (SELECT p.part FROM peer_item_stock AS p WHERE p.item_id = item AND p.quantity >= n
                                    ORDER BY (p.part + first) % 16 LIMIT 1 FOR UPDATE SKIP LOCKED);

@@ -1,5 +1,6 @@
--- Peer: a row a seat, a bit a segment (bit n - 1: from stop n to stop n + 1). The mask is in no index and pages have room, so updates are
--- heap-only. Buyers start at a random seat, so they seldom meet.
+-- Peer: a row for each seat with a bit for each segment (bit n - 1: from stop n to stop n + 1). The
+-- mask is in no index and pages have room, so updates are heap-only. Buyers start at a random seat,
+-- so they seldom meet.
 CREATE TABLE mask_seat (departure_id bigint, seat_no int, taken bigint NOT NULL DEFAULT 0, PRIMARY KEY (departure_id, seat_no)) WITH (fillfactor = 70);
 CREATE TABLE mask_order (LIKE ticket_order INCLUDING ALL);
 

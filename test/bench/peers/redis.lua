@@ -1,11 +1,12 @@
--- Peer: a bitmap a departure and segment, a bit a seat. A sale takes the first free seat from a random byte on: the OR of the trip's
--- segments has its bit clear. Redis runs one script at a time, so nobody can come between. The order: a hash with the columns of the
--- other peers' rows, and a set of live orders a departure.
--- ARGV: hot or spread, four random numbers, the service date
+-- Peer: a bitmap for each departure and segment with a bit for each seat. A sale takes the first
+-- free seat from a random byte on: the one whose bit is clear in the OR of the trip's segments.
+-- Redis runs one script at a time, so no other sale can interfere. An order is a hash with the
+-- columns of the other peers' rows; each departure has a set of its live orders. ARGV: hot or
+-- spread, four random numbers, the service date
 local mode, r1, r2, r3, r4 = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local sold = tonumber(redis.call('GET', 'orders') or 0)
 local departure
-if mode == 'hot' then -- another one after 4,000 tickets, and in each slice
+if mode == 'hot' then -- another departure after 4,000 tickets, and in each slice
   departure = 'h' .. (redis.call('GET', 'hot_base') or 0) .. ':' .. math.floor(sold / 4000)
 else
   departure = 1 + r4 % 1000

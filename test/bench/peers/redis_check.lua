@@ -1,4 +1,5 @@
--- What the Redis rows left behind, as "what|count" where the count should be 0 (but for the order rows).
+-- What the Redis rows left behind, as "what|count". Each count except that of the order rows should
+-- be 0.
 local orders = tonumber(redis.call('GET', 'orders') or 0)
 local taken, twice, segments, departures = {}, 0, 0, {}
 for id = 1, orders do

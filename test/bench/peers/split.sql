@@ -1,5 +1,6 @@
--- Peer: a row a free stretch of a seat. A sale takes one that covers the trip; what is left of it on either side stays or becomes a
--- row. The stretch is in no index, so shortening one is a heap-only update.
+-- Peer: a row for each free stretch of a seat. A sale takes one that covers the trip. What is left
+-- of it on either side stays or becomes a row. The stretch is in no index, so shortening one is a
+-- heap-only update.
 CREATE TABLE split_free (departure_id bigint, seat_no int, from_stop int NOT NULL, to_stop int NOT NULL) WITH (fillfactor = 70);
 CREATE INDEX ON split_free (departure_id, seat_no);
 CREATE TABLE split_order (LIKE ticket_order INCLUDING ALL);

@@ -1,5 +1,5 @@
--- What the calls of one slice ask for: :batches batches of :size random trips on one of :trains departures of the :day-th day from today, for
--- ticket_buy_many and for unnest.
+-- What the calls of one slice ask for: :batches batches of :size random trips on one of :trains
+-- departures of the :day-th day from today, for ticket_buy_many and for unnest.
 SET client_min_messages = warning;
 DROP TABLE IF EXISTS bench_batch;
 CREATE TABLE bench_batch (n int PRIMARY KEY, requests ticket_request[], trains bigint[], users bigint[], froms int[], tos int[]);

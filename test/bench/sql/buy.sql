@@ -1,4 +1,5 @@
--- pgbench: one ticket for a random trip; on one of :trains departures, or all clients on the same one, the next after 4,000 tickets
+-- pgbench: one ticket for a random trip on one of :trains departures, or for all clients on the
+-- same departure, the next one after 4,000 tickets
 \set n :n + 1
 \set train CASE WHEN :hot = 1 THEN 1 + :n * :clients / 4000 % 20 ELSE random(1, :trains) END
 \set from random(1, 29)

@@ -1,4 +1,5 @@
--- What the run left behind, as "what|count" where the count should be 0 (but for the first: the rows of the slices).
+-- What the run left behind, as "what|count". Each count except the first, the rows of the slices,
+-- should be 0.
 SELECT 'order rows', count(*) FROM ticket_order WHERE service_date > :'today'
 UNION ALL
 SELECT 'seats sold twice', count(*)

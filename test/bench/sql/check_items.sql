@@ -1,4 +1,5 @@
--- What the items' runs left behind, as "what|count" where the count should be 0 (but for the first rows: the slices').
+-- What the items' runs left behind, as "what|count". Each count except the first ones, the rows of
+-- the slices, should be 0.
 SELECT 'items: order rows of ' || CASE item_id WHEN 1 THEN 'item' WHEN 101 THEN 'counter' WHEN 102 THEN 'advisory' ELSE 'parts' END, count(*)
 FROM (SELECT item_id FROM item_order WHERE item_id = 1 UNION ALL SELECT item_id FROM peer_item_order) AS o GROUP BY item_id
 UNION ALL

@@ -1,4 +1,5 @@
--- pgbench: one ticket for a random trip on one of :trains departures, held, then paid: two transactions
+-- pgbench: one ticket for a random trip on one of :trains departures, held, then paid: two
+-- transactions
 \set train random(1, :trains)
 \set from random(1, 29)
 \set to random(:from + 1, 30)

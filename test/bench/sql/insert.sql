@@ -1,4 +1,4 @@
--- pgbench: the row that buy.sql leads to, as a bare INSERT
+-- pgbench: the row that buy.sql writes, as a bare INSERT
 \set n :n + 1
 \set train CASE WHEN :hot = 1 THEN 1 + :n * :clients / 4000 % 20 ELSE random(1, :trains) END
 \set from random(1, 29)

@@ -1,4 +1,4 @@
--- pgbench: the rows that buy_many.sql leads to, as one bare INSERT
+-- pgbench: the rows that buy_many.sql writes, as one bare INSERT
 \set n random(1, :batches)
 INSERT INTO bench_order
 SELECT nextval('ticket_order_id_seq'), 1, train, :date, user_id, user_id, 'second', '12', '15F', a, b, 'sold', NULL, NULL, NULL, now(), NULL, NULL

@@ -1,4 +1,4 @@
--- pgbench: the same INSERT, giving back what ticket_buy_many gives back
+-- pgbench: the INSERT of insert_many.sql, returning what ticket_buy_many returns
 \set n random(1, :batches)
 INSERT INTO bench_order
 SELECT nextval('ticket_order_id_seq'), 1, train, :date, user_id, user_id, 'second', '12', '15F', a, b, 'sold', NULL, NULL, NULL, now(), NULL, NULL

@@ -1,4 +1,4 @@
--- pgbench: the same INSERT, giving back what ticket_buy gives back
+-- pgbench: the INSERT of insert.sql, returning what ticket_buy returns
 \set n :n + 1
 \set train CASE WHEN :hot = 1 THEN 1 + :n * :clients / 4000 % 20 ELSE random(1, :trains) END
 \set from random(1, 29)

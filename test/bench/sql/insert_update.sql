@@ -1,4 +1,4 @@
--- pgbench: the row that hold_confirm.sql leads to, as a bare INSERT and an UPDATE by primary key
+-- pgbench: the row that hold_confirm.sql writes, as a bare INSERT and an UPDATE by primary key
 \set train random(1, :trains)
 \set from random(1, 29)
 \set to random(:from + 1, 30)

@@ -1,4 +1,5 @@
--- Items: 1 is the hot one and never runs out, 2 is sold out. The floor is a plain table with the columns, defaults and indexes of the orders.
+-- Items: 1 is the hot one and never runs out, 2 is sold out. The floor is a plain table with the
+-- columns, defaults and indexes of the orders.
 SET client_min_messages = warning;
 CREATE TABLE bench_item_order (LIKE item_order INCLUDING ALL);
 SELECT item_open(1, 1000000000000), item_open(2, 1) \g /dev/null

@@ -1,7 +1,9 @@
--- The bench's timetable: 1,000 trains with the same 30 stops, one formation of 2,000 seats. Names are numbers, so that pgbench can draw them.
+-- The bench's timetable: 1,000 trains with the same 30 stops, one formation of 2,000 seats. Names
+-- are numbers, so that pgbench can draw them.
 \set ON_ERROR_STOP 1
--- Departures come and go faster than statistics: plans for the average departure, not for one that the statistics have never seen. The
--- peers gain from this, twofold where they would choose a worse index otherwise.
+-- Departures change faster than statistics, so plans should be made for the average departure, not
+-- for one that the statistics have never seen. The peers gain from this: they are twice as fast
+-- where they would otherwise choose a worse index.
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET plan_cache_mode = force_generic_plan', current_database()); END $$;
 SET plan_cache_mode = force_generic_plan;
 CREATE EXTENSION ticketpool;
@@ -15,18 +17,20 @@ FROM generate_series(1, 20) AS coach;
 
 -- The floor of a sale: a plain table with the columns, defaults and indexes of the orders.
 CREATE TABLE bench_order (LIKE ticket_order INCLUDING ALL);
--- Purchases that a peer has refused; the pool counts its own.
+-- Counts the purchases that a peer has refused; the pool counts its own.
 CREATE SEQUENCE bench_refused;
 SELECT nextval('bench_refused') \g /dev/null
 
--- For the rows that only read: today's train 1 is sold out, its train 2 has sold about half of its seat-segments.
+-- For the rows that only read: today's train 1 is sold out, and today's train 2 has sold about half
+-- of its seat-segments.
 SELECT ticket_open('1', CURRENT_DATE, 'bench'), ticket_open('2', CURRENT_DATE, 'bench') \g /dev/null
 SELECT count(*) FROM generate_series(1, 20) AS n, ticket_buy('1', '1', '30', n, CURRENT_DATE, 'second', ARRAY(SELECT generate_series(1, 100))) \g /dev/null
 CREATE VIEW half_sold AS
 SELECT n AS user_id, n * 7919 % 29 + 1 AS from_stop, n * 7919 % 29 + 2 + n % (29 - n * 7919 % 29) AS to_stop FROM generate_series(1, 3600) AS n;
 SELECT count(*) FROM half_sold, ticket_buy('2', from_stop::text, to_stop::text, user_id, CURRENT_DATE, 'second') \g /dev/null
 
--- The busiest pair of a search: 110 trains of ten stops from N to S, three classes each. Its floor: an index that has the answer.
+-- The busiest pair of a search: 110 trains of ten stops from N to S, with three classes each. Its
+-- floor is an index that has the answer.
 INSERT INTO ticket_station VALUES ('N', 'North'), ('S', 'South');
 INSERT INTO ticket_stop
 SELECT 'G' || train, n, CASE n WHEN 1 THEN 'N' WHEN 10 THEN 'S' ELSE n::text END, CASE WHEN n > 1 THEN at + n * interval '30 min' END,
