@@ -89,6 +89,20 @@ bool read_reservation(TupleTableSlot* slot, const Departure* departure, Reservat
 // Live rows of the departure that a fresh snapshot sees.
 bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id);
 
+// What a row of ticket_order says of its seat and trip.
+struct TicketColumns {
+    Text seat_class;
+    Text coach;
+    Text seat;  // data null: an unnumbered place
+    int32_t from_stop;
+    int32_t to_stop;
+};
+
+// Translates the columns: all of *ticket except the order's id and the ticket's number. False, with
+// the reason, where they do not fit the departure.
+bool locate_ticket(const TicketColumns& columns, const Departure* departure, LiveTicket* ticket,
+                   const char** problem);
+
 // Translates a row of the partition; false, with the reason, where it does not fit the departure.
 bool read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
                       LiveTicket* ticket, const char** problem);

@@ -2,6 +2,7 @@
 
 #include "server/errors.hpp"
 #include "tables/epoch.hpp"
+#include "tables/row_writer.hpp"
 
 extern "C" {
 #include "commands/sequence.h"
@@ -35,25 +36,12 @@ const TableShape kShape{"item_order",
                         kItemStatus,
                         "sold"};
 
-// What the table is like: void once the catalog has changed.
-struct CachedTarget {
-    uint64_t generation;  // 0: empty
-    RowTarget target;
-};
 constinit CachedTarget cache{};
 
-// A change of the table or of its indexes moves the generation on: all of them are in the catalog,
-// but those of the user's, whose making or dropping changes the table.
 const RowTarget& find_target(const Catalog& catalog) {
-    while (cache.generation != catalog_generation || cache.target.relation != catalog.item_order) {
-        const uint64_t generation = catalog_generation;
-        const Oid indexes[] = {catalog.item_order_pkey, catalog.item_order_live,
-                               catalog.item_order_request};
-        RowTarget target;
-        describe_target(catalog, kShape, catalog.item_order, indexes, false, &target);
-        cache = CachedTarget{generation, target};
-    }
-    return cache.target;
+    const Oid indexes[] = {catalog.item_order_pkey, catalog.item_order_live,
+                           catalog.item_order_request};
+    return cached_target(catalog, kShape, catalog.item_order, indexes, &cache);
 }
 
 // With the table locked: were the items that this transaction claims on loaded from the tables as

@@ -3,7 +3,7 @@
 
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
-#include "tables/row_writer.hpp"
+#include "tables/row_target.hpp"
 
 namespace ticketpool {
 

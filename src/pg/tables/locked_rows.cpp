@@ -1,3 +1,4 @@
+// The rows of one order, locked, changed and returned: see locked_rows.hpp.
 #include "tables/locked_rows.hpp"
 
 #include "server/call_scan.hpp"
@@ -6,6 +7,7 @@
 #include "server/row_return.hpp"
 #include "tables/order_days.hpp"
 #include "tables/order_rows.hpp"
+#include "tables/own_writes.hpp"
 
 extern "C" {
 #include "executor/spi.h"
@@ -13,6 +15,10 @@ extern "C" {
 
 namespace ticketpool {
 namespace {
+
+constexpr uint32_t column_bit(OrderColumn column) {
+    return 1U << column;
+}
 
 int compare_numbers(const void* a, const void* b) {
     const int32_t left = *static_cast<const int32_t*>(a);
@@ -266,10 +272,19 @@ bool read_single_row(const Catalog& catalog, int64_t order_id, LockedRows* rows)
     return rows->count == 1;
 }
 
-bool try_update_single_row(const LockedRows& rows, uint32_t changed) {
+// The columns of a row in the status `to`; which of them are new, bit by OrderColumn.
+static uint32_t set_row_status(OrderValues* row, OrderStatus to) {
+    set_value(row, kStatus, CStringGetTextDatum(status_name(to)));
+    set_value(row, kChangedAt, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+    row->is_null[kHeldUntil] |= to == OrderStatus::kSold;
+    return column_bit(kStatus) | column_bit(kChangedAt) | column_bit(kHeldUntil);
+}
+
+bool try_write_single_status(const LockedRows& rows, OrderStatus to) {
+    LockedRow* row = rows.row;
+    const uint32_t changed = set_row_status(&row->values, to);
     Relation heap = table_open(rows.leaf.relation, NoLock);  // locked since the row was read
-    const bool done =
-        try_update_order(rows.leaf, heap, rows.row->values, changed, &rows.row->tuple);
+    const bool done = try_update_order(rows.leaf, heap, row->values, changed, &row->tuple);
     table_close(heap, NoLock);
     return done;
 }
@@ -284,20 +299,160 @@ void return_single_order(const LockedRows& rows, ReturnSetInfo* result) {
     }
 }
 
-void update_locked_row(const LockedRows& rows, LockedRow* row, uint32_t changed) {
-    Relation heap = table_open(rows.leaf.relation, NoLock);  // locked since the row is
-    update_order(rows.leaf, heap, row->values, changed, &row->tuple);
-    table_close(heap, NoLock);
+// ---------------------------------------------------------------------------------------------
+// Changing and returning what is locked
+// ---------------------------------------------------------------------------------------------
+
+namespace {
+
+bool is_direct(const LockedRows& rows) {
+    return rows.row[0].tuple != nullptr;
 }
 
-void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int count,
-                        ReturnSetInfo* result) {
+// The numbers of the tickets, as an int[].
+Datum ticket_array(LockedRow* const* rows, int count) {
+    Datum* numbers =
+        static_cast<Datum*>(palloc(static_cast<size_t>(Max(count, 1)) * sizeof(Datum)));
+    for (int i = 0; i < count; i++) {
+        numbers[i] = rows[i]->values.value[kTicketNo];
+    }
+    return PointerGetDatum(construct_array(numbers, count, INT4OID, 4, true, TYPALIGN_INT));
+}
+
+int64_t departure_of(const LockedRow& row) {
+    return DatumGetInt64(row.values.value[kDepartureId]);
+}
+
+[[noreturn]] void report_left_out(int64_t order_id) {
+    ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+                    errmsg("order " INT64_FORMAT " was not changed", order_id),
+                    errdetail("A trigger or a policy on ticket_order left rows out."),
+                    errhint("Let a trigger raise an error where a change may not happen.")));
+}
+
+// Runs an UPDATE of ours that is for `count` rows of the order.
+void update_by_sql(const OwnWrite& write, bool keep_plan, const char* sql, int arguments,
+                   Oid* types, Datum* values, const char* nulls, int count) {
+    if (execute_own(write, keep_plan, sql, arguments, types, values, nulls) != SPI_OK_UPDATE ||
+        SPI_processed != static_cast<uint64>(count)) {
+        report_left_out(write.order_id);
+    }
+}
+
+// Of the tickets on one departure: that is what tells our own row events (own_writes.hpp).
+void write_status_on_departure(const LockedRows& rows, LockedRow* const* wanted, int count,
+                               OrderStatus to) {
+    const RowValues& order = rows.row[0].values;
+    const char* sql = psprintf(
+        "UPDATE %s SET status = $4, changed_at = now()%s WHERE order_id = $1 AND ticket_no = ANY "
+        "($2) AND service_date = $3",
+        qualified_name(rows.relation), to == OrderStatus::kSold ? ", held_until = NULL" : "");
+    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, TEXTOID};
+    Datum values[] = {order.value[kOrderId], ticket_array(wanted, count), order.value[kServiceDate],
+                      CStringGetTextDatum(status_name(to))};
+    const OwnWrite write{is_live(to) ? OwnChange::kLive : OwnChange::kEnd, departure_of(*wanted[0]),
+                         DatumGetInt64(order.value[kOrderId]), nullptr};
+    update_by_sql(write, true, sql, 4, types, values, nullptr, count);
+}
+
+void write_status_by_sql(const LockedRows& rows, LockedRow* const* wanted, int count,
+                         OrderStatus to) {
+    const size_t bytes = static_cast<size_t>(count) * sizeof(LockedRow*);
+    LockedRow** left = static_cast<LockedRow**>(palloc(bytes));
+    LockedRow** alike = static_cast<LockedRow**>(palloc(bytes));
+    memcpy(left, wanted, bytes);
+    while (count > 0) {
+        const int64_t departure_id = departure_of(*left[0]);
+        int gathered = 0;
+        int others = 0;
+        for (int i = 0; i < count; i++) {
+            if (departure_of(*left[i]) == departure_id) {
+                alike[gathered++] = left[i];
+            } else {
+                left[others++] = left[i];
+            }
+        }
+        write_status_on_departure(rows, alike, gathered, to);
+        count = others;
+    }
+}
+
+void write_seat_by_sql(const LockedRows& rows, const LockedRow& row) {
+    const RowValues& order = rows.row[0].values;
+    Oid types[] = {INT8OID, INT4OID, DATEOID, TEXTOID, TEXTOID};
+    Datum values[] = {order.value[kOrderId], row.values.value[kTicketNo], order.value[kServiceDate],
+                      row.values.value[kCoach], row.values.value[kSeat]};
+    const char* sql = psprintf(
+        "UPDATE %s SET coach = $4, seat = $5 WHERE order_id = $1 AND ticket_no = $2 AND "
+        "service_date = $3",
+        qualified_name(rows.relation));
+    const OwnWrite write{OwnChange::kMove, departure_of(row), DatumGetInt64(order.value[kOrderId]),
+                         nullptr};
+    update_by_sql(write, false, sql, 5, types, values,
+                  row.values.is_null[kSeat] ? "    n" : nullptr, 1);
+}
+
+void return_by_sql(const LockedRows& rows, LockedRow* const* wanted, int count,
+                   ReturnSetInfo* result) {
+    const RowValues& order = rows.row[0].values;
+    const char* sql = psprintf(
+        "SELECT * FROM %s WHERE order_id = $1 AND ticket_no = ANY ($2) AND service_date = $3 ORDER "
+        "BY ticket_no",
+        qualified_name(rows.relation));
+    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID};
+    Datum values[] = {order.value[kOrderId], ticket_array(wanted, count),
+                      order.value[kServiceDate]};
+    if (execute_planned(sql, 3, types, values, nullptr) != SPI_OK_SELECT) {
+        elog(ERROR, "could not read order " INT64_FORMAT, DatumGetInt64(order.value[kOrderId]));
+    }
+    return_spi_rows(result);
+}
+
+void return_directly(const LockedRows& rows, LockedRow* const* wanted, int count,
+                     ReturnSetInfo* result) {
     Relation heap = table_open(rows.leaf.relation, NoLock);
     const RowReturn columns = begin_rows(RelationGetDescr(heap), result);
     for (int i = 0; i < count; i++) {
         return_row(columns, wanted[i]->tuple);
     }
     table_close(heap, NoLock);
+}
+
+}  // namespace
+
+void write_status(const LockedRows& rows, LockedRow* const* wanted, int count, OrderStatus to) {
+    if (!is_direct(rows)) {
+        write_status_by_sql(rows, wanted, count, to);
+        return;
+    }
+    Relation heap = table_open(rows.leaf.relation, NoLock);  // locked since the rows are
+    for (int i = 0; i < count; i++) {
+        LockedRow* row = wanted[i];
+        const uint32_t changed = set_row_status(&row->values, to);
+        update_order(rows.leaf, heap, row->values, changed, &row->tuple);
+    }
+    table_close(heap, NoLock);
+    CommandCounterIncrement();
+}
+
+void write_seat(const LockedRows& rows, LockedRow* row) {
+    if (!is_direct(rows)) {
+        write_seat_by_sql(rows, *row);
+        return;
+    }
+    Relation heap = table_open(rows.leaf.relation, NoLock);
+    update_order(rows.leaf, heap, row->values, column_bit(kCoach) | column_bit(kSeat), &row->tuple);
+    table_close(heap, NoLock);
+    CommandCounterIncrement();
+}
+
+void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int count,
+                        ReturnSetInfo* result) {
+    if (is_direct(rows)) {
+        return_directly(rows, wanted, count, result);
+    } else {
+        return_by_sql(rows, wanted, count, result);
+    }
 }
 
 }  // namespace ticketpool

@@ -15,6 +15,7 @@
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "tables/order_leaf.hpp"
+#include "ticketpool/order_status.hpp"
 
 namespace ticketpool {
 
@@ -47,11 +48,15 @@ bool lock_order_rows(const Catalog& catalog, int64_t order_id, const SortedNumbe
 bool try_lock_order_rows_of(const Catalog& catalog, int64_t order_id, DateADT date,
                             LockedRows* rows);
 
-// Writes `values` of a row with a tuple; `changed`: the columns that are new, bit by OrderColumn.
-void update_locked_row(const LockedRows& rows, LockedRow* row, uint32_t changed);
-inline constexpr uint32_t column_bit(OrderColumn column) {
-    return 1U << column;
-}
+// Gives rows of the order the status `to`, in the table; rows with a tuple also in their values.
+void write_status(const LockedRows& rows, LockedRow* const* wanted, int count, OrderStatus to);
+
+// Writes the coach and the seat in the row's values into the table.
+void write_seat(const LockedRows& rows, LockedRow* row);
+
+// Appends rows of the order, as they are now in the table, to the result set.
+void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int count,
+                        ReturnSetInfo* result);
 
 // An order of a single ticket can be changed without that lock: it is read, and written on the
 // condition that nobody has come in between, which the update itself finds out. That saves a record
@@ -60,13 +65,9 @@ inline constexpr uint32_t column_bit(OrderColumn column) {
 // The order's only row as a statement that begins now sees it. False: there is none or are several,
 // or SQL has to read it, or a transaction that keeps its snapshot: lock_order_rows() then.
 bool read_single_row(const Catalog& catalog, int64_t order_id, LockedRows* rows);
-// update_locked_row() of it; false: somebody is in between, and nothing was written. Does not wait.
-bool try_update_single_row(const LockedRows& rows, uint32_t changed);
+// Gives it the status `to`; false: somebody is in between, and nothing was written. Does not wait.
+bool try_write_single_status(const LockedRows& rows, OrderStatus to);
 // The function's whole result, where it has the row in the memory that it was called in.
 void return_single_order(const LockedRows& rows, ReturnSetInfo* result);
-
-// Appends rows with tuples to the result set.
-void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int count,
-                        ReturnSetInfo* result);
 
 }  // namespace ticketpool

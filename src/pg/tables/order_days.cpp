@@ -4,6 +4,7 @@
 #include "server/errors.hpp"
 #include "server/row_origin.hpp"
 #include "server/table_scan.hpp"
+#include "tables/row_writer.hpp"
 
 extern "C" {
 #include "catalog/index.h"
@@ -38,22 +39,10 @@ bool names_day(const OrderDay& order) {
     return order_id_of(order.date, 0) == (order.order_id & ~order_sequence_mask);
 }
 
-// What the table is like: void once the catalog has changed.
-struct CachedTarget {
-    uint64_t generation;  // 0: empty
-    RowTarget target;
-};
 constinit CachedTarget cache{};
 
 const RowTarget& find_target(const Catalog& catalog) {
-    while (cache.generation != catalog_generation || cache.target.relation != catalog.order_day) {
-        const uint64_t generation = catalog_generation;
-        RowTarget target;
-        describe_target(catalog, kShape, catalog.order_day, &catalog.order_day_order, false,
-                        &target);
-        cache = CachedTarget{generation, target};
-    }
-    return cache.target;
+    return cached_target(catalog, kShape, catalog.order_day, &catalog.order_day_order, &cache);
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@
 
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
-#include "tables/row_writer.hpp"
+#include "tables/row_target.hpp"
 #include "tables/trigger_mark.hpp"
 
 namespace ticketpool {
@@ -52,7 +52,7 @@ enum OrderColumn : AttrNumber {
 // Its indexes, in this order everywhere.
 enum OrderIndex { kPkeyIndex, kLiveIndex, kRequestIndex, kHeldIndex, kOrderIndexes };
 
-// What the table is like: see row_writer.hpp.
+// What the table is like: see row_target.hpp.
 extern const TableShape order_shape;
 
 // A partition of ticket_order.

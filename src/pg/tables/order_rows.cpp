@@ -3,6 +3,7 @@
 #include "pool/shared_memory.hpp"
 #include "server/errors.hpp"
 #include "tables/epoch.hpp"
+#include "tables/row_writer.hpp"
 #include "ticketpool/order_status.hpp"
 
 namespace ticketpool {

@@ -161,19 +161,19 @@ bool confirm_in_place(const Catalog& catalog, int64_t order_id, ReturnSetInfo* r
     if (!read_single_row(catalog, order_id, &rows)) {
         return false;
     }
-    OrderValues* values = &rows.row->values;
+    const OrderValues& values = rows.row->values;
     OrderStatus status;
-    const Text name = text_of(values->value[kStatus]);
+    const Text name = text_of(values.value[kStatus]);
     if (!parse_order_status(name.data, name.length, &status) || status != OrderStatus::kHeld) {
         return false;
     }
-    const DepartureRef ref = directory_find_id(catalog, DatumGetInt64(values->value[kDepartureId]));
+    const DepartureRef ref = directory_find_id(catalog, DatumGetInt64(values.value[kDepartureId]));
     if (ref.departure == nullptr) {
         return false;
     }
     ledger_reserve(0);
     static_assert(may_become(OrderStatus::kHeld, OrderStatus::kSold));
-    const bool paid = try_update_single_row(rows, set_row_status(values, OrderStatus::kSold));
+    const bool paid = try_write_single_status(rows, OrderStatus::kSold);
     if (paid) {
         pin_slot(ref.slot);
     }

@@ -115,9 +115,6 @@ int gather_alike(Ticket* tickets, int count, Alike alike) {
 // Tickets that stop being live are released at commit.
 void set_status(Order* order, OrderStatus from, OrderStatus to);
 
-// A row's columns as they are in the status `to`; which ones are new, bit by OrderColumn.
-uint32_t set_row_status(OrderValues* row, OrderStatus to);
-
 // Writes tickets' seats, `claims` of all of them, into the table.
 void set_seats(const Order& order, const Ticket* tickets, int count, const Claimed* claims);
 
