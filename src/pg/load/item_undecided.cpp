@@ -7,10 +7,6 @@
 #include "pool/unfinished_load.hpp"
 #include "tables/item_rows.hpp"
 
-extern "C" {
-#include "storage/procarray.h"
-}
-
 namespace ticketpool {
 
 namespace {
@@ -47,29 +43,8 @@ void read_inventories_of(const Catalog& catalog, int64_t item_id, UndecidedItem*
 }
 
 bool all_in_progress(const UndecidedItem& undecided) {
-    TransactionId last = InvalidTransactionId;
-    const auto in_progress = [&last](TransactionId xid) {
-        const bool is = xid == last || TransactionIdIsInProgress(xid);
-        last = xid;
-        return is;
-    };
-    for (size_t i = 0; i < undecided.order_count; i++) {
-        if (!in_progress(undecided.orders[i].xid)) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < undecided.inventory_count; i++) {
-        if (!in_progress(undecided.inventories[i].xid)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-int compare_places(const void* a, const void* b) {
-    return ItemPointerCompare(
-        const_cast<ItemPointer>(&static_cast<const UndecidedOrder*>(a)->order.tid),
-        const_cast<ItemPointer>(&static_cast<const UndecidedOrder*>(b)->order.tid));
+    return all_in_progress(undecided.orders, undecided.order_count) &&
+           all_in_progress(undecided.inventories, undecided.inventory_count);
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -203,23 +178,6 @@ void make_ledger(const Draft& draft, TransactionId xid) {
 
 }  // namespace
 
-bool UndecidedItem::has_order(const ItemPointerData& tid) const {
-    UndecidedOrder key{};
-    key.order.tid = tid;
-    return order_count > 0 &&
-           bsearch(&key, orders, order_count, sizeof(UndecidedOrder), compare_places) != nullptr;
-}
-
-bool UndecidedItem::has_inventory(const ItemPointerData& tid) const {
-    for (size_t i = 0; i < inventory_count; i++) {
-        if (ItemPointerEquals(const_cast<ItemPointer>(&inventories[i].row.tid),
-                              const_cast<ItemPointer>(&tid))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void read_undecided_item(const Catalog& catalog, int64_t item_id, UndecidedItem* undecided) {
     do {
         CHECK_FOR_INTERRUPTS();
@@ -227,9 +185,7 @@ void read_undecided_item(const Catalog& catalog, int64_t item_id, UndecidedItem*
         read_orders(catalog, item_id, undecided);
         read_inventories_of(catalog, item_id, undecided);
     } while (!all_in_progress(*undecided));
-    if (undecided->order_count > 0) {
-        qsort(undecided->orders, undecided->order_count, sizeof(UndecidedOrder), compare_places);
-    }
+    undecided->sort_orders();
 }
 
 void make_item_ledgers(Item* item, uint32_t slot, const Inventories& before,

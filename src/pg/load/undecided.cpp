@@ -2,10 +2,6 @@
 
 #include "server/table_scan.hpp"
 
-extern "C" {
-#include "storage/procarray.h"
-}
-
 namespace ticketpool {
 
 namespace {
@@ -54,23 +50,9 @@ void read_status(const Catalog& catalog, const Departure* departure, Undecided* 
 }
 
 bool all_in_progress(const Undecided& undecided) {
-    TransactionId last = InvalidTransactionId;
-    const auto in_progress = [&last](TransactionId xid) {
-        const bool is = xid == last || TransactionIdIsInProgress(xid);
-        last = xid;
-        return is;
-    };
-    for (size_t i = 0; i < undecided.ticket_count; i++) {
-        if (!in_progress(undecided.tickets[i].xid)) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < undecided.quota_count; i++) {
-        if (!in_progress(undecided.quotas[i].xid)) {
-            return false;
-        }
-    }
-    return !TransactionIdIsValid(undecided.closer) || in_progress(undecided.closer);
+    return all_in_progress(undecided.tickets, undecided.ticket_count) &&
+           all_in_progress(undecided.quotas, undecided.quota_count) &&
+           (!TransactionIdIsValid(undecided.closer) || TransactionIdIsInProgress(undecided.closer));
 }
 
 int compare_tids(const void* a, const void* b) {

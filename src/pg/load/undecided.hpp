@@ -37,6 +37,7 @@
 
 extern "C" {
 #include "storage/itemptr.h"
+#include "storage/procarray.h"
 }
 
 namespace ticketpool {
@@ -91,6 +92,18 @@ void for_each_undecided(TableReader* reader, Found found) {
         }
     }
     reader_close(reader);
+}
+
+// Step 2: is each transaction that decides about these rows still in progress? Rows of one
+// transaction mostly lie side by side.
+template <typename Row>
+bool all_in_progress(const Row* rows, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if ((i == 0 || rows[i].xid != rows[i - 1].xid) && !TransactionIdIsInProgress(rows[i].xid)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 // Steps 1 and 2.

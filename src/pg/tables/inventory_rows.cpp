@@ -41,6 +41,12 @@ int compare_id(const void* key, const void* row) {
     return left < right ? -1 : static_cast<int>(left > right);
 }
 
+int compare_places(const void* a, const void* b) {
+    return ItemPointerCompare(
+        const_cast<ItemPointer>(&static_cast<const UndecidedOrder*>(a)->order.tid),
+        const_cast<ItemPointer>(&static_cast<const UndecidedOrder*>(b)->order.tid));
+}
+
 }  // namespace
 
 Inventory copy_inventory(TupleTableSlot* slot) {
@@ -63,6 +69,29 @@ Inventory* Inventories::find(int64_t id) const {
     }
     return static_cast<Inventory*>(
         bsearch(&id, rows + 1, static_cast<size_t>(count - 1), sizeof(Inventory), compare_id));
+}
+
+void UndecidedItem::sort_orders() {
+    if (order_count > 0) {
+        qsort(orders, order_count, sizeof(UndecidedOrder), compare_places);
+    }
+}
+
+bool UndecidedItem::has_order(const ItemPointerData& tid) const {
+    UndecidedOrder key{};
+    key.order.tid = tid;
+    return order_count > 0 &&
+           bsearch(&key, orders, order_count, sizeof(UndecidedOrder), compare_places) != nullptr;
+}
+
+bool UndecidedItem::has_inventory(const ItemPointerData& tid) const {
+    for (size_t i = 0; i < inventory_count; i++) {
+        if (ItemPointerEquals(const_cast<ItemPointer>(&inventories[i].row.tid),
+                              const_cast<ItemPointer>(&tid))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool read_item_row(const Catalog& catalog, int64_t item_id, bool* own_insert) {

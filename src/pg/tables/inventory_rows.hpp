@@ -73,6 +73,7 @@ struct UndecidedItem {
     UndecidedInventory* inventories;
     size_t inventory_count;
 
+    void sort_orders();  // by place, for has_order()
     // Was this row version noted in step 1?
     bool has_order(const ItemPointerData& tid) const;
     bool has_inventory(const ItemPointerData& tid) const;
