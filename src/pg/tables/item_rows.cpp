@@ -14,7 +14,7 @@ namespace ticketpool {
 namespace {
 
 const TableShape kShape{"item_order",
-                        "an order",
+                        "the row of an order was not stored",
                         kItemOrderColumns,
                         {{nullptr, InvalidOid, false},
                          {"order_id", INT8OID, false},

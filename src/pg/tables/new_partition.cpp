@@ -43,16 +43,18 @@ void require_no_departures(const Catalog& catalog, DateADT date) {
     }
     reader_close(&reader);
     drop_snapshot(snapshot);
-    if (count > kMostNamed) {
-        appendStringInfo(&names, " and %d more", count - kMostNamed);
-    }
     if (count > 0) {
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("the partition of %s was detached or dropped", date_text(date)),
-                        errdetail_plural("ticket_departure has a departure of that day: train %s.",
-                                         "ticket_departure has departures of that day: trains %s.",
-                                         static_cast<unsigned long>(count), names.data),
-                        errhint("Attach the partition again, or delete the day's departures.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("the partition of %s was detached or dropped", date_text(date)),
+             count > kMostNamed
+                 ? errdetail("ticket_departure has departures of that day: trains %s and %d more.",
+                             names.data, count - kMostNamed)
+                 : errdetail_plural("ticket_departure has a departure of that day: train %s.",
+                                    "ticket_departure has departures of that day: trains %s.",
+                                    static_cast<unsigned long>(count), names.data),
+             errhint("Attach the partition again, or delete the day's departures.")));
     }
 }
 

@@ -20,7 +20,7 @@ enum DayColumn : AttrNumber { kDayOrder = 1, kDayDate, kDayColumns = kDayDate };
 
 const TableShape kShape{
     "ticket_order_day",
-    "an order's day",
+    "the row of an order's day was not stored",
     kDayColumns,
     {{nullptr, InvalidOid, false}, {"order_id", INT8OID, false}, {"service_date", DATEOID, false}},
     1,

@@ -16,7 +16,7 @@ namespace ticketpool {
 
 constinit const TableShape order_shape{
     "ticket_order",
-    "a ticket",
+    "the row of a ticket was not stored",
     kOrderColumns,
     {{nullptr, InvalidOid, false},
      {"order_id", INT8OID, false},

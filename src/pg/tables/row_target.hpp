@@ -40,8 +40,8 @@ struct IndexShape {
 };
 
 struct TableShape {
-    const char* table;  // for messages
-    const char* row;    // what a row is, for messages
+    const char* table;       // for messages
+    const char* not_stored;  // the message where a row was left out
     int columns;
     ColumnShape column[kMostColumns + 1];
     int indexes;

@@ -240,8 +240,7 @@ void insert_by_sql(const Catalog& catalog, const TableShape& shape, Oid table,
                 SPI_OK_INSERT_RETURNING ||
             SPI_processed != 1) {
             ereport(ERROR,
-                    (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-                     errmsg("the row of %s was not stored", shape.row),
+                    (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION), errmsg("%s", _(shape.not_stored)),
                      errdetail("A trigger or a rule on %s left it out.", shape.table),
                      errhint("Let a trigger raise an error where a purchase may not happen.")));
         }

@@ -213,17 +213,21 @@ struct CallShape {
     uint32_t needs;    // one ticket at least has one of these
     uint32_t refuses;  // no ticket has one of these
     uint32_t returns;
-    const char* action;
+    const char* message;  // with the ticket's number and the order's id
     const char* hint;
 };
 constexpr CallShape kCalls[] = {
-    {kLeftBits, 0, kLeftBits | kRefundedBit | kChangedBit, "confirmed",
+    {kLeftBits, 0, kLeftBits | kRefundedBit | kChangedBit,
+     "ticket %d of order " INT64_FORMAT " cannot be confirmed",
      "Only a hold can be paid. Buy again."},
     {kHeldBit | kExpiredBit | kCancelledBit, kSoldBit, kHeldBit | kExpiredBit | kCancelledBit,
-     "cancelled", "Only a hold can be cancelled. Refund sold tickets with ticket_refund."},
-    {kSoldBit | kRefundedBit, 0, kSoldBit | kRefundedBit, "refunded",
+     "ticket %d of order " INT64_FORMAT " cannot be cancelled",
+     "Only a hold can be cancelled. Refund sold tickets with ticket_refund."},
+    {kSoldBit | kRefundedBit, 0, kSoldBit | kRefundedBit,
+     "ticket %d of order " INT64_FORMAT " cannot be refunded",
      "Only sold tickets can be refunded."},
-    {kSoldBit, 0, kSoldBit, "changed", "Only sold tickets can be changed."}};
+    {kSoldBit, 0, kSoldBit, "ticket %d of order " INT64_FORMAT " cannot be changed",
+     "Only sold tickets can be changed."}};
 
 // The first ticket with one of the statuses, or null.
 const Ticket* first_with(const Order& order, uint32_t statuses) {
@@ -236,9 +240,7 @@ const Ticket* first_with(const Order& order, uint32_t statuses) {
 }
 
 [[noreturn]] void report_status(const Order& order, const Ticket& ticket, const CallShape& call) {
-    ereport(ERROR, (errcode(kErrorOrder),
-                    errmsg("ticket %d of order " INT64_FORMAT " cannot be %s", ticket.ticket_no,
-                           order.order_id, call.action),
+    ereport(ERROR, (errcode(kErrorOrder), errmsg(call.message, ticket.ticket_no, order.order_id),
                     errdetail("Its status is \"%s\".", status_name(ticket.status)),
                     errhint("%s", call.hint)));
 }
