@@ -1,4 +1,4 @@
-// See departure_rows.hpp.
+// Decodes rows of departures, quotas and live tickets: see departure_rows.hpp.
 #include "tables/departure_rows.hpp"
 
 #include "server/arrays.hpp"
@@ -15,7 +15,7 @@ SaleStatus parse_status(Text status) {
                                               : SaleStatus::kWithdrawn;
 }
 
-// What is looked for: by id, or by name where `train` is set.
+// What to look for: a name if `train` is set, otherwise an id.
 struct DepartureKey {
     Text train;
     DateADT date;
@@ -42,8 +42,8 @@ bool read_with(const Catalog& catalog, const DepartureKey& key, Snapshot snapsho
     return found;
 }
 
-// First as others see it: what this transaction changed in the row by hand is not theirs yet. Only
-// where there is no such row it may be one that this transaction inserted.
+// Reads the row first as others see it: what this transaction changed in it by hand is not visible
+// to them yet. Only if they see no such row may it be one that this transaction inserted.
 bool read_row(const Catalog& catalog, const DepartureKey& key, DepartureRow* row) {
     row->own_insert = false;
     if (read_with(catalog, key, take_others_snapshot(), row)) {
@@ -184,7 +184,7 @@ bool read_reservation(TupleTableSlot* slot, const Departure* departure, Reservat
     row->count = 0;
     row->named = static_cast<uint32_t>(seats.count);
     for (int i = 0; i < seats.count; i++) {
-        // coach/seat; a coach's name may have a slash, a seat's label has none
+        // coach/seat; a coach's name may contain a slash, a seat's label never does
         const Text name = seats.nulls[i] ? Text{"", 0} : text_of(seats.values[i]);
         size_t slash = name.length;
         while (slash > 0 && name.data[slash - 1] != '/') {
@@ -220,7 +220,7 @@ bool is_loadable(const Catalog& catalog, int64_t departure_id) {
            has_row(catalog.layout_coach, catalog.layout_coach_pkey, row.layout_id);
 }
 
-constexpr size_t kMaxSeatLabel = 6;  // a row of five digits at most, and a letter
+constexpr size_t kMaxSeatLabel = 6;  // a row number of at most five digits, and a letter
 
 const char* seat_label(const SeatGeometry& seat) {
     char* label = static_cast<char*>(palloc(kMaxSeatLabel + 1));

@@ -1,4 +1,4 @@
-// See inventory_rows.hpp.
+// Decodes rows of inventories and live orders of items: see inventory_rows.hpp.
 #include "tables/inventory_rows.hpp"
 
 #include "pool/prepared.hpp"
@@ -102,8 +102,8 @@ bool read_item_row(const Catalog& catalog, int64_t item_id, bool* own_insert) {
     if (!TransactionIdIsValid(GetTopTransactionIdIfAny())) {
         return found;
     }
-    // A root that is not there for others was inserted here, perhaps in place of one that was
-    // deleted here.
+    // A root that others do not see was inserted by this transaction, perhaps in place of one that
+    // it deleted.
     *own_insert =
         read_root(catalog, item_id, take_fresh_snapshot(), &own) && (!found || own != of_others);
     return found || *own_insert;

@@ -1,3 +1,4 @@
+// Rows of item_order: see item_rows.hpp.
 #include "tables/item_rows.hpp"
 
 #include "server/errors.hpp"
@@ -44,8 +45,8 @@ const RowTarget& find_target(const Catalog& catalog) {
     return cached_target(catalog, kShape, catalog.item_order, indexes, &cache);
 }
 
-// With the table locked: were the items that this transaction claims on loaded from the tables as
-// they are? (As for tickets, order_rows.hpp.)
+// With the table locked: were the items on which this transaction has claims loaded from the tables
+// as they are now? (As for tickets, order_rows.hpp.)
 void require_same_epoch(const Catalog& catalog) {
     DirectorySlot* slot =
         pinned_of_other_epoch(catalog.item_order, kItemDate, item_epoch_of(catalog));
@@ -63,7 +64,7 @@ void require_same_epoch(const Catalog& catalog) {
 
 void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count,
                         ReturnSetInfo* result) {
-    // Once it is open for writing, nothing about it changes.
+    // Once the table is open for writing, nothing about it changes.
     Relation heap = try_table_open(catalog.item_order, RowExclusiveLock);
     if (heap == nullptr) {
         report_gone();

@@ -39,7 +39,7 @@ bool is_named(int32_t number, const SortedNumbers& named) {
                                   : errmsg("could not serialize access due to concurrent update")));
 }
 
-// Locks the row that a reader has found; false: it is gone. `slot` gets the newest version.
+// Locks the row that a reader has found; `slot` gets its newest version. False: the row is gone.
 bool lock_version(Relation heap, ItemPointer place, LockWaitPolicy policy, TupleTableSlot* slot) {
     const bool follows = !IsolationUsesXactSnapshot();
     TM_FailureData failure;
@@ -74,7 +74,7 @@ LockedRow* add_row(LockedRows* rows) {
     return &rows->row[count];
 }
 
-// Where the rows are that a statement which begins now sees, in order of ticket number.
+// The places of the rows that a statement which begins now sees, in order of ticket number.
 ItemPointerData* find_places(const LockedRows& rows, int64_t order_id, const SortedNumbers& named,
                              size_t* count) {
     size_t room = 8;
@@ -95,16 +95,17 @@ ItemPointerData* find_places(const LockedRows& rows, int64_t order_id, const Sor
     return places;
 }
 
-// What a statement that begins now sees, this transaction's own rows among it. Pop it.
+// Pushes a snapshot of what a statement that begins now sees, including this transaction's own
+// rows. The caller pops it.
 void push_statement_snapshot() {
     CommandCounterIncrement();
     PushCopiedSnapshot(GetTransactionSnapshot());
     UpdateActiveSnapshotCommandId();
 }
 
-// Nothing of the scan is held while a lock is waited for: VACUUM would wait for the page, and
-// nobody would see the circle if the lock's owner waited for VACUUM. (The snapshot keeps the
-// versions.)
+// Nothing of the scan is held while this waits for a lock. Otherwise VACUUM would wait for the
+// page, and the server would not detect the deadlock if the lock's owner waited for VACUUM. (The
+// snapshot keeps the versions.)
 void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named,
                    LockWaitPolicy policy, LockedRows* rows) {
     push_statement_snapshot();
@@ -118,7 +119,7 @@ void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named,
             read_order(rows->leaf, heap, row->tuple, &row->values);
             if (DatumGetInt64(row->values.value[kOrderId]) != order_id ||
                 !is_named(DatumGetInt32(row->values.value[kTicketNo]), named)) {
-                rows->count--;  // somebody has made another ticket of it
+                rows->count--;  // somebody has made another ticket of the row
             }
         }
         ExecClearTuple(slot);
@@ -135,8 +136,8 @@ const char* column_list() {
            "changed_at, changed_from, request_digest";
 }
 
-// In order of number, as every caller does: two of them never wait for each other in a circle. The
-// partition is locked.
+// Locks in order of ticket number, as every caller does, so two callers never wait for each other
+// in a circle. The partition is locked already.
 void lock_by_sql(Oid relation, int64_t order_id, const SortedNumbers& named, LockWaitPolicy policy,
                  LockedRows* rows) {
     const char* sql = psprintf(
@@ -166,8 +167,8 @@ void lock_by_sql(Oid relation, int64_t order_id, const SortedNumbers& named, Loc
     }
 }
 
-// The partition that has the order: whichever it is; InvalidOid: none. Locks ticket_order, by
-// lock_in_leaf(), and then all partitions.
+// The partition that has the order, among all partitions; InvalidOid: none has it. ticket_order is
+// locked already, by lock_in_leaf(); the query locks all partitions after it.
 Oid find_partition(const Catalog& catalog, int64_t order_id) {
     const char* sql = psprintf("SELECT tableoid FROM %s WHERE order_id = $1 LIMIT 1",
                                qualified_name(catalog.order));
@@ -182,7 +183,7 @@ Oid find_partition(const Catalog& catalog, int64_t order_id) {
                                                                SPI_tuptable->tupdesc, 1, &is_null));
 }
 
-// In the partition of a date.
+// Locks the order's rows in the partition of a date.
 bool lock_in_leaf(const Catalog& catalog, int64_t order_id, DateADT date,
                   const SortedNumbers& named, LockWaitPolicy policy, LockedRows* rows) {
     if (!lock_order_leaf(catalog, date, RowExclusiveLock, &rows->leaf)) {
@@ -196,7 +197,7 @@ bool lock_in_leaf(const Catalog& catalog, int64_t order_id, DateADT date,
         return rows->count > 0;
     }
     lock_by_sql(rows->leaf.relation, order_id, named, policy, rows);
-    // Where policies or triggers have their say, the rows have to be changed through the table.
+    // If policies or triggers apply, the rows have to be changed through the parent table.
     rows->relation = rows->leaf.direct ? rows->leaf.relation : catalog.order;
     return rows->count > 0;
 }
@@ -221,7 +222,7 @@ bool lock_order_rows(const Catalog& catalog, int64_t order_id, const SortedNumbe
     if (lock_in_leaf(catalog, order_id, date_of_order(order_id), named, LockWaitBlock, rows)) {
         return true;
     }
-    // An id that names no partition, or another's.
+    // The id's date names no partition, or one that does not have the order.
     DateADT date;
     if (day_of_order(catalog, order_id, &date) &&
         lock_in_leaf(catalog, order_id, date, named, LockWaitBlock, rows)) {
@@ -241,8 +242,8 @@ bool try_lock_order_rows_of(const Catalog& catalog, int64_t order_id, DateADT da
     return lock_in_leaf(catalog, order_id, date, SortedNumbers{nullptr, 0}, LockWaitError, rows);
 }
 
-// A server with assertions insists that an update may wait, although it has an answer for one that
-// may not.
+// A server with assertions insists that an update may wait, although the server's code also handles
+// one that may not.
 #ifdef USE_ASSERT_CHECKING
 constexpr bool kMayTry = false;
 #else
@@ -291,7 +292,7 @@ bool try_write_single_status(const LockedRows& rows, OrderStatus to) {
 
 void return_single_order(const LockedRows& rows, ReturnSetInfo* result) {
     const OrderValues& values = rows.row->values;
-    // Columns of the user's have values, too.
+    // The user's own columns have values, too.
     if (result->setDesc->natts != kOrderColumns ||
         !return_single_row(result, &values.value[1], &values.is_null[1], kOrderColumns)) {
         LockedRow* row = rows.row;
@@ -330,7 +331,7 @@ int64_t departure_of(const LockedRow& row) {
                     errhint("Let a trigger raise an error where a change may not happen.")));
 }
 
-// Runs an UPDATE of ours that is for `count` rows of the order.
+// Runs an UPDATE of ours that must change `count` rows of the order.
 void update_by_sql(const OwnWrite& write, bool keep_plan, const char* sql, int arguments,
                    Oid* types, Datum* values, const char* nulls, int count) {
     if (execute_own(write, keep_plan, sql, arguments, types, values, nulls) != SPI_OK_UPDATE ||
@@ -339,7 +340,8 @@ void update_by_sql(const OwnWrite& write, bool keep_plan, const char* sql, int a
     }
 }
 
-// Of the tickets on one departure: that is what tells our own row events (own_writes.hpp).
+// Writes the tickets of one departure: our own row events are told from others by the departure
+// (own_writes.hpp).
 void write_status_on_departure(const LockedRows& rows, LockedRow* const* wanted, int count,
                                OrderStatus to) {
     const RowValues& order = rows.row[0].values;

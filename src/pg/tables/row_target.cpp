@@ -1,4 +1,4 @@
-// What a table is like: see row_target.hpp.
+// Finds out what a table of orders is like: see row_target.hpp.
 #include "tables/row_target.hpp"
 
 #include "server/table_scan.hpp"
@@ -40,7 +40,7 @@ const ColumnShape* own_column(const TableShape& shape, const char* name) {
     return nullptr;
 }
 
-// Looks at the status alone, and is true for what we write there.
+// Does the check look at the status alone, and is it true for what we write there?
 bool is_harmless_check(const TableShape& shape, Relation relation, const char* expression) {
     Node* node = static_cast<Node*>(stringToNode(expression));
     const AttrNumber status =
@@ -67,7 +67,7 @@ bool is_harmless_check(const TableShape& shape, Relation relation, const char* e
     return holds;
 }
 
-// Whether the server asks the check at all.
+// Does the server evaluate the check at all?
 bool is_enforced([[maybe_unused]] const ConstrCheck& check) {
 #if PG_VERSION_NUM >= 180000
     return check.ccenforced;
@@ -76,9 +76,9 @@ bool is_enforced([[maybe_unused]] const ConstrCheck& check) {
 #endif
 }
 
-// Whether NULL may not be what a column without a default of its own gets: its type may have one,
-// and a domain may refuse NULL. Any domain counts, because it can be altered without a word to the
-// tables that use it.
+// May a column without a default of its own get something else than NULL, or refuse NULL? Its type
+// may have a default, and a domain may refuse NULL. Any domain counts, because a domain can be
+// altered without an invalidation of the tables that use it.
 bool type_has_a_say(Oid type) {
     return get_typtype(type) == TYPTYPE_DOMAIN || get_typdefault(type) != nullptr;
 }
@@ -117,7 +117,7 @@ bool has_plain_columns(const TableShape& shape, Relation relation) {
     return true;
 }
 
-// Is the index what we write entries for?
+// Is the index of the shape that we write entries for?
 bool index_is(const IndexShape& shape, const RowTarget& target, Oid oid) {
     Relation index = index_open(oid, AccessShareLock);
     Form_pg_index form = index->rd_index;
@@ -132,7 +132,7 @@ bool index_is(const IndexShape& shape, const RowTarget& target, Oid oid) {
     return same;
 }
 
-// Which of our indexes it is, or -1.
+// Which of our indexes is it? -1: none of them.
 int own_index(const TableShape& shape, const RowTarget& target, Oid index, const Oid* indexes,
               bool partition) {
     if (partition && !get_rel_relispartition(index)) {
@@ -147,7 +147,7 @@ int own_index(const TableShape& shape, const RowTarget& target, Oid index, const
     return -1;
 }
 
-// The predicate of live rows, as this table's index has it; NIL: the table has no such rows.
+// The predicate of live rows, as this table's index has it. NIL: the table has no such index.
 List* live_predicate(const TableShape& shape, const RowTarget& target) {
     const int number = live_index_of(shape);
     if (number < 0) {
@@ -164,8 +164,8 @@ bool same_predicate(List* a, List* b) {
     return predicate_implied_by(a, b, false) && predicate_implied_by(b, a, false);
 }
 
-// Columns as they are, in orders that the server itself knows: those of a user's operator class
-// would run as the caller here.
+// Does the index have columns as they are, in sort orders of the server's own? The functions of a
+// user's operator class would run with the caller's rights here.
 bool is_plain_index(Relation index) {
     const Form_pg_index form = index->rd_index;
     bool plain = form->indisvalid && !form->indisunique && !form->indisexclusion &&
@@ -177,7 +177,7 @@ bool is_plain_index(Relation index) {
     return plain;
 }
 
-// Notes an index of the user's as one that we can enter rows into; false: the executor has to.
+// Notes an index of the user's in which we can enter rows. False: the executor has to do that.
 bool add_extra_index(Oid oid, List* live, RowTarget* target) {
     if (target->extras == kMostExtraIndexes) {
         return false;
@@ -194,7 +194,7 @@ bool add_extra_index(Oid oid, List* live, RowTarget* target) {
     return plain;
 }
 
-// Notes the indexes of the user's; false: the executor is wanted.
+// Notes the user's indexes. False: the executor is needed.
 bool find_extra_indexes(const TableShape& shape, List* present, RowTarget* target) {
     List* live = live_predicate(shape, *target);
     bool direct = true;
@@ -209,8 +209,8 @@ bool find_extra_indexes(const TableShape& shape, List* present, RowTarget* targe
     return direct;
 }
 
-// A trigger of the user's, whatever its name: what ours would tell the pool, the writer tells it
-// himself.
+// Does the table have a trigger of the user's, whatever its name? Our own triggers do not count:
+// the writer itself tells the pool what they would tell it.
 bool has_foreign_trigger(const Catalog& catalog, Relation relation) {
     const Oid extension = getExtensionOfObject(RelationRelationId, catalog.order);
     const TriggerDesc* triggers = relation->trigdesc;

@@ -1,6 +1,7 @@
 // What a table of orders is like, and whether its rows can be written without the executor.
 //
-// A table is described once by its shape, and again as it is in this database by a target.
+// A shape describes a table as the extension creates it. A target describes the table as it is in
+// this database.
 #pragma once
 
 #include "server/catalog.hpp"
@@ -12,7 +13,7 @@ inline constexpr int kMostColumns = 19;
 inline constexpr int kMostIndexes = 4;
 inline constexpr int kMostExtraIndexes = 8;
 
-// Columns by number in the shape; index 0 is not used.
+// The columns of a row, by number in the shape; index 0 is not used.
 struct RowValues {
     Datum value[kMostColumns + 1];
     bool is_null[kMostColumns + 1];
@@ -26,17 +27,17 @@ inline void set_value(RowValues* row, AttrNumber column, Datum value) {
 struct ColumnShape {
     const char* name;
     Oid type;
-    bool nullable;  // a NOT NULL of the user's is for the executor to check
+    bool nullable;  // if so, the executor has to check a NOT NULL that the user added
 };
 
-// One of our indexes: these columns as they are.
+// One of our indexes: plain columns, no expressions.
 struct IndexShape {
     AttrNumber columns[4];
     int count;
     bool unique;
     bool partial;
-    AttrNumber
-        only_with;  // has entries of rows with a value in this column; 0: of all that we write
+    // The index has entries only of rows with a value in this column; 0: of all rows that we write.
+    AttrNumber only_with;
 };
 
 struct TableShape {
@@ -46,60 +47,62 @@ struct TableShape {
     ColumnShape column[kMostColumns + 1];
     int indexes;
     IndexShape index[kMostIndexes];
-    AttrNumber id;        // of the order
-    AttrNumber of;        // of the departure or item
-    AttrNumber status;    // checks that look at this column alone may be there,
-    const char* written;  // if they are true for this, which is all that we write; null: none may
+    AttrNumber id;  // of the order
+    AttrNumber of;  // of the departure or item
+    // Checks that look at the column `status` alone are allowed if they are true for `written`, the
+    // only value that we write there. `written` null: no check is allowed.
+    AttrNumber status;
+    const char* written;
 };
 
 // A table, or a partition, of a shape.
 struct RowTarget {
     Oid relation;
     Oid index[kMostIndexes];
-    bool direct;                          // the table allows to write without the executor
-    AttrNumber column[kMostColumns + 1];  // number in the relation of each of our columns
-    // The same in the rows that functions return: those of the table, also for its partitions. A
-    // user's column may come before ours of a later version.
+    bool direct;                          // rows can be written without the executor
+    AttrNumber column[kMostColumns + 1];  // each of our columns' number in the relation
+    // The same in the rows that functions return, which are rows of the table, also for its
+    // partitions. A user's column may precede a column that a later version of ours added.
     AttrNumber returned[kMostColumns + 1];
-    bool in_order;        // the returned ones are 1, 2, 3, ...
-    int extras;           // direct: plain indexes of the user's
-    uint32_t extra_live;  // which of them have live rows alone, bit by number
+    bool in_order;        // `returned` is 1, 2, 3, ...
+    int extras;           // if direct: how many plain indexes of the user's there are
+    uint32_t extra_live;  // which of those have live rows alone, a bit each
     Oid extra[kMostExtraIndexes];
 };
 
-// Does a module of this session's listen to what the executor asks for rights (pgaudit, sepgsql)?
-// It has to hear of our rows, too. Such a module keeps notes of the statement that it is in from
-// one hook of the executor to the next, so calling its hook alone would not do: the executor writes
+// Does a module in this session hook into the executor's checks of rights (pgaudit, sepgsql)? It
+// has to be told of our rows, too. Such a module keeps notes of the current statement from one hook
+// of the executor to the next, so calling that one hook would not be enough. The executor writes
 // the rows then.
 bool rights_are_watched();
 
-// Describes a relation. `indexes`: the oids of our indexes, in order of the shape; of a partition,
-// those of its parent's. Ereports where it is not of that shape any more.
+// Describes a relation. `indexes`: the oids of our indexes, in order of the shape; for a partition,
+// those of its parent. Ereports if the relation no longer has that shape.
 void describe_target(const Catalog& catalog, const TableShape& shape, Oid relation,
                      const Oid* indexes, bool partition, RowTarget* target);
 
-// Its part that finds the columns.
+// The part of describe_target() that finds the columns.
 void find_columns(const TableShape& shape, Relation relation, RowTarget* target);
 
-// Its part that finds the columns of the rows which functions return; `relation`: of a partition,
-// the table. Describing a partition leaves that to the caller.
+// The part of describe_target() that finds the columns of the rows that functions return. For a
+// partition describe_target() leaves that to the caller, with the parent as `relation`.
 void find_returned(const TableShape& shape, Relation relation, RowTarget* target);
 
-// Does a relation ask for the executor?
+// Does anything about the relation require the executor?
 bool wants_executor(const Catalog& catalog, const TableShape& shape, Relation relation);
 
 // Which of the shape's indexes has the live rows; -1: none.
 int live_index_of(const TableShape& shape);
 
-// A target that is kept; void once the catalog has changed.
+// A target that is kept. It is void once the catalog has changed.
 struct CachedTarget {
     uint64_t generation;  // 0: empty
     RowTarget target;
 };
 
-// The kept target of a table of ours, described again where it is void. (A change of the table or
-// of its indexes moves the generation on: all of them are in the catalog, but those of the user's,
-// whose making or dropping changes the table.)
+// The kept target of a table of ours, described again if it is void. (A change of the table or of
+// its indexes moves the generation on: the catalog knows all of them, except the user's indexes,
+// and creating or dropping one of those changes the table.)
 const RowTarget& cached_target(const Catalog& catalog, const TableShape& shape, Oid relation,
                                const Oid* indexes, CachedTarget* cache);
 

@@ -1,4 +1,4 @@
-// Writing rows without the executor, or by SQL: see row_writer.hpp.
+// Writes rows into table and indexes, or by SQL: see row_writer.hpp.
 #include "tables/row_writer.hpp"
 
 #include "server/call_scan.hpp"
@@ -29,7 +29,7 @@ void store_row(const TableShape& shape, const RowTarget& target, Relation heap,
     slot->tts_tableOid = RelationGetRelid(heap);
 }
 
-// Into an index of the user's.
+// Inserts entries into an index of the user's.
 void insert_extra_entries(Oid oid, Relation heap, TupleTableSlot* const* slots, int count,
                           bool same_keys, IndexInfo* info) {
     Relation index = index_open(oid, RowExclusiveLock);
@@ -46,8 +46,8 @@ void insert_extra_entries(Oid oid, Relation heap, TupleTableSlot* const* slots, 
     index_close(index, NoLock);
 }
 
-// Index by index, so that what one needs stays in the caches. `entries`: the indexes that the rows
-// may belong into; `same_keys`: they had entries like these before.
+// Goes index by index, so that what one index needs stays in the caches. `entries`: the indexes
+// that the rows may belong in; `same_keys`: the rows had entries with the same keys before.
 void insert_index_entries(const TableShape& shape, const RowTarget& target, Relation heap,
                           TupleTableSlot* const* slots, const RowValues* rows, int count,
                           uint32_t entries, bool same_keys) {
@@ -85,9 +85,9 @@ void insert_index_entries(const TableShape& shape, const RowTarget& target, Rela
 
 constexpr uint32_t kAllIndexes = ~0U;
 
-// Rows go into the table a page at a time where there are several. A chunk is about a page: slots
-// cost more than they save beyond that. They go in reverse order, in which the server finds its
-// notes of them at once.
+// Several rows are inserted a page at a time. A chunk is about a page; beyond that, slots cost more
+// than they save. The slots are dropped in reverse order, because the server then finds its notes
+// of them at once.
 void insert_directly(const TableShape& shape, const RowTarget& target, Relation heap,
                      const RowValues* rows, int count) {
     constexpr int kChunk = 64;
@@ -115,7 +115,8 @@ void insert_directly(const TableShape& shape, const RowTarget& target, Relation 
     CommandCounterIncrement();
 }
 
-enum class Updated { kNo, kWithoutEntries, kWithEntries };  // its indexes need new entries
+// Was the row updated, and if so, do its indexes need new entries?
+enum class Updated { kNo, kWithoutEntries, kWithEntries };
 
 #if PG_VERSION_NUM >= 160000
 using UpdatedIndexes = TU_UpdateIndexes;
@@ -129,7 +130,8 @@ bool needs_entries(UpdatedIndexes indexes) {
 }
 #endif
 
-// `locked`: by this transaction, so that nobody is in the way; otherwise kNo where somebody is.
+// `locked`: this transaction has locked the row, so nobody is in the way. Otherwise kNo if somebody
+// is.
 Updated update_tuple(Relation heap, ItemPointer old, TupleTableSlot* slot, bool locked) {
     UpdatedIndexes indexes{};
     if (locked) {
@@ -191,7 +193,7 @@ void return_values(const TableShape& shape, const RowTarget& target, const RowVa
         memset(nulls, true, static_cast<size_t>(columns->natts));
         for (AttrNumber c = 1; c <= shape.columns; c++) {
             const AttrNumber number = target.returned[c];
-            if (number <= columns->natts) {  // else it has come after the query began
+            if (number <= columns->natts) {  // otherwise it was added after the query began
                 values[number - 1] = rows[i].value[c];
                 nulls[number - 1] = rows[i].is_null[c];
             }
@@ -216,8 +218,8 @@ const char* insert_statement(const TableShape& shape, Oid table) {
     return sql.data;
 }
 
-// The executor's way: triggers, defaults, generated columns, checks and policies all have their
-// say.
+// Inserts through the executor, so that triggers, defaults, generated columns, checks and policies
+// are applied.
 void insert_by_sql(const Catalog& catalog, const TableShape& shape, Oid table,
                    const RowValues* rows, int count, ReturnSetInfo* result) {
     OwnerScope scope;
