@@ -1,3 +1,4 @@
+// Undecided rows of an item, and the prepared ledgers made from them: see item_undecided.hpp.
 #include "load/item_undecided.hpp"
 
 #include "load/fill.hpp"
@@ -51,12 +52,12 @@ bool all_in_progress(const UndecidedItem& undecided) {
 // Ledgers
 // ---------------------------------------------------------------------------------------------
 
-// What one row says of a transaction and an inventory; then, summed up, what all of them say.
+// What one row says of a transaction and an inventory. After sum_up(): what all rows say of them.
 struct Change {
     TransactionId xid;
     int64_t inventory_id;
     int64_t more_free;
-    const Inventory* inserted;  // the row as it is where xid commits; null: it did not write it
+    const Inventory* inserted;  // the row as it is if xid commits; null: xid did not write the row
 };
 
 struct Changes {
@@ -78,7 +79,7 @@ int compare_changes(const void* a, const void* b) {
                : 0;
 }
 
-// One for each transaction and inventory, in this order.
+// One change for each transaction and inventory, ordered by transaction and then inventory.
 Changes sum_up(const UndecidedItem& undecided) {
     Changes changes{};
     for (size_t i = 0; i < undecided.order_count; i++) {
@@ -115,7 +116,7 @@ Changes sum_up(const UndecidedItem& undecided) {
 struct Draft {
     Item* item;
     uint32_t slot;
-    StockEntry* entries;  // of one transaction
+    StockEntry* entries;  // of one transaction at a time
     size_t count;
 };
 
@@ -124,7 +125,7 @@ void enter(Draft* draft, StockKind kind, const Stock* stock, int64_t units) {
         StockEntry{kind, 1, {draft->slot, draft->item->offset_of(stock)}, units, 0};
 }
 
-// Nobody else sees the item yet.
+// Takes units, or all that there are. Nobody else sees the item yet.
 int64_t take_units(Stock* stock, int64_t units) {
     return claim_units(*stock, units, 0) == Status::kOk ? units : claim_all_units(*stock);
 }
@@ -132,7 +133,7 @@ int64_t take_units(Stock* stock, int64_t units) {
 void draft_new_stock(Draft* draft, const Change& change) {
     const Inventory& row = *change.inserted;
     if (row.status == InventoryStatus::kMerged && row.quantity == 0) {
-        return;  // it was split off and merged again, and sold nothing
+        return;  // it was split off, sold nothing, and was merged again
     }
     Stock* stock = new_stock(row);
     stock->maker.store(change.xid, std::memory_order_relaxed);
@@ -162,7 +163,8 @@ void draft_change(Draft* draft, const Inventories& before, const Change& change)
     }
 }
 
-// Also of a transaction without entries: the item stays in memory, as for every one that uses it.
+// A transaction without entries gets a ledger, too: the item stays in memory, as for every prepared
+// transaction that uses it.
 void make_ledger(const Draft& draft, TransactionId xid) {
     PreparedLedger* block = prepared_allocate(0, static_cast<uint32_t>(draft.count), 1);
     block->xid = xid;

@@ -1,3 +1,4 @@
+// Reads the rows of a departure whose transaction is prepared: see undecided.hpp.
 #include "load/undecided.hpp"
 
 #include "server/table_scan.hpp"
@@ -61,7 +62,8 @@ int compare_tids(const void* a, const void* b) {
         const_cast<ItemPointer>(&static_cast<const UndecidedTicket*>(b)->tid));
 }
 
-// A row that was changed and is still open (its release_at, by hand) is one quota, not two.
+// If a row was changed and is still open (its release_at was changed by hand), its two versions are
+// one quota, not two.
 void pair_quotas(Undecided* undecided) {
     for (size_t i = 0; i < undecided->quota_count; i++) {
         for (size_t j = 0; j < undecided->quota_count; j++) {
