@@ -42,7 +42,7 @@ struct IndexShape {
 
 struct TableShape {
     const char* table;       // for messages
-    const char* not_stored;  // the message where a row was left out
+    const char* not_stored;  // the message if a row was left out
     int columns;
     ColumnShape column[kMostColumns + 1];
     int indexes;

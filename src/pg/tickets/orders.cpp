@@ -1,3 +1,4 @@
+// Locks an order, moves its tickets from status to status, returns its rows: see orders.hpp.
 #include "tickets/orders.hpp"
 
 #include "load/directory.hpp"
@@ -61,7 +62,7 @@ Text text_column(const LockedRow& row, OrderColumn column) {
              errhint("Check the order_id, or leave ticket_nos out for all tickets.")));
 }
 
-// Every named ticket must be there.
+// Ereports TK005 unless the order has every named ticket.
 void check_ticket_nos(const Order& order, const SortedNumbers& named) {
     int found = 0;
     for (int i = 0; i < named.count; i++) {
@@ -79,7 +80,7 @@ void check_ticket_nos(const Order& order, const SortedNumbers& named) {
     }
 }
 
-// Where the ticket's claim is in the pool, or would be again.
+// Finds where the ticket's claim is in the pool, or would be again.
 void locate(Ticket* ticket) {
     const LockedRow& row = *ticket->row;
     const DepartureRef& ref = ticket->ref;
@@ -105,11 +106,12 @@ void locate(Ticket* ticket) {
     }
 }
 
-// The departure, pinned; departure null: its row is gone.
+// The departure, pinned. `departure` is null if its row is gone.
 DepartureRef pin_of_order(const Catalog& catalog, int64_t departure_id) {
     DepartureRef ref = directory_find_id(catalog, departure_id);
     if (ref.departure == nullptr) {
-        // None comes unseen, to be loaded with the rows as they are now (by_hand.hpp).
+        // From now on no departure can be inserted and then loaded with the order's rows as they
+        // are now (arrival_locks.hpp).
         lock_orphans(catalog);
         ref = directory_find_id(catalog, departure_id);
     }
@@ -150,7 +152,7 @@ void read_tickets(const Catalog& catalog, Order* order) {
     }
 }
 
-// Reads what was locked, and pins its departure.
+// Reads the locked rows, and pins their departures.
 void read_locked_order(const Catalog& catalog, int64_t order_id, Order* order) {
     order->order_id = order_id;
     order->count = order->rows.count;
@@ -208,9 +210,9 @@ constexpr uint32_t kExpiredBit = bit(OrderStatus::kExpired);
 constexpr uint32_t kChangedBit = bit(OrderStatus::kChanged);
 constexpr uint32_t kLeftBits = kHeldBit | kExpiredBit | kSoldBit;
 
-// Statuses as bits. By number of OrderCall; see there.
+// What OrderCall says, with statuses as bits. kCalls is indexed by the number of the OrderCall.
 struct CallShape {
-    uint32_t needs;    // one ticket at least has one of these
+    uint32_t needs;    // at least one ticket has one of these
     uint32_t refuses;  // no ticket has one of these
     uint32_t returns;
     const char* message;  // with the ticket's number and the order's id
@@ -251,7 +253,7 @@ void choose_tickets(Order* order, OrderCall call, bool named) {
     const CallShape& shape = kCalls[static_cast<int>(call)];
     const Ticket* wrong = first_with(*order, named ? ~shape.returns : shape.refuses);
     if (wrong == nullptr && first_with(*order, shape.needs) == nullptr) {
-        // Named is a ticket that is left, if there is one: the others are over anyway.
+        // The message names a ticket that is left, if there is one: the others are over anyway.
         wrong = first_with(*order, kLeftBits);
         wrong = wrong == nullptr ? first_with(*order, ~0U) : wrong;
     }
@@ -286,7 +288,7 @@ int count_status(const Order& order, OrderStatus status) {
 
 namespace {
 
-// The rows of the tickets for which wanted(ticket) is true, in order; *count: how many.
+// The rows of the tickets for which wanted(ticket) is true, in order. *count: how many.
 template <typename Wanted>
 LockedRow** rows_of(const Order& order, int* count, Wanted wanted) {
     LockedRow** rows = static_cast<LockedRow**>(
@@ -314,7 +316,8 @@ void set_status(Order* order, OrderStatus from, OrderStatus to) {
     }
     write_status(order->rows, rows, count, to);
     const bool releases = is_live(from) && !is_live(to);
-    ledger_reserve(static_cast<size_t>(order->count));  // after the triggers, which may buy, too
+    ledger_reserve(
+        static_cast<size_t>(order->count));  // after the triggers, which may claim seats, too
     for (int i = 0; i < order->count; i++) {
         Ticket* ticket = &order->tickets[i];
         if (ticket->status == from) {
