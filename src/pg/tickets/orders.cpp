@@ -316,8 +316,8 @@ void set_status(Order* order, OrderStatus from, OrderStatus to) {
     }
     write_status(order->rows, rows, count, to);
     const bool releases = is_live(from) && !is_live(to);
-    ledger_reserve(
-        static_cast<size_t>(order->count));  // after the triggers, which may claim seats, too
+    // After the triggers, which may claim seats, too.
+    ledger_reserve(static_cast<size_t>(order->count));
     for (int i = 0; i < order->count; i++) {
         Ticket* ticket = &order->tickets[i];
         if (ticket->status == from) {
