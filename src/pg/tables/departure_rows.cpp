@@ -114,7 +114,6 @@ bool locate_ticket(const TicketColumns& columns, const Departure* departure, Liv
                    const char** problem) {
     const Route* route = departure->route.get();
     const Layout* layout = departure->layout.get();
-    *ticket = LiveTicket{};
     const int class_index = layout->find_class(columns.seat_class.data, columns.seat_class.length);
     const int from = stop_index(route, columns.from_stop);
     const int to = stop_index(route, columns.to_stop);
@@ -125,6 +124,7 @@ bool locate_ticket(const TicketColumns& columns, const Departure* departure, Liv
         return false;
     }
     ticket->class_index = static_cast<uint32_t>(class_index);
+    ticket->seat = 0;
     ticket->bits = trip_mask(from, to);
     if (columns.seat.data == nullptr) {
         ticket->place_coach =

@@ -99,7 +99,8 @@ struct TicketColumns {
 };
 
 // Translates the columns into all of *ticket except the order's id and the ticket's number. False,
-// with the reason, if they do not fit the departure.
+// with the reason, if they do not fit the departure; then only the trip is set, -1 for a stop that
+// the departure does not have.
 bool locate_ticket(const TicketColumns& columns, const Departure* departure, LiveTicket* ticket,
                    const char** problem);
 

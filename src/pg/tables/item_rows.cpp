@@ -40,9 +40,12 @@ const TableShape kShape{"item_order",
 constinit CachedTarget cache{};
 
 const RowTarget& find_target(const Catalog& catalog) {
-    const Oid indexes[] = {catalog.item_order_pkey, catalog.item_order_live,
-                           catalog.item_order_request};
-    return cached_target(catalog, kShape, catalog.item_order, indexes, &cache);
+    if (unlikely(!cache.is_of(catalog.item_order))) {
+        const Oid indexes[] = {catalog.item_order_pkey, catalog.item_order_live,
+                               catalog.item_order_request};
+        keep_target(catalog, kShape, catalog.item_order, indexes, &cache);
+    }
+    return cache.target;
 }
 
 // With the table locked: were the items on which this transaction has claims loaded from the tables

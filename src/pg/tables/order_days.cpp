@@ -42,7 +42,8 @@ bool names_day(const OrderDay& order) {
 constinit CachedTarget cache{};
 
 const RowTarget& find_target(const Catalog& catalog) {
-    return cached_target(catalog, kShape, catalog.order_day, &catalog.order_day_order, &cache);
+    keep_target(catalog, kShape, catalog.order_day, &catalog.order_day_order, &cache);
+    return cache.target;
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -312,15 +312,14 @@ void describe_target(const Catalog& catalog, const TableShape& shape, Oid relati
     table_close(relation, NoLock);
 }
 
-const RowTarget& cached_target(const Catalog& catalog, const TableShape& shape, Oid relation,
-                               const Oid* indexes, CachedTarget* cache) {
-    while (cache->generation != catalog_generation || cache->target.relation != relation) {
+void keep_target(const Catalog& catalog, const TableShape& shape, Oid relation, const Oid* indexes,
+                 CachedTarget* cache) {
+    while (!cache->is_of(relation)) {
         const uint64_t generation = catalog_generation;
         RowTarget target;
         describe_target(catalog, shape, relation, indexes, false, &target);
         *cache = CachedTarget{generation, target};
     }
-    return cache->target;
 }
 
 }  // namespace ticketpool

@@ -94,16 +94,20 @@ bool wants_executor(const Catalog& catalog, const TableShape& shape, Relation re
 // Which of the shape's indexes has the live rows; -1: none.
 int live_index_of(const TableShape& shape);
 
-// A target that is kept. It is void once the catalog has changed.
+// A target that is kept. It is void once the catalog has changed: a change of the table or of its
+// indexes moves the generation on. (The catalog knows all of them, except the user's indexes, and
+// creating or dropping one of those changes the table.)
 struct CachedTarget {
     uint64_t generation;  // 0: empty
     RowTarget target;
+
+    bool is_of(Oid relation) const {
+        return generation == catalog_generation && target.relation == relation;
+    }
 };
 
-// The kept target of a table of ours, described again if it is void. (A change of the table or of
-// its indexes moves the generation on: the catalog knows all of them, except the user's indexes,
-// and creating or dropping one of those changes the table.)
-const RowTarget& cached_target(const Catalog& catalog, const TableShape& shape, Oid relation,
-                               const Oid* indexes, CachedTarget* cache);
+// Describes a table of ours again, if what is kept is void or of another table.
+void keep_target(const Catalog& catalog, const TableShape& shape, Oid relation, const Oid* indexes,
+                 CachedTarget* cache);
 
 }  // namespace ticketpool

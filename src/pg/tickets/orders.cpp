@@ -91,11 +91,11 @@ void locate(Ticket* ticket) {
     const char* problem;
     ticket->located = locate_ticket(columns, ref.departure, &found, &problem);
     ticket->trip = found.trip;
-    ticket->bits = found.bits;
-    ticket->seat = found.seat;
     if (!ticket->located) {
         return;
     }
+    ticket->bits = found.bits;
+    ticket->seat = found.seat;
     if (found.place_coach >= 0) {
         ticket->source = {ref.slot, found.class_index, 0, found.place_coach};
     } else if (is_live(ticket->status)) {
@@ -124,8 +124,9 @@ DepartureRef pin_of_order(const Catalog& catalog, int64_t departure_id) {
 }
 
 void read_tickets(const Catalog& catalog, Order* order) {
-    order->tickets =
-        static_cast<Ticket*>(palloc0(static_cast<size_t>(order->count) * sizeof(Ticket)));
+    const size_t count = static_cast<size_t>(order->count);
+    order->tickets = static_cast<Ticket*>(palloc0(count * (sizeof(Ticket) + sizeof(LockedRow*))));
+    order->picked = reinterpret_cast<LockedRow**>(order->tickets + count);
     for (int i = 0; i < order->count; i++) {
         Ticket* ticket = &order->tickets[i];
         ticket->row = &order->rows.row[i];
@@ -288,18 +289,16 @@ int count_status(const Order& order, OrderStatus status) {
 
 namespace {
 
-// The rows of the tickets for which wanted(ticket) is true, in order. *count: how many.
+// Picks the rows of the tickets for which wanted(ticket) is true, in order. Returns how many.
 template <typename Wanted>
-LockedRow** rows_of(const Order& order, int* count, Wanted wanted) {
-    LockedRow** rows = static_cast<LockedRow**>(
-        palloc(static_cast<size_t>(Max(order.count, 1)) * sizeof(LockedRow*)));
-    *count = 0;
+int pick_rows(const Order& order, Wanted wanted) {
+    int count = 0;
     for (int i = 0; i < order.count; i++) {
         if (wanted(order.tickets[i])) {
-            rows[(*count)++] = order.tickets[i].row;
+            order.picked[count++] = order.tickets[i].row;
         }
     }
-    return rows;
+    return count;
 }
 
 }  // namespace
@@ -308,13 +307,12 @@ void set_status(Order* order, OrderStatus from, OrderStatus to) {
     if (!may_become(from, to)) {
         elog(ERROR, "a %s ticket may not become %s", status_name(from), status_name(to));
     }
-    int count;
-    LockedRow** rows =
-        rows_of(*order, &count, [&](const Ticket& ticket) { return ticket.status == from; });
+    const int count =
+        pick_rows(*order, [&](const Ticket& ticket) { return ticket.status == from; });
     if (count == 0) {
         return;
     }
-    write_status(order->rows, rows, count, to);
+    write_status(order->rows, order->picked, count, to);
     const bool releases = is_live(from) && !is_live(to);
     // After the triggers, which may claim seats, too.
     ledger_reserve(static_cast<size_t>(order->count));
@@ -358,9 +356,8 @@ bool claim_same_seats(const Ticket* tickets, const Demand& demand, Claimed* clai
 }
 
 void return_order(const Order& order, ReturnSetInfo* result) {
-    int count;
-    LockedRow** rows = rows_of(order, &count, [](const Ticket&) { return true; });
-    return_locked_rows(order.rows, rows, count, result);
+    const int count = pick_rows(order, [](const Ticket&) { return true; });
+    return_locked_rows(order.rows, order.picked, count, result);
 }
 
 }  // namespace ticketpool

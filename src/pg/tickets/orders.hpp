@@ -35,6 +35,7 @@ struct Order {
     LockedRows rows;  // of all tickets
     Ticket* tickets;
     int count;
+    LockedRow** picked;  // room for a row of each ticket: those that a statement is about
 };
 
 // The ticket numbers that a caller named; null: all tickets.
