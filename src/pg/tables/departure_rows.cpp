@@ -153,15 +153,20 @@ bool read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departur
     return fits;
 }
 
-bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id) {
+// Does a fresh snapshot see a row with this id in the index's first column?
+static bool has_row(Oid heap, Oid index, int64_t id) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
-    reader_key_int64(&reader, departure_id);
+    reader_open(&reader, heap, index, snapshot);
+    reader_key_int64(&reader, id);
     const bool found = reader_next(&reader);
     reader_close(&reader);
     drop_snapshot(snapshot);
     return found;
+}
+
+bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id) {
+    return has_row(leaf.relation, leaf.live(), departure_id);
 }
 
 bool read_reservation(TupleTableSlot* slot, const Departure* departure, ReservationRow* row) {
@@ -200,17 +205,6 @@ bool read_reservation(TupleTableSlot* slot, const Departure* departure, Reservat
     }
     qsort(row->numbers, row->count, sizeof(uint32_t), compare_seat_numbers);
     return row->count > 0;
-}
-
-static bool has_row(Oid heap, Oid index, int64_t id) {
-    TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, heap, index, snapshot);
-    reader_key_int64(&reader, id);
-    const bool found = reader_next(&reader);
-    reader_close(&reader);
-    drop_snapshot(snapshot);
-    return found;
 }
 
 bool is_loadable(const Catalog& catalog, int64_t departure_id) {
