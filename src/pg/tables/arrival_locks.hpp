@@ -18,8 +18,9 @@ void note_missing(Arrival kind, int64_t id);
 // For the transaction callbacks: what was found missing may be present by now.
 void forget_missing();
 
-// Two locks, kept to the end of the transaction: one of sessions that insert departures, one of
-// sessions that write orders whose departure is missing. Each kind waits only for the other one.
+// One lock in two modes, kept to the end of the transaction: one mode for sessions that insert
+// departures, one for sessions that write orders whose departure is missing. Each kind of session
+// waits only for the other one.
 void lock_new_departures(const Catalog& catalog);
 bool holds_new_departures(const Catalog& catalog);
 void lock_orphans(const Catalog& catalog);
