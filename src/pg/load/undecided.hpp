@@ -26,8 +26,8 @@
 // A transaction that is decided after 2 is noted all the same, whatever 3 saw of it; the first
 // access settles it. The changes of a transaction that was decided before 2 are in the snapshot. A
 // prepared transaction writes no more rows. Other transactions write rows of a departure that is
-// being loaded only by hand. These rows are not noted: their writer, which is running, waits for the
-// load and then tells the pool itself (by_hand.hpp). It cannot be prepared before that.
+// being loaded only by hand. These rows are not noted: their writer, which is running, waits for
+// the load and then tells the pool itself (by_hand.hpp). It cannot be prepared before that.
 #pragma once
 
 #include "pool/prepared.hpp"
