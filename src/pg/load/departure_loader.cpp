@@ -1,3 +1,4 @@
+// Builds a departure in memory from its rows: see departure_loader.hpp.
 #include "load/departure_loader.hpp"
 
 #include "load/fill.hpp"
@@ -16,13 +17,13 @@ namespace ticketpool {
 
 namespace {
 
-// Marks the seats of all committed live orders that are not noted as undecided; how many have no
-// seat, or another's.
+// Marks the seats of all committed live orders that are not noted as undecided. Returns how many of
+// them have no seat, or one that another order has.
 uint32_t load_orders(const Catalog& catalog, Departure* departure, Snapshot snapshot,
                      const Undecided& undecided) {
     OrderLeaf leaf;
     if (!find_order_leaf(catalog, departure->service_date, &leaf)) {
-        return 0;  // the day was detached: nothing of it is live
+        return 0;  // the day's partition was detached: nothing of the day is live
     }
     uint32_t bad_rows = 0;
     TableReader reader;
@@ -41,7 +42,7 @@ uint32_t load_orders(const Catalog& catalog, Departure* departure, Snapshot snap
     return bad_rows;
 }
 
-// After the orders.
+// Call after the orders are loaded.
 void load_quotas(const Catalog& catalog, Departure* departure, Snapshot snapshot,
                  const Undecided& undecided) {
     TableReader reader;
@@ -57,7 +58,7 @@ void load_quotas(const Catalog& catalog, Departure* departure, Snapshot snapshot
     reader_close(&reader);
 }
 
-// What is sold of a quota's seats over its stretch was sold from it.
+// What is sold of a quota's seats over its stretch counts as sold from the quota.
 void mark_sold_of_quotas(Departure* departure) {
     for (Quota* quota = departure->first_quota(); quota != nullptr; quota = quota->next.get()) {
         const SeatMap map = departure->seat_map(quota->class_index);
@@ -84,7 +85,8 @@ void mark_quotas(Departure* departure) {
 
 Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint32_t slot,
                           uint32_t* bad_rows) {
-    // A context of its own: parts under construction may be large, and the caller may load many.
+    // A memory context of its own: parts under construction may be large, and the caller may load
+    // many departures.
     MemoryContext context =
         AllocSetContextCreate(CurrentMemoryContext, "ticketpool loader", ALLOCSET_DEFAULT_SIZES);
     MemoryContext previous = MemoryContextSwitchTo(context);
@@ -104,7 +106,7 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint3
             departure->set_sale({again.opens_at, again.closes_at, again.status});
         }
     }
-    // What this transaction wrote by hand is not others' yet: its triggers claim it.
+    // What this transaction wrote by hand is not visible to others yet: its triggers claim it.
     Snapshot snapshot = row.own_insert ? take_fresh_snapshot() : take_others_snapshot();
     *bad_rows = load_orders(catalog, departure, snapshot, undecided);
     mark_undecided_tickets(departure, undecided);

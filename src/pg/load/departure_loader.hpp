@@ -8,8 +8,8 @@
 namespace ticketpool {
 
 // Allocates and fills the departure from `row` and its live orders: one pass over the live index,
-// two where transactions may be prepared. It is loaded into directory slot `slot`. Sets *bad_rows
-// to how many live orders it has no seat for.
+// or two if transactions may be prepared. The departure is loaded into directory slot `slot`.
+// *bad_rows: how many live orders the departure has no seat for.
 Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint32_t slot,
                           uint32_t* bad_rows);
 

@@ -1,3 +1,4 @@
+// Finds and announces departures and items, and has them loaded: see directory.hpp.
 #include "load/directory.hpp"
 
 #include "load/load_by_key.hpp"
@@ -23,8 +24,8 @@ namespace ticketpool {
 namespace {
 
 // ---------------------------------------------------------------------------------------------
-// What this session knows by heart: key hash -> slot and the READY version it had. A hit costs no
-// lock; a stale entry is found out by the version.
+// This session's own cache: key hash -> slot and the READY version that the slot had. A hit needs
+// no lock; a stale entry is recognised by the version.
 // ---------------------------------------------------------------------------------------------
 
 struct CachedSlot {
@@ -48,7 +49,7 @@ CachedSlot* cache_entry(uint64_t key) {
 // Announcing
 // ---------------------------------------------------------------------------------------------
 
-// Notes what is announced now; its slot.
+// Notes what is announced now. Returns its slot.
 uint32_t announced(uint32_t index, uint64_t key, uint64_t version) {
     DirectorySlot& slot = shared.slots[index];
     *cache_entry(key) = CachedSlot{key, version, index, 0};
@@ -59,7 +60,7 @@ uint32_t announced(uint32_t index, uint64_t key, uint64_t version) {
     return index;
 }
 
-// The way without a lock.
+// Finds and announces without a lock.
 uint32_t find_in_cache(const Key& key) {
     const CachedSlot* entry = cache_entry(key.hash);
     if (entry->key != key.hash) {
@@ -88,7 +89,7 @@ Found find_in_chain(const Key& key, uint32_t* announced_slot) {
         result = state_of(version) == SlotState::kReady && is_made(slot.maker) ? Found::kReady
                                                                                : Found::kBusy;
         if (result == Found::kReady) {
-            // No eviction while the lock is held: the announcement needs no second look.
+            // Nothing is evicted while the lock is held: the announcement needs no second look.
             shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
             *announced_slot = announced(index, key.hash, version);
         }
@@ -97,7 +98,7 @@ Found find_in_chain(const Key& key, uint32_t* announced_slot) {
     return result;
 }
 
-// Takes out of the directory what a standby shows no longer, unless somebody did it before.
+// Takes what a standby no longer shows out of the directory, unless another session already did.
 void retire_outdated(const Key& key, uint32_t index, TimestampTz asked_at, int staleness_ms) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
     if (chain_find(key) == index &&
@@ -109,7 +110,8 @@ void retire_outdated(const Key& key, uint32_t index, TimestampTz asked_at, int s
     LWLockRelease(shared.control->lock);
 }
 
-// The second look at what was found and announced. False: it is gone, look again.
+// The second look at what was found and announced. False: it is outdated and has been retired; look
+// again.
 bool is_current(const Key& key, uint32_t slot, TimestampTz asked_at) {
     const int staleness_ms = key.now ? 0 : setting_standby_staleness;
     if (standby_is_outdated(slot, asked_at, staleness_ms)) {
@@ -133,16 +135,17 @@ uint32_t find_with_care(const Key& key, uint32_t slot) {
         }
         const Found found = find_in_chain(key, &slot);
         if (found == Found::kBusy) {
-            // Hidden or loading. Hidden and not ours: as if it did not exist, unless its row shows.
+            // It is hidden or loading. If it is hidden and not ours, it does not exist for us,
+            // unless we see its row.
             Row row{};
             if (!read_row(key, &row)) {
                 return kNoSlot;
             }
-            // Of another departure: what is hidden was opened under a name whose giving up has not
-            // committed either.
+            // The row may be of another departure: what is hidden was opened under a name, and the
+            // transaction in which the old departure gives up that name has not committed either.
             const bool other = key.kind == KeyKind::kName && !directory_has(*key.catalog, row.id);
             if (!other) {
-                prepared_resolve(kNoSlot);  // hidden by a transaction that was rolled back, perhaps
+                prepared_resolve(kNoSlot);  // perhaps a rolled back transaction hides it
                 wait_for_loader(key);
                 continue;
             }
@@ -160,7 +163,7 @@ uint32_t find_with_care(const Key& key, uint32_t slot) {
     }
 }
 
-// Announces what the key leads to, as it is in memory; kNoSlot: nothing.
+// Announces what the key leads to, as it is in memory. kNoSlot: the key leads to nothing.
 uint32_t find_any(const Key& key) {
     const uint32_t slot = find_in_cache(key);
     if (likely(slot != kNoSlot && shared.control->attention.load(std::memory_order_relaxed) == 0)) {
@@ -177,8 +180,8 @@ bool is_own_epoch(const Key& key, DateADT date) {
     return key.kind == KeyKind::kItem ? item_epoch_is_own() : epoch_is_own(date);
 }
 
-// Drops a departure of an old epoch; where others have it pinned, waits for them instead. It is
-// neither announced nor pinned by this session. The caller looks again.
+// Drops a departure of an old epoch; if others have it pinned, waits for them instead. This session
+// has neither announced nor pinned it. The caller looks again.
 void drop_old(const Key& key, uint32_t index, DateADT date) {
     LoadLocks locks;
     const uint32_t epoch = lock_and_read_epoch(key, date, &locks);
@@ -186,7 +189,7 @@ void drop_old(const Key& key, uint32_t index, DateADT date) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
     const DirectorySlot& slot = shared.slots[index];
     const uint64_t version = slot.version.load(std::memory_order_relaxed);
-    // The slot may have another departure by now.
+    // The slot may contain another departure by now.
     const bool old = state_of(version) == SlotState::kReady && slot.database == MyDatabaseId &&
                      slot.relation == key.relation && slot.service_date == date &&
                      slot.epoch.load(std::memory_order_relaxed) != epoch;
@@ -197,8 +200,8 @@ void drop_old(const Key& key, uint32_t index, DateADT date) {
     }
 }
 
-// May the departure or item, which is announced, be used: was it loaded from the tables as they are
-// (epoch.hpp)? If not, it is not announced any more: look again.
+// May the announced departure or item be used: was it loaded from the tables as they are now
+// (epoch.hpp)? If not, its announcement has been ended, and the caller looks again.
 bool is_of_epoch(const Key& key, uint32_t index) {
     const DirectorySlot& slot = shared.slots[index];
     const DateADT date = slot.service_date;
@@ -210,7 +213,7 @@ bool is_of_epoch(const Key& key, uint32_t index) {
     if (is_pinned(index) || (known && is_own_epoch(key, date))) {
         return true;
     }
-    // Not announced while this session may wait for locks: others wait for announcements.
+    // Nothing is announced while this session may wait for locks: others wait for announcements.
     end_announcement();
     if (known) {
         drop_old(key, index, date);
@@ -220,12 +223,12 @@ bool is_of_epoch(const Key& key, uint32_t index) {
     return false;
 }
 
-// The transaction that has changed names by hand, or that has ended since.
+// The transaction that has changed names by hand; it may have ended since.
 constinit LocalTransactionId renamed_in = InvalidLocalTransactionId;
 
 uint32_t find(const Key& key);
 
-// By what the row says to this transaction, which has changed names.
+// Finds a departure by what its row says to this transaction, which has changed names.
 uint32_t find_own_name(const Key& key) {
     DepartureRow row;
     if (!read_own_departure_row(*key.catalog, key.train, key.date, &row)) {
@@ -253,7 +256,7 @@ DepartureRef departure_ref(uint32_t slot) {
     return {slot, slot == kNoSlot ? nullptr : shared.slots[slot].departure()};
 }
 
-// Announces what is in a slot where it is of this relation and committed; false otherwise.
+// Announces what is in a slot if it is of this relation and committed. False: it is not.
 bool announce_slot(uint32_t index, Oid relation) {
     DirectorySlot& slot = shared.slots[index];
     shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
@@ -283,7 +286,7 @@ bool directory_names_are_own() {
     return renamed_in != InvalidLocalTransactionId && renamed_in == my_local_transaction();
 }
 
-// The train in the row of a transaction that has changed names.
+// The train in the departure's row, as this transaction, which has changed names, sees it.
 static bool own_train(Oid order, int64_t departure_id, SlotTrain* train) {
     const Catalog& catalog = catalog_in(get_rel_namespace(order));
     DepartureRow row;
@@ -380,8 +383,8 @@ bool directory_has(const Catalog& catalog, int64_t departure_id) {
 bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const DirectorySlot& slot = shared.slots[index];
-    // A slot that was retired while somebody has it pinned is in no chain any more, and its item
-    // may be in another slot.
+    // A slot that was retired while somebody has it pinned is not in any chain any more, and its
+    // item may be in another slot.
     const bool here = state_of(slot.version.load(std::memory_order_acquire)) != SlotState::kFree &&
                       slot.database == MyDatabaseId && slot.relation == catalog.item_order &&
                       chain_find(key_of_item(catalog, slot.id)) == index;
@@ -392,7 +395,7 @@ bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id)
 
 namespace {
 
-// The slot of a departure or item, loading or not, or kNoSlot; the lock is held.
+// The slot of a departure or item, loading or not; kNoSlot: it has none. The lock is held.
 uint32_t slot_of(Oid relation, int64_t id) {
     Catalog catalog{};
     catalog.order = relation;
@@ -428,7 +431,7 @@ uint32_t directory_pin_if_ready(Oid relation, int64_t id) {
     uint32_t index = slot_of(relation, id);
     if (index != kNoSlot && state_of(shared.slots[index].version.load(std::memory_order_acquire)) ==
                                 SlotState::kReady) {
-        // No eviction while the lock is held: the pin needs no second look.
+        // Nothing is evicted while the lock is held: the pin needs no second look.
         pin_slot(index);
     } else {
         index = kNoSlot;

@@ -1,4 +1,4 @@
-// Which departures and items are in memory: find, announce, load, evict.
+// Which departures and items are in memory: finding, announcing, loading and evicting them.
 #pragma once
 
 #include "pool/announcement.hpp"
@@ -7,56 +7,58 @@
 
 namespace ticketpool {
 
-// Finds the departure, loading it where it is not in memory. Waits, interruptibly, while another
-// backend loads it.
+// Finds the departure, and loads it if it is not in memory. Waits, interruptibly, while another
+// session loads it.
 DepartureRef directory_find(const Catalog& catalog, Text train, DateADT date);
 DepartureRef directory_find_id(const Catalog& catalog, int64_t departure_id);
-// The same; a standby shows what it has replayed by now, whatever ticketpool.standby_staleness is.
+// The same, except that a standby shows what it has replayed by now, whatever the setting
+// ticketpool.standby_staleness.
 DepartureRef directory_find_id_now(const Catalog& catalog, int64_t departure_id);
 
 ItemRef directory_find_item(const Catalog& catalog, int64_t item_id);
 
 // Has this transaction deleted the item's root by hand?
 bool directory_item_is_leaving(const Catalog& catalog, int64_t item_id);
-// Drops what is in memory of an item whose rows were deleted by hand. False: it is in use.
+// Drops an item whose rows were deleted by hand from memory. False: the item is in use.
 bool directory_forget_item(const Catalog& catalog, int64_t item_id);
 
-// The train that an announced or pinned departure is sold as, to this transaction; palloc'd.
+// The train as which this transaction sees an announced or pinned departure sold; palloc'd.
 Text directory_train(const DepartureRef& ref);
 
-// This transaction has given departures other names, days or ids by hand, or deleted some. From
-// here to its end it finds departures by what their rows say to it; others find them under their
-// old names until it commits. (A rollback to a savepoint leaves it so: the rows still tell.)
+// Notes that this transaction has given departures other names, days or ids by hand, or deleted
+// some. From now to its end it finds departures by what it sees in their rows; others find them
+// under their old names until it commits. (A rollback to a savepoint does not undo the note, which
+// does no harm: the rows still tell.)
 void directory_note_own_names();
 bool directory_names_are_own();
 
-// The id of a departure that must exist (TK001); announces nothing.
+// The id of a departure; TK001 if there is none. Leaves nothing announced.
 int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date);
 
-// Is it in memory, or being loaded? It may go at any time.
+// Is the departure in memory, or being loaded? It may be evicted at any time.
 bool directory_has(const Catalog& catalog, int64_t departure_id);
 
-// Is there an item in slot `index`, loading or not? Its id.
+// Is there an item in slot `index`, loading or not? *item_id: its id.
 bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id);
 
-// Ends the announcement and drops the departure from memory, unless somebody uses it: the next one
-// to look for it builds it anew.
+// Ends the announcement and drops the departure from memory, unless somebody uses it. The next
+// session that looks for it loads it again.
 void directory_forget(const DepartureRef& ref);
 
-// Steps through the slots, for views: announces the departure in slot `index` where it is one of
-// this database and committed; false otherwise.
+// For views, which step through the slots: announces the departure (or item) in slot `index` if it
+// is one of this database and committed. False: it is not.
 bool directory_announce_slot(const Catalog& catalog, uint32_t index, DepartureRef* ref);
 bool directory_announce_item(const Catalog& catalog, uint32_t index, ItemRef* ref);
 
-// Pins a departure or item that is in memory and loaded, with room in the ledger for one entry; its
-// slot, or kNoSlot.
+// Pins a departure or item if it is in memory and loaded, and reserves room in the ledger for one
+// entry. Returns its slot, or kNoSlot.
 uint32_t directory_pin_if_ready(Oid relation, int64_t id);
 
 // For the transaction's end: no-fail -----------------------------------------------------------
 
-// A departure or item is to be loaded anew before its next use.
+// Has a departure or item loaded again before its next use.
 void directory_mark_stale(Oid relation, int64_t id);
-// A departure is sold as another train from now on.
+// From now on the departure is sold as this train.
 void directory_set_train(Oid relation, int64_t departure_id, Text train);
 
 }  // namespace ticketpool

@@ -1,4 +1,4 @@
-// See fill.hpp.
+// Fills departures and items in memory with what rows say: see fill.hpp.
 #include "load/fill.hpp"
 
 #include <unistd.h>
@@ -39,7 +39,7 @@ Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, uint32_t ma
 }
 
 uint32_t lanes_of(const Inventory& row) {
-    constexpr uint32_t kMostOfChild = 4;  // few buy from one seller at once
+    constexpr uint32_t kMostOfChild = 4;  // few sessions buy from one seller at once
     const uint32_t cores = static_cast<uint32_t>(Max(sysconf(_SC_NPROCESSORS_ONLN), 1));
     return lanes_for(row.quantity, row.is_root ? cores : Min(cores, kMostOfChild));
 }

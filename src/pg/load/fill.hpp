@@ -8,19 +8,19 @@
 
 namespace ticketpool {
 
-// Takes its seat and stretch; bits that are taken already stay so. False: some were.
+// Takes the ticket's seat over its trip; bits that are taken already stay taken. False: some were.
 bool mark_ticket(Departure* departure, const LiveTicket& ticket);
 
-// Puts a quota into the departure's list; nothing of it is sold yet, and in the departure's own map
-// its stretch is as it was. `maker`: see Quota.
+// Puts a quota into the departure's list. Nothing of the quota is sold yet, and its stretch in the
+// departure's own map stays as it was. `maker`: see Quota.
 Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, uint32_t maker);
 
-// So many lanes for the units of an inventory.
+// How many lanes the stock of an inventory gets.
 uint32_t lanes_of(const Inventory& row);
-// What the row says of its stock, except how many units are free.
+// Copies into the stock what the row says, except how many units are free.
 void describe_stock(const Inventory& row, Stock* stock);
 
-// An empty stock for an inventory, not linked yet; evicts as needed.
+// A new empty stock for an inventory, not linked yet. Evicts if memory is needed.
 Stock* new_stock(const Inventory& row);
 
 }  // namespace ticketpool

@@ -1,3 +1,4 @@
+// Builds an item in memory from its rows: see item_loader.hpp.
 #include "load/item_loader.hpp"
 
 #include "load/fill.hpp"
@@ -15,7 +16,7 @@ namespace ticketpool {
 
 namespace {
 
-// Sums up; orders mostly come from one inventory after the other.
+// Sums up the orders. Neighbouring orders are mostly of the same inventory.
 struct Summing {
     const Inventories* inventories;
     const UndecidedItem* noted;
@@ -37,7 +38,7 @@ void add_order(const LiveOrder& order, void* context) {
 
 }  // namespace
 
-// Inventories with the sums of their orders: as they are where none of the undecided transactions
+// The inventories with the sums of their orders, as they are if none of the undecided transactions
 // commits.
 static Inventories read_item(const Catalog& catalog, int64_t item_id, bool own_insert,
                              const UndecidedItem& undecided) {

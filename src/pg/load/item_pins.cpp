@@ -1,4 +1,4 @@
-// See item_pins.hpp.
+// Finds items and pins them: see item_pins.hpp.
 #include "load/item_pins.hpp"
 
 #include "load/directory.hpp"

@@ -1,3 +1,4 @@
+// Undecided rows of an item, and the prepared ledgers made from them: see item_undecided.hpp.
 #include "load/item_undecided.hpp"
 
 #include "load/fill.hpp"
@@ -6,10 +7,6 @@
 #include "pool/stock_claim.hpp"
 #include "pool/unfinished_load.hpp"
 #include "tables/item_rows.hpp"
-
-extern "C" {
-#include "storage/procarray.h"
-}
 
 namespace ticketpool {
 
@@ -47,41 +44,20 @@ void read_inventories_of(const Catalog& catalog, int64_t item_id, UndecidedItem*
 }
 
 bool all_in_progress(const UndecidedItem& undecided) {
-    TransactionId last = InvalidTransactionId;
-    const auto in_progress = [&last](TransactionId xid) {
-        const bool is = xid == last || TransactionIdIsInProgress(xid);
-        last = xid;
-        return is;
-    };
-    for (size_t i = 0; i < undecided.order_count; i++) {
-        if (!in_progress(undecided.orders[i].xid)) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < undecided.inventory_count; i++) {
-        if (!in_progress(undecided.inventories[i].xid)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-int compare_places(const void* a, const void* b) {
-    return ItemPointerCompare(
-        const_cast<ItemPointer>(&static_cast<const UndecidedOrder*>(a)->order.tid),
-        const_cast<ItemPointer>(&static_cast<const UndecidedOrder*>(b)->order.tid));
+    return all_in_progress(undecided.orders, undecided.order_count) &&
+           all_in_progress(undecided.inventories, undecided.inventory_count);
 }
 
 // ---------------------------------------------------------------------------------------------
 // Ledgers
 // ---------------------------------------------------------------------------------------------
 
-// What one row says of a transaction and an inventory; then, summed up, what all of them say.
+// What one row says of a transaction and an inventory. After sum_up(): what all rows say of them.
 struct Change {
     TransactionId xid;
     int64_t inventory_id;
     int64_t more_free;
-    const Inventory* inserted;  // the row as it is where xid commits; null: it did not write it
+    const Inventory* inserted;  // the row as it is if xid commits; null: xid did not write the row
 };
 
 struct Changes {
@@ -103,7 +79,7 @@ int compare_changes(const void* a, const void* b) {
                : 0;
 }
 
-// One for each transaction and inventory, in this order.
+// One change for each transaction and inventory, ordered by transaction and then inventory.
 Changes sum_up(const UndecidedItem& undecided) {
     Changes changes{};
     for (size_t i = 0; i < undecided.order_count; i++) {
@@ -140,7 +116,7 @@ Changes sum_up(const UndecidedItem& undecided) {
 struct Draft {
     Item* item;
     uint32_t slot;
-    StockEntry* entries;  // of one transaction
+    StockEntry* entries;  // of one transaction at a time
     size_t count;
 };
 
@@ -149,7 +125,7 @@ void enter(Draft* draft, StockKind kind, const Stock* stock, int64_t units) {
         StockEntry{kind, 1, {draft->slot, draft->item->offset_of(stock)}, units, 0};
 }
 
-// Nobody else sees the item yet.
+// Takes units, or all that there are. Nobody else sees the item yet.
 int64_t take_units(Stock* stock, int64_t units) {
     return claim_units(*stock, units, 0) == Status::kOk ? units : claim_all_units(*stock);
 }
@@ -157,7 +133,7 @@ int64_t take_units(Stock* stock, int64_t units) {
 void draft_new_stock(Draft* draft, const Change& change) {
     const Inventory& row = *change.inserted;
     if (row.status == InventoryStatus::kMerged && row.quantity == 0) {
-        return;  // it was split off and merged again, and sold nothing
+        return;  // it was split off, sold nothing, and was merged again
     }
     Stock* stock = new_stock(row);
     stock->maker.store(change.xid, std::memory_order_relaxed);
@@ -187,7 +163,8 @@ void draft_change(Draft* draft, const Inventories& before, const Change& change)
     }
 }
 
-// Also of a transaction without entries: the item stays in memory, as for every one that uses it.
+// A transaction without entries gets a ledger, too: the item stays in memory, as for every prepared
+// transaction that uses it.
 void make_ledger(const Draft& draft, TransactionId xid) {
     PreparedLedger* block = prepared_allocate(0, static_cast<uint32_t>(draft.count), 1);
     block->xid = xid;
@@ -203,23 +180,6 @@ void make_ledger(const Draft& draft, TransactionId xid) {
 
 }  // namespace
 
-bool UndecidedItem::has_order(const ItemPointerData& tid) const {
-    UndecidedOrder key{};
-    key.order.tid = tid;
-    return order_count > 0 &&
-           bsearch(&key, orders, order_count, sizeof(UndecidedOrder), compare_places) != nullptr;
-}
-
-bool UndecidedItem::has_inventory(const ItemPointerData& tid) const {
-    for (size_t i = 0; i < inventory_count; i++) {
-        if (ItemPointerEquals(const_cast<ItemPointer>(&inventories[i].row.tid),
-                              const_cast<ItemPointer>(&tid))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void read_undecided_item(const Catalog& catalog, int64_t item_id, UndecidedItem* undecided) {
     do {
         CHECK_FOR_INTERRUPTS();
@@ -227,9 +187,7 @@ void read_undecided_item(const Catalog& catalog, int64_t item_id, UndecidedItem*
         read_orders(catalog, item_id, undecided);
         read_inventories_of(catalog, item_id, undecided);
     } while (!all_in_progress(*undecided));
-    if (undecided->order_count > 0) {
-        qsort(undecided->orders, undecided->order_count, sizeof(UndecidedOrder), compare_places);
-    }
+    undecided->sort_orders();
 }
 
 void make_item_ledgers(Item* item, uint32_t slot, const Inventories& before,

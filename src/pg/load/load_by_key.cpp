@@ -1,3 +1,4 @@
+// Loads what is not in memory, one session at a time: see load_by_key.hpp.
 #include "load/load_by_key.hpp"
 
 #include "load/departure_loader.hpp"
@@ -29,8 +30,9 @@ Key by_name_of(const Key& key, const Row& row) {
                         row.departure.service_date);
 }
 
-// What is in memory is in use, and has another name than the row had that was read. Returns where
-// the row has changed since. Otherwise it was renamed while triggers were off.
+// What is in memory is in use, and has another name than the row that was read. Returns if the row
+// has changed since it was read. Otherwise the departure was renamed while triggers were off:
+// ereports 55006.
 void require_same_name(const Key& key, const Row& row) {
     Row now{};
     if (!read_row(key, &now) || now.id != row.id ||
@@ -52,7 +54,7 @@ void enter_chains(uint32_t index, const Key& by_id, const Key& by_name) {
     *directory_bucket(shared.by_id, low_hash(by_id.hash)) = index;
 }
 
-// Is the slot entered under the train of the row? A rename may have committed meanwhile.
+// Is the slot entered under the row's train? A rename may have committed meanwhile.
 bool has_name_of(uint32_t index, const Row& row) {
     const DirectorySlot& slot = shared.slots[index];
     LWLockAcquire(shared.control->lock, LW_SHARED);
@@ -66,20 +68,20 @@ bool has_name_of(uint32_t index, const Row& row) {
 
 enum class Begin {
     kBegun,
-    kPresent,   // somebody else has a slot of it
-    kRenaming,  // so it is; a rename has committed and is about to come to memory
-    kRenamed    // so it is, under another name
+    kPresent,   // somebody else has made a slot for it
+    kRenaming,  // it has a slot, and a rename has committed that is about to be stored in memory
+    kRenamed    // it has a slot, under another name
 };
 
-// A rename is stored before its turn among the sale writers ends, and under the directory lock: if
-// there is no writer, memory has the last one that has committed.
+// A rename is stored under the directory lock, before its turn among the sale writers ends. So if
+// there is no writer, memory has the last rename that has committed.
 Begin state_of_renamed(uint32_t index) {
     const Departure* departure = shared.slots[index].departure();
     return departure->sale_writers.load(std::memory_order_acquire) != 0 ? Begin::kRenaming
                                                                         : Begin::kRenamed;
 }
 
-// Enters a LOADING slot for the row. What is in memory under another name gives way, unless it is
+// Enters a LOADING slot for the row. What is in memory under another name is evicted, unless it is
 // in use.
 Begin begin_loading(const Key& key, const Row& row) {
     const Key by_id = key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id);
@@ -134,7 +136,8 @@ bool has_begun(const Key& key, const Row& row) {
     return begin == Begin::kBegun;
 }
 
-// Locks what the load reads; only then it begins in earnest. False: taken over meanwhile.
+// Locks what the load reads; only then the load really begins. False: another session has taken it
+// over meanwhile.
 bool lock_and_begin(const Key& key, DateADT date, LoadLocks* locks) {
     const uint32_t epoch = lock_and_read_epoch(key, date, locks) | (has_truncated() ? kStale : 0);
     DirectorySlot& slot = shared.slots[loading.slot];
@@ -151,8 +154,8 @@ bool lock_and_begin(const Key& key, DateADT date, LoadLocks* locks) {
     return loading.active;
 }
 
-// A loader that waits for a lock of ours, while we wait for it, has not begun in earnest: we take
-// its slot away and load ourselves.
+// If the loader waits for a lock of ours while we wait for the loader, its load has not really
+// begun: we free its slot, and then load ourselves.
 void give_way(uint32_t index, uint64_t version, int pid) {
     if (!waits_for_me(pid)) {
         return;
@@ -170,7 +173,8 @@ void give_way(uint32_t index, uint64_t version, int pid) {
 
 Loaded finish_loading() {
     DirectorySlot& slot = shared.slots[loading.slot];
-    // First of all: as soon as a block is entered, whoever finds it decided settles it in there.
+    // This is stored first: as soon as a prepared ledger is entered, a session that finds its
+    // transaction decided settles it in this block.
     slot.block = loading.block;
     while (loading.prepared != nullptr) {
         PreparedLedger* block = loading.prepared;
@@ -188,7 +192,7 @@ Loaded finish_loading() {
     return {loading.slot, version};
 }
 
-// How many live tickets have no seat there.
+// Builds the departure or item. Returns how many live tickets have no seat there.
 uint32_t build(const Key& key, const Row& row) {
     uint32_t bad_rows = 0;
     if (key.kind == KeyKind::kItem) {
@@ -199,7 +203,7 @@ uint32_t build(const Key& key, const Row& row) {
     return bad_rows;
 }
 
-// When nobody waits for this load any more: a client may be slow to listen.
+// Call when nobody waits for this load any more: a client may be slow to read the warning.
 void warn_of_bad_rows(int64_t departure_id, uint32_t bad_rows) {
     ereport(WARNING,
             (errmsg("departure " INT64_FORMAT " has %u live tickets that it has no seat for",

@@ -16,9 +16,9 @@ struct Row {
 };
 bool read_row(const Key& key, Row* row);
 
-// Of what the key leads to: of its day, or of all items.
+// The epoch of what the key leads to: of the departure's day, or of all items.
 uint32_t read_epoch(const Key& key, DateADT date);
-// With the locks of a load: of the tables as they are.
+// The same with the locks of a load, so it is the epoch of the tables as they are now.
 uint32_t lock_and_read_epoch(const Key& key, DateADT date, LoadLocks* locks);
 
 // What was loaded and is announced now.
@@ -27,13 +27,13 @@ struct Loaded {
     uint64_t version;
 };
 
-// Reads the row to learn the id, enters the slot, and only then reads what it builds from: from
-// that moment on nobody can change the departure without waiting for this load. False: somebody
-// else was quicker, look again.
+// Reads the row to learn the id, enters the slot, and only then reads what it builds from: once the
+// slot is entered, nobody can change the departure without waiting for this load. False: another
+// session was quicker; look again.
 bool load_by_key(const Key& key, Loaded* found);
 
-// Sleeps until some load ends, unless `key` is there by now. A departure that is hidden from us
-// while its ticket_open commits is looked at again soon.
+// Sleeps until some load ends, but only for a moment: a departure that is hidden from us while its
+// ticket_open commits is looked at again soon. Does not sleep if `key` has no slot any more.
 void wait_for_loader(const Key& key);
 
 }  // namespace ticketpool

@@ -1,4 +1,4 @@
-// See load_locks.hpp.
+// Takes and releases the locks of a load: see load_locks.hpp.
 #include "load/load_locks.hpp"
 
 #include "tables/order_leaf.hpp"
@@ -29,7 +29,7 @@ void lock_for_loading(const Catalog& catalog, DateADT date, LoadLocks* locks) {
               catalog.layout_coach_pkey}) {
             lock_for_load(locks, relation);
         }
-        // Where there was none, one may have been attached while we waited.
+        // If there was no partition, one may have been attached while we waited.
         OrderLeaf now;
         find_order_leaf(catalog, date, &now);
         if (now.relation == leaf.relation) {

@@ -6,9 +6,10 @@
 
 namespace ticketpool {
 
-// What a load reads, locked before it reads anything. Who has these locks knows of every change
-// that committed before (epoch.hpp). A loader that waits for them may wait for one who waits for
-// its load: that one takes the load over, because nothing of it has been done yet.
+// The relations that a load reads, locked before it reads anything. A session that has these locks
+// knows of every change that committed before (epoch.hpp). A loader that waits for these locks may
+// be waiting for a session that waits for the load. In that case the other session takes the load
+// over, because nothing of it has been done yet.
 struct LoadLocks {
     Oid relations[12];
     int count;

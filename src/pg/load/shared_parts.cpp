@@ -20,7 +20,7 @@ enum CoachColumn : AttrNumber {
     kCoachPlaces
 };
 
-// Strings behind a block under construction.
+// Writes strings behind a block under construction.
 struct BlockWriter {
     char* block;
     uint32_t end;
@@ -111,7 +111,7 @@ namespace {
 struct CoachRow {
     Text name;
     Text seat_class;
-    Elements seats;  // none in a coach with places
+    Elements seats;  // empty for a coach with unnumbered places
     uint32_t places;
     uint32_t class_index;
 };
@@ -149,7 +149,7 @@ int read_coaches(const Catalog& catalog, int64_t layout_id, CoachRow** coaches) 
     return count;
 }
 
-// Numbers the classes in order of their first coach; returns how many there are.
+// Numbers the classes in order of their first coach. Returns how many there are.
 uint32_t number_classes(CoachRow* coaches, int count) {
     uint32_t classes = 0;
     for (int i = 0; i < count; i++) {
@@ -171,8 +171,8 @@ int compare_seats(const void* a, const void* b) {
     return left->row != right->row ? left->row - right->row : left->letter - right->letter;
 }
 
-// Seats of one coach in order of row and letter. Window seats have the first or last letter of the
-// coach; C and D stand at the aisle (A B C | D F, A C | D F).
+// Writes the seats of one coach in order of row and letter. Window seats have the first or last
+// letter of the coach; C and D are at the aisle (A B C | D F, A C | D F).
 void fill_geometry(const CoachRow& coach, int coach_index, int64_t layout_id, SeatGeometry* seats) {
     uint8_t first = 'Z';
     uint8_t last = 'A';

@@ -1,4 +1,4 @@
-// See shared_parts.cpp.
+// Routes and layouts in the pool, shared by departures.
 #pragma once
 
 #include "server/catalog.hpp"
@@ -6,8 +6,8 @@
 
 namespace ticketpool {
 
-// The part in the pool, loaded where it is not there; counted as used by the departure that is
-// being loaded.
+// The part in the pool; it is loaded if it is not there. The departure that is being loaded is
+// counted as a user of it.
 SharedPart* shared_route(const Catalog& catalog, int64_t route_id);
 SharedPart* shared_layout(const Catalog& catalog, int64_t layout_id);
 

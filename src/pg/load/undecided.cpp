@@ -1,10 +1,7 @@
+// Reads the rows of a departure whose transaction is prepared: see undecided.hpp.
 #include "load/undecided.hpp"
 
 #include "server/table_scan.hpp"
-
-extern "C" {
-#include "storage/procarray.h"
-}
 
 namespace ticketpool {
 
@@ -54,23 +51,9 @@ void read_status(const Catalog& catalog, const Departure* departure, Undecided* 
 }
 
 bool all_in_progress(const Undecided& undecided) {
-    TransactionId last = InvalidTransactionId;
-    const auto in_progress = [&last](TransactionId xid) {
-        const bool is = xid == last || TransactionIdIsInProgress(xid);
-        last = xid;
-        return is;
-    };
-    for (size_t i = 0; i < undecided.ticket_count; i++) {
-        if (!in_progress(undecided.tickets[i].xid)) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < undecided.quota_count; i++) {
-        if (!in_progress(undecided.quotas[i].xid)) {
-            return false;
-        }
-    }
-    return !TransactionIdIsValid(undecided.closer) || in_progress(undecided.closer);
+    return all_in_progress(undecided.tickets, undecided.ticket_count) &&
+           all_in_progress(undecided.quotas, undecided.quota_count) &&
+           (!TransactionIdIsValid(undecided.closer) || TransactionIdIsInProgress(undecided.closer));
 }
 
 int compare_tids(const void* a, const void* b) {
@@ -79,7 +62,8 @@ int compare_tids(const void* a, const void* b) {
         const_cast<ItemPointer>(&static_cast<const UndecidedTicket*>(b)->tid));
 }
 
-// A row that was changed and is still open (its release_at, by hand) is one quota, not two.
+// If a row was changed and is still open (its release_at was changed by hand), its two versions are
+// one quota, not two.
 void pair_quotas(Undecided* undecided) {
     for (size_t i = 0; i < undecided->quota_count; i++) {
         for (size_t j = 0; j < undecided->quota_count; j++) {

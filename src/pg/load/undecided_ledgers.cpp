@@ -1,4 +1,4 @@
-// Prepared ledgers made from undecided rows: see undecided.hpp.
+// Makes prepared ledgers from undecided rows: see undecided.hpp.
 #include "load/undecided_ledgers.hpp"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 // What a transaction has before and after it
 // ---------------------------------------------------------------------------------------------
 
-// Of one seat, or quota's seat.
+// What a transaction changes on one seat, or on a quota's seat.
 struct Change {
     TransactionId xid;
     SeatSource source;
@@ -32,7 +32,7 @@ bool is_before(const UndecidedTicket& a, const UndecidedTicket& b) {
                : a.ticket.seat < b.ticket.seat;
 }
 
-// The tickets with numbered seats, by transaction and seat.
+// The tickets with numbered seats, in order of transaction and seat.
 struct TicketsBySeat {
     UndecidedTicket* tickets;
     size_t count;
@@ -52,7 +52,7 @@ TicketsBySeat sort_by_seat(const Undecided& undecided) {
     return sorted;
 }
 
-// Of one seat, by tickets alone.
+// The change on one seat by tickets alone.
 Change change_by_tickets(const TicketsBySeat& sorted, TransactionId xid, uint32_t class_index,
                          uint32_t seat) {
     Change change{};
@@ -70,7 +70,7 @@ Change change_by_tickets(const TicketsBySeat& sorted, TransactionId xid, uint32_
     return change;
 }
 
-// Unnumbered places, by segment: what a transaction's tickets have before or after it.
+// Unnumbered places, by segment: how many a transaction's tickets have before it, or after it.
 uint32_t* count_places(const Undecided& undecided, TransactionId xid, int32_t coach, bool after,
                        int segments) {
     uint32_t* counts =
@@ -86,7 +86,7 @@ uint32_t* count_places(const Undecided& undecided, TransactionId xid, int32_t co
     return counts;
 }
 
-// Calls `found` with each transaction once.
+// Calls `found` once for each transaction.
 template <typename Found>
 void for_each_transaction(const Undecided& undecided, Found found) {
     TransactionId* xids = nullptr;
@@ -149,8 +149,8 @@ bool is_undecided_quota(const Undecided& undecided, const Quota* quota) {
     return false;
 }
 
-// Where a ticket's bits are: in a quota, or in the departure's own map, which also has those of the
-// quotas that are undecided themselves.
+// Where a ticket's bits are: in a quota, or in the departure's own map. That map also has the bits
+// of quotas that are undecided themselves.
 SeatSource source_of(const Drafts& drafts, const LiveTicket& ticket, uint32_t* seat) {
     *seat = ticket.seat;
     for (Quota* quota = drafts.departure->first_quota(); quota != nullptr;
@@ -179,9 +179,10 @@ void add_ticket_changes(Drafts* drafts) {
     }
 }
 
-// A quota that a transaction made or recycled. Its stretch is what the transaction has after or
-// before it, but for what is sold of a recycled one and stays so, whatever is decided. In its own
-// map nothing is free; after a commit or rollback that keeps the quota, what has no ticket then.
+// Adds the changes of a quota that a transaction made or recycled. The quota's stretch is what the
+// transaction has after or before it, except what is sold of a recycled quota and stays sold,
+// whatever the transaction does. In the quota's own map nothing is free. After a commit or rollback
+// that keeps the quota, what has no ticket then is free.
 void add_quota_changes(Drafts* drafts, const TicketsBySeat& sorted, const UndecidedQuota& noted) {
     Quota* quota = noted.quota;
     const SeatSource source{drafts->slot, quota->class_index, drafts->departure->offset_of(quota),
@@ -222,8 +223,8 @@ int compare_changes(const void* a, const void* b) {
                                        : 0;
 }
 
-// Both what a transaction has before it and what it has after it is taken until it is decided. Its
-// rollback gives back what only came, its commit what only was.
+// What a transaction has before it and what it has after it are both taken until it is decided. Its
+// rollback gives back what it has only after it, its commit what it has only before it.
 void draft_changes(Drafts* drafts) {
     if (drafts->change_count > 0) {
         qsort(drafts->changes, drafts->change_count, sizeof(Change), compare_changes);
@@ -244,7 +245,7 @@ void draft_changes(Drafts* drafts) {
     }
 }
 
-// One entry a place, each with all segments on which there are that many more.
+// Drafts one entry for each place, with all segments on which there are that many more.
 void draft_surplus(Drafts* drafts, TransactionId xid, Kind kind, const SeatSource& source,
                    const uint32_t* more, const uint32_t* less) {
     for (uint32_t n = 1;; n++) {
@@ -293,8 +294,8 @@ void draft_status(Drafts* drafts) {
     }
 }
 
-// Also of a transaction without entries: the departure stays in memory, as for every one that uses
-// it.
+// A transaction without entries gets a ledger, too: the departure stays in memory, as for every
+// prepared transaction that uses it.
 void make_ledger(const Drafts& drafts, TransactionId xid) {
     uint32_t count = 0;
     for (size_t i = 0; i < drafts.count; i++) {
@@ -303,7 +304,7 @@ void make_ledger(const Drafts& drafts, TransactionId xid) {
     PreparedLedger* block = prepared_allocate(count, 0, 1);
     block->xid = xid;
     block->since = GetCurrentTimestamp();
-    block->deadline = block->since;  // one may be among its rows: have the tables asked
+    block->deadline = block->since;  // its rows may have a deadline: have the tables asked
     block->prepared = true;
     block->slots()[0] = drafts.slot;
     Entry* entry = block->entries();

@@ -1,4 +1,4 @@
-// See arrival_locks.hpp.
+// The locks in which orders and the rows that they belong to meet: see arrival_locks.hpp.
 #include "tables/arrival_locks.hpp"
 
 #include "server/advisory_locks.hpp"
@@ -27,7 +27,8 @@ void lock_departures(const Catalog& catalog, LOCKMODE mode) {
 }
 
 constexpr uint32_t kAllItems = 0;
-// So many at most: a restore of any number of items does not fill the server's table of locks.
+// At most this many, so that a restore of any number of items does not fill the server's table of
+// locks.
 constexpr uint32_t kItemLocks = 128;
 
 uint32_t lock_of_item(int64_t item_id) {

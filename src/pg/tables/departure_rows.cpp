@@ -1,4 +1,4 @@
-// See departure_rows.hpp.
+// Decodes rows of departures, quotas and live tickets: see departure_rows.hpp.
 #include "tables/departure_rows.hpp"
 
 #include "server/arrays.hpp"
@@ -15,7 +15,7 @@ SaleStatus parse_status(Text status) {
                                               : SaleStatus::kWithdrawn;
 }
 
-// What is looked for: by id, or by name where `train` is set.
+// What to look for: a name if `train` is set, otherwise an id.
 struct DepartureKey {
     Text train;
     DateADT date;
@@ -42,8 +42,8 @@ bool read_with(const Catalog& catalog, const DepartureKey& key, Snapshot snapsho
     return found;
 }
 
-// First as others see it: what this transaction changed in the row by hand is not theirs yet. Only
-// where there is no such row it may be one that this transaction inserted.
+// Reads the row first as others see it: what this transaction changed in it by hand is not visible
+// to them yet. Only if they see no such row may it be one that this transaction inserted.
 bool read_row(const Catalog& catalog, const DepartureKey& key, DepartureRow* row) {
     row->own_insert = false;
     if (read_with(catalog, key, take_others_snapshot(), row)) {
@@ -110,50 +110,63 @@ bool read_own_departure_row(const Catalog& catalog, int64_t departure_id, Depart
                      row);
 }
 
-bool read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
-                      LiveTicket* ticket, const char** problem) {
+bool locate_ticket(const TicketColumns& columns, const Departure* departure, LiveTicket* ticket,
+                   const char** problem) {
     const Route* route = departure->route.get();
     const Layout* layout = departure->layout.get();
-    *ticket = LiveTicket{};
-    ticket->order_id = row_int64(row, leaf.column[kOrderId]);
-    ticket->ticket_no = row_int32(row, leaf.column[kTicketNo]);
-    const Text seat_class = row_text(row, leaf.column[kSeatClass]);
-    const Text coach = row_text(row, leaf.column[kCoach]);
-    const int class_index = layout->find_class(seat_class.data, seat_class.length);
-    const int from = stop_index(route, row_int32(row, leaf.column[kFromStop]));
-    const int to = stop_index(route, row_int32(row, leaf.column[kToStop]));
+    const int class_index = layout->find_class(columns.seat_class.data, columns.seat_class.length);
+    const int from = stop_index(route, columns.from_stop);
+    const int to = stop_index(route, columns.to_stop);
     *problem = from < 0 || to <= from ? "is on stops that the departure does not have"
                                       : "is on a seat that the departure does not have";
+    ticket->trip = {from, to};
     if (class_index < 0 || from < 0 || to <= from) {
         return false;
     }
     ticket->class_index = static_cast<uint32_t>(class_index);
-    ticket->trip = {from, to};
+    ticket->seat = 0;
     ticket->bits = trip_mask(from, to);
-    bool is_place;
-    const Datum seat = row_value(row, leaf.column[kSeat], &is_place);
-    if (is_place) {
+    if (columns.seat.data == nullptr) {
         ticket->place_coach =
-            layout->find_place_coach(ticket->class_index, coach.data, coach.length);
+            layout->find_place_coach(ticket->class_index, columns.coach.data, columns.coach.length);
         return ticket->place_coach >= 0;
     }
-    const Text label = text_of(seat);
     const int64_t number =
-        layout->find_seat(ticket->class_index, coach.data, coach.length, label.data, label.length);
+        layout->find_seat(ticket->class_index, columns.coach.data, columns.coach.length,
+                          columns.seat.data, columns.seat.length);
     ticket->place_coach = -1;
     ticket->seat = static_cast<uint32_t>(number);
     return number >= 0;
 }
 
-bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id) {
+bool read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
+                      LiveTicket* ticket, const char** problem) {
+    bool is_place;
+    const Datum seat = row_value(row, leaf.column[kSeat], &is_place);
+    const TicketColumns columns{
+        row_text(row, leaf.column[kSeatClass]), row_text(row, leaf.column[kCoach]),
+        is_place ? Text{nullptr, 0} : text_of(seat), row_int32(row, leaf.column[kFromStop]),
+        row_int32(row, leaf.column[kToStop])};
+    const bool fits = locate_ticket(columns, departure, ticket, problem);
+    ticket->order_id = row_int64(row, leaf.column[kOrderId]);
+    ticket->ticket_no = row_int32(row, leaf.column[kTicketNo]);
+    return fits;
+}
+
+// Does a fresh snapshot see a row with this id in the index's first column?
+static bool has_row(Oid heap, Oid index, int64_t id) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
-    reader_key_int64(&reader, departure_id);
+    reader_open(&reader, heap, index, snapshot);
+    reader_key_int64(&reader, id);
     const bool found = reader_next(&reader);
     reader_close(&reader);
     drop_snapshot(snapshot);
     return found;
+}
+
+bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id) {
+    return has_row(leaf.relation, leaf.live(), departure_id);
 }
 
 bool read_reservation(TupleTableSlot* slot, const Departure* departure, ReservationRow* row) {
@@ -176,7 +189,7 @@ bool read_reservation(TupleTableSlot* slot, const Departure* departure, Reservat
     row->count = 0;
     row->named = static_cast<uint32_t>(seats.count);
     for (int i = 0; i < seats.count; i++) {
-        // coach/seat; a coach's name may have a slash, a seat's label has none
+        // coach/seat; a coach's name may contain a slash, a seat's label never does
         const Text name = seats.nulls[i] ? Text{"", 0} : text_of(seats.values[i]);
         size_t slash = name.length;
         while (slash > 0 && name.data[slash - 1] != '/') {
@@ -194,17 +207,6 @@ bool read_reservation(TupleTableSlot* slot, const Departure* departure, Reservat
     return row->count > 0;
 }
 
-static bool has_row(Oid heap, Oid index, int64_t id) {
-    TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, heap, index, snapshot);
-    reader_key_int64(&reader, id);
-    const bool found = reader_next(&reader);
-    reader_close(&reader);
-    drop_snapshot(snapshot);
-    return found;
-}
-
 bool is_loadable(const Catalog& catalog, int64_t departure_id) {
     DepartureRow row;
     return read_departure_row(catalog, departure_id, &row) &&
@@ -212,7 +214,7 @@ bool is_loadable(const Catalog& catalog, int64_t departure_id) {
            has_row(catalog.layout_coach, catalog.layout_coach_pkey, row.layout_id);
 }
 
-constexpr size_t kMaxSeatLabel = 6;  // a row of five digits at most, and a letter
+constexpr size_t kMaxSeatLabel = 6;  // a row number of at most five digits, and a letter
 
 const char* seat_label(const SeatGeometry& seat) {
     char* label = static_cast<char*>(palloc(kMaxSeatLabel + 1));

@@ -1,5 +1,5 @@
-// Rows of ticket_departure, ticket_reservation and live ones of ticket_order: what they say of a
-// departure in memory.
+// Rows of ticket_departure and ticket_reservation and live rows of ticket_order, decoded: what they
+// say of a departure in memory.
 #pragma once
 
 #include "server/catalog.hpp"
@@ -35,17 +35,17 @@ enum DepartureColumn : AttrNumber {
 // A row of ticket_departure.
 void read_departure(TupleTableSlot* row, DepartureRow* departure);
 
-// As a fresh snapshot sees it; false: no such row.
+// The row as a fresh snapshot sees it. False: there is no such row.
 bool read_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row);
 bool read_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row);
-// As this transaction itself sees it, with what it has changed by hand.
+// The row as this transaction itself sees it, with what it has changed by hand.
 bool read_own_departure_row(const Catalog& catalog, Text train, DateADT date, DepartureRow* row);
 bool read_own_departure_row(const Catalog& catalog, int64_t departure_id, DepartureRow* row);
 
-// The status in the current row of ticket_departure.
+// The status in a row of ticket_departure.
 SaleStatus sale_status_of_row(TupleTableSlot* row);
 
-// Is the departure there with its stop list and its seats? In a restore they come in any order.
+// Are the departure, its stop list and its seats all there? In a restore they arrive in any order.
 bool is_loadable(const Catalog& catalog, int64_t departure_id);
 
 // A live row of ticket_order, as the loader and ticket_verify read it.
@@ -53,7 +53,7 @@ struct LiveTicket {
     int64_t order_id;
     int32_t ticket_no;
     uint32_t class_index;
-    uint32_t seat;        // number in its class
+    uint32_t seat;        // its number in its class
     int32_t place_coach;  // index of the coach of an unnumbered place; -1: a numbered seat
     Trip trip;
     SegmentMask bits;
@@ -79,21 +79,36 @@ struct ReservationRow {
     uint32_t class_index;
     Trip stretch;
     Text channel;
-    uint32_t* numbers;  // of its seats in their class, ascending
+    uint32_t* numbers;  // of its seats, in their class, ascending
     uint32_t count;
-    uint32_t named;  // seats in the row's list; more than `count`: the departure lacks some
+    uint32_t named;  // seats in the row's list; more than `count` if the departure lacks some
 };
-// False: it does not fit the departure.
+// False: the row does not fit the departure.
 bool read_reservation(TupleTableSlot* slot, const Departure* departure, ReservationRow* row);
 
-// Live rows of the departure that a fresh snapshot sees.
+// Does a fresh snapshot see live rows of the departure?
 bool has_live_rows(const OrderLeaf& leaf, int64_t departure_id);
 
-// Translates a row of the partition; false, with the reason, where it does not fit the departure.
+// What a row of ticket_order says of its seat and trip.
+struct TicketColumns {
+    Text seat_class;
+    Text coach;
+    Text seat;  // data null: an unnumbered place
+    int32_t from_stop;
+    int32_t to_stop;
+};
+
+// Translates the columns into all of *ticket except the order's id and the ticket's number. False,
+// with the reason, if they do not fit the departure; then only the trip is set, -1 for a stop that
+// the departure does not have.
+bool locate_ticket(const TicketColumns& columns, const Departure* departure, LiveTicket* ticket,
+                   const char** problem);
+
+// Translates a row of the partition. False, with the reason, if it does not fit the departure.
 bool read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
                       LiveTicket* ticket, const char** problem);
 
-// As in column seat, "12F"; palloc'd.
+// The seat's label as column seat has it, "12F"; palloc'd.
 const char* seat_label(const SeatGeometry& seat);
 
 }  // namespace ticketpool

@@ -1,3 +1,4 @@
+// From which state of the tables a departure was loaded: see epoch.hpp.
 #include "tables/epoch.hpp"
 
 #include "pool/pins.hpp"
@@ -7,7 +8,8 @@ namespace ticketpool {
 
 namespace {
 
-// Of ticket_departure and ticket_reservation; void once either or the catalog has changed.
+// The marks of ticket_departure and ticket_reservation; void once one of them or the catalog has
+// changed.
 struct TableMarks {
     uint64_t catalog;  // generations; 0: void
     uint64_t departures;
@@ -16,7 +18,7 @@ struct TableMarks {
 };
 constinit TableMarks marks{};
 
-// Of item_order and item_inventory; void once the catalog has changed.
+// The marks of item_order and item_inventory; void once the catalog has changed.
 struct ItemMarks {
     uint64_t catalog;  // generation; 0: void
     TriggerMark order;
@@ -33,7 +35,7 @@ bool marks_are_known() {
 
 void read_marks(const Catalog& catalog) {
     while (!marks_are_known()) {
-        // An invalidation while we look makes them void again.
+        // An invalidation during the look makes the marks void again.
         marks.catalog = catalog_generation;
         marks.departures = departure_generation;
         const TriggerMark departure = trigger_mark(catalog.departure);
@@ -92,7 +94,7 @@ bool item_epoch_is_known(uint32_t* epoch) {
 uint32_t item_epoch_of(const Catalog& catalog) {
     uint32_t epoch;
     while (!item_epoch_is_known(&epoch)) {
-        // An invalidation while we look makes them void again.
+        // An invalidation during the look makes the marks void again.
         item_marks.catalog = catalog_generation;
         item_marks.order = trigger_mark(catalog.item_order);
         item_marks.inventory = trigger_mark(catalog.inventory);
@@ -115,8 +117,8 @@ bool has_truncated() {
 
 namespace {
 
-// What this transaction has pinned and found to be of an epoch. Pins are added at the end of their
-// list, to the end of the transaction, and what is pinned is not loaded again.
+// How many pins of this transaction were found to be of this epoch. Pins are only appended to their
+// list until the transaction ends, and what is pinned is not loaded again.
 struct CheckedPins {
     LocalTransactionId transaction;
     Oid relation;

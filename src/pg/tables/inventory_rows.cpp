@@ -1,4 +1,4 @@
-// See inventory_rows.hpp.
+// Decodes rows of inventories and live orders of items: see inventory_rows.hpp.
 #include "tables/inventory_rows.hpp"
 
 #include "pool/prepared.hpp"
@@ -41,6 +41,12 @@ int compare_id(const void* key, const void* row) {
     return left < right ? -1 : static_cast<int>(left > right);
 }
 
+int compare_places(const void* a, const void* b) {
+    return ItemPointerCompare(
+        const_cast<ItemPointer>(&static_cast<const UndecidedOrder*>(a)->order.tid),
+        const_cast<ItemPointer>(&static_cast<const UndecidedOrder*>(b)->order.tid));
+}
+
 }  // namespace
 
 Inventory copy_inventory(TupleTableSlot* slot) {
@@ -65,6 +71,29 @@ Inventory* Inventories::find(int64_t id) const {
         bsearch(&id, rows + 1, static_cast<size_t>(count - 1), sizeof(Inventory), compare_id));
 }
 
+void UndecidedItem::sort_orders() {
+    if (order_count > 0) {
+        qsort(orders, order_count, sizeof(UndecidedOrder), compare_places);
+    }
+}
+
+bool UndecidedItem::has_order(const ItemPointerData& tid) const {
+    UndecidedOrder key{};
+    key.order.tid = tid;
+    return order_count > 0 &&
+           bsearch(&key, orders, order_count, sizeof(UndecidedOrder), compare_places) != nullptr;
+}
+
+bool UndecidedItem::has_inventory(const ItemPointerData& tid) const {
+    for (size_t i = 0; i < inventory_count; i++) {
+        if (ItemPointerEquals(const_cast<ItemPointer>(&inventories[i].row.tid),
+                              const_cast<ItemPointer>(&tid))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool read_item_row(const Catalog& catalog, int64_t item_id, bool* own_insert) {
     int64_t of_others;
     int64_t own;
@@ -73,8 +102,8 @@ bool read_item_row(const Catalog& catalog, int64_t item_id, bool* own_insert) {
     if (!TransactionIdIsValid(GetTopTransactionIdIfAny())) {
         return found;
     }
-    // A root that is not there for others was inserted here, perhaps in place of one that was
-    // deleted here.
+    // A root that others do not see was inserted by this transaction, perhaps in place of one that
+    // it deleted.
     *own_insert =
         read_root(catalog, item_id, take_fresh_snapshot(), &own) && (!found || own != of_others);
     return found || *own_insert;

@@ -1,4 +1,4 @@
-// Rows of item_inventory and live ones of item_order.
+// Rows of item_inventory and live rows of item_order, decoded.
 #pragma once
 
 #include "server/catalog.hpp"
@@ -30,15 +30,15 @@ struct Inventory {
     ItemPointerData tid;
 };
 
-// The current row of the reader, nothing sold.
+// A row of the reader, with nothing sold.
 Inventory copy_inventory(TupleTableSlot* slot);
 
-// All inventories of an item, in order of id, but the root first; palloc'd.
+// All inventories of an item, the root first, the others in order of id; palloc'd.
 struct Inventories {
     Inventory* rows;
     int count;
 
-    // Null: none.
+    // Null: there is none.
     Inventory* find(int64_t id) const;
 };
 
@@ -57,7 +57,7 @@ LiveOrder copy_order(TupleTableSlot* slot);
 
 struct UndecidedOrder {
     TransactionId xid;  // top level
-    bool after;         // the version is live where xid commits; otherwise, where it rolls back
+    bool after;         // the version is live if xid commits; otherwise, if xid rolls back
     LiveOrder order;
 };
 
@@ -73,24 +73,26 @@ struct UndecidedItem {
     UndecidedInventory* inventories;
     size_t inventory_count;
 
+    void sort_orders();  // by place, for has_order()
     // Was this row version noted in step 1?
     bool has_order(const ItemPointerData& tid) const;
     bool has_inventory(const ItemPointerData& tid) const;
 };
 
-// Is there such an item? First as others see it; `own_insert`: only this transaction sees it.
+// Is there such an item? Looks first as others see it. *own_insert: only this transaction sees it.
 bool read_item_row(const Catalog& catalog, int64_t item_id, bool* own_insert);
 
-// As the snapshot sees them, but for those that are noted (may be null), whose old versions are
-// taken instead; false: the item has no root.
+// The inventories as the snapshot sees them, except those that are noted (`noted` may be null),
+// whose old versions are taken instead. False: the item has no root.
 bool read_inventories(const Catalog& catalog, int64_t item_id, Snapshot snapshot,
                       const UndecidedItem* noted, Inventories* inventories);
 
-// Is its status 'merged', as of now, whatever the isolation level?
+// Is the inventory's status 'merged' now, whatever the isolation level?
 bool is_merged_inventory(const Catalog& catalog, int64_t id);
 
 using LiveOrderFound = void (*)(const LiveOrder& order, void* context);
-// Those that the snapshot sees; null: those of transactions that run (not of prepared ones).
+// The live orders that the snapshot sees. Null: the orders of transactions in progress, except
+// prepared ones.
 void read_live_orders(const Catalog& catalog, int64_t item_id, Snapshot snapshot,
                       LiveOrderFound found, void* context);
 

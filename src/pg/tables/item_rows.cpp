@@ -1,7 +1,9 @@
+// Rows of item_order: see item_rows.hpp.
 #include "tables/item_rows.hpp"
 
 #include "server/errors.hpp"
 #include "tables/epoch.hpp"
+#include "tables/row_writer.hpp"
 
 extern "C" {
 #include "commands/sequence.h"
@@ -13,7 +15,7 @@ namespace ticketpool {
 namespace {
 
 const TableShape kShape{"item_order",
-                        "an order",
+                        "the row of an order was not stored",
                         kItemOrderColumns,
                         {{nullptr, InvalidOid, false},
                          {"order_id", INT8OID, false},
@@ -35,29 +37,19 @@ const TableShape kShape{"item_order",
                         kItemStatus,
                         "sold"};
 
-// What the table is like: void once the catalog has changed.
-struct CachedTarget {
-    uint64_t generation;  // 0: empty
-    RowTarget target;
-};
 constinit CachedTarget cache{};
 
-// A change of the table or of its indexes moves the generation on: all of them are in the catalog,
-// but those of the user's, whose making or dropping changes the table.
 const RowTarget& find_target(const Catalog& catalog) {
-    while (cache.generation != catalog_generation || cache.target.relation != catalog.item_order) {
-        const uint64_t generation = catalog_generation;
+    if (unlikely(!cache.is_of(catalog.item_order))) {
         const Oid indexes[] = {catalog.item_order_pkey, catalog.item_order_live,
                                catalog.item_order_request};
-        RowTarget target;
-        describe_target(catalog, kShape, catalog.item_order, indexes, false, &target);
-        cache = CachedTarget{generation, target};
+        keep_target(catalog, kShape, catalog.item_order, indexes, &cache);
     }
     return cache.target;
 }
 
-// With the table locked: were the items that this transaction claims on loaded from the tables as
-// they are? (As for tickets, order_rows.hpp.)
+// With the table locked: were the items on which this transaction has claims loaded from the tables
+// as they are now? (As for tickets, order_rows.hpp.)
 void require_same_epoch(const Catalog& catalog) {
     DirectorySlot* slot =
         pinned_of_other_epoch(catalog.item_order, kItemDate, item_epoch_of(catalog));
@@ -75,7 +67,7 @@ void require_same_epoch(const Catalog& catalog) {
 
 void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count,
                         ReturnSetInfo* result) {
-    // Once it is open for writing, nothing about it changes.
+    // Once the table is open for writing, nothing about it changes.
     Relation heap = try_table_open(catalog.item_order, RowExclusiveLock);
     if (heap == nullptr) {
         report_gone();

@@ -1,9 +1,9 @@
-// item_order: writing rows, reading them.
+// Rows of item_order: writing them, the columns, the locks.
 #pragma once
 
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
-#include "tables/row_writer.hpp"
+#include "tables/row_target.hpp"
 
 namespace ticketpool {
 
@@ -17,18 +17,19 @@ enum ItemOrderColumn : AttrNumber {
     kItemRequest,
     kItemCreated,
     kItemModified,
-    kItemRequestDigest,  // columns of a user's may come before it: item_digest_column()
+    kItemRequestDigest,  // a user's columns may precede it in the table: item_digest_column()
     kItemOrderColumns = kItemRequestDigest
 };
 
-// Inserts rows and appends them, as stored, to the result set (may be null).
+// Inserts rows and appends them, as stored, to the result set (which may be null).
 void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count,
                         ReturnSetInfo* result);
 
 // The number of request_digest in the table.
 AttrNumber item_digest_column(const Catalog& catalog);
 
-// Locks item_order to the end of the transaction: before any other table of items (order_rows.hpp).
+// Locks item_order to the end of the transaction. It is locked before any other table of items
+// (order_leaf.hpp).
 void lock_item_orders(const Catalog& catalog, LOCKMODE mode);
 
 int64_t next_item_order_id(const Catalog& catalog);

@@ -7,7 +7,7 @@
 namespace ticketpool {
 
 // Calls `visit(TupleTableSlot* row, const LiveTicket* ticket)` with each live row of the departure
-// that a fresh snapshot sees; ticket is null where the row does not fit the departure.
+// that a fresh snapshot sees. `ticket` is null if the row does not fit the departure.
 template <typename Visit>
 void for_each_live_row(const OrderLeaf& leaf, const Departure* departure, Visit visit) {
     TableReader reader;

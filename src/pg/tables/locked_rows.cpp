@@ -1,3 +1,4 @@
+// The rows of one order, locked, changed and returned: see locked_rows.hpp.
 #include "tables/locked_rows.hpp"
 
 #include "server/call_scan.hpp"
@@ -6,6 +7,7 @@
 #include "server/row_return.hpp"
 #include "tables/order_days.hpp"
 #include "tables/order_rows.hpp"
+#include "tables/own_writes.hpp"
 
 extern "C" {
 #include "executor/spi.h"
@@ -13,6 +15,10 @@ extern "C" {
 
 namespace ticketpool {
 namespace {
+
+constexpr uint32_t column_bit(OrderColumn column) {
+    return 1U << column;
+}
 
 int compare_numbers(const void* a, const void* b) {
     const int32_t left = *static_cast<const int32_t*>(a);
@@ -33,7 +39,7 @@ bool is_named(int32_t number, const SortedNumbers& named) {
                                   : errmsg("could not serialize access due to concurrent update")));
 }
 
-// Locks the row that a reader has found; false: it is gone. `slot` gets the newest version.
+// Locks the row that a reader has found; `slot` gets its newest version. False: the row is gone.
 bool lock_version(Relation heap, ItemPointer place, LockWaitPolicy policy, TupleTableSlot* slot) {
     const bool follows = !IsolationUsesXactSnapshot();
     TM_FailureData failure;
@@ -68,7 +74,7 @@ LockedRow* add_row(LockedRows* rows) {
     return &rows->row[count];
 }
 
-// Where the rows are that a statement which begins now sees, in order of ticket number.
+// The places of the rows that a statement which begins now sees, in order of ticket number.
 ItemPointerData* find_places(const LockedRows& rows, int64_t order_id, const SortedNumbers& named,
                              size_t* count) {
     size_t room = 8;
@@ -89,16 +95,17 @@ ItemPointerData* find_places(const LockedRows& rows, int64_t order_id, const Sor
     return places;
 }
 
-// What a statement that begins now sees, this transaction's own rows among it. Pop it.
+// Pushes a snapshot of what a statement that begins now sees, including this transaction's own
+// rows. The caller pops it.
 void push_statement_snapshot() {
     CommandCounterIncrement();
     PushCopiedSnapshot(GetTransactionSnapshot());
     UpdateActiveSnapshotCommandId();
 }
 
-// Nothing of the scan is held while a lock is waited for: VACUUM would wait for the page, and
-// nobody would see the circle if the lock's owner waited for VACUUM. (The snapshot keeps the
-// versions.)
+// Nothing of the scan is held while this waits for a lock. Otherwise VACUUM would wait for the
+// page, and the server would not detect the deadlock if the lock's owner waited for VACUUM. (The
+// snapshot keeps the versions.)
 void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named,
                    LockWaitPolicy policy, LockedRows* rows) {
     push_statement_snapshot();
@@ -112,7 +119,7 @@ void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named,
             read_order(rows->leaf, heap, row->tuple, &row->values);
             if (DatumGetInt64(row->values.value[kOrderId]) != order_id ||
                 !is_named(DatumGetInt32(row->values.value[kTicketNo]), named)) {
-                rows->count--;  // somebody has made another ticket of it
+                rows->count--;  // somebody has made another ticket of the row
             }
         }
         ExecClearTuple(slot);
@@ -129,8 +136,8 @@ const char* column_list() {
            "changed_at, changed_from, request_digest";
 }
 
-// In order of number, as every caller does: two of them never wait for each other in a circle. The
-// partition is locked.
+// Locks in order of ticket number, as every caller does, so two callers never wait for each other
+// in a circle. The partition is locked already.
 void lock_by_sql(Oid relation, int64_t order_id, const SortedNumbers& named, LockWaitPolicy policy,
                  LockedRows* rows) {
     const char* sql = psprintf(
@@ -160,8 +167,8 @@ void lock_by_sql(Oid relation, int64_t order_id, const SortedNumbers& named, Loc
     }
 }
 
-// The partition that has the order: whichever it is; InvalidOid: none. Locks ticket_order, by
-// lock_in_leaf(), and then all partitions.
+// The partition that has the order, among all partitions; InvalidOid: none has it. ticket_order is
+// locked already, by lock_in_leaf(); the query locks all partitions after it.
 Oid find_partition(const Catalog& catalog, int64_t order_id) {
     const char* sql = psprintf("SELECT tableoid FROM %s WHERE order_id = $1 LIMIT 1",
                                qualified_name(catalog.order));
@@ -176,7 +183,7 @@ Oid find_partition(const Catalog& catalog, int64_t order_id) {
                                                                SPI_tuptable->tupdesc, 1, &is_null));
 }
 
-// In the partition of a date.
+// Locks the order's rows in the partition of a date.
 bool lock_in_leaf(const Catalog& catalog, int64_t order_id, DateADT date,
                   const SortedNumbers& named, LockWaitPolicy policy, LockedRows* rows) {
     if (!lock_order_leaf(catalog, date, RowExclusiveLock, &rows->leaf)) {
@@ -190,7 +197,7 @@ bool lock_in_leaf(const Catalog& catalog, int64_t order_id, DateADT date,
         return rows->count > 0;
     }
     lock_by_sql(rows->leaf.relation, order_id, named, policy, rows);
-    // Where policies or triggers have their say, the rows have to be changed through the table.
+    // If policies or triggers apply, the rows have to be changed through the parent table.
     rows->relation = rows->leaf.direct ? rows->leaf.relation : catalog.order;
     return rows->count > 0;
 }
@@ -215,7 +222,7 @@ bool lock_order_rows(const Catalog& catalog, int64_t order_id, const SortedNumbe
     if (lock_in_leaf(catalog, order_id, date_of_order(order_id), named, LockWaitBlock, rows)) {
         return true;
     }
-    // An id that names no partition, or another's.
+    // The id's date names no partition, or one that does not have the order.
     DateADT date;
     if (day_of_order(catalog, order_id, &date) &&
         lock_in_leaf(catalog, order_id, date, named, LockWaitBlock, rows)) {
@@ -235,8 +242,8 @@ bool try_lock_order_rows_of(const Catalog& catalog, int64_t order_id, DateADT da
     return lock_in_leaf(catalog, order_id, date, SortedNumbers{nullptr, 0}, LockWaitError, rows);
 }
 
-// A server with assertions insists that an update may wait, although it has an answer for one that
-// may not.
+// A server with assertions insists that an update may wait, although the server's code also handles
+// one that may not.
 #ifdef USE_ASSERT_CHECKING
 constexpr bool kMayTry = false;
 #else
@@ -266,17 +273,26 @@ bool read_single_row(const Catalog& catalog, int64_t order_id, LockedRows* rows)
     return rows->count == 1;
 }
 
-bool try_update_single_row(const LockedRows& rows, uint32_t changed) {
+// The columns of a row in the status `to`; which of them are new, bit by OrderColumn.
+static uint32_t set_row_status(OrderValues* row, OrderStatus to) {
+    set_value(row, kStatus, CStringGetTextDatum(status_name(to)));
+    set_value(row, kChangedAt, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+    row->is_null[kHeldUntil] |= to == OrderStatus::kSold;
+    return column_bit(kStatus) | column_bit(kChangedAt) | column_bit(kHeldUntil);
+}
+
+bool try_write_single_status(const LockedRows& rows, OrderStatus to) {
+    LockedRow* row = rows.row;
+    const uint32_t changed = set_row_status(&row->values, to);
     Relation heap = table_open(rows.leaf.relation, NoLock);  // locked since the row was read
-    const bool done =
-        try_update_order(rows.leaf, heap, rows.row->values, changed, &rows.row->tuple);
+    const bool done = try_update_order(rows.leaf, heap, row->values, changed, &row->tuple);
     table_close(heap, NoLock);
     return done;
 }
 
 void return_single_order(const LockedRows& rows, ReturnSetInfo* result) {
     const OrderValues& values = rows.row->values;
-    // Columns of the user's have values, too.
+    // The user's own columns have values, too.
     if (result->setDesc->natts != kOrderColumns ||
         !return_single_row(result, &values.value[1], &values.is_null[1], kOrderColumns)) {
         LockedRow* row = rows.row;
@@ -284,20 +300,161 @@ void return_single_order(const LockedRows& rows, ReturnSetInfo* result) {
     }
 }
 
-void update_locked_row(const LockedRows& rows, LockedRow* row, uint32_t changed) {
-    Relation heap = table_open(rows.leaf.relation, NoLock);  // locked since the row is
-    update_order(rows.leaf, heap, row->values, changed, &row->tuple);
-    table_close(heap, NoLock);
+// ---------------------------------------------------------------------------------------------
+// Changing and returning what is locked
+// ---------------------------------------------------------------------------------------------
+
+namespace {
+
+bool is_direct(const LockedRows& rows) {
+    return rows.row[0].tuple != nullptr;
 }
 
-void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int count,
-                        ReturnSetInfo* result) {
+// The numbers of the tickets, as an int[].
+Datum ticket_array(LockedRow* const* rows, int count) {
+    Datum* numbers =
+        static_cast<Datum*>(palloc(static_cast<size_t>(Max(count, 1)) * sizeof(Datum)));
+    for (int i = 0; i < count; i++) {
+        numbers[i] = rows[i]->values.value[kTicketNo];
+    }
+    return PointerGetDatum(construct_array(numbers, count, INT4OID, 4, true, TYPALIGN_INT));
+}
+
+int64_t departure_of(const LockedRow& row) {
+    return DatumGetInt64(row.values.value[kDepartureId]);
+}
+
+[[noreturn]] void report_left_out(int64_t order_id) {
+    ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+                    errmsg("order " INT64_FORMAT " was not changed", order_id),
+                    errdetail("A trigger or a policy on ticket_order left rows out."),
+                    errhint("Let a trigger raise an error where a change may not happen.")));
+}
+
+// Runs an UPDATE of ours that must change `count` rows of the order.
+void update_by_sql(const OwnWrite& write, bool keep_plan, const char* sql, int arguments,
+                   Oid* types, Datum* values, const char* nulls, int count) {
+    if (execute_own(write, keep_plan, sql, arguments, types, values, nulls) != SPI_OK_UPDATE ||
+        SPI_processed != static_cast<uint64>(count)) {
+        report_left_out(write.order_id);
+    }
+}
+
+// Writes the tickets of one departure: our own row events are told from others by the departure
+// (own_writes.hpp).
+void write_status_on_departure(const LockedRows& rows, LockedRow* const* wanted, int count,
+                               OrderStatus to) {
+    const RowValues& order = rows.row[0].values;
+    const char* sql = psprintf(
+        "UPDATE %s SET status = $4, changed_at = now()%s WHERE order_id = $1 AND ticket_no = ANY "
+        "($2) AND service_date = $3",
+        qualified_name(rows.relation), to == OrderStatus::kSold ? ", held_until = NULL" : "");
+    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, TEXTOID};
+    Datum values[] = {order.value[kOrderId], ticket_array(wanted, count), order.value[kServiceDate],
+                      CStringGetTextDatum(status_name(to))};
+    const OwnWrite write{is_live(to) ? OwnChange::kLive : OwnChange::kEnd, departure_of(*wanted[0]),
+                         DatumGetInt64(order.value[kOrderId]), nullptr};
+    update_by_sql(write, true, sql, 4, types, values, nullptr, count);
+}
+
+void write_status_by_sql(const LockedRows& rows, LockedRow* const* wanted, int count,
+                         OrderStatus to) {
+    const size_t bytes = static_cast<size_t>(count) * sizeof(LockedRow*);
+    LockedRow** left = static_cast<LockedRow**>(palloc(bytes));
+    LockedRow** alike = static_cast<LockedRow**>(palloc(bytes));
+    memcpy(left, wanted, bytes);
+    while (count > 0) {
+        const int64_t departure_id = departure_of(*left[0]);
+        int gathered = 0;
+        int others = 0;
+        for (int i = 0; i < count; i++) {
+            if (departure_of(*left[i]) == departure_id) {
+                alike[gathered++] = left[i];
+            } else {
+                left[others++] = left[i];
+            }
+        }
+        write_status_on_departure(rows, alike, gathered, to);
+        count = others;
+    }
+}
+
+void write_seat_by_sql(const LockedRows& rows, const LockedRow& row) {
+    const RowValues& order = rows.row[0].values;
+    Oid types[] = {INT8OID, INT4OID, DATEOID, TEXTOID, TEXTOID};
+    Datum values[] = {order.value[kOrderId], row.values.value[kTicketNo], order.value[kServiceDate],
+                      row.values.value[kCoach], row.values.value[kSeat]};
+    const char* sql = psprintf(
+        "UPDATE %s SET coach = $4, seat = $5 WHERE order_id = $1 AND ticket_no = $2 AND "
+        "service_date = $3",
+        qualified_name(rows.relation));
+    const OwnWrite write{OwnChange::kMove, departure_of(row), DatumGetInt64(order.value[kOrderId]),
+                         nullptr};
+    update_by_sql(write, false, sql, 5, types, values,
+                  row.values.is_null[kSeat] ? "    n" : nullptr, 1);
+}
+
+void return_by_sql(const LockedRows& rows, LockedRow* const* wanted, int count,
+                   ReturnSetInfo* result) {
+    const RowValues& order = rows.row[0].values;
+    const char* sql = psprintf(
+        "SELECT * FROM %s WHERE order_id = $1 AND ticket_no = ANY ($2) AND service_date = $3 ORDER "
+        "BY ticket_no",
+        qualified_name(rows.relation));
+    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID};
+    Datum values[] = {order.value[kOrderId], ticket_array(wanted, count),
+                      order.value[kServiceDate]};
+    if (execute_planned(sql, 3, types, values, nullptr) != SPI_OK_SELECT) {
+        elog(ERROR, "could not read order " INT64_FORMAT, DatumGetInt64(order.value[kOrderId]));
+    }
+    return_spi_rows(result);
+}
+
+void return_directly(const LockedRows& rows, LockedRow* const* wanted, int count,
+                     ReturnSetInfo* result) {
     Relation heap = table_open(rows.leaf.relation, NoLock);
     const RowReturn columns = begin_rows(RelationGetDescr(heap), result);
     for (int i = 0; i < count; i++) {
         return_row(columns, wanted[i]->tuple);
     }
     table_close(heap, NoLock);
+}
+
+}  // namespace
+
+void write_status(const LockedRows& rows, LockedRow* const* wanted, int count, OrderStatus to) {
+    if (!is_direct(rows)) {
+        write_status_by_sql(rows, wanted, count, to);
+        return;
+    }
+    Relation heap = table_open(rows.leaf.relation, NoLock);  // locked since the rows are
+    for (int i = 0; i < count; i++) {
+        LockedRow* row = wanted[i];
+        const uint32_t changed = set_row_status(&row->values, to);
+        update_order(rows.leaf, heap, row->values, changed, &row->tuple);
+    }
+    table_close(heap, NoLock);
+    CommandCounterIncrement();
+}
+
+void write_seat(const LockedRows& rows, LockedRow* row) {
+    if (!is_direct(rows)) {
+        write_seat_by_sql(rows, *row);
+        return;
+    }
+    Relation heap = table_open(rows.leaf.relation, NoLock);
+    update_order(rows.leaf, heap, row->values, column_bit(kCoach) | column_bit(kSeat), &row->tuple);
+    table_close(heap, NoLock);
+    CommandCounterIncrement();
+}
+
+void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int count,
+                        ReturnSetInfo* result) {
+    if (is_direct(rows)) {
+        return_directly(rows, wanted, count, result);
+    } else {
+        return_by_sql(rows, wanted, count, result);
+    }
 }
 
 }  // namespace ticketpool

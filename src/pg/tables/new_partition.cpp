@@ -1,4 +1,4 @@
-// See new_partition.hpp.
+// Makes the partition of a service date: see new_partition.hpp.
 #include "tables/new_partition.hpp"
 
 #include "server/errors.hpp"
@@ -23,8 +23,8 @@ namespace ticketpool {
 
 namespace {
 
-// A day has no partition, and departures: what was sold of them is in the partition that was
-// detached, or gone with it.
+// The day has no partition. If it has departures, what was sold of them is in a partition that was
+// detached, or was dropped with it: ereports 55000.
 void require_no_departures(const Catalog& catalog, DateADT date) {
     constexpr int kMostNamed = 5;
     StringInfoData names;
@@ -43,16 +43,18 @@ void require_no_departures(const Catalog& catalog, DateADT date) {
     }
     reader_close(&reader);
     drop_snapshot(snapshot);
-    if (count > kMostNamed) {
-        appendStringInfo(&names, " and %d more", count - kMostNamed);
-    }
     if (count > 0) {
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("the partition of %s was detached or dropped", date_text(date)),
-                        errdetail_plural("ticket_departure has a departure of that day: train %s.",
-                                         "ticket_departure has departures of that day: trains %s.",
-                                         static_cast<unsigned long>(count), names.data),
-                        errhint("Attach the partition again, or delete the day's departures.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("the partition of %s was detached or dropped", date_text(date)),
+             count > kMostNamed
+                 ? errdetail("ticket_departure has departures of that day: trains %s and %d more.",
+                             names.data, count - kMostNamed)
+                 : errdetail_plural("ticket_departure has a departure of that day: train %s.",
+                                    "ticket_departure has departures of that day: trains %s.",
+                                    static_cast<unsigned long>(count), names.data),
+             errhint("Attach the partition again, or delete the day's departures.")));
     }
 }
 
@@ -66,7 +68,7 @@ const char* name_of_access_method(Oid method) {
     return name;
 }
 
-// What a partition takes over from ticket_order.
+// What a new partition takes over from ticket_order.
 struct ParentShape {
     const char* storage;  // " USING ... TABLESPACE ...", as PARTITION OF has it
     char replica_identity;
@@ -87,7 +89,8 @@ ParentShape read_parent(const Catalog& catalog) {
     return shape;
 }
 
-// What a publication sends of an UPDATE: the parent's own serves nothing.
+// Decides what a publication sends of an UPDATE. The parent's own replica identity has no effect on
+// its partitions.
 void copy_replica_identity(const ParentShape& shape, const char* name, Oid partition_oid) {
     const char* clause = shape.replica_identity == REPLICA_IDENTITY_FULL ? "FULL" : "NOTHING";
     if (shape.replica_identity == REPLICA_IDENTITY_DEFAULT) {
@@ -100,15 +103,15 @@ void copy_replica_identity(const ParentShape& shape, const char* name, Oid parti
                               : InvalidOid;
         relation_close(partition, NoLock);
         if (!OidIsValid(index)) {
-            return;  // the parent's was dropped
+            return;  // the parent's index was dropped
         }
         clause = psprintf("USING INDEX %s", quote_identifier(get_rel_name(index)));
     }
     execute_utility(psprintf("ALTER TABLE %s REPLICA IDENTITY %s", name, clause));
 }
 
-// The partition is as its parent says, whatever the session has set: a role that may call
-// ticket_open needs no right on a tablespace, and has no say in where orders lie.
+// Makes the partition follow its parent, whatever the session has set. A role that may call
+// ticket_open needs no right on a tablespace, and does not decide where orders are stored.
 int begin_creating() {
     const int level = NewGUCNestLevel();
     const char* const settings[][2] = {{"default_tablespace", ""},
@@ -163,7 +166,8 @@ void ensure_order_leaf(const Catalog& catalog, DateADT date) {
     if (find_order_leaf(catalog, date, &leaf)) {
         return;
     }
-    // One at a time; buyers do not meet this lock, but DETACH does. Somebody may have been quicker.
+    // One session at a time. Buyers do not wait for this lock, but DETACH does. Another session may
+    // have been quicker.
     LockRelationOid(catalog.order, ShareUpdateExclusiveLock);
     if (find_order_leaf(catalog, date, &leaf)) {
         return;

@@ -6,8 +6,9 @@
 
 namespace ticketpool {
 
-// Creates it where there is none (standalone, then attached: an idle buyer blocks nobody). 55000
-// where the day has departures: it had a partition then, whose orders may come back with it.
+// Creates the partition if there is none: as a table of its own, which is then attached, so that an
+// idle buyer blocks nobody. 55000 if the day has departures: then it had a partition, whose orders
+// may return with it.
 void ensure_order_leaf(const Catalog& catalog, DateADT date);
 
 }  // namespace ticketpool

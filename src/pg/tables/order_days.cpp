@@ -4,6 +4,7 @@
 #include "server/errors.hpp"
 #include "server/row_origin.hpp"
 #include "server/table_scan.hpp"
+#include "tables/row_writer.hpp"
 
 extern "C" {
 #include "catalog/index.h"
@@ -19,7 +20,7 @@ enum DayColumn : AttrNumber { kDayOrder = 1, kDayDate, kDayColumns = kDayDate };
 
 const TableShape kShape{
     "ticket_order_day",
-    "an order's day",
+    "the row of an order's day was not stored",
     kDayColumns,
     {{nullptr, InvalidOid, false}, {"order_id", INT8OID, false}, {"service_date", DATEOID, false}},
     1,
@@ -38,21 +39,10 @@ bool names_day(const OrderDay& order) {
     return order_id_of(order.date, 0) == (order.order_id & ~order_sequence_mask);
 }
 
-// What the table is like: void once the catalog has changed.
-struct CachedTarget {
-    uint64_t generation;  // 0: empty
-    RowTarget target;
-};
 constinit CachedTarget cache{};
 
 const RowTarget& find_target(const Catalog& catalog) {
-    while (cache.generation != catalog_generation || cache.target.relation != catalog.order_day) {
-        const uint64_t generation = catalog_generation;
-        RowTarget target;
-        describe_target(catalog, kShape, catalog.order_day, &catalog.order_day_order, false,
-                        &target);
-        cache = CachedTarget{generation, target};
-    }
+    keep_target(catalog, kShape, catalog.order_day, &catalog.order_day_order, &cache);
     return cache.target;
 }
 
@@ -85,8 +75,8 @@ void for_each_row(const Place& place, int64_t order_id, Snapshot snapshot, Row r
     reader_close(&reader);
 }
 
-// Waits for others that have yet to decide about rows for which wanted(date) is true. Nothing of a
-// scan is held meanwhile.
+// Waits for other transactions that have yet to decide about rows for which wanted(date) is true.
+// Nothing of a scan is held meanwhile.
 template <typename Wanted>
 void wait_for_undecided(const Place& place, int64_t order_id, Wanted wanted) {
     for (;;) {
@@ -105,8 +95,8 @@ void wait_for_undecided(const Place& place, int64_t order_id, Wanted wanted) {
     }
 }
 
-// Is there any version of a row for which wanted(date) is true? Mostly there is none, and nothing
-// else has to be asked.
+// Is there any version of a row for which wanted(date) is true? Mostly there is not, and no other
+// question has to be asked.
 template <typename Wanted>
 bool has_version(const Place& place, int64_t order_id, Wanted wanted) {
     bool found = false;
@@ -139,7 +129,7 @@ bool has_row(const Place& place, int64_t order_id, Wanted wanted) {
                             "another order_id, or move all of them in one statement.")));
 }
 
-// The tickets of the order that are on other days, in the partition of a date.
+// Looks in the partition of a date for tickets of the order that are on another day.
 void look_into_partition(const Catalog& catalog, const OrderDay& order, DateADT date) {
     OrderLeaf leaf;
     if (!find_order_leaf(catalog, date, &leaf)) {
@@ -160,7 +150,8 @@ void look_into_partition(const Catalog& catalog, const OrderDay& order, DateADT 
     }
 }
 
-// The days that the order has entries for, the own one left out, each believed only after a look.
+// Looks into each day that the order has entries for, except its own day: an entry is believed only
+// after a look.
 void look_into_entries(const Catalog& catalog, const OrderDay& order) {
     const Place place = entries(catalog);
     const auto is_other = [&](DateADT date) { return date != order.date; };
@@ -188,11 +179,12 @@ void look_into_entries(const Catalog& catalog, const OrderDay& order) {
 // Entering
 // ---------------------------------------------------------------------------------------------
 
-// With the rows of the event in the table: an entry that comes later makes its own look.
+// The rows of the event are in the table already, so a session that makes an entry later finds them
+// in its own look.
 bool has_entries(const Catalog& catalog) {
     Relation heap = open_table(catalog.order_day);
     const bool any = RelationGetNumberOfBlocks(heap) > 0;
-    table_close(heap, NoLock);  // to the end of the transaction: the next look takes none
+    table_close(heap, NoLock);  // kept to the end of the transaction: the next look takes no lock
     return any;
 }
 
@@ -209,8 +201,8 @@ void enter(const Catalog& catalog, const OrderDay& order) {
     table_close(heap, NoLock);
 }
 
-// What this (sub)transaction has entered last: other tickets of the same order need no more. An
-// entry that was rolled back was another subtransaction's.
+// What this (sub)transaction entered last: other tickets of the same order need no further entry.
+// An entry that was rolled back belonged to another subtransaction.
 struct LastEntry {
     LocalTransactionId transaction;
     SubTransactionId subtransaction;
@@ -224,10 +216,10 @@ bool is_last_entry(const OrderDay& order) {
            last_entry.order.order_id == order.order_id && last_entry.order.date == order.date;
 }
 
-// A day that is attached again and again would leave more entries each time: those from before go.
-// They are not kept in place of the new one, because whoever tidies up does not see this
-// transaction's rows: an old entry may be deleted meanwhile, the new one never. One that somebody
-// else has deleted and not committed yet is left alone.
+// A day that is attached again and again would leave more entries each time, so the old ones are
+// deleted. They are not kept in place of the new one: a session that tidies up does not see this
+// transaction's rows, so it may delete an old entry meanwhile, but never the new one. An entry that
+// another transaction has deleted without committing yet is left alone.
 void delete_older_entries(const Catalog& catalog, const OrderDay& order) {
     const Place place = entries(catalog);
     const auto is_same = [&](DateADT date) { return date == order.date; };
@@ -249,14 +241,14 @@ void delete_older_entries(const Catalog& catalog, const OrderDay& order) {
     });
     drop_snapshot(snapshot);
     table_close(heap, NoLock);
-    last_entry = LastEntry{};  // may be among them
+    last_entry = LastEntry{};  // may be one of those deleted
 }
 
 void follow(const Catalog& catalog, const OrderDay& order) {
     const bool looks = !rows_come_in_any_order();
     if (names_day(order)) {
         if (looks && has_entries(catalog)) {
-            CommandCounterIncrement();  // what the statement has moved away is gone
+            CommandCounterIncrement();  // what the statement has moved away is not seen any more
             look_into_entries(catalog, order);
         }
     } else if (!is_last_entry(order)) {

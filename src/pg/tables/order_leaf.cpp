@@ -1,4 +1,4 @@
-// See order_leaf.hpp.
+// Finds, describes and locks partitions of ticket_order: see order_leaf.hpp.
 #include "tables/order_leaf.hpp"
 
 #include "server/errors.hpp"
@@ -16,7 +16,7 @@ namespace ticketpool {
 
 constinit const TableShape order_shape{
     "ticket_order",
-    "a ticket",
+    "the row of a ticket was not stored",
     kOrderColumns,
     {{nullptr, InvalidOid, false},
      {"order_id", INT8OID, false},
@@ -51,9 +51,9 @@ static_assert(kOrderColumns <= kMostColumns && kOrderIndexes <= kMostIndexes);
 
 namespace {
 
-// Partitions by date, direct mapped; an entry is void once its relation or the parent changed.
-// Who only counts never needs more than relation and mark: the rest is found out for the first who
-// reads or writes rows.
+// Partitions by date, direct mapped. An entry is void once its relation or the parent has changed.
+// A session that only counts never needs more than relation and mark; the rest is found out when
+// the session first reads or writes rows.
 struct CachedLeaf {
     uint64_t generation;  // of the catalog; 0: empty
     DateADT date;
@@ -131,14 +131,14 @@ static void look_up(const Catalog& catalog, DateADT date, bool describe, CachedL
         found.relation = relation;
         found.mark = trigger_mark(relation);
     }
-    // An invalidation while we looked: the caller looks again.
+    // After an invalidation during the look, the caller looks again.
     if (changes == relation_changes) {
         *entry = CachedLeaf{catalog_generation, date, describe, found};
     }
 }
 
-// What is known of the partition of a date, described; its relation is InvalidOid where there is
-// none. Valid until the next look-up.
+// The described partition of a date; its relation is InvalidOid if there is no partition. Valid
+// until the next look-up.
 static const OrderLeaf& described_leaf(const Catalog& catalog, DateADT date) {
     CachedLeaf* entry = cache_entry(date);
     while (!is_known(*entry, date) || !entry->described) {
@@ -155,7 +155,7 @@ bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf) {
 
 void look_up_order_partition(const Catalog& catalog, DateADT date) {
     CachedLeaf* entry = cache_entry(date);
-    if (!is_known(*entry, date)) {  // what is described stays so
+    if (!is_known(*entry, date)) {  // a described entry stays described
         look_up(catalog, date, false, entry);
     }
 }
@@ -201,7 +201,7 @@ bool lock_order_leaf(const Catalog& catalog, DateADT date, LOCKMODE mode, OrderL
             return false;
         }
         LockRelationOid(relation, mode);
-        // Whatever was changed before the lock was had is known by now.
+        // Whatever was changed before we got the lock is known by now.
         if (find_order_leaf(catalog, date, leaf) && leaf->relation == relation) {
             return true;
         }

@@ -1,3 +1,4 @@
+// Which partition of ticket_order has a date, from the catalogs: see order_partition.hpp.
 #include "tables/order_partition.hpp"
 
 #include "server/table_scan.hpp"
@@ -19,8 +20,9 @@ namespace ticketpool {
 
 namespace {
 
-// As the server answers the question for all dates at once. What it builds for that costs some ten
-// microseconds a partition in each session, and again after each change of ticket_order.
+// Asks the server's own descriptor, which answers the question for all dates at once. Building it
+// costs some ten microseconds a partition in each session, and again after each change of
+// ticket_order.
 Oid partition_by_descriptor(const Catalog& catalog, DateADT date) {
     Relation parent = open_table(catalog.order);
     PartitionKey key = RelationGetPartitionKey(parent);
@@ -68,7 +70,7 @@ bool is_attached(const Catalog& catalog, Oid relation) {
     return attached;
 }
 
-// One end of a range, compared with the date: < 0 where the end comes before it.
+// One end of a range, compared with the date: < 0 if the end is before the date.
 int compare_end(const List* ends, DateADT date) {
     const auto* end = static_cast<const PartitionRangeDatum*>(linitial(ends));
     if (end->kind != PARTITION_RANGE_DATUM_VALUE) {
@@ -78,7 +80,7 @@ int compare_end(const List* ends, DateADT date) {
     return value < date ? -1 : static_cast<int>(value > date);
 }
 
-// Is it a table whose bound, if it is a partition of ticket_order, has the date?
+// Is it a table whose bound, if it is a partition of ticket_order, contains the date?
 bool has_date(Oid relation, DateADT date) {
     HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
     if (!HeapTupleIsValid(tuple)) {
@@ -106,8 +108,8 @@ const char* usual_partition_name(DateADT date) {
     return psprintf("ticket_order_p%04d%02d%02d", year, month, day);
 }
 
-// Partitions do not overlap: one that has the date is the one. Most have the name that they were
-// made with.
+// Partitions do not overlap, so one whose bound contains the date is the right one. Most partitions
+// have the name that they were made with.
 Oid partition_of(const Catalog& catalog, DateADT date) {
     MemoryContext scratch =
         AllocSetContextCreate(CurrentMemoryContext, "partition_of", ALLOCSET_SMALL_SIZES);

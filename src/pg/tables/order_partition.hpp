@@ -6,12 +6,13 @@
 
 namespace ticketpool {
 
-// The partition of the date, or InvalidOid. What changes it invalidates ticket_order, which is
-// locked for a moment (ACCESS SHARE) where no partition with the usual name has the date. Ereports
-// where it is partitioned itself.
+// The partition of the date, or InvalidOid. Any change of the answer invalidates ticket_order in
+// the relation cache. If no partition with the usual name has the date, ticket_order is locked for
+// a moment (ACCESS SHARE). Ereports if the partition is partitioned itself.
 Oid partition_of(const Catalog& catalog, DateADT date);
 
-// The name that the extension gives the partition of a date where it is free, without the schema.
+// The name that the extension gives the partition of a date if the name is free, without the
+// schema.
 const char* usual_partition_name(DateADT date);
 
 }  // namespace ticketpool

@@ -1,8 +1,10 @@
+// Writes and reads rows of ticket_order: see order_rows.hpp.
 #include "tables/order_rows.hpp"
 
 #include "pool/shared_memory.hpp"
 #include "server/errors.hpp"
 #include "tables/epoch.hpp"
+#include "tables/row_writer.hpp"
 #include "ticketpool/order_status.hpp"
 
 namespace ticketpool {
@@ -33,7 +35,7 @@ void read_order(const OrderLeaf& leaf, Relation heap, HeapTuple tuple, OrderValu
     read_row(order_shape, leaf, heap, tuple, values);
 }
 
-// The indexes that the row belongs into: the partial ones have entries of rows with some statuses.
+// The indexes that the row belongs in: the partial ones have entries of rows with some statuses.
 static uint32_t indexes_of(const OrderValues& values) {
     OrderStatus status;
     const Text name = text_of(values.value[kStatus]);

@@ -1,4 +1,4 @@
-// ticket_order: writing rows (row_writer.hpp), reading them.
+// Rows of ticket_order: writing them (row_writer.hpp), reading them.
 #pragma once
 
 #include "server/catalog.hpp"
@@ -7,15 +7,15 @@
 
 namespace ticketpool {
 
-// Inserts the rows of one service date and appends them, as stored, to the result set (may be
-// null).
-// Fails (40001) where the partition has changed behind the pool's back since the seats were
+// Inserts the rows of one service date and appends them, as stored, to the result set (which may be
+// null). Fails (40001) if the partition has changed behind the pool's back since the seats were
 // claimed.
 void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows, int count,
                    ReturnSetInfo* result);
 
-// With the partition locked: were the departures that this transaction claims on loaded from it as
-// it is? If not, rows that nobody claimed for may be on the same seats: ereports 40001.
+// With the partition locked: were the departures on which this transaction has claims loaded from
+// the partition as it is now? If not, rows without a claim may be on the same seats: ereports
+// 40001.
 void require_same_epoch(const Catalog& catalog, DateADT date);
 
 // update_row(), try_update_row() and read_row() of a row of the partition.

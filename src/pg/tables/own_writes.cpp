@@ -1,3 +1,4 @@
+// Runs the extension's own statements, announced to its triggers: see own_writes.hpp.
 #include "tables/own_writes.hpp"
 
 #include "server/errors.hpp"

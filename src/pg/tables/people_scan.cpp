@@ -14,8 +14,9 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-// Partitions by date, direct mapped: more than the longest train runs, so that all days of one look
-// fit. An entry is void once its relation, or anything that the catalog knows, has changed.
+// Partitions by date, direct mapped. There are more entries than the longest train runs days, so
+// that all days of one look fit. An entry is void once its relation, or anything that the catalog
+// knows, has changed.
 struct CachedDay {
     uint64_t generation;  // of the catalog; 0: empty
     DateADT date;
@@ -46,7 +47,7 @@ bool is_known(const CachedDay& entry, DateADT date) {
     return entry.generation == catalog_generation && entry.date == date;
 }
 
-// Does the index lead to the rows with a value in this column, all live ones among them?
+// Can rows be found by the value in this column with the index, and does it have all live rows?
 bool leads_to(Relation index, AttrNumber column, List* live) {
     const Form_pg_index form = index->rd_index;
     return form->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
@@ -55,7 +56,7 @@ bool leads_to(Relation index, AttrNumber column, List* live) {
            predicate_implied_by(RelationGetIndexPredicate(index), live, false);
 }
 
-// One that has live rows alone before one that has the others, too.
+// Prefers an index of live rows alone to one that has the others, too.
 void find_person_index(Relation relation, Person person, List* live, PeopleDay* day) {
     const int number = static_cast<int>(person);
     bool found_partial = false;
@@ -109,7 +110,7 @@ void look_up(const Catalog& catalog, DateADT date, CachedDay* entry) {
             table_close(relation, AccessShareLock);
         }
     }
-    // An invalidation while we looked: the caller looks again.
+    // After an invalidation during the look, the caller looks again.
     if (found && changes == relation_changes) {
         *entry = CachedDay{catalog_generation, date, day};
     }
@@ -126,7 +127,7 @@ const PeopleDay& find_day(const Catalog& catalog, DateADT date) {
     return entry->day;
 }
 
-// Opens the partition; once it is locked, nothing about it and its indexes changes.
+// Opens the partition. Once it is locked, nothing about it and its indexes changes.
 Relation open_day(const Catalog& catalog, DateADT date, PeopleDay* day) {
     for (;;) {
         *day = find_day(catalog, date);
@@ -189,7 +190,7 @@ Oid people_partition(const Catalog& catalog, DateADT date) {
 }
 
 bool people_open(const Catalog& catalog, DateADT date, const PeopleQuery& query, PeopleScan* scan) {
-    // For more of them the departure is read once.
+    // For more people the departure is read once.
     constexpr uint32_t kMostLooks = 256;
     scan->query = query;
     scan->heap = open_day(catalog, date, &scan->day);

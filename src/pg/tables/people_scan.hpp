@@ -1,11 +1,11 @@
-// The live tickets of some people on one service date, read as the rules that come with the
-// extension need them: straight from the partition, as of the active snapshot.
+// The live tickets of some people on one service date, read as the extension's own rules need them:
+// straight from the partition, as of the active snapshot.
 //
-// An index of the user's leads to them where there is one whose first column is the person's and
-// that has all live rows. Otherwise the index of live rows does: those of the departure are read
-// where the query names one, all of the day's where it does not.
+// They are found by an index of the user's if there is one whose first column is the person's and
+// that has all live rows. Otherwise our index of live rows is used: the rows of the departure are
+// read if the query names one, all rows of the day if it does not.
 //
-// Partition and indexes are locked while they are read, and no longer: whoever asks about very many
+// Partition and indexes are locked only while they are read, so a session that asks about very many
 // days never holds more locks than for one. Nothing here plans a statement, and nothing takes a
 // predicate lock.
 #pragma once
@@ -35,9 +35,9 @@ struct PersonTicket {
 
 // A partition of ticket_order as it is read.
 struct PeopleDay {
-    Oid relation;             // InvalidOid: the day has none
+    Oid relation;             // InvalidOid: the day has no partition
     Oid live;                 // our index of live rows
-    Oid of_person[kPersons];  // InvalidOid: there is none
+    Oid of_person[kPersons];  // index by person; InvalidOid: there is none
     AttrNumber departure_id, person[kPersons], from_stop, to_stop, status;
 };
 
@@ -47,10 +47,10 @@ struct PeopleScan {
     Relation heap;
     TableReader reader;
     bool by_person;
-    uint32_t next_person;  // by_person: whose rows come after those that are read now
+    uint32_t next_person;  // by_person: whose rows are read next
 };
 
-// The partition of a date; InvalidOid: none, as far as this session has been told.
+// The partition of a date; InvalidOid: there is none, as far as this session has been told.
 Oid people_partition(const Catalog& catalog, DateADT date);
 
 // False: the day has no partition.

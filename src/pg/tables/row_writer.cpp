@@ -1,329 +1,19 @@
+// Writes rows into table and indexes, or by SQL: see row_writer.hpp.
 #include "tables/row_writer.hpp"
 
 #include "server/call_scan.hpp"
 #include "server/owner_scope.hpp"
 #include "server/row_return.hpp"
 #include "tables/own_writes.hpp"
-#include "tables/trigger_mark.hpp"
 
 extern "C" {
-#include "catalog/dependency.h"
-#include "catalog/partition.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "nodes/execnodes.h"
 #include "nodes/makefuncs.h"
-#include "optimizer/optimizer.h"
-#include "rewrite/prs2lock.h"
 }
 
 namespace ticketpool {
-
-// ---------------------------------------------------------------------------------------------
-// What a relation is like
-// ---------------------------------------------------------------------------------------------
-
-namespace {
-
-const ColumnShape* own_column(const TableShape& shape, const char* name) {
-    for (int i = 1; i <= shape.columns; i++) {
-        if (strcmp(name, shape.column[i].name) == 0) {
-            return &shape.column[i];
-        }
-    }
-    return nullptr;
-}
-
-// Looks at the status alone, and is true for what we write there.
-bool is_harmless_check(const TableShape& shape, Relation relation, const char* expression) {
-    Node* node = static_cast<Node*>(stringToNode(expression));
-    const AttrNumber status =
-        get_attnum(RelationGetRelid(relation),
-                   shape.written == nullptr ? "" : shape.column[shape.status].name);
-    Bitmapset* columns = nullptr;
-    pull_varattnos(node, 1, &columns);
-    int column;
-    if (status == InvalidAttrNumber || !bms_get_singleton_member(columns, &column) ||
-        column != status - FirstLowInvalidHeapAttributeNumber || contain_mutable_functions(node)) {
-        return false;
-    }
-    EState* estate = CreateExecutorState();
-    ExprContext* context = GetPerTupleExprContext(estate);
-    TupleTableSlot* slot = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsVirtual);
-    memset(slot->tts_isnull, true, static_cast<size_t>(slot->tts_tupleDescriptor->natts));
-    slot->tts_values[status - 1] = CStringGetTextDatum(shape.written);
-    slot->tts_isnull[status - 1] = false;
-    ExecStoreVirtualTuple(slot);
-    context->ecxt_scantuple = slot;
-    const bool holds = ExecCheck(ExecPrepareExpr(reinterpret_cast<Expr*>(node), estate), context);
-    ExecDropSingleTupleTableSlot(slot);
-    FreeExecutorState(estate);
-    return holds;
-}
-
-// Whether the server asks the check at all.
-bool is_enforced([[maybe_unused]] const ConstrCheck& check) {
-#if PG_VERSION_NUM >= 180000
-    return check.ccenforced;
-#else
-    return true;
-#endif
-}
-
-// Whether NULL may not be what a column without a default of its own gets: its type may have one,
-// and a domain may refuse NULL. Any domain counts, because it can be altered without a word to the
-// tables that use it.
-bool type_has_a_say(Oid type) {
-    return get_typtype(type) == TYPTYPE_DOMAIN || get_typdefault(type) != nullptr;
-}
-
-bool has_plain_columns(const TableShape& shape, Relation relation) {
-    TupleDesc columns = RelationGetDescr(relation);
-    for (int i = 0; i < columns->natts; i++) {
-        Form_pg_attribute column = TupleDescAttr(columns, i);
-        if (!column->attisdropped && own_column(shape, NameStr(column->attname)) == nullptr &&
-            type_has_a_say(column->atttypid)) {
-            return false;
-        }
-    }
-    const TupleConstr* constraints = columns->constr;
-    if (constraints == nullptr) {
-        return true;
-    }
-    if (constraints->has_generated_stored) {
-        return false;
-    }
-    for (int i = 0; i < constraints->num_check; i++) {
-        const ConstrCheck& check = constraints->check[i];
-        if (is_enforced(check) && !is_harmless_check(shape, relation, check.ccbin)) {
-            return false;
-        }
-    }
-    for (int i = 0; i < columns->natts; i++) {
-        Form_pg_attribute column = TupleDescAttr(columns, i);
-        const bool asks = column->atthasdef || column->attnotnull || column->attidentity != '\0';
-        const ColumnShape* own = own_column(shape, NameStr(column->attname));
-        if (!column->attisdropped && asks &&
-            (own == nullptr || (column->attnotnull && own->nullable))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-// Is the index what we write entries for?
-bool index_is(const IndexShape& shape, const RowTarget& target, Oid oid) {
-    Relation index = index_open(oid, AccessShareLock);
-    Form_pg_index form = index->rd_index;
-    bool same = form->indnatts == shape.count && form->indnkeyatts == shape.count &&
-                form->indisunique == shape.unique && form->indisvalid && form->indimmediate &&
-                (RelationGetIndexPredicate(index) != NIL) == shape.partial &&
-                index->rd_rel->relam == BTREE_AM_OID;
-    for (int i = 0; same && i < shape.count; i++) {
-        same = form->indkey.values[i] == target.column[shape.columns[i]];
-    }
-    index_close(index, AccessShareLock);
-    return same;
-}
-
-// Which of our indexes it is, or -1.
-int own_index(const TableShape& shape, const RowTarget& target, Oid index, const Oid* indexes,
-              bool partition) {
-    if (partition && !get_rel_relispartition(index)) {
-        return -1;
-    }
-    const Oid known = partition ? get_partition_parent(index, true) : index;
-    for (int i = 0; i < shape.indexes; i++) {
-        if (indexes[i] == known) {
-            return index_is(shape.index[i], target, index) ? i : -1;
-        }
-    }
-    return -1;
-}
-
-// Which of the shape's indexes has the live rows; -1: none.
-int live_index_of(const TableShape& shape) {
-    for (int i = 0; i < shape.indexes; i++) {
-        if (shape.index[i].partial && shape.index[i].only_with == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-// The predicate of live rows, as this table's index has it; NIL: the table has no such rows.
-List* live_predicate(const TableShape& shape, const RowTarget& target) {
-    const int number = live_index_of(shape);
-    if (number < 0) {
-        return NIL;
-    }
-    Relation index = index_open(target.index[number], AccessShareLock);
-    List* predicate = RelationGetIndexPredicate(index);  // a copy
-    index_close(index, AccessShareLock);
-    return predicate;
-}
-
-// Does each of two predicates follow from the other?
-bool same_predicate(List* a, List* b) {
-    return predicate_implied_by(a, b, false) && predicate_implied_by(b, a, false);
-}
-
-// Columns as they are, in orders that the server itself knows: those of a user's operator class
-// would run as the caller here.
-bool is_plain_index(Relation index) {
-    const Form_pg_index form = index->rd_index;
-    bool plain = form->indisvalid && !form->indisunique && !form->indisexclusion &&
-                 index->rd_rel->relam == BTREE_AM_OID;
-    for (int i = 0; plain && i < form->indnatts; i++) {
-        plain = form->indkey.values[i] > 0 &&
-                (i >= form->indnkeyatts || index->rd_opfamily[i] < FirstNormalObjectId);
-    }
-    return plain;
-}
-
-// Notes an index of the user's as one that we can enter rows into; false: the executor has to.
-bool add_extra_index(Oid oid, List* live, RowTarget* target) {
-    if (target->extras == kMostExtraIndexes) {
-        return false;
-    }
-    Relation index = index_open(oid, AccessShareLock);
-    List* predicate = RelationGetIndexPredicate(index);
-    const bool live_only = predicate != NIL && live != NIL && same_predicate(predicate, live);
-    const bool plain = is_plain_index(index) && (predicate == NIL || live_only);
-    index_close(index, AccessShareLock);
-    if (plain) {
-        target->extra_live |= live_only ? 1U << target->extras : 0;
-        target->extra[target->extras++] = oid;
-    }
-    return plain;
-}
-
-// Notes the indexes of the user's; false: the executor is wanted.
-bool find_extra_indexes(const TableShape& shape, List* present, RowTarget* target) {
-    List* live = live_predicate(shape, *target);
-    bool direct = true;
-    ListCell* cell;
-    foreach (cell, present) {
-        bool own = false;
-        for (int i = 0; i < shape.indexes; i++) {
-            own = own || target->index[i] == lfirst_oid(cell);
-        }
-        direct = direct && (own || add_extra_index(lfirst_oid(cell), live, target));
-    }
-    return direct;
-}
-
-// A trigger of the user's, whatever its name: what ours would tell the pool, the writer tells it
-// himself.
-bool has_foreign_trigger(const Catalog& catalog, Relation relation) {
-    const Oid extension = getExtensionOfObject(RelationRelationId, catalog.order);
-    const TriggerDesc* triggers = relation->trigdesc;
-    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; i++) {
-        const Trigger& trigger = triggers->triggers[i];
-        if ((strcmp(trigger.tgname, kFollowTrigger) != 0 &&
-             strcmp(trigger.tgname, kTruncateTrigger) != 0) ||
-            getExtensionOfObject(ProcedureRelationId, trigger.tgfoid) != extension) {
-            return true;
-        }
-    }
-    return false;
-}
-
-}  // namespace
-
-// The column of this name, or InvalidAttrNumber.
-static AttrNumber column_named(Relation relation, const char* name) {
-    const TupleDesc columns = RelationGetDescr(relation);
-    for (AttrNumber i = 1; i <= columns->natts; i++) {
-        const FormData_pg_attribute* column = TupleDescAttr(columns, i - 1);
-        if (!column->attisdropped && strcmp(NameStr(column->attname), name) == 0) {
-            return i;
-        }
-    }
-    return InvalidAttrNumber;
-}
-
-void find_columns(const TableShape& shape, Relation relation, RowTarget* target) {
-    for (AttrNumber i = 1; i <= shape.columns; i++) {
-        const ColumnShape& column = shape.column[i];
-        target->column[i] = column_named(relation, column.name);
-        if (target->column[i] == InvalidAttrNumber) {
-            ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                            errmsg("table \"%s\" has no column \"%s\"",
-                                   RelationGetRelationName(relation), column.name),
-                            errhint("Restore the column of %s.", shape.table)));
-        }
-        const Oid type = TupleDescAttr(RelationGetDescr(relation), target->column[i] - 1)->atttypid;
-        if (type != column.type) {
-            ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                            errmsg("column \"%s\" of table \"%s\" has another type than it should",
-                                   column.name, RelationGetRelationName(relation)),
-                            errdetail("It is %s.", format_type_be(type)),
-                            errhint("Restore the type of the column of %s.", shape.table)));
-        }
-    }
-}
-
-void find_returned(const TableShape& shape, Relation relation, RowTarget* target) {
-    target->in_order = true;
-    for (AttrNumber i = 1; i <= shape.columns; i++) {
-        target->returned[i] = column_named(relation, shape.column[i].name);
-        target->in_order = target->in_order && target->returned[i] == i;
-    }
-}
-
-bool rights_are_watched() {
-    return ExecutorCheckPerms_hook != nullptr;
-}
-
-bool wants_executor(const Catalog& catalog, const TableShape& shape, Relation relation) {
-    return has_foreign_trigger(catalog, relation) || relation->rd_rules != nullptr ||
-           (relation->rd_rel->relrowsecurity && relation->rd_rel->relforcerowsecurity) ||
-           !has_plain_columns(shape, relation);
-}
-
-void describe_target(const Catalog& catalog, const TableShape& shape, Oid relation_oid,
-                     const Oid* indexes, bool partition, RowTarget* target) {
-    *target = RowTarget{};
-    target->relation = relation_oid;
-    Relation relation = open_table(relation_oid);
-    find_columns(shape, relation, target);
-    if (!partition) {
-        find_returned(shape, relation, target);
-    }
-    target->direct = !wants_executor(catalog, shape, relation);
-    List* present = RelationGetIndexList(relation);
-    ListCell* cell;
-    foreach (cell, present) {
-        const int own = own_index(shape, *target, lfirst_oid(cell), indexes, partition);
-        if (own >= 0) {
-            target->index[own] = lfirst_oid(cell);
-        }
-    }
-    for (int i = 0; i < shape.indexes; i++) {
-        if (!OidIsValid(target->index[i])) {
-            ereport(
-                ERROR,
-                (errcode(ERRCODE_UNDEFINED_OBJECT),
-                 errmsg("table \"%s\" lacks an index of %s, or has another one in its place",
-                        RelationGetRelationName(relation), shape.table),
-                 partition ? errhint("Attach it to %s again: that builds the indexes.", shape.table)
-                           : errhint("Restore the index.")));
-        }
-    }
-    target->direct = target->direct && find_extra_indexes(shape, present, target);
-    list_free(present);
-    table_close(relation, NoLock);
-}
-
-// ---------------------------------------------------------------------------------------------
-// Writing
-// ---------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -339,7 +29,7 @@ void store_row(const TableShape& shape, const RowTarget& target, Relation heap,
     slot->tts_tableOid = RelationGetRelid(heap);
 }
 
-// Into an index of the user's.
+// Inserts entries into an index of the user's.
 void insert_extra_entries(Oid oid, Relation heap, TupleTableSlot* const* slots, int count,
                           bool same_keys, IndexInfo* info) {
     Relation index = index_open(oid, RowExclusiveLock);
@@ -356,8 +46,8 @@ void insert_extra_entries(Oid oid, Relation heap, TupleTableSlot* const* slots, 
     index_close(index, NoLock);
 }
 
-// Index by index, so that what one needs stays in the caches. `entries`: the indexes that the rows
-// may belong into; `same_keys`: they had entries like these before.
+// Goes index by index, so that what one index needs stays in the caches. `entries`: the indexes
+// that the rows may belong in; `same_keys`: the rows had entries with the same keys before.
 void insert_index_entries(const TableShape& shape, const RowTarget& target, Relation heap,
                           TupleTableSlot* const* slots, const RowValues* rows, int count,
                           uint32_t entries, bool same_keys) {
@@ -395,9 +85,9 @@ void insert_index_entries(const TableShape& shape, const RowTarget& target, Rela
 
 constexpr uint32_t kAllIndexes = ~0U;
 
-// Rows go into the table a page at a time where there are several. A chunk is about a page: slots
-// cost more than they save beyond that. They go in reverse order, in which the server finds its
-// notes of them at once.
+// Several rows are inserted a page at a time. A chunk is about a page; beyond that, slots cost more
+// than they save. The slots are dropped in reverse order, because the server then finds its notes
+// of them at once.
 void insert_directly(const TableShape& shape, const RowTarget& target, Relation heap,
                      const RowValues* rows, int count) {
     constexpr int kChunk = 64;
@@ -425,7 +115,8 @@ void insert_directly(const TableShape& shape, const RowTarget& target, Relation 
     CommandCounterIncrement();
 }
 
-enum class Updated { kNo, kWithoutEntries, kWithEntries };  // its indexes need new entries
+// Was the row updated, and if so, do its indexes need new entries?
+enum class Updated { kNo, kWithoutEntries, kWithEntries };
 
 #if PG_VERSION_NUM >= 160000
 using UpdatedIndexes = TU_UpdateIndexes;
@@ -439,7 +130,8 @@ bool needs_entries(UpdatedIndexes indexes) {
 }
 #endif
 
-// `locked`: by this transaction, so that nobody is in the way; otherwise kNo where somebody is.
+// `locked`: this transaction has locked the row, so nobody is in the way. Otherwise kNo if somebody
+// is.
 Updated update_tuple(Relation heap, ItemPointer old, TupleTableSlot* slot, bool locked) {
     UpdatedIndexes indexes{};
     if (locked) {
@@ -501,7 +193,7 @@ void return_values(const TableShape& shape, const RowTarget& target, const RowVa
         memset(nulls, true, static_cast<size_t>(columns->natts));
         for (AttrNumber c = 1; c <= shape.columns; c++) {
             const AttrNumber number = target.returned[c];
-            if (number <= columns->natts) {  // else it has come after the query began
+            if (number <= columns->natts) {  // otherwise it was added after the query began
                 values[number - 1] = rows[i].value[c];
                 nulls[number - 1] = rows[i].is_null[c];
             }
@@ -526,8 +218,8 @@ const char* insert_statement(const TableShape& shape, Oid table) {
     return sql.data;
 }
 
-// The executor's way: triggers, defaults, generated columns, checks and policies all have their
-// say.
+// Inserts through the executor, so that triggers, defaults, generated columns, checks and policies
+// are applied.
 void insert_by_sql(const Catalog& catalog, const TableShape& shape, Oid table,
                    const RowValues* rows, int count, ReturnSetInfo* result) {
     OwnerScope scope;
@@ -550,8 +242,7 @@ void insert_by_sql(const Catalog& catalog, const TableShape& shape, Oid table,
                 SPI_OK_INSERT_RETURNING ||
             SPI_processed != 1) {
             ereport(ERROR,
-                    (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-                     errmsg("the row of %s was not stored", shape.row),
+                    (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION), errmsg("%s", _(shape.not_stored)),
                      errdetail("A trigger or a rule on %s left it out.", shape.table),
                      errhint("Let a trigger raise an error where a purchase may not happen.")));
         }

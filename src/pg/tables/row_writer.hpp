@@ -1,116 +1,38 @@
 // Writing rows of the order tables straight into table and indexes, without the executor.
 //
-// That is right as long as nothing there asks for the executor: no trigger, generated column, rule,
-// forced row security, or column with a default of the user's, no check that could fail, and no
-// index but plain ones: b-trees over columns as they are, not unique, of all rows or of just the
-// live ones; and as long as nobody watches the executor's checks of rights. Otherwise SQL does it.
-// A table is described once by its shape, and again as it is in this database by a target.
+// That is right only if nothing about the table requires the executor (row_target.hpp): the user
+// has added no trigger, generated column, rule, forced row security or column with a default, and
+// no check that could fail; all of the user's indexes are plain ones (b-trees over columns as they
+// are, not unique, of all rows or of just the live ones); and nobody watches the executor's checks
+// of rights. Otherwise SQL writes the rows.
 #pragma once
 
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "tables/row_target.hpp"
 
 namespace ticketpool {
 
-inline constexpr int kMostColumns = 19;
-inline constexpr int kMostIndexes = 4;
-inline constexpr int kMostExtraIndexes = 8;
-
-// Columns by number in the shape; index 0 is not used.
-struct RowValues {
-    Datum value[kMostColumns + 1];
-    bool is_null[kMostColumns + 1];
-};
-
-struct ColumnShape {
-    const char* name;
-    Oid type;
-    bool nullable;  // a NOT NULL of the user's is for the executor to check
-};
-
-// One of our indexes: these columns as they are.
-struct IndexShape {
-    AttrNumber columns[4];
-    int count;
-    bool unique;
-    bool partial;
-    AttrNumber
-        only_with;  // has entries of rows with a value in this column; 0: of all that we write
-};
-
-struct TableShape {
-    const char* table;  // for messages
-    const char* row;    // what a row is, for messages
-    int columns;
-    ColumnShape column[kMostColumns + 1];
-    int indexes;
-    IndexShape index[kMostIndexes];
-    AttrNumber id;        // of the order
-    AttrNumber of;        // of the departure or item
-    AttrNumber status;    // checks that look at this column alone may be there,
-    const char* written;  // if they are true for this, which is all that we write; null: none may
-};
-
-// A table, or a partition, of a shape.
-struct RowTarget {
-    Oid relation;
-    Oid index[kMostIndexes];
-    bool direct;                          // the table allows to write without the executor
-    AttrNumber column[kMostColumns + 1];  // number in the relation of each of our columns
-    // The same in the rows that functions return: those of the table, also for its partitions. A
-    // user's column may come before ours of a later version.
-    AttrNumber returned[kMostColumns + 1];
-    bool in_order;        // the returned ones are 1, 2, 3, ...
-    int extras;           // direct: plain indexes of the user's
-    uint32_t extra_live;  // which of them have live rows alone, bit by number
-    Oid extra[kMostExtraIndexes];
-};
-
-// Does a module of this session's listen to what the executor asks for rights (pgaudit, sepgsql)?
-// It has to hear of our rows, too. Such a module keeps notes of the statement that it is in from
-// one hook of the executor to the next, so calling its hook alone would not do: the executor writes
-// the rows then.
-bool rights_are_watched();
-
-// Describes a relation. `indexes`: the oids of our indexes, in order of the shape; of a partition,
-// those of its parent's. Ereports where it is not of that shape any more.
-void describe_target(const Catalog& catalog, const TableShape& shape, Oid relation,
-                     const Oid* indexes, bool partition, RowTarget* target);
-
-// Its part that finds the columns.
-void find_columns(const TableShape& shape, Relation relation, RowTarget* target);
-
-// Its part that finds the columns of the rows which functions return; `relation`: of a partition,
-// the table. Describing a partition leaves that to the caller.
-void find_returned(const TableShape& shape, Relation relation, RowTarget* target);
-
-// Does a relation ask for the executor?
-bool wants_executor(const Catalog& catalog, const TableShape& shape, Relation relation);
-
 // Inserts rows; the relation is open for writing. `table`: what SQL is to name. What was stored is
-// appended to the result set (may be null).
+// appended to the result set (which may be null).
 void write_rows(const Catalog& catalog, const TableShape& shape, const RowTarget& target,
                 Relation heap, Oid table, const RowValues* rows, int count, ReturnSetInfo* result);
 
-// Changes a row that this transaction has locked, without the executor: `values` is all of it, with
-// the new values in the columns of `changed` (bit by number of the column). *tuple becomes the new
-// version. `entries`: the indexes that the row belongs into (bit by number in the shape). The
-// relation is open for writing. Visible after CommandCounterIncrement().
+// Changes a row that this transaction has locked, without the executor. `values` is the whole row,
+// with the new values in the columns of `changed` (a bit for each column's number). *tuple becomes
+// the new version. `entries`: the indexes that the row belongs in (a bit for each number in the
+// shape). The relation is open for writing. The change is visible after CommandCounterIncrement().
 void update_row(const TableShape& shape, const RowTarget& target, Relation heap,
                 const RowValues& values, uint32_t changed, uint32_t entries, HeapTuple* tuple);
 
-// The same of a row that nobody has locked: *tuple is what a snapshot shows. False: somebody else
-// has locked or changed it since, or is about to, and nothing was written. Does not wait.
+// The same for a row that this transaction has not locked; *tuple is what a snapshot shows. False:
+// somebody else has locked or changed the row since, or is about to, and nothing was written. Does
+// not wait.
 bool try_update_row(const TableShape& shape, const RowTarget& target, Relation heap,
                     const RowValues& values, uint32_t changed, uint32_t entries, HeapTuple* tuple);
 
-// Our columns of a tuple of the relation.
+// Reads our columns of a tuple of the relation.
 void read_row(const TableShape& shape, const RowTarget& target, Relation heap, HeapTuple tuple,
               RowValues* values);
-
-inline void set_value(RowValues* row, AttrNumber column, Datum value) {
-    row->value[column] = value;
-    row->is_null[column] = false;
-}
 
 }  // namespace ticketpool

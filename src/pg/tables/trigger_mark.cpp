@@ -1,4 +1,4 @@
-// See trigger_mark.hpp.
+// Reads the catalog row of our trigger on a table: see trigger_mark.hpp.
 #include "tables/trigger_mark.hpp"
 
 extern "C" {

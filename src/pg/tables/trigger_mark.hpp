@@ -5,16 +5,16 @@
 
 namespace ticketpool {
 
-// The catalog row of one of our triggers; {InvalidOid, 0}: there is none.
+// The catalog row of our trigger on a table; {InvalidOid, 0}: there is none.
 struct TriggerMark {
     Oid oid;
     TransactionId written_by;
 };
 TriggerMark trigger_mark(Oid relation);
 
-// The name of the triggers that tell the pool, on ticket_order (and by inheritance its partitions),
-// ticket_departure, ticket_reservation, item_order and item_inventory; and of the one on each of
-// these tables and on each partition that tells of TRUNCATE.
+// The name of the triggers that tell the pool of rows, on ticket_order (and by inheritance its
+// partitions), ticket_departure, ticket_reservation, item_order and item_inventory; and the name of
+// the trigger that tells of TRUNCATE, on each of these tables and on each partition.
 inline constexpr const char* kFollowTrigger = "ticket_follow";
 inline constexpr const char* kTruncateTrigger = "ticket_follow_truncate";
 

@@ -1,8 +1,8 @@
 // ticket_change: sold tickets are exchanged for another trip, date, class or train in one step.
 //
 // In a subtransaction the old tickets become 'changed', which makes their seats free for this
-// transaction (and for it alone until it commits), and then the new ones are bought: so an exchange
-// may keep its own seats, or extend them. If the new ones can't be had, the subtransaction is
+// transaction (and for it alone until it commits). Then the new tickets are bought, so an exchange
+// may keep its own seats, or extend them. If the new tickets can't be had, the subtransaction is
 // rolled back, and nothing has happened.
 #include "load/directory.hpp"
 #include "pool/ledger.hpp"
@@ -36,7 +36,8 @@ enum ChangeArgument {
     kArgTickets
 };
 
-// Tickets that get seats of one class, from one channel: side by side in Exchange::tickets.
+// Tickets that get seats of one class, from one channel; they are side by side in
+// Exchange::tickets.
 struct Group {
     Ticket* tickets;
     Purchase purchase;
@@ -46,7 +47,7 @@ struct Group {
 struct Exchange {
     Order* order;     // the old tickets, in order of number
     Ticket* tickets;  // the same, group by group
-    Purchase whole;   // all of them; its class says nothing where there are several groups
+    Purchase whole;   // all of them; its class has no meaning if there are several groups
     Group* group;
     int groups;
 };
@@ -82,7 +83,7 @@ void parse_new_trip(FunctionCallInfo fcinfo, const Catalog& catalog, const Order
                                text_of(PG_GETARG_DATUM(kArgTo)));
 }
 
-// The wishes of a group out of those of all passengers, which go by number of the old ticket.
+// Picks a group's wishes out of those of all passengers, which are in order of the old tickets.
 void parse_group_choice(FunctionCallInfo fcinfo, const Exchange& exchange, Group* group) {
     Purchase all = exchange.whole;
     all.class_index = group->purchase.class_index;
@@ -101,7 +102,7 @@ void parse_group_choice(FunctionCallInfo fcinfo, const Exchange& exchange, Group
     }
 }
 
-// Without seat_class each ticket keeps its class; TK006 where the departure does not have it.
+// Without seat_class each ticket keeps its class. TK006 if the departure does not have the class.
 void parse_groups(FunctionCallInfo fcinfo, Exchange* exchange) {
     const int count = exchange->order->count;
     const bool keep_class = PG_ARGISNULL(kArgClass);
@@ -130,8 +131,8 @@ void parse_groups(FunctionCallInfo fcinfo, Exchange* exchange) {
     }
 }
 
-// The passengers keep their seats, where it is the same class of the same departure and all of
-// them are free over the new trip.
+// Lets the passengers keep their seats, if it is the same class of the same departure and all of
+// the seats are free over the new trip.
 bool keep_seats(const Group& group, Claimed* claims) {
     const Purchase& purchase = group.purchase;
     for (uint32_t i = 0; i < purchase.party; i++) {
@@ -144,7 +145,7 @@ bool keep_seats(const Group& group, Claimed* claims) {
            claim_same_seats(group.tickets, demand_of(purchase), claims);
 }
 
-// One order of all groups: its tickets are in order of the old ones.
+// Writes one order of all groups. Its tickets are in order of the old ones.
 void write_groups(const Catalog& catalog, const Exchange& exchange, const Claimed* claims,
                   ReturnSetInfo* result) {
     const int count = exchange.order->count;
@@ -185,8 +186,8 @@ bool exchange_tickets(const Catalog& catalog, const Exchange& exchange, ReturnSe
     return true;
 }
 
-// The exchange in a subtransaction, which is undone where the new tickets can't be had, and where
-// an error is on its way out.
+// Exchanges the tickets in a subtransaction, which is undone if the new tickets can't be had, or if
+// an error is raised.
 void exchange_or_undo(const Catalog& catalog, const Exchange& exchange, ReturnSetInfo* result) {
     ErrorData* error =
         in_subtransaction([&] { return exchange_tickets(catalog, exchange, result); });

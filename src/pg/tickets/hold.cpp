@@ -1,10 +1,10 @@
 // ticket_hold, ticket_confirm, ticket_cancel: seats locked while the user pays.
 //
-// A hold's claim is like a purchase's; its row says 'held' until `held_until`, and the worker lets
-// it expire then (sweep.cpp). Payment and expiry lock the order's rows, in order of ticket number,
-// or change the only one on the condition that nobody else has it, so one of them is first and
-// decides. A late payer gets what is free now: the old seats if nobody took them, or equal ones, or
-// nothing.
+// A hold's claim is like a purchase's. Its row says 'held' until `held_until`; then the worker lets
+// the hold expire (sweep.cpp). Payment and expiry lock the order's rows, in order of ticket number,
+// or change the only row on the condition that nobody else has changed or locked it. So one of them
+// is first and decides. A payment after expiry gets what is free by then: the old seats if nobody
+// took them, or equal ones, or nothing.
 #include "load/directory.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
@@ -29,7 +29,7 @@ namespace {
 constexpr int kArgTtl = 10;
 constexpr int64_t kMaxTtl = 366 * USECS_PER_DAY;
 
-// When a hold that begins now runs out.
+// When a hold that begins now expires.
 TimestampTz hold_deadline(FunctionCallInfo fcinfo) {
     const TimestampTz now = GetCurrentTimestamp();
     TimestampTz deadline;
@@ -37,7 +37,7 @@ TimestampTz hold_deadline(FunctionCallInfo fcinfo) {
         deadline = now + int64_t{setting_hold_ttl} * USECS_PER_SEC;
     } else {
         const Interval* ttl = PG_GETARG_INTERVAL_P(kArgTtl);
-        // Months are too long whatever their length, and sums could overflow.
+        // Any number of months is refused whatever their length, and sums could overflow.
         const bool too_long = ttl->month != 0 || ttl->day > 366 || ttl->day < -366 ||
                               ttl->time > kMaxTtl || ttl->time < -kMaxTtl;
         deadline = too_long ? now : now + ttl->time + ttl->day * USECS_PER_DAY;
@@ -50,7 +50,7 @@ TimestampTz hold_deadline(FunctionCallInfo fcinfo) {
     return deadline;
 }
 
-// Tickets that are alike as something to buy again.
+// Makes a purchase of alike tickets that are to be bought again.
 void purchase_again(const Order& order, const Ticket* tickets, int count, Purchase* purchase) {
     *purchase = Purchase{};
     purchase->ref = tickets[0].ref;
@@ -80,7 +80,8 @@ void check_rules_again(const Catalog& catalog, const Order& order, Ticket* ticke
     }
 }
 
-// Seats for tickets that are alike; *moved: others than they had. False: nothing is left.
+// Claims seats for tickets that are alike. *moved: they are other seats than before. False: there
+// are not enough.
 bool claim_again(const Order& order, const Ticket* tickets, int count, Claimed* claims,
                  bool* moved) {
     Purchase purchase;
@@ -90,7 +91,7 @@ bool claim_again(const Order& order, const Ticket* tickets, int count, Claimed* 
     return !*moved || claim_demand(demand, claims);
 }
 
-// The tickets that have run out, in an array of their own.
+// The expired tickets, in an array of their own.
 Ticket* expired_tickets(const Order& order, int* count) {
     Ticket* tickets =
         static_cast<Ticket*>(palloc(static_cast<size_t>(order.count) * sizeof(Ticket)));
@@ -103,7 +104,7 @@ Ticket* expired_tickets(const Order& order, int* count) {
     return tickets;
 }
 
-// Payment after expiry: all tickets that have run out get seats again, or none. False: none, and
+// Payment after expiry: either all expired tickets get seats again, or none. False: none, and
 // nothing has changed.
 bool confirm_late(const Catalog& catalog, Order* order) {
     int count;
@@ -140,7 +141,7 @@ bool confirm_late(const Catalog& catalog, Order* order) {
     return true;
 }
 
-// What a payment does to the order. False: no row.
+// What a payment does to the order. False: the call returns no row.
 bool confirm(const Catalog& catalog, Order* order) {
     choose_tickets(order, OrderCall::kConfirm, false);
     if (count_status(*order, OrderStatus::kExpired) > 0 && !confirm_late(catalog, order)) {
@@ -150,30 +151,31 @@ bool confirm(const Catalog& catalog, Order* order) {
     return true;
 }
 
-// The common case: one ticket, held, nobody else on it. Paying leaves the seat as it is, so all
-// there is to do is the row: changed without a lock before, on the condition that nobody comes in
-// between (locked_rows.hpp). The departure stays announced meanwhile, and is pinned once the row is
-// changed, as by whoever changes an order: not before, since who finds somebody in between waits
-// for him, and he may be waiting for all pins to go. False: nothing has happened, and the order has
-// to be looked at with care.
+// The common case: one ticket, held, and no other session works on it. Payment leaves the seat as
+// it is, so only the row has to be changed. The row is not locked before; it is changed on the
+// condition that no other session has been quicker (locked_rows.hpp). Meanwhile the departure stays
+// announced. Once the row is changed, the departure is pinned, as by every session that changes an
+// order. Do not pin earlier: if another session has been quicker, we wait for it afterwards, and
+// that session may be waiting until nobody pins the departure. False: nothing has happened, and the
+// order has to be locked first.
 bool confirm_in_place(const Catalog& catalog, int64_t order_id, ReturnSetInfo* result) {
     LockedRows rows;
     if (!read_single_row(catalog, order_id, &rows)) {
         return false;
     }
-    OrderValues* values = &rows.row->values;
+    const OrderValues& values = rows.row->values;
     OrderStatus status;
-    const Text name = text_of(values->value[kStatus]);
+    const Text name = text_of(values.value[kStatus]);
     if (!parse_order_status(name.data, name.length, &status) || status != OrderStatus::kHeld) {
         return false;
     }
-    const DepartureRef ref = directory_find_id(catalog, DatumGetInt64(values->value[kDepartureId]));
+    const DepartureRef ref = directory_find_id(catalog, DatumGetInt64(values.value[kDepartureId]));
     if (ref.departure == nullptr) {
         return false;
     }
     ledger_reserve(0);
     static_assert(may_become(OrderStatus::kHeld, OrderStatus::kSold));
-    const bool paid = try_update_single_row(rows, set_row_status(values, OrderStatus::kSold));
+    const bool paid = try_write_single_status(rows, OrderStatus::kSold);
     if (paid) {
         pin_slot(ref.slot);
     }
@@ -199,7 +201,7 @@ void begin_change(FunctionCallInfo fcinfo, const char* command) {
     begin_result(fcinfo);
 }
 
-// The order's rows are locked, its departure is pinned.
+// Locks the order's rows and pins its departures.
 void begin_order(FunctionCallInfo fcinfo, OwnerScope* scope, Order* order) {
     const Catalog& catalog = catalog_of(fcinfo);
     owner_begin(catalog, scope);

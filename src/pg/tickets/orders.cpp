@@ -1,3 +1,4 @@
+// Locks an order, moves its tickets from status to status, returns its rows: see orders.hpp.
 #include "tickets/orders.hpp"
 
 #include "load/directory.hpp"
@@ -5,16 +6,8 @@
 #include "pool/pins.hpp"
 #include "pool/sources.hpp"
 #include "server/errors.hpp"
-#include "server/owner_scope.hpp"
-#include "server/plans.hpp"
-#include "server/row_return.hpp"
 #include "tables/arrival_locks.hpp"
 #include "tables/departure_rows.hpp"
-#include "tables/own_writes.hpp"
-
-extern "C" {
-#include "executor/spi.h"
-}
 
 namespace ticketpool {
 
@@ -69,7 +62,7 @@ Text text_column(const LockedRow& row, OrderColumn column) {
              errhint("Check the order_id, or leave ticket_nos out for all tickets.")));
 }
 
-// Every named ticket must be there.
+// Ereports TK005 unless the order has every named ticket.
 void check_ticket_nos(const Order& order, const SortedNumbers& named) {
     int found = 0;
     for (int i = 0; i < named.count; i++) {
@@ -87,54 +80,38 @@ void check_ticket_nos(const Order& order, const SortedNumbers& named) {
     }
 }
 
-int stop_index(const Route* route, int32_t stop_no) {
-    for (uint32_t i = 0; i < route->stop_count; i++) {
-        if (route->stops()[i].stop_no == stop_no) {
-            return static_cast<int>(i);
-        }
-    }
-    return -1;
-}
-
-// Where the ticket's claim is in the pool, or would be again.
+// Finds where the ticket's claim is in the pool, or would be again.
 void locate(Ticket* ticket) {
     const LockedRow& row = *ticket->row;
     const DepartureRef& ref = ticket->ref;
-    const Route* route = ref.departure->route.get();
-    const Layout* layout = ref.departure->layout.get();
-    const Text coach = text_column(row, kCoach);
-    const Text label = text_column(row, kSeat);
-    const int class_index = layout->find_class(ticket->seat_class.data, ticket->seat_class.length);
-    ticket->trip = {stop_index(route, DatumGetInt32(row.values.value[kFromStop])),
-                    stop_index(route, DatumGetInt32(row.values.value[kToStop]))};
-    if (class_index < 0 || ticket->trip.from < 0 || ticket->trip.to <= ticket->trip.from) {
+    const TicketColumns columns{ticket->seat_class, text_column(row, kCoach),
+                                text_column(row, kSeat), DatumGetInt32(row.values.value[kFromStop]),
+                                DatumGetInt32(row.values.value[kToStop])};
+    LiveTicket found;
+    const char* problem;
+    ticket->located = locate_ticket(columns, ref.departure, &found, &problem);
+    ticket->trip = found.trip;
+    if (!ticket->located) {
         return;
     }
-    const uint32_t index = static_cast<uint32_t>(class_index);
-    ticket->bits = trip_mask(ticket->trip.from, ticket->trip.to);
-    if (label.data == nullptr) {
-        ticket->source = {ref.slot, index, 0,
-                          layout->find_place_coach(index, coach.data, coach.length)};
-        ticket->located = ticket->source.place_coach >= 0;
-        return;
-    }
-    const int64_t number =
-        layout->find_seat(index, coach.data, coach.length, label.data, label.length);
-    ticket->located = number >= 0;
-    ticket->seat = static_cast<uint32_t>(number);
-    if (ticket->located) {
+    ticket->bits = found.bits;
+    ticket->seat = found.seat;
+    if (found.place_coach >= 0) {
+        ticket->source = {ref.slot, found.class_index, 0, found.place_coach};
+    } else if (is_live(ticket->status)) {
+        ticket->source = source_of_live_seat(ref, found.class_index, found.bits, &ticket->seat);
+    } else {
         ticket->source =
-            is_live(ticket->status)
-                ? source_of_live_seat(ref, index, ticket->bits, &ticket->seat)
-                : source_of_seat(ref, index, ticket->channel, ticket->bits, &ticket->seat);
+            source_of_seat(ref, found.class_index, ticket->channel, found.bits, &ticket->seat);
     }
 }
 
-// The departure, pinned; departure null: its row is gone.
+// The departure, pinned. `departure` is null if its row is gone.
 DepartureRef pin_of_order(const Catalog& catalog, int64_t departure_id) {
     DepartureRef ref = directory_find_id(catalog, departure_id);
     if (ref.departure == nullptr) {
-        // None comes unseen, to be loaded with the rows as they are now (by_hand.hpp).
+        // From now on no departure can be inserted and then loaded with the order's rows as they
+        // are now (arrival_locks.hpp).
         lock_orphans(catalog);
         ref = directory_find_id(catalog, departure_id);
     }
@@ -147,8 +124,9 @@ DepartureRef pin_of_order(const Catalog& catalog, int64_t departure_id) {
 }
 
 void read_tickets(const Catalog& catalog, Order* order) {
-    order->tickets =
-        static_cast<Ticket*>(palloc0(static_cast<size_t>(order->count) * sizeof(Ticket)));
+    const size_t count = static_cast<size_t>(order->count);
+    order->tickets = static_cast<Ticket*>(palloc0(count * (sizeof(Ticket) + sizeof(LockedRow*))));
+    order->picked = reinterpret_cast<LockedRow**>(order->tickets + count);
     for (int i = 0; i < order->count; i++) {
         Ticket* ticket = &order->tickets[i];
         ticket->row = &order->rows.row[i];
@@ -175,7 +153,7 @@ void read_tickets(const Catalog& catalog, Order* order) {
     }
 }
 
-// Reads what was locked, and pins its departure.
+// Reads the locked rows, and pins their departures.
 void read_locked_order(const Catalog& catalog, int64_t order_id, Order* order) {
     order->order_id = order_id;
     order->count = order->rows.count;
@@ -233,22 +211,26 @@ constexpr uint32_t kExpiredBit = bit(OrderStatus::kExpired);
 constexpr uint32_t kChangedBit = bit(OrderStatus::kChanged);
 constexpr uint32_t kLeftBits = kHeldBit | kExpiredBit | kSoldBit;
 
-// Statuses as bits. By number of OrderCall; see there.
+// What OrderCall says, with statuses as bits. kCalls is indexed by the number of the OrderCall.
 struct CallShape {
-    uint32_t needs;    // one ticket at least has one of these
+    uint32_t needs;    // at least one ticket has one of these
     uint32_t refuses;  // no ticket has one of these
     uint32_t returns;
-    const char* action;
+    const char* message;  // with the ticket's number and the order's id
     const char* hint;
 };
 constexpr CallShape kCalls[] = {
-    {kLeftBits, 0, kLeftBits | kRefundedBit | kChangedBit, "confirmed",
+    {kLeftBits, 0, kLeftBits | kRefundedBit | kChangedBit,
+     "ticket %d of order " INT64_FORMAT " cannot be confirmed",
      "Only a hold can be paid. Buy again."},
     {kHeldBit | kExpiredBit | kCancelledBit, kSoldBit, kHeldBit | kExpiredBit | kCancelledBit,
-     "cancelled", "Only a hold can be cancelled. Refund sold tickets with ticket_refund."},
-    {kSoldBit | kRefundedBit, 0, kSoldBit | kRefundedBit, "refunded",
+     "ticket %d of order " INT64_FORMAT " cannot be cancelled",
+     "Only a hold can be cancelled. Refund sold tickets with ticket_refund."},
+    {kSoldBit | kRefundedBit, 0, kSoldBit | kRefundedBit,
+     "ticket %d of order " INT64_FORMAT " cannot be refunded",
      "Only sold tickets can be refunded."},
-    {kSoldBit, 0, kSoldBit, "changed", "Only sold tickets can be changed."}};
+    {kSoldBit, 0, kSoldBit, "ticket %d of order " INT64_FORMAT " cannot be changed",
+     "Only sold tickets can be changed."}};
 
 // The first ticket with one of the statuses, or null.
 const Ticket* first_with(const Order& order, uint32_t statuses) {
@@ -261,9 +243,7 @@ const Ticket* first_with(const Order& order, uint32_t statuses) {
 }
 
 [[noreturn]] void report_status(const Order& order, const Ticket& ticket, const CallShape& call) {
-    ereport(ERROR, (errcode(kErrorOrder),
-                    errmsg("ticket %d of order " INT64_FORMAT " cannot be %s", ticket.ticket_no,
-                           order.order_id, call.action),
+    ereport(ERROR, (errcode(kErrorOrder), errmsg(call.message, ticket.ticket_no, order.order_id),
                     errdetail("Its status is \"%s\".", status_name(ticket.status)),
                     errhint("%s", call.hint)));
 }
@@ -274,7 +254,7 @@ void choose_tickets(Order* order, OrderCall call, bool named) {
     const CallShape& shape = kCalls[static_cast<int>(call)];
     const Ticket* wrong = first_with(*order, named ? ~shape.returns : shape.refuses);
     if (wrong == nullptr && first_with(*order, shape.needs) == nullptr) {
-        // Named is a ticket that is left, if there is one: the others are over anyway.
+        // The message names a ticket that is left, if there is one: the others are over anyway.
         wrong = first_with(*order, kLeftBits);
         wrong = wrong == nullptr ? first_with(*order, ~0U) : wrong;
     }
@@ -309,103 +289,33 @@ int count_status(const Order& order, OrderStatus status) {
 
 namespace {
 
-// An int[] of the numbers of the tickets for which wanted(ticket) is true; *count: how many.
+// Picks the rows of the tickets for which wanted(ticket) is true, in order. Returns how many.
 template <typename Wanted>
-Datum ticket_array(const Order& order, int* count, Wanted wanted) {
-    Datum* numbers =
-        static_cast<Datum*>(palloc(static_cast<size_t>(Max(order.count, 1)) * sizeof(Datum)));
-    *count = 0;
+int pick_rows(const Order& order, Wanted wanted) {
+    int count = 0;
     for (int i = 0; i < order.count; i++) {
         if (wanted(order.tickets[i])) {
-            numbers[(*count)++] = Int32GetDatum(order.tickets[i].ticket_no);
+            order.picked[count++] = order.tickets[i].row;
         }
     }
-    return PointerGetDatum(construct_array(numbers, *count, INT4OID, 4, true, TYPALIGN_INT));
+    return count;
 }
 
 }  // namespace
-
-namespace {
-
-[[noreturn]] void report_left_out(const Order& order) {
-    ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-                    errmsg("order " INT64_FORMAT " was not changed", order.order_id),
-                    errdetail("A trigger or a policy on ticket_order left rows out."),
-                    errhint("Let a trigger raise an error where a change may not happen.")));
-}
-
-// Of the tickets on one departure: that is what tells our own row events (own_writes.hpp).
-void write_status_by_sql(const Order& order, int64_t departure_id, OrderStatus from,
-                         OrderStatus to) {
-    const char* sql = psprintf(
-        "UPDATE %s SET status = $4, changed_at = now()%s WHERE order_id = $1 AND ticket_no = ANY "
-        "($2) AND service_date = $3",
-        qualified_name(order.rows.relation), to == OrderStatus::kSold ? ", held_until = NULL" : "");
-    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, TEXTOID};
-    int count;
-    const Datum numbers = ticket_array(order, &count, [&](const Ticket& ticket) {
-        return ticket.status == from && ticket.departure_id == departure_id;
-    });
-    Datum values[] = {Int64GetDatum(order.order_id), numbers, DateADTGetDatum(order.service_date),
-                      CStringGetTextDatum(status_name(to))};
-    const OwnWrite write{is_live(to) ? OwnChange::kLive : OwnChange::kEnd, departure_id,
-                         order.order_id, nullptr};
-    if (execute_own(write, true, sql, 4, types, values, nullptr) != SPI_OK_UPDATE ||
-        SPI_processed != static_cast<uint64>(count)) {
-        report_left_out(order);
-    }
-}
-
-void write_status_by_sql(const Order& order, OrderStatus from, OrderStatus to) {
-    for (int i = 0; i < order.count; i++) {
-        bool is_first = order.tickets[i].status == from;
-        for (int j = 0; j < i && is_first; j++) {
-            is_first = order.tickets[j].status != from ||
-                       order.tickets[j].departure_id != order.tickets[i].departure_id;
-        }
-        if (is_first) {
-            write_status_by_sql(order, order.tickets[i].departure_id, from, to);
-        }
-    }
-}
-
-void write_status(const Order& order, OrderStatus from, OrderStatus to) {
-    for (int i = 0; i < order.count; i++) {
-        LockedRow* row = order.tickets[i].row;
-        if (order.tickets[i].status == from) {
-            update_locked_row(order.rows, row, set_row_status(&row->values, to));
-        }
-    }
-    CommandCounterIncrement();
-}
-
-bool is_direct(const Order& order) {
-    return order.rows.row[0].tuple != nullptr;
-}
-
-}  // namespace
-
-uint32_t set_row_status(OrderValues* row, OrderStatus to) {
-    set_value(row, kStatus, CStringGetTextDatum(status_name(to)));
-    set_value(row, kChangedAt, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
-    row->is_null[kHeldUntil] |= to == OrderStatus::kSold;
-    return column_bit(kStatus) | column_bit(kChangedAt) | column_bit(kHeldUntil);
-}
 
 void set_status(Order* order, OrderStatus from, OrderStatus to) {
     if (!may_become(from, to)) {
         elog(ERROR, "a %s ticket may not become %s", status_name(from), status_name(to));
     }
-    if (count_status(*order, from) == 0) {
+    const int count =
+        pick_rows(*order, [&](const Ticket& ticket) { return ticket.status == from; });
+    if (count == 0) {
         return;
     }
-    if (is_direct(*order)) {
-        write_status(*order, from, to);
-    } else {
-        write_status_by_sql(*order, from, to);
-    }
+    write_status(order->rows, order->picked, count, to);
     const bool releases = is_live(from) && !is_live(to);
-    ledger_reserve(static_cast<size_t>(order->count));  // after the triggers, which may buy, too
+    // After the triggers, which may claim seats, too.
+    ledger_reserve(static_cast<size_t>(order->count));
     for (int i = 0; i < order->count; i++) {
         Ticket* ticket = &order->tickets[i];
         if (ticket->status == from) {
@@ -416,27 +326,6 @@ void set_status(Order* order, OrderStatus from, OrderStatus to) {
         }
     }
 }
-
-namespace {
-
-void write_seat_by_sql(const Order& order, const Ticket& ticket) {
-    const OrderValues& row = ticket.row->values;
-    Oid types[] = {INT8OID, INT4OID, DATEOID, TEXTOID, TEXTOID};
-    Datum values[] = {Int64GetDatum(order.order_id), Int32GetDatum(ticket.ticket_no),
-                      DateADTGetDatum(order.service_date), row.value[kCoach], row.value[kSeat]};
-    const char* sql = psprintf(
-        "UPDATE %s SET coach = $4, seat = $5 WHERE order_id = $1 AND ticket_no = $2 AND "
-        "service_date = $3",
-        qualified_name(order.rows.relation));
-    const OwnWrite write{OwnChange::kMove, ticket.departure_id, order.order_id, nullptr};
-    if (execute_own(write, false, sql, 5, types, values, row.is_null[kSeat] ? "    n" : nullptr) !=
-            SPI_OK_UPDATE ||
-        SPI_processed != 1) {
-        report_left_out(order);
-    }
-}
-
-}  // namespace
 
 void set_seats(const Order& order, const Ticket* tickets, int count, const Claimed* claims) {
     for (int i = 0; i < count; i++) {
@@ -451,13 +340,8 @@ void set_seats(const Order& order, const Ticket* tickets, int count, const Claim
             set_value(row, kSeat, CStringGetTextDatum(seat_label(seat)));
         }
         set_value(row, kCoach, text_datum(text_of(layout->head, layout->coaches()[coach].name)));
-        if (is_direct(order)) {
-            update_locked_row(order.rows, tickets[i].row, column_bit(kCoach) | column_bit(kSeat));
-        } else {
-            write_seat_by_sql(order, tickets[i]);
-        }
+        write_seat(order.rows, tickets[i].row);
     }
-    CommandCounterIncrement();
 }
 
 bool claim_same_seats(const Ticket* tickets, const Demand& demand, Claimed* claims) {
@@ -471,32 +355,9 @@ bool claim_same_seats(const Ticket* tickets, const Demand& demand, Claimed* clai
     return claim_named(demand, claims);
 }
 
-static void return_order_by_sql(const Order& order, ReturnSetInfo* result) {
-    const char* sql = psprintf(
-        "SELECT * FROM %s WHERE order_id = $1 AND ticket_no = ANY ($2) AND service_date = $3 ORDER "
-        "BY ticket_no",
-        qualified_name(order.rows.relation));
-    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID};
-    int count;
-    const Datum numbers = ticket_array(order, &count, [](const Ticket&) { return true; });
-    Datum values[] = {Int64GetDatum(order.order_id), numbers, DateADTGetDatum(order.service_date)};
-    if (execute_planned(sql, 3, types, values, nullptr) != SPI_OK_SELECT) {
-        elog(ERROR, "could not read order " INT64_FORMAT, order.order_id);
-    }
-    return_spi_rows(result);
-}
-
 void return_order(const Order& order, ReturnSetInfo* result) {
-    if (!is_direct(order)) {
-        return_order_by_sql(order, result);
-        return;
-    }
-    LockedRow** rows = static_cast<LockedRow**>(
-        palloc(static_cast<size_t>(Max(order.count, 1)) * sizeof(LockedRow*)));
-    for (int i = 0; i < order.count; i++) {
-        rows[i] = order.tickets[i].row;
-    }
-    return_locked_rows(order.rows, rows, order.count, result);
+    const int count = pick_rows(order, [](const Ticket&) { return true; });
+    return_locked_rows(order.rows, order.picked, count, result);
 }
 
 }  // namespace ticketpool

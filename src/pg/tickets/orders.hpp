@@ -1,7 +1,7 @@
 // Orders as a whole: their rows locked, their tickets changed from one status to the next, and what
-// that means for the pool. Every change of status goes through set_status(), which knows no
-// transition but the legal ones (order_status.hpp); but for the payment of a single ticket, which
-// changes nothing else and does it by set_row_status().
+// that means for the pool. Every change of status goes through set_status(), which allows only the
+// legal transitions (order_status.hpp). The one exception is the payment of a single ticket, which
+// changes nothing else: try_write_single_status() in locked_rows.hpp.
 #pragma once
 
 #include "pool/claim.hpp"
@@ -16,12 +16,12 @@ struct Ticket {
     int32_t ticket_no;
     OrderStatus status;
     int64_t passenger_id;
-    int64_t departure_id;  // rows by hand may put the tickets of an order on several
-    DepartureRef ref;      // pinned; departure null where its row is gone
+    int64_t departure_id;  // SQL by hand may put an order's tickets on several departures
+    DepartureRef ref;      // pinned; `departure` is null if its row is gone
     Text seat_class;
     Text channel;       // data null: none
-    bool located;       // false: the departure does not have its seat or stops
-    SeatSource source;  // where its claim is, and the seat's number there
+    bool located;       // false: the departure does not have the ticket's seat or stops
+    SeatSource source;  // where the ticket's claim is, and the seat's number there
     uint32_t seat;
     SegmentMask bits;  // of its trip
     Trip trip;
@@ -35,23 +35,24 @@ struct Order {
     LockedRows rows;  // of all tickets
     Ticket* tickets;
     int count;
+    LockedRow** picked;  // room for a row of each ticket: those that a statement is about
 };
 
-// The ticket numbers that a caller named; null: all.
+// The ticket numbers that a caller named; null: all tickets.
 struct TicketNos {
     ArrayType* array;
 };
 TicketNos parse_ticket_nos(FunctionCallInfo fcinfo, int argument);
 
-// Locks the rows to the end of the transaction and reads them; pins the departures before anything
-// of them changes, so that nobody, not even this session, rebuilds it from rows whose release is
-// still to come. Ereports TK005 where there is no such order or ticket.
-// Call inside SPI and owner_begin().
+// Locks the rows to the end of the transaction and reads them. Pins the departures before any of
+// their rows changes, so that nobody, not even this session, loads a departure again from rows
+// whose release is still to be done. Ereports TK005 if there is no such order or ticket. Call
+// inside SPI and owner_begin().
 void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order* order);
 
-// The same for the order's tickets of one departure in the partition of a date, where that is known
-// and the id may name another one (rows that were imported). Does not wait: 55P03 where somebody
-// has a row of the order locked. False: there are none.
+// The same for the order's tickets of one departure in the partition of a date, for callers that
+// know the date: the id of an imported order may name another one. Does not wait: 55P03 if somebody
+// has a row of the order locked. False: there are no such tickets.
 bool try_lock_order_of(const Catalog& catalog, int64_t order_id, DateADT date, int64_t departure_id,
                        Order* order);
 
@@ -70,17 +71,17 @@ bool try_lock_order_of(const Catalog& catalog, int64_t order_id, DateADT date, i
 //                                              is cancelled,      refunded, else TK005;
 //                                              else TK005         change: TK005
 //
-// A refund comes back as its rows, too, where what is left is held or expired and a ticket is
-// refunded: that is its repetition. An order that is sold in part is refunded first; then what is
-// still held can be cancelled. With tickets named, each of them has to be sold (or refunded
-// already).
+// A refund returns its rows also if what is left is held or expired and a ticket is refunded: then
+// the call repeats an earlier one. An order that is sold in part has to be refunded first; then
+// what is still held can be cancelled. If tickets are named, each of them has to be sold (or
+// refunded already).
 //
-// Returned are the tickets that the call is about: all but the cancelled ones of a payment, without
-// the sold, refunded and exchanged ones of a cancellation, the sold and refunded ones of a refund.
+// A call returns the tickets that it is about: a payment all tickets except cancelled ones, a
+// cancellation all except sold, refunded and exchanged ones, a refund the sold and refunded ones.
 enum class OrderCall { kConfirm, kCancel, kRefund, kChange };
 
-// Drops the tickets that the call leaves alone; ereports TK005 where it has nothing to do.
-// `named`: the caller chose the tickets, none may be dropped.
+// Drops the tickets that the call leaves alone. Ereports TK005 if the call has nothing to do.
+// `named`: the caller chose the tickets, so none may be dropped.
 void choose_tickets(Order* order, OrderCall call, bool named);
 
 // How many tickets have the status.
@@ -92,7 +93,8 @@ inline bool same_class(const Ticket& a, const Ticket& b) {
     return same_text(a.seat_class, b.seat_class);
 }
 
-// Brings the tickets that are like the first one to the front, in order; how many.
+// Brings the tickets that are like the first one to the front, in order. Returns how many there
+// are.
 template <typename Alike>
 int gather_alike(Ticket* tickets, int count, Alike alike) {
     Ticket* others =
@@ -115,13 +117,10 @@ int gather_alike(Ticket* tickets, int count, Alike alike) {
 // Tickets that stop being live are released at commit.
 void set_status(Order* order, OrderStatus from, OrderStatus to);
 
-// A row's columns as they are in the status `to`; which ones are new, bit by OrderColumn.
-uint32_t set_row_status(OrderValues* row, OrderStatus to);
-
-// Writes tickets' seats, `claims` of all of them, into the table.
+// Writes the seats of `claims`, one for each ticket, into the tickets' rows.
 void set_seats(const Order& order, const Ticket* tickets, int count, const Claimed* claims);
 
-// The same seats for the party of the demand, where all of them are free over its trip.
+// Claims the tickets' own seats for the party of the demand, if all of them are free over its trip.
 bool claim_same_seats(const Ticket* tickets, const Demand& demand, Claimed* claims);
 
 // Appends the rows of the order's tickets, as they are now, to the result set.

@@ -1,5 +1,5 @@
-// ticket_refund: sold tickets become refunded; their seats are free once the transaction has
-// committed, and for the transaction itself at once.
+// ticket_refund: sold tickets become refunded. Their seats are free for the transaction itself at
+// once, and for others once it has committed.
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
