@@ -1,5 +1,6 @@
 #include "pool/claim.hpp"
 
+#include "pool/claim_retry.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/prepared.hpp"
@@ -328,25 +329,15 @@ bool claim_demand(const Demand& demand, Claimed* claimed) {
         room.seats = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
     }
     ledger_reserve(entries_needed(demand));
-    for (;;) {
+    const bool is_claimed = claim_until_decided(demand.ref.slot, [&] {
         SourceList list =
             list_sources(demand.ref, demand.class_index, demand.trip, demand.channel, &one);
-        const Status status = try_demand(demand, &list, room, claimed);
-        if (status == Status::kOk) {
-            return true;
-        }
-        if (status != Status::kLookAgain) {
-            if (prepared_resolve(demand.ref.slot)) {
-                continue;  // a prepared transaction was decided while we waited for something
-            }
-            count(shared.mine->counters.sold_outs);
-            return false;
-        }
-        // Met an attempt that is under way in another process: it takes microseconds, if it is
-        // running.
-        CHECK_FOR_INTERRUPTS();
-        pg_usleep(50);
+        return try_demand(demand, &list, room, claimed);
+    });
+    if (!is_claimed) {
+        count(shared.mine->counters.sold_outs);
     }
+    return is_claimed;
 }
 
 static int compare_claims(const void* a, const void* b) {
@@ -422,45 +413,41 @@ bool claim_named(const Demand& demand, Claimed* claimed) {
     return taken;
 }
 
-bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, Claimed* claimed) {
-    const ClassControl& control = demand.ref.departure->controls()[source.class_index];
-    const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
-    ledger_reserve(entries_needed(demand));
-    for (;;) {
-        if (source.quota != 0 &&
-            !quota_usable(demand.ref, *demand.ref.departure->quota_at(source.quota),
-                          source.class_index)) {
-            return false;
-        }
-        SourceState state;
-        fill_state(demand.ref, source, &state);
-        SegmentMask wanted = trip;
-        for (uint32_t i = 0; i < state.own_count; i++) {
-            wanted = state.own[i].seat == seat ? wanted & ~state.own[i].bits : wanted;
-        }
-        Status status = look_carefully(control, [&] {
-            return is_places(state) ? free_in(state, demand.trip) > 0
-                                    : seat_is_free(state.map, seat, wanted);
-        });
-        if (status == Status::kOk) {
-            SeatClaim room;
-            *claimed = Claimed{source, SeatClaim{seat, trip, SegmentMask{}}};
-            pin_slot(demand.ref.slot);
-            if (is_places(state) ? claim_places_of(demand, &state, 1, claimed) == Status::kOk
-                                 : claim_named_of(demand, &state, 1, &room, claimed)) {
-                return true;
-            }
-            status = Status::kLookAgain;
-        }
-        if (status != Status::kLookAgain) {
-            if (prepared_resolve(demand.ref.slot)) {
-                continue;
-            }
-            return false;
-        }
-        CHECK_FOR_INTERRUPTS();
-        pg_usleep(50);
+static Status try_exact(const Demand& demand, const SeatSource& source, uint32_t seat,
+                        Claimed* claimed) {
+    if (source.quota != 0 &&
+        !quota_usable(demand.ref, *demand.ref.departure->quota_at(source.quota),
+                      source.class_index)) {
+        return Status::kSoldOut;
     }
+    SourceState state;
+    fill_state(demand.ref, source, &state);
+    const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
+    SegmentMask wanted = trip;
+    for (uint32_t i = 0; i < state.own_count; i++) {
+        wanted = state.own[i].seat == seat ? wanted & ~state.own[i].bits : wanted;
+    }
+    const ClassControl& control = demand.ref.departure->controls()[source.class_index];
+    const Status look = look_carefully(control, [&] {
+        return is_places(state) ? free_in(state, demand.trip) > 0
+                                : seat_is_free(state.map, seat, wanted);
+    });
+    if (look != Status::kOk) {
+        return look;
+    }
+    SeatClaim room;
+    *claimed = Claimed{source, SeatClaim{seat, trip, SegmentMask{}}};
+    pin_slot(demand.ref.slot);
+    if (is_places(state)) {
+        return claim_places_of(demand, &state, 1, claimed);
+    }
+    return claim_named_of(demand, &state, 1, &room, claimed) ? Status::kOk : Status::kLookAgain;
+}
+
+bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, Claimed* claimed) {
+    ledger_reserve(entries_needed(demand));
+    return claim_until_decided(demand.ref.slot,
+                               [&] { return try_exact(demand, source, seat, claimed); });
 }
 
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel) {

@@ -83,7 +83,7 @@ void part_drop(SharedPtr<SharedPart>* table, SharedPart* part) {
 // Eviction, under the exclusive lock
 // ---------------------------------------------------------------------------------------------
 
-bool is_announced(uint32_t index) {
+static bool is_announced(uint32_t index) {
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
         const BackendSlot& backend = shared.backends[i];
         // `reading` first: a pin is set before the reading that it replaces is cleared.

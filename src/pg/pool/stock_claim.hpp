@@ -12,16 +12,14 @@ bool is_usable(const Stock* stock);
 bool is_merged(const ItemRef& ref, const Stock* stock);
 StockRef stock_ref(const ItemRef& ref, const Stock* stock);
 
-// `units` of one stock, all or none, entered. kLookAgain: an attempt of another process is under
-// way, see wait_for_attempt(). Needs room for 1 + stock_release_count() entries, and for a pin.
+// `units` of one stock, all or none, entered: an attempt for claim_until_decided(). Needs room for
+// 1 + stock_release_count() entries, and for a pin.
 Status try_stock(const ItemRef& ref, Stock* stock, int64_t units);
-// An attempt takes microseconds, if its process is running.
-void wait_for_attempt();
 
 // Takes all that is free in a stock for this transaction, its own pending releases, too, and enters
 // it. Needs room for 1 + stock_release_count() entries.
 int64_t claim_rest(const ItemRef& ref, Stock* stock);
-// try_stock() with its waiting; reserves for itself.
+// try_stock() until it is decided; reserves for itself.
 bool claim_from_stock(const ItemRef& ref, Stock* stock, int64_t units);
 
 // Units that this transaction could buy, of all inventories.

@@ -5,8 +5,9 @@
 // that wrote them. A subtransaction that commits hands its entries to its parent; one that aborts
 // undoes them, last first.
 //
-// An Entry is plain data and has `int level`. is_final(entry) says whether the entry has a say in
-// how the transaction ends: what PREPARE TRANSACTION keeps.
+// An Entry is plain data and has `int level` and `kind`, an enum whose last value is LastKind.
+// is_final(entry) says whether the entry has a say in how the transaction ends: what PREPARE
+// TRANSACTION keeps.
 #pragma once
 
 #include "server/pg.hpp"
@@ -24,13 +25,17 @@ inline void* grow_kept(void* memory, size_t room, size_t size) {
     elog(PANIC, "ticketpool ledger has no room");
 }
 
-template <typename Entry>
+template <typename Entry, auto LastKind>
 struct UndoLog {
+    using Kind = decltype(LastKind);
     static constexpr size_t kKeptEntries = 4096;  // more room than this is given back
 
     Entry* entries;
     size_t count;
     size_t room;
+    size_t counts[static_cast<size_t>(LastKind) + 1];  // entries of each kind
+
+    size_t& count_of(Kind kind) { return counts[static_cast<size_t>(kind)]; }
 
     // Room for so many more entries; ereports.
     void reserve(size_t more) {
@@ -47,14 +52,61 @@ struct UndoLog {
             report_no_room();
         }
         entries[count] = entry;
+        count_of(entry.kind)++;
         return &entries[count++];
+    }
+
+    size_t index_of(const Entry& entry) const { return static_cast<size_t>(&entry - entries); }
+
+    // Calls is_it() with the entries of one kind, first to last, until it returns true. Returns
+    // whether it did. is_it() may append entries of other kinds.
+    template <typename IsIt>
+    bool find(Kind kind, IsIt is_it) {
+        size_t left = count_of(kind);
+        for (size_t i = 0; left > 0; i++) {
+            if (entries[i].kind == kind) {
+                left--;
+                if (is_it(entries[i])) {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
+    template <typename Visit>
+    void for_each(Kind kind, Visit visit) {
+        find(kind, [&](const Entry& entry) {
+            visit(entry);
+            return false;
+        });
+    }
+
+    template <typename IsIt>
+    uint32_t count_if(IsIt is_it) const {
+        uint32_t found = 0;
+        for (size_t i = 0; i < count; i++) {
+            found += is_it(entries[i]) ? 1 : 0;
+        }
+        return found;
     }
 
     // Takes the entries from the end down to `first` out of the log and calls undo() with each.
     template <typename Undo>
     void undo_to(size_t first, Undo undo) {
         while (count > first) {
-            undo(entries[--count]);
+            const Entry& entry = entries[--count];
+            undo(entry);
+            count_of(entry.kind)--;
+        }
+    }
+
+    // The same of the entries of that level and deeper.
+    template <typename Undo>
+    void undo_level(int level, Undo undo) {
+        undo_to(first_of_level(level), undo);
+        if (count == 0) {
+            give_room_back();
         }
     }
 
@@ -75,11 +127,7 @@ struct UndoLog {
     }
 
     uint32_t final_count() const {
-        uint32_t finals = 0;
-        for (size_t i = 0; i < count; i++) {
-            finals += is_final(entries[i]) ? 1 : 0;
-        }
-        return finals;
+        return count_if([](const Entry& entry) { return is_final(entry); });
     }
 
     void copy_final(Entry* copy) const {
@@ -90,7 +138,24 @@ struct UndoLog {
         }
     }
 
-    // At the transaction's end, with no entry left.
+    // The transaction's end: calls settle_one() with each entry, first to last, and forgets all.
+    template <typename Settle>
+    void settle(Settle settle_one) {
+        for (size_t i = 0; i < count; i++) {
+            settle_one(entries[i]);
+        }
+        forget();
+    }
+
+    void forget() {
+        if (count > 0) {
+            count = 0;
+            memset(counts, 0, sizeof counts);
+        }
+        give_room_back();
+    }
+
+    // Only with no entry left.
     void give_room_back() {
         if (room > kKeptEntries) {
             pfree(entries);
