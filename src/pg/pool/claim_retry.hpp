@@ -1,5 +1,4 @@
-// The loop around every claim, of seats and of units: when to try again, and when the answer is
-// final.
+// The loop around every claim, of seats and of units: when to try again, and when the answer holds.
 #pragma once
 
 #include "pool/prepared.hpp"
@@ -19,7 +18,7 @@ bool claim_until_decided(uint32_t slot, Attempt attempt) {
         }
         if (status != Status::kLookAgain) {
             if (prepared_resolve(slot)) {
-                continue;  // a prepared transaction was decided, which may have left some
+                continue;  // a prepared transaction was decided: it may have left some
             }
             return false;
         }

@@ -1,3 +1,4 @@
+// The log of what this transaction did to seats, quotas and sale words (ledger.hpp).
 #include "pool/ledger.hpp"
 
 #include "pool/deadlines.hpp"
@@ -40,7 +41,7 @@ void undo(const Entry& entry) {
     }
 }
 
-// Is the entry, a release, of this source, and has it bits left?
+// Does the entry, a release, free anything in the source?
 bool frees(const Entry& entry, const SeatSource& source) {
     return same_source(entry.source, source) && entry.bits.any();
 }
@@ -69,7 +70,7 @@ void ledger_add_release(const SeatSource& source, uint32_t seat, const SegmentMa
     append(Kind::kRelease, source, seat, bits);
 }
 
-// An entry that writes sale words: it is this transaction's turn.
+// Appends an entry that writes sale words. It is this transaction's turn.
 static Entry* append_sale(Kind kind, uint32_t slot, SaleStatus status) {
     Entry* entry = append(kind, slot);
     entry->status = status;
@@ -191,7 +192,7 @@ uint32_t ledger_own_free(const SeatSource& source, OwnFree** own) {
         }
     });
     qsort(*own, count, sizeof(OwnFree), compare_own);
-    uint32_t merged = 0;  // one entry a seat
+    uint32_t merged = 0;  // one entry for each seat
     for (uint32_t i = 0; i < count; i++) {
         if (merged > 0 && (*own)[merged - 1].seat == (*own)[i].seat) {
             (*own)[merged - 1].bits = (*own)[merged - 1].bits | (*own)[i].bits;

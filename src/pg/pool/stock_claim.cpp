@@ -1,5 +1,5 @@
-// See stock_claim.hpp. Own pending releases of a stock (stock_entries.hpp) are taken before units
-// of the pool.
+// Claims units of stocks and counts what is free (stock_claim.hpp). A transaction takes its own
+// pending releases of a stock (stock_entries.hpp) before units of the pool.
 #include "pool/stock_claim.hpp"
 
 #include "pool/claim_retry.hpp"

@@ -1,3 +1,4 @@
+// The log of what this transaction did to plain quantities (stock_entries.hpp).
 #include "pool/stock_entries.hpp"
 
 #include "pool/pins.hpp"
@@ -46,7 +47,7 @@ void stock_add_made(const StockRef& stock) {
     append(StockKind::kMade, stock, 0);
 }
 
-// An entry that writes whether a stock is on sale: it is this transaction's turn.
+// Appends an entry that writes whether a stock is on sale. It is this transaction's turn.
 static void append_sale(StockKind kind, const StockRef& ref, int64_t words) {
     append(kind, ref, words);
     Stock* stock = shared.slots[ref.slot].item()->stock_at(ref.offset);

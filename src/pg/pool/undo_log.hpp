@@ -1,4 +1,4 @@
-// A log of what this transaction did to the pool, in private memory: the engine of the ledger
+// A log of what this transaction did to the pool, in private memory. It is the engine of the ledger
 // (ledger.hpp), which logs seats, and of the stock log (stock_entries.hpp), which logs units.
 //
 // Room is reserved before anything is claimed; only that can fail. Entries carry the nesting level
@@ -20,7 +20,8 @@ inline void* grow_kept(void* memory, size_t room, size_t size) {
                              : repalloc_huge(memory, room * size);
 }
 
-// A caller forgot to reserve or to pin: a restart, which is safe, is better than a damaged log.
+// A caller has forgotten to reserve or to pin. A restart, which is safe, is better than a damaged
+// log.
 [[noreturn]] inline void report_no_room() {
     elog(PANIC, "ticketpool ledger has no room");
 }
@@ -101,7 +102,7 @@ struct UndoLog {
         }
     }
 
-    // The same of the entries of that level and deeper.
+    // The same for the entries of that level and deeper.
     template <typename Undo>
     void undo_level(int level, Undo undo) {
         undo_to(first_of_level(level), undo);
@@ -119,7 +120,7 @@ struct UndoLog {
         return first;
     }
 
-    // Hands them to the level above.
+    // Hands the entries of that level and deeper to the level above it.
     void promote(int level) {
         for (size_t i = first_of_level(level); i < count; i++) {
             entries[i].level = level - 1;

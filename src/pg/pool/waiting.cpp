@@ -1,3 +1,4 @@
+// Waits for other sessions, through the server's locks where it can, so that deadlocks are found.
 #include "pool/waiting.hpp"
 
 #include "pool/ledger.hpp"
@@ -17,9 +18,9 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-// Does another session use the departure, in a call or in its transaction? Sets *pinner to one that
-// has (or, where it has more pins than its slot shows, may have) pinned it to the end of its
-// transaction, or leaves it.
+// Does another session use the departure, in a call or in its transaction? If one has pinned it to
+// the end of its transaction (or may have, as it has more pins than its slot shows), sets *pinner
+// to that backend; else *pinner is negative, if it was.
 bool others_use(uint32_t slot, int* pinner) {
     bool own_is_shared = is_pinned(slot);
     int overflown = -1;
@@ -49,8 +50,8 @@ bool others_use(uint32_t slot, int* pinner) {
     return is_used;
 }
 
-// Waits for the end of another backend's transaction as one waits for a lock: a circle of such
-// waits is found by the server's deadlock detector.
+// Waits for the end of another backend's transaction as for a lock: the server's deadlock detector
+// finds a circle of such waits.
 void wait_for_transaction(int backend) {
     VirtualTransactionId transaction;
     GET_VXID_FROM_PGPROC(transaction, ProcGlobal->allProcs[backend]);
@@ -141,7 +142,7 @@ void wait_for_others(uint32_t slot, OfPrepared of_prepared) {
             wait_for_transaction(pinner);
             pinner = -1;
         }
-        pg_usleep(pause);  // its pins go a moment after its end is visible
+        pg_usleep(pause);  // pins go a moment after the end of their transaction is visible
         pause = Min(pause * 2, kLongestPauseMicros);
     }
 }
