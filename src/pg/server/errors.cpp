@@ -1,3 +1,4 @@
+// The errors and checks of arguments that many functions share (errors.hpp).
 #include "server/errors.hpp"
 
 namespace ticketpool {

@@ -1,4 +1,4 @@
-// Every setting of the extension; doc in README.md.
+// Every setting of the extension. README.md describes them.
 #pragma once
 
 namespace ticketpool {
