@@ -120,7 +120,7 @@ void require_name(const RowEvent& rows) {
     const Text train = row_text(rows.after, kDepTrain);
     if (train.length > kMaxNameBytes ||
         (rows.before != nullptr && !same_column(rows.before, rows.after, kDepTrain))) {
-        check_name("train", train);
+        check_name(NameOf::kTrain, train);
     }
 }
 

@@ -60,18 +60,21 @@ void wait_for_transaction(int backend) {
     }
 }
 
-[[noreturn]] void report_prepared(TransactionId xid, const char* what) {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-                    errmsg("the departure is in use by a prepared transaction"),
-                    errdetail("Transaction %u has %s and is not decided.", xid, what),
-                    errhint("Find it in pg_prepared_xacts; COMMIT PREPARED or ROLLBACK PREPARED "
-                            "it, and try again.")));
+[[noreturn]] void report_prepared(TransactionId xid, bool has_changed_row) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_IN_USE),
+             errmsg("the departure is in use by a prepared transaction"),
+             has_changed_row
+                 ? errdetail("Transaction %u has changed its row and is not decided.", xid)
+                 : errdetail("Transaction %u has claims or refunds on it and is not decided.", xid),
+             errhint("Find it in pg_prepared_xacts; COMMIT PREPARED or ROLLBACK PREPARED "
+                     "it, and try again.")));
 }
 
 void require_none_prepared(uint32_t slot) {
     const TransactionId xid = prepared_transaction_on(slot);
     if (TransactionIdIsValid(xid)) {
-        report_prepared(xid, "claims or refunds on it");
+        report_prepared(xid, false);
     }
 }
 
@@ -123,7 +126,7 @@ void refuse_prepared_change(const Catalog& catalog, int64_t departure_id) {
     }
     reader_close(&reader);
     if (TransactionIdIsValid(xid)) {
-        report_prepared(xid, "changed its row");
+        report_prepared(xid, true);
     }
 }
 

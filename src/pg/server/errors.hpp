@@ -49,7 +49,8 @@ const char* date_text(DateADT date);
 // XX001: a row that ticket_open wrote is gone.
 [[noreturn]] void report_damaged(const char* table, int64_t id);
 
-// 54000 if a name is too long for the pool, 22023 if it is empty. `what` it names: "train".
-void check_name(const char* what, Text value);
+// 54000 if a name is too long for the pool, 22023 if it is empty.
+enum class NameOf { kTrain, kStation, kSeatClass, kCoach };
+void check_name(NameOf what, Text value);
 
 }  // namespace ticketpool
