@@ -44,7 +44,7 @@ enum class Served : uint8_t {
 // Why a sweep is not over.
 enum class Obstacle : uint8_t {
     kNone,
-    kDatabase,  // another session has locked the database: it is copied, moved or dropped
+    kDatabase,  // another session has it locked: it is being copied, moved or dropped
     kSlot,      // no background worker can be started
     kSweeper,   // its sweeper is at work
     kLocks,     // the last sweep passed over rows or tables that others had locked
