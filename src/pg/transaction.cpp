@@ -5,19 +5,17 @@
 // Before the end (errors are still possible):
 //   1. wanted checks     first: a check may claim seats, which go into the ledger
 //   2. marks             new sale times are entered in the ledger, after all that a check may have
-//                        written; PREPARE is refused where rows were changed by hand
-//   3. the ledger        copied to shared memory for PREPARE, last: complete and without an error
-//                        to come from us
+//                        written; PREPARE is refused if rows were changed by hand
+//   3. the ledger        copied to shared memory for PREPARE, last: it is complete, and no error of
+//                        ours can follow
 //
 // At commit (others see the rows as committed by now; nothing can fail):
 //   1. marks             departures get new names, in the turn that the ledger ends after that;
-//   what
-//                        the pool does not follow step by step is marked for loading again
+//                        what the pool does not follow step by step is marked for loading again
 //   2. the ledgers       of seats and of units: releases, sale times, quotas, what was opened
-//   3. pins              only after 1 and 2: whoever waits for the pins of others, as
-//   ticket_withdraw
-//                        does, must find in memory all that their transactions did; and nobody may
-//                        load a departure between the commit and its late releases
+//   3. pins              only after 1 and 2: a session that waits for the pins of others, as
+//                        ticket_withdraw does, must find in memory all that their transactions did;
+//                        and nobody may load a departure between the commit and its late releases
 //   4. the deadline      the worker is told when everything else is in place
 //   5. private notes     forgotten; nobody else sees them
 //
@@ -41,7 +39,7 @@
 namespace ticketpool {
 namespace {
 
-// A session that has not used the pool has nothing there to end.
+// A session that has not used the pool has nothing to end there.
 bool uses_pool() {
     return shared.control != nullptr && shared.mine != nullptr;
 }
@@ -138,7 +136,7 @@ void at_subabort(int level) {
     }
     marks_forget_level(level);
     forget_wanted_of(level);
-    // The locks that they rely on may go with the subtransaction.
+    // The locks that these notes rely on may go with the subtransaction.
     forget_missing();
 }
 

@@ -1,5 +1,5 @@
-// The end of a transaction and of a subtransaction: the one place that the server calls, and the
-// one order in which the parts of the extension hear of it. See transaction.cpp.
+// The end of a transaction or subtransaction: the one place that the server calls, and the one
+// order in which the parts of the extension are told. See transaction.cpp.
 #pragma once
 
 namespace ticketpool {

@@ -57,15 +57,22 @@ struct WantedSeat {
              errhint("Write a seat that is free there, or let ticket_buy choose one.")));
 }
 
-[[noreturn]] void report_misfit(int64_t departure_id, const LiveTicket& ticket,
-                                const char* problem) {
-    ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
-                    errmsg("ticket %d of order " INT64_FORMAT " %s", ticket.ticket_no,
-                           ticket.order_id, problem),
-                    errdetail("A live ticket must be on a seat, between stops and on the service "
-                              "date of its departure, here " INT64_FORMAT ".",
-                              departure_id),
-                    errhint("ticket_layout_coach has its seats, ticket_route its stops.")));
+[[noreturn]] void report_misfit(int64_t departure_id, const LiveTicket& ticket, Misfit misfit) {
+    ereport(ERROR,
+            (errcode(ERRCODE_CHECK_VIOLATION),
+             misfit == Misfit::kStops  ? errmsg("ticket %d of order " INT64_FORMAT
+                                                " is on stops that the departure does not have",
+                                                ticket.ticket_no, ticket.order_id)
+             : misfit == Misfit::kSeat ? errmsg("ticket %d of order " INT64_FORMAT
+                                                " is on a seat that the departure does not have",
+                                                ticket.ticket_no, ticket.order_id)
+                                       : errmsg("ticket %d of order " INT64_FORMAT
+                                                " is on another day than its departure",
+                                                ticket.ticket_no, ticket.order_id),
+             errdetail("A live ticket must be on a seat, between stops and on the service "
+                       "date of its departure, here " INT64_FORMAT ".",
+                       departure_id),
+             errhint("ticket_layout_coach has its seats, ticket_route its stops.")));
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -109,11 +116,10 @@ DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id) {
 void release_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* row) {
     const DepartureRef ref = pin_or_lock(catalog, row_int64(row, leaf.column[kDepartureId]));
     LiveTicket ticket;
-    const char* problem;
     // A row that does not fit the departure has no claim: the loader left it out, too.
     if (ref.departure == nullptr ||
         DatumGetDateADT(row_datum(row, leaf.column[kServiceDate])) != ref.departure->service_date ||
-        !read_live_ticket(row, leaf, ref.departure, &ticket, &problem)) {
+        read_live_ticket(row, leaf, ref.departure, &ticket) != Misfit::kNone) {
         return;
     }
     uint32_t seat = ticket.seat;
@@ -147,12 +153,13 @@ void claim_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* ro
         return;
     }
     LiveTicket ticket;
-    const char* problem;
-    if (!read_live_ticket(row, leaf, ref.departure, &ticket, &problem)) {
-        report_misfit(departure_id, ticket, problem);
+    Misfit misfit = read_live_ticket(row, leaf, ref.departure, &ticket);
+    if (misfit == Misfit::kNone &&
+        DatumGetDateADT(row_datum(row, leaf.column[kServiceDate])) != ref.departure->service_date) {
+        misfit = Misfit::kDay;
     }
-    if (DatumGetDateADT(row_datum(row, leaf.column[kServiceDate])) != ref.departure->service_date) {
-        report_misfit(departure_id, ticket, "is on another day than its departure");
+    if (misfit != Misfit::kNone) {
+        report_misfit(departure_id, ticket, misfit);
     }
     uint32_t seat = ticket.seat;
     const SeatSource source = source_of_row(ref, leaf, row, ticket, &seat);

@@ -107,7 +107,7 @@ void follow_new_departure(const Catalog& catalog, const DepartureRow& row) {
 void require_name(const RowEvent& rows) {
     const Text train = row_text(rows.after, kDepTrain);
     if (train.length > kMaxNameBytes || (rows.before != nullptr && !same_column(rows, kDepTrain))) {
-        check_name("train", train);
+        check_name(NameOf::kTrain, train);
     }
 }
 

@@ -1,5 +1,5 @@
-// Private notes that a transaction keeps for its own end or a statement's: an UndoLog
-// (undo_log.hpp) whose entries are forgotten instead of undone.
+// Private notes that a transaction keeps for its own end or a statement's: a LevelLog
+// (undo_log.hpp) whose entries are forgotten where others are undone.
 #pragma once
 
 #include "pool/undo_log.hpp"
@@ -7,8 +7,8 @@
 namespace ticketpool {
 
 template <typename Note>
-struct Notes : UndoLog<Note> {
-    static constexpr size_t kKeptNotes = 1024;  // more room than this is given back
+struct Notes : LevelLog<Note> {
+    static constexpr size_t kKeptNotes = 1024;
 
     // Ereports if there is no memory.
     Note* add(const Note& note) {
@@ -21,10 +21,7 @@ struct Notes : UndoLog<Note> {
 
     void forget() {
         this->count = 0;
-        if (this->room > kKeptNotes) {
-            pfree(this->entries);
-            *this = Notes{};
-        }
+        this->give_room_back(kKeptNotes);
     }
 };
 

@@ -6,8 +6,8 @@
 #include "items/item_sale.hpp"
 
 #include "load/item_pins.hpp"
+#include "pool/claim_retry.hpp"
 #include "pool/ledger.hpp"
-#include "pool/prepared.hpp"
 #include "pool/stock_claim.hpp"
 #include "pool/stock_entries.hpp"
 #include "purchase/request_locks.hpp"
@@ -41,33 +41,34 @@ bool serves(const ItemPurchase& purchase, const Stock* stock) {
                     errhint("Leave inventory_id out to buy the item.")));
 }
 
+// Each stock in turn.
+Status try_item(const ItemPurchase& purchase, Stock** from) {
+    bool busy = false;
+    Item* item = purchase.ref.item;
+    for (Stock* stock = item->root(); stock != nullptr; stock = item->after(stock)) {
+        if (!serves(purchase, stock)) {
+            continue;
+        }
+        const Status status = try_stock(purchase.ref, stock, purchase.quantity);
+        if (status == Status::kOk) {
+            *from = stock;
+            return status;
+        }
+        busy = busy || status == Status::kLookAgain;
+    }
+    return busy ? Status::kLookAgain : Status::kSoldOut;
+}
+
 }  // namespace
 
 Stock* claim_item(const ItemPurchase& purchase) {
-    Item* item = purchase.ref.item;
+    Stock* from = nullptr;
     ledger_reserve(0);
     stock_reserve(1 + stock_release_count());
-    for (;;) {
-        bool busy = false;
-        for (Stock* stock = item->root(); stock != nullptr; stock = item->after(stock)) {
-            if (!serves(purchase, stock)) {
-                continue;
-            }
-            const Status status = try_stock(purchase.ref, stock, purchase.quantity);
-            if (status == Status::kOk) {
-                return stock;
-            }
-            busy = busy || status == Status::kLookAgain;
-        }
-        if (!busy && prepared_resolve(purchase.ref.slot)) {
-            continue;  // a prepared transaction was decided while we waited for something
-        }
-        if (!busy) {
-            count(shared.mine->counters.sold_outs);
-            return nullptr;
-        }
-        wait_for_attempt();
+    if (!claim_until_decided(purchase.ref.slot, [&] { return try_item(purchase, &from); })) {
+        count(shared.mine->counters.sold_outs);
     }
+    return from;
 }
 
 // ---------------------------------------------------------------------------------------------

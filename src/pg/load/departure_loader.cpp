@@ -31,9 +31,8 @@ uint32_t load_orders(const Catalog& catalog, Departure* departure, Snapshot snap
     reader_key_int64(&reader, departure->departure_id);
     while (reader_next(&reader)) {
         LiveTicket ticket;
-        const char* problem;
         if (!is_noted_ticket(undecided, reader.row->tts_tid) &&
-            (!read_live_ticket(reader.row, leaf, departure, &ticket, &problem) ||
+            (read_live_ticket(reader.row, leaf, departure, &ticket) != Misfit::kNone ||
              !mark_ticket(departure, ticket))) {
             bad_rows++;
         }

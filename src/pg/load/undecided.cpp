@@ -17,8 +17,7 @@ void read_tickets(const Catalog& catalog, const Departure* departure, Undecided*
     reader_key_int64(&reader, departure->departure_id);
     for_each_undecided(&reader, [&](TransactionId xid, bool after) {
         LiveTicket ticket;
-        const char* problem;
-        if (read_live_ticket(reader.row, leaf, departure, &ticket, &problem)) {
+        if (read_live_ticket(reader.row, leaf, departure, &ticket) == Misfit::kNone) {
             UndecidedTicket* noted = append(&undecided->tickets, &undecided->ticket_count);
             *noted = UndecidedTicket{xid, after, reader.row->tts_tid, ticket};
         }

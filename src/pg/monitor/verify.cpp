@@ -99,11 +99,17 @@ void read_rows(Proof* proof, Snapshot snapshot, bool last) {
     reader_key_int64(&reader, proof->ref.departure->departure_id);
     while (reader_next(&reader)) {
         LiveTicket ticket;
-        const char* problem;
-        if (!read_live_ticket(reader.row, proof->leaf, proof->ref.departure, &ticket, &problem)) {
+        const Misfit misfit =
+            read_live_ticket(reader.row, proof->leaf, proof->ref.departure, &ticket);
+        if (misfit != Misfit::kNone) {
             if (last && snapshot != nullptr) {
-                report(*proof, psprintf("ticket %d of order " INT64_FORMAT " %s", ticket.ticket_no,
-                                        ticket.order_id, problem));
+                report(*proof, misfit == Misfit::kStops
+                                   ? psprintf("ticket %d of order " INT64_FORMAT
+                                              " is on stops that the departure does not have",
+                                              ticket.ticket_no, ticket.order_id)
+                                   : psprintf("ticket %d of order " INT64_FORMAT
+                                              " is on a seat that the departure does not have",
+                                              ticket.ticket_no, ticket.order_id));
             }
             continue;
         }

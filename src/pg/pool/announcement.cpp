@@ -1,4 +1,4 @@
-// See announcement.hpp.
+// Ends the announcement of what this backend reads (announcement.hpp).
 #include "pool/announcement.hpp"
 
 #include "pool/shared_memory.hpp"

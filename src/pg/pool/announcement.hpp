@@ -1,25 +1,24 @@
-// What this backend reads right now without a lock: announced in its slot (shared_memory.hpp), so
-// that nobody evicts it.
+// What this backend reads right now without a lock. It is announced in the backend's own slot
+// (shared_memory.hpp), so that no other process evicts it.
 #pragma once
 
 #include "server/pg.hpp"
 
 namespace ticketpool {
 
-// A departure that this backend has announced: it stays in memory until end_announcement(), the
-// next announcement, or, once pinned in the ledger, to the end of the transaction.
+// A departure that this backend has announced. It stays in memory until end_announcement() or the
+// next announcement; once it is pinned (pins.hpp), it stays to the end of the transaction.
 struct DepartureRef {
     uint32_t slot;
-    Departure* departure;  // null: there is none
+    Departure* departure;  // null: not found
 };
 
-// The same of an item.
+// The same for an item.
 struct ItemRef {
     uint32_t slot;
     Item* item;
 };
 
-// Ends the announcement.
 void end_announcement();
 
 }  // namespace ticketpool

@@ -1,5 +1,8 @@
+// Claims seats and places for a party: lists the sources that serve it, tries them in turn and
+// enters in the ledger what it took.
 #include "pool/claim.hpp"
 
+#include "pool/claim_retry.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/prepared.hpp"
@@ -15,7 +18,7 @@ namespace ticketpool {
 
 namespace {
 
-// A source with what this transaction's own refunds will free in it; deducted as it is claimed.
+// A source, and what this transaction's own refunds will free in it.
 struct SourceState {
     SeatSource source;
     SeatMap map;  // seats, of the class or of a quota
@@ -23,7 +26,7 @@ struct SourceState {
     PlaceMap places;  // where source.place_coach >= 0
     OwnFree* own;
     uint32_t own_count;
-    uint32_t* own_places;  // a count a segment, or null
+    uint32_t* own_places;  // a count for each segment, or null
 };
 
 struct SourceList {
@@ -31,7 +34,7 @@ struct SourceList {
     int count;
 };
 
-// Memory for the choice of a party's seats, taken before any claim.
+// Memory for the choice of a party's seats, allocated before any claim.
 struct Room {
     void* scratch;  // of claim_seats(), for any source
     SeatClaim* seats;
@@ -64,7 +67,7 @@ void fill_state(const DepartureRef& ref, const SeatSource& source, SourceState* 
     state->own_count = ledger_own_free(source, &state->own);
 }
 
-// All sources of a demand; `one` is where the only one goes in the common case.
+// All sources of a demand. In the common case there is only one, and it goes to `one`.
 SourceList list_sources(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel,
                         SourceState* one) {
     Departure* departure = ref.departure;
@@ -130,7 +133,8 @@ void enter(const SeatSource& source, const SeatClaim& claim) {
     }
 }
 
-// See settle_attempt(): what an attempt on a quota has undone may belong to the departure by now.
+// After an attempt on a quota: what the attempt has undone may belong to the departure by now. See
+// settle_attempt().
 void settle(const Demand& demand, const SourceState& state) {
     if (state.source.quota != 0) {
         Quota* quota = demand.ref.departure->quota_at(state.source.quota);
@@ -160,13 +164,14 @@ void count_lost_races(uint32_t lost_races) {
     }
 }
 
-// So many numbered seats of one source, entered. Allocates nothing: it may run inside an attempt.
+// Claims so many numbered seats of one source and enters them. Allocates nothing: it may run inside
+// an attempt.
 Status claim_seats_of(const Demand& demand, const SourceState& state, uint32_t party,
                       const Room& room, Claimed* claimed) {
     SeatRequest request = request_for(demand, state, party);
     request.choice = demand.choice;
     if (request.choice.count > party) {
-        request.choice = SeatChoice{};  // a part of the party, and nobody knows whose wish it is
+        request.choice = SeatChoice{};  // only a part of the party: whose wish it is, is unknown
     }
     uint32_t lost_races = 0;
     SeatMap map = state.map;
@@ -184,7 +189,7 @@ Status claim_seats_of(const Demand& demand, const SourceState& state, uint32_t p
     return status;
 }
 
-// So many unnumbered places of one source, entered.
+// Claims so many unnumbered places of one source and enters them.
 Status claim_places_of(const Demand& demand, SourceState* state, uint32_t party, Claimed* claimed) {
     const Trip trip = demand.trip;
     if (!try_claim_places(state->places, trip.from, trip.to, party, state->own_places)) {
@@ -213,8 +218,8 @@ Status claim_from(const Demand& demand, SourceState* state, uint32_t party, cons
 
 constinit SoldOutMemo sold_out{};
 
-// The question that a refusal answers, where it is about all there is to sell: the numbered seats
-// of the class, without quotas and own refunds.
+// The question that a refusal answers, if the numbered seats of the class, without quotas and own
+// refunds, are all there is to sell.
 SoldOutMemo::Question question_of(const Demand& demand) {
     return {shared.slots[demand.ref.slot].version.load(std::memory_order_relaxed),
             demand.ref.slot,
@@ -224,7 +229,7 @@ SoldOutMemo::Question question_of(const Demand& demand) {
             static_cast<uint16_t>(demand.trip.to)};
 }
 
-// claim_seats_of() from the only source there is.
+// claim_seats_of() from the only source, unless the answer is known to be "sold out".
 Status claim_unless_known(const Demand& demand, const SourceState& state, const Room& room,
                           Claimed* claimed) {
     const SoldOutMemo::Question question = question_of(demand);
@@ -239,7 +244,7 @@ Status claim_unless_known(const Demand& demand, const SourceState& state, const 
     return status;
 }
 
-// The whole party from one source.
+// Claims for the whole party from one source.
 Status claim_whole(const Demand& demand, SourceState* state, const Room& room, Claimed* claimed) {
     if (is_places(*state)) {
         const Status look = look_carefully(
@@ -251,9 +256,9 @@ Status claim_whole(const Demand& demand, SourceState* state, const Room& room, C
     return claim_from(demand, state, demand.party, room, claimed);
 }
 
-// What each source has, in their order, until the party is complete: one attempt. Its pieces are in
-// ascending order as every attempt's: the sources of any two buyers are in the same order, and
-// within a source claim_seats() sees to it.
+// Claims what each source has, in their order, until the party is complete, all as one attempt. Its
+// pieces are in ascending order, as the pieces of every attempt must be: the sources of any two
+// buyers are in the same order, and claim_seats() keeps the order within a source.
 Status claim_split(const Demand& demand, SourceList* list, const Room& room, Claimed* claimed) {
     ClassControl* control = &demand.ref.departure->controls()[demand.class_index];
     const Status look =
@@ -278,7 +283,7 @@ Status claim_split(const Demand& demand, SourceList* list, const Room& room, Cla
     return got == demand.party ? Status::kOk : Status::kLookAgain;
 }
 
-// Each source by itself, then all of them together.
+// Tries each source by itself, then all of them together.
 Status try_demand(const Demand& demand, SourceList* list, const Room& room, Claimed* claimed) {
     const SourceState& first = list->states[0];
     if (list->count == 1 && !is_places(first) && first.source.quota == 0 && first.own_count == 0) {
@@ -301,9 +306,10 @@ Status try_demand(const Demand& demand, SourceList* list, const Room& room, Clai
 
 }  // namespace
 
-// The most ledger entries that claiming may take: a claim a seat, and take-overs. Of a numbered
-// seat each release is taken over once; all places of a coach are one "seat" to the ledger, so
-// there each passenger may take a piece of many releases, but no more pieces than segments.
+// The most ledger entries that claiming may take: a claim for each seat, and take-overs. Each
+// release of a numbered seat is taken over once. All places of a coach are one "seat" to the
+// ledger, so there each passenger may take a piece of many releases, but no more pieces than
+// segments.
 static size_t entries_needed(const Demand& demand) {
     const size_t releases = ledger_release_count();
     const size_t pieces = Min(releases, static_cast<size_t>(demand.trip.to - demand.trip.from));
@@ -320,7 +326,7 @@ bool claim_demand(const Demand& demand, Claimed* claimed) {
     SeatClaim single;
     Room room{nullptr, &single};
     if (demand.party > 1) {
-        // No source has more seats than the class, and no part of the party is larger.
+        // No source has more seats than the class, and no part is larger than the party.
         const SeatMap map = demand.ref.departure->seat_map(demand.class_index);
         const uint32_t most = Min(demand.party, map.seats);
         room.scratch =
@@ -328,25 +334,15 @@ bool claim_demand(const Demand& demand, Claimed* claimed) {
         room.seats = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
     }
     ledger_reserve(entries_needed(demand));
-    for (;;) {
+    const bool is_claimed = claim_until_decided(demand.ref.slot, [&] {
         SourceList list =
             list_sources(demand.ref, demand.class_index, demand.trip, demand.channel, &one);
-        const Status status = try_demand(demand, &list, room, claimed);
-        if (status == Status::kOk) {
-            return true;
-        }
-        if (status != Status::kLookAgain) {
-            if (prepared_resolve(demand.ref.slot)) {
-                continue;  // a prepared transaction was decided while we waited for something
-            }
-            count(shared.mine->counters.sold_outs);
-            return false;
-        }
-        // Met an attempt that is under way in another process: it takes microseconds, if it is
-        // running.
-        CHECK_FOR_INTERRUPTS();
-        pg_usleep(50);
+        return try_demand(demand, &list, room, claimed);
+    });
+    if (!is_claimed) {
+        count(shared.mine->counters.sold_outs);
     }
+    return is_claimed;
 }
 
 static int compare_claims(const void* a, const void* b) {
@@ -355,7 +351,8 @@ static int compare_claims(const void* a, const void* b) {
     return left < right ? -1 : static_cast<int>(left > right);
 }
 
-// Those of the named seats that are of this source, entered. False: one of them is taken.
+// Claims the seats that `claimed` names, all of this source, and enters them. False: one of them is
+// taken.
 static bool claim_named_of(const Demand& demand, SourceState* state, uint32_t party,
                            SeatClaim* room, Claimed* claimed) {
     const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
@@ -422,45 +419,41 @@ bool claim_named(const Demand& demand, Claimed* claimed) {
     return taken;
 }
 
-bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, Claimed* claimed) {
-    const ClassControl& control = demand.ref.departure->controls()[source.class_index];
-    const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
-    ledger_reserve(entries_needed(demand));
-    for (;;) {
-        if (source.quota != 0 &&
-            !quota_usable(demand.ref, *demand.ref.departure->quota_at(source.quota),
-                          source.class_index)) {
-            return false;
-        }
-        SourceState state;
-        fill_state(demand.ref, source, &state);
-        SegmentMask wanted = trip;
-        for (uint32_t i = 0; i < state.own_count; i++) {
-            wanted = state.own[i].seat == seat ? wanted & ~state.own[i].bits : wanted;
-        }
-        Status status = look_carefully(control, [&] {
-            return is_places(state) ? free_in(state, demand.trip) > 0
-                                    : seat_is_free(state.map, seat, wanted);
-        });
-        if (status == Status::kOk) {
-            SeatClaim room;
-            *claimed = Claimed{source, SeatClaim{seat, trip, SegmentMask{}}};
-            pin_slot(demand.ref.slot);
-            if (is_places(state) ? claim_places_of(demand, &state, 1, claimed) == Status::kOk
-                                 : claim_named_of(demand, &state, 1, &room, claimed)) {
-                return true;
-            }
-            status = Status::kLookAgain;
-        }
-        if (status != Status::kLookAgain) {
-            if (prepared_resolve(demand.ref.slot)) {
-                continue;
-            }
-            return false;
-        }
-        CHECK_FOR_INTERRUPTS();
-        pg_usleep(50);
+static Status try_exact(const Demand& demand, const SeatSource& source, uint32_t seat,
+                        Claimed* claimed) {
+    if (source.quota != 0 &&
+        !quota_usable(demand.ref, *demand.ref.departure->quota_at(source.quota),
+                      source.class_index)) {
+        return Status::kSoldOut;
     }
+    SourceState state;
+    fill_state(demand.ref, source, &state);
+    const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
+    SegmentMask wanted = trip;
+    for (uint32_t i = 0; i < state.own_count; i++) {
+        wanted = state.own[i].seat == seat ? wanted & ~state.own[i].bits : wanted;
+    }
+    const ClassControl& control = demand.ref.departure->controls()[source.class_index];
+    const Status look = look_carefully(control, [&] {
+        return is_places(state) ? free_in(state, demand.trip) > 0
+                                : seat_is_free(state.map, seat, wanted);
+    });
+    if (look != Status::kOk) {
+        return look;
+    }
+    SeatClaim room;
+    *claimed = Claimed{source, SeatClaim{seat, trip, SegmentMask{}}};
+    pin_slot(demand.ref.slot);
+    if (is_places(state)) {
+        return claim_places_of(demand, &state, 1, claimed);
+    }
+    return claim_named_of(demand, &state, 1, &room, claimed) ? Status::kOk : Status::kLookAgain;
+}
+
+bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, Claimed* claimed) {
+    ledger_reserve(entries_needed(demand));
+    return claim_until_decided(demand.ref.slot,
+                               [&] { return try_exact(demand, source, seat, claimed); });
 }
 
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel) {

@@ -1,9 +1,9 @@
-// From "so many seats over this trip" to claims in the ledger.
+// Turns "so many seats over this trip" into claims in the ledger.
 //
 // A purchase draws from sources, in this order: the quotas of its channel, the numbered seats of
-// the class, the coaches with unnumbered places. A party first tries each source as a whole, and
-// only when none has enough for everybody it takes what each has, as one attempt of the claim
-// protocol.
+// the class, the coaches with unnumbered places. The whole party is first tried in each source.
+// Only if no source has enough for everybody, the party takes what each source has, as one attempt
+// of the claim protocol.
 #pragma once
 
 #include "pool/announcement.hpp"
@@ -20,7 +20,7 @@ struct Demand {
     uint32_t party;
     SeatChoice choice;
     Text channel;  // data null: none
-    bool apart;    // each seat as the policy says, as for a quota
+    bool apart;    // each seat is chosen by itself, wherever the others are: for a quota
 };
 
 // What one passenger got.
@@ -29,17 +29,19 @@ struct Claimed {
     SeatClaim claim;
 };
 
-// Claims and enters in the ledger; the departure is announced or pinned. False: sold out.
+// Claims the seats and enters them in the ledger. The caller has announced or pinned the departure.
+// False: sold out.
 bool claim_demand(const Demand& demand, Claimed* claimed);
 
-// Exactly the seats that `claimed` names (source and seat, one a passenger), where all of them are
-// free over the trip.
+// Claims exactly the seats that `claimed` names (source and seat, one for each passenger). False:
+// they are not all free over the trip.
 bool claim_named(const Demand& demand, Claimed* claimed);
 
-// Exactly this seat of one source, or a place of its coach. False: taken.
+// Claims exactly this seat of one source, or a place of its coach. False: it is taken, or the quota
+// that it is in cannot be used.
 bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, Claimed* claimed);
 
-// Seats and places that could be bought now, as this transaction sees it.
+// The number of seats and places that could be bought now, as this transaction sees them.
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel);
 
 // The number of a claimed seat in its class; -1: an unnumbered place.

@@ -1,4 +1,5 @@
-// See deadlines.hpp; and the word in the log where no launcher is there to see to deadlines.
+// The deadlines of each database (deadlines.hpp), and the line in the log if no launcher is there
+// to act on them.
 #include "pool/deadlines.hpp"
 
 #include "pool/shared_memory.hpp"
@@ -9,11 +10,11 @@ namespace {
 
 constinit TimestampTz pending = INT64_MAX;
 
-constexpr TimestampTz kMissed = 10 * USECS_PER_SEC;        // a launcher that fails is back sooner
+constexpr TimestampTz kMissed = 10 * USECS_PER_SEC;        // a launcher that failed is back sooner
 constexpr TimestampTz kMissedAgain = 600 * USECS_PER_SEC;  // between lines in the log
 
 // Nobody lets holds run out: the launcher got no worker slot when the server started, or was ended
-// and cannot start again. It cannot say so itself, so a session that makes a deadline does.
+// and cannot start again. It cannot say so itself, so a session that makes a deadline says it.
 void note_missing_launcher() {
     Control* control = shared.control;
     const TimestampTz now = GetCurrentTimestamp();
@@ -64,7 +65,7 @@ DatabaseDue* find_database_due(Oid database) {
     return nullptr;
 }
 
-// Straight-line, for the lock.
+// Straight-line code: the caller holds a spinlock.
 static DatabaseDue* take_free_entry(Oid database) {
     DatabaseDue* present = find_database_due(database);
     if (present == nullptr) {
@@ -73,7 +74,7 @@ static DatabaseDue* take_free_entry(Oid database) {
             present->database.store(database, std::memory_order_release);
         }
     }
-    return present;  // null: as many as there is room for
+    return present;  // null: all entries are taken
 }
 
 DatabaseDue* enter_database(Oid database) {
@@ -135,7 +136,7 @@ void end_sweep(DatabaseDue* entry, TimestampTz pause) {
         entry->obstacle.store(Obstacle::kError, std::memory_order_relaxed);
     }
     entry->working_on.store(INT64_MAX, std::memory_order_relaxed);
-    entry->started.store(false, std::memory_order_release);  // from here on there may be another
+    entry->started.store(false, std::memory_order_release);  // from here on another one may start
 }
 
 TimestampTz earliest_deadline(const DatabaseDue& entry) {

@@ -1,29 +1,31 @@
-// When the worker has something to do: for each database the earliest moment at which a hold runs
-// out or a quota returns, in shared memory.
+// When the worker has something to do. For each database, shared memory has the earliest moment at
+// which a hold runs out or a quota returns.
 //
 // A database gets its entry from the first process that finds it without one (a commit that made a
-// deadline, the launcher). Entries are looked up without a lock, and looked up again and taken
-// under Control::databases_lock, so that a database never has two. The launcher alone takes an
-// entry out, once the database is gone.
+// deadline, or the launcher). A process looks for the entry without a lock; before it takes a free
+// one, it looks again under Control::databases_lock, so that a database never has two. Only the
+// launcher removes an entry, once the database is gone.
 //
 // Who writes what when:
 //   next_due    a commit that made a deadline lowers it, once its rows are visible to everybody;
-//               whoever settles a prepared transaction that was committed: the same;
+//               a process that settles a committed prepared transaction does the same;
 //               the launcher sets it to "never" before it starts a sweeper;
 //               the sweeper reads the tables after that, and lowers it to what it found there
-//   started     the launcher sets it before it registers a sweeper; whoever sees the sweeper's end
-//               takes it back: the sweeper itself, on its way out, or the launcher, where no
-//               process ever came of it (end_sweep()); nobody starts another one before
-//   working_on  the launcher: next_due as it was, for as long as `started` is set
+//   started     the launcher sets it before it registers a sweeper; the process that sees the
+//               sweeper's end clears it with end_sweep(): the sweeper itself, on its way out, or
+//               the launcher, if the sweeper never became a process; before that, nobody starts
+//               another sweeper
+//   working_on  the launcher sets it to the old next_due, for as long as `started` is set
 //   the rest    as said at the fields
 //
-// A deadline whose commit the sweeper's snapshot missed is lowered in after the "never": none is
-// lost. A rolled back transaction lowers nothing. If the sweeper ends before it is done,
-// end_sweep() lowers next_due to a moment from now. If a process is killed outright, the server
-// restarts, all of this is made again, and every database is swept once.
+// If the sweeper's snapshot missed the commit that made a deadline, that commit lowers next_due
+// after the launcher has set it to "never": no deadline is lost. A rolled back transaction lowers
+// nothing. If the sweeper ends before it is done, end_sweep() lowers next_due to a moment from now.
+// If a process is killed outright, the server restarts, all of this memory is made again, and every
+// database is swept once.
 //
-// A reader (the view, the launcher) may see the fields of one entry at slightly different moments:
-// all it makes of that is a line in the log, or an answer, that is a second old.
+// A reader (the view, the launcher) may see the fields of one entry at slightly different moments.
+// The worst that follows is a line in the log, or an answer, that is a second old.
 #pragma once
 
 #include "server/pg.hpp"
@@ -36,17 +38,17 @@ inline constexpr int kMaxDatabases = 512;
 enum class Served : uint8_t {
     kUnknown,  // not swept since the server started
     kYes,
-    kNo  // the extension is not there, or in another version
+    kNo  // the extension is not there, or is there in another version
 };
 
 // Why a sweep is not over.
 enum class Obstacle : uint8_t {
     kNone,
-    kDatabase,  // somebody has the database locked: it is being copied, moved or dropped
+    kDatabase,  // another session has it locked: it is being copied, moved or dropped
     kSlot,      // no background worker can be started
     kSweeper,   // its sweeper is at work
     kLocks,     // the last sweep passed over rows or tables that others had locked
-    kError      // the last sweep failed, at least in part: the log has it
+    kError      // the last sweep failed, at least in part: the log says why
 };
 
 struct DatabaseDue {
@@ -57,19 +59,19 @@ struct DatabaseDue {
     std::atomic<int64_t> left;        // the earliest deadline that the last sweep had to leave, by
                                       // the sweeper; INT64_MAX: none
     std::atomic<int64_t> last_sweep;  // the end of the last whole one, by the sweeper; 0: none
-    std::atomic<uint32_t> passed;     // due holds that the last sweep has passed over when its time
-                                      // was up, by the sweeper: the next one begins behind them
+    std::atomic<uint32_t> passed;     // due holds that the last sweep had passed over when its time
+                                      // was up, by the sweeper: the next one begins after them
     std::atomic<Served> served;       // by the sweeper, and by commits that made a deadline
     std::atomic<Obstacle> obstacle;   // by the launcher and the sweeper; only for people
     std::atomic<bool> look;           // to be swept whatever next_due says, by the launcher
     std::atomic<bool> started;        // a sweeper was started and has not ended
-    std::atomic<bool> swept;          // the last sweep came to its end
+    std::atomic<bool> swept;          // the last sweep ran to its end
     std::atomic<bool> told;           // the log says that its extension is of another version
     std::atomic<bool> told_overdue;   // the log says that it is overdue; by the launcher
-    std::atomic<bool> preloaded;      // a preloader was started since the server was
+    std::atomic<bool> preloaded;      // a preloader was started since the server's start
 };
 
-// The running transaction sets a deadline; announced when it commits.
+// The running transaction sets a deadline, which is announced when the transaction commits.
 void deadline_at_commit(TimestampTz deadline);
 // For the transaction callbacks: no-fail.
 void announce_deadline();
@@ -78,29 +80,29 @@ TimestampTz pending_deadline();  // INT64_MAX: none
 
 // Lowers a database's next_due, entering it first. No-fail.
 void lower_next_due(Oid database, TimestampTz due);
-// The same of a deadline that the database's own transactions have made.
+// The same for a deadline that the database's own transactions have made.
 void lower_served_due(Oid database, TimestampTz due);
 // Its entry, or null.
 DatabaseDue* find_database_due(Oid database);
-// Its entry, made where there is none; null where there is no room. No-fail.
+// Its entry, which is made if it has none; null: all entries are taken. No-fail.
 DatabaseDue* enter_database(Oid database);
 // The database is gone.
 void remove_database(DatabaseDue* entry);
 
-// The sweeper is gone: where it did not come to its end, the database is due again after a pause.
-// No-fail; does nothing the second time.
+// The sweeper is gone. If its sweep did not run to its end, the database is due again after a
+// pause. No-fail; does nothing the second time.
 void end_sweep(DatabaseDue* entry, TimestampTz pause);
 
-// The earliest deadline that is not known to be over; INT64_MAX: none.
+// The earliest deadline that is not known to be dealt with; INT64_MAX: none.
 TimestampTz earliest_deadline(const DatabaseDue& entry);
-// How late may it be before somebody should look? Rounds take a second, retries five.
+// How late it may be before an administrator should look. A round takes a second, a retry five.
 inline constexpr TimestampTz kOverdue = 10 * USECS_PER_SEC;
 inline bool is_overdue(const DatabaseDue& entry, TimestampTz now) {
     const TimestampTz deadline = earliest_deadline(entry);
     return entry.served.load(std::memory_order_relaxed) != Served::kNo && deadline < now &&
            deadline < now - kOverdue;
 }
-// What it waits for, for people.
+// What the sweep waits for, in words for people.
 const char* obstacle_text(Obstacle obstacle);
 
 }  // namespace ticketpool

@@ -1,3 +1,4 @@
+// Makes the keys of departures and items, and follows the hash chains of the directory.
 #include "pool/directory_key.hpp"
 
 #include "pool/eviction.hpp"
@@ -46,7 +47,7 @@ Key key_of_item(const Catalog& catalog, int64_t item_id) {
                id_key(catalog.item_order, item_id)};
 }
 
-// Hash values of names are compared first: trains differ rarely then.
+// Compares the hash values of names first: if these are the same, the trains rarely differ.
 bool slot_matches(uint32_t index, const Key& key) {
     const DirectorySlot& slot = shared.slots[index];
     if (slot.database != MyDatabaseId || slot.relation != key.relation) {

@@ -16,7 +16,7 @@ struct Key {
     DateADT date;
     int64_t id;
     uint64_t hash;
-    bool now = false;  // a standby loads it anew, however young what it has is
+    bool now = false;  // a standby loads it again, however new its copy is
 
     bool by_id() const { return kind != KeyKind::kName; }
 };
@@ -29,12 +29,13 @@ inline uint32_t low_hash(uint64_t hash) {
     return static_cast<uint32_t>(hash);
 }
 
-// Does the slot hold the key, ready or loading?
+// Is the slot, ready or loading, the key's?
 bool slot_matches(uint32_t index, const Key& key);
 
-// The slot in the key's chain, ready or loading, or kNoSlot. Of several with one name (a departure
-// was renamed, and another opened under its name, by a transaction that has not committed) the one
-// that is not hidden from this session. Holds the directory lock.
+// The slot in the key's chain, ready or loading, or kNoSlot. Several slots may have one name: a
+// transaction that has not committed has renamed a departure and opened another one under its name.
+// Of these it is the slot that is not hidden from this session. The caller holds the directory
+// lock.
 uint32_t chain_find(const Key& key);
 
 }  // namespace ticketpool

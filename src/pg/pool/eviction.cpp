@@ -1,3 +1,5 @@
+// Evicts departures and items that nobody uses, the coldest first, and frees what is no longer
+// found: slots, blocks, routes and layouts.
 #include "pool/eviction.hpp"
 
 #include "server/errors.hpp"
@@ -83,7 +85,7 @@ void part_drop(SharedPtr<SharedPart>* table, SharedPart* part) {
 // Eviction, under the exclusive lock
 // ---------------------------------------------------------------------------------------------
 
-bool is_announced(uint32_t index) {
+static bool is_announced(uint32_t index) {
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
         const BackendSlot& backend = shared.backends[i];
         // `reading` first: a pin is set before the reading that it replaces is cleared.
@@ -120,7 +122,7 @@ void free_item(Item* item) {
     shared.arena.deallocate(item);
 }
 
-// Frees what a slot has that is out of its chains.
+// Frees a slot that is out of its chains, and what it has.
 static void clear_slot(uint32_t index, uint64_t version) {
     DirectorySlot& slot = shared.slots[index];
     if (slot.block && slot.has_item()) {
@@ -159,7 +161,7 @@ void free_retired() {
 
 void retire_slot(uint32_t index) {
     DirectorySlot& slot = shared.slots[index];
-    // From here on nobody new gets in; who announced himself before is seen by free_retired().
+    // From here on nobody new gets in; free_retired() sees each process that announced it before.
     const uint64_t version = slot.version.load(std::memory_order_relaxed);
     slot.version.store(next_version(version, SlotState::kLoading), std::memory_order_seq_cst);
     unlink_slot(index);
@@ -174,7 +176,7 @@ bool try_evict(uint32_t index) {
     if (state_of(version) != SlotState::kReady || is_announced(index)) {
         return false;
     }
-    // From here on nobody new gets in; whoever announced himself before is seen now.
+    // From here on nobody new gets in; each process that announced it before is seen now.
     const uint64_t leaving = next_version(version, SlotState::kLoading);
     slot.version.store(leaving, std::memory_order_seq_cst);
     if (is_announced(index)) {
@@ -188,7 +190,7 @@ bool try_evict(uint32_t index) {
 
 namespace {
 
-// One search for somebody to evict: how far it has come in the order of (last use, slot).
+// One search for a slot to evict: how far it has come in the order of (last use, slot).
 struct Search {
     int32_t last_use = INT32_MIN;
     uint32_t slot = 0;
@@ -210,7 +212,7 @@ bool find_coldest(Search* search) {
         if (place < Coldest::kMost) {
             coldest.count++;
         } else if (use < coldest.entry[--place].last_use) {
-            // the warmest of them goes
+            // the warmest of them is dropped
         } else {
             continue;
         }
@@ -226,15 +228,15 @@ bool find_coldest(Search* search) {
     return coldest.count > 0;
 }
 
-// The next one to try: what earlier searches found and did not need, then all slots in order of
-// last use. kNoSlot: all were tried. (One that is used meanwhile is tried later.)
+// The next slot to try: first those that earlier searches found and did not need, then all slots in
+// order of last use. kNoSlot: all were tried. (A slot that is used meanwhile is tried later.)
 uint32_t next_coldest(Search* search) {
     Coldest& coldest = shared.control->coldest;
     do {
         while (coldest.next < coldest.count) {
             const Coldest::Entry& entry = coldest.entry[coldest.next++];
             const DirectorySlot& slot = shared.slots[entry.slot];
-            // Acquire: whoever evicts it looks at its block.
+            // Acquire: the caller that evicts it looks at its block.
             if (slot.version.load(std::memory_order_acquire) == entry.version &&
                 slot.last_use.load(std::memory_order_relaxed) == entry.last_use) {
                 return entry.slot;
@@ -265,8 +267,8 @@ uint32_t nearest_block(uintptr_t address, bool above) {
     return best;
 }
 
-// A hole of `bytes` by evicting the neighbours of a block that was just freed: freeing the coldest
-// blocks wherever they lie may leave plenty of memory and no hole that is large enough.
+// Makes a hole of `bytes` by evicting the neighbours of a block that was just freed. Freeing the
+// coldest blocks wherever they are may leave plenty of memory and no hole that is large enough.
 void* widen_hole(uintptr_t freed, size_t bytes) {
     for (const bool above : {true, false}) {
         uintptr_t edge = freed;

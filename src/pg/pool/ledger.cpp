@@ -1,3 +1,4 @@
+// The log of what this transaction did to seats, quotas and sale words (ledger.hpp).
 #include "pool/ledger.hpp"
 
 #include "pool/deadlines.hpp"
@@ -11,10 +12,7 @@ namespace ticketpool {
 
 namespace {
 
-struct Ledger : UndoLog<Entry> {
-    size_t releases;           // entries of kind release
-    size_t statuses;           // entries of kinds status and bar
-    size_t closings;           // entries of kind closing
+struct Ledger : UndoLog<Entry, Kind::kClosing> {
     PreparedLedger* prepared;  // the copy for PREPARE TRANSACTION, until that is done
     bool preparing;            // PREPARE TRANSACTION has taken its copy, or found nothing to copy
 };
@@ -34,38 +32,18 @@ Entry* append(Kind kind, uint32_t slot) {
 
 void undo(const Entry& entry) {
     undo_entry(entry);
-    switch (entry.kind) {
-        case Kind::kClaim:
-            publish_claims(entry.source.slot, -1);
-            break;
-        case Kind::kRelease:
-            ledger.releases--;
-            break;
-        case Kind::kTakeOver:
-            ledger.entries[entry.release].bits = ledger.entries[entry.release].bits | entry.bits;
-            break;
-        case Kind::kStatus:
-        case Kind::kBar:
-            ledger.statuses--;
-            break;
-        case Kind::kOpened:
-            discard_slot(entry.source.slot);
-            break;
-        case Kind::kClosing:
-            ledger.closings--;
-            break;
-        case Kind::kSale:
-        case Kind::kQuota:
-            break;
+    if (entry.kind == Kind::kClaim) {
+        publish_claims(entry.source.slot, -1);
+    } else if (entry.kind == Kind::kTakeOver) {
+        ledger.entries[entry.release].bits = ledger.entries[entry.release].bits | entry.bits;
+    } else if (entry.kind == Kind::kOpened) {
+        discard_slot(entry.source.slot);
     }
 }
 
-void forget_entries() {
-    ledger.count = 0;
-    ledger.releases = 0;
-    ledger.statuses = 0;
-    ledger.closings = 0;
-    ledger.give_room_back();
+// Does the entry, a release, free anything in the source?
+bool frees(const Entry& entry, const SeatSource& source) {
+    return same_source(entry.source, source) && entry.bits.any();
 }
 
 }  // namespace
@@ -90,10 +68,9 @@ void ledger_add_claim(const SeatSource& source, uint32_t seat, const SegmentMask
 
 void ledger_add_release(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
     append(Kind::kRelease, source, seat, bits);
-    ledger.releases++;
 }
 
-// An entry that writes sale words: it is this transaction's turn.
+// Appends an entry that writes sale words. It is this transaction's turn.
 static Entry* append_sale(Kind kind, uint32_t slot, SaleStatus status) {
     Entry* entry = append(kind, slot);
     entry->status = status;
@@ -103,12 +80,12 @@ static Entry* append_sale(Kind kind, uint32_t slot, SaleStatus status) {
 
 void ledger_add_status(uint32_t slot, SaleStatus status) {
     append_sale(Kind::kStatus, slot, status);
-    ledger.statuses++;
 }
 
 void ledger_add_sale(uint32_t slot, const SaleTimes& sale, size_t since) {
     SaleStatus status = sale.status;
-    for (size_t i = ledger.statuses > 0 ? since : ledger.count; i < ledger.count; i++) {
+    const bool has_status = ledger.count_of(Kind::kStatus) + ledger.count_of(Kind::kBar) > 0;
+    for (size_t i = since; has_status && i < ledger.count; i++) {
         const Entry& entry = ledger.entries[i];
         if (entry.source.slot == slot && entry.kind == Kind::kStatus) {
             status = entry.status;
@@ -122,27 +99,17 @@ void ledger_add_sale(uint32_t slot, const SaleTimes& sale, size_t since) {
 }
 
 uint32_t ledger_sale_writes(uint32_t slot) {
-    uint32_t count = 0;
-    for (size_t i = 0; i < ledger.count; i++) {
-        count += ledger.entries[i].source.slot == slot && writes_sale(ledger.entries[i]) ? 1 : 0;
-    }
-    return count;
+    return ledger.count_if(
+        [&](const Entry& entry) { return entry.source.slot == slot && writes_sale(entry); });
 }
 
 bool ledger_has_sale(uint32_t slot) {
-    for (size_t i = ledger.count; i > 0; i--) {
-        if (ledger.entries[i - 1].source.slot == slot &&
-            ledger.entries[i - 1].kind == Kind::kSale) {
-            return true;
-        }
-    }
-    return false;
+    return ledger.find(Kind::kSale, [&](const Entry& entry) { return entry.source.slot == slot; });
 }
 
 void ledger_bar(uint32_t slot) {
     Departure* departure = shared.slots[slot].departure();
     append_sale(Kind::kBar, slot, departure->status.load(std::memory_order_relaxed));
-    ledger.statuses++;
     departure->status.store(SaleStatus::kWithdrawn, std::memory_order_seq_cst);
 }
 
@@ -156,33 +123,25 @@ void ledger_add_quota(const SeatSource& source) {
 
 void ledger_add_closing(const SeatSource& source) {
     append(Kind::kClosing, source, 0, SegmentMask{});
-    ledger.closings++;
 }
 
 bool ledger_is_closing(uint32_t slot, uint64_t quota) {
-    for (size_t i = ledger.closings > 0 ? ledger.count : 0; i > 0; i--) {
-        const Entry& entry = ledger.entries[i - 1];
-        if (entry.kind == Kind::kClosing && entry.source.slot == slot &&
-            entry.source.quota == quota) {
-            return true;
-        }
-    }
-    return false;
+    return ledger.find(Kind::kClosing, [&](const Entry& entry) {
+        return entry.source.slot == slot && entry.source.quota == quota;
+    });
 }
 
 void ledger_take_over(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
-    const size_t end = ledger.count;
     SegmentMask left = bits;
-    for (size_t i = 0; i < end && left.any(); i++) {
-        Entry& entry = ledger.entries[i];
+    ledger.find(Kind::kRelease, [&](Entry& entry) {
         const SegmentMask part = entry.bits & left;
-        if (entry.kind == Kind::kRelease && same_source(entry.source, source) &&
-            entry.seat == seat && part.any()) {
-            append(Kind::kTakeOver, source, seat, part)->release = i;
+        if (same_source(entry.source, source) && entry.seat == seat && part.any()) {
+            append(Kind::kTakeOver, source, seat, part)->release = ledger.index_of(entry);
             entry.bits = entry.bits & ~part;
             left = left & ~part;
         }
-    }
+        return !left.any();
+    });
 }
 
 size_t ledger_mark() {
@@ -194,7 +153,7 @@ void ledger_undo_to(size_t mark) {
 }
 
 size_t ledger_release_count() {
-    return ledger.releases;
+    return ledger.count_of(Kind::kRelease);
 }
 
 static int compare_own(const void* a, const void* b) {
@@ -205,11 +164,9 @@ static int compare_own(const void* a, const void* b) {
 
 uint32_t* ledger_own_places(const SeatSource& source, int segments) {
     uint32_t* places = nullptr;
-    for (size_t i = 0; ledger.releases > 0 && i < ledger.count; i++) {
-        const Entry& entry = ledger.entries[i];
-        if (entry.kind != Kind::kRelease || !same_source(entry.source, source) ||
-            !entry.bits.any()) {
-            continue;
+    ledger.for_each(Kind::kRelease, [&](const Entry& entry) {
+        if (!frees(entry, source)) {
+            return;
         }
         if (places == nullptr) {
             places =
@@ -218,25 +175,24 @@ uint32_t* ledger_own_places(const SeatSource& source, int segments) {
         for (int s = 0; s < segments; s++) {
             places[s] += entry.bits.test(s) ? 1 : 0;
         }
-    }
+    });
     return places;
 }
 
 uint32_t ledger_own_free(const SeatSource& source, OwnFree** own) {
     *own = nullptr;
-    if (ledger.releases == 0) {
+    if (ledger_release_count() == 0) {
         return 0;
     }
     uint32_t count = 0;
-    *own = static_cast<OwnFree*>(palloc(ledger.releases * sizeof(OwnFree)));
-    for (size_t i = 0; i < ledger.count; i++) {
-        const Entry& entry = ledger.entries[i];
-        if (entry.kind == Kind::kRelease && same_source(entry.source, source) && entry.bits.any()) {
+    *own = static_cast<OwnFree*>(palloc(ledger_release_count() * sizeof(OwnFree)));
+    ledger.for_each(Kind::kRelease, [&](const Entry& entry) {
+        if (frees(entry, source)) {
             (*own)[count++] = OwnFree{entry.seat, entry.bits};
         }
-    }
+    });
     qsort(*own, count, sizeof(OwnFree), compare_own);
-    uint32_t merged = 0;  // one entry a seat
+    uint32_t merged = 0;  // one entry for each seat
     for (uint32_t i = 0; i < count; i++) {
         if (merged > 0 && (*own)[merged - 1].seat == (*own)[i].seat) {
             (*own)[merged - 1].bits = (*own)[merged - 1].bits | (*own)[i].bits;
@@ -248,7 +204,7 @@ uint32_t ledger_own_free(const SeatSource& source, OwnFree** own) {
 }
 
 SaleStatus ledger_status(uint32_t slot, const Departure* departure) {
-    for (size_t i = ledger.statuses > 0 ? ledger.count : 0; i > 0; i--) {
+    for (size_t i = ledger.count_of(Kind::kStatus) > 0 ? ledger.count : 0; i > 0; i--) {
         const Entry& entry = ledger.entries[i - 1];
         if (entry.kind == Kind::kStatus && entry.source.slot == slot) {
             return entry.status;
@@ -262,17 +218,11 @@ SaleStatus ledger_status(uint32_t slot, const Departure* departure) {
 // ---------------------------------------------------------------------------------------------
 
 void ledger_settle() {
-    for (size_t i = 0; i < ledger.count; i++) {
-        settle_entry(ledger.entries[i]);
-    }
-    forget_entries();
+    ledger.settle(settle_entry);
 }
 
 void ledger_undo_level(int level) {
-    ledger.undo_to(ledger.first_of_level(level), undo);
-    if (ledger.count == 0) {
-        ledger.give_room_back();
-    }
+    ledger.undo_level(level, undo);
 }
 
 void ledger_promote_level(int level) {
@@ -310,7 +260,7 @@ void ledger_complete_prepare() {
         prepared_complete(ledger.prepared);
         ledger.prepared = nullptr;
     }
-    forget_entries();
+    ledger.forget();
 }
 
 }  // namespace ticketpool

@@ -1,3 +1,4 @@
+// Undoes and settles one entry of a ledger: its seats, quota or sale words in the pool.
 #include "pool/ledger_entry.hpp"
 
 namespace ticketpool {

@@ -53,15 +53,14 @@ inline bool writes_sale(const Entry& entry) {
     return entry.kind == Kind::kStatus || entry.kind == Kind::kSale || entry.kind == Kind::kBar;
 }
 
-// Has an entry a say in how the transaction ends? Take-overs are settled: they took bits out of
-// releases that are left with the rest.
+// Does the entry have a say in how the transaction ends? A take-over has none: it has taken its
+// bits out of a release, which is left with the rest.
 inline bool is_final(const Entry& entry) {
     return entry.kind != Kind::kTakeOver && (entry.kind != Kind::kRelease || entry.bits.any());
 }
 
 // What rollback and commit do to the pool for one entry; a rollback takes a transaction's entries
-// last first. No-fail. The rollback of an opened departure, which leaves the directory, is the
-// caller's.
+// last first. No-fail. The caller removes an opened departure from the directory in a rollback.
 void undo_entry(const Entry& entry);
 void settle_entry(const Entry& entry);
 

@@ -1,4 +1,4 @@
-// See maker.hpp.
+// Whether what a transaction has made is there for others yet (maker.hpp).
 #include "pool/maker.hpp"
 
 extern "C" {

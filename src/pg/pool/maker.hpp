@@ -5,9 +5,10 @@
 
 namespace ticketpool {
 
-// A quota or departure in memory whose making transaction is named until its callback has run: is
-// it there for this transaction? Not before others see that one's rows, and not after its abort,
-// though the callback comes a moment later than either.
+// Is a departure, quota or stock in memory there for this transaction? `maker` is its word that
+// names the transaction that made it, until that transaction's callback has run. For that
+// transaction itself the answer is yes; for others it is yes once they see its rows, and no after
+// its rollback, although the callback runs a moment later than either.
 bool is_made(const std::atomic<uint32_t>& maker);
 
 }  // namespace ticketpool

@@ -1,4 +1,4 @@
-// See monitoring.hpp.
+// Counts claims under way and tells the last use of a slot (monitoring.hpp).
 #include "pool/monitoring.hpp"
 
 #include "pool/prepared.hpp"
@@ -27,7 +27,7 @@ int64_t claims_of_others(uint32_t slot) {
     if (shared.slots[slot].shared_pins.load(std::memory_order_acquire) == 0) {
         return claims;
     }
-    // Of a transaction with more departures than its slot shows, any of its claims may be here.
+    // If a transaction has pinned more than its BackendSlot shows, any of its claims may be here.
     for (uint32_t i = 0; i < shared.control->backend_count; i++) {
         const BackendSlot& backend = shared.backends[i];
         if (&backend != shared.mine &&

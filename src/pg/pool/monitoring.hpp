@@ -5,7 +5,8 @@
 
 namespace ticketpool {
 
-// Claims of all sessions' running transactions; of others' alone.
+// Claims on the slot: of all transactions that have not ended, prepared ones among them; of running
+// transactions of other sessions only.
 int64_t claims_in_flight(uint32_t slot);
 int64_t claims_of_others(uint32_t slot);
 

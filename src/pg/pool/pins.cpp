@@ -1,4 +1,4 @@
-// See pins.hpp.
+// Sets and drops the pins of this transaction (pins.hpp).
 #include "pool/pins.hpp"
 
 #include "pool/shared_memory.hpp"

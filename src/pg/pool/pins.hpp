@@ -1,6 +1,6 @@
 // Pins: the departures and items that this transaction keeps in memory until it has ended, and the
-// count of its claims on each, both in this backend's own slot (shared_memory.hpp says who reads
-// them). What does not fit there is counted in the pinned slot itself.
+// count of its claims on each. Both are in this backend's own BackendSlot (shared_memory.hpp says
+// who reads them). A pin that does not fit there is counted in the pinned slot itself.
 #pragma once
 
 #include "server/pg.hpp"
@@ -11,7 +11,7 @@ struct Pins {
     uint32_t* slots;
     size_t count;
     size_t room;
-    uint64_t* bits;  // one a slot of the directory, to ask quickly; null: nothing was ever reserved
+    uint64_t* bits;  // one for each slot, for is_pinned(); null: nothing was ever reserved
     int own;         // how many of the pins are in our BackendSlot; the rest are shared pins
 };
 extern constinit Pins my_pins;
@@ -21,8 +21,8 @@ void reserve_pin();
 
 // Everything below is no-fail.
 
-// Keeps what is in the slot in memory to the end of the transaction. The caller has it announced,
-// and has reserved.
+// Keeps what is in the slot in memory to the end of the transaction. The caller has announced it
+// and has called reserve_pin().
 void pin_slot(uint32_t slot);
 
 inline bool is_pinned(uint32_t slot) {
@@ -32,7 +32,7 @@ inline bool is_pinned(uint32_t slot) {
 // Counts claims for the views, in this backend's own slot.
 void publish_claims(uint32_t slot, int change);
 
-// At the transaction's end: everything that it has pinned.
+// At the transaction's end: drops all of its pins.
 void unpin_all();
 
 }  // namespace ticketpool

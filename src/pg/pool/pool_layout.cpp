@@ -1,5 +1,5 @@
-// The pieces of the pool in one block of shared memory: how large each is, where it lies, how it
-// begins. Request and start-up walk the same table, so they cannot disagree.
+// The pieces of the pool in one block of shared memory: how large each is, where it is, and how it
+// is initialized. Request and start-up walk the same table, so they cannot disagree.
 #include "pool/pool_layout.hpp"
 
 #include <new>
@@ -42,7 +42,7 @@ PoolSize size_of_pool() {
     return size;
 }
 
-// An array of T in the block.
+// Constructs an array of T in the block.
 template <typename T>
 void start_all(T* array, Size count) {
     for (Size i = 0; i < count; i++) {
@@ -56,7 +56,7 @@ struct Piece {
     void (*start)(const PoolSize& size);  // once, after all are attached
 };
 
-// The pointer to an array in the block.
+// Sets the pointer to a piece of the block.
 template <auto Member>
 void attach_to(char* memory) {
     using Pointer = std::remove_reference_t<decltype(shared.*Member)>;
@@ -87,7 +87,7 @@ void start_buckets(uint32_t* buckets, const PoolSize& size) {
     }
 }
 
-// All of them are in the free list.
+// All slots are in the free list.
 void start_slots(const PoolSize& size) {
     start_all(shared.slots, size.slots);
     for (uint32_t i = 0; i < size.slots; i++) {
@@ -108,7 +108,7 @@ Size bytes_of_parts(const PoolSize& size) {
     return size.buckets / 4 * sizeof(SharedPtr<SharedPart>);
 }
 
-// The block's pieces, in order; the arena follows.
+// The block's pieces, in the order of their addresses; the arena follows.
 constexpr Piece kPieces[] = {
     {[](const PoolSize&) { return sizeof(Control); }, attach_to<&Shared::control>, start_control},
     {[](const PoolSize& size) { return size.buckets * sizeof(uint32_t); },
@@ -130,7 +130,7 @@ constexpr Piece kPieces[] = {
     {[](const PoolSize& size) { return size.slots * sizeof(SlotTrain); },
      attach_to<&Shared::trains>,
      [](const PoolSize& size) { start_all(shared.trains, size.slots); }},
-    // Not a part of ticketpool.memory: it comes on top.
+    // The last piece is not a part of ticketpool.memory, but added to it.
     {[](const PoolSize& size) { return size.backends * sizeof(BackendSlot); },
      attach_to<&Shared::backends>,
      [](const PoolSize& size) { start_all(shared.backends, size.backends); }},

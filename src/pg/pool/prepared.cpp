@@ -1,3 +1,4 @@
+// The blocks of prepared transactions (prepared.hpp): entering, resolving and listing them.
 #include "pool/prepared.hpp"
 
 #include <new>

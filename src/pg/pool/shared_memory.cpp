@@ -1,3 +1,4 @@
+// This process's view of the shared memory, and the check that there is any.
 #include "pool/shared_memory.hpp"
 
 namespace ticketpool {

@@ -1,22 +1,21 @@
 // The shared memory of the extension and its lock protocol.
 //
-// Reserved at start and laid out here:
+// Reserved at start (pool_layout.cpp):
 //
 //   Control         one struct: the directory lock, hash buckets, free list
-//   DirectorySlot[] one a departure or item in memory (see directory.hpp)
-//   BackendSlot[]   one a backend: what it reads and pins right now, and its counters
-//   StandbyLoad[]   one a slot: what a standby has loaded (see standby.hpp)
-//   SlotTrain[]     one a slot: the name of its train
-//   DatabaseDue[]   one a database: when the worker is due there (see deadlines.hpp)
+//   DirectorySlot[] one for each departure or item in memory (see directory.hpp)
+//   BackendSlot[]   one for each backend: what it reads and pins right now, and its counters
+//   StandbyLoad[]   one for each slot: what a standby has loaded (see standby.hpp)
+//   SlotTrain[]     one for each slot: the name of its train
+//   DatabaseDue[]   one for each database: when the worker is due there (see deadlines.hpp)
 //   arena           all the rest of ticketpool.memory: routes, layouts, departures, items
 //
 // Who may touch what:
 //
 //   directory lock, shared       walk a hash chain
 //   databases_lock, a spinlock   take a free DatabaseDue
-//   directory lock, exclusive    change a chain, the free list, the arena, a SharedPart's
-//   `departures`;
-//                                take a slot from FREE to LOADING, from READY to FREE
+//   directory lock, exclusive    change a chain, the free list, the arena, the `departures` of a
+//                                SharedPart; take a slot from FREE to LOADING, from READY to FREE
 //   no lock                      read and claim in a departure that the backend has announced
 //
 // Announcing (the hot path writes no cache line that another backend writes): a backend stores
@@ -34,7 +33,7 @@
 //
 // Death: a backend that exits runs its transaction callbacks first, which settle the ledger and
 // drop pins. If a process is killed outright, the server restarts and all of this memory is made
-// anew, empty; the tables are the truth.
+// again, empty; the tables are the truth.
 #pragma once
 
 #include "server/pg.hpp"
@@ -77,15 +76,16 @@ struct alignas(64) DirectorySlot {
 };
 static_assert(sizeof(DirectorySlot) == 64);
 
-// The train that the departure of a slot is sold as: what ticket_departure says, which may differ
-// from the train whose stop list it was opened with. Apart from the slot, so that it is there while
-// the departure is being loaded.
+// The train that the departure of a slot is sold as. It is the one in ticket_departure, which may
+// differ from the train whose stop list the departure was opened with. It is kept beside the slot,
+// so that it is there while the departure is being loaded.
 //
 // Who writes it, with DirectorySlot::name_hash and the chain of names: the loader that enters the
 // slot, and the commit of a transaction that has renamed the departure, both under the exclusive
-// directory lock. Whoever reads it without the lock has announced the departure and may meet a
-// rename. It may read a mixture of two names then: that is not the name it looks for, so it looks
-// again under the lock; whoever asks what the name is compares it with the hash (directory_train).
+// directory lock. A process that reads it without the lock has announced the departure, may meet a
+// rename, and may then read a mixture of two names. If it looks for a name, the mixture is not that
+// name, so it looks again under the lock. If it asks what the name is, it compares the name with
+// the hash (directory_train).
 struct SlotTrain {
     uint8_t length;
     char name[kMaxNameBytes];
@@ -101,8 +101,8 @@ struct Counters {
     std::atomic<uint64_t> evictions;
 };
 
-// Written by its backend alone; read by evictors and the views. Counters go on counting when the
-// next backend takes the slot over.
+// Written by its backend alone; read by evictors and the views. The counters go on when the next
+// backend takes the slot over.
 struct alignas(128) BackendSlot {
     std::atomic<uint32_t> reading;             // directory slot + 1, or 0
     std::atomic<int32_t> pid;                  // of the backend that last used the slot
@@ -114,9 +114,9 @@ struct alignas(128) BackendSlot {
     Counters counters;
 };
 
-// The coldest departures that one look at all slots has found, coldest first: as many evictions do
-// with one look, or a large pool would be searched from end to end for each. Under the exclusive
-// lock. An entry holds while its slot's version and last use are the same.
+// The coldest departures that one look at all slots has found, coldest first. One look serves as
+// many evictions; otherwise a large pool would be searched from end to end for each. Used under the
+// exclusive lock. An entry is valid while its slot's version and last use are the same.
 struct Coldest {
     static constexpr uint32_t kMost = 64;
     struct Entry {
@@ -150,10 +150,10 @@ struct Control {
     // Why a departure that was found may need a second look; nearly always 0. The number of
     // prepared ledgers, and kLoadedInRecovery. Written under the directory lock.
     std::atomic<uint32_t> attention;
-    // The launcher, which writes its pid, and 0 when it ends; 0 also where it never came.
+    // The launcher's pid, which the launcher writes; 0 when it has ended or never started.
     std::atomic<int32_t> launcher;
-    // Sessions that make deadlines without it, until it comes: since when, and when the log was
-    // told; 0: not.
+    // Written by sessions that make deadlines while there is no launcher, and set back by the
+    // launcher: since when, and when the log last said so; 0: not.
     std::atomic<int64_t> launcher_missed;
     std::atomic<int64_t> launcher_told;
     slock_t databases_lock;
@@ -176,7 +176,8 @@ struct Shared {
 };
 extern constinit Shared shared;
 
-// Ereports where the library was not preloaded. Every SQL function calls it first.
+// Ereports if the library was not preloaded, or in a parallel operation. Every SQL function calls
+// it first.
 void require_shared_memory();
 
 inline SlotState state_of(uint64_t version) {

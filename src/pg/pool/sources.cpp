@@ -1,3 +1,4 @@
+// Finds the source of a seat among the quotas of a departure (sources.hpp).
 #include "pool/sources.hpp"
 
 #include "pool/ledger.hpp"

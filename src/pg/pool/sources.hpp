@@ -7,16 +7,17 @@
 
 namespace ticketpool {
 
-// An open quota of the channel which has this seat over this stretch, or the class's own seats.
-// Sets *seat to its number there.
+// The source that has this seat over this stretch: an open quota of the channel, or else the
+// class's own seats. Sets *seat to the seat's number there.
 SeatSource source_of_seat(const DepartureRef& ref, uint32_t class_index, Text channel,
                           const SegmentMask& bits, uint32_t* seat);
 
-// Where the claim of a live ticket is: what a quota has set aside, only its tickets are on.
+// The source that the claim of a live ticket is in. Only tickets of a quota are on what the quota
+// has set aside.
 SeatSource source_of_live_seat(const DepartureRef& ref, uint32_t class_index,
                                const SegmentMask& bits, uint32_t* seat);
 
-// Is the quota open, of this class, and there for this transaction, which has not recycled it?
+// Is the quota of this class, open, there for this transaction (maker.hpp), and not recycled by it?
 bool quota_usable(const DepartureRef& ref, const Quota& quota, uint32_t class_index);
 
 bool of_channel(const Quota& quota, Text channel);

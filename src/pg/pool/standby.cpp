@@ -1,3 +1,4 @@
+// Notes what was loaded in recovery, and finds and drops what is out of date (standby.hpp).
 #include "pool/standby.hpp"
 
 #include "pool/eviction.hpp"
@@ -58,8 +59,8 @@ void standby_discard_all() {
         }
     }
     free_retired();
-    // Some may still be loading, and a finder may just have announced one that is retired now: he
-    // must still see the mark.
+    // Some may still be loading, and a finder may just have announced one that is retired now: the
+    // finder must still see the mark.
     for (uint32_t i = 0; i < shared.control->slot_count && !left; i++) {
         left =
             state_of(shared.slots[i].version.load(std::memory_order_relaxed)) != SlotState::kFree &&

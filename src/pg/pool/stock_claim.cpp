@@ -1,11 +1,11 @@
-// See stock_claim.hpp. Own pending releases of a stock (stock_entries.hpp) are taken before units
-// of the pool.
+// Claims units of stocks and counts what is free (stock_claim.hpp). A transaction takes its own
+// pending releases of a stock (stock_entries.hpp) before units of the pool.
 #include "pool/stock_claim.hpp"
 
+#include "pool/claim_retry.hpp"
 #include "pool/ledger.hpp"
 #include "pool/maker.hpp"
 #include "pool/pins.hpp"
-#include "pool/prepared.hpp"
 #include "pool/stock_entries.hpp"
 
 namespace ticketpool {
@@ -27,12 +27,6 @@ Status try_stock(const ItemRef& ref, Stock* stock, int64_t units) {
         stock_take_over(at, from_own);
     }
     return Status::kOk;
-}
-
-// Met an attempt that is under way in another process: it takes microseconds, if it is running.
-void wait_for_attempt() {
-    CHECK_FOR_INTERRUPTS();
-    pg_usleep(50);
 }
 
 StockRef stock_ref(const ItemRef& ref, const Stock* stock) {
@@ -65,15 +59,7 @@ int64_t item_remaining_units(const ItemRef& ref) {
 bool claim_from_stock(const ItemRef& ref, Stock* stock, int64_t units) {
     ledger_reserve(0);
     stock_reserve(1 + stock_release_count());
-    Status status = try_stock(ref, stock, units);
-    while (status == Status::kLookAgain) {
-        wait_for_attempt();
-        status = try_stock(ref, stock, units);
-    }
-    if (status != Status::kOk && prepared_resolve(ref.slot)) {
-        return claim_from_stock(ref, stock, units);  // what was decided may have left some
-    }
-    return status == Status::kOk;
+    return claim_until_decided(ref.slot, [&] { return try_stock(ref, stock, units); });
 }
 
 int64_t claim_rest(const ItemRef& ref, Stock* stock) {

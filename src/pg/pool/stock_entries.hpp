@@ -20,37 +20,37 @@
 
 namespace ticketpool {
 
-// Room for so many more entries; ereports before anything is claimed. The item must be pinned in
-// the ledger before anything is entered.
+// Room for so many more entries; ereports before anything is claimed. The item must be pinned
+// before anything is entered.
 void stock_reserve(size_t entries);
 
 // No-fail after stock_reserve and pin_slot.
 void stock_add_claim(const StockRef& stock, int64_t units);
 void stock_add_release(const StockRef& stock, int64_t units);
 void stock_add_made(const StockRef& stock);
-// What writes whether a stock is on sale comes after wait_for_stock_turn() (waiting.hpp), and
-// nothing between.
+// These two write whether a stock is on sale. Call wait_for_stock_turn() (waiting.hpp) before each,
+// with nothing in between.
 void stock_add_merging(const StockRef& stock);
 void stock_add_sale(const StockRef& stock, bool on_sale, bool has_seller);
-// How many of these this transaction has under way; is one of them of stock_add_sale?
+// How many such entries this transaction has; is one of them from stock_add_sale()?
 uint32_t stock_sale_writes(const StockRef& stock);
 bool stock_has_sale(const StockRef& stock);
 void stock_add_leaving(const StockRef& stock);
 
-// `units` of own pending releases were bought again. Needs one entry of room for each release entry
-// of the stock, at most stock_release_count().
+// `units` of this transaction's pending releases were bought again. Needs one entry of room for
+// each release entry of the stock, at most stock_release_count().
 void stock_take_over(const StockRef& stock, int64_t units);
 size_t stock_release_count();
 
-// What own releases will free in a stock: free for this transaction.
+// What this transaction's releases will free in a stock. For this transaction it is free already.
 int64_t stock_own_units(const StockRef& stock);
 // Has this transaction merged the stock? It is open for others until the commit.
 bool stock_is_merging(const StockRef& stock);
-// Has it deleted its row by hand?
+// Has this transaction deleted the stock's row by hand?
 bool stock_is_leaving(const StockRef& stock);
 
-// For the ledger's callbacks: no-fail. The entries that PREPARE TRANSACTION keeps are copied first
-// and forgotten when it is done.
+// For the transaction callbacks: no-fail. The entries that PREPARE TRANSACTION keeps are copied
+// first and forgotten when it is done.
 uint32_t stock_final_count();
 void stock_copy_final(StockEntry* copy);
 void stock_forget();

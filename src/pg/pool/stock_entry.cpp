@@ -1,3 +1,4 @@
+// Undoes and settles one entry of a log of plain quantities: its units or its stock in the pool.
 #include "pool/stock_entry.hpp"
 
 #include "pool/shared_memory.hpp"
@@ -31,7 +32,7 @@ void undo_stock_entry(const StockEntry& entry) {
         Stock& stock = stock_of(entry);
         stock.state.store(StockState::kGone, std::memory_order_release);
         claim_all_units(stock);
-        stock.maker.store(0, std::memory_order_release);  // no xid outlives its transaction
+        stock.maker.store(0, std::memory_order_release);  // no xid is kept after its transaction
     }
     if (writes_sale(entry)) {
         end_turn(entry);
@@ -44,7 +45,7 @@ void settle_stock_entry(const StockEntry& entry) {
     } else if (entry.kind == StockKind::kMade) {
         stock_of(entry).maker.store(0, std::memory_order_release);
     } else if (entry.kind == StockKind::kMerging) {
-        // What comes back to it is the root's, also where it was closed before.
+        // What is given back to it is the root's, also if it was closed before.
         stock_of(entry).state.store(StockState::kMerged, std::memory_order_release);
         stock_of(entry).on_sale.store(true, std::memory_order_release);
     } else if (entry.kind == StockKind::kSale) {

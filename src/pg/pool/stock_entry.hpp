@@ -37,8 +37,8 @@ inline bool writes_sale(const StockEntry& entry) {
     return entry.kind == StockKind::kMerging || entry.kind == StockKind::kSale;
 }
 
-// Has an entry a say in how the transaction ends? Take-overs have not: they took units out of
-// releases that are left with the rest.
+// Does the entry have a say in how the transaction ends? A take-over has none: it has taken its
+// units out of a release, which is left with the rest.
 inline bool is_final(const StockEntry& entry) {
     return entry.kind != StockKind::kTakeOver &&
            (entry.kind != StockKind::kRelease || entry.units > 0);

@@ -1,3 +1,5 @@
+// Keeps what a load in progress has taken, and gives it back if the load fails
+// (unfinished_load.hpp).
 #include "pool/unfinished_load.hpp"
 
 #include "pool/announcement.hpp"
@@ -71,7 +73,7 @@ void load_add_prepared(PreparedLedger* block) {
     loading.prepared = block;
 }
 
-// What the load has taken, its slot included.
+// Gives back what the load has taken, its slot included.
 static void give_back_load() {
     part_drop(shared.routes, loading.route);
     part_drop(shared.layouts, loading.layout);
@@ -91,7 +93,7 @@ static void give_back_load() {
 void load_abandon() {
     if (loading.active) {
         LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-        // Who has taken a load over (it had not begun in earnest) has its slot.
+        // A session that has taken the load over (it had not begun in earnest) has its slot.
         if (shared.slots[loading.slot].version.load(std::memory_order_relaxed) == loading.version) {
             give_back_load();
         }

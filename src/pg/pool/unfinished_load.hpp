@@ -11,25 +11,25 @@ namespace ticketpool {
 struct Loading {
     bool active;
     uint32_t slot;
-    uint64_t version;  // another one now: somebody has taken the load over (load_by_key.cpp)
+    uint64_t version;  // if the slot has another one, the load was taken over (load_by_key.cpp)
     void* block;       // the Departure or Item
     SharedPart* route;
     SharedPart* layout;
-    PreparedLedger* prepared;  // a chain: of prepared transactions that it found
+    PreparedLedger* prepared;  // a chain: the blocks of prepared transactions that it found
 };
 extern constinit Loading loading;
 
-// The shared part with this id, or null. Counted as used by the departure that is being loaded.
+// The shared part with this id, or null. It counts as used by the departure that is being loaded.
 SharedPart* load_find_route(const Catalog& catalog, int64_t route_id);
 SharedPart* load_find_layout(const Catalog& catalog, int64_t layout_id);
-// Copies a part into shared memory unless another backend was quicker; as find.
+// Copies a part into shared memory unless another backend was quicker; counts it as above.
 SharedPart* load_add_route(const SharedPart* part);
 SharedPart* load_add_layout(const SharedPart* part);
 
-// The memory of the departure or item that is being loaded: freed where the load fails.
+// The memory of the departure or item that is being loaded: freed if the load fails.
 void load_set_block(void* block);
 
-// What the load found of a prepared transaction: entered when the departure is.
+// What the load found of a prepared transaction. It is entered together with the departure.
 void load_add_prepared(PreparedLedger* block);
 
 // Gives up a load in progress and the announcement.

@@ -1,3 +1,4 @@
+// Waits for other sessions, through the server's locks where it can, so that deadlocks are found.
 #include "pool/waiting.hpp"
 
 #include "pool/ledger.hpp"
@@ -17,9 +18,9 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-// Does another session use the departure, in a call or in its transaction? Sets *pinner to one that
-// has (or, where it has more pins than its slot shows, may have) pinned it to the end of its
-// transaction, or leaves it.
+// Does another session use the departure, in a call or in its transaction? If one has pinned it to
+// the end of its transaction (or may have, as it has more pins than its slot shows), sets *pinner
+// to that backend; else *pinner is negative, if it was.
 bool others_use(uint32_t slot, int* pinner) {
     bool own_is_shared = is_pinned(slot);
     int overflown = -1;
@@ -49,8 +50,8 @@ bool others_use(uint32_t slot, int* pinner) {
     return is_used;
 }
 
-// Waits for the end of another backend's transaction as one waits for a lock: a circle of such
-// waits is found by the server's deadlock detector.
+// Waits for the end of another backend's transaction as for a lock: the server's deadlock detector
+// finds a circle of such waits.
 void wait_for_transaction(int backend) {
     VirtualTransactionId transaction;
     GET_VXID_FROM_PGPROC(transaction, ProcGlobal->allProcs[backend]);
@@ -59,18 +60,21 @@ void wait_for_transaction(int backend) {
     }
 }
 
-[[noreturn]] void report_prepared(TransactionId xid, const char* what) {
-    ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-                    errmsg("the departure is in use by a prepared transaction"),
-                    errdetail("Transaction %u has %s and is not decided.", xid, what),
-                    errhint("Find it in pg_prepared_xacts; COMMIT PREPARED or ROLLBACK PREPARED "
-                            "it, and try again.")));
+[[noreturn]] void report_prepared(TransactionId xid, bool has_changed_row) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_IN_USE),
+             errmsg("the departure is in use by a prepared transaction"),
+             has_changed_row
+                 ? errdetail("Transaction %u has changed its row and is not decided.", xid)
+                 : errdetail("Transaction %u has claims or refunds on it and is not decided.", xid),
+             errhint("Find it in pg_prepared_xacts; COMMIT PREPARED or ROLLBACK PREPARED "
+                     "it, and try again.")));
 }
 
 void require_none_prepared(uint32_t slot) {
     const TransactionId xid = prepared_transaction_on(slot);
     if (TransactionIdIsValid(xid)) {
-        report_prepared(xid, "claims or refunds on it");
+        report_prepared(xid, false);
     }
 }
 
@@ -122,7 +126,7 @@ void refuse_prepared_change(const Catalog& catalog, int64_t departure_id) {
     }
     reader_close(&reader);
     if (TransactionIdIsValid(xid)) {
-        report_prepared(xid, "changed its row");
+        report_prepared(xid, true);
     }
 }
 
@@ -141,7 +145,7 @@ void wait_for_others(uint32_t slot, OfPrepared of_prepared) {
             wait_for_transaction(pinner);
             pinner = -1;
         }
-        pg_usleep(pause);  // its pins go a moment after its end is visible
+        pg_usleep(pause);  // pins go a moment after the end of their transaction is visible
         pause = Min(pause * 2, kLongestPauseMicros);
     }
 }

@@ -1,4 +1,4 @@
-// Waiting for the sessions that use a departure.
+// Waiting for other sessions: those that use a departure, and those that change its sale words.
 #pragma once
 
 #include "pool/stock_entry.hpp"
@@ -7,26 +7,27 @@
 
 namespace ticketpool {
 
-// Does the session wait for a lock that this session has, or for one who waits for this session?
+// Does the session wait for a lock that this session has, or for a session that waits for this one?
 bool waits_for_me(int pid);
 
 // What to do about prepared transactions that are not decided: they may stay so for ever.
 enum class OfPrepared { kWait, kRefuse };
 
-// Until nobody else has announced or pinned the departure in this slot, interruptibly; or until the
-// slot has changed hands. A circle of such waits is found by the server's deadlock detector.
-// Prepared transactions that are decided meanwhile are settled; kRefuse: one that is not is an
+// Waits, interruptibly, until nobody else has announced or pinned the departure in this slot, or
+// until the slot has changed hands. The server's deadlock detector finds a circle of such waits.
+// Prepared transactions that are decided meanwhile are settled. kRefuse: an undecided one is an
 // error (55006).
 void wait_for_others(uint32_t slot, OfPrepared of_prepared);
 
-// Until the transactions that changed the departure's row before this one, which have ended, have
-// stored what they noted of its sale words: see SaleStatus in departure.hpp. Interruptible. The
-// departure is pinned; the same of a stock of an item.
+// Waits, interruptibly, until the transactions that changed the departure's row before this one,
+// which have ended, have stored what they noted of its sale words: see SaleStatus in departure.hpp.
+// The departure is pinned. The second does the same for a stock of an item.
 void wait_for_sale_turn(uint32_t slot);
 void wait_for_stock_turn(const StockRef& stock);
 
-// 55006 where a prepared transaction has changed the departure's row: whoever updates it would wait
-// for the decision. (One that is prepared while its row is waited for is waited for.)
+// 55006 if a prepared transaction has changed the departure's row: a session that updates the row
+// would wait for the decision. (A transaction that is prepared while a session waits for the row is
+// waited for.)
 void refuse_prepared_change(const Catalog& catalog, int64_t departure_id);
 
 }  // namespace ticketpool

@@ -1,5 +1,5 @@
 // The classes of advisory locks that the extension takes, each in the current database. SQL's own
-// functions have the classes 1 and 2, so none of a user's locks meets these.
+// functions have the classes 1 and 2, so no lock of a user conflicts with these.
 #pragma once
 
 #include "server/pg.hpp"

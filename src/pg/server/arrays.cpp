@@ -1,4 +1,4 @@
-// See arrays.hpp.
+// Takes values of array and interval columns apart (arrays.hpp).
 #include "server/arrays.hpp"
 
 namespace ticketpool {

@@ -5,7 +5,7 @@
 
 namespace ticketpool {
 
-// Of a time of a stop list.
+// The length of an interval, for the times of a stop list. A day has 24 hours; months do not count.
 int64_t interval_microseconds(const Interval* interval);
 
 // A text array or an array of fixed-size elements, taken apart.
@@ -17,7 +17,7 @@ struct Elements {
 
 Elements elements_of(Datum array, Oid type, int length, bool by_value, char alignment);
 
-// In palloc'd memory that outlives the row.
+// A copy in palloc'd memory that outlives the row.
 Text keep(Text value);
 
 }  // namespace ticketpool

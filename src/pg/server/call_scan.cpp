@@ -1,3 +1,4 @@
+// Plans and runs the scan node for calls of the extension's own functions (call_scan.hpp).
 #include "server/call_scan.hpp"
 
 extern "C" {
@@ -43,14 +44,15 @@ constexpr KnownFunction kFunctions[] = {
     {"ticket_refund", ticket_refund},   {"item_buy", item_buy},
     {"item_refund", item_refund}};
 
-// In ReturnSetInfo::allowedModes, beside the server's: expectedDesc is the row type, and stays.
+// In ReturnSetInfo::allowedModes, beside the server's flags: expectedDesc is the row type, and it
+// stays as it is.
 constexpr int kCalledByNode = 1 << 30;
 
 bool is_called_by_node(const ReturnSetInfo* result) {
     return (result->allowedModes & kCalledByNode) != 0;
 }
 
-// A row in the query's memory: its first columns; those behind them are NULL.
+// A row in the query's memory: its first columns. The columns after these are NULL.
 struct SingleRow {
     const Datum* values;
     const bool* is_null;
@@ -63,7 +65,7 @@ constinit set_rel_pathlist_hook_type next_hook = nullptr;
 // Planning
 // ---------------------------------------------------------------------------------------------
 
-// What may be another value at the next scan.
+// May the expression have another value at the next scan?
 bool varies(Node* node, void* context) {
     if (node == nullptr) {
         return false;
@@ -81,7 +83,7 @@ bool varies(Node* node, void* context) {
 #endif
 }
 
-// One of ours by its symbol; null: not one of these.
+// The function's entry in kFunctions, by its symbol; null: it has none.
 const KnownFunction* known_symbol(Oid function) {
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
     if (!HeapTupleIsValid(tuple)) {
@@ -103,7 +105,7 @@ const KnownFunction* known_symbol(Oid function) {
     return found;
 }
 
-// The symbol of this library, not of another one.
+// Is the symbol that of this library, and not of another one?
 bool is_ours(Oid function) {
     const KnownFunction* known = known_symbol(function);
     if (known == nullptr) {
@@ -114,7 +116,7 @@ bool is_ours(Oid function) {
     return info.fn_addr == known->address;
 }
 
-// The call that the range table entry is, if it is one for this node.
+// The call in the range table entry, if it is one for this node; else null.
 FuncExpr* call_of(const RangeTblEntry* entry) {
     if (entry->rtekind != RTE_FUNCTION || entry->funcordinality ||
         list_length(entry->functions) != 1) {
@@ -132,7 +134,7 @@ FuncExpr* call_of(const RangeTblEntry* entry) {
                : nullptr;
 }
 
-// The columns that the query wants; false: the whole row is among them.
+// The columns that the query wants. False: it wants something else, too, such as the whole row.
 bool wanted_columns(RelOptInfo* rel, List** columns) {
     List* vars =
         pull_var_clause(reinterpret_cast<Node*>(rel->reltarget->exprs), PVC_RECURSE_PLACEHOLDERS);
@@ -243,8 +245,8 @@ struct CallScanState {
     FmgrInfo function;
     TupleDesc row_type;
     bool called;
-    SingleRow single;       // the one row there is, or
-    int at;                 // the cursor is on it: 1; before, behind it: 0, 2
+    SingleRow single;       // the only row, or
+    int at;                 // where the cursor is: 0 before it, 1 on it, 2 behind it
     Tuplestorestate* rows;  // all rows; null: none, or the single one
     TupleTableSlot* row;    // of the tuplestore
 };
@@ -273,7 +275,7 @@ void require_execute(Oid function) {
     InvokeFunctionExecuteHook(function);
 }
 
-// What fmgr_info() has said of functions, direct mapped; void once a function has changed.
+// What fmgr_info() has said of functions, direct mapped; void after any function has changed.
 struct KnownInfo {
     Oid function;
     FmgrInfo info;
@@ -290,7 +292,7 @@ void on_function_change(Datum, SystemCache, uint32) {
 
 void find_function(Oid function, FmgrInfo* info) {
     KnownInfo* known = &known_infos[function % lengthof(known_infos)];
-    if (needs_fmgr_hook != nullptr) {  // it may say something else each time
+    if (needs_fmgr_hook != nullptr) {  // the hook may decide otherwise each time
         fmgr_info(function, info);
         return;
     }
@@ -312,7 +314,7 @@ void begin_scan(CustomScanState* base, EState*, int) {
     fmgr_info_set_expr(reinterpret_cast<Node*>(state->call), &state->function);
 }
 
-// The columns are still of the types that the query was planned with?
+// Ereports unless the columns still have the types that the query was planned with.
 void require_row_type(const CallScanState* state) {
     const CustomScan* scan = reinterpret_cast<const CustomScan*>(state->base.ss.ps.plan);
     const TupleDesc wanted = state->base.ss.ss_ScanTupleSlot->tts_tupleDescriptor;
@@ -347,7 +349,7 @@ NullableDatum parameter(const Param* wanted, ExprContext* context) {
                     errmsg("no value found for parameter %d", wanted->paramid)));
 }
 
-// Mostly a constant or a parameter, which need no ExprState.
+// The value of an argument: mostly a constant or a parameter, which need no ExprState.
 NullableDatum evaluate(CallScanState* state, Node* argument) {
     ExprContext* context = state->base.ss.ps.ps_ExprContext;
     if (IsA(argument, Const)) {
@@ -363,8 +365,8 @@ NullableDatum evaluate(CallScanState* state, Node* argument) {
     return result;
 }
 
-// Evaluates the arguments and calls the function; its rows are in the state then. All in the
-// query's memory: a single row is kept as the function has made it, in as many pieces as there are
+// Evaluates the arguments and calls the function; then its rows are in the state. All of this is in
+// the query's memory: a single row is kept as the function has made it, in as many pieces as it has
 // columns.
 void call_function(CallScanState* state) {
     ExprContext* context = state->base.ss.ps.ps_ExprContext;
@@ -442,7 +444,7 @@ TupleTableSlot* fetch(ScanState* scan) {
     return ExecStoreVirtualTuple(slot);
 }
 
-// Inside EvalPlanQual some releases ask this instead of fetching.
+// Inside EvalPlanQual some releases call this instead of fetching.
 bool recheck(ScanState* scan, TupleTableSlot*) {
     return !TupIsNull(fetch(scan));
 }
@@ -485,7 +487,8 @@ void begin_result(FunctionCallInfo fcinfo) {
         result->setDesc = result->expectedDesc;
         return;
     }
-    // As the query expects them, not as they are now: ALTER TABLE may have come in between.
+    // The columns as the query expects them, not as they are now: an ALTER TABLE may have happened
+    // in between.
     const bool named =
         result->expectedDesc != nullptr && result->expectedDesc->tdtypeid != RECORDOID;
     InitMaterializedSRF(fcinfo, named ? MAT_SRF_USE_EXPECTED_DESC : 0);

@@ -1,3 +1,4 @@
+// Looks up the extension's relations once a session, and notes when they change (catalog.hpp).
 #include "server/catalog.hpp"
 
 #include "server/errors.hpp"
@@ -57,9 +58,9 @@ bool is_older(const char* a, const char* b) {
     return numbers[0] != numbers[2] ? numbers[0] < numbers[2] : numbers[1] < numbers[3];
 }
 
-// What is not there for the library, or is there in another shape, must not be found out one by
-// one. Asked with each resolving only, and its refusal is not remembered: what ALTER EXTENSION
-// UPDATE does counts from its commit on.
+// The library must not find out one by one which objects are missing or have another shape. So it
+// asks for their version, each time that it resolves the catalog and only then. A refusal is not
+// remembered: what ALTER EXTENSION UPDATE does counts from its commit on.
 void check_version() {
     const char* version = installed_version();
     if (version != nullptr && strcmp(version, kVersion) != 0) {
@@ -160,7 +161,7 @@ void on_relation_change(Datum, Oid relation) {
     if (all || relation == cached.departure) {
         departure_generation++;
     }
-    // The content of these changes often, and it says nothing of what they are.
+    // The content of these changes often, and a change of it leaves the catalog as it is.
     const bool content = relation == cached.station || relation == cached.route_call ||
                          relation == cached.rule || relation == cached.departure;
     if (all || (!content && is_cached(relation))) {
@@ -171,7 +172,8 @@ void on_relation_change(Datum, Oid relation) {
 
 }  // namespace
 
-// Where the functions of this session's calls are, direct mapped; void once a function has changed.
+// The schemas of the functions that this session has called, direct mapped; void after any function
+// has changed.
 struct FunctionSchema {
     Oid function;
     Oid schema;

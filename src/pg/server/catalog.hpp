@@ -6,12 +6,12 @@
 
 namespace ticketpool {
 
-// What the objects in a database have to be for this library: the version of the SQL script.
+// The version of the SQL script: what the objects in a database have to be for this library.
 inline constexpr const char* kVersion = "0.3";
 
 struct Catalog {
     Oid schema;
-    Oid owner;  // of ticket_order: rows are written in its name
+    Oid owner;  // of ticket_order: rows are written as this user
     Oid station, station_pkey, station_name;
     Oid stop, formation;
     Oid departure, departure_pkey, departure_train_date, departure_day;
@@ -26,18 +26,18 @@ struct Catalog {
     Oid question, question_pkey, gate, gate_pkey;
 };
 
-// The catalog of the extension that the running SQL function belongs to. 55000 where its objects
-// are those of another version.
+// The catalog of the extension that the running SQL function belongs to. 55000 if its objects are
+// those of another version.
 const Catalog& catalog_of(FunctionCallInfo fcinfo);
 // The catalog of the extension in this schema.
 const Catalog& catalog_in(Oid schema);
 
-// The version of the extension's objects in this database; null: it is not here.
+// The version of the extension's objects in this database; null: the extension is not here.
 const char* installed_version();
-// Is the extension here, in the library's version?
+// Is the extension in this database, in the library's version?
 bool is_installed();
 
-// Counts up with each change of the extension's relations: what was cached before is void.
+// Counts up with each change of the extension's relations. What was cached before is void.
 extern uint64_t catalog_generation;
 
 // Counts up with each change of the content of ticket_station, ticket_route_call, ticket_rule and

@@ -1,3 +1,4 @@
+// The errors and checks of arguments that many functions share (errors.hpp).
 #include "server/errors.hpp"
 
 namespace ticketpool {
@@ -31,7 +32,7 @@ void check_channel(Text channel) {
     if (channel.length == 0 || channel.length > kMaxNameBytes) {
         ereport(ERROR,
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                 errmsg("\"%s\" is no channel", printable(channel)),
+                 errmsg("\"%s\" is not a channel", printable(channel)),
                  errdetail("A channel's name has 1 to %d bytes.", kMaxNameBytes),
                  errhint("Leave \"channel\" out, or pass NULL, to buy from the open pool.")));
     }
@@ -100,18 +101,30 @@ void report_damaged(const char* table, int64_t id) {
                     errhint("ticket_open writes these rows; restore them from a backup.")));
 }
 
-void check_name(const char* what, Text value) {
+// By NameOf.
+static constexpr struct {
+    const char* too_long;
+    const char* empty;
+} kNameErrors[] = {
+    {gettext_noop("train \"%s\" is too long"), gettext_noop("train is empty")},
+    {gettext_noop("station \"%s\" is too long"), gettext_noop("station is empty")},
+    {gettext_noop("seat class \"%s\" is too long"), gettext_noop("seat class is empty")},
+    {gettext_noop("coach \"%s\" is too long"), gettext_noop("coach is empty")},
+};
+
+void check_name(NameOf what, Text value) {
+    const auto& errors = kNameErrors[static_cast<int>(what)];
     if (value.length > kMaxNameBytes) {
         ereport(ERROR,
-                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                 errmsg("%s \"%s\" is too long", what, printable(value)),
+                (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg(errors.too_long, printable(value)),
                  errdetail("It has %zu bytes; the limit is %d.", value.length, kMaxNameBytes),
                  errhint("Use a shorter code.")));
     }
     if (value.length == 0) {
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s is empty", what),
-                        errdetail("Trains, stations, classes and coaches need a name."),
-                        errhint("Give it a name.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal("%s", _(errors.empty)),
+                 errdetail("Trains, stations, classes and coaches need a name."),
+                 errhint("Give it a name.")));
     }
 }
 

@@ -12,7 +12,7 @@ inline constexpr int kErrorRule = MAKE_SQLSTATE('T', 'K', '0', '0', '4');
 inline constexpr int kErrorOrder = MAKE_SQLSTATE('T', 'K', '0', '0', '5');
 inline constexpr int kErrorClass = MAKE_SQLSTATE('T', 'K', '0', '0', '6');
 
-// 22004 where argument `number` (from 0) is NULL.
+// 22004 if argument `number` (from 0) is NULL.
 void require_argument(FunctionCallInfo fcinfo, int number, const char* name);
 
 // 42P01: a relation of the extension was dropped while a function was at work.
@@ -20,11 +20,11 @@ void require_argument(FunctionCallInfo fcinfo, int number, const char* name);
 
 [[noreturn]] void report_null(const char* name);
 
-// 22023 where a channel has no name, or one that is too long.
+// 22023 if the name of a channel is empty or too long.
 void check_channel(Text channel);
 
-// The caller's place for a set of rows; ereports where it has none. Returning without a result set
-// (InitMaterializedSRF) then means no row.
+// The caller's place for a set of rows; ereports if the caller has none. A function that returns
+// without having made a result set (InitMaterializedSRF) returns no row.
 ReturnSetInfo* require_set_result(FunctionCallInfo fcinfo);
 
 // 39P01: a trigger function was called as a plain one.
@@ -33,8 +33,8 @@ ReturnSetInfo* require_set_result(FunctionCallInfo fcinfo);
 // TK001.
 [[noreturn]] void report_no_departure(Text train, DateADT date);
 
-// In an ereport of TK005: no row has the order_id. What is newer than the snapshot of a REPEATABLE
-// READ transaction, or was rewritten since, the transaction does not see.
+// In an ereport of TK005: no row has the order_id. A REPEATABLE READ transaction does not see a row
+// that is newer than its snapshot or was rewritten since.
 int detail_of_no_order(const char* table);
 int hint_of_no_order();
 
@@ -43,13 +43,14 @@ int hint_of_no_order();
 
 const char* date_text(DateADT date);
 
-// 09000: a statement of ours did not write the rows that it should have.
+// 09000: a statement of the extension did not write the rows that it should have.
 [[noreturn]] void report_not_written(const char* sql);
 
 // XX001: a row that ticket_open wrote is gone.
 [[noreturn]] void report_damaged(const char* table, int64_t id);
 
-// 54000 where a name is too long for the pool, 22023 where it is empty. `what` it names: "train".
-void check_name(const char* what, Text value);
+// 54000 if a name is too long for the pool, 22023 if it is empty.
+enum class NameOf { kTrain, kStation, kSeatClass, kCoach };
+void check_name(NameOf what, Text value);
 
 }  // namespace ticketpool

@@ -1,4 +1,4 @@
-// See owner_scope.hpp.
+// Switches to the extension's owner and back (owner_scope.hpp).
 #include "server/owner_scope.hpp"
 
 #include "server/errors.hpp"

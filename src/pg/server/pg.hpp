@@ -1,5 +1,5 @@
 // The one way to include PostgreSQL: core and standard headers first (postgres.h redefines names
-// that they use), then the server's, as C. Version differences are papered over at the end.
+// that they use), then the server's, as C. What differs between its versions is evened out below.
 #pragma once
 
 #include <atomic>
@@ -65,7 +65,7 @@ extern "C" {
     }                                                \
     Datum name([[maybe_unused]] FunctionCallInfo fcinfo)
 
-// Scans and updates take options since 19. Ours have none: they are called as before.
+// Scans and updates take options since 19. The extension passes none: it calls them as before.
 #if PG_VERSION_NUM >= 190000
 inline TableScanDesc table_beginscan(Relation table, Snapshot snapshot, int keys,
                                      ScanKeyData* key) {
@@ -100,7 +100,7 @@ inline TM_Result table_tuple_delete(Relation table, ItemPointer old, CommandId c
 
 namespace ticketpool {
 
-// Which system cache: what a callback on its changes is told.
+// Which system cache has changed, as a callback on its changes is told.
 #if PG_VERSION_NUM >= 190000
 using SystemCache = SysCacheIdentifier;
 #else
@@ -123,7 +123,7 @@ inline int my_backend_number() {
 #endif
 }
 
-// The running transaction of this backend, for what is remembered for as long as it runs.
+// The running transaction of this backend: a key for what is remembered only while it runs.
 inline LocalTransactionId my_local_transaction() {
 #if PG_VERSION_NUM >= 170000
     return MyProc->vxid.lxid;
@@ -132,7 +132,7 @@ inline LocalTransactionId my_local_transaction() {
 #endif
 }
 
-// Does this transaction hold the lock in just this mode?
+// Does this transaction hold the lock in exactly this mode?
 inline bool holds_lock(const LOCKTAG& tag, LOCKMODE mode) {
 #if PG_VERSION_NUM >= 170000
     return LockHeldByMe(&tag, mode, false);
@@ -141,7 +141,7 @@ inline bool holds_lock(const LOCKTAG& tag, LOCKMODE mode) {
 #endif
 }
 
-// A string that lives elsewhere, not terminated.
+// A string that is stored elsewhere, not terminated.
 struct Text {
     const char* data;
     size_t length;
@@ -164,7 +164,7 @@ inline bool same_text(Text a, Text b) {
     return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
 }
 
-// For messages: a terminated copy, cut to a length that a log line bears.
+// For messages: a terminated copy, cut to a length that is fit for a log line.
 inline const char* printable(Text value) {
     return pnstrdup(value.data, static_cast<Size>(
                                     pg_mbcliplen(value.data, static_cast<int>(value.length), 200)));

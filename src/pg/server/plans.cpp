@@ -1,3 +1,4 @@
+// Keeps the prepared statements of a session, and runs them (plans.hpp).
 #include "server/plans.hpp"
 
 extern "C" {
@@ -16,7 +17,7 @@ struct CachedPlan {
 };
 constexpr uint32_t kCacheSize = 256;
 CachedPlan* cache;            // kCacheSize entries, allocated at first use
-constinit int executing = 0;  // plans that are at work: a trigger may call us again
+constinit int executing = 0;  // plans that are at work: a trigger may call in here again
 
 void forget(CachedPlan* entry) {
     if (entry->sql != nullptr) {
@@ -37,8 +38,8 @@ SPIPlanPtr prepare(const char* sql, int count, Oid* types) {
     return plan;
 }
 
-// Policies are a matter of planning. If the plan becomes void just now, it is planned again with
-// them: then the rows are not found, and the caller comes again.
+// Policies are applied in planning. If the plan becomes void just now, it is planned again with the
+// policies: then the rows are not found, and the caller tries again.
 int execute(SPIPlanPtr plan, Datum* values, const char* nulls, Snapshot snapshot) {
     Oid user;
     int context;
@@ -89,7 +90,7 @@ int execute_planned(const char* sql, int count, Oid* types, Datum* values, const
     PG_FINALLY();
     { executing--; }
     PG_END_TRY();
-    // (A trigger that runs the same statement may have come first.)
+    // (A trigger that runs the same statement may have done this before.)
     if (unlikely(result == SPI_OK_REWRITTEN) && entry->sql != nullptr) {
         // A rule has replaced the statement. The server's plan depends on what is left of it, which
         // may be nothing, so it would outlive the rule. It is freed when the entry is used again.

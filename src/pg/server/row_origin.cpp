@@ -1,4 +1,4 @@
-// See row_origin.hpp.
+// Tells a restore and logical replication from other sessions (row_origin.hpp).
 #include "server/row_origin.hpp"
 
 extern "C" {
@@ -7,7 +7,7 @@ extern "C" {
 
 namespace ticketpool {
 
-// pg_dump's scripts, whoever runs them, begin so.
+// Every script of pg_dump begins with these settings, however it is run.
 bool in_restore() {
     const char* path = GetConfigOption("search_path", false, false);
     return !check_function_bodies && path != nullptr && path[0] == '\0';

@@ -1,14 +1,14 @@
-// Where the rows come from that a session writes.
+// Whether the rows that a session writes are those of a dump or of a replica.
 #pragma once
 
 #include "server/pg.hpp"
 
 namespace ticketpool {
 
-// Is a script of pg_dump's at work?
+// Is a script of pg_dump at work?
 bool in_restore();
-// Or logical replication? Either brings rows that were consistent where they come from, table by
-// table, and several processes of it may write at once.
+// Or logical replication? Either of them brings rows, table by table, that were consistent in the
+// database that they are from, and several of its processes may write at once.
 bool rows_come_in_any_order();
 
 }  // namespace ticketpool

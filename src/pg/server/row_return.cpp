@@ -1,3 +1,4 @@
+// Finds the columns of a result in the rows of a table, and returns the rows (row_return.hpp).
 #include "server/row_return.hpp"
 
 #include "server/call_scan.hpp"

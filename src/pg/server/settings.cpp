@@ -1,3 +1,4 @@
+// Defines the settings of the extension.
 #include "server/settings.hpp"
 
 #include "server/pg.hpp"

@@ -1,4 +1,4 @@
-// Every setting of the extension; described in doc/reference.md.
+// Every setting of the extension. doc/reference.md describes them.
 #pragma once
 
 namespace ticketpool {

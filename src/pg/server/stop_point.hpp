@@ -1,4 +1,4 @@
-// Named stop points: windows of microseconds that a test can hold a process in.
+// Named stop points: windows of microseconds in which a test can hold a process.
 //
 // TICKETPOOL_STOP_POINT("committed") is nothing at all in an ordinary build.
 //
@@ -8,16 +8,16 @@
 //
 //     BEGIN; SELECT pg_advisory_xact_lock(0, hashtext('committed'));
 //
-// So the setting says who stops and the lock says until when. The tester sees a session that waits
-// for a lock, as in every isolation test, and one that holds the lock lets go however it ends. An
-// error while it waits (a deadlock) would come where none is allowed: never stop like this in a
-// build that is in use.
+// So the setting says which session stops, and the lock says until when. The tester sees a session
+// that waits for a lock, as in every isolation test. The session that holds the lock releases it
+// however it ends. An error during the wait (a deadlock) would be raised where none is allowed:
+// never stop like this in a build that is in use.
 //
 // On a server with injection points (17 and later, --enable-injection-points) an ordinary build has
-// each as the injection point "ticketpool-committed".
+// each stop point as an injection point: "ticketpool-committed".
 //
 //   committed     a transaction's rows are committed for everybody, and no callback has run
-//   rolled-back   the same of a rollback
+//   rolled-back   the same for a rollback
 #pragma once
 
 #include "server/pg.hpp"

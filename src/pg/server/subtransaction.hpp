@@ -9,9 +9,9 @@ extern "C" {
 
 namespace ticketpool {
 
-// Runs work() in a subtransaction. It is kept where work() returns true, and undone where it
-// returns false or an error is raised. Returns that error, palloc'd in the caller's memory context,
-// for the caller to raise again or to report; null: there was none.
+// Runs work() in a subtransaction. The subtransaction is kept if work() returns true, and undone if
+// work() returns false or an error is raised. Returns that error, palloc'd in the caller's memory
+// context, for the caller to raise again or to report; null: there was none.
 template <typename Work>
 [[nodiscard]] ErrorData* in_subtransaction(Work work) {
     MemoryContext context = CurrentMemoryContext;

@@ -1,3 +1,4 @@
+// Scans the extension's tables by index and judges each row version (table_scan.hpp).
 #include "server/table_scan.hpp"
 
 #include "server/errors.hpp"
@@ -72,7 +73,7 @@ void reader_key_uuid(TableReader* reader, Datum value) {
     add_key(reader, F_UUID_EQ, value);
 }
 
-// Inserted by a transaction of somebody else that has not ended?
+// Was the row inserted by another session's transaction that has not ended?
 static bool is_undecided(TupleTableSlot* row) {
     bool is_null;
     const TransactionId inserter =
@@ -81,7 +82,7 @@ static bool is_undecided(TupleTableSlot* row) {
            TransactionIdIsInProgress(inserter);
 }
 
-// Where the rows are, sorted; and how far they are read.
+// Where the rows are, sorted, and how far they have been read.
 struct HeapOrder {
     ItemPointerData* places;
     size_t count;
@@ -202,11 +203,11 @@ static TransactionId undecided_top_level(TransactionId xid) {
 
 VersionFate fate_of_version(const TableReader& reader) {
     if (!TTS_IS_BUFFERTUPLE(reader.row)) {
-        return {InvalidTransactionId, InvalidTransactionId};  // not a heap: there is no telling
+        return {InvalidTransactionId, InvalidTransactionId};  // not a heap: unknown
     }
     const BufferHeapTupleTableSlot* slot =
         reinterpret_cast<const BufferHeapTupleTableSlot*>(reader.row);
-    // Under the buffer's lock the two words about the deleter belong together.
+    // Only under the buffer's lock do the two words about the deleter belong together.
     HeapTupleHeaderData header;
     LockBuffer(slot->buffer, BUFFER_LOCK_SHARE);
     memcpy(static_cast<void*>(&header), slot->base.tuple->t_data, SizeofHeapTupleHeader);

@@ -1,9 +1,11 @@
-// Reading the extension's own tables by index: no executor, no SPI, no rights of the caller needed,
-// and no predicate locks, which would fail serializable buyers for rows that others write.
+// Reading the extension's own tables by index. It needs no executor, no SPI and no rights of the
+// caller, and takes no predicate locks, which would fail serializable buyers for rows that others
+// write.
 //
-// The scan itself sees every row version (SnapshotAny takes no predicate locks); each is then
-// judged by the snapshot that the reader was opened with. In undecided mode it yields the versions
-// inserted by transactions of others that have not ended instead; with SnapshotAny, all.
+// The scan itself sees every row version (SnapshotAny takes no predicate locks). Each version is
+// then judged by the snapshot that the reader was opened with. In undecided mode (no snapshot) the
+// reader yields instead the versions that transactions of others have inserted that have not ended;
+// with SnapshotAny it yields all.
 #pragma once
 
 #include "server/pg.hpp"
@@ -24,11 +26,11 @@ struct TableReader {
 
 // A snapshot of now, whatever the isolation level of the transaction; registered.
 Snapshot take_fresh_snapshot();
-// The same without what this transaction itself has done.
+// The same, without what this transaction itself has done.
 Snapshot take_others_snapshot();
 void drop_snapshot(Snapshot snapshot);
 
-// A table of the extension; 42P01 where it has just been dropped.
+// A table of the extension; 42P01 if it has just been dropped.
 Relation open_table(Oid relation);
 
 void reader_open(TableReader* reader, Oid heap, Oid index, Snapshot snapshot);
@@ -37,29 +39,31 @@ void reader_key_text(TableReader* reader, Text value);
 void reader_key_int64(TableReader* reader, int64_t value);
 void reader_key_date(TableReader* reader, DateADT value);
 void reader_key_uuid(TableReader* reader, Datum value);
-// Before the first row: lets the scan judge by the snapshot, which costs fewer instructions a row.
-// Without effect under SERIALIZABLE, where such a scan takes predicate locks.
+// Before the first row: lets the scan itself judge by the snapshot, which costs fewer instructions
+// a row. Has no effect under SERIALIZABLE, where such a scan takes predicate locks.
 void reader_by_snapshot(TableReader* reader);
-// Before the first row: reads in order of the table instead of the index, for scans of very many
-// rows, which would otherwise jump from page to page. Not in undecided mode: between the look into
-// the index and the look at the row, a place in the table may get a new row, which only the
+// Before the first row: reads in the order of the table instead of the index, for scans of very
+// many rows, which would otherwise jump from page to page. Not in undecided mode: between the look
+// into the index and the look at the row, a place in the table may get a new row, which only a
 // snapshot hides.
 void reader_in_heap_order(TableReader* reader);
 // False at the end. The first call starts the scan.
 bool reader_next(TableReader* reader);
-// From the begin again, with another value of the first key.
+// Starts again from the beginning, with another value of the first key.
 void reader_again_int64(TableReader* reader, int64_t value);
 void reader_close(TableReader* reader);
 
-// Who has still to decide about the current row version: top-level transactions of others that are
-// in progress, or InvalidTransactionId. For readers that see every version (SnapshotAny).
+// Which transactions have still to decide about the current row version: top-level transactions of
+// others that are in progress, or InvalidTransactionId. For readers that see every version
+// (SnapshotAny).
 struct VersionFate {
     TransactionId inserter;
-    TransactionId deleter;  // it deletes the row or updates it; who only locks it has no say
+    TransactionId deleter;  // it deletes or updates the row; one that only locks it does not count
 };
 VersionFate fate_of_version(const TableReader& reader);
 
-// Columns of the current row by table attribute number; ereports on NULL where it must not be.
+// Columns of the current row by table attribute number. row_datum() and those below ereport on
+// NULL.
 Datum row_value(TupleTableSlot* row, AttrNumber attribute, bool* is_null);
 Datum row_datum(TupleTableSlot* row, AttrNumber attribute);
 inline int64_t row_int64(TupleTableSlot* row, AttrNumber attribute) {

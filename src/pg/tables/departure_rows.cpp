@@ -110,18 +110,18 @@ bool read_own_departure_row(const Catalog& catalog, int64_t departure_id, Depart
                      row);
 }
 
-bool locate_ticket(const TicketColumns& columns, const Departure* departure, LiveTicket* ticket,
-                   const char** problem) {
+Misfit locate_ticket(const TicketColumns& columns, const Departure* departure, LiveTicket* ticket) {
     const Route* route = departure->route.get();
     const Layout* layout = departure->layout.get();
     const int class_index = layout->find_class(columns.seat_class.data, columns.seat_class.length);
     const int from = stop_index(route, columns.from_stop);
     const int to = stop_index(route, columns.to_stop);
-    *problem = from < 0 || to <= from ? "is on stops that the departure does not have"
-                                      : "is on a seat that the departure does not have";
     ticket->trip = {from, to};
-    if (class_index < 0 || from < 0 || to <= from) {
-        return false;
+    if (from < 0 || to <= from) {
+        return Misfit::kStops;
+    }
+    if (class_index < 0) {
+        return Misfit::kSeat;
     }
     ticket->class_index = static_cast<uint32_t>(class_index);
     ticket->seat = 0;
@@ -129,28 +129,28 @@ bool locate_ticket(const TicketColumns& columns, const Departure* departure, Liv
     if (columns.seat.data == nullptr) {
         ticket->place_coach =
             layout->find_place_coach(ticket->class_index, columns.coach.data, columns.coach.length);
-        return ticket->place_coach >= 0;
+        return ticket->place_coach >= 0 ? Misfit::kNone : Misfit::kSeat;
     }
     const int64_t number =
         layout->find_seat(ticket->class_index, columns.coach.data, columns.coach.length,
                           columns.seat.data, columns.seat.length);
     ticket->place_coach = -1;
     ticket->seat = static_cast<uint32_t>(number);
-    return number >= 0;
+    return number >= 0 ? Misfit::kNone : Misfit::kSeat;
 }
 
-bool read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
-                      LiveTicket* ticket, const char** problem) {
+Misfit read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
+                        LiveTicket* ticket) {
     bool is_place;
     const Datum seat = row_value(row, leaf.column[kSeat], &is_place);
     const TicketColumns columns{
         row_text(row, leaf.column[kSeatClass]), row_text(row, leaf.column[kCoach]),
         is_place ? Text{nullptr, 0} : text_of(seat), row_int32(row, leaf.column[kFromStop]),
         row_int32(row, leaf.column[kToStop])};
-    const bool fits = locate_ticket(columns, departure, ticket, problem);
+    const Misfit misfit = locate_ticket(columns, departure, ticket);
     ticket->order_id = row_int64(row, leaf.column[kOrderId]);
     ticket->ticket_no = row_int32(row, leaf.column[kTicketNo]);
-    return fits;
+    return misfit;
 }
 
 // Does a fresh snapshot see a row with this id in the index's first column?

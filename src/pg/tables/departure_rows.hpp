@@ -98,15 +98,21 @@ struct TicketColumns {
     int32_t to_stop;
 };
 
-// Translates the columns into all of *ticket except the order's id and the ticket's number. False,
-// with the reason, if they do not fit the departure; then only the trip is set, -1 for a stop that
-// the departure does not have.
-bool locate_ticket(const TicketColumns& columns, const Departure* departure, LiveTicket* ticket,
-                   const char** problem);
+// What of a live row does not fit its departure.
+enum class Misfit {
+    kNone,
+    kStops,  // the departure does not have its stops, in this order
+    kSeat,   // the departure does not have its seat, or its class
+    kDay     // it is on another service date
+};
 
-// Translates a row of the partition. False, with the reason, if it does not fit the departure.
-bool read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
-                      LiveTicket* ticket, const char** problem);
+// Translates the columns into all of *ticket except the order's id and the ticket's number. If they
+// do not fit the departure, only the trip is set, -1 for a stop that the departure does not have.
+Misfit locate_ticket(const TicketColumns& columns, const Departure* departure, LiveTicket* ticket);
+
+// Translates a row of the partition, as locate_ticket() does, with id and number.
+Misfit read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
+                        LiveTicket* ticket);
 
 // The seat's label as column seat has it, "12F"; palloc'd.
 const char* seat_label(const SeatGeometry& seat);

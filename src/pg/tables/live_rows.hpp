@@ -16,8 +16,7 @@ void for_each_live_row(const OrderLeaf& leaf, const Departure* departure, Visit 
     reader_key_int64(&reader, departure->departure_id);
     while (reader_next(&reader)) {
         LiveTicket ticket;
-        const char* problem;
-        const bool fits = read_live_ticket(reader.row, leaf, departure, &ticket, &problem);
+        const bool fits = read_live_ticket(reader.row, leaf, departure, &ticket) == Misfit::kNone;
         visit(reader.row, fits ? &ticket : nullptr);
     }
     reader_close(&reader);

@@ -99,7 +99,7 @@ TICKETPOOL_FUNCTION(ticket_open) {
     opening.opens_at = PG_GETARG_TIMESTAMPTZ(3);
     opening.closes = !PG_ARGISNULL(4);
     opening.closes_at = opening.closes ? PG_GETARG_TIMESTAMPTZ(4) : 0;
-    check_name("train", opening.train);
+    check_name(NameOf::kTrain, opening.train);
     check_date(opening.date);
     if (opening.closes && opening.closes_at <= opening.opens_at) {
         ereport(ERROR,

@@ -202,7 +202,7 @@ pg_uuid_t check_stops(const Source& source, StringInfo unknown, int* unknown_cou
     for (uint64 i = 0; i < SPI_processed; i++) {
         bool is_null;
         const Text station = text_column(i, 1, &is_null);
-        check_name("station", station);
+        check_name(NameOf::kStation, station);
         if (DatumGetBool(
                 SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &is_null))) {
             report_bad_stops(train, "A stop has neither an arrival nor a departure time.");
@@ -267,8 +267,8 @@ uint64 seats_of_formation(Text formation) {
     for (uint64 i = 0; i < SPI_processed; i++) {
         bool is_null;
         const Text coach = text_column(i, 1, &is_null);
-        check_name("coach", coach);
-        check_name("seat class", text_column(i, 2, &is_null));
+        check_name(NameOf::kCoach, coach);
+        check_name(NameOf::kSeatClass, text_column(i, 2, &is_null));
         bool no_seats;
         bool no_places;
         const Datum labels =

@@ -88,8 +88,7 @@ void locate(Ticket* ticket) {
                                 text_column(row, kSeat), DatumGetInt32(row.values.value[kFromStop]),
                                 DatumGetInt32(row.values.value[kToStop])};
     LiveTicket found;
-    const char* problem;
-    ticket->located = locate_ticket(columns, ref.departure, &found, &problem);
+    ticket->located = locate_ticket(columns, ref.departure, &found) == Misfit::kNone;
     ticket->trip = found.trip;
     if (!ticket->located) {
         return;
