@@ -38,6 +38,11 @@ check 'doc/architecture.md has a line on every file of src/pg, and on no other' 
   "$(diff <(sed -n '/^## The map of src\/pg/,/^## The map of src\/core/s/^| `\([a-z_]*\)\(\.[ch]pp\)*`.*/\1/p' doc/architecture.md | sort) \
      <(find src/pg -name '*.?pp' -printf '%f\n' | sed 's/\.[ch]pp$//' | sort -u) | grep '^[<>]' || true)"
 
+check 'every .cpp begins with a line on what it is for' \
+  "$(find src test/unit test/fuzz -name '*.cpp' | while read -r file; do
+       line=$(head -n 1 "$file"); case $line in '// See '*.) echo "$file: $line" ;; '// '*) ;; *) echo "$file: $line" ;; esac
+     done)"
+
 check 'every source file that a comment or a page names is there' \
   "$({ grep -rhE '//' src include test --include='*.?pp' | sed 's|.*//||'; cat ./*.md doc/*.md doc/*/*.md
       grep -rhE '^ *(--|#)' sql test --include='*.sql' --include='*.p[lm]' --include='*.sh' --include='*.spec'; } |
