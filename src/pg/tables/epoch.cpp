@@ -128,6 +128,14 @@ struct CheckedPins {
 };
 constinit CheckedPins checked{};
 
+// How many of these pins need no look any more.
+size_t count_checked(const CheckedPins& asked) {
+    const bool same = checked.transaction == asked.transaction &&
+                      checked.relation == asked.relation && checked.date == asked.date &&
+                      checked.epoch == asked.epoch && checked.count <= asked.count;
+    return same ? checked.count : 0;
+}
+
 bool has_other_epoch(const DirectorySlot& slot, Oid relation, DateADT date, uint32_t epoch) {
     return slot.relation == relation && slot.service_date == date &&
            (slot.epoch.load(std::memory_order_acquire) & ~kStale) != epoch;
@@ -136,16 +144,18 @@ bool has_other_epoch(const DirectorySlot& slot, Oid relation, DateADT date, uint
 }  // namespace
 
 DirectorySlot* pinned_of_other_epoch(Oid relation, DateADT date, uint32_t epoch) {
-    const bool known = checked.transaction == my_local_transaction() &&
-                       checked.relation == relation && checked.date == date &&
-                       checked.epoch == epoch && checked.count <= my_pins.count;
-    for (size_t i = known ? checked.count : 0; i < my_pins.count; i++) {
+    constexpr size_t kFewPins = 8;  // are looked at each time
+    const CheckedPins asked{my_local_transaction(), relation, date, epoch, my_pins.count};
+    const bool many = asked.count > kFewPins;
+    for (size_t i = many ? count_checked(asked) : 0; i < asked.count; i++) {
         DirectorySlot& slot = shared.slots[my_pins.slots[i]];
         if (has_other_epoch(slot, relation, date, epoch)) {
             return &slot;
         }
     }
-    checked = CheckedPins{my_local_transaction(), relation, date, epoch, my_pins.count};
+    if (many) {
+        checked = asked;
+    }
     return nullptr;
 }
 
