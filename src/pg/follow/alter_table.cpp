@@ -18,10 +18,12 @@
 #include "tables/order_days.hpp"
 
 extern "C" {
+#include "access/attmap.h"
 #include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
@@ -29,6 +31,7 @@ extern "C" {
 #include "executor/spi.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_utilcmd.h"
+#include "tcop/dest.h"
 #include "tcop/utility.h"
 }
 

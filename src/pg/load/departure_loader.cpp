@@ -11,6 +11,7 @@
 
 extern "C" {
 #include "access/twophase.h"
+#include "access/xlog.h"
 }
 
 namespace ticketpool {

@@ -10,6 +10,7 @@
 
 extern "C" {
 #include "access/twophase.h"
+#include "access/xlog.h"
 }
 
 namespace ticketpool {

@@ -8,6 +8,10 @@
 #include "pool/unfinished_load.hpp"
 #include "tables/item_rows.hpp"
 
+extern "C" {
+#include "common/int.h"
+}
+
 namespace ticketpool {
 
 namespace {

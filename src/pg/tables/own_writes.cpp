@@ -6,6 +6,7 @@
 
 extern "C" {
 #include "executor/spi.h"
+#include "utils/fmgrprotos.h"
 }
 
 namespace ticketpool {
