@@ -160,9 +160,14 @@ void note_unknown_stations(Text train, const pg_uuid_t& route, const char* codes
                                "train \"%s\" calls at stations that ticket_station does not have: "
                                "%s",
                                static_cast<unsigned long>(count), printable(train), codes),
-                 errdetail("They are sold and found by these codes."),
-                 errhint("Add them to ticket_station, which gives them names, or correct "
-                         "ticket_stop.")));
+                 errdetail_plural("It is sold and found by this code.",
+                                  "They are sold and found by these codes.",
+                                  static_cast<unsigned long>(count)),
+                 errhint_plural("Add it to ticket_station, which gives it a name, or correct "
+                                "ticket_stop.",
+                                "Add them to ticket_station, which gives them names, or correct "
+                                "ticket_stop.",
+                                static_cast<unsigned long>(count))));
     }
 }
 

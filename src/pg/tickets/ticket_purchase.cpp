@@ -108,9 +108,11 @@ void parse_choice(Text text, Purchase* purchase) {
         Status::kOk) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("\"%s\" is not a seat choice", printable(text)),
-                        errdetail("A choice is at most one letter a passenger, or window, or "
-                                  "aisle; there are %u passengers.",
-                                  purchase->party),
+                        errdetail_plural("A choice is at most one letter a passenger, or window, "
+                                         "or aisle; there is %u passenger.",
+                                         "A choice is at most one letter a passenger, or window, "
+                                         "or aisle; there are %u passengers.",
+                                         purchase->party, purchase->party),
                         errhint("For example 'F', 'AB' for two passengers, or 'window'.")));
     }
 }
