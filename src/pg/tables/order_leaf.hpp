@@ -50,7 +50,7 @@ enum OrderColumn : AttrNumber {
     kOrderColumns = kRequestDigest
 };
 
-// Its indexes, in this order everywhere.
+// The indexes of ticket_order, in this order everywhere.
 enum OrderIndex { kPkeyIndex, kLiveIndex, kRequestIndex, kHeldIndex, kOrderIndexes };
 
 // What the table is like: see row_target.hpp.
