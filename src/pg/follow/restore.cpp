@@ -19,7 +19,6 @@
 #include "tables/trigger_mark.hpp"
 
 extern "C" {
-#include "catalog/index.h"
 #include "commands/trigger.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"

@@ -226,6 +226,10 @@ bool is_of_epoch(const Key& key, uint32_t index) {
 // The transaction that has changed names by hand; it may have ended since.
 constinit LocalTransactionId renamed_in = InvalidLocalTransactionId;
 
+bool names_are_own() {
+    return renamed_in != InvalidLocalTransactionId && renamed_in == my_local_transaction();
+}
+
 uint32_t find(const Key& key);
 
 // Finds a departure by what its row says to this transaction, which has changed names.
@@ -239,8 +243,7 @@ uint32_t find_own_name(const Key& key) {
 
 uint32_t find(const Key& key) {
     require_shared_memory();
-    if (unlikely(renamed_in != InvalidLocalTransactionId) && !key.by_id() &&
-        directory_names_are_own()) {
+    if (unlikely(renamed_in != InvalidLocalTransactionId) && !key.by_id() && names_are_own()) {
         return find_own_name(key);
     }
     for (;;) {
@@ -282,10 +285,6 @@ void directory_note_own_names() {
     renamed_in = my_local_transaction();
 }
 
-bool directory_names_are_own() {
-    return renamed_in != InvalidLocalTransactionId && renamed_in == my_local_transaction();
-}
-
 // The train in the departure's row, as this transaction, which has changed names, sees it.
 static bool own_train(Oid order, int64_t departure_id, SlotTrain* train) {
     const Catalog& catalog = catalog_in(get_rel_namespace(order));
@@ -302,7 +301,7 @@ Text directory_train(const DepartureRef& ref) {
     const DirectorySlot& slot = shared.slots[ref.slot];
     const SlotTrain* shown = &shared.trains[ref.slot];
     SlotTrain* train = static_cast<SlotTrain*>(palloc(sizeof(SlotTrain)));
-    if (directory_names_are_own() && own_train(slot.relation, slot.id, train)) {
+    if (names_are_own() && own_train(slot.relation, slot.id, train)) {
         return {train->name, train->length};
     }
     *train = *shown;

@@ -18,7 +18,6 @@
 #include "pool/prepared.hpp"
 #include "pool/stock_claim.hpp"
 #include "pool/stock_entries.hpp"
-#include "server/errors.hpp"
 #include "server/table_scan.hpp"
 #include "tables/inventory_rows.hpp"
 

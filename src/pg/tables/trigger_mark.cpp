@@ -2,7 +2,6 @@
 #include "tables/trigger_mark.hpp"
 
 extern "C" {
-#include "catalog/indexing.h"
 #include "catalog/pg_trigger.h"
 #include "utils/fmgroids.h"
 }

@@ -53,8 +53,6 @@ inline constexpr DigestField kDigestStops{7, 3};
 inline constexpr DigestField kDigestClass{10, 3};  // with kClassNamed
 inline constexpr DigestField kDigestParty{13, 3};
 inline constexpr uint64_t kClassNamed = 1;  // the caller wrote a class
-RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t party);
-void digest_as_resolved(Purchase* purchase);
 
 // The class with this name; NULL is allowed if the departure has one class only. Ereports TK006
 // otherwise.
