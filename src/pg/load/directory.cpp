@@ -305,12 +305,9 @@ Text directory_train(const DepartureRef& ref) {
         return {train->name, train->length};
     }
     *train = *shown;
-    Catalog catalog{};
-    catalog.order = slot.relation;
-    const bool whole =
-        train->length <= sizeof train->name &&
-        low_hash(key_of(catalog, {train->name, train->length}, slot.service_date).hash) ==
-            slot.name_hash;
+    const bool whole = train->length <= sizeof train->name &&
+                       low_hash(name_key(slot.relation, {train->name, train->length},
+                                         slot.service_date)) == slot.name_hash;
     if (!whole) {
         LWLockAcquire(shared.control->lock, LW_SHARED);
         *train = *shown;
@@ -392,20 +389,9 @@ bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id)
     return here;
 }
 
-namespace {
-
-// The slot of a departure or item, loading or not; kNoSlot: it has none. The lock is held.
-uint32_t slot_of(Oid relation, int64_t id) {
-    Catalog catalog{};
-    catalog.order = relation;
-    return chain_find(key_of(catalog, id));
-}
-
-}  // namespace
-
 void directory_mark_stale(Oid relation, int64_t id) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
-    const uint32_t index = slot_of(relation, id);
+    const uint32_t index = chain_find(key_of(relation, id));
     if (index != kNoSlot) {
         shared.slots[index].epoch.fetch_or(kStale, std::memory_order_acq_rel);
     }
@@ -413,13 +399,11 @@ void directory_mark_stale(Oid relation, int64_t id) {
 }
 
 void directory_set_train(Oid relation, int64_t departure_id, Text train) {
-    Catalog catalog{};
-    catalog.order = relation;
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    const uint32_t index = chain_find(key_of(catalog, departure_id));
+    const uint32_t index = chain_find(key_of(relation, departure_id));
     if (index != kNoSlot) {
         unlink_name(index);
-        link_name(index, train, key_of(catalog, train, shared.slots[index].service_date).hash);
+        link_name(index, train, name_key(relation, train, shared.slots[index].service_date));
     }
     LWLockRelease(shared.control->lock);
 }
@@ -427,7 +411,7 @@ void directory_set_train(Oid relation, int64_t departure_id, Text train) {
 uint32_t directory_pin_if_ready(Oid relation, int64_t id) {
     ledger_reserve(1);
     LWLockAcquire(shared.control->lock, LW_SHARED);
-    uint32_t index = slot_of(relation, id);
+    uint32_t index = chain_find(key_of(relation, id));
     if (index != kNoSlot && state_of(shared.slots[index].version.load(std::memory_order_acquire)) ==
                                 SlotState::kReady) {
         // Nothing is evicted while the lock is held: the pin needs no second look.
