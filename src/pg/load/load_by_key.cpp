@@ -245,7 +245,7 @@ bool load_by_key(const Key& key, Loaded* found) {
     const DateADT date = row.departure.service_date;
     if (!read_row(key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id), &row) ||
         row.departure.service_date != date || !has_name_of(loading.slot, row)) {
-        load_abandon();
+        loading_abandon();
         unlock_after_loading(locks);
         return false;
     }
