@@ -31,7 +31,7 @@
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
-#include "pool/stock_entries.hpp"
+#include "pool/stock_ledger.hpp"
 #include "pool/unfinished_load.hpp"
 #include "server/stop_point.hpp"
 #include "tables/arrival_locks.hpp"

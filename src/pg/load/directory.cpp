@@ -9,7 +9,7 @@
 #include "pool/pins.hpp"
 #include "pool/prepared.hpp"
 #include "pool/standby.hpp"
-#include "pool/stock_entries.hpp"
+#include "pool/stock_ledger.hpp"
 #include "pool/waiting.hpp"
 #include "server/errors.hpp"
 #include "server/settings.hpp"
