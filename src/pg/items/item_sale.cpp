@@ -233,7 +233,7 @@ namespace {
 void return_first_row(TableReader* reader, void* context) {
     FunctionCallInfo fcinfo = static_cast<FunctionCallInfo>(context);
     begin_result(fcinfo);
-    return_order_row(reader, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+    return_current_row(reader, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
 }
 
 void sell_item(FunctionCallInfo fcinfo, const Catalog& catalog, ItemPurchase* wanted) {
