@@ -131,8 +131,8 @@ int read_coaches(const Catalog& catalog, int64_t layout_id, CoachRow** coaches) 
                 repalloc(*coaches, static_cast<size_t>(room) * sizeof(CoachRow)));
         }
         CoachRow* coach = &(*coaches)[count++];
-        coach->name = keep(row_text(reader.row, kCoachName));
-        coach->seat_class = keep(row_text(reader.row, kCoachClass));
+        coach->name = copy_text(row_text(reader.row, kCoachName));
+        coach->seat_class = copy_text(row_text(reader.row, kCoachClass));
         bool no_seats;
         bool no_places;
         const Datum seats = row_value(reader.row, kCoachSeats, &no_seats);
