@@ -16,7 +16,7 @@
 #include "follow/wanted.hpp"
 #include "server/pg.hpp"
 #include "tables/own_writes.hpp"
-#include "tables/trigger_mark.hpp"
+#include "tables/trigger_identity.hpp"
 
 extern "C" {
 #include "commands/trigger.h"
