@@ -33,7 +33,8 @@ SERVER_INCLUDES := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 WERROR      = -Werror
 PG_CPPFLAGS = -Iinclude -Isrc/pg -isystem $(SERVER_INCLUDES)
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-register -MMD -MP $(SANITIZE)
-EXTRA_CLEAN = $(OBJS:.o=.d) $(wildcard ticketpool--*.sql ticketpool--*.sql.new) build/unit-* build/stop_points build/test-output
+EXTRA_CLEAN = $(OBJS:.o=.d) $(wildcard ticketpool--*.sql ticketpool--*.sql.new) build/unit-* build/stop_points build/test-output \
+              build/core-bench build/avx512 build/arm build/sanitized
 
 # PGXS compiles bitcode with its own flags, without PG_CXXFLAGS; nothing here gains from inlining
 # into queries.
