@@ -33,7 +33,8 @@ SERVER_INCLUDES := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 WERROR      = -Werror
 PG_CPPFLAGS = -Iinclude -Isrc/pg -isystem $(SERVER_INCLUDES)
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-register -MMD -MP $(SANITIZE)
-EXTRA_CLEAN = $(OBJS:.o=.d) $(wildcard ticketpool--*.sql ticketpool--*.sql.new) build/unit-* build/stop_points build/test-output
+EXTRA_CLEAN = $(OBJS:.o=.d) $(wildcard ticketpool--*.sql ticketpool--*.sql.new) build/unit-* build/stop_points build/test-output \
+              build/core-bench build/avx512 build/arm build/sanitized
 
 # PGXS compiles bitcode with its own flags, without PG_CXXFLAGS; nothing here gains from inlining
 # into queries.
@@ -63,8 +64,8 @@ $(install_script):
 $(update_scripts): ticketpool--%: sql/extension/update/%
 	awk -f sql/extension/build.awk version=$(extension_version) step=$< $(parts) >$@.new && mv $@.new $@
 
-# The library with named stop points (src/pg/server/stop_point.hpp), for the tests in test/stops: only what includes them is compiled
-# again. Never installed.
+# The library with named stop points (src/pg/server/stop_point.hpp), for the tests in test/stops:
+# only what includes them is compiled again. Never installed.
 STOPPING = $(patsubst src/pg/%.cpp,build/stop_points/%.o,$(shell grep -l '"server/stop_point.hpp"' src/pg/*.cpp src/pg/*/*.cpp))
 $(STOPPING): build/stop_points/%.o: src/pg/%.cpp Makefile
 	@mkdir -p $(@D)
@@ -79,7 +80,8 @@ all install uninstall clean:
 	@exit 1
 endif
 
-# These scripts install what is missing and then call make again: PGXS may not have been there when this make started.
+# These scripts install what is missing and then call make again: PGXS may not have been there when
+# this make started.
 export PG_CONFIG
 
 deps:

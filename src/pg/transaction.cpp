@@ -31,7 +31,7 @@
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
-#include "pool/stock_entries.hpp"
+#include "pool/stock_ledger.hpp"
 #include "pool/unfinished_load.hpp"
 #include "server/stop_point.hpp"
 #include "tables/arrival_locks.hpp"
@@ -70,7 +70,7 @@ void at_commit() {
 void at_abort() {
     ledger_abandon_prepare();
     if (uses_pool()) {
-        load_abandon();
+        loading_abandon();
         stock_undo_level(0);
         ledger_undo_level(0);
         unpin_all();
@@ -83,7 +83,7 @@ void at_abort() {
 void at_prepare() {
     ledger_complete_prepare();
     if (uses_pool()) {
-        load_abandon();
+        loading_abandon();
         stock_forget();
         unpin_all();
         forget_deadline();
@@ -130,7 +130,7 @@ void at_subcommit(int level) {
 // In the order of a rollback.
 void at_subabort(int level) {
     if (uses_pool()) {
-        load_abandon();
+        loading_abandon();
         stock_undo_level(level);
         ledger_undo_level(level);
     }

@@ -271,14 +271,14 @@ void strengthen_triggers(Oid table) {
     }
 }
 
-Oid partition_of(const AlterTableCmd* command) {
+Oid partition_named_in(const AlterTableCmd* command) {
     const PartitionCmd* partition = reinterpret_cast<const PartitionCmd*>(command->def);
     return RangeVarGetRelid(partition->name, NoLock, true);
 }
 
 }  // namespace
 
-Oid order_partition(const RangeVar* name) {
+Oid named_order_partition(const RangeVar* name) {
     const Oid relation = RangeVarGetRelid(name, NoLock, true);
     return OidIsValid(relation) && get_rel_relispartition(relation) &&
                    is_order_table(get_partition_parent(relation, true))
@@ -294,7 +294,7 @@ void before_alter_table(const AlterTableStmt* statement) {
             continue;
         }
         const Oid table = RangeVarGetRelid(statement->relation, NoLock, true);
-        const Oid partition = partition_of(command);
+        const Oid partition = partition_named_in(command);
         if (!OidIsValid(partition)) {
             continue;
         }
@@ -320,14 +320,14 @@ void after_alter_table(const AlterTableStmt* statement) {
         switch (command->subtype) {
             case AT_AttachPartition:
                 if (is_present_order_table(table)) {
-                    add_truncate_trigger(table, partition_of(command));
-                    enter_days(table, partition_of(command));
+                    add_truncate_trigger(table, partition_named_in(command));
+                    enter_days(table, partition_named_in(command));
                 }
                 break;
             case AT_DetachPartition:
             case AT_DetachPartitionFinalize:
                 if (is_order_table(table)) {
-                    drop_truncate_trigger(partition_of(command));
+                    drop_truncate_trigger(partition_named_in(command));
                 }
                 break;
             case AT_EnableTrig:

@@ -10,7 +10,7 @@ extern "C" {
 namespace ticketpool {
 
 // The relation if it is a partition of the extension's ticket_order, else InvalidOid.
-Oid order_partition(const RangeVar* name);
+Oid named_order_partition(const RangeVar* name);
 
 // Called before and after each ALTER TABLE.
 void before_alter_table(const AlterTableStmt* statement);

@@ -5,7 +5,7 @@
 #include "load/directory.hpp"
 #include "pool/ledger.hpp"
 #include "pool/shared_memory.hpp"
-#include "pool/stock_entries.hpp"
+#include "pool/stock_ledger.hpp"
 #include "pool/waiting.hpp"
 
 namespace ticketpool {

@@ -39,10 +39,6 @@ int compare_tickets(const void* a, const void* b) {
     return order != 0 ? order : left->from - right->from;
 }
 
-Text copy_text(Text text) {
-    return {pnstrdup(text.data, text.length), text.length};
-}
-
 void add_ticket(EarlyTickets* tickets, const OrderLeaf& leaf, TupleTableSlot* row) {
     bool is_place;
     const Datum seat = row_value(row, leaf.column[kSeat], &is_place);

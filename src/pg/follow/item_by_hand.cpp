@@ -10,7 +10,7 @@
 #include "load/item_pins.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_claim.hpp"
-#include "pool/stock_entries.hpp"
+#include "pool/stock_ledger.hpp"
 #include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"
 #include "tables/epoch.hpp"

@@ -6,7 +6,7 @@
 #include "follow/wanted.hpp"
 #include "load/item_pins.hpp"
 #include "pool/stock_claim.hpp"
-#include "pool/stock_entries.hpp"
+#include "pool/stock_ledger.hpp"
 #include "pool/waiting.hpp"
 #include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"

@@ -16,10 +16,9 @@
 #include "follow/wanted.hpp"
 #include "server/pg.hpp"
 #include "tables/own_writes.hpp"
-#include "tables/trigger_mark.hpp"
+#include "tables/trigger_identity.hpp"
 
 extern "C" {
-#include "catalog/index.h"
 #include "commands/trigger.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
@@ -64,19 +63,19 @@ bool is_there_already(const Node* statement) {
         if (alter->objtype != OBJECT_TABLE || !adds_primary_key(alter)) {
             return false;
         }
-        const Oid partition = order_partition(alter->relation);
+        const Oid partition = named_order_partition(alter->relation);
         return OidIsValid(partition) && has_attached_index(partition, nullptr, true);
     }
     if (IsA(statement, IndexStmt)) {
         const IndexStmt* index = reinterpret_cast<const IndexStmt*>(statement);
         const Oid partition =
-            index->idxname == nullptr ? InvalidOid : order_partition(index->relation);
+            index->idxname == nullptr ? InvalidOid : named_order_partition(index->relation);
         return OidIsValid(partition) && has_attached_index(partition, index->idxname, false);
     }
     if (IsA(statement, CreateTrigStmt)) {
         const CreateTrigStmt* trigger = reinterpret_cast<const CreateTrigStmt*>(statement);
         const Oid partition = strcmp(trigger->trigname, kTruncateTrigger) == 0
-                                  ? order_partition(trigger->relation)
+                                  ? named_order_partition(trigger->relation)
                                   : InvalidOid;
         return OidIsValid(partition) &&
                OidIsValid(get_trigger_oid(partition, kTruncateTrigger, true));

@@ -2,7 +2,7 @@
 //
 // All except item_open lock the root's row first, so for one item they run one after the other.
 // Buyers never touch that row. Units that are taken out or moved are claimed at once, like a
-// purchase. Units that are added are released at commit (stock_entries.hpp). The rows are changed
+// purchase. Units that are added are released at commit (stock_ledger.hpp). The rows are changed
 // in the same transaction:
 //
 //   item_add(n)   root + n, n > 0             release n in the root
@@ -20,7 +20,7 @@
 #include "pool/announcement.hpp"
 #include "pool/prepared.hpp"
 #include "pool/stock_claim.hpp"
-#include "pool/stock_entries.hpp"
+#include "pool/stock_ledger.hpp"
 #include "pool/waiting.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"

@@ -4,7 +4,7 @@
 #include "pool/announcement.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_claim.hpp"
-#include "pool/stock_entries.hpp"
+#include "pool/stock_ledger.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"

@@ -2,14 +2,14 @@
 //
 // All units of a purchase come from one inventory: the named one if one is named; otherwise the
 // root or, in order of their ids, one of the split-off inventories without a seller. Of a stock,
-// the transaction's own pending releases (stock_entries.hpp) are taken before units of the pool.
+// the transaction's own pending releases (stock_ledger.hpp) are taken before units of the pool.
 #include "items/item_sale.hpp"
 
 #include "load/item_pins.hpp"
 #include "pool/claim_retry.hpp"
 #include "pool/ledger.hpp"
 #include "pool/stock_claim.hpp"
-#include "pool/stock_entries.hpp"
+#include "pool/stock_ledger.hpp"
 #include "purchase/request_locks.hpp"
 #include "purchase/rules.hpp"
 #include "server/call_scan.hpp"
@@ -233,7 +233,7 @@ namespace {
 void return_first_row(TableReader* reader, void* context) {
     FunctionCallInfo fcinfo = static_cast<FunctionCallInfo>(context);
     begin_result(fcinfo);
-    return_order_row(reader, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+    return_current_row(reader, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
 }
 
 void sell_item(FunctionCallInfo fcinfo, const Catalog& catalog, ItemPurchase* wanted) {

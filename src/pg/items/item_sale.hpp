@@ -7,11 +7,7 @@
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "server/table_scan.hpp"
-#include "tables/row_writer.hpp"
-
-extern "C" {
-#include "utils/uuid.h"
-}
+#include "tables/row_target.hpp"
 
 namespace ticketpool {
 

@@ -94,7 +94,7 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint3
     Layout* layout = reinterpret_cast<Layout*>(shared_layout(catalog, row.layout_id));
     void* block = require_memory(Departure::bytes_required(*layout, route->segments()));
     Departure* departure = Departure::init_in_place(block, route, layout);
-    load_set_block(departure);
+    loading_set_block(departure);
     departure->departure_id = row.departure_id;
     departure->service_date = row.service_date;
     departure->set_sale({row.opens_at, row.closes_at, row.status});

@@ -9,7 +9,7 @@
 #include "pool/pins.hpp"
 #include "pool/prepared.hpp"
 #include "pool/standby.hpp"
-#include "pool/stock_entries.hpp"
+#include "pool/stock_ledger.hpp"
 #include "pool/waiting.hpp"
 #include "server/errors.hpp"
 #include "server/settings.hpp"
@@ -226,6 +226,10 @@ bool is_of_epoch(const Key& key, uint32_t index) {
 // The transaction that has changed names by hand; it may have ended since.
 constinit LocalTransactionId renamed_in = InvalidLocalTransactionId;
 
+bool names_are_own() {
+    return renamed_in != InvalidLocalTransactionId && renamed_in == my_local_transaction();
+}
+
 uint32_t find(const Key& key);
 
 // Finds a departure by what its row says to this transaction, which has changed names.
@@ -239,8 +243,7 @@ uint32_t find_own_name(const Key& key) {
 
 uint32_t find(const Key& key) {
     require_shared_memory();
-    if (unlikely(renamed_in != InvalidLocalTransactionId) && !key.by_id() &&
-        directory_names_are_own()) {
+    if (unlikely(renamed_in != InvalidLocalTransactionId) && !key.by_id() && names_are_own()) {
         return find_own_name(key);
     }
     for (;;) {
@@ -282,10 +285,6 @@ void directory_note_own_names() {
     renamed_in = my_local_transaction();
 }
 
-bool directory_names_are_own() {
-    return renamed_in != InvalidLocalTransactionId && renamed_in == my_local_transaction();
-}
-
 // The train in the departure's row, as this transaction, which has changed names, sees it.
 static bool own_train(Oid order, int64_t departure_id, SlotTrain* train) {
     const Catalog& catalog = catalog_in(get_rel_namespace(order));
@@ -302,16 +301,13 @@ Text directory_train(const DepartureRef& ref) {
     const DirectorySlot& slot = shared.slots[ref.slot];
     const SlotTrain* shown = &shared.trains[ref.slot];
     SlotTrain* train = static_cast<SlotTrain*>(palloc(sizeof(SlotTrain)));
-    if (directory_names_are_own() && own_train(slot.relation, slot.id, train)) {
+    if (names_are_own() && own_train(slot.relation, slot.id, train)) {
         return {train->name, train->length};
     }
     *train = *shown;
-    Catalog catalog{};
-    catalog.order = slot.relation;
-    const bool whole =
-        train->length <= sizeof train->name &&
-        low_hash(key_of(catalog, {train->name, train->length}, slot.service_date).hash) ==
-            slot.name_hash;
+    const bool whole = train->length <= sizeof train->name &&
+                       low_hash(name_key(slot.relation, {train->name, train->length},
+                                         slot.service_date)) == slot.name_hash;
     if (!whole) {
         LWLockAcquire(shared.control->lock, LW_SHARED);
         *train = *shown;
@@ -393,20 +389,9 @@ bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id)
     return here;
 }
 
-namespace {
-
-// The slot of a departure or item, loading or not; kNoSlot: it has none. The lock is held.
-uint32_t slot_of(Oid relation, int64_t id) {
-    Catalog catalog{};
-    catalog.order = relation;
-    return chain_find(key_of(catalog, id));
-}
-
-}  // namespace
-
 void directory_mark_stale(Oid relation, int64_t id) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
-    const uint32_t index = slot_of(relation, id);
+    const uint32_t index = chain_find(key_of(relation, id));
     if (index != kNoSlot) {
         shared.slots[index].epoch.fetch_or(kStale, std::memory_order_acq_rel);
     }
@@ -414,13 +399,11 @@ void directory_mark_stale(Oid relation, int64_t id) {
 }
 
 void directory_set_train(Oid relation, int64_t departure_id, Text train) {
-    Catalog catalog{};
-    catalog.order = relation;
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    const uint32_t index = chain_find(key_of(catalog, departure_id));
+    const uint32_t index = chain_find(key_of(relation, departure_id));
     if (index != kNoSlot) {
         unlink_name(index);
-        link_name(index, train, key_of(catalog, train, shared.slots[index].service_date).hash);
+        link_name(index, train, name_key(relation, train, shared.slots[index].service_date));
     }
     LWLockRelease(shared.control->lock);
 }
@@ -428,7 +411,7 @@ void directory_set_train(Oid relation, int64_t departure_id, Text train) {
 uint32_t directory_pin_if_ready(Oid relation, int64_t id) {
     ledger_reserve(1);
     LWLockAcquire(shared.control->lock, LW_SHARED);
-    uint32_t index = slot_of(relation, id);
+    uint32_t index = chain_find(key_of(relation, id));
     if (index != kNoSlot && state_of(shared.slots[index].version.load(std::memory_order_acquire)) ==
                                 SlotState::kReady) {
         // Nothing is evicted while the lock is held: the pin needs no second look.

@@ -30,7 +30,6 @@ Text directory_train(const DepartureRef& ref);
 // under their old names until it commits. (A rollback to a savepoint does not undo the note, which
 // does no harm: the rows still tell.)
 void directory_note_own_names();
-bool directory_names_are_own();
 
 // The id of a departure; TK001 if there is none. Leaves nothing announced.
 int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date);

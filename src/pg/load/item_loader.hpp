@@ -7,11 +7,6 @@
 
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
-#include "ticketpool/stock.hpp"
-
-extern "C" {
-#include "storage/itemptr.h"
-}
 
 namespace ticketpool {
 

@@ -179,7 +179,7 @@ void make_ledger(const Draft& draft, TransactionId xid) {
     for (size_t i = 0; i < draft.count; i++) {
         block->stock_entries()[i] = draft.entries[i];
     }
-    load_add_prepared(block);
+    loading_add_prepared(block);
 }
 
 }  // namespace

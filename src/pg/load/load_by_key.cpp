@@ -45,15 +45,6 @@ void require_same_name(const Key& key, const Row& row) {
                     errhint("Try again when they have ended.")));
 }
 
-void enter_chains(uint32_t index, const Key& by_id, const Key& by_name) {
-    DirectorySlot& slot = shared.slots[index];
-    if (!slot.has_item()) {
-        link_name(index, by_name.train, by_name.hash);
-    }
-    slot.next_by_id = *directory_bucket(shared.by_id, low_hash(by_id.hash));
-    *directory_bucket(shared.by_id, low_hash(by_id.hash)) = index;
-}
-
 // Is the slot entered under the row's train? A rename may have committed meanwhile.
 bool has_name_of(uint32_t index, const Row& row) {
     const DirectorySlot& slot = shared.slots[index];
@@ -110,7 +101,7 @@ Begin begin_loading(const Key& key, const Row& row) {
     slot.epoch.store(0, std::memory_order_relaxed);
     slot.last_use.store(MyProcPid, std::memory_order_relaxed);
     slot.maker.store(row.own_insert ? GetTopTransactionIdIfAny() : 0, std::memory_order_relaxed);
-    enter_chains(index, by_id, by_name);
+    link_slot(index, by_id, by_name);
     slot.version.store(
         next_version(slot.version.load(std::memory_order_relaxed), SlotState::kLoading),
         std::memory_order_release);
@@ -254,7 +245,7 @@ bool load_by_key(const Key& key, Loaded* found) {
     const DateADT date = row.departure.service_date;
     if (!read_row(key.kind == KeyKind::kItem ? key : key_of(*key.catalog, row.id), &row) ||
         row.departure.service_date != date || !has_name_of(loading.slot, row)) {
-        load_abandon();
+        loading_abandon();
         unlock_after_loading(locks);
         return false;
     }

@@ -85,7 +85,7 @@ SharedPart* build_route(const Catalog& catalog, TupleTableSlot* row) {
 }  // namespace
 
 SharedPart* shared_route(const Catalog& catalog, int64_t route_id) {
-    SharedPart* part = load_find_route(catalog, route_id);
+    SharedPart* part = loading_find_route(catalog, route_id);
     if (part != nullptr) {
         return part;
     }
@@ -96,7 +96,7 @@ SharedPart* shared_route(const Catalog& catalog, int64_t route_id) {
     if (!reader_next(&reader)) {
         report_damaged("ticket_route", route_id);
     }
-    part = load_add_route(build_route(catalog, reader.row));
+    part = loading_add_route(build_route(catalog, reader.row));
     reader_close(&reader);
     drop_snapshot(snapshot);
     return part;
@@ -131,8 +131,8 @@ int read_coaches(const Catalog& catalog, int64_t layout_id, CoachRow** coaches) 
                 repalloc(*coaches, static_cast<size_t>(room) * sizeof(CoachRow)));
         }
         CoachRow* coach = &(*coaches)[count++];
-        coach->name = keep(row_text(reader.row, kCoachName));
-        coach->seat_class = keep(row_text(reader.row, kCoachClass));
+        coach->name = copy_text(row_text(reader.row, kCoachName));
+        coach->seat_class = copy_text(row_text(reader.row, kCoachClass));
         bool no_seats;
         bool no_places;
         const Datum seats = row_value(reader.row, kCoachSeats, &no_seats);
@@ -256,7 +256,7 @@ SharedPart* build_layout(const Catalog& catalog, int64_t layout_id, CoachRow* co
 }  // namespace
 
 SharedPart* shared_layout(const Catalog& catalog, int64_t layout_id) {
-    SharedPart* part = load_find_layout(catalog, layout_id);
+    SharedPart* part = loading_find_layout(catalog, layout_id);
     if (part != nullptr) {
         return part;
     }
@@ -265,7 +265,7 @@ SharedPart* shared_layout(const Catalog& catalog, int64_t layout_id) {
     if (count == 0) {
         report_damaged("ticket_layout_coach", layout_id);
     }
-    return load_add_layout(build_layout(catalog, layout_id, coaches, count));
+    return loading_add_layout(build_layout(catalog, layout_id, coaches, count));
 }
 
 }  // namespace ticketpool

@@ -11,6 +11,7 @@ namespace ticketpool {
 SharedPart* shared_route(const Catalog& catalog, int64_t route_id);
 SharedPart* shared_layout(const Catalog& catalog, int64_t layout_id);
 
+// Columns of ticket_route.
 enum RouteColumn : AttrNumber {
     kRouteId = 1,
     kRouteDigest,

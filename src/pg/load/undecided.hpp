@@ -7,9 +7,8 @@
 //   live, deleted or changed      taken; free if it commits
 //   by it (refund, expiry, ...)
 //   quota inserted by it          its stretch is taken; a quota if it commits, free if not
-//   quota recycled by it          nothing of the quota can be sold; if it commits, what is unsold
-//   is
-//                                 free; if it rolls back, the quota has it again
+//   quota recycled by it          nothing of the quota can be sold; if it commits, what is
+//                                 unsold is free; if it rolls back, the quota has it again
 //   departure closed by it        closed if it commits; withdrawn: at once, undone by rollback
 //
 // The loader makes prepared ledgers from these, with the same entries that the transaction had.

@@ -313,7 +313,7 @@ void make_ledger(const Drafts& drafts, TransactionId xid) {
             *entry++ = drafts.entries[i].entry;
         }
     }
-    load_add_prepared(block);
+    loading_add_prepared(block);
 }
 
 }  // namespace

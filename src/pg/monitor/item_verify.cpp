@@ -17,8 +17,7 @@
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"
 #include "pool/stock_claim.hpp"
-#include "pool/stock_entries.hpp"
-#include "server/errors.hpp"
+#include "pool/stock_ledger.hpp"
 #include "server/table_scan.hpp"
 #include "tables/inventory_rows.hpp"
 

@@ -2,52 +2,10 @@
 // found: slots, blocks, routes and layouts.
 #include "pool/eviction.hpp"
 
+#include "pool/directory_key.hpp"
 #include "server/errors.hpp"
 
 namespace ticketpool {
-
-uint32_t directory_id_hash(Oid relation, int64_t id) {
-    return static_cast<uint32_t>(hash_bytes_extended(reinterpret_cast<const unsigned char*>(&id),
-                                                     sizeof id, relation)) |
-           1;
-}
-
-void link_name(uint32_t index, Text train, uint64_t hash) {
-    DirectorySlot& slot = shared.slots[index];
-    SlotTrain* name = &shared.trains[index];
-    Assert(train.length <= sizeof name->name);
-    memcpy(name->name, train.data, train.length);
-    name->length = static_cast<uint8_t>(train.length);
-    slot.name_hash = static_cast<uint32_t>(hash);
-    uint32_t* bucket = directory_bucket(shared.by_name, slot.name_hash);
-    slot.next_by_name = *bucket;
-    *bucket = index;
-}
-
-void unlink_name(uint32_t index) {
-    const DirectorySlot& slot = shared.slots[index];
-    uint32_t* link = directory_bucket(shared.by_name, slot.name_hash);
-    while (*link != index) {
-        link = &shared.slots[*link].next_by_name;
-    }
-    *link = slot.next_by_name;
-}
-
-namespace {
-
-void unlink_slot(uint32_t index) {
-    DirectorySlot& slot = shared.slots[index];
-    if (!slot.has_item()) {
-        unlink_name(index);
-    }
-    uint32_t* link = directory_bucket(shared.by_id, directory_id_hash(slot.relation, slot.id));
-    while (*link != index) {
-        link = &shared.slots[*link].next_by_id;
-    }
-    *link = slot.next_by_id;
-}
-
-}  // namespace
 
 // ---------------------------------------------------------------------------------------------
 // Shared parts

@@ -8,18 +8,6 @@
 
 namespace ticketpool {
 
-// The head of a hash chain of slots.
-inline uint32_t* directory_bucket(uint32_t* table, uint64_t hash) {
-    return &table[hash & (shared.control->bucket_count - 1)];
-}
-
-// The hash of a slot's id in its chain.
-uint32_t directory_id_hash(Oid relation, int64_t id);
-
-// Puts a slot into the chain of its name, and takes it out again.
-void link_name(uint32_t index, Text train, uint64_t hash);
-void unlink_name(uint32_t index);
-
 // Evicts the departure of a slot unless somebody uses it.
 bool try_evict(uint32_t index);
 

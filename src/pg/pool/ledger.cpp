@@ -5,7 +5,7 @@
 #include "pool/eviction.hpp"
 #include "pool/pins.hpp"
 #include "pool/prepared.hpp"
-#include "pool/stock_entries.hpp"
+#include "pool/stock_ledger.hpp"
 #include "pool/undo_log.hpp"
 
 namespace ticketpool {

@@ -13,7 +13,7 @@
 //               (or an item whose item_open is)                discarded
 //
 // What the transaction did to plain quantities is in a second log with the same rules:
-// stock_entries.hpp.
+// stock_ledger.hpp.
 //
 // Entries carry the nesting level that wrote them. A subtransaction that commits hands its entries
 // to its parent; one that aborts undoes them, last first. The transaction's end settles the whole

@@ -1,12 +1,12 @@
 // Claims units of stocks and counts what is free (stock_claim.hpp). A transaction takes its own
-// pending releases of a stock (stock_entries.hpp) before units of the pool.
+// pending releases of a stock (stock_ledger.hpp) before units of the pool.
 #include "pool/stock_claim.hpp"
 
 #include "pool/claim_retry.hpp"
 #include "pool/ledger.hpp"
 #include "pool/maker.hpp"
 #include "pool/pins.hpp"
-#include "pool/stock_entries.hpp"
+#include "pool/stock_ledger.hpp"
 
 namespace ticketpool {
 

@@ -1,6 +1,6 @@
 // One thing that a transaction did to a plain quantity, and what the transaction's end makes of it:
 // what ledger_entry.hpp is to seats. Entries are plain data without pointers. They are kept in the
-// backend's log (stock_entries.hpp) and, while their transaction is prepared, in shared memory
+// backend's log (stock_ledger.hpp) and, while their transaction is prepared, in shared memory
 // (prepared.hpp).
 #pragma once
 

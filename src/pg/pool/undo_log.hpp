@@ -5,7 +5,7 @@
 // parent. An Entry is plain data and has `int level`.
 //
 // UndoLog: a LevelLog of what the transaction did to the pool. It is the engine of the ledger
-// (ledger.hpp), which logs seats, and of the stock log (stock_entries.hpp), which logs units. A
+// (ledger.hpp), which logs seats, and of the stock log (stock_ledger.hpp), which logs units. A
 // subtransaction that aborts undoes its entries, last first. An Entry also has `kind`, an enum
 // whose last value is LastKind, and is_final(entry) says whether the entry has a say in how the
 // transaction ends: what PREPARE TRANSACTION keeps.

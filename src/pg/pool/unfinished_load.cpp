@@ -48,27 +48,27 @@ SharedPart* add_part(SharedPtr<SharedPart>* table, SharedPart** mine, const Shar
 
 }  // namespace
 
-SharedPart* load_find_route(const Catalog& catalog, int64_t route_id) {
+SharedPart* loading_find_route(const Catalog& catalog, int64_t route_id) {
     return find_part(shared.routes, &loading.route, catalog, route_id);
 }
 
-SharedPart* load_find_layout(const Catalog& catalog, int64_t layout_id) {
+SharedPart* loading_find_layout(const Catalog& catalog, int64_t layout_id) {
     return find_part(shared.layouts, &loading.layout, catalog, layout_id);
 }
 
-SharedPart* load_add_route(const SharedPart* part) {
+SharedPart* loading_add_route(const SharedPart* part) {
     return add_part(shared.routes, &loading.route, part);
 }
 
-SharedPart* load_add_layout(const SharedPart* part) {
+SharedPart* loading_add_layout(const SharedPart* part) {
     return add_part(shared.layouts, &loading.layout, part);
 }
 
-void load_set_block(void* block) {
+void loading_set_block(void* block) {
     loading.block = block;
 }
 
-void load_add_prepared(PreparedLedger* block) {
+void loading_add_prepared(PreparedLedger* block) {
     block->next = loading.prepared;
     loading.prepared = block;
 }
@@ -90,7 +90,7 @@ static void give_back_load() {
     free_slot(loading.slot, loading.version);
 }
 
-void load_abandon() {
+void loading_abandon() {
     if (loading.active) {
         LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
         // A session that has taken the load over (it had not begun in earnest) has its slot.

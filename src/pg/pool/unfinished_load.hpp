@@ -20,19 +20,19 @@ struct Loading {
 extern constinit Loading loading;
 
 // The shared part with this id, or null. It counts as used by the departure that is being loaded.
-SharedPart* load_find_route(const Catalog& catalog, int64_t route_id);
-SharedPart* load_find_layout(const Catalog& catalog, int64_t layout_id);
-// Copies a part into shared memory unless another backend was quicker; counts it as above.
-SharedPart* load_add_route(const SharedPart* part);
-SharedPart* load_add_layout(const SharedPart* part);
+SharedPart* loading_find_route(const Catalog& catalog, int64_t route_id);
+SharedPart* loading_find_layout(const Catalog& catalog, int64_t layout_id);
+// Copies a part into shared memory unless another backend was quicker. It counts as used, too.
+SharedPart* loading_add_route(const SharedPart* part);
+SharedPart* loading_add_layout(const SharedPart* part);
 
 // The memory of the departure or item that is being loaded: freed if the load fails.
-void load_set_block(void* block);
+void loading_set_block(void* block);
 
 // What the load found of a prepared transaction. It is entered together with the departure.
-void load_add_prepared(PreparedLedger* block);
+void loading_add_prepared(PreparedLedger* block);
 
 // Gives up a load in progress and the announcement.
-void load_abandon();
+void loading_abandon();
 
 }  // namespace ticketpool

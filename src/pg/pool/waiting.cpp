@@ -5,7 +5,7 @@
 #include "pool/pins.hpp"
 #include "pool/prepared.hpp"
 #include "pool/shared_memory.hpp"
-#include "pool/stock_entries.hpp"
+#include "pool/stock_ledger.hpp"
 #include "server/table_scan.hpp"
 
 extern "C" {

@@ -25,10 +25,8 @@ extern "C" {
 #include "catalog/pg_collation.h"
 #include "executor/spi.h"
 #include "parser/parse_func.h"
-#include "storage/lmgr.h"
 #include "utils/regproc.h"
 #include "utils/syscache.h"
-#include "utils/varlena.h"
 }
 
 namespace ticketpool {

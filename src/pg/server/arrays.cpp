@@ -10,10 +10,6 @@ Elements elements_of(Datum array, Oid type, int length, bool by_value, char alig
     return elements;
 }
 
-Text keep(Text value) {
-    return {pnstrdup(value.data, value.length), value.length};
-}
-
 int64_t interval_microseconds(const Interval* interval) {
     return interval->time + interval->day * USECS_PER_DAY;
 }

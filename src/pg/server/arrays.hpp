@@ -17,7 +17,4 @@ struct Elements {
 
 Elements elements_of(Datum array, Oid type, int length, bool by_value, char alignment);
 
-// A copy in palloc'd memory that outlives the row.
-Text keep(Text value);
-
 }  // namespace ticketpool

@@ -14,35 +14,18 @@ extern "C" {
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
 #include "pgstat.h"
 #include "utils/acl.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
-
-Datum ticket_buy(PG_FUNCTION_ARGS);
-Datum ticket_hold(PG_FUNCTION_ARGS);
-Datum ticket_confirm(PG_FUNCTION_ARGS);
-Datum ticket_cancel(PG_FUNCTION_ARGS);
-Datum ticket_refund(PG_FUNCTION_ARGS);
-Datum item_buy(PG_FUNCTION_ARGS);
-Datum item_refund(PG_FUNCTION_ARGS);
 }
 
 namespace ticketpool {
 namespace {
 
-struct KnownFunction {
-    const char* name;
-    PGFunction address;
-};
-constexpr KnownFunction kFunctions[] = {
-    {"ticket_buy", ticket_buy},         {"ticket_hold", ticket_hold},
-    {"ticket_confirm", ticket_confirm}, {"ticket_cancel", ticket_cancel},
-    {"ticket_refund", ticket_refund},   {"item_buy", item_buy},
-    {"item_refund", item_refund}};
+constinit std::span<const CalledFunction> called_functions{};
 
 // In ReturnSetInfo::allowedModes, beside the server's flags: expectedDesc is the row type, and it
 // stays as it is.
@@ -83,20 +66,20 @@ bool varies(Node* node, void* context) {
 #endif
 }
 
-// The function's entry in kFunctions, by its symbol; null: it has none.
-const KnownFunction* known_symbol(Oid function) {
+// The function's entry in called_functions, by its symbol; null: it has none.
+const CalledFunction* known_symbol(Oid function) {
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
     if (!HeapTupleIsValid(tuple)) {
         return nullptr;
     }
     const Form_pg_proc form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
-    const KnownFunction* found = nullptr;
+    const CalledFunction* found = nullptr;
     if (form->prolang == ClanguageId && !form->prosecdef && form->proretset &&
         heap_attisnull(tuple, Anum_pg_proc_proconfig, nullptr)) {
         bool is_null;
         const Text symbol = text_of(SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &is_null));
-        for (const KnownFunction& known : kFunctions) {
-            if (same_text(symbol, {known.name, strlen(known.name)})) {
+        for (const CalledFunction& known : called_functions) {
+            if (same_text(symbol, {known.symbol, strlen(known.symbol)})) {
                 found = &known;
             }
         }
@@ -107,7 +90,7 @@ const KnownFunction* known_symbol(Oid function) {
 
 // Is the symbol that of this library, and not of another one?
 bool is_ours(Oid function) {
-    const KnownFunction* known = known_symbol(function);
+    const CalledFunction* known = known_symbol(function);
     if (known == nullptr) {
         return false;
     }
@@ -519,7 +502,8 @@ bool return_single_row(ReturnSetInfo* result, const Datum* values, const bool* i
     return true;
 }
 
-void install_call_scan() {
+void install_call_scan(std::span<const CalledFunction> functions) {
+    called_functions = functions;
     RegisterCustomScanMethods(&kScanMethods);
     CacheRegisterSyscacheCallback(PROCOID, on_function_change, 0);
     next_hook = set_rel_pathlist_hook;

@@ -4,18 +4,26 @@
 // looks up and copies the row type three times. That is 18,000 instructions, where a refused
 // purchase itself takes 3,400 and a sold one 43,000. This node knows what it calls.
 //
-// It takes the place of a FunctionScan over one call of a function that is listed here, with
+// It takes the place of a FunctionScan over one call of a function that module.cpp lists, with
 // arguments that are the same for the whole query: constants, parameters of the statement, and
 // expressions of these. So the function runs once, however often the node is scanned again, as
 // under a FunctionScan. If a query wants the row as a whole, or numbers the rows, FunctionScan
 // stays.
 #pragma once
 
+#include <span>
+
 #include "server/pg.hpp"
 
 namespace ticketpool {
 
-void install_call_scan();
+// A function of the library that the node calls.
+struct CalledFunction {
+    const char* symbol;
+    PGFunction address;
+};
+// The array must last as long as the process.
+void install_call_scan(std::span<const CalledFunction> functions);
 
 // Instead of InitMaterializedSRF(fcinfo, 0) in a function that the node may have called, or whose
 // row type is that of a table and may change.

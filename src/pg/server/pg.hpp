@@ -114,6 +114,13 @@ inline int compare_ids(const void* a, const void* b) {
     return left < right ? -1 : static_cast<int>(left > right);
 }
 
+// The same of uint32_t.
+inline int compare_numbers(const void* a, const void* b) {
+    const uint32_t left = *static_cast<const uint32_t*>(a);
+    const uint32_t right = *static_cast<const uint32_t*>(b);
+    return left < right ? -1 : static_cast<int>(left > right);
+}
+
 // Index of this backend among all regular backends: 0 .. MaxBackends - 1.
 inline int my_backend_number() {
 #if PG_VERSION_NUM >= 170000
@@ -162,6 +169,11 @@ inline Datum text_datum(Text value) {
 
 inline bool same_text(Text a, Text b) {
     return a.length == b.length && memcmp(a.data, b.data, a.length) == 0;
+}
+
+// A palloc'd copy, which outlives the row that the text is in.
+inline Text copy_text(Text value) {
+    return {pnstrdup(value.data, value.length), value.length};
 }
 
 // For messages: a terminated copy, cut to a length that is fit for a log line.

@@ -102,7 +102,7 @@ void return_row(const RowReturn& rows, HeapTuple tuple) {
     pfree(all);
 }
 
-void return_order_row(TableReader* reader, ReturnSetInfo* result) {
+void return_current_row(TableReader* reader, ReturnSetInfo* result) {
     bool should_free = false;
     HeapTuple tuple = ExecFetchSlotHeapTuple(reader->row, true, &should_free);
     return_row(begin_rows(RelationGetDescr(reader->heap), result), tuple);

@@ -29,7 +29,7 @@ void return_row(const RowReturn& rows, HeapTuple tuple);
 // Appends the rows that SPI has just returned to the result set.
 void return_spi_rows(ReturnSetInfo* result);
 
-// Appends the current row of a reader on the partition to the result set.
-void return_order_row(TableReader* reader, ReturnSetInfo* result);
+// Appends the current row of a reader to the result set.
+void return_current_row(TableReader* reader, ReturnSetInfo* result);
 
 }  // namespace ticketpool

@@ -63,12 +63,6 @@ int stop_index(const Route* route, int32_t stop_no) {
     return -1;
 }
 
-int compare_seat_numbers(const void* a, const void* b) {
-    const uint32_t left = *static_cast<const uint32_t*>(a);
-    const uint32_t right = *static_cast<const uint32_t*>(b);
-    return left < right ? -1 : static_cast<int>(left > right);
-}
-
 }  // namespace
 
 SaleStatus sale_status_of_row(TupleTableSlot* row) {
@@ -174,7 +168,7 @@ bool read_reservation(TupleTableSlot* slot, const Departure* departure, Reservat
     const Text seat_class = row_text(slot, kResClass);
     const int class_index = layout->find_class(seat_class.data, seat_class.length);
     row->reservation_id = row_int64(slot, kResId);
-    row->channel = keep(row_text(slot, kResChannel));
+    row->channel = copy_text(row_text(slot, kResChannel));
     row->stretch = {stop_index(departure->route.get(), row_int32(slot, kResFrom)),
                     stop_index(departure->route.get(), row_int32(slot, kResTo))};
     const Elements seats =
@@ -203,7 +197,7 @@ bool read_reservation(TupleTableSlot* slot, const Departure* departure, Reservat
             row->numbers[row->count++] = static_cast<uint32_t>(number);
         }
     }
-    qsort(row->numbers, row->count, sizeof(uint32_t), compare_seat_numbers);
+    qsort(row->numbers, row->count, sizeof(uint32_t), compare_numbers);
     return row->count > 0;
 }
 

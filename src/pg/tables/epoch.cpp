@@ -8,63 +8,63 @@ namespace ticketpool {
 
 namespace {
 
-// The marks of ticket_departure and ticket_reservation; void once one of them or the catalog has
-// changed.
-struct TableMarks {
+// The triggers of ticket_departure and ticket_reservation; void once one of the tables or the
+// catalog has changed.
+struct TableTriggers {
     uint64_t catalog;  // generations; 0: void
     uint64_t departures;
-    TriggerMark departure;
-    TriggerMark reservation;
+    TriggerIdentity departure;
+    TriggerIdentity reservation;
 };
-constinit TableMarks marks{};
+constinit TableTriggers triggers{};
 
-// The marks of item_order and item_inventory; void once the catalog has changed.
-struct ItemMarks {
+// The triggers of item_order and item_inventory; void once the catalog has changed.
+struct ItemTriggers {
     uint64_t catalog;  // generation; 0: void
-    TriggerMark order;
-    TriggerMark inventory;
+    TriggerIdentity order;
+    TriggerIdentity inventory;
     uint32_t epoch;
 };
-constinit ItemMarks item_marks{};
+constinit ItemTriggers item_triggers{};
 
 constinit LocalTransactionId truncated_in = InvalidLocalTransactionId;
 
-bool marks_are_known() {
-    return marks.catalog == catalog_generation && marks.departures == departure_generation;
+bool triggers_are_known() {
+    return triggers.catalog == catalog_generation && triggers.departures == departure_generation;
 }
 
-void read_marks(const Catalog& catalog) {
-    while (!marks_are_known()) {
-        // An invalidation during the look makes the marks void again.
-        marks.catalog = catalog_generation;
-        marks.departures = departure_generation;
-        const TriggerMark departure = trigger_mark(catalog.departure);
-        marks.reservation = trigger_mark(catalog.reservation);
-        marks.departure = departure;
+void read_triggers(const Catalog& catalog) {
+    while (!triggers_are_known()) {
+        // An invalidation during the look makes them void again.
+        triggers.catalog = catalog_generation;
+        triggers.departures = departure_generation;
+        const TriggerIdentity departure = trigger_identity(catalog.departure);
+        triggers.reservation = trigger_identity(catalog.reservation);
+        triggers.departure = departure;
     }
 }
 
-uint32_t mix(const TriggerMark& mark) {
-    const uint64_t both = uint64_t{mark.oid} << 32 | mark.written_by;
+uint32_t mix(const TriggerIdentity& trigger) {
+    const uint64_t both = uint64_t{trigger.oid} << 32 | trigger.written_by;
     return static_cast<uint32_t>((both * 0x9E3779B97F4A7C15u) >> 32);
 }
 
 uint32_t epoch_from(const OrderLeaf& leaf) {
-    const uint32_t both = (mix(leaf.mark) ^ leaf.relation * 0x85EBCA6Bu) +
-                          mix(marks.departure) * 3 + mix(marks.reservation) * 5;
+    const uint32_t both = (mix(leaf.trigger) ^ leaf.relation * 0x85EBCA6Bu) +
+                          mix(triggers.departure) * 3 + mix(triggers.reservation) * 5;
     return (both & ~(kStale | kNoPartition)) | (OidIsValid(leaf.relation) ? 0 : kNoPartition);
 }
 
-bool is_own(const TriggerMark& mark) {
-    return TransactionIdIsNormal(mark.written_by) &&
-           TransactionIdIsCurrentTransactionId(mark.written_by);
+bool is_own(const TriggerIdentity& trigger) {
+    return TransactionIdIsNormal(trigger.written_by) &&
+           TransactionIdIsCurrentTransactionId(trigger.written_by);
 }
 
 }  // namespace
 
 bool epoch_is_known(DateADT date, uint32_t* epoch) {
     const OrderLeaf* leaf = known_order_partition(date);
-    if (leaf == nullptr || !marks_are_known()) {
+    if (leaf == nullptr || !triggers_are_known()) {
         return false;
     }
     *epoch = epoch_from(*leaf);
@@ -74,7 +74,7 @@ bool epoch_is_known(DateADT date, uint32_t* epoch) {
 uint32_t epoch_of(const Catalog& catalog, DateADT date) {
     uint32_t epoch;
     while (!epoch_is_known(date, &epoch)) {
-        read_marks(catalog);
+        read_triggers(catalog);
         look_up_order_partition(catalog, date);
     }
     return epoch;
@@ -82,29 +82,30 @@ uint32_t epoch_of(const Catalog& catalog, DateADT date) {
 
 bool epoch_is_own(DateADT date) {
     const OrderLeaf* leaf = known_order_partition(date);
-    return has_truncated() || (leaf != nullptr && is_own(leaf->mark)) || is_own(marks.departure) ||
-           is_own(marks.reservation);
+    return has_truncated() || (leaf != nullptr && is_own(leaf->trigger)) ||
+           is_own(triggers.departure) || is_own(triggers.reservation);
 }
 
 bool item_epoch_is_known(uint32_t* epoch) {
-    *epoch = item_marks.epoch;
-    return item_marks.catalog == catalog_generation;
+    *epoch = item_triggers.epoch;
+    return item_triggers.catalog == catalog_generation;
 }
 
 uint32_t item_epoch_of(const Catalog& catalog) {
     uint32_t epoch;
     while (!item_epoch_is_known(&epoch)) {
-        // An invalidation during the look makes the marks void again.
-        item_marks.catalog = catalog_generation;
-        item_marks.order = trigger_mark(catalog.item_order);
-        item_marks.inventory = trigger_mark(catalog.inventory);
-        item_marks.epoch = (mix(item_marks.order) + mix(item_marks.inventory) * 3) & ~kStale;
+        // An invalidation during the look makes them void again.
+        item_triggers.catalog = catalog_generation;
+        item_triggers.order = trigger_identity(catalog.item_order);
+        item_triggers.inventory = trigger_identity(catalog.inventory);
+        item_triggers.epoch =
+            (mix(item_triggers.order) + mix(item_triggers.inventory) * 3) & ~kStale;
     }
     return epoch;
 }
 
 bool item_epoch_is_own() {
-    return has_truncated() || is_own(item_marks.order) || is_own(item_marks.inventory);
+    return has_truncated() || is_own(item_triggers.order) || is_own(item_triggers.inventory);
 }
 
 void note_truncate() {

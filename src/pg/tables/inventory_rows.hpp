@@ -55,6 +55,7 @@ struct LiveOrder {
 };
 LiveOrder copy_order(TupleTableSlot* slot);
 
+// Rows of an item whose transaction is prepared: item_undecided.hpp.
 struct UndecidedOrder {
     TransactionId xid;  // top level
     bool after;         // the version is live if xid commits; otherwise, if xid rolls back
@@ -74,7 +75,7 @@ struct UndecidedItem {
     size_t inventory_count;
 
     void sort_orders();  // by place, for has_order()
-    // Was this row version noted in step 1?
+    // Was this row version noted in step 1 of undecided.hpp?
     bool has_order(const ItemPointerData& tid) const;
     bool has_inventory(const ItemPointerData& tid) const;
 };

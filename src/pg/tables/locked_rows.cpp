@@ -20,7 +20,7 @@ constexpr uint32_t column_bit(OrderColumn column) {
     return 1U << column;
 }
 
-int compare_numbers(const void* a, const void* b) {
+int compare_ticket_numbers(const void* a, const void* b) {
     const int32_t left = *static_cast<const int32_t*>(a);
     const int32_t right = *static_cast<const int32_t*>(b);
     return left < right ? -1 : left > right;
@@ -29,7 +29,7 @@ int compare_numbers(const void* a, const void* b) {
 bool is_named(int32_t number, const SortedNumbers& named) {
     return named.number == nullptr ||
            bsearch(&number, named.number, static_cast<size_t>(named.count), sizeof(int32_t),
-                   compare_numbers) != nullptr;
+                   compare_ticket_numbers) != nullptr;
 }
 
 [[noreturn]] void report_concurrent(TM_Result result) {
@@ -212,7 +212,7 @@ SortedNumbers sort_numbers(ArrayType* array) {
     const size_t size = static_cast<size_t>(count) * sizeof(int32_t);
     int32_t* numbers = static_cast<int32_t*>(palloc(Max(size, 1)));
     memcpy(numbers, ARR_DATA_PTR(array), size);
-    qsort(numbers, static_cast<size_t>(count), sizeof(int32_t), compare_numbers);
+    qsort(numbers, static_cast<size_t>(count), sizeof(int32_t), compare_ticket_numbers);
     return {numbers, count};
 }
 

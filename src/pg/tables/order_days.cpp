@@ -7,10 +7,8 @@
 #include "tables/row_writer.hpp"
 
 extern "C" {
-#include "catalog/index.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
-#include "utils/rel.h"
 }
 
 namespace ticketpool {

@@ -52,7 +52,7 @@ static_assert(kOrderColumns <= kMostColumns && kOrderIndexes <= kMostIndexes);
 namespace {
 
 // Partitions by date, direct mapped. An entry is void once its relation or the parent has changed.
-// A session that only counts never needs more than relation and mark; the rest is found out when
+// A session that only counts never needs more than relation and trigger; the rest is found out when
 // the session first reads or writes rows.
 struct CachedLeaf {
     uint64_t generation;  // of the catalog; 0: empty
@@ -82,7 +82,7 @@ void describe_leaf(const Catalog& catalog, Oid relation_oid, OrderLeaf* leaf) {
                                         catalog.order_request, catalog.order_held};
     Relation parent = open_table(catalog.order);
     describe_target(catalog, order_shape, relation_oid, indexes, true, leaf);
-    leaf->mark = trigger_mark(relation_oid);
+    leaf->trigger = trigger_identity(relation_oid);
     leaf->direct = leaf->direct && !wants_executor(catalog, order_shape, parent);
     find_returned(order_shape, parent, leaf);
     table_close(parent, NoLock);
@@ -129,7 +129,7 @@ static void look_up(const Catalog& catalog, DateADT date, bool describe, CachedL
         describe_leaf(catalog, relation, &found);
     } else if (OidIsValid(relation)) {
         found.relation = relation;
-        found.mark = trigger_mark(relation);
+        found.trigger = trigger_identity(relation);
     }
     // After an invalidation during the look, the caller looks again.
     if (changes == relation_changes) {

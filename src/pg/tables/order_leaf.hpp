@@ -23,7 +23,7 @@
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "tables/row_target.hpp"
-#include "tables/trigger_mark.hpp"
+#include "tables/trigger_identity.hpp"
 
 namespace ticketpool {
 
@@ -50,7 +50,7 @@ enum OrderColumn : AttrNumber {
     kOrderColumns = kRequestDigest
 };
 
-// Its indexes, in this order everywhere.
+// The indexes of ticket_order, in this order everywhere.
 enum OrderIndex { kPkeyIndex, kLiveIndex, kRequestIndex, kHeldIndex, kOrderIndexes };
 
 // What the table is like: see row_target.hpp.
@@ -58,7 +58,7 @@ extern const TableShape order_shape;
 
 // A partition of ticket_order.
 struct OrderLeaf : RowTarget {
-    TriggerMark mark;  // of its trigger: see epoch.hpp
+    TriggerIdentity trigger;  // of ours: see epoch.hpp
 
     Oid live() const { return index[kLiveIndex]; }
     Oid request() const { return index[kRequestIndex]; }
@@ -69,7 +69,7 @@ using OrderValues = RowValues;
 
 // The partition of a service date. False: there is none.
 bool find_order_leaf(const Catalog& catalog, DateADT date, OrderLeaf* leaf);
-// The partition's relation and mark, and nothing else, as this session knows them. Null: it does
+// The partition's relation and trigger, and nothing else, as this session knows them. Null: it does
 // not know them. Relation InvalidOid: there is no partition.
 const OrderLeaf* known_order_partition(DateADT date);
 // Makes both known, unless they change at this moment. Locks no partition; see partition_of().

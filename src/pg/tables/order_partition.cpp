@@ -5,7 +5,6 @@
 
 extern "C" {
 #include "access/table.h"
-#include "catalog/indexing.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "partitioning/partbounds.h"

@@ -2,7 +2,7 @@
 #include "tables/row_target.hpp"
 
 #include "server/table_scan.hpp"
-#include "tables/trigger_mark.hpp"
+#include "tables/trigger_identity.hpp"
 
 extern "C" {
 #include "catalog/dependency.h"

@@ -10,7 +10,6 @@ extern "C" {
 #include "executor/executor.h"
 #include "executor/spi.h"
 #include "nodes/execnodes.h"
-#include "nodes/makefuncs.h"
 }
 
 namespace ticketpool {

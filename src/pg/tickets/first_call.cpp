@@ -1,6 +1,7 @@
 // Idempotency: finds the first call with the same user, date and request_id, and compares what it
 // asked for with what this call asks for.
 #include "tickets/first_call.hpp"
+
 #include "purchase/request_locks.hpp"
 
 namespace ticketpool {

@@ -3,6 +3,7 @@
 #include "tickets/kept_parts.hpp"
 
 #include "load/shared_parts.hpp"
+#include "server/arrays.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/table_scan.hpp"
@@ -94,10 +95,8 @@ void check_order(Text train, uint64 row, const Interval** latest) {
             continue;
         }
         const Interval* time = DatumGetIntervalP(value);
-        const auto microseconds = [](const Interval* t) {
-            return t->time + t->day * USECS_PER_DAY;
-        };
-        if (*latest != nullptr && microseconds(*latest) - microseconds(time) > kLargestFall) {
+        if (*latest != nullptr &&
+            interval_microseconds(*latest) - interval_microseconds(time) > kLargestFall) {
             const auto text = [](const Interval* t) {
                 return DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(t)));
             };
@@ -236,12 +235,6 @@ pg_uuid_t check_stops(const Source& source, StringInfo unknown, int* unknown_cou
              errdetail_internal("%s", detail), errhint("Correct its row in ticket_formation.")));
 }
 
-int compare_labels(const void* a, const void* b) {
-    const uint32_t left = *static_cast<const uint32_t*>(a);
-    const uint32_t right = *static_cast<const uint32_t*>(b);
-    return left < right ? -1 : left > right;
-}
-
 // Appends the coach's labels as numbers; refuses what is not a label.
 void check_labels(Text formation, Text coach, Datum seats, uint32_t* labels, uint64* count) {
     Datum* values;
@@ -337,7 +330,7 @@ pg_uuid_t check_formation(const Source& source) {
         if (!is_null) {
             check_labels(formation, coach, seats, labels, &count);
         }
-        qsort(labels, count, sizeof(uint32_t), compare_labels);
+        qsort(labels, count, sizeof(uint32_t), compare_numbers);
         for (uint64 j = 1; j < count; j++) {
             if (labels[j] == labels[j - 1]) {
                 report_bad_formation(
@@ -349,9 +342,7 @@ pg_uuid_t check_formation(const Source& source) {
     return digest_column(5);
 }
 
-// Columns of ticket_route and ticket_layout.
-constexpr AttrNumber kPartId = 1;
-constexpr AttrNumber kRouteTrain = 3;
+constexpr AttrNumber kPartId = 1;  // in ticket_route and in ticket_layout
 
 struct Part {
     Oid table;

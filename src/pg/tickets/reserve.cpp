@@ -40,12 +40,6 @@ enum ReserveArgument {
     kArgRelease
 };
 
-int compare_numbers(const void* a, const void* b) {
-    const uint32_t left = *static_cast<const uint32_t*>(a);
-    const uint32_t right = *static_cast<const uint32_t*>(b);
-    return left < right ? -1 : static_cast<int>(left > right);
-}
-
 // The seats as an array of coach/seat, in the order of the train.
 Datum seat_list(const Departure* departure, const ReservationRow& row) {
     const Layout* layout = departure->layout.get();

@@ -82,8 +82,8 @@ void build_orders(const Catalog& catalog, const Purchase& purchase, const Claime
     }
 }
 
-void write_orders(const Catalog& catalog, const Purchase& purchase, const Claimed* claims,
-                  ReturnSetInfo* result) {
+static void write_orders(const Catalog& catalog, const Purchase& purchase, const Claimed* claims,
+                         ReturnSetInfo* result) {
     OrderValues one;
     OrderValues* rows =
         purchase.party == 1

@@ -6,12 +6,7 @@
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "tables/order_leaf.hpp"
-#include "ticketpool/order_status.hpp"
 #include "tickets/ticket_purchase.hpp"
-
-extern "C" {
-#include "utils/uuid.h"
-}
 
 namespace ticketpool {
 
@@ -20,12 +15,10 @@ namespace ticketpool {
 void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& arguments,
           Purchase* purchase);
 
-// The parts of sell(), for exchanges, late payments and batches.
+// Parts of sell(), for exchanges, late payments and batches.
 Demand demand_of(const Purchase& purchase);
 void build_orders(const Catalog& catalog, const Purchase& purchase, const Claimed* claims,
                   OrderValues* rows);
-void write_orders(const Catalog& catalog, const Purchase& purchase, const Claimed* claims,
-                  ReturnSetInfo* result);
 
 // The purchase as rules are asked about it.
 RuleCall rule_call(const Purchase& purchase);

@@ -124,7 +124,7 @@ void read_arguments(FunctionCallInfo fcinfo, BuyArguments* arguments) {
     }
 }
 
-RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t party) {
+static RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t party) {
     RequestDigest digest{};
     digest_set(&digest, kDigestTrain, digest_hash(text_of(arguments.value[kArgTrain])));
     digest_set(&digest, kDigestStations,
@@ -138,7 +138,7 @@ RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t party) {
     return digest;
 }
 
-void digest_as_resolved(Purchase* purchase) {
+static void digest_as_resolved(Purchase* purchase) {
     const Departure* departure = purchase->ref.departure;
     const Stop* stops = departure->route->stops();
     const Layout* layout = departure->layout.get();

@@ -45,16 +45,14 @@ void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Pur
 // Ereports 22023 if the text is not a seat choice. The class and the party must be known.
 void parse_choice(Text text, Purchase* purchase);
 
-// What the call was asked: as far as it is known before names are resolved, and after. Then the
-// digest also has the stops that the stations mean, and the class's name if none was written.
+// The fields of Purchase::asked. Once names are resolved, it also has the stops that the stations
+// mean, and the class's name if none was written.
 inline constexpr DigestField kDigestTrain{0, 4};
 inline constexpr DigestField kDigestStations{4, 3};  // as the caller wrote them
 inline constexpr DigestField kDigestStops{7, 3};
 inline constexpr DigestField kDigestClass{10, 3};  // with kClassNamed
 inline constexpr DigestField kDigestParty{13, 3};
 inline constexpr uint64_t kClassNamed = 1;  // the caller wrote a class
-RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t party);
-void digest_as_resolved(Purchase* purchase);
 
 // The class with this name; NULL is allowed if the departure has one class only. Ereports TK006
 // otherwise.

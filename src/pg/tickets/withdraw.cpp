@@ -2,8 +2,7 @@
 //
 // 1. The departure's row is updated to 'withdrawn', which locks it: one withdrawal at a time.
 // 2. Earlier transactions that changed the row store what they noted of its sale words; this
-// session
-//    waits for them (wait_for_sale_turn).
+//    session waits for them (wait_for_sale_turn).
 // 3. The sale status in memory becomes "withdrawn" at once; a rollback restores it. From here on no
 //    new purchase passes the check of the status, because a buyer announces the departure before it
 //    checks.

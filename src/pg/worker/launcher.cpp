@@ -45,13 +45,12 @@
 #include "worker/worker.hpp"
 
 extern "C" {
-#include "access/heapam.h"
 #include "catalog/pg_database.h"
 #include "pgstat.h"
+#include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
-#include "storage/procarray.h"
 #include "tcop/tcopprot.h"
 #include "utils/wait_event.h"
 }
@@ -173,6 +172,23 @@ DatabaseState database_state(Oid database) {
 // ---------------------------------------------------------------------------------------------
 // Sweepers
 // ---------------------------------------------------------------------------------------------
+
+// Fills in the registration of a worker of ours; `function` is its main function.
+void fill_worker(BackgroundWorker* worker, const char* name, const char* function) {
+    memset(worker, 0, sizeof *worker);
+    worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker->bgw_restart_time = BGW_NEVER_RESTART;
+#ifdef BGWORKER_INTERRUPTIBLE
+    // CREATE, ALTER and DROP DATABASE end a worker that is in their way (from 19 on). Not set for
+    // the launcher, which is connected to no database.
+    worker->bgw_flags |= BGWORKER_INTERRUPTIBLE;
+#endif
+    strlcpy(worker->bgw_library_name, "ticketpool", sizeof worker->bgw_library_name);
+    strlcpy(worker->bgw_function_name, function, sizeof worker->bgw_function_name);
+    strlcpy(worker->bgw_name, name, sizeof worker->bgw_name);
+    strlcpy(worker->bgw_type, name, sizeof worker->bgw_type);
+}
 
 // A preloader follows the first whole sweep of a database. Nothing waits for the preloader.
 void start_preloader(DatabaseDue* entry, Oid database) {
@@ -411,22 +427,6 @@ void at_launcher_exit(int, Datum) {
 }
 
 }  // namespace
-
-void fill_worker(BackgroundWorker* worker, const char* name, const char* function) {
-    memset(worker, 0, sizeof *worker);
-    worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
-    worker->bgw_restart_time = BGW_NEVER_RESTART;
-#ifdef BGWORKER_INTERRUPTIBLE
-    // CREATE, ALTER and DROP DATABASE end a worker that is in their way (from 19 on). Not set for
-    // the launcher, which is connected to no database.
-    worker->bgw_flags |= BGWORKER_INTERRUPTIBLE;
-#endif
-    strlcpy(worker->bgw_library_name, "ticketpool", sizeof worker->bgw_library_name);
-    strlcpy(worker->bgw_function_name, function, sizeof worker->bgw_function_name);
-    strlcpy(worker->bgw_name, name, sizeof worker->bgw_name);
-    strlcpy(worker->bgw_type, name, sizeof worker->bgw_type);
-}
 
 void register_launcher() {
     BackgroundWorker worker;

@@ -51,7 +51,6 @@
 extern "C" {
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
-#include "commands/extension.h"
 #include "executor/spi.h"
 #include "postmaster/bgworker.h"
 #include "storage/lock.h"

@@ -1,5 +1,5 @@
-// The log of what this transaction did to plain quantities (stock_entries.hpp).
-#include "pool/stock_entries.hpp"
+// The log of what this transaction did to plain quantities (stock_ledger.hpp).
+#include "pool/stock_ledger.hpp"
 
 #include "pool/pins.hpp"
 #include "pool/shared_memory.hpp"

@@ -6,11 +6,11 @@
 namespace ticketpool {
 
 // The catalog row of our trigger on a table; {InvalidOid, 0}: there is none.
-struct TriggerMark {
+struct TriggerIdentity {
     Oid oid;
     TransactionId written_by;
 };
-TriggerMark trigger_mark(Oid relation);
+TriggerIdentity trigger_identity(Oid relation);
 
 // The name of the triggers that tell the pool of rows, on ticket_order (and by inheritance its
 // partitions), ticket_departure, ticket_reservation, item_order and item_inventory; and the name of
