@@ -25,6 +25,7 @@ struct Before {
     int tickets;
 };
 
+// `message` is translated.
 [[noreturn]] void report_other_request(const Before& before, const char* message) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal("%s", message),
                     errdetail("Order " INT64_FORMAT " of this user and date has it.",
@@ -60,13 +61,13 @@ bool is_written_alike(const RequestDigest& first, const RequestDigest& now) {
 void check_same_request(const Before& before, const RequestDigest& now, uint32_t party) {
     const RequestDigest& first = *before.asked;
     if (!digest_same(first, now, kDigestTrain)) {
-        report_other_request(before, "request_id was used for another train");
+        report_other_request(before, _("request_id was used for another train"));
     }
     if (!digest_same(first, now, kDigestStations) && !digest_same(first, now, kDigestStops)) {
-        report_other_request(before, "request_id was used for another trip");
+        report_other_request(before, _("request_id was used for another trip"));
     }
     if (!same_class(first, now)) {
-        report_other_request(before, "request_id was used for another class");
+        report_other_request(before, _("request_id was used for another class"));
     }
     if (!digest_same(first, now, kDigestParty)) {
         report_other_party(before, digest_get(first, kDigestParty), party);
@@ -80,14 +81,14 @@ void check_same_rows(const Before& before, const Purchase& purchase) {
     const Layout* layout = departure->layout.get();
     const Text seat_class = text_of(layout->head, layout->classes()[purchase.class_index].name);
     if (DatumGetInt64(before.row.value[kDepartureId]) != departure->departure_id) {
-        report_other_request(before, "request_id was used for another train");
+        report_other_request(before, _("request_id was used for another train"));
     }
     if (DatumGetInt32(before.row.value[kFromStop]) != stops[purchase.trip.from].stop_no ||
         DatumGetInt32(before.row.value[kToStop]) != stops[purchase.trip.to].stop_no) {
-        report_other_request(before, "request_id was used for another trip");
+        report_other_request(before, _("request_id was used for another trip"));
     }
     if (!same_text(text_of(before.row.value[kSeatClass]), seat_class)) {
-        report_other_request(before, "request_id was used for another class");
+        report_other_request(before, _("request_id was used for another class"));
     }
     if (static_cast<uint32_t>(before.tickets) != purchase.party) {
         report_other_party(before, static_cast<uint64_t>(before.tickets), purchase.party);

@@ -74,6 +74,7 @@ pg_uuid_t digest_column(int number) {
 // Columns of the query in check_stops(), after the ones that it reads by number.
 enum { kStopNumber = 5, kStopArrives, kStopDeparts, kStopUnknown };
 
+// `detail` is translated, here and below.
 [[noreturn]] void report_bad_stops(Text train, const char* detail) {
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("the stop list of train \"%s\" cannot be sold", printable(train)),
@@ -201,7 +202,7 @@ pg_uuid_t check_stops(const Source& source, StringInfo unknown, int* unknown_cou
                         errhint("Sell it as two trains.")));
     }
     if (SPI_processed < 2) {
-        report_bad_stops(train, "It has one stop only.");
+        report_bad_stops(train, _("It has one stop only."));
     }
     for (uint64 i = 0; i < SPI_processed; i++) {
         bool is_null;
@@ -209,12 +210,12 @@ pg_uuid_t check_stops(const Source& source, StringInfo unknown, int* unknown_cou
         check_name(NameOf::kStation, station);
         if (DatumGetBool(
                 SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2, &is_null))) {
-            report_bad_stops(train, "A stop has neither an arrival nor a departure time.");
+            report_bad_stops(train, _("A stop has neither an arrival nor a departure time."));
         }
         if (DatumGetBool(
                 SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &is_null))) {
             report_bad_stops(train,
-                             "A time is negative, counts in months, or is more than 366 days.");
+                             _("A time is negative, counts in months, or is more than 366 days."));
         }
         check_order(train, i, &latest);
         if (DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, kStopUnknown,
@@ -243,7 +244,7 @@ void check_labels(Text formation, Text coach, Datum seats, uint32_t* labels, uin
     ArrayType* array = DatumGetArrayTypeP(seats);
     if (ARR_NDIM(array) != 1) {
         report_bad_formation(formation, coach,
-                             "Its seats are not a list of labels, or the list is empty.");
+                             _("Its seats are not a list of labels, or the list is empty."));
     }
     deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &elements);
     for (int i = 0; i < elements; i++) {
@@ -253,7 +254,7 @@ void check_labels(Text formation, Text coach, Datum seats, uint32_t* labels, uin
         if (nulls[i] || !parse_seat_label(label.data, label.length, &row, &letter)) {
             report_bad_formation(
                 formation, coach,
-                psprintf("Seat \"%s\" is not a row number (1 to 9999) and a letter (A to Z).",
+                psprintf(_("Seat \"%s\" is not a row number (1 to 9999) and a letter (A to Z)."),
                          printable(label)));
         }
         labels[(*count)++] = static_cast<uint32_t>(row) << 8 | letter;
@@ -275,11 +276,11 @@ uint64 seats_of_formation(Text formation) {
             SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4, &no_places));
         if (no_seats == no_places) {
             report_bad_formation(formation, coach,
-                                 "It needs either numbered seats or a number of places.");
+                                 _("It needs either numbered seats or a number of places."));
         }
         if (!no_places) {
             if (places <= 0) {
-                report_bad_formation(formation, coach, psprintf("It has %d places.", places));
+                report_bad_formation(formation, coach, psprintf(_("It has %d places."), places));
             }
             seats += static_cast<uint64>(places);
         } else {
@@ -335,7 +336,7 @@ pg_uuid_t check_formation(const Source& source) {
             if (labels[j] == labels[j - 1]) {
                 report_bad_formation(
                     formation, coach,
-                    psprintf("Seat %u%c is there twice.", labels[j] >> 8, labels[j] & 0xFF));
+                    psprintf(_("Seat %u%c is there twice."), labels[j] >> 8, labels[j] & 0xFF));
             }
         }
     }

@@ -220,16 +220,16 @@ struct CallShape {
 };
 constexpr CallShape kCalls[] = {
     {kLeftBits, 0, kLeftBits | kRefundedBit | kChangedBit,
-     "ticket %d of order " INT64_FORMAT " cannot be confirmed",
-     "Only a hold can be paid. Buy again."},
+     gettext_noop("ticket %d of order %lld cannot be confirmed"),
+     gettext_noop("Only a hold can be paid. Buy again.")},
     {kHeldBit | kExpiredBit | kCancelledBit, kSoldBit, kHeldBit | kExpiredBit | kCancelledBit,
-     "ticket %d of order " INT64_FORMAT " cannot be cancelled",
-     "Only a hold can be cancelled. Refund sold tickets with ticket_refund."},
+     gettext_noop("ticket %d of order %lld cannot be cancelled"),
+     gettext_noop("Only a hold can be cancelled. Refund sold tickets with ticket_refund.")},
     {kSoldBit | kRefundedBit, 0, kSoldBit | kRefundedBit,
-     "ticket %d of order " INT64_FORMAT " cannot be refunded",
-     "Only sold tickets can be refunded."},
-    {kSoldBit, 0, kSoldBit, "ticket %d of order " INT64_FORMAT " cannot be changed",
-     "Only sold tickets can be changed."}};
+     gettext_noop("ticket %d of order %lld cannot be refunded"),
+     gettext_noop("Only sold tickets can be refunded.")},
+    {kSoldBit, 0, kSoldBit, gettext_noop("ticket %d of order %lld cannot be changed"),
+     gettext_noop("Only sold tickets can be changed.")}};
 
 // The first ticket with one of the statuses, or null.
 const Ticket* first_with(const Order& order, uint32_t statuses) {
@@ -242,9 +242,10 @@ const Ticket* first_with(const Order& order, uint32_t statuses) {
 }
 
 [[noreturn]] void report_status(const Order& order, const Ticket& ticket, const CallShape& call) {
-    ereport(ERROR, (errcode(kErrorOrder), errmsg(call.message, ticket.ticket_no, order.order_id),
+    ereport(ERROR, (errcode(kErrorOrder),
+                    errmsg(call.message, ticket.ticket_no, static_cast<long long>(order.order_id)),
                     errdetail("Its status is \"%s\".", status_name(ticket.status)),
-                    errhint("%s", call.hint)));
+                    errhint("%s", _(call.hint))));
 }
 
 }  // namespace
