@@ -82,6 +82,15 @@ COMMIT;
 SELECT status, count(*) FROM ticket_order WHERE user_id = 8 AND service_date = '2032-03-02' AND departure_id IN (SELECT departure_id FROM ticket_departure WHERE train = 'WI1') GROUP BY 1 ORDER BY 1;
 SELECT d.status, count(o.*) FILTER (WHERE o.status IN ('held', 'sold')) AS live FROM ticket_departure d LEFT JOIN ticket_order o USING (departure_id) WHERE d.train = 'WI1' GROUP BY d.departure_id, d.status ORDER BY d.departure_id;
 
+-- Its times were changed by hand before, in the same transaction: it is still withdrawn.
+SELECT ticket_open('WI1', '2032-03-05', 'WI-F') > 0 AS opened;
+SELECT ticket_remaining('WI1', 'WIA', 'WIC', '2032-03-05', 'second');
+BEGIN;
+UPDATE ticket_departure SET opens_at = opens_at - interval '1 minute' WHERE train = 'WI1' AND service_date = '2032-03-05';
+SELECT ticket_withdraw('WI1', '2032-03-05') AS tickets;
+COMMIT;
+SELECT d.status, p.status AS in_memory FROM ticket_departure d JOIN ticket_pool p USING (departure_id) WHERE d.train = 'WI1' AND d.service_date = '2032-03-05';
+
 -- What it refuses
 \set VERBOSITY sqlstate
 SELECT ticket_withdraw('WI9', '2032-03-01');

@@ -103,6 +103,8 @@ sub customer
 		$session->run('ROLLBACK') if !$session->is_ok;
 		# A dozen of them stay undecided at any time.
 		decide_one($session) while !$session->is_lost && $session->run('SELECT count(*) > 12 FROM pg_prepared_xacts') eq 't';
+		# A customer who has lost the server does not come back on the next connection.
+		last if $session->is_lost;
 		if (rand() < 0.05)
 		{
 			$session->quit;
