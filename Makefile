@@ -12,6 +12,8 @@
 EXTENSION  = ticketpool
 MODULE_big = ticketpool
 DATA_built = $(install_script) $(update_scripts)
+# As it was released: an update from it can be tried on any server (CREATE EXTENSION ... VERSION '0.2').
+DATA       = test/update/ticketpool--0.2.sql
 OBJS       = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp src/pg/*/*.cpp)))
 
 # The extension's scripts are built from its parts, in the order of their installation, and from one
