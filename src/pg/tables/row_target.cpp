@@ -230,10 +230,10 @@ bool has_foreign_trigger(const Catalog& catalog, Relation relation) {
 // The column of this name, or InvalidAttrNumber.
 static AttrNumber column_named(Relation relation, const char* name) {
     const TupleDesc columns = RelationGetDescr(relation);
-    for (AttrNumber i = 1; i <= columns->natts; i++) {
+    for (int i = 1; i <= columns->natts; i++) {
         const FormData_pg_attribute* column = TupleDescAttr(columns, i - 1);
         if (!column->attisdropped && strcmp(NameStr(column->attname), name) == 0) {
-            return i;
+            return static_cast<AttrNumber>(i);
         }
     }
     return InvalidAttrNumber;

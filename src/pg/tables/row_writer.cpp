@@ -156,7 +156,7 @@ bool update(const TableShape& shape, const RowTarget& target, Relation heap,
     bool* nulls = static_cast<bool*>(palloc0(count * sizeof(bool)));
     bool* replace = static_cast<bool*>(palloc0(count * sizeof(bool)));
     for (AttrNumber c = 1; c <= shape.columns; c++) {
-        const AttrNumber column = target.column[c] - 1;
+        const int column = target.column[c] - 1;
         all[column] = values.value[c];
         nulls[column] = values.is_null[c];
         replace[column] = (changed & 1U << c) != 0;
