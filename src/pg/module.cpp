@@ -36,6 +36,7 @@ static constexpr ticketpool::CalledFunction kOrderFunctions[] = {
 
 void _PG_init(void) {
     using namespace ticketpool;
+    define_router_settings();  // a router needs no preload
     if (!process_shared_preload_libraries_in_progress) {
         return;  // the functions say what to set: require_shared_memory()
     }
