@@ -17,7 +17,7 @@ same() { [ "$1" = "$2" ] || printf "'%s', not '%s'" "$1" "$2"; }
 check 'the library is built' "$([ -f ticketpool.so ] || echo 'no ticketpool.so')"
 check 'the library exports its magic, _PG_init and our prefixes only' \
   "$(nm -D --defined-only ticketpool.so | awk '{ print $NF }' |
-     grep -vE '^(Pg_magic_func|_PG_init|(pg_finfo_)?(ticket|item|ticketpool)_[a-z0-9_]+)$' || true)"
+     grep -vE '^(Pg_magic_func|_PG_init|(pg_finfo_)?(ticket|item|ticketpool|router)_[a-z0-9_]+)$' || true)"
 check 'every SQL function has its symbol' \
   "$(grep -hoE "^CREATE (OR REPLACE )?FUNCTION @extschema@\.[a-z_]+" sql/extension/functions.sql | sed 's/.*\.//' | sort -u |
      comm -23 - <(nm -D --defined-only ticketpool.so | awk '{ print $NF }' | sort))"
