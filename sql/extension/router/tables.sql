@@ -101,3 +101,73 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.router_station', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.router_moved', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.router_moving', '');
 
+-- ---------------------------------------------------------------------------
+-- The foreign servers follow router_node, also where its rows arrive by replication or from a dump:
+-- ENABLE ALWAYS, and by the row, because a subscription fires no other triggers.
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.router_node_follow() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C SECURITY DEFINER;
+COMMENT ON FUNCTION @extschema@.router_node_follow() IS
+    'trigger: sets the partitions of the foreign servers ticketpool and ticketpool_read';
+REVOKE ALL ON FUNCTION @extschema@.router_node_follow() FROM PUBLIC;
+
+CREATE TRIGGER router_node_follow AFTER INSERT OR UPDATE OR DELETE ON @extschema@.router_node
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.router_node_follow();
+COMMENT ON TRIGGER router_node_follow ON @extschema@.router_node IS
+    'the foreign servers follow the table';
+ALTER TABLE @extschema@.router_node ENABLE ALWAYS TRIGGER router_node_follow;
+
+CREATE TRIGGER router_node_follow_truncate AFTER TRUNCATE ON @extschema@.router_node
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.router_node_follow();
+COMMENT ON TRIGGER router_node_follow_truncate ON @extschema@.router_node IS
+    'the foreign servers follow the table';
+ALTER TABLE @extschema@.router_node ENABLE ALWAYS TRIGGER router_node_follow_truncate;
+
+-- ---------------------------------------------------------------------------
+-- Two routers may write the same row: each learns of a departure that is opened through it. What
+-- arrives by replication must not stop at a row that is there already, so it takes its place.
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.router_arrival() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C SECURITY DEFINER;
+COMMENT ON FUNCTION @extschema@.router_arrival() IS
+    'trigger: a row that arrives by replication replaces the one with the same key (its columns '
+    'are the arguments)';
+REVOKE ALL ON FUNCTION @extschema@.router_arrival() FROM PUBLIC;
+
+CREATE TRIGGER router_arrival BEFORE INSERT ON @extschema@.router_node
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.router_arrival('node');
+COMMENT ON TRIGGER router_arrival ON @extschema@.router_node IS
+    'a row that arrives by replication replaces the one that is there';
+ALTER TABLE @extschema@.router_node ENABLE REPLICA TRIGGER router_arrival;
+
+CREATE TRIGGER router_arrival BEFORE INSERT ON @extschema@.router_train
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.router_arrival('train', 'from_date');
+COMMENT ON TRIGGER router_arrival ON @extschema@.router_train IS
+    'a row that arrives by replication replaces the one that is there';
+ALTER TABLE @extschema@.router_train ENABLE REPLICA TRIGGER router_arrival;
+
+CREATE TRIGGER router_arrival BEFORE INSERT ON @extschema@.router_item
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.router_arrival('item_id');
+COMMENT ON TRIGGER router_arrival ON @extschema@.router_item IS
+    'a row that arrives by replication replaces the one that is there';
+ALTER TABLE @extschema@.router_item ENABLE REPLICA TRIGGER router_arrival;
+
+CREATE TRIGGER router_arrival BEFORE INSERT ON @extschema@.router_station
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.router_arrival('station', 'service_date', 'node');
+COMMENT ON TRIGGER router_arrival ON @extschema@.router_station IS
+    'a row that arrives by replication is skipped where it is there';
+ALTER TABLE @extschema@.router_station ENABLE REPLICA TRIGGER router_arrival;
+
+CREATE TRIGGER router_arrival BEFORE INSERT ON @extschema@.router_moved
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.router_arrival('node', 'service_date', 'to_node');
+COMMENT ON TRIGGER router_arrival ON @extschema@.router_moved IS
+    'a row that arrives by replication is skipped where it is there';
+ALTER TABLE @extschema@.router_moved ENABLE REPLICA TRIGGER router_arrival;
+
+CREATE TRIGGER router_arrival BEFORE INSERT ON @extschema@.router_moving
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.router_arrival('train', 'service_date');
+COMMENT ON TRIGGER router_arrival ON @extschema@.router_moving IS
+    'a row that arrives by replication replaces the one that is there';
+ALTER TABLE @extschema@.router_moving ENABLE REPLICA TRIGGER router_arrival;
