@@ -262,6 +262,28 @@ COMMENT ON FUNCTION @extschema@.ticket_settled(bigint, bigint) IS
     'notes that the order on another node that replaces tickets of this one is paid';
 REVOKE ALL ON FUNCTION @extschema@.ticket_settled(bigint, bigint) FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION @extschema@.ticket_exchange_ask(order_id bigint,
+    ticket_nos int[] DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_exchange_ask(bigint, int[]) IS
+    'the tickets that ticket_change would exchange, or its error; changes nothing';
+REVOKE ALL ON FUNCTION @extschema@.ticket_exchange_ask(bigint, int[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_change_back(order_id bigint, to_order bigint)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_change_back(bigint, bigint) IS
+    'undoes ticket_change_away if the order on the other node is cancelled: the tickets are sold '
+    'again, or an error says that a seat is taken';
+REVOKE ALL ON FUNCTION @extschema@.ticket_change_back(bigint, bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_last_day(train text, before date DEFAULT NULL)
+    RETURNS date AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_last_day(text, date) IS
+    'the service date of the train''s last departure here, before a date if one is given';
+REVOKE ALL ON FUNCTION @extschema@.ticket_last_day(text, date) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION @extschema@.ticket_served(train text DEFAULT NULL,
     service_date date DEFAULT NULL)
     RETURNS TABLE (station text, name text, service_date date)
