@@ -127,6 +127,12 @@ Catalog resolve(Oid schema) {
         {&catalog.question_pkey, "item_question_pkey"},
         {&catalog.gate, "item_gate"},
         {&catalog.gate_pkey, "item_gate_pkey"},
+        {&catalog.parcel, "ticket_parcel"},
+        {&catalog.parcel_pkey, "ticket_parcel_pkey"},
+        {&catalog.parcel_departure, "ticket_parcel_departure"},
+        {&catalog.parcel_part, "ticket_parcel_part"},
+        {&catalog.moved, "ticket_moved"},
+        {&catalog.moved_pkey, "ticket_moved_pkey"},
     };
     for (const auto& relation : relations) {
         *relation.oid = relation_named(schema, relation.name);
