@@ -184,13 +184,13 @@ COMMENT ON FUNCTION @extschema@.ticket_withdraw(text, date) IS
 REVOKE ALL ON FUNCTION @extschema@.ticket_withdraw(text, date) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_move_columns()
-    RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+    RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_move_columns() IS
     'the columns with which the rows of a departure leave this node, for ticket_move_check';
 REVOKE ALL ON FUNCTION @extschema@.ticket_move_columns() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_move_check(train text, service_date date, columns text)
-    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_move_check(text, date, text) IS
     'an error if a departure with these columns could not come to this node';
 REVOKE ALL ON FUNCTION @extschema@.ticket_move_check(text, date, text) FROM PUBLIC;
@@ -204,19 +204,19 @@ REVOKE ALL ON FUNCTION @extschema@.ticket_move_out(uuid, text, date, int) FROM P
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_parcel_state(train text, service_date date)
     RETURNS TABLE (parcel uuid, direction text, state text, to_node int, parts int,
-        departure_id bigint) AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+        departure_id bigint) AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_parcel_state(text, date) IS
     'the parcels in which a departure has left this node or come to it';
 REVOKE ALL ON FUNCTION @extschema@.ticket_parcel_state(text, date) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_parcel_homes(parcel uuid)
-    RETURNS TABLE (node int, service_date date) AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+    RETURNS TABLE (node int, service_date date) AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_parcel_homes(uuid) IS
     'the nodes and days that the ids in a parcel name: where a router looks for them';
 REVOKE ALL ON FUNCTION @extschema@.ticket_parcel_homes(uuid) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_parcel_part(parcel uuid, part_no int)
-    RETURNS TABLE (kind text, rows text) AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+    RETURNS TABLE (kind text, rows text) AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_parcel_part(uuid, int) IS
     'one part of a parcel, from 0; no row: there is no such part';
 REVOKE ALL ON FUNCTION @extschema@.ticket_parcel_part(uuid, int) FROM PUBLIC;
