@@ -21,7 +21,9 @@ uint64_t station_generation = 1;
 uint64_t route_generation = 1;
 uint64_t rule_generation = 1;
 uint64_t departure_generation = 1;
+uint64_t node_generation = 1;
 uint64_t relation_generation = 1;
+uint64_t function_generation = 1;
 
 namespace {
 
@@ -92,6 +94,7 @@ Catalog resolve(Oid schema) {
         {&catalog.departure_pkey, "ticket_departure_pkey"},
         {&catalog.departure_train_date, "ticket_departure_train_service_date_key"},
         {&catalog.departure_day, "ticket_departure_day"},
+        {&catalog.departure_sequence, "ticket_departure_departure_id_seq"},
         {&catalog.route, "ticket_route"},
         {&catalog.route_pkey, "ticket_route_pkey"},
         {&catalog.route_digest, "ticket_route_digest_key"},
@@ -101,6 +104,7 @@ Catalog resolve(Oid schema) {
         {&catalog.rule, "ticket_rule"},
         {&catalog.reservation, "ticket_reservation"},
         {&catalog.reservation_open, "ticket_reservation_open"},
+        {&catalog.reservation_sequence, "ticket_reservation_reservation_id_seq"},
         {&catalog.layout, "ticket_layout"},
         {&catalog.layout_digest, "ticket_layout_digest_key"},
         {&catalog.layout_coach, "ticket_layout_coach"},
@@ -133,6 +137,9 @@ Catalog resolve(Oid schema) {
         {&catalog.parcel_part, "ticket_parcel_part"},
         {&catalog.moved, "ticket_moved"},
         {&catalog.moved_pkey, "ticket_moved_pkey"},
+        {&catalog.node, "ticket_node"},
+        {&catalog.node_one, "ticket_node_one"},
+        {&catalog.node_drawn, "ticket_node_drawn_seq"},
     };
     for (const auto& relation : relations) {
         *relation.oid = relation_named(schema, relation.name);
@@ -166,9 +173,13 @@ void on_relation_change(Datum, Oid relation) {
     if (all || relation == cached.departure) {
         departure_generation++;
     }
+    if (all || relation == cached.node) {
+        node_generation++;
+    }
     // The content of these changes often, and a change of it leaves the catalog as it is.
     const bool content = relation == cached.station || relation == cached.route_call ||
-                         relation == cached.rule || relation == cached.departure;
+                         relation == cached.rule || relation == cached.departure ||
+                         relation == cached.node;
     if (all || (!content && is_cached(relation))) {
         cache_valid = false;
         catalog_generation++;
@@ -184,10 +195,9 @@ struct FunctionSchema {
     Oid schema;
 };
 static constinit FunctionSchema function_schemas[16]{};
-static constinit uint64_t function_changes = 0;
 
 static void on_function_change(Datum, SystemCache, uint32) {
-    function_changes++;
+    function_generation++;
     for (FunctionSchema& entry : function_schemas) {
         entry.function = InvalidOid;
     }
@@ -197,9 +207,9 @@ const Catalog& catalog_of(FunctionCallInfo fcinfo) {
     const Oid function = fcinfo->flinfo->fn_oid;
     FunctionSchema* entry = &function_schemas[function % lengthof(function_schemas)];
     if (entry->function != function) {
-        const uint64_t changes = function_changes;
+        const uint64_t changes = function_generation;
         const Oid schema = get_func_namespace(function);
-        *entry = FunctionSchema{changes == function_changes ? function : InvalidOid, schema};
+        *entry = FunctionSchema{changes == function_generation ? function : InvalidOid, schema};
     }
     return catalog_in(entry->schema);
 }
