@@ -189,6 +189,80 @@ COMMENT ON FUNCTION @extschema@.ticket_withdraw(text, date) IS
     'tickets that were';
 REVOKE ALL ON FUNCTION @extschema@.ticket_withdraw(text, date) FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_columns()
+    RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_columns() IS
+    'the columns with which the rows of a departure leave this node, for ticket_move_check';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_columns() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_check(train text, service_date date, columns text)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_check(text, date, text) IS
+    'an error if a departure with these columns could not come to this node';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_check(text, date, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_out(parcel uuid, train text, service_date date, to_node int)
+    RETURNS int AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_out(uuid, text, date, int) IS
+    'takes a departure with its orders off this node, into a parcel for another node; how many parts '
+    'the parcel has';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_out(uuid, text, date, int) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_parcel_state(train text, service_date date)
+    RETURNS TABLE (parcel uuid, direction text, state text, to_node int, parts int,
+        departure_id bigint) AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_parcel_state(text, date) IS
+    'the parcels in which a departure has left this node or come to it';
+REVOKE ALL ON FUNCTION @extschema@.ticket_parcel_state(text, date) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_parcel_homes(parcel uuid)
+    RETURNS TABLE (node int, service_date date) AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_parcel_homes(uuid) IS
+    'the nodes and days that the ids in a parcel name: where a router looks for them';
+REVOKE ALL ON FUNCTION @extschema@.ticket_parcel_homes(uuid) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_parcel_part(parcel uuid, part_no int)
+    RETURNS TABLE (kind text, rows text) AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_parcel_part(uuid, int) IS
+    'one part of a parcel, from 0; no row: there is no such part';
+REVOKE ALL ON FUNCTION @extschema@.ticket_parcel_part(uuid, int) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_parcel_put(parcel uuid, part_no int, kind text, rows text)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_parcel_put(uuid, int, text, text) IS
+    'takes one part of a parcel that comes to this node; part 0 first';
+REVOKE ALL ON FUNCTION @extschema@.ticket_parcel_put(uuid, int, text, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_ready(parcel uuid)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_ready(uuid) IS
+    'from here on only the node that the parcel goes to decides whether it arrives';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_ready(uuid) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_in(parcel uuid)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_in(uuid) IS
+    'brings a departure and its orders into the tables of this node; its id';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_in(uuid) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_refuse(parcel uuid)
+    RETURNS boolean AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_refuse(uuid) IS
+    'true: this parcel will never be brought in here; false: it has been';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_refuse(uuid) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_back(parcel uuid, refused boolean DEFAULT false)
+    RETURNS boolean AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_back(uuid, boolean) IS
+    'takes a parcel back: the departure stays on this node after all; false: there is no such parcel';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_back(uuid, boolean) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_done(parcel uuid)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_done(uuid) IS
+    'ends the move of a departure that has arrived: drops the parts of its parcel';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_done(uuid) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION @extschema@.ticket_reserve(train text, service_date date,
     seat_class text, channel text, seats int, from_station text, to_station text,
     release_at timestamptz DEFAULT NULL)

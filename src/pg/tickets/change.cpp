@@ -13,6 +13,7 @@
 #include "server/owner_scope.hpp"
 #include "server/subtransaction.hpp"
 #include "tables/order_rows.hpp"
+#include "tables/moved_away.hpp"
 #include "tickets/on_sale.hpp"
 #include "tickets/orders.hpp"
 #include "tickets/sale.hpp"
@@ -74,7 +75,7 @@ void parse_new_trip(FunctionCallInfo fcinfo, const Catalog& catalog, const Order
     purchase->passengers = passengers_of(order.tickets, order.count);
     purchase->ref = directory_find(catalog, train, purchase->service_date);
     if (purchase->ref.departure == nullptr) {
-        report_no_departure(train, purchase->service_date);
+        report_no_departure(catalog, train, purchase->service_date);
     }
     ledger_reserve(0);
     pin_slot(purchase->ref.slot);
