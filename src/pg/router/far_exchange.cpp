@@ -495,11 +495,17 @@ Places find_places(const Exchange& exchange, Text train, DateADT date, Pursuit* 
     if (nodes.count == 1 && nodes.nodes[0] == route.node) {
         return {route.node, route.node};
     }
-    const int old_node = find_order(schema, exchange.order_id).node;
-    if (old_node == 0) {
+    if (nodes.count == 0) {
         report_nowhere(exchange.order_id);
     }
+    int old_node = find_order(schema, exchange.order_id).node;
+    if (old_node == 0) {
+        old_node = nodes.nodes[0];  // it says so in its own words
+    }
     if (route.node == 0) {
+        (void)call_rows(old_node, Cluster::kPrimary, "ticket_exchange_ask",
+                        {id_text(exchange.order_id), exchange.argument[kArgTickets]},
+                        {"ticket_no"});
         ereport(ERROR,
                 (errcode(kErrorNoDeparture),
                  errmsg("train \"%s\" has no departure on %s", printable(train), date_text(date)),
