@@ -2,6 +2,7 @@
 // names.
 #include "router/by_id.hpp"
 
+#include "router/ask.hpp"
 #include "router/pursuit.hpp"
 #include "router/twin.hpp"
 #include "server/errors.hpp"
@@ -44,10 +45,13 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
         for (int i = 0; i < nodes.count; i++) {
             const Answer answer = ask_node(nodes.nodes[i], Cluster::kPrimary, twin.name, arguments,
                                            twin.column_names, effect);
-            if (answer.sqlstate == 0) {
+            // An order is read with no row where it is not.
+            const bool nothing = answer.sqlstate == 0 && answer.count == 0 &&
+                                 effect == Effect::kNone && of == IdOf::kOrder;
+            if (answer.sqlstate == 0 && !nothing) {
                 return answer;
             }
-            if (!is_elsewhere(answer)) {
+            if (!nothing && !is_elsewhere(answer)) {
                 raise_answer(answer);
             }
             moved = moved || says_moved(answer);
@@ -59,6 +63,9 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
         // before it was there, or the routes are about to change.
         const NodeList now = nodes_of_id(twin.schema, id, of);
         if (same_nodes(nodes, now) && !moved) {
+            if (first.sqlstate == 0) {
+                return first;
+            }
             raise_answer(first);
         }
         if (same_nodes(nodes, now)) {
@@ -73,7 +80,18 @@ int find_node_of_order(const Twin& twin, int64_t order_id) {
     if (nodes.count == 0) {
         report_no_node(order_id);
     }
-    return nodes.nodes[0];
+    for (int i = 0; i < nodes.count; i++) {
+        const Rows rows = ask_rows(nodes.nodes[i], Cluster::kPrimary, "ticket_get",
+                                   {id_text(order_id)}, {"ticket_no"});
+        if (rows.answer.sqlstate != 0 && !says_moved(rows.answer)) {
+            raise_answer(rows.answer);
+        }
+        if (rows.count > 0) {
+            return nodes.nodes[i];
+        }
+    }
+    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
+                    detail_of_no_order("ticket_order"), hint_of_no_order()));
 }
 
 namespace {
