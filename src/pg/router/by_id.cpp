@@ -16,6 +16,11 @@ namespace {
                     errhint("Check the order_id.")));
 }
 
+[[noreturn]] void report_no_order(int64_t order_id) {
+    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
+                    detail_of_no_order("ticket_order"), hint_of_no_order()));
+}
+
 // The node does not have what the id names, or no longer.
 bool is_elsewhere(const Answer& answer) {
     if (says_moved(answer)) {
@@ -45,13 +50,11 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
         for (int i = 0; i < nodes.count; i++) {
             const Answer answer = ask_node(nodes.nodes[i], Cluster::kPrimary, twin.name, arguments,
                                            twin.column_names, effect);
-            // An order is read with no row where it is not.
-            const bool nothing = answer.sqlstate == 0 && answer.count == 0 &&
-                                 effect == Effect::kNone && of == IdOf::kOrder;
-            if (answer.sqlstate == 0 && !nothing) {
+            const bool is_last = i == nodes.count - 1;
+            if (answer.sqlstate == 0 && (answer.count > 0 || is_last || effect != Effect::kNone)) {
                 return answer;
             }
-            if (!nothing && !is_elsewhere(answer)) {
+            if (answer.sqlstate != 0 && !is_elsewhere(answer)) {
                 raise_answer(answer);
             }
             moved = moved || says_moved(answer);
@@ -81,17 +84,20 @@ int find_node_of_order(const Twin& twin, int64_t order_id) {
         report_no_node(order_id);
     }
     for (int i = 0; i < nodes.count; i++) {
-        const Rows rows = ask_rows(nodes.nodes[i], Cluster::kPrimary, "ticket_get",
-                                   {id_text(order_id)}, {"ticket_no"});
-        if (rows.answer.sqlstate != 0 && !says_moved(rows.answer)) {
-            raise_answer(rows.answer);
+        Rows rows;
+        ErrorData* error = try_rows(nodes.nodes[i], Cluster::kPrimary, "ticket_get",
+                                    {id_text(order_id)}, {"order_id"}, Effect::kNone, &rows);
+        const bool cannot_say =
+            error != nullptr &&
+            error->sqlerrcode == ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION;
+        if (rows.count > 0 || (cannot_say && nodes.count == 1)) {
+            return nodes.nodes[i];  // if it does not answer now, it is still the only one
         }
-        if (rows.count > 0) {
-            return nodes.nodes[i];
+        if (error != nullptr && !cannot_say) {
+            ReThrowError(error);
         }
     }
-    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
-                    detail_of_no_order("ticket_order"), hint_of_no_order()));
+    report_no_order(order_id);
 }
 
 namespace {
