@@ -202,6 +202,18 @@ sub stop_pooler
 	return;
 }
 
+# After ALTER DATABASE: what PgBouncer keeps is replaced by new connections. (Those of PL/Proxy end
+# with the router's sessions.)
+sub new_connections
+{
+	my ($self) = @_;
+	$self->{router}->release;
+	return unless $self->{pooler};
+	my ($out, $err) = run_command([ 'psql', '-XAtq', '-d', "host=$self->{dir} port=$self->{pooler_port} dbname=pgbouncer user=$self->{user}", '-c', 'RECONNECT' ]);
+	die "RECONNECT: $err" if $err =~ /ERROR/;
+	return;
+}
+
 sub has_pooler { my ($self) = @_; return defined $self->{pooler} }
 # The router as a client behind PgBouncer in transaction mode reaches it.
 sub pooled_connstr { my ($self, $user) = @_; return "host=$self->{dir} port=$self->{pooler_port} dbname=router user=" . ($user // $self->{user}) }
