@@ -89,7 +89,23 @@ export ROUTER_USER=$user
 # ---------------------------------------------------------------------------
 # router_status() in words
 # ---------------------------------------------------------------------------
-show_status() { :; }
+
+# Prints what is not as it should be, and returns 1 if anything is.
+show_status() {
+  local found wrong
+  found=$(ask -v schema="$schema" <<'SQL'
+SELECT CASE WHEN ok THEN 'good' WHEN ok IS NULL THEN 'note' ELSE 'wrong' END || ' ' || coalesce('node ' || node || ', ', '') || replace(what || ': ' || detail, E'\n', ' ')
+FROM :schema.router_status() ORDER BY node NULLS FIRST, what;
+SQL
+  ) || die 'router_status() failed'
+  sed -n 's/^note //p' <<<"$found"
+  wrong=$(sed -n 's/^wrong //p' <<<"$found")
+  if [ -n "$wrong" ]; then
+    say 'router_status() finds:' "$wrong"
+    return 1
+  fi
+  say "router_status() finds nothing wrong; it looked at $(grep -c . <<<"$found") things"
+}
 
 # ---------------------------------------------------------------------------
 # The router's role on the nodes
@@ -135,7 +151,7 @@ SQL
 
 case $what in
   node_sql) node_sql; exit ;;
-  check) show_status; exit ;;
+  check) show_status && exit || exit 1 ;;
 esac
 [ "$(id -u)" -ne 0 ] || die "PgBouncer does not run as root, and its configuration must be its own: run this as the user postgres"
 
@@ -354,5 +370,4 @@ COMMIT;
 SQL
 unset ROUTER_PASSWORD
 
-[ -n "$check" ] || exit 0
-show_status
+[ -z "$check" ] || show_status || exit 1

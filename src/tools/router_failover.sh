@@ -109,6 +109,13 @@ known=$(column read_conninfo)
 : "${primary:=$(column conninfo)}" "${conninfo:=${known:-$standby}}" "${standby:=$known}"
 [ -n "$standby" ] || die "node $node has no read_conninfo: name its standby with --standby"
 
+for value in "$conninfo" "$read_conninfo"; do
+  [ -z "$value" ] || [ "$(sql "$router" -v value="$value" <<'SQL'
+SELECT :'value' ~ $re$^\s*([A-Za-z_]+\s*=\s*('([^'\\]|\\.)*'|([^\s'\\]|\\.)*)(\s+|$))+$$re$ AND :'value' !~* '(^|\s)(user|password|passfile|service)\s*=';
+SQL
+  )" = t ] || die "the router's tables take keyword=value without user and password, not: $value"
+done
+
 state=$(sql "$standby" <<<'SELECT pg_is_in_recovery();') || die "the standby of node $node cannot be reached"
 [ "$state" = t ] || [ "$what" = fail ] || die "the standby of node $node is not a standby"
 primary_answers() { [ "$(limit=5 sql "$primary" <<<'SELECT 1;' 2>/dev/null || true)" = 1 ]; }
@@ -227,8 +234,9 @@ fi
 [ "$(sql "$standby" <<<'SELECT pg_is_in_recovery();')" = f ] || die "the standby of node $node still is a standby"
 
 step 'the router and PgBouncer learn where the node is now'
-sql "$router" -v schema="$schema" -v node="$node" -v conninfo="$conninfo" -v read="$read_conninfo" <<'SQL' >/dev/null || die 'router_node_add() failed: call it, then run router_config.sh'
-SELECT :schema.router_node_add(node, :'conninfo', nullif(:'read', ''), old_ids) FROM :schema.router_node WHERE node = :node;
+# Not by router_node_add: it would ask the node, whose calls wait in PgBouncer until the end of this.
+sql "$router" -v schema="$schema" -v node="$node" -v conninfo="$conninfo" -v read="$read_conninfo" <<'SQL' || die 'router_node could not be changed: call router_node_add, then router_config.sh'
+UPDATE :schema.router_node SET conninfo = :'conninfo', read_conninfo = nullif(:'read', '') WHERE node = :node;
 SQL
 router_config.sh --router "$router" --no-check ${config[@]+"${config[@]}"} || die 'router_config.sh failed: run it again, then RESUME in PgBouncer'
 for command in ${then[@]+"${then[@]}"}; do bash -c "$command" </dev/null || say "failed, run it again: $command" >&2; done
