@@ -101,7 +101,7 @@ SQL
   sed -n 's/^note //p' <<<"$found"
   wrong=$(sed -n 's/^wrong //p' <<<"$found")
   if [ -n "$wrong" ]; then
-    say 'router_status() finds:' "$wrong"
+    printf '%s\n' 'router_status() finds:' "$wrong"
     return 1
   fi
   say "router_status() finds nothing wrong; it looked at $(grep -c . <<<"$found") things"
