@@ -297,6 +297,18 @@ COMMENT ON FUNCTION @extschema@.item_answer(bigint, bigint, text) IS
 REVOKE ALL ON FUNCTION @extschema@.item_answer(bigint, bigint, text) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
+-- Many servers
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_call(function text, arguments text[],
+    columns text[] DEFAULT NULL)
+    RETURNS text[] AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_call(text, text[], text[]) IS
+    'calls a function of the extension with arguments as texts; returns 00000 and the values of '
+    'the columns, row by row, or the SQLSTATE of an error and its message, detail, hint, context, '
+    'schema, table, column, type and constraint';
+
+-- ---------------------------------------------------------------------------
 -- Built-in rules
 -- ---------------------------------------------------------------------------
 

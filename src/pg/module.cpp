@@ -2,7 +2,6 @@
 #include "follow/restore.hpp"
 #include "follow/wanted.hpp"
 #include "pool/pool_layout.hpp"
-#include "purchase/rules.hpp"
 #include "server/call_scan.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
@@ -36,6 +35,7 @@ static constexpr ticketpool::CalledFunction kOrderFunctions[] = {
 
 void _PG_init(void) {
     using namespace ticketpool;
+    define_router_settings();  // a router needs no preload
     if (!process_shared_preload_libraries_in_progress) {
         return;  // the functions say what to set: require_shared_memory()
     }
@@ -47,7 +47,6 @@ void _PG_init(void) {
     install_catalog_callbacks();
     install_order_callbacks();
     install_people_callbacks();
-    install_rule_callbacks();
     install_restore_hook();
     install_call_scan(kOrderFunctions);
     register_launcher();

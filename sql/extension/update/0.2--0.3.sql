@@ -30,3 +30,5 @@ DECLARE
 BEGIN
     EXECUTE pg_catalog.format('ALTER TABLE @extschema@.ticket_order_day OWNER TO %s', owner);
 END $$;
+
+\new function ticket_call

@@ -22,6 +22,7 @@ uint64_t route_generation = 1;
 uint64_t rule_generation = 1;
 uint64_t departure_generation = 1;
 uint64_t relation_generation = 1;
+uint64_t function_generation = 1;
 
 namespace {
 
@@ -178,10 +179,9 @@ struct FunctionSchema {
     Oid schema;
 };
 static constinit FunctionSchema function_schemas[16]{};
-static constinit uint64_t function_changes = 0;
 
 static void on_function_change(Datum, SystemCache, uint32) {
-    function_changes++;
+    function_generation++;
     for (FunctionSchema& entry : function_schemas) {
         entry.function = InvalidOid;
     }
@@ -191,9 +191,9 @@ const Catalog& catalog_of(FunctionCallInfo fcinfo) {
     const Oid function = fcinfo->flinfo->fn_oid;
     FunctionSchema* entry = &function_schemas[function % lengthof(function_schemas)];
     if (entry->function != function) {
-        const uint64_t changes = function_changes;
+        const uint64_t changes = function_generation;
         const Oid schema = get_func_namespace(function);
-        *entry = FunctionSchema{changes == function_changes ? function : InvalidOid, schema};
+        *entry = FunctionSchema{changes == function_generation ? function : InvalidOid, schema};
     }
     return catalog_in(entry->schema);
 }

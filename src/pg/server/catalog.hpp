@@ -50,6 +50,9 @@ extern uint64_t departure_generation;
 // Counts up with each change of any relation.
 extern uint64_t relation_generation;
 
+// Counts up with each change of any function.
+extern uint64_t function_generation;
+
 // Announces, at commit and to every session, that cached content of the table is void.
 void announce_change(Oid relation);
 
