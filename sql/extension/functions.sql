@@ -373,6 +373,47 @@ CREATE INDEX ticket_route_days
 COMMENT ON INDEX @extschema@.ticket_route_days IS 'stop lists, the one that takes most days first';
 
 -- ---------------------------------------------------------------------------
+-- One of many servers
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_node_written() RETURNS trigger
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON FUNCTION @extschema@.ticket_node_written() IS
+    'trigger: every session learns of the new number; a row with a number replaces one with 0';
+REVOKE ALL ON FUNCTION @extschema@.ticket_node_written() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_node_set(node int)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_node_set(int) IS
+    'gives this database its number among many servers, 1 to 127: every id that is drawn '
+    'afterwards ends in it';
+REVOKE ALL ON FUNCTION @extschema@.ticket_node_set(int) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_node_status(OUT node int, OUT version text,
+    OUT server_version text, OUT schema name, OUT system_identifier bigint, OUT database oid,
+    OUT now timestamptz, OUT in_recovery boolean, OUT received_lsn pg_lsn, OUT replayed_lsn pg_lsn,
+    OUT replayed_at timestamptz, OUT replay_lag interval, OUT stations_digest text,
+    OUT route_days int)
+    RETURNS record AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_node_status() IS
+    'what a router compares among its nodes: number, versions, clock, age of a standby, stations';
+REVOKE ALL ON FUNCTION @extschema@.ticket_node_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.ticket_node_status() TO pg_monitor;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_next_id(sequence regclass)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_next_id(regclass) IS
+    'a new id of a departure, quota or inventory, with the node number: the default of these '
+    'columns. Takes the right to insert into the table, or USAGE of the sequence';
+
+ALTER TABLE @extschema@.ticket_departure ALTER COLUMN departure_id SET DEFAULT
+    @extschema@.ticket_next_id('@extschema@.ticket_departure_departure_id_seq'::pg_catalog.regclass);
+ALTER TABLE @extschema@.ticket_reservation ALTER COLUMN reservation_id SET DEFAULT
+    @extschema@.ticket_next_id('@extschema@.ticket_reservation_reservation_id_seq'::pg_catalog.regclass);
+ALTER TABLE @extschema@.item_inventory ALTER COLUMN id SET DEFAULT
+    @extschema@.ticket_next_id('@extschema@.item_inventory_id_seq'::pg_catalog.regclass);
+
+-- ---------------------------------------------------------------------------
 -- Proof and monitoring
 -- ---------------------------------------------------------------------------
 

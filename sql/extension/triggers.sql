@@ -92,3 +92,15 @@ CREATE TRIGGER ticket_follow_truncate BEFORE TRUNCATE ON @extschema@.item_invent
 ALTER TABLE @extschema@.item_inventory ENABLE ALWAYS TRIGGER ticket_follow_truncate;
 COMMENT ON TRIGGER ticket_follow_truncate ON @extschema@.item_inventory IS
     'the pool follows TRUNCATE';
+
+CREATE TRIGGER ticket_node_written AFTER INSERT OR UPDATE OR DELETE ON @extschema@.ticket_node
+    FOR EACH ROW EXECUTE FUNCTION @extschema@.ticket_node_written();
+ALTER TABLE @extschema@.ticket_node ENABLE ALWAYS TRIGGER ticket_node_written;
+COMMENT ON TRIGGER ticket_node_written ON @extschema@.ticket_node IS
+    'every session learns of the new number';
+
+CREATE TRIGGER ticket_node_truncated AFTER TRUNCATE ON @extschema@.ticket_node
+    FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.ticket_node_written();
+ALTER TABLE @extschema@.ticket_node ENABLE ALWAYS TRIGGER ticket_node_truncated;
+COMMENT ON TRIGGER ticket_node_truncated ON @extschema@.ticket_node IS
+    'every session learns of TRUNCATE';

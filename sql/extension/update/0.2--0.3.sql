@@ -32,3 +32,50 @@ BEGIN
 END $$;
 
 \new function ticket_call
+
+-- Ids end in the number of the node. Identity columns draw from their sequence alone, so three of
+-- them get a default. Each sequence is made again, with its name and its last value.
+CREATE TABLE @extschema@.ticket_node (
+    node int NOT NULL CHECK (node BETWEEN 0 AND 127)
+);
+CREATE UNIQUE INDEX ticket_node_one ON @extschema@.ticket_node ((true)) WHERE node <> 0;
+ALTER TABLE @extschema@.ticket_node REPLICA IDENTITY FULL;
+INSERT INTO @extschema@.ticket_node VALUES (0);
+CREATE SEQUENCE @extschema@.ticket_node_drawn_seq;
+DO $$
+DECLARE
+    owner regrole := (SELECT relowner FROM pg_catalog.pg_class WHERE oid = '@extschema@.ticket_order'::regclass);
+    place record;
+    last record;
+BEGIN
+    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.ticket_node OWNER TO %s', owner);
+    EXECUTE pg_catalog.format('ALTER SEQUENCE @extschema@.ticket_node_drawn_seq OWNER TO %s', owner);
+    FOR place IN SELECT v.*, c.relowner::regrole AS owner
+        FROM (VALUES ('@extschema@.ticket_departure', 'departure_id', '@extschema@.ticket_departure_departure_id_seq'),
+                     ('@extschema@.ticket_reservation', 'reservation_id', '@extschema@.ticket_reservation_reservation_id_seq'),
+                     ('@extschema@.item_inventory', 'id', '@extschema@.item_inventory_id_seq')) AS v (relation, key, sequence)
+        JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) v.relation::regclass
+    LOOP
+        EXECUTE pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', place.relation);
+        EXECUTE pg_catalog.format('SELECT last_value, is_called FROM %s', place.sequence) INTO last;
+        EXECUTE pg_catalog.format('ALTER EXTENSION ticketpool DROP SEQUENCE %s', place.sequence);
+        EXECUTE pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I DROP IDENTITY', place.relation, place.key);
+        EXECUTE pg_catalog.format('CREATE SEQUENCE %s', place.sequence);
+        EXECUTE pg_catalog.format('ALTER SEQUENCE %s OWNER TO %s', place.sequence, place.owner);
+        EXECUTE pg_catalog.format('ALTER SEQUENCE %s OWNED BY %s.%I', place.sequence, place.relation, place.key);
+        PERFORM pg_catalog.setval(place.sequence::regclass, last.last_value, last.is_called);
+    END LOOP;
+END $$;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_departure_departure_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_reservation_reservation_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_inventory_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_node', 'WHERE node <> 0');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_node_drawn_seq', '');
+\new function ticket_next_id ticket_node_set ticket_node_status ticket_node_written
+\new trigger ticket_node_written ticket_node_truncated
+ALTER TABLE @extschema@.ticket_departure ALTER COLUMN departure_id SET DEFAULT
+    @extschema@.ticket_next_id('@extschema@.ticket_departure_departure_id_seq'::pg_catalog.regclass);
+ALTER TABLE @extschema@.ticket_reservation ALTER COLUMN reservation_id SET DEFAULT
+    @extschema@.ticket_next_id('@extschema@.ticket_reservation_reservation_id_seq'::pg_catalog.regclass);
+ALTER TABLE @extschema@.item_inventory ALTER COLUMN id SET DEFAULT
+    @extschema@.ticket_next_id('@extschema@.item_inventory_id_seq'::pg_catalog.regclass);

@@ -27,10 +27,10 @@
 #include "server/owner_scope.hpp"
 #include "server/row_return.hpp"
 #include "tables/item_rows.hpp"
+#include "tables/node_number.hpp"
 #include "tables/own_writes.hpp"
 
 extern "C" {
-#include "commands/sequence.h"
 #include "executor/spi.h"
 }
 
@@ -127,8 +127,7 @@ void forget_deleted(const Catalog& catalog, int64_t item_id) {
 }
 
 int64_t open_item(const Catalog& catalog, int64_t item_id, int64_t quantity) {
-    const int64_t arguments[] = {nextval_internal(catalog.inventory_sequence, false), item_id,
-                                 quantity};
+    const int64_t arguments[] = {next_id(catalog, catalog.inventory_sequence), item_id, quantity};
     const char* sql =
         psprintf("INSERT INTO %s (id, item_id, quantity, root_id) VALUES ($1, $2, $3, $1)",
                  qualified_name(catalog.inventory));

@@ -21,6 +21,7 @@ uint64_t station_generation = 1;
 uint64_t route_generation = 1;
 uint64_t rule_generation = 1;
 uint64_t departure_generation = 1;
+uint64_t node_generation = 1;
 uint64_t relation_generation = 1;
 uint64_t function_generation = 1;
 
@@ -93,6 +94,7 @@ Catalog resolve(Oid schema) {
         {&catalog.departure_pkey, "ticket_departure_pkey"},
         {&catalog.departure_train_date, "ticket_departure_train_service_date_key"},
         {&catalog.departure_day, "ticket_departure_day"},
+        {&catalog.departure_sequence, "ticket_departure_departure_id_seq"},
         {&catalog.route, "ticket_route"},
         {&catalog.route_pkey, "ticket_route_pkey"},
         {&catalog.route_digest, "ticket_route_digest_key"},
@@ -102,6 +104,7 @@ Catalog resolve(Oid schema) {
         {&catalog.rule, "ticket_rule"},
         {&catalog.reservation, "ticket_reservation"},
         {&catalog.reservation_open, "ticket_reservation_open"},
+        {&catalog.reservation_sequence, "ticket_reservation_reservation_id_seq"},
         {&catalog.layout, "ticket_layout"},
         {&catalog.layout_digest, "ticket_layout_digest_key"},
         {&catalog.layout_coach, "ticket_layout_coach"},
@@ -128,6 +131,9 @@ Catalog resolve(Oid schema) {
         {&catalog.question_pkey, "item_question_pkey"},
         {&catalog.gate, "item_gate"},
         {&catalog.gate_pkey, "item_gate_pkey"},
+        {&catalog.node, "ticket_node"},
+        {&catalog.node_one, "ticket_node_one"},
+        {&catalog.node_drawn, "ticket_node_drawn_seq"},
     };
     for (const auto& relation : relations) {
         *relation.oid = relation_named(schema, relation.name);
@@ -161,9 +167,13 @@ void on_relation_change(Datum, Oid relation) {
     if (all || relation == cached.departure) {
         departure_generation++;
     }
+    if (all || relation == cached.node) {
+        node_generation++;
+    }
     // The content of these changes often, and a change of it leaves the catalog as it is.
     const bool content = relation == cached.station || relation == cached.route_call ||
-                         relation == cached.rule || relation == cached.departure;
+                         relation == cached.rule || relation == cached.departure ||
+                         relation == cached.node;
     if (all || (!content && is_cached(relation))) {
         cache_valid = false;
         catalog_generation++;

@@ -14,9 +14,9 @@ struct Catalog {
     Oid owner;  // of ticket_order: rows are written as this user
     Oid station, station_pkey, station_name;
     Oid stop, formation;
-    Oid departure, departure_pkey, departure_train_date, departure_day;
+    Oid departure, departure_pkey, departure_train_date, departure_day, departure_sequence;
     Oid route, route_pkey, route_digest, route_days, route_call, route_call_pkey;
-    Oid reservation, reservation_open;
+    Oid reservation, reservation_open, reservation_sequence;
     Oid rule;
     Oid layout, layout_digest, layout_coach, layout_coach_pkey;
     Oid order, order_pkey, order_live, order_request, order_held, order_sequence;
@@ -24,6 +24,7 @@ struct Catalog {
     Oid inventory, inventory_pkey, inventory_root, inventory_item, inventory_sequence;
     Oid item_order, item_order_pkey, item_order_live, item_order_request, item_order_sequence;
     Oid question, question_pkey, gate, gate_pkey;
+    Oid node, node_one, node_drawn;
 };
 
 // The catalog of the extension that the running SQL function belongs to. 55000 if its objects are
@@ -40,12 +41,13 @@ bool is_installed();
 // Counts up with each change of the extension's relations. What was cached before is void.
 extern uint64_t catalog_generation;
 
-// Counts up with each change of the content of ticket_station, ticket_route_call, ticket_rule and
-// ticket_departure (their triggers and ticket_open announce it).
+// Counts up with each change of the content of ticket_station, ticket_route_call, ticket_rule,
+// ticket_departure and ticket_node (their triggers and ticket_open announce it).
 extern uint64_t station_generation;
 extern uint64_t route_generation;
 extern uint64_t rule_generation;
 extern uint64_t departure_generation;
+extern uint64_t node_generation;
 
 // Counts up with each change of any relation.
 extern uint64_t relation_generation;

@@ -3,10 +3,10 @@
 
 #include "server/errors.hpp"
 #include "tables/epoch.hpp"
+#include "tables/node_number.hpp"
 #include "tables/row_writer.hpp"
 
 extern "C" {
-#include "commands/sequence.h"
 #include "storage/lmgr.h"
 }
 
@@ -88,7 +88,7 @@ void lock_item_orders(const Catalog& catalog, LOCKMODE mode) {
 }
 
 int64_t next_item_order_id(const Catalog& catalog) {
-    return nextval_internal(catalog.item_order_sequence, false);
+    return next_id(catalog, catalog.item_order_sequence);
 }
 
 }  // namespace ticketpool

@@ -3,6 +3,7 @@
 
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"
+#include "tables/node_number.hpp"
 #include "tables/order_partition.hpp"
 
 extern "C" {
@@ -180,8 +181,9 @@ void require_order_leaf(const Catalog& catalog, DateADT date) {
 }
 
 int64_t next_order_id(const Catalog& catalog, DateADT date) {
+    const int node = node_to_draw(catalog);
     const int64_t number = nextval_internal(catalog.order_sequence, false);
-    return order_id_of(date, number);
+    return order_id_of(date, node == 0 ? number : numbered_order(number, node));
 }
 
 DateADT date_of_order(int64_t order_id) {
