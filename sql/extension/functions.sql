@@ -128,6 +128,12 @@ COMMENT ON FUNCTION @extschema@.ticket_buy_many(@extschema@.ticket_request[]) IS
     'or refused by a rule have no row';
 REVOKE ALL ON FUNCTION @extschema@.ticket_buy_many(@extschema@.ticket_request[]) FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION @extschema@.ticket_check_many(requests @extschema@.ticket_request[])
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_check_many(@extschema@.ticket_request[]) IS
+    'raises the error of ticket_buy_many if a request is malformed; sells nothing';
+REVOKE ALL ON FUNCTION @extschema@.ticket_check_many(@extschema@.ticket_request[]) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION @extschema@.ticket_why(train text, from_station text, to_station text,
     service_date date DEFAULT CURRENT_DATE, seat_class text DEFAULT NULL, seats int DEFAULT 1,
     channel text DEFAULT NULL)
@@ -223,6 +229,70 @@ COMMENT ON FUNCTION @extschema@.ticket_refund(bigint, int[]) IS
     'committed';
 REVOKE ALL ON FUNCTION @extschema@.ticket_refund(bigint, int[]) FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION @extschema@.ticket_get(order_id bigint)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_get(bigint) IS
+    'the tickets of an order as they are, also on a standby; no row: there is no such order';
+REVOKE ALL ON FUNCTION @extschema@.ticket_get(bigint) FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- Exchanges with another node, and what is on sale on this one
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_change_away(order_id bigint, to_order bigint,
+    ticket_nos int[] DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_change_away(bigint, bigint, int[]) IS
+    'exchanges sold tickets for an order that lives on another node; their seats are free once the '
+    'transaction has committed';
+REVOKE ALL ON FUNCTION @extschema@.ticket_change_away(bigint, bigint, int[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_unsettled()
+    RETURNS TABLE (order_id bigint, ticket_nos int[], changed_to bigint, changed_at timestamptz)
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION @extschema@.ticket_unsettled() IS
+    'exchanges in favour of an order on another node that may still have to be paid there';
+REVOKE ALL ON FUNCTION @extschema@.ticket_unsettled() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_settled(order_id bigint, to_order bigint)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_settled(bigint, bigint) IS
+    'notes that the order on another node that replaces tickets of this one is paid';
+REVOKE ALL ON FUNCTION @extschema@.ticket_settled(bigint, bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_exchange_ask(order_id bigint,
+    ticket_nos int[] DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_exchange_ask(bigint, int[]) IS
+    'the tickets that ticket_change would exchange, or its error; changes nothing';
+REVOKE ALL ON FUNCTION @extschema@.ticket_exchange_ask(bigint, int[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_change_back(order_id bigint, to_order bigint)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_change_back(bigint, bigint) IS
+    'undoes ticket_change_away if the order on the other node is cancelled: the tickets are sold '
+    'again, or an error says that a seat is taken';
+REVOKE ALL ON FUNCTION @extschema@.ticket_change_back(bigint, bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_last_day(train text, before date DEFAULT NULL)
+    RETURNS date AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_last_day(text, date) IS
+    'the service date of the train''s last departure here, before a date if one is given';
+REVOKE ALL ON FUNCTION @extschema@.ticket_last_day(text, date) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_served(train text DEFAULT NULL,
+    service_date date DEFAULT NULL)
+    RETURNS TABLE (station text, name text, service_date date)
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE ROWS 1000;
+COMMENT ON FUNCTION @extschema@.ticket_served(text, date) IS
+    'the stations of the departures that are open and not past, each once a service date; of one '
+    'train or one date where they are named';
+REVOKE ALL ON FUNCTION @extschema@.ticket_served(text, date) FROM PUBLIC;
+
 -- ---------------------------------------------------------------------------
 -- Plain quantities
 -- ---------------------------------------------------------------------------
@@ -260,6 +330,12 @@ COMMENT ON FUNCTION @extschema@.item_buy_many(@extschema@.item_request[]) IS
     'many purchases in one call, each all or none by itself; those that are sold out, not on sale '
     'or refused by a rule have no row';
 REVOKE ALL ON FUNCTION @extschema@.item_buy_many(@extschema@.item_request[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_check_many(requests @extschema@.item_request[])
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.item_check_many(@extschema@.item_request[]) IS
+    'raises the error of item_buy_many if a request is malformed; sells nothing';
+REVOKE ALL ON FUNCTION @extschema@.item_check_many(@extschema@.item_request[]) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.item_refund(order_id bigint)
     RETURNS SETOF @extschema@.item_order

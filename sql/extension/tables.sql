@@ -208,6 +208,8 @@ CREATE TABLE @extschema@.ticket_order (
     changed_at     timestamptz,
     changed_from   bigint,
     request_digest uuid,
+    changed_to     bigint,
+    settled_at     timestamptz,
     PRIMARY KEY (order_id, ticket_no, service_date)
 ) PARTITION BY RANGE (service_date);
 COMMENT ON TABLE @extschema@.ticket_order IS
@@ -228,11 +230,17 @@ COMMENT ON COLUMN @extschema@.ticket_order.request_digest IS
     'digest of what the call with the request_id asked for (train, stations, class, number of '
     'passengers): another request with the same request_id is refused; NULL without a request_id, '
     'or if the order is from before version 0.3';
+COMMENT ON COLUMN @extschema@.ticket_order.changed_to IS
+    'the order on another node that replaces this ticket; NULL also for an exchange on one node';
+COMMENT ON COLUMN @extschema@.ticket_order.settled_at IS
+    'when ticket_settled said that the order in changed_to is paid';
 
 CREATE INDEX ticket_order_live ON @extschema@.ticket_order (departure_id) WHERE status IN ('held', 'sold');
 CREATE UNIQUE INDEX ticket_order_request ON @extschema@.ticket_order (service_date, user_id, request_id, ticket_no)
     WHERE request_id IS NOT NULL;
 CREATE INDEX ticket_order_held ON @extschema@.ticket_order (held_until) WHERE status = 'held';
+CREATE INDEX ticket_order_unsettled ON @extschema@.ticket_order (order_id)
+    WHERE changed_to IS NOT NULL AND settled_at IS NULL;
 
 -- ---------------------------------------------------------------------------
 -- Orders whose id does not name their service date. The rows are not dumped:

@@ -22,16 +22,20 @@ Datum ticket_hold(PG_FUNCTION_ARGS);
 Datum ticket_confirm(PG_FUNCTION_ARGS);
 Datum ticket_cancel(PG_FUNCTION_ARGS);
 Datum ticket_refund(PG_FUNCTION_ARGS);
+Datum ticket_get(PG_FUNCTION_ARGS);
 Datum item_buy(PG_FUNCTION_ARGS);
 Datum item_refund(PG_FUNCTION_ARGS);
 }
 
 // The functions that return orders: see call_scan.hpp.
-static constexpr ticketpool::CalledFunction kOrderFunctions[] = {
-    {"ticket_buy", ticket_buy},         {"ticket_hold", ticket_hold},
-    {"ticket_confirm", ticket_confirm}, {"ticket_cancel", ticket_cancel},
-    {"ticket_refund", ticket_refund},   {"item_buy", item_buy},
-    {"item_refund", item_refund}};
+static constexpr ticketpool::CalledFunction kOrderFunctions[] = {{"ticket_buy", ticket_buy},
+                                                                 {"ticket_hold", ticket_hold},
+                                                                 {"ticket_confirm", ticket_confirm},
+                                                                 {"ticket_cancel", ticket_cancel},
+                                                                 {"ticket_refund", ticket_refund},
+                                                                 {"ticket_get", ticket_get},
+                                                                 {"item_buy", item_buy},
+                                                                 {"item_refund", item_refund}};
 
 void _PG_init(void) {
     using namespace ticketpool;

@@ -7,6 +7,9 @@ CREATE INDEX ticket_departure_day ON @extschema@.ticket_departure (service_date,
 
 ALTER TABLE @extschema@.ticket_order ADD COLUMN request_digest uuid;
 ALTER TABLE @extschema@.item_order ADD COLUMN request_digest uuid;
+ALTER TABLE @extschema@.ticket_order ADD COLUMN changed_to bigint, ADD COLUMN settled_at timestamptz;
+CREATE INDEX ticket_order_unsettled ON @extschema@.ticket_order (order_id)
+    WHERE changed_to IS NOT NULL AND settled_at IS NULL;
 
 \new function ticket_route_days
 CREATE INDEX ticket_route_days
@@ -79,3 +82,6 @@ ALTER TABLE @extschema@.ticket_reservation ALTER COLUMN reservation_id SET DEFAU
     @extschema@.ticket_next_id('@extschema@.ticket_reservation_reservation_id_seq'::pg_catalog.regclass);
 ALTER TABLE @extschema@.item_inventory ALTER COLUMN id SET DEFAULT
     @extschema@.ticket_next_id('@extschema@.item_inventory_id_seq'::pg_catalog.regclass);
+\new function ticket_get ticket_check_many item_check_many
+\new function ticket_exchange_ask ticket_change_back ticket_last_day
+\new function ticket_change_away ticket_unsettled ticket_settled ticket_served

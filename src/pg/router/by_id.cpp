@@ -68,6 +68,14 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
     }
 }
 
+int find_node_of_order(const Twin& twin, int64_t order_id) {
+    const NodeList nodes = nodes_of_id(twin.schema, order_id, IdOf::kOrder);
+    if (nodes.count == 0) {
+        report_no_node(order_id);
+    }
+    return nodes.nodes[0];
+}
+
 namespace {
 
 Datum by_id(FunctionCallInfo fcinfo, IdOf of, bool changes) {

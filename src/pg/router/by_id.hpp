@@ -14,4 +14,7 @@ namespace ticketpool {
 // of the first one.
 Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect effect);
 
+// The node that has an order of tickets. TK005 if none has it.
+int find_node_of_order(const Twin& twin, int64_t order_id);
+
 }  // namespace ticketpool

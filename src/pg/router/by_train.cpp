@@ -1,6 +1,7 @@
 // The twins that are routed by the departure: their arguments name the train and the service date.
 #include "router/by_train.hpp"
 
+#include "router/admin.hpp"
 #include "router/pursuit.hpp"
 #include "router/routes.hpp"
 #include "router/twin.hpp"
@@ -21,22 +22,33 @@ const char* departure_text(Text train, DateADT date) {
              errhint("Assign the train to a node with router_assign.")));
 }
 
+// Waits while the departure is being moved.
+int settled_node(const Twin& twin, Text train, DateADT date, Pursuit* pursuit) {
+    TrainRoute route = route_of_train(twin.schema, train, date);
+    while (route.moving) {
+        wait_for_move(pursuit, departure_text(train, date));
+        route = route_of_train(twin.schema, train, date);
+    }
+    if (route.node == 0) {
+        report_no_node(train, date);
+    }
+    return route.node;
+}
+
 }  // namespace
+
+int find_node_of_train(const Twin& twin, Text train, DateADT date) {
+    Pursuit pursuit{0};
+    return settled_node(twin, train, date, &pursuit);
+}
 
 Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster, Datum arguments,
                      Effect effect) {
     Pursuit pursuit{0};
-    TrainRoute route = route_of_train(twin.schema, train, date);
     for (;;) {
-        while (route.moving) {
-            wait_for_move(&pursuit, departure_text(train, date));
-            route = route_of_train(twin.schema, train, date);
-        }
-        if (route.node == 0) {
-            report_no_node(train, date);
-        }
+        const int node = settled_node(twin, train, date, &pursuit);
         const Answer answer =
-            ask_node(route.node, cluster, twin.name, arguments, twin.column_names, effect);
+            ask_node(node, cluster, twin.name, arguments, twin.column_names, effect);
         if (answer.sqlstate == 0) {
             return answer;
         }
@@ -44,10 +56,9 @@ Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster
             raise_answer(answer);
         }
         const TrainRoute now = route_of_train(twin.schema, train, date);
-        if (!now.moving && now.node == route.node) {
+        if (!now.moving && now.node == node) {
             raise_answer(answer);
         }
-        route = now;
     }
 }
 
@@ -66,6 +77,11 @@ Datum by_train(FunctionCallInfo fcinfo, Cluster cluster, bool changes) {
     const Answer answer = call_by_train(twin, text_of(PG_GETARG_DATUM(twin.train)),
                                         PG_GETARG_DATEADT(twin.service_date), cluster,
                                         encode_arguments(fcinfo, twin), effect);
+    if (twin.opens_departure) {
+        note_departure(
+            router_tables(fcinfo), answer.node, TextDatumGetCString(PG_GETARG_DATUM(twin.train)),
+            TextDatumGetCString(encode_value(PG_GETARG_DATUM(twin.service_date), DATEOID)));
+    }
     return return_answer(fcinfo, twin, answer);
 }
 

@@ -13,4 +13,7 @@ namespace ticketpool {
 Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster, Datum arguments,
                      Effect effect);
 
+// The node that has the departure; waits while it is being moved. TK001 if none has it.
+int find_node_of_train(const Twin& twin, Text train, DateADT date);
+
 }  // namespace ticketpool

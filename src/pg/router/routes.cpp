@@ -11,7 +11,7 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-enum Query { kTrain, kItem, kId, kTrip, kStation, kNodes, kQueries };
+enum Query { kTrain, kItem, kId, kTrip, kStation, kNodes, kConninfo, kQueries };
 // %1$s: the schema.
 constexpr const char* kQueryTexts[] = {
     "SELECT (SELECT t.node FROM %1$s.router_train t WHERE t.train OPERATOR(pg_catalog.=) $1 "
@@ -41,6 +41,8 @@ constexpr const char* kQueryTexts[] = {
     "WHERE s.station OPERATOR(pg_catalog.=) $1)",
 
     "SELECT n.node FROM %1$s.router_node n ORDER BY n.node",
+
+    "SELECT n.conninfo FROM %1$s.router_node n WHERE n.node OPERATOR(pg_catalog.=) $1",
 };
 static_assert(lengthof(kQueryTexts) == kQueries);
 
@@ -177,6 +179,24 @@ NodeList all_nodes(const char* schema) {
     NodeList list{};
     look(schema, kNodes, 0, nullptr, nullptr, nullptr, [&] { read_list(caller, &list); });
     return list;
+}
+
+const char* conninfo_of_node(const char* schema, int node) {
+    Oid types[] = {INT4OID};
+    Datum values[] = {Int32GetDatum(node)};
+    MemoryContext caller = CurrentMemoryContext;
+    const char* conninfo = nullptr;
+    look(schema, kConninfo, 1, types, values, nullptr, [&] {
+        if (SPI_processed > 0) {
+            conninfo = MemoryContextStrdup(caller, TextDatumGetCString(spi_value(0, 1).value));
+        }
+    });
+    if (conninfo == nullptr) {
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no node %d", node),
+                        errdetail("No row of router_node has this number."),
+                        errhint("Add the node with router_node_add.")));
+    }
+    return conninfo;
 }
 
 }  // namespace ticketpool

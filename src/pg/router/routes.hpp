@@ -31,5 +31,7 @@ NodeList nodes_of_trip(const char* schema, Text from, Text to, DateADT travel_da
 // Is it the code or the name of a station of any node?
 bool is_known_station(const char* schema, Text station);
 NodeList all_nodes(const char* schema);
+// How clients reach the node; XX000 if there is none.
+const char* conninfo_of_node(const char* schema, int node);
 
 }  // namespace ticketpool

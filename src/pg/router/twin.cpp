@@ -148,6 +148,7 @@ Twin* learn(FunctionCallInfo fcinfo) {
     ReleaseSysCache(tuple);
     twin->train = argument_number(*twin, "train");
     twin->service_date = argument_number(*twin, "service_date");
+    twin->opens_departure = strcmp(twin->name, "ticket_open") == 0;
     twin->takes_request_id = argument_number(*twin, "request_id") >= 0;
     read_result(fcinfo, twin);
     return twin;

@@ -9,8 +9,6 @@
 
 namespace ticketpool {
 
-constexpr int kMostArguments = 24;
-
 struct TwinArgument {
     const char* name;
     Oid type;
@@ -34,6 +32,7 @@ struct Twin {
     TwinArgument* arguments;
     int train, service_date;  // numbers of these arguments from 0, or -1
     bool takes_request_id;
+    bool opens_departure;
     bool returns_set;
     Oid result;           // type, where there are no columns
     TupleDesc row;        // null: one value

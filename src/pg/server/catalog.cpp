@@ -114,6 +114,7 @@ Catalog resolve(Oid schema) {
         {&catalog.order_live, "ticket_order_live"},
         {&catalog.order_request, "ticket_order_request"},
         {&catalog.order_held, "ticket_order_held"},
+        {&catalog.order_unsettled, "ticket_order_unsettled"},
         {&catalog.order_sequence, "ticket_order_id_seq"},
         {&catalog.order_day, "ticket_order_day"},
         {&catalog.order_day_order, "ticket_order_day_order"},

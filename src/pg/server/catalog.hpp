@@ -19,7 +19,7 @@ struct Catalog {
     Oid reservation, reservation_open, reservation_sequence;
     Oid rule;
     Oid layout, layout_digest, layout_coach, layout_coach_pkey;
-    Oid order, order_pkey, order_live, order_request, order_held, order_sequence;
+    Oid order, order_pkey, order_live, order_request, order_held, order_unsettled, order_sequence;
     Oid order_day, order_day_order;
     Oid inventory, inventory_pkey, inventory_root, inventory_item, inventory_sequence;
     Oid item_order, item_order_pkey, item_order_live, item_order_request, item_order_sequence;

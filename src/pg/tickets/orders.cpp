@@ -270,6 +270,18 @@ void choose_tickets(Order* order, OrderCall call, bool named) {
     order->count = kept;
 }
 
+void keep_named(Order* order, TicketNos named) {
+    const SortedNumbers numbers = sort_numbers(named.array);
+    check_ticket_nos(*order, numbers);
+    int kept = 0;
+    for (int i = 0; i < order->count; i++) {
+        if (is_named(order->tickets[i].ticket_no, numbers)) {
+            order->tickets[kept++] = order->tickets[i];
+        }
+    }
+    order->count = kept;
+}
+
 bool same_trip(const Ticket& a, const Ticket& b) {
     return a.departure_id == b.departure_id && a.trip.from == b.trip.from && a.trip.to == b.trip.to;
 }
@@ -303,7 +315,7 @@ int pick_rows(const Order& order, Wanted wanted) {
 
 }  // namespace
 
-void set_status(Order* order, OrderStatus from, OrderStatus to) {
+void set_status(Order* order, OrderStatus from, OrderStatus to, int64_t changed_to) {
     if (!may_become(from, to)) {
         elog(ERROR, "a %s ticket may not become %s", status_name(from), status_name(to));
     }
@@ -312,7 +324,7 @@ void set_status(Order* order, OrderStatus from, OrderStatus to) {
     if (count == 0) {
         return;
     }
-    write_status(order->rows, order->picked, count, to);
+    write_status(order->rows, order->picked, count, to, changed_to);
     const bool releases = is_live(from) && !is_live(to);
     // After the triggers, which may claim seats, too.
     ledger_reserve(static_cast<size_t>(order->count));

@@ -213,9 +213,10 @@ const char* served_problem(const RouterTables& tables, int node) {
     // Rows that are left of days gone by do no harm.
     return SPI_processed == 0
                ? nullptr
-               : psprintf("Searches do not find all departures, for example at station %s. Call "
-                          "router_refresh().",
-                          SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+               : psprintf(
+                     "Searches do not find all departures, for example at station %s. Call "
+                     "router_refresh().",
+                     SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
 }
 
 void note_departure(const RouterTables& tables, int node, const char* train, const char* date) {
