@@ -145,6 +145,26 @@ SQL
   case ${1//[\" ]/} in "$name" | "FIRST1($name)" | "ANY1($name)" | "1($name)") return 0 ;; *) return 1 ;; esac
 }
 
+# count_lacking: how many transactions the lost primary has written to its log behind the place where
+# the standby is. Where the log does not show that place, nobody can tell.
+count_lacking() {
+  local from segment_size high low segment timeline file
+  from=$(sql "$standby" <<<'SELECT pg_last_wal_replay_lsn();')
+  segment_size=$(LC_ALL=C pg_controldata -D "$primary_data" 2>/dev/null | sed -n 's/^Bytes per WAL segment: *//p')
+  [ -n "$segment_size" ] || die "'$primary_data' is not a data folder that can be read"
+  timeline=$(cd "$primary_data/pg_wal" && printf '%s\n' * | grep -xE '[0-9A-F]{24}' | cut -c 1-8 | sort | tail -n 1)
+  high=$((16#${from%/*})) low=$((16#${from#*/}))
+  segment=$((((high << 32) + low) / segment_size))
+  file=$(printf '%s%08X%08X' "$timeline" $((segment / (0x100000000 / segment_size))) $((segment % (0x100000000 / segment_size))))
+  if [ ! -r "$primary_data/pg_wal/$file" ]; then
+    # The standby may be at the very end of the segment before.
+    [ $((low % segment_size)) -ne 0 ] || { echo 0; return; }
+    die "the log of the lost primary in '$primary_data' does not have what comes after $from"
+  fi
+  # pg_waldump ends with an error where the log ends.
+  { pg_waldump -p "$primary_data/pg_wal" -t "$((16#$timeline))" -r Transaction -s "$from" 2>/dev/null || true; } | grep -cE 'desc: (COMMIT|PREPARE)' || true
+}
+
 if [ "$what" != fail ]; then
   primary_answers || die "the primary of node $node does not answer: fail is for that"
   [ "$(sql "$primary" <<<'SELECT pg_is_in_recovery();')" = f ] || die "the primary of node $node is a standby"
@@ -207,9 +227,7 @@ else
     # What it has received it replays.
     await 60 replayed || true
     if [ -n "$primary_data" ]; then
-      from=$(sql "$standby" <<<'SELECT pg_last_wal_replay_lsn();')
-      # pg_waldump ends with an error where the log ends.
-      lacking=$({ pg_waldump -p "$primary_data/pg_wal" -r Transaction -s "$from" 2>/dev/null || true; } | grep -cE 'desc: (COMMIT|PREPARE)' || true)
+      lacking=$(count_lacking) || exit 2
       names=$(postgres -D "$primary_data" -C synchronous_standby_names 2>/dev/null || true)
       if [ "$lacking" -eq 0 ]; then say '   nothing: it has every transaction that the lost primary has written'
       elif [ -n "$synchronous" ] || is_the_synchronous_one "$names"; then say "   $lacking transactions that were not acknowledged yet: the standby is synchronous"
