@@ -9,9 +9,9 @@
 #                                    bench-doc puts the last ones into doc/bench
 #   make lint
 
-EXTENSION  = ticketpool
+EXTENSION  = ticketpool ticketpool_router
 MODULE_big = ticketpool
-DATA_built = $(install_script) $(update_scripts)
+DATA_built = $(install_script) $(update_scripts) $(router_script)
 # As it was released: an update from it can be tried on any server (CREATE EXTENSION ... VERSION '0.2').
 DATA       = test/update/ticketpool--0.2.sql
 OBJS       = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp src/pg/*/*.cpp)))
@@ -21,6 +21,8 @@ OBJS       = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp 
 extension_version := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" ticketpool.control)
 parts          = $(addprefix sql/extension/,tables.sql functions.sql views.sql triggers.sql)
 install_script = ticketpool--$(extension_version).sql
+router_script  = ticketpool_router--$(extension_version).sql
+router_parts   = $(addprefix sql/extension/router/,tables.sql link.sql twins.list admin.sql build.awk) ticketpool_router.control
 update_scripts = $(patsubst sql/extension/update/%,ticketpool--%,$(wildcard sql/extension/update/*.sql))
 
 # One export list for the linker: templates of the standard library and Boost are marked visible by
@@ -35,7 +37,7 @@ SERVER_INCLUDES := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 WERROR      = -Werror
 PG_CPPFLAGS = -Iinclude -Isrc/pg -isystem $(SERVER_INCLUDES)
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-register -MMD -MP $(SANITIZE)
-EXTRA_CLEAN = $(OBJS:.o=.d) $(wildcard ticketpool--*.sql ticketpool--*.sql.new) build/unit-* build/stop_points build/test-output \
+EXTRA_CLEAN = $(OBJS:.o=.d) $(wildcard ticketpool--*.sql ticketpool--*.sql.new ticketpool_router--*.sql ticketpool_router--*.sql.new) build/unit-* build/stop_points build/test-output \
               build/core-bench build/avx512 build/arm build/sanitized
 
 # PGXS compiles bitcode with its own flags, without PG_CXXFLAGS; nothing here gains from inlining
@@ -63,6 +65,9 @@ $(OBJS): Makefile
 $(DATA_built): $(parts) sql/extension/build.awk ticketpool.control Makefile
 $(install_script):
 	awk -f sql/extension/build.awk version=$(extension_version) $(parts) >$@.new && mv $@.new $@
+# The router's takes types and functions from the same parts: see sql/extension/router/build.awk.
+$(router_script): $(router_parts)
+	awk -f sql/extension/router/build.awk version=$(extension_version) parts=sql/extension >$@.new && mv $@.new $@
 $(update_scripts): ticketpool--%: sql/extension/update/%
 	awk -f sql/extension/build.awk version=$(extension_version) step=$< $(parts) >$@.new && mv $@.new $@
 

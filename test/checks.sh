@@ -17,7 +17,7 @@ same() { [ "$1" = "$2" ] || printf "'%s', not '%s'" "$1" "$2"; }
 check 'the library is built' "$([ -f ticketpool.so ] || echo 'no ticketpool.so')"
 check 'the library exports its magic, _PG_init and our prefixes only' \
   "$(nm -D --defined-only ticketpool.so | awk '{ print $NF }' |
-     grep -vE '^(Pg_magic_func|_PG_init|(pg_finfo_)?(ticket|item|ticketpool)_[a-z0-9_]+)$' || true)"
+     grep -vE '^(Pg_magic_func|_PG_init|(pg_finfo_)?(ticket|item|ticketpool|router)_[a-z0-9_]+)$' || true)"
 check 'every SQL function has its symbol' \
   "$(grep -hoE "^CREATE (OR REPLACE )?FUNCTION @extschema@\.[a-z_]+" sql/extension/functions.sql | sed 's/.*\.//' | sort -u |
      comm -23 - <(nm -D --defined-only ticketpool.so | awk '{ print $NF }' | sort))"
@@ -65,9 +65,9 @@ check 'CHANGELOG.md begins with it' "$(same "$(sed -n '/^## /{s/^## \([^ ]*\).*/
 check 'a step of the update leads to it' "$(ls sql/extension/update/*--"$version".sql >/dev/null 2>&1 || echo 'none does')"
 check 'META.json names a file that exists' "$(file=$(sed -n 's/^ *"file": "\(.*\)",/\1/p' META.json); [ -f "$file" ] || echo "no file '$file'")"
 check 'the scripts of the extension are built, from what their parts are now' \
-  "$(make -q PG_CONFIG="${PG_CONFIG:-pg_config}" "ticketpool--$version.sql" $(cd sql/extension/update && ls -- *.sql | sed 's/^/ticketpool--/') 2>/dev/null || echo 'run make')"
+  "$(make -q PG_CONFIG="${PG_CONFIG:-pg_config}" "ticketpool--$version.sql" "ticketpool_router--$version.sql" $(cd sql/extension/update && ls -- *.sql | sed 's/^/ticketpool--/') 2>/dev/null || echo 'run make')"
 check 'functions are declared in functions.sql alone' \
-  "$(grep -rlE 'CREATE (OR REPLACE )?FUNCTION' sql/extension --include='*.sql' | grep -vx 'sql/extension/functions.sql' || true)"
+  "$(grep -rlE 'CREATE (OR REPLACE )?FUNCTION' sql/extension --include='*.sql' | grep -vE '^sql/extension/(functions.sql$|router/)' || true)"
 
 # The server's client package has the makefile of PGXS and no headers. Many machines are like that
 # before the first build.

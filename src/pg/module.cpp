@@ -2,7 +2,6 @@
 #include "follow/restore.hpp"
 #include "follow/wanted.hpp"
 #include "pool/pool_layout.hpp"
-#include "purchase/rules.hpp"
 #include "server/call_scan.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
@@ -23,19 +22,24 @@ Datum ticket_hold(PG_FUNCTION_ARGS);
 Datum ticket_confirm(PG_FUNCTION_ARGS);
 Datum ticket_cancel(PG_FUNCTION_ARGS);
 Datum ticket_refund(PG_FUNCTION_ARGS);
+Datum ticket_get(PG_FUNCTION_ARGS);
 Datum item_buy(PG_FUNCTION_ARGS);
 Datum item_refund(PG_FUNCTION_ARGS);
 }
 
 // The functions that return orders: see call_scan.hpp.
-static constexpr ticketpool::CalledFunction kOrderFunctions[] = {
-    {"ticket_buy", ticket_buy},         {"ticket_hold", ticket_hold},
-    {"ticket_confirm", ticket_confirm}, {"ticket_cancel", ticket_cancel},
-    {"ticket_refund", ticket_refund},   {"item_buy", item_buy},
-    {"item_refund", item_refund}};
+static constexpr ticketpool::CalledFunction kOrderFunctions[] = {{"ticket_buy", ticket_buy},
+                                                                 {"ticket_hold", ticket_hold},
+                                                                 {"ticket_confirm", ticket_confirm},
+                                                                 {"ticket_cancel", ticket_cancel},
+                                                                 {"ticket_refund", ticket_refund},
+                                                                 {"ticket_get", ticket_get},
+                                                                 {"item_buy", item_buy},
+                                                                 {"item_refund", item_refund}};
 
 void _PG_init(void) {
     using namespace ticketpool;
+    define_router_settings();  // a router needs no preload
     if (!process_shared_preload_libraries_in_progress) {
         return;  // the functions say what to set: require_shared_memory()
     }
@@ -47,7 +51,6 @@ void _PG_init(void) {
     install_catalog_callbacks();
     install_order_callbacks();
     install_people_callbacks();
-    install_rule_callbacks();
     install_restore_hook();
     install_call_scan(kOrderFunctions);
     register_launcher();

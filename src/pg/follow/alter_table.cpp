@@ -106,7 +106,9 @@ const char* missing_columns(Oid table, Oid partition) {
 constexpr struct {
     const char* name;
     const char* type;
-} kLaterColumns[] = {{"request_digest", "pg_catalog.uuid"}};
+} kLaterColumns[] = {{"request_digest", "pg_catalog.uuid"},
+                     {"changed_to", "pg_catalog.int8"},
+                     {"settled_at", "pg_catalog.timestamptz"}};
 
 void add_later_columns(Oid table, Oid partition) {
     for (const auto& column : kLaterColumns) {

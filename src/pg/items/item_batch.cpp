@@ -1,4 +1,5 @@
 // item_buy_many: many purchases of units in one call. The steps are in batch_requests.hpp.
+// item_check_many: whether its requests are well formed, see batch.cpp.
 #include "items/item_sale.hpp"
 #include "load/item_pins.hpp"
 #include "pool/shared_memory.hpp"
@@ -61,6 +62,12 @@ struct ItemBatch {
         is_item_on_sale(request->purchase);  // an inventory that does not exist fails the call
     }
 
+    void check(Request* request) const {
+        request->purchase.ref = require_item(catalog, request->purchase.item_id);
+        is_item_on_sale(request->purchase);
+        end_announcement();
+    }
+
     std::span<const int64_t> passengers_of(const ItemPurchase&) const { return {}; }
 
     bool may_sell(const ItemPurchase& purchase) const { return is_item_on_sale(purchase); }
@@ -114,4 +121,13 @@ TICKETPOOL_FUNCTION(item_buy_many) {
                     static_cast<RowValues*>(palloc(room * sizeof(RowValues))), 0};
     sell_batch(&batch, requests);
     return 0;
+}
+
+TICKETPOOL_FUNCTION(item_check_many) {
+    using namespace ticketpool;
+    require_shared_memory();
+    require_argument(fcinfo, 0, "requests");
+    ItemBatch batch{catalog_of(fcinfo), nullptr, Datum{0}, nullptr, 0};
+    check_batch(&batch, PG_GETARG_ARRAYTYPE_P(0));
+    PG_RETURN_VOID();
 }

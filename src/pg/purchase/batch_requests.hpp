@@ -15,41 +15,9 @@
 #include "purchase/request_locks.hpp"
 #include "purchase/rules.hpp"
 #include "server/pg.hpp"
+#include "server/request_array.hpp"
 
 namespace ticketpool {
-
-struct RequestArray {
-    Datum* elements;
-    int count;
-    TupleDesc columns;
-};
-
-// Opens an array of a composite type with this number of fields. Ereports if an element is NULL.
-RequestArray open_requests(ArrayType* array, const char* type, int fields);
-// The fields of one request.
-void read_request(const RequestArray& requests, int index, Datum* values, bool* nulls);
-
-// To be called in a PG_CATCH block: raises the error again, with the request's number in its
-// message.
-[[noreturn]] void rethrow_numbered(MemoryContext context, int32_t request_no);
-
-// Calls `step` with each request number from `first` to `last`. An error names the number.
-template <typename Step>
-void do_numbered(int32_t first, int32_t last, Step step) {
-    MemoryContext context = CurrentMemoryContext;
-    volatile int32_t request_no = first - 1;
-    PG_TRY();
-    {
-        while (request_no < last) {
-            CHECK_FOR_INTERRUPTS();
-            request_no = request_no + 1;
-            step(request_no);
-        }
-    }
-    PG_CATCH();
-    { rethrow_numbered(context, request_no); }
-    PG_END_TRY();
-}
 
 template <typename Value>
 Value* allocate_values(size_t count) {
@@ -119,6 +87,35 @@ void sell_request(Batch* batch, bool has_twins, int32_t request_no,
     batch->sell(request_no, purchase);
 }
 
+// Opens the array and reads its requests.
+template <typename Batch>
+std::span<typename Batch::Request> read_batch(Batch* batch, ArrayType* array) {
+    using Request = typename Batch::Request;
+    const RequestArray elements = open_requests(array, Batch::kType, Batch::kFields);
+    const int count = elements.count;
+    Request* requests = allocate_values<Request>(static_cast<size_t>(count));
+    for (int i = 0; i < count; i++) {
+        auto* arguments = &requests[i].arguments;
+        read_request(elements, i, arguments->value, arguments->is_null);
+        batch->set_defaults(arguments);
+    }
+    do_numbered(1, count, [&](int32_t request_no) { batch->read(&requests[request_no - 1]); });
+    return {requests, static_cast<size_t>(count)};
+}
+
+// Finds the first call of each request whose request_id was used before, and calls `resolve` with
+// each of the others.
+template <typename Batch, typename Resolve>
+void find_batch(const Batch& batch, std::span<typename Batch::Request> requests, Resolve resolve) {
+    do_numbered(1, static_cast<int32_t>(requests.size()), [&](int32_t request_no) {
+        typename Batch::Request* request = &requests[static_cast<size_t>(request_no - 1)];
+        request->is_repeated = request->purchase.request_id != nullptr && batch.find_first(request);
+        if (!request->is_repeated) {
+            resolve(request);
+        }
+    });
+}
+
 // Carries out the requests of an array. A `Batch` is for one kind of stock and has:
 //
 //   Request         with `arguments`, `purchase`, and `is_repeated`: its request_id was used before
@@ -131,6 +128,7 @@ void sell_request(Batch* batch, bool has_twins, int32_t request_no,
 //                   request
 //   resolve()       finds the departure or item and pins it, so that it stays in memory until the
 //                   request is carried out
+//   check()         the same without the pin: only for its errors
 //   passengers_of() the people, besides the user, whom rules are asked about
 //   may_sell()      is the departure or item on sale?
 //   sell()          claims; if that succeeds, keeps the rows and returns them
@@ -138,34 +136,24 @@ void sell_request(Batch* batch, bool has_twins, int32_t request_no,
 //   flush()         writes the kept rows
 template <typename Batch>
 void sell_batch(Batch* batch, ArrayType* array) {
-    using Request = typename Batch::Request;
-    const RequestArray elements = open_requests(array, Batch::kType, Batch::kFields);
-    const int count = elements.count;
-    Request* requests = allocate_values<Request>(static_cast<size_t>(count));
-    for (int i = 0; i < count; i++) {
-        auto* arguments = &requests[i].arguments;
-        read_request(elements, i, arguments->value, arguments->is_null);
-        batch->set_defaults(arguments);
-    }
-    do_numbered(1, count, [&](int32_t request_no) { batch->read(&requests[request_no - 1]); });
-    const std::span<const Request> all(requests, static_cast<size_t>(count));
-    const bool has_twins = lock_all_requests(*batch, all);
-    do_numbered(1, count, [&](int32_t request_no) {
-        Request* request = &requests[request_no - 1];
-        request->is_repeated =
-            request->purchase.request_id != nullptr && batch->find_first(request);
-        if (!request->is_repeated) {
-            batch->resolve(request);
-        }
-    });
+    const std::span<typename Batch::Request> requests = read_batch(batch, array);
+    const int count = static_cast<int>(requests.size());
+    const bool has_twins = lock_all_requests<Batch>(*batch, requests);
+    find_batch(*batch, requests, [&](auto* request) { batch->resolve(request); });
     if (has_rules(batch->catalog, Batch::kRules)) {
-        lock_all_people(*batch, all);
+        lock_all_people<Batch>(*batch, requests);
     }
     for (int i = 0; i < count; i++) {
         CHECK_FOR_INTERRUPTS();
-        sell_request(batch, has_twins, i + 1, &requests[i]);
+        sell_request(batch, has_twins, i + 1, &requests[static_cast<size_t>(i)]);
     }
     batch->flush();
+}
+
+// Raises the error that sell_batch() would raise for a malformed request, and sells nothing.
+template <typename Batch>
+void check_batch(Batch* batch, ArrayType* array) {
+    find_batch(*batch, read_batch(batch, array), [&](auto* request) { batch->check(request); });
 }
 
 }  // namespace ticketpool

@@ -65,11 +65,6 @@ struct RuleCache {
     Rule rules[kMaxRules];
 };
 constinit RuleCache caches[kRuleKinds]{};
-constinit uint64_t function_generation = 1;
-
-void on_function_change(Datum, SystemCache, uint32) {
-    function_generation++;
-}
 
 uint64_t current_generation() {
     return function_generation + rule_generation;
@@ -331,10 +326,6 @@ void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_cou
     }
     lock_keys(AdvisoryLock::kPeople, keys, count);
     pfree(keys);
-}
-
-void install_rule_callbacks() {
-    CacheRegisterSyscacheCallback(PROCOID, on_function_change, 0);
 }
 
 }  // namespace ticketpool

@@ -22,6 +22,4 @@ void check_rules(const Catalog& catalog, const RuleCall& call);
 void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_count,
                  const int64_t* passengers, uint32_t passenger_count);
 
-void install_rule_callbacks();
-
 }  // namespace ticketpool

@@ -29,18 +29,11 @@ constinit std::span<const CalledFunction> called_functions{};
 
 // In ReturnSetInfo::allowedModes, beside the server's flags: expectedDesc is the row type, and it
 // stays as it is.
-constexpr int kCalledByNode = 1 << 30;
+constexpr int kCalledDirectly = 1 << 30;
 
-bool is_called_by_node(const ReturnSetInfo* result) {
-    return (result->allowedModes & kCalledByNode) != 0;
+bool is_called_directly(const ReturnSetInfo* result) {
+    return (result->allowedModes & kCalledDirectly) != 0;
 }
-
-// A row in the query's memory: its first columns. The columns after these are NULL.
-struct SingleRow {
-    const Datum* values;
-    const bool* is_null;
-    int columns;
-};
 
 constinit set_rel_pathlist_hook_type next_hook = nullptr;
 
@@ -216,12 +209,6 @@ Plan* make_plan(PlannerInfo* root, RelOptInfo* rel, CustomPath* path, List* targ
 // Execution
 // ---------------------------------------------------------------------------------------------
 
-// What the function is given: info.allowedModes says kCalledByNode.
-struct NodeResult {
-    ReturnSetInfo info;
-    SingleRow single;  // values null: none
-};
-
 struct CallScanState {
     CustomScanState base;
     FuncExpr* call;
@@ -245,25 +232,12 @@ CallScanState* state_of(CustomScanState* state) {
     return reinterpret_cast<CallScanState*>(state);
 }
 
-void require_execute(Oid function) {
-#if PG_VERSION_NUM >= 160000
-    const AclResult result =
-        object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE);
-#else
-    const AclResult result = pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
-#endif
-    if (result != ACLCHECK_OK) {
-        aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
-    }
-    InvokeFunctionExecuteHook(function);
-}
-
 // What fmgr_info() has said of functions, direct mapped; void after any function has changed.
 struct KnownInfo {
     Oid function;
     FmgrInfo info;
 };
-constinit KnownInfo known_infos[8]{};
+constinit KnownInfo known_infos[32]{};
 constinit uint64_t function_changes = 0;
 
 void on_function_change(Datum, SystemCache, uint32) {
@@ -271,21 +245,6 @@ void on_function_change(Datum, SystemCache, uint32) {
     for (KnownInfo& known : known_infos) {
         known.function = InvalidOid;
     }
-}
-
-void find_function(Oid function, FmgrInfo* info) {
-    KnownInfo* known = &known_infos[function % lengthof(known_infos)];
-    if (needs_fmgr_hook != nullptr) {  // the hook may decide otherwise each time
-        fmgr_info(function, info);
-        return;
-    }
-    if (known->function != function) {
-        const uint64_t changes = function_changes;
-        known->function = InvalidOid;  // should the look-up fail
-        fmgr_info_cxt(function, &known->info, TopMemoryContext);
-        known->function = changes == function_changes ? function : InvalidOid;
-    }
-    fmgr_info_copy(info, &known->info, CurrentMemoryContext);
 }
 
 void begin_scan(CustomScanState* base, EState*, int) {
@@ -354,16 +313,12 @@ NullableDatum evaluate(CallScanState* state, Node* argument) {
 void call_function(CallScanState* state) {
     ExprContext* context = state->base.ss.ps.ps_ExprContext;
     LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
-    NodeResult node{};
+    DirectResult node;
     ReturnSetInfo& result = node.info;
     state->called = true;
     state->row_type = lookup_rowtype_tupdesc(state->call->funcresulttype, -1);
     require_row_type(state);
-    result.type = T_ReturnSetInfo;
-    result.econtext = context;
-    result.expectedDesc = state->row_type;
-    result.allowedModes = SFRM_Materialize | kCalledByNode;
-    result.returnMode = SFRM_Materialize;
+    begin_direct_call(&node, context, state->row_type);
     InitFunctionCallInfoData(*fcinfo, &state->function,
                              static_cast<short>(list_length(state->call->args)),
                              state->call->inputcollid, nullptr, reinterpret_cast<Node*>(&result));
@@ -464,9 +419,46 @@ void explain_scan(CustomScanState* base, List*, ExplainState* explain) {
 
 }  // namespace
 
+void require_execute(Oid function) {
+#if PG_VERSION_NUM >= 160000
+    const AclResult result =
+        object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE);
+#else
+    const AclResult result = pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+#endif
+    if (result != ACLCHECK_OK) {
+        aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+    }
+    InvokeFunctionExecuteHook(function);
+}
+
+void find_function(Oid function, FmgrInfo* info) {
+    KnownInfo* known = &known_infos[function % lengthof(known_infos)];
+    if (needs_fmgr_hook != nullptr) {  // the hook may decide otherwise each time
+        fmgr_info(function, info);
+        return;
+    }
+    if (known->function != function) {
+        const uint64_t changes = function_changes;
+        known->function = InvalidOid;  // should the look-up fail
+        fmgr_info_cxt(function, &known->info, TopMemoryContext);
+        known->function = changes == function_changes ? function : InvalidOid;
+    }
+    fmgr_info_copy(info, &known->info, CurrentMemoryContext);
+}
+
+void begin_direct_call(DirectResult* result, ExprContext* context, TupleDesc row_type) {
+    *result = DirectResult{};
+    result->info.type = T_ReturnSetInfo;
+    result->info.econtext = context;
+    result->info.expectedDesc = row_type;
+    result->info.allowedModes = SFRM_Materialize | kCalledDirectly;
+    result->info.returnMode = SFRM_Materialize;
+}
+
 void begin_result(FunctionCallInfo fcinfo) {
     ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-    if (is_called_by_node(result)) {
+    if (is_called_directly(result)) {
         result->setDesc = result->expectedDesc;
         return;
     }
@@ -488,10 +480,10 @@ Tuplestorestate* result_rows(ReturnSetInfo* result) {
 
 bool return_single_row(ReturnSetInfo* result, const Datum* values, const bool* is_null,
                        int columns) {
-    if (!is_called_by_node(result) || result->setResult != nullptr) {
+    if (!is_called_directly(result) || result->setResult != nullptr) {
         return false;
     }
-    NodeResult* node = reinterpret_cast<NodeResult*>(result);
+    DirectResult* node = reinterpret_cast<DirectResult*>(result);
     Assert(node->single.values == nullptr);
     const size_t count = static_cast<size_t>(columns);
     Datum* kept = static_cast<Datum*>(palloc(count * (sizeof(Datum) + sizeof(bool))));

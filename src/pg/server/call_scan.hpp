@@ -25,6 +25,27 @@ struct CalledFunction {
 // The array must last as long as the process.
 void install_call_scan(std::span<const CalledFunction> functions);
 
+// A row in the memory of the call: its first columns. The columns after these are NULL.
+struct SingleRow {
+    const Datum* values;
+    const bool* is_null;
+    int columns;
+};
+
+// What a function is given that returns rows to C code instead of a query. A function of the
+// library may put a single row here as it is; others make a tuplestore (info.setResult).
+struct DirectResult {
+    ReturnSetInfo info;
+    SingleRow single;  // values null: none
+};
+// The row type stays as it is during the call.
+void begin_direct_call(DirectResult* result, ExprContext* context, TupleDesc row_type);
+
+// 42501 unless the current user may call the function.
+void require_execute(Oid function);
+// fmgr_info(), remembered until any function changes; the copy is in the current memory context.
+void find_function(Oid function, FmgrInfo* info);
+
 // Instead of InitMaterializedSRF(fcinfo, 0) in a function that the node may have called, or whose
 // row type is that of a table and may change.
 void begin_result(FunctionCallInfo fcinfo);

@@ -23,6 +23,7 @@ uint64_t rule_generation = 1;
 uint64_t departure_generation = 1;
 uint64_t node_generation = 1;
 uint64_t relation_generation = 1;
+uint64_t function_generation = 1;
 
 namespace {
 
@@ -113,6 +114,7 @@ Catalog resolve(Oid schema) {
         {&catalog.order_live, "ticket_order_live"},
         {&catalog.order_request, "ticket_order_request"},
         {&catalog.order_held, "ticket_order_held"},
+        {&catalog.order_unsettled, "ticket_order_unsettled"},
         {&catalog.order_sequence, "ticket_order_id_seq"},
         {&catalog.order_day, "ticket_order_day"},
         {&catalog.order_day_order, "ticket_order_day_order"},
@@ -130,6 +132,12 @@ Catalog resolve(Oid schema) {
         {&catalog.question_pkey, "item_question_pkey"},
         {&catalog.gate, "item_gate"},
         {&catalog.gate_pkey, "item_gate_pkey"},
+        {&catalog.parcel, "ticket_parcel"},
+        {&catalog.parcel_pkey, "ticket_parcel_pkey"},
+        {&catalog.parcel_departure, "ticket_parcel_departure"},
+        {&catalog.parcel_part, "ticket_parcel_part"},
+        {&catalog.moved, "ticket_moved"},
+        {&catalog.moved_pkey, "ticket_moved_pkey"},
         {&catalog.node, "ticket_node"},
         {&catalog.node_one, "ticket_node_one"},
         {&catalog.node_drawn, "ticket_node_drawn_seq"},
@@ -188,10 +196,9 @@ struct FunctionSchema {
     Oid schema;
 };
 static constinit FunctionSchema function_schemas[16]{};
-static constinit uint64_t function_changes = 0;
 
 static void on_function_change(Datum, SystemCache, uint32) {
-    function_changes++;
+    function_generation++;
     for (FunctionSchema& entry : function_schemas) {
         entry.function = InvalidOid;
     }
@@ -201,9 +208,9 @@ const Catalog& catalog_of(FunctionCallInfo fcinfo) {
     const Oid function = fcinfo->flinfo->fn_oid;
     FunctionSchema* entry = &function_schemas[function % lengthof(function_schemas)];
     if (entry->function != function) {
-        const uint64_t changes = function_changes;
+        const uint64_t changes = function_generation;
         const Oid schema = get_func_namespace(function);
-        *entry = FunctionSchema{changes == function_changes ? function : InvalidOid, schema};
+        *entry = FunctionSchema{changes == function_generation ? function : InvalidOid, schema};
     }
     return catalog_in(entry->schema);
 }

@@ -19,11 +19,12 @@ struct Catalog {
     Oid reservation, reservation_open, reservation_sequence;
     Oid rule;
     Oid layout, layout_digest, layout_coach, layout_coach_pkey;
-    Oid order, order_pkey, order_live, order_request, order_held, order_sequence;
+    Oid order, order_pkey, order_live, order_request, order_held, order_unsettled, order_sequence;
     Oid order_day, order_day_order;
     Oid inventory, inventory_pkey, inventory_root, inventory_item, inventory_sequence;
     Oid item_order, item_order_pkey, item_order_live, item_order_request, item_order_sequence;
     Oid question, question_pkey, gate, gate_pkey;
+    Oid parcel, parcel_pkey, parcel_departure, parcel_part, moved, moved_pkey;
     Oid node, node_one, node_drawn;
 };
 
@@ -51,6 +52,9 @@ extern uint64_t node_generation;
 
 // Counts up with each change of any relation.
 extern uint64_t relation_generation;
+
+// Counts up with each change of any function.
+extern uint64_t function_generation;
 
 // Announces, at commit and to every session, that cached content of the table is void.
 void announce_change(Oid relation);

@@ -15,6 +15,9 @@ int setting_gate_ttl;
 int setting_gate_tries;
 int setting_standby_staleness;
 bool setting_preload;
+bool setting_partial_search;
+int setting_exchange_ttl;
+int setting_call_timeout;
 
 namespace {
 
@@ -76,6 +79,24 @@ void define_settings() {
         nullptr, nullptr);
     define_stop_point_setting();
     MarkGUCPrefixReserved("ticketpool");
+}
+
+void define_router_settings() {
+    DefineCustomBoolVariable(
+        "router.partial_search",
+        "Whether a search through a router goes on without nodes that do not answer.",
+        "A WARNING names each node that is missing. Otherwise the search fails.",
+        &setting_partial_search, false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "router.exchange_ttl",
+        "How long an exchange between two nodes keeps the new seats until it is completed.",
+        "The new node has to answer within this time.", &setting_exchange_ttl, 86400, 60,
+        366 * 86400, PGC_SUSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("router.call_timeout", "How long a router waits for a node's answer.",
+                            "A call that takes longer fails, and its outcome is not known.",
+                            &setting_call_timeout, 8000, 100, INT_MAX, PGC_SUSET, GUC_UNIT_MS,
+                            nullptr, nullptr, nullptr);
+    MarkGUCPrefixReserved("router");
 }
 
 }  // namespace ticketpool

@@ -17,6 +17,12 @@ extern int setting_gate_tries;  // ticketpool.gate_tries: wrong answers
 
 extern int setting_standby_staleness;  // ticketpool.standby_staleness: milliseconds
 
+extern bool setting_partial_search;  // router.partial_search
+extern int setting_exchange_ttl;     // router.exchange_ttl: seconds
+extern int setting_call_timeout;     // router.call_timeout: milliseconds
+
 void define_settings();
+// Those of a router. They need no preload.
+void define_router_settings();
 
 }  // namespace ticketpool

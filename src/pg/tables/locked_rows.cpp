@@ -14,13 +14,8 @@ extern "C" {
 }
 
 namespace ticketpool {
-namespace {
 
-constexpr uint32_t column_bit(OrderColumn column) {
-    return 1U << column;
-}
-
-int compare_ticket_numbers(const void* a, const void* b) {
+static int compare_ticket_numbers(const void* a, const void* b) {
     const int32_t left = *static_cast<const int32_t*>(a);
     const int32_t right = *static_cast<const int32_t*>(b);
     return left < right ? -1 : left > right;
@@ -30,6 +25,12 @@ bool is_named(int32_t number, const SortedNumbers& named) {
     return named.number == nullptr ||
            bsearch(&number, named.number, static_cast<size_t>(named.count), sizeof(int32_t),
                    compare_ticket_numbers) != nullptr;
+}
+
+namespace {
+
+constexpr uint32_t column_bit(OrderColumn column) {
+    return 1U << column;
 }
 
 [[noreturn]] void report_concurrent(TM_Result result) {
@@ -133,7 +134,7 @@ void lock_directly(Relation heap, int64_t order_id, const SortedNumbers& named,
 const char* column_list() {
     return "order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, "
            "coach, seat, from_stop, to_stop, status, held_until, channel, request_id, created_at, "
-           "changed_at, changed_from, request_digest";
+           "changed_at, changed_from, request_digest, changed_to, settled_at";
 }
 
 // Locks in order of ticket number, as every caller does, so two callers never wait for each other
@@ -343,22 +344,23 @@ void update_by_sql(const OwnWrite& write, bool keep_plan, const char* sql, int a
 // Writes the tickets of one departure: our own row events are told from others by the departure
 // (own_writes.hpp).
 void write_status_on_departure(const LockedRows& rows, LockedRow* const* wanted, int count,
-                               OrderStatus to) {
+                               OrderStatus to, int64_t changed_to) {
     const RowValues& order = rows.row[0].values;
     const char* sql = psprintf(
-        "UPDATE %s SET status = $4, changed_at = now()%s WHERE order_id = $1 AND ticket_no = ANY "
+        "UPDATE %s SET status = $4, changed_at = now()%s%s WHERE order_id = $1 AND ticket_no = ANY "
         "($2) AND service_date = $3",
-        qualified_name(rows.relation), to == OrderStatus::kSold ? ", held_until = NULL" : "");
-    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, TEXTOID};
+        qualified_name(rows.relation), to == OrderStatus::kSold ? ", held_until = NULL" : "",
+        changed_to != 0 ? ", changed_to = $5" : "");
+    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, TEXTOID, INT8OID};
     Datum values[] = {order.value[kOrderId], ticket_array(wanted, count), order.value[kServiceDate],
-                      CStringGetTextDatum(status_name(to))};
+                      CStringGetTextDatum(status_name(to)), Int64GetDatum(changed_to)};
     const OwnWrite write{is_live(to) ? OwnChange::kLive : OwnChange::kEnd, departure_of(*wanted[0]),
                          DatumGetInt64(order.value[kOrderId]), nullptr};
-    update_by_sql(write, true, sql, 4, types, values, nullptr, count);
+    update_by_sql(write, true, sql, changed_to != 0 ? 5 : 4, types, values, nullptr, count);
 }
 
 void write_status_by_sql(const LockedRows& rows, LockedRow* const* wanted, int count,
-                         OrderStatus to) {
+                         OrderStatus to, int64_t changed_to) {
     const size_t bytes = static_cast<size_t>(count) * sizeof(LockedRow*);
     LockedRow** left = static_cast<LockedRow**>(palloc(bytes));
     LockedRow** alike = static_cast<LockedRow**>(palloc(bytes));
@@ -374,7 +376,7 @@ void write_status_by_sql(const LockedRows& rows, LockedRow* const* wanted, int c
                 left[others++] = left[i];
             }
         }
-        write_status_on_departure(rows, alike, gathered, to);
+        write_status_on_departure(rows, alike, gathered, to, changed_to);
         count = others;
     }
 }
@@ -392,6 +394,22 @@ void write_seat_by_sql(const LockedRows& rows, const LockedRow& row) {
                          nullptr};
     update_by_sql(write, false, sql, 5, types, values,
                   row.values.is_null[kSeat] ? "    n" : nullptr, 1);
+}
+
+// To the trigger that follows hand-written rows, this is nothing.
+void write_note_by_sql(const LockedRows& rows, LockedRow* const* wanted, int count,
+                       OrderColumn column, Datum value, bool is_null) {
+    const RowValues& order = rows.row[0].values;
+    const char* sql = psprintf(
+        "UPDATE %s SET %s = $4 WHERE order_id = $1 AND ticket_no = ANY ($2) AND service_date = $3",
+        qualified_name(rows.relation), order_shape.column[column].name);
+    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, order_shape.column[column].type};
+    Datum values[] = {order.value[kOrderId], ticket_array(wanted, count), order.value[kServiceDate],
+                      value};
+    if (execute_planned(sql, 4, types, values, is_null ? "   n" : "    ") != SPI_OK_UPDATE ||
+        SPI_processed != static_cast<uint64>(count)) {
+        report_left_out(DatumGetInt64(order.value[kOrderId]));
+    }
 }
 
 void return_by_sql(const LockedRows& rows, LockedRow* const* wanted, int count,
@@ -422,16 +440,38 @@ void return_directly(const LockedRows& rows, LockedRow* const* wanted, int count
 
 }  // namespace
 
-void write_status(const LockedRows& rows, LockedRow* const* wanted, int count, OrderStatus to) {
+void write_status(const LockedRows& rows, LockedRow* const* wanted, int count, OrderStatus to,
+                  int64_t changed_to) {
     if (!is_direct(rows)) {
-        write_status_by_sql(rows, wanted, count, to);
+        write_status_by_sql(rows, wanted, count, to, changed_to);
         return;
     }
     Relation heap = table_open(rows.leaf.relation, NoLock);  // locked since the rows are
     for (int i = 0; i < count; i++) {
         LockedRow* row = wanted[i];
-        const uint32_t changed = set_row_status(&row->values, to);
+        uint32_t changed = set_row_status(&row->values, to);
+        if (changed_to != 0) {
+            set_value(&row->values, kChangedTo, Int64GetDatum(changed_to));
+            changed |= column_bit(kChangedTo);
+        }
         update_order(rows.leaf, heap, row->values, changed, &row->tuple);
+    }
+    table_close(heap, NoLock);
+    CommandCounterIncrement();
+}
+
+void write_note(const LockedRows& rows, LockedRow* const* wanted, int count, OrderColumn column,
+                Datum value, bool is_null) {
+    if (!is_direct(rows)) {
+        write_note_by_sql(rows, wanted, count, column, value, is_null);
+        return;
+    }
+    Relation heap = table_open(rows.leaf.relation, NoLock);
+    for (int i = 0; i < count; i++) {
+        LockedRow* row = wanted[i];
+        row->values.value[column] = value;
+        row->values.is_null[column] = is_null;
+        update_order(rows.leaf, heap, row->values, column_bit(column), &row->tuple);
     }
     table_close(heap, NoLock);
     CommandCounterIncrement();

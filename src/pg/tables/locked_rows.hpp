@@ -39,6 +39,7 @@ struct SortedNumbers {
     int count;
 };
 SortedNumbers sort_numbers(ArrayType* array);  // one dimension, no NULL; null: all tickets
+bool is_named(int32_t number, const SortedNumbers& named);
 
 // Finds the order's rows, whichever partition has them, and locks those that are named. False:
 // there are none. Call inside SPI and owner_begin().
@@ -50,9 +51,14 @@ bool lock_order_rows(const Catalog& catalog, int64_t order_id, const SortedNumbe
 bool try_lock_order_rows_of(const Catalog& catalog, int64_t order_id, DateADT date,
                             LockedRows* rows);
 
-// Gives rows of the order the status `to`. (The `values` of rows that SQL writes stay as they
-// were.)
-void write_status(const LockedRows& rows, LockedRow* const* wanted, int count, OrderStatus to);
+// Gives rows of the order the status `to`. `changed_to`: the order on another node that replaces
+// them; 0: none. (The `values` of rows that SQL writes stay as they were.)
+void write_status(const LockedRows& rows, LockedRow* const* wanted, int count, OrderStatus to,
+                  int64_t changed_to);
+
+// Gives a column that means nothing to the pool this value in rows of the order.
+void write_note(const LockedRows& rows, LockedRow* const* wanted, int count, OrderColumn column,
+                Datum value, bool is_null);
 
 // Writes the coach and the seat in the row's values into the table.
 void write_seat(const LockedRows& rows, LockedRow* row);

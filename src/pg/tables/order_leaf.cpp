@@ -38,12 +38,15 @@ constinit const TableShape order_shape{
      {"created_at", TIMESTAMPTZOID, false},
      {"changed_at", TIMESTAMPTZOID, true},
      {"changed_from", INT8OID, true},
-     {"request_digest", UUIDOID, true}},
+     {"request_digest", UUIDOID, true},
+     {"changed_to", INT8OID, true},
+     {"settled_at", TIMESTAMPTZOID, true}},
     kOrderIndexes,
     {{{kOrderId, kTicketNo, kServiceDate}, 3, true, false, 0},
      {{kDepartureId}, 1, false, true, 0},
      {{kServiceDate, kUserId, kRequestId, kTicketNo}, 4, true, true, kRequestId},
-     {{kHeldUntil}, 1, false, true, kHeldUntil}},
+     {{kHeldUntil}, 1, false, true, kHeldUntil},
+     {{kOrderId}, 1, false, true, kChangedTo}},
     kOrderId,
     kDepartureId,
     0,
@@ -80,7 +83,8 @@ void on_relation_change(Datum, Oid relation) {
 
 void describe_leaf(const Catalog& catalog, Oid relation_oid, OrderLeaf* leaf) {
     const Oid indexes[kOrderIndexes] = {catalog.order_pkey, catalog.order_live,
-                                        catalog.order_request, catalog.order_held};
+                                        catalog.order_request, catalog.order_held,
+                                        catalog.order_unsettled};
     Relation parent = open_table(catalog.order);
     describe_target(catalog, order_shape, relation_oid, indexes, true, leaf);
     leaf->trigger = trigger_identity(relation_oid);

@@ -47,11 +47,20 @@ enum OrderColumn : AttrNumber {
     kChangedAt,
     kChangedFrom,
     kRequestDigest,
-    kOrderColumns = kRequestDigest
+    kChangedTo,
+    kSettledAt,
+    kOrderColumns = kSettledAt
 };
 
 // The indexes of ticket_order, in this order everywhere.
-enum OrderIndex { kPkeyIndex, kLiveIndex, kRequestIndex, kHeldIndex, kOrderIndexes };
+enum OrderIndex {
+    kPkeyIndex,
+    kLiveIndex,
+    kRequestIndex,
+    kHeldIndex,
+    kUnsettledIndex,
+    kOrderIndexes
+};
 
 // What the table is like: see row_target.hpp.
 extern const TableShape order_shape;

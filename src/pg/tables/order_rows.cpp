@@ -44,6 +44,7 @@ static uint32_t indexes_of(const OrderValues& values) {
     entries |= known && is_live(status) ? 1U << kLiveIndex : 0;
     entries |= known && status == OrderStatus::kHeld ? 1U << kHeldIndex : 0;
     entries |= values.is_null[kRequestId] ? 0 : 1U << kRequestIndex;
+    entries |= values.is_null[kSettledAt] ? 1U << kUnsettledIndex : 0;
     return entries;
 }
 

@@ -9,8 +9,8 @@
 
 namespace ticketpool {
 
-inline constexpr int kMostColumns = 19;
-inline constexpr int kMostIndexes = 4;
+inline constexpr int kMostColumns = 21;
+inline constexpr int kMostIndexes = 5;
 inline constexpr int kMostExtraIndexes = 8;
 
 // The columns of a row, by number in the shape; index 0 is not used.

@@ -1,5 +1,8 @@
 // ticket_buy_many: many purchases of tickets in one call. The steps are in batch_requests.hpp. The
 // kept rows are of one service date: they are also written when the date changes.
+//
+// ticket_check_many: whether the requests of a batch are well formed, for a client that divides a
+// batch among servers and wants to know before it sends any part.
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "purchase/batch_requests.hpp"
@@ -77,6 +80,11 @@ struct TicketBatch {
         end_announcement();
     }
 
+    void check(Request* request) const {
+        resolve_purchase(request->arguments, catalog, &request->purchase);
+        end_announcement();
+    }
+
     std::span<const int64_t> passengers_of(const Purchase& purchase) const {
         return {purchase.passengers, purchase.party};
     }
@@ -131,6 +139,11 @@ struct TicketBatch {
     }
 };
 
+DateADT date_of_transaction() {
+    return DatumGetDateADT(DirectFunctionCall1(
+        timestamptz_date, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp())));
+}
+
 }  // namespace
 }  // namespace ticketpool
 
@@ -145,8 +158,7 @@ TICKETPOOL_FUNCTION(ticket_buy_many) {
     TicketBatch batch{
         catalog_of(fcinfo),
         result,
-        DatumGetDateADT(DirectFunctionCall1(
-            timestamptz_date, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()))),
+        date_of_transaction(),
         AllocSetContextCreate(CurrentMemoryContext, "ticket_buy_many", ALLOCSET_DEFAULT_SIZES),
         0,
         static_cast<OrderValues*>(palloc(kFirstRows * sizeof(OrderValues))),
@@ -154,4 +166,14 @@ TICKETPOOL_FUNCTION(ticket_buy_many) {
         kFirstRows};
     sell_batch(&batch, PG_GETARG_ARRAYTYPE_P(0));
     return 0;
+}
+
+TICKETPOOL_FUNCTION(ticket_check_many) {
+    using namespace ticketpool;
+    require_shared_memory();
+    require_argument(fcinfo, 0, "requests");
+    TicketBatch batch{
+        catalog_of(fcinfo), nullptr, date_of_transaction(), nullptr, 0, nullptr, 0, 0};
+    check_batch(&batch, PG_GETARG_ARRAYTYPE_P(0));
+    PG_RETURN_VOID();
 }

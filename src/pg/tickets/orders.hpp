@@ -84,6 +84,10 @@ enum class OrderCall { kConfirm, kCancel, kRefund, kChange };
 // `named`: the caller chose the tickets, so none may be dropped.
 void choose_tickets(Order* order, OrderCall call, bool named);
 
+// Keeps only the tickets that the caller named, for callers that lock the whole order. Ereports
+// TK005 if the order lacks one of them.
+void keep_named(Order* order, TicketNos named);
+
 // How many tickets have the status.
 int count_status(const Order& order, OrderStatus status);
 
@@ -114,8 +118,9 @@ int gather_alike(Ticket* tickets, int count, Alike alike) {
 }
 
 // Changes all tickets of `order` that are in status `from` to `to`, in the table and in *order.
-// Tickets that stop being live are released at commit.
-void set_status(Order* order, OrderStatus from, OrderStatus to);
+// Tickets that stop being live are released at commit. `changed_to`: the order on another node that
+// replaces them; 0: none.
+void set_status(Order* order, OrderStatus from, OrderStatus to, int64_t changed_to = 0);
 
 // Writes the seats of `claims`, one for each ticket, into the tickets' rows.
 void set_seats(const Order& order, const Ticket* tickets, int count, const Claimed* claims);

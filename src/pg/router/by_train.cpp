@@ -1,0 +1,103 @@
+// The twins that are routed by the departure: their arguments name the train and the service date.
+#include "router/by_train.hpp"
+
+#include "router/admin.hpp"
+#include "router/pursuit.hpp"
+#include "router/routes.hpp"
+#include "router/twin.hpp"
+#include "server/errors.hpp"
+
+namespace ticketpool {
+namespace {
+
+const char* departure_text(Text train, DateADT date) {
+    return psprintf("departure of train %s on %s", printable(train), date_text(date));
+}
+
+[[noreturn]] void report_no_node(Text train, DateADT date) {
+    ereport(ERROR,
+            (errcode(kErrorNoDeparture),
+             errmsg("train \"%s\" has no departure on %s", printable(train), date_text(date)),
+             errdetail("No row of router_train says which node has the train on that day."),
+             errhint("Assign the train to a node with router_assign.")));
+}
+
+}  // namespace
+
+int settled_node(const Twin& twin, Text train, DateADT date, Pursuit* pursuit) {
+    TrainRoute route = route_of_train(twin.schema, train, date);
+    while (route.moving) {
+        wait_for_move(pursuit, departure_text(train, date));
+        route = route_of_train(twin.schema, train, date);
+    }
+    if (route.node == 0) {
+        report_no_node(train, date);
+    }
+    return route.node;
+}
+
+int find_node_of_train(const Twin& twin, Text train, DateADT date) {
+    Pursuit pursuit{0};
+    return settled_node(twin, train, date, &pursuit);
+}
+
+Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster, Datum arguments,
+                     Effect effect) {
+    Pursuit pursuit{0};
+    for (;;) {
+        const int node = settled_node(twin, train, date, &pursuit);
+        const Answer answer =
+            cluster == Cluster::kRead
+                ? ask_either(node, twin.name, arguments, twin.column_names)
+                : ask_node(node, cluster, twin.name, arguments, twin.column_names, effect);
+        if (answer.sqlstate == 0) {
+            return answer;
+        }
+        if (!may_have_moved(answer)) {
+            raise_answer(answer);
+        }
+        const TrainRoute now = route_of_train(twin.schema, train, date);
+        if (!now.moving && now.node == node) {
+            raise_answer(answer);
+        }
+    }
+}
+
+namespace {
+
+Datum by_train(FunctionCallInfo fcinfo, Cluster cluster, bool changes) {
+    const Twin& twin = twin_of(fcinfo);
+    if (changes) {
+        require_no_transaction(twin);
+    }
+    require_argument(fcinfo, twin.train, "train");
+    require_argument(fcinfo, twin.service_date, "service_date");
+    const Effect effect = !changes                ? Effect::kNone
+                          : twin.takes_request_id ? Effect::kRequest
+                                                  : Effect::kUnknown;
+    const Answer answer = call_by_train(twin, text_of(PG_GETARG_DATUM(twin.train)),
+                                        PG_GETARG_DATEADT(twin.service_date), cluster,
+                                        encode_arguments(fcinfo, twin), effect);
+    if (twin.opens_departure) {
+        note_departure(
+            router_tables(fcinfo), answer.node, TextDatumGetCString(PG_GETARG_DATUM(twin.train)),
+            TextDatumGetCString(encode_value(PG_GETARG_DATUM(twin.service_date), DATEOID)));
+    }
+    return return_answer(fcinfo, twin, answer);
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(router_change_by_train) {
+    return ticketpool::by_train(fcinfo, ticketpool::Cluster::kPrimary, true);
+}
+
+TICKETPOOL_FUNCTION(router_read_by_train) {
+    return ticketpool::by_train(fcinfo, ticketpool::Cluster::kPrimary, false);
+}
+
+// A read that a standby may answer.
+TICKETPOOL_FUNCTION(router_ask_by_train) {
+    return ticketpool::by_train(fcinfo, ticketpool::Cluster::kRead, false);
+}
