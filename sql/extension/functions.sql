@@ -173,13 +173,13 @@ REVOKE ALL ON FUNCTION @extschema@.ticket_cancel(bigint) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_change(order_id bigint, train text, from_station text,
     to_station text, service_date date, seat_class text DEFAULT NULL, seat_choice text DEFAULT NULL,
-    ticket_nos int[] DEFAULT NULL)
+    ticket_nos int[] DEFAULT NULL, request_id uuid DEFAULT NULL)
     RETURNS SETOF @extschema@.ticket_order
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
-COMMENT ON FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, text, int[]) IS
+COMMENT ON FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, text, int[], uuid) IS
     'exchanges sold tickets for another trip in one step; no row: the new tickets are not to be '
     'had, and the old ones stay';
-REVOKE ALL ON FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, text, int[])
+REVOKE ALL ON FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, text, int[], uuid)
     FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_withdraw(train text, service_date date)
@@ -331,6 +331,19 @@ COMMENT ON FUNCTION @extschema@.ticket_change_away(bigint, bigint, int[]) IS
     'exchanges sold tickets for an order that lives on another node; their seats are free once the '
     'transaction has committed';
 REVOKE ALL ON FUNCTION @extschema@.ticket_change_away(bigint, bigint, int[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_exchange_hold(changed_from bigint, user_id bigint,
+    old_ticket_nos int[], passengers bigint[], seat_classes text[], channels text[], train text,
+    from_station text, to_station text, service_date date, seat_class text DEFAULT NULL,
+    seat_choice text DEFAULT NULL, ticket_nos int[] DEFAULT NULL, ttl interval DEFAULT NULL,
+    request_id uuid DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_exchange_hold(bigint, bigint, int[], bigint[], text[], text[], text, text, text, date, text, text, int[], interval, uuid) IS
+    'holds the new tickets of an exchange whose old ones live on another node; no row: they are '
+    'not to be had';
+REVOKE ALL ON FUNCTION @extschema@.ticket_exchange_hold(bigint, bigint, int[], bigint[], text[], text[], text, text, text, date, text, text, int[], interval, uuid)
+    FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_unsettled()
     RETURNS TABLE (order_id bigint, ticket_nos int[], changed_to bigint, changed_at timestamptz)

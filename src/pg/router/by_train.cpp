@@ -22,18 +22,20 @@ const char* departure_text(Text train, DateADT date) {
              errhint("Assign the train to a node with router_assign.")));
 }
 
+}  // namespace
+
 int routed_node(const Twin& twin, Text train, DateADT date) {
-    const int node = route_of_train(twin.schema, train, date).node;
+    const int node = route_of_train(twin.schema, train, date);
     if (node == 0) {
         report_no_node(train, date);
     }
     return node;
 }
 
-}  // namespace
-
-int find_node_of_train(const Twin& twin, Text train, DateADT date) {
-    return routed_node(twin, train, date);
+static Answer ask(const Twin& twin, int node, Cluster cluster, Datum arguments, Effect effect) {
+    return cluster == Cluster::kRead
+               ? ask_either(node, twin.name, arguments, twin.column_names)
+               : ask_node(node, cluster, twin.name, arguments, twin.column_names, effect);
 }
 
 Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster, Datum arguments,
@@ -41,8 +43,7 @@ Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster
     Pursuit pursuit{0};
     int node = routed_node(twin, train, date);
     for (;;) {
-        const Answer answer =
-            ask_node(node, cluster, twin.name, arguments, twin.column_names, effect);
+        const Answer answer = ask(twin, node, cluster, arguments, effect);
         if (answer.sqlstate == 0) {
             return answer;
         }
@@ -59,8 +60,7 @@ Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster
         }
         const int named = node_named_by(twin.schema, answer);
         if (named != 0) {
-            const Answer there =
-                ask_node(named, cluster, twin.name, arguments, twin.column_names, effect);
+            const Answer there = ask(twin, named, cluster, arguments, effect);
             if (there.sqlstate == 0) {
                 return there;
             }

@@ -234,8 +234,8 @@ void move_departure(const Move& move, int source, int target) {
 
 // The train is on the node on that day only: the day after goes on as it was.
 void write_train(const Move& move, int node) {
-    const int before = route_of_train(move.schema, move.train_name, move.service_date).node;
-    const int after = route_of_train(move.schema, move.train_name, move.service_date + 1).node;
+    const int before = route_of_train(move.schema, move.train_name, move.service_date);
+    const int after = route_of_train(move.schema, move.train_name, move.service_date + 1);
     if (before == node) {
         return;
     }
