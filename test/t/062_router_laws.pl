@@ -68,7 +68,8 @@ $fleet->open_departures_of('one', 3, qw(A1 B1 C1));
 $fleet->ask("SELECT ticket_open('A1', date '$day' + 3, 'two', '2020-01-01'), ticket_open('A1', date '$day' + 4, 'one', 'infinity')");
 $fleet->ask("SELECT ticket_open('A1', date '$day' + 5, 'one', '2020-01-01')");
 $fleet->ask("SELECT ticket_close('A1', date '$day' + 5)");
-$fleet->ask("SELECT item_open(77, 10)") if $fleet->ask("SELECT router_assign_item(77, 3) IS NOT NULL");
+$fleet->ask("SELECT router_assign_item(77, 3), router_assign_item(78, 3), router_assign_item(80, 3)");
+$fleet->ask('SELECT item_open(77, 10)');
 is($fleet->on(1, 'SELECT count(*) FROM ticket_departure') . $fleet->on(2, 'SELECT count(*) FROM ticket_departure') . $fleet->on(3, 'SELECT count(*) FROM ticket_departure'), '633',
 	'departures are opened on the node of their train');
 
@@ -187,7 +188,7 @@ for my $at_commit (0, 1)
 		is($there->{state}, $state, "$state is raised $when");
 		# At the commit the node has nothing to catch it with: what PL/Proxy lets through is the state,
 		# and the text that it puts its own in front of.
-		if ($at_commit && $state =~ /^(?:08|XX)/) { like($here->{state}, qr/^(?:08007|$state)$/, "$state $when: its own state, or the router does not know"); next }
+		if ($at_commit && $state =~ /^(?:08|XX)/) { like($here->{state}, qr/^(?:0800[17]|$state)$/, "$state $when: its own state, or the router does not know"); next }
 		is(same_answer($here), same_answer($there), "$state $when: the same through the router");
 		is(join('|', map { $here->{$_} // '' } 'schema name', 'table name', 'column name', 'datatype name', 'constraint name'), 's c|t"a|c|d|k', "$state $when: with its fields") if !$at_commit;
 	}
@@ -209,7 +210,7 @@ sub sells_the_right_day
 		FROM ticket_hold('B1', 'S1', 'S3', 7, make_date(2031, 5, 2), passengers => '{11,12}', request_id => gen_random_uuid(), ttl => interval '1 minute 30 seconds')});
 	my ($id) = ($got->{rows}[0] // '') =~ /^(\d+)/;
 	is(join("\n", $got->{state}, map { s/^\d+\|//r } @{ $got->{rows} }), "00000\n11|t|t|t\n12|t|t|t", "$label: rows are right") or note(explain $got);
-	is($fleet->on(2, "SELECT DISTINCT service_date, status FROM ticket_order WHERE order_id = " . ($id // 0)), '2031-05-02|held', "$label: the node has sold the right day");
+	is($fleet->on(2, "SELECT DISTINCT service_date = make_date(2031, 5, 2), status FROM ticket_order WHERE order_id = " . ($id // 0)), 't|held', "$label: the node has sold the right day");
 	my $counted = outcome($session, q{SELECT ticket_remaining('B1', 'S1', 'S3', make_date(2031, 5, 2)), (SELECT count(*) FROM ticket_search('S1', 'S3', make_date(2031, 5, 2)) s WHERE s.service_date = make_date(2031, 5, 2) AND s.departs = timestamp '2031-05-02 00:10')
 		} =~ s/timestamp '2031-05-02 00:10'/make_timestamp(2031, 5, 2, 0, 10, 0)/r);
 	is(same_answer($counted), "00000\n18|3", "$label: counted and searched as well");
@@ -223,7 +224,10 @@ my @hostile = ("SET datestyle = 'SQL, DMY'", "SET datestyle = 'German'", "SET da
 sells_the_right_day('no setting');
 sells_the_right_day($_, $_) for @hostile[ 0, 1, 3, 5, 7, 9, 10, 12 ];
 sells_the_right_day('all of a session', @hostile);
-# Of databases: each in turn, new sessions on both sides.
+# Of databases: each in turn, new sessions on both sides. (PL/Proxy's own casts and arrays go by the
+# settings of the router's role on the node, which router_config.sh makes.)
+my $role = $fleet->router->safe_psql('postgres', 'SELECT quote_ident(current_user)');
+$fleet->node(1)->{server}->safe_psql('postgres', "ALTER ROLE $role SET array_nulls = on; ALTER ROLE $role SET search_path = pg_catalog");
 sub of_databases
 {
 	my ($which) = @_;
@@ -400,7 +404,7 @@ $fleet->router->safe_psql('postgres', "CREATE ROLE seller LOGIN; CREATE ROLE nob
 	is(outcome($nobody, "SELECT * FROM ticket_buy($c1, 201, '$day')")->{state}, '42501', 'nobody may not buy');
 	is(same_answer(outcome($nobody, "SELECT ticket_remaining('C1', 'S4', 'S5', '$day'), (SELECT count(*) FROM ticket_search('S1', 'S5', '$day'))")), "00000\n20|3", 'counting and searching are open to everybody');
 	for my $sql ('SELECT * FROM router_train', 'SELECT * FROM router_node', 'DELETE FROM router_moved', "SELECT router_assign('C1', 1)", "SELECT router_node_add(9, 'dbname=x')", 'SELECT * FROM router_settle()', "SELECT router_move('C1', '$day', 1)",
-		"SELECT ticketpool_router.node_call(1, 'ticket_refund', ARRAY['$sold'], NULL)", 'SELECT usename, umoptions FROM pg_user_mapping')
+		"SELECT ticketpool_router.node_call(1, 'ticket_refund', ARRAY['$sold'], NULL)", 'SELECT umoptions FROM pg_user_mapping')
 	{
 		next if $sql =~ /router_move/ && !$fleet->ask("SELECT count(*) FROM pg_proc WHERE proname = 'router_move'");
 		is(outcome($nobody, $sql)->{state}, '42501', "nobody may not: $sql");
@@ -410,6 +414,6 @@ $fleet->router->safe_psql('postgres', "CREATE ROLE seller LOGIN; CREATE ROLE nob
 	$_->quit for $seller, $nobody;
 }
 
-$fleet->all_agree('at the end');
+$fleet->all_agree('at the end', "opens_at < 'infinity'");
 $fleet->stop;
 done_testing();

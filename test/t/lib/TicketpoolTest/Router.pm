@@ -317,6 +317,7 @@ sub answer
 		{
 			$field = defined $outcome{message} ? lc $1 : '';
 			$outcome{$field} = $2 if $field;
+			$field = undef if $1 eq 'LOCATION';    # the last of a message
 		}
 		elsif ($line =~ /^LINE \d+: / || $line =~ /^\s+\^$/) { next }
 		elsif (defined $field) { $outcome{$field} .= "\n$line" if $field }
@@ -390,15 +391,16 @@ sub kill_backend
 # Proofs, and the end
 # ---------------------------------------------------------------------------------------------------------------------
 
-# On every node: pool and tables agree, no seat is sold twice, no claim is left in flight.
+# On every node: pool and tables agree, no seat is sold twice, no claim is left in flight. where: as
+# for agrees().
 sub all_agree
 {
-	my ($self, $label) = @_;
+	my ($self, $label, $where) = @_;
 	for my $number ($self->numbers)
 	{
 		my $node = $self->node($number);
 		in_flight_is_empty($self->pathed($node->{server}), $node->{database}, "$label, node $number");
-		agrees($self->pathed($node->{server}), $node->{database}, "$label, node $number");
+		agrees($self->pathed($node->{server}), $node->{database}, "$label, node $number", $where);
 	}
 	return;
 }
