@@ -61,4 +61,96 @@ like(ask("SELECT * FROM ticket_buy('T2', 'S1', 'S3', 7, '$day')"), qr/TK003/, 'c
 is(ask("SET datestyle = 'SQL, DMY'; SET intervalstyle = sql_standard; SELECT count(*) FROM ticket_hold('T1', 'S1', 'S3', 8, '$day', ttl => '-1 +2:00:00'::interval * -1)"),
 	1, 'whatever the date style is');
 
+# ---------------------------------------------------------------------------------------------------------------------
+# By id
+# ---------------------------------------------------------------------------------------------------------------------
+
+my $held = ask("SELECT order_id FROM ticket_hold('T1', 'S1', 'S3', 9, '$day')");
+is(ask("SELECT status FROM ticket_confirm($held)"), 'sold', 'a hold is paid through the router');
+is(ask("SELECT status FROM ticket_get($held)"), 'sold', 'and read');
+is(ask("SELECT status FROM ticket_refund($held)"), 'refunded', 'and given back');
+like(ask("SELECT * FROM ticket_cancel($held)"), qr/ERROR:  TK005: .*DETAIL:  Its status is "refunded"\..*HINT:  /s, 'the node refuses');
+like(ask("SELECT * FROM ticket_refund($held + 128)"), qr/ERROR:  TK005: order \d+ does not exist.*DETAIL:  No row of ticket_order has/s, 'no such order');
+like(ask("SELECT * FROM ticket_refund(77)"), qr/ERROR:  TK005: order 77 does not exist/, 'no such node');
+is(ask("SELECT count(*) FROM ticket_get($held + 128)"), 0, 'an order that no node has has no rows');
+is(ask("SELECT node FROM ticket_where($held)"), 1, 'where it is');
+like(ask("SELECT node FROM ticket_where($held + 128)"), qr/TK005/, 'unknown');
+is(ask("SELECT node FROM ticket_where('T2', '$day')"), 2, 'where a departure is');
+like(ask("SELECT node FROM ticket_where('T3', '$day')"), qr/TK001/, 'unknown');
+my $quota = ask("SELECT ticket_reserve('T1', '$day', 'second', 'web', 2, 'S1', 'S5')");
+is(ask("SELECT ticket_recycle($quota)"), 2, 'a quota is set aside and returned');
+like(ask("SELECT ticket_recycle($quota + 128)"), qr/TK005: reservation/, 'no such quota');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# By item
+# ---------------------------------------------------------------------------------------------------------------------
+
+ask("INSERT INTO router_item VALUES (10, 1), (20, 2)");
+like(ask('SELECT item_open(20, 5)'), qr/^\d+$/, 'an item is opened');
+like(ask('SELECT item_open(10, 5)'), qr/^\d+$/, 'another');
+my $bought = ask('SELECT order_id FROM item_buy(20, 7, 2)');
+is($bought & 127, 2, 'an item order of the second node');
+is(ask('SELECT item_remaining(20)'), 3, 'units are counted');
+is(ask("SELECT buy_quantity, status FROM item_refund($bought)"), '2|refunded', 'and given back');
+is(ask('SELECT count(*) FROM item_split(20, 2)'), 2, 'split');
+like(ask('SELECT item_remaining(30)'), qr/TK001: item 30 does not exist/, 'no such item');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Search
+# ---------------------------------------------------------------------------------------------------------------------
+
+is(ask("SELECT train, service_date, from_stop, to_stop, departs, seat_class, remaining FROM ticket_search('S1', 'S3', '$day')"),
+	"T1|$day|1|3|$day 00:10:00|second|8", 'what one node has');
+is(ask("SELECT ticket_open('T2', '$day'::date + 1, 'F') > 0, ticket_open('T1', '$day'::date + 1, 'F') > 0"), 't|t', 'both trains the day after');
+is(ask("SELECT string_agg(train, ' ') FROM ticket_search('S1', 'S3', '$day'::date + 1)"), 'T1 T2', 'both nodes');
+is(ask("SELECT string_agg(train, ' ') FROM ticket_trains('Station S1', 'S3', '$day'::date + 1)"), 'T1 T2', 'by a name');
+is(ask("SELECT count(*) FROM ticket_search('S3', 'S1', '$day'::date + 1)"), 0, 'none');
+like(ask("SELECT * FROM ticket_search('S1', 'Nowhere', '$day')"), qr/TK002: station "Nowhere" does not exist/, 'unknown station');
+is(ask("SELECT count(*) FROM ticket_remaining_matrix('T1', '$day', 'second')"), 10, 'the matrix');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Batches
+# ---------------------------------------------------------------------------------------------------------------------
+
+my $next = "'$day'::date + 1";
+is(ask("SELECT count(*) FROM ticket_buy_many('{}')"), 0, 'no request');
+is(ask("SELECT request_no, order_id & 127, ticket_no FROM ticket_buy_many(ARRAY[
+		('T1', 'S1', 'S2', 1, $next, NULL, '{1,2}', NULL, NULL, NULL),
+		('T1', 'S1', 'S2', 3, $next, NULL, NULL, NULL, NULL, NULL)]::ticket_request[])"),
+	"1|1|1\n1|1|2\n2|1|1", 'a batch for one node');
+like(ask("SELECT * FROM ticket_buy_many(ARRAY[
+		('T1', 'S1', 'S2', 1, $next, NULL, NULL, NULL, NULL, gen_random_uuid()),
+		('T2', 'S1', 'S2', 3, $next, NULL, NULL, NULL, NULL, NULL)]::ticket_request[])"),
+	qr/22023: request 2 has no request_id/, 'two nodes: each needs a request_id');
+sub batch
+{
+	my ($to) = @_;
+	return ask("SELECT request_no, order_id & 127, ticket_no FROM ticket_buy_many(ARRAY[
+		('T1', 'S1', 'S2', 1, $next, NULL, NULL, NULL, NULL, '00000000-0000-0000-0000-000000000001'),
+		('T2', 'S1', 'S2', 3, $next, NULL, '{4,5}', NULL, NULL, '00000000-0000-0000-0000-000000000002'),
+		('T1', 'S1', 'S2', 3, $next, NULL, NULL, NULL, NULL, '00000000-0000-0000-0000-000000000003'),
+		('T2', 'S1', '$to', 3, $next, NULL, NULL, NULL, NULL, '00000000-0000-0000-0000-000000000004')]::ticket_request[])");
+}
+like(batch('S9'), qr/TK002: request 4: station "S9"/, 'a malformed request is named by the number that the caller gave it');
+is($nodes->safe_psql('node1', "SELECT count(*) FROM ticket_order WHERE request_id IS NOT NULL"), 0, 'and nothing was sold on the other node');
+my $sold = "1|1|1\n2|2|1\n2|2|2\n3|1|1\n4|2|1";
+is(batch('S3'), $sold, 'two nodes');
+is(batch('S3'), $sold, 'again');
+is($nodes->safe_psql('node1', "SELECT count(*) FROM ticket_order WHERE request_id IS NOT NULL"), 2, 'nothing was sold twice');
+like(ask("SELECT * FROM ticket_buy_many(ARRAY[NULL]::ticket_request[])"), qr/22004: request 1 is NULL/, 'NULL');
+like(ask("SELECT * FROM ticket_buy_many(NULL)"), qr/22004: argument "requests"/, 'NULL');
+is(ask("SELECT request_no, item_id, buy_quantity FROM item_buy_many(ARRAY[
+		(20, 1, 1, gen_random_uuid(), NULL), (10, 1, 2, gen_random_uuid(), NULL)]::item_request[])"), "1|20|1\n2|10|2", 'items');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Refusals
+# ---------------------------------------------------------------------------------------------------------------------
+
+my $buy = "ticket_buy('T1', 'S1', 'S3', 7, $next)";
+like(ask("BEGIN; SELECT $buy; COMMIT"), qr/25001/, 'in a transaction block');
+like(ask("DO \$\$ BEGIN PERFORM $buy; EXCEPTION WHEN division_by_zero THEN END \$\$"), qr/25001/, 'in a subtransaction');
+like(ask("SET default_transaction_read_only = on; SELECT $buy"), qr/25006/, 'read only');
+is(ask("BEGIN READ ONLY; SELECT ticket_remaining('T2', 'S1', 'S3', $next); COMMIT"), 7, 'reads are allowed');
+is(ask("SELECT count(*) FROM generate_series(1, 2) i, LATERAL ticket_remaining('T2', 'S1', 'S3', $next + i * 0)"), 2, 'two calls in one statement');
+
 done_testing();

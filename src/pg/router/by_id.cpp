@@ -2,6 +2,7 @@
 // names.
 #include "router/by_id.hpp"
 
+#include "router/ask.hpp"
 #include "router/pursuit.hpp"
 #include "router/twin.hpp"
 #include "server/errors.hpp"
@@ -13,6 +14,11 @@ namespace {
     ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", id),
                     errdetail("No node has ids that end in %d.", static_cast<int>(id & 127)),
                     errhint("Check the order_id.")));
+}
+
+[[noreturn]] void report_no_order(int64_t order_id) {
+    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
+                    detail_of_no_order("ticket_order"), hint_of_no_order()));
 }
 
 // The node does not have what the id names, or no longer.
@@ -44,10 +50,11 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
         for (int i = 0; i < nodes.count; i++) {
             const Answer answer = ask_node(nodes.nodes[i], Cluster::kPrimary, twin.name, arguments,
                                            twin.column_names, effect);
-            if (answer.sqlstate == 0) {
+            const bool is_last = i == nodes.count - 1;
+            if (answer.sqlstate == 0 && (answer.count > 0 || is_last || effect != Effect::kNone)) {
                 return answer;
             }
-            if (!is_elsewhere(answer)) {
+            if (answer.sqlstate != 0 && !is_elsewhere(answer)) {
                 raise_answer(answer);
             }
             moved = moved || says_moved(answer);
@@ -59,6 +66,9 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
         // before it was there, or the routes are about to change.
         const NodeList now = nodes_of_id(twin.schema, id, of);
         if (same_nodes(nodes, now) && !moved) {
+            if (first.sqlstate == 0) {
+                return first;
+            }
             raise_answer(first);
         }
         if (same_nodes(nodes, now)) {
@@ -73,7 +83,21 @@ int find_node_of_order(const Twin& twin, int64_t order_id) {
     if (nodes.count == 0) {
         report_no_node(order_id);
     }
-    return nodes.nodes[0];
+    for (int i = 0; i < nodes.count; i++) {
+        Rows rows;
+        ErrorData* error = try_rows(nodes.nodes[i], Cluster::kPrimary, "ticket_get",
+                                    {id_text(order_id)}, {"order_id"}, Effect::kNone, &rows);
+        const bool cannot_say =
+            error != nullptr &&
+            error->sqlerrcode == ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION;
+        if (rows.count > 0 || (cannot_say && nodes.count == 1)) {
+            return nodes.nodes[i];  // if it does not answer now, it is still the only one
+        }
+        if (error != nullptr && !cannot_say) {
+            ReThrowError(error);
+        }
+    }
+    report_no_order(order_id);
 }
 
 namespace {

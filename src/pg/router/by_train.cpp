@@ -22,7 +22,8 @@ const char* departure_text(Text train, DateADT date) {
              errhint("Assign the train to a node with router_assign.")));
 }
 
-// Waits while the departure is being moved.
+}  // namespace
+
 int settled_node(const Twin& twin, Text train, DateADT date, Pursuit* pursuit) {
     TrainRoute route = route_of_train(twin.schema, train, date);
     while (route.moving) {
@@ -35,8 +36,6 @@ int settled_node(const Twin& twin, Text train, DateADT date, Pursuit* pursuit) {
     return route.node;
 }
 
-}  // namespace
-
 int find_node_of_train(const Twin& twin, Text train, DateADT date) {
     Pursuit pursuit{0};
     return settled_node(twin, train, date, &pursuit);
@@ -48,7 +47,9 @@ Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster
     for (;;) {
         const int node = settled_node(twin, train, date, &pursuit);
         const Answer answer =
-            ask_node(node, cluster, twin.name, arguments, twin.column_names, effect);
+            cluster == Cluster::kRead
+                ? ask_either(node, twin.name, arguments, twin.column_names)
+                : ask_node(node, cluster, twin.name, arguments, twin.column_names, effect);
         if (answer.sqlstate == 0) {
             return answer;
         }

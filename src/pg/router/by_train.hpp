@@ -2,6 +2,7 @@
 #pragma once
 
 #include "router/link.hpp"
+#include "router/pursuit.hpp"
 #include "router/twin.hpp"
 #include "server/pg.hpp"
 
@@ -14,6 +15,7 @@ Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster
                      Effect effect);
 
 // The node that has the departure; waits while it is being moved. TK001 if none has it.
+int settled_node(const Twin& twin, Text train, DateADT date, Pursuit* pursuit);
 int find_node_of_train(const Twin& twin, Text train, DateADT date);
 
 }  // namespace ticketpool

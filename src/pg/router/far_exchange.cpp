@@ -314,8 +314,25 @@ bool take_back(int old_node, int64_t order_id, int64_t new_order) {
 Answer confirm(const Exchange& exchange, int new_node, int64_t new_order) {
     Answer answer{};
     const char* id = id_text(new_order);
-    ErrorData* error = try_answer(new_node, "ticket_confirm", text_array(&id, 1),
-                                  exchange.twin->column_names, &answer);
+    Pursuit pursuit{0};
+    ErrorData* error;
+    for (;;) {
+        error = try_answer(new_node, "ticket_confirm", text_array(&id, 1),
+                           exchange.twin->column_names, &answer);
+        if (error != nullptr || !says_moved(answer)) {
+            break;
+        }
+        // The new departure is being moved. An error must not say that nothing was done.
+        error = in_subtransaction([&] {
+            wait_for_move(&pursuit, psprintf("order %s", id));
+            const Tickets bought = find_order(exchange.twin->schema, new_order);
+            new_node = bought.node != 0 ? bought.node : new_node;
+            return true;
+        });
+        if (error != nullptr) {
+            break;
+        }
+    }
     if (error != nullptr && error->sqlerrcode == ERRCODE_QUERY_CANCELED) {
         ReThrowError(error);
     }
@@ -495,11 +512,17 @@ Places find_places(const Exchange& exchange, Text train, DateADT date, Pursuit* 
     if (nodes.count == 1 && nodes.nodes[0] == route.node) {
         return {route.node, route.node};
     }
-    const int old_node = find_order(schema, exchange.order_id).node;
-    if (old_node == 0) {
+    if (nodes.count == 0) {
         report_nowhere(exchange.order_id);
     }
+    int old_node = find_order(schema, exchange.order_id).node;
+    if (old_node == 0) {
+        old_node = nodes.nodes[0];  // it says so in its own words
+    }
     if (route.node == 0) {
+        (void)call_rows(old_node, Cluster::kPrimary, "ticket_exchange_ask",
+                        {id_text(exchange.order_id), exchange.argument[kArgTickets]},
+                        {"ticket_no"});
         ereport(ERROR,
                 (errcode(kErrorNoDeparture),
                  errmsg("train \"%s\" has no departure on %s", printable(train), date_text(date)),

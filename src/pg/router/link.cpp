@@ -3,6 +3,7 @@
 
 #include "server/arrays.hpp"
 #include "server/settings.hpp"
+#include "server/subtransaction.hpp"
 
 extern "C" {
 #include "catalog/namespace.h"
@@ -109,13 +110,19 @@ void on_error(void*) {
     }
 }
 
-void begin_wait() {
+// A search may be answered by the primary where the standby does not answer, so it gets half of the
+// time for each.
+int wait_limit(Cluster cluster) {
+    return cluster == Cluster::kPrimary ? setting_call_timeout : setting_call_timeout / 2;
+}
+
+void begin_wait(Cluster cluster) {
     if (timeout_id < 0) {
         timeout_id = static_cast<int>(RegisterTimeout(USER_TIMEOUT, on_timeout));
     }
     overdue = 0;
     cancelled_here = 0;
-    enable_timeout_after(static_cast<TimeoutId>(timeout_id), setting_call_timeout);
+    enable_timeout_after(static_cast<TimeoutId>(timeout_id), wait_limit(cluster));
 }
 
 // Whether the time-out has ended the call.
@@ -137,6 +144,8 @@ bool end_wait() {
 struct Call {
     const char* function;
     const char* nodes;  // "node 1", "one of the nodes 1, 2"
+    bool several;       // nodes: what failed on one of them may be done on the others
+    Cluster cluster;
     Effect effect;
 };
 
@@ -261,14 +270,14 @@ const char* trimmed(const char* text) {
     if (was_overdue && (error->sqlerrcode == ERRCODE_CONNECTION_FAILURE ||
                         error->sqlerrcode == ERRCODE_QUERY_CANCELED)) {
         report_unknown(call, psprintf("no answer came within %d ms (router.call_timeout).",
-                                      setting_call_timeout));
+                                      wait_limit(call.cluster)));
     }
     if (error->message == nullptr) {
         ReThrowError(error);
     }
     const char* reason = trimmed(message_of_link(message_of_node(error->message)));
     if (is_connection_error(error)) {
-        if (was_not_sent(error->message)) {
+        if (!call.several && was_not_sent(error->message)) {
             report_unreachable(call, reason);
         }
         report_unknown(call, reason);
@@ -302,7 +311,7 @@ void through_link(const Call& call, Work work) {
         set_config_option("array_nulls", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
                           false);
     }
-    begin_wait();
+    begin_wait(call.cluster);
     error_context_stack = &callback;
     PG_TRY();
     { work(); }
@@ -427,7 +436,7 @@ Answer ask_node(int node, Cluster cluster, const char* function, Datum arguments
     fcinfo->args[2] = argument(arguments);
     fcinfo->args[3] = argument(columns);
     Datum array = 0;
-    through_link({function, psprintf("node %d", node), effect},
+    through_link({function, psprintf("node %d", node), false, cluster, effect},
                  [&] { array = FunctionCallInvoke(fcinfo); });
     if (fcinfo->isnull) {
         report_no_answer(node);
@@ -470,6 +479,21 @@ Answer call_node(int node, Cluster cluster, const char* function, Datum argument
     return answer;
 }
 
+Answer ask_either(int node, const char* function, Datum arguments, Datum columns) {
+    Answer answer{};
+    ErrorData* error = in_subtransaction([&] {
+        answer = ask_node(node, Cluster::kRead, function, arguments, columns, Effect::kNone);
+        return true;
+    });
+    if (error == nullptr) {
+        return answer;
+    }
+    if (error->sqlerrcode != ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION) {
+        ReThrowError(error);
+    }
+    return ask_node(node, Cluster::kPrimary, function, arguments, columns, Effect::kNone);
+}
+
 void ask_nodes(const int* nodes, const Datum* arguments, int count, Cluster cluster,
                const char* function, Datum columns, Effect effect, Answer* answers) {
     Datum* numbers = static_cast<Datum*>(palloc(static_cast<Size>(count) * sizeof(Datum)));
@@ -490,7 +514,7 @@ void ask_nodes(const int* nodes, const Datum* arguments, int count, Cluster clus
                    const_cast<FmgrInfo*>(
                        proxy_function(cluster == Cluster::kPrimary ? kNodesCall : kNodesCallRead)),
                    CurrentMemoryContext);
-    through_link({function, nodes_text(nodes, count), effect},
+    through_link({function, nodes_text(nodes, count), count > 1, cluster, effect},
                  [&] { fetch_answers(&proxy, values, nodes, count, answers); });
     for (int i = 0; i < count; i++) {
         if (answers[i].node == 0) {

@@ -18,6 +18,7 @@
 
 namespace ticketpool {
 
+// kRead: where a node's searches go, which may be a standby. It has half of router.call_timeout.
 enum class Cluster { kPrimary, kRead };
 
 // What a call may have done if its answer is lost, and what helps then.
@@ -64,13 +65,17 @@ Answer ask_node(int node, Cluster cluster, const char* function, Datum arguments
                 Effect effect);
 // Raises the error of an answer again, as it was on the node.
 [[noreturn]] void raise_answer(const Answer& answer);
-// Both: rows, or the node's error.
+// Both: rows, or the node's error is raised.
 Answer call_node(int node, Cluster cluster, const char* function, Datum arguments, Datum columns,
                  Effect effect);
 
+// For a call that changes nothing: asks where the node's searches go, and its primary if there is
+// no answer.
+Answer ask_either(int node, const char* function, Datum arguments, Datum columns);
+
 // Calls the function on all nodes at the same time, with arguments of its own each. The answers are
-// in the order of `nodes`. If one node can't be reached, the call fails, although the others may
-// have done their part.
+// in the order of `nodes`. If one node can't be reached, the call fails: with 08007 if it changes
+// something, because the others may have done their part.
 void ask_nodes(const int* nodes, const Datum* arguments, int count, Cluster cluster,
                const char* function, Datum columns, Effect effect, Answer* answers);
 

@@ -1,6 +1,7 @@
 // Reads the tables of the router (routes.hpp).
 #include "router/routes.hpp"
 
+#include "server/errors.hpp"
 #include "server/plans.hpp"
 #include "server/table_scan.hpp"
 
@@ -136,11 +137,17 @@ TrainRoute route_of_train(const char* schema, Text train, DateADT date) {
     return route;
 }
 
-int node_of_item(const char* schema, int64_t item_id) {
+int require_node_of_item(const char* schema, int64_t item_id) {
     Oid types[] = {INT8OID};
     Datum values[] = {Int64GetDatum(item_id)};
     int node = 0;
     look(schema, kItem, 1, types, values, nullptr, [&] { node = first_number(); });
+    if (node == 0) {
+        ereport(ERROR, (errcode(kErrorNoDeparture),
+                        errmsg("item " INT64_FORMAT " does not exist", item_id),
+                        errdetail("No row of router_item says which node has it."),
+                        errhint("Assign the item to a node with router_assign_item.")));
+    }
     return node;
 }
 

@@ -14,8 +14,8 @@ struct TrainRoute {
 };
 TrainRoute route_of_train(const char* schema, Text train, DateADT date);
 
-// 0: none.
-int node_of_item(const char* schema, int64_t item_id);
+// TK001 if no node has the item.
+int require_node_of_item(const char* schema, int64_t item_id);
 
 // The nodes to ask about an id, the likeliest first: where such ids moved to, the node that the id
 // ends in, the one that has the ids from before there were nodes. A node is listed once.

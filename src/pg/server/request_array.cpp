@@ -1,6 +1,6 @@
-// The array of requests that a batch function is called with: opening it, reading one request, and
-// naming a request in an error.
-#include "purchase/batch_requests.hpp"
+// Opens the array of requests that a batch is called with, reads one request, and names a request
+// in an error (request_array.hpp).
+#include "server/request_array.hpp"
 
 extern "C" {
 #include "utils/typcache.h"
