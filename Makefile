@@ -5,6 +5,7 @@
 #                                    narrowed by REGRESS="one two", ISOLATION=one, TAP=test/t/001_one.pl (empty: none)
 #   make test-long                   what takes too long for make test; make soak MINUTES=30, make fuzz SECONDS=60: parts of it
 #   make deps | demo | test          what a Debian machine lacks; a demonstration on a private server; all tests
+#   make demo-router                 a demonstration of many servers
 #   make bench | bench-national      measurements (QUICK=1: short ones); bench-profile: where the time of a sale goes;
 #                                    bench-doc puts the last ones into doc/bench
 #   make lint
@@ -14,6 +15,8 @@ MODULE_big = ticketpool
 DATA_built = $(install_script) $(update_scripts) $(router_script)
 # As it was released: an update from it can be tried on any server (CREATE EXTENSION ... VERSION '0.2').
 DATA       = test/update/ticketpool--0.2.sql
+# For those that run a router: PgBouncer's configuration, fail-over.
+SCRIPTS    = $(wildcard src/tools/*.sh)
 OBJS       = $(patsubst %.cpp,%.o,$(sort $(wildcard src/core/*.cpp src/pg/*.cpp src/pg/*/*.cpp)))
 
 # The extension's scripts are built from its parts, in the order of their installation, and from one
@@ -49,7 +52,7 @@ override with_llvm = no
 NO_INSTALLCHECK = yes
 
 .DEFAULT_GOAL := all
-.PHONY: deps deps-bench demo demo-stop test test-long soak fuzz installcheck bench bench-core bench-national bench-profile bench-doc lint
+.PHONY: deps deps-bench demo demo-stop demo-router test test-long soak fuzz installcheck bench bench-core bench-national bench-profile bench-doc lint
 
 # Debian's client package alone has the makefile of PGXS but not the headers.
 ifneq ($(and $(wildcard $(PGXS)),$(wildcard $(SERVER_INCLUDES)/postgres.h)),)
@@ -102,6 +105,9 @@ demo:
 
 demo-stop:
 	@test/demo/demo.sh stop
+
+demo-router:
+	@test/demo/router.sh
 
 test:
 	@test/run

@@ -2,8 +2,9 @@
 # Installs what is missing on a Debian or Ubuntu machine to build, show and test ticketpool. It
 # first says what that is, and does nothing if nothing is missing. It makes and starts no database
 # cluster, and leaves no service behind.
-# usage: test/deps.sh [demo | bench | long [--missing]]
+# usage: test/deps.sh [demo | router | bench | long [--missing]]
 #   demo       only what the demo needs
+#   router     what the demo with a router needs: PL/Proxy and PgBouncer as well
 #   bench      what the bench needs, and what lets it measure more
 #   long       what the tests need, and what the long tests need besides
 #   --missing  only says what is missing
@@ -15,6 +16,7 @@ has_header() { printf '#include <%s>\n' "$1" | g++ -std=c++20 -E -x c++ - >/dev/
 has_fuzzer() { printf 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }\n' | clang++ -fsanitize=fuzzer -x c++ - -o /dev/null; }
 has_server() { [ -x "$("$pg_config" --bindir 2>/dev/null)/postgres" ]; }
 # Debian's client package has the makefile of PGXS, but not the headers and pg_regress.
+has_plproxy() { [ -f "$("$pg_config" --sharedir 2>/dev/null)/extension/plproxy.control" ]; }
 has_pgxs() { [ -f "$("$pg_config" --pgxs 2>/dev/null)" ] && [ -f "$("$pg_config" --includedir-server 2>/dev/null)/postgres.h" ]; }
 
 # need WHAT PACKAGE COMMAND…: notes WHAT as missing if the command fails.
@@ -30,6 +32,11 @@ find_missing() {
   need "its headers" postgresql-server-dev-PG has_pgxs
   need 'Boost headers' libboost-dev has_header boost/interprocess/managed_external_buffer.hpp
   [ "${1:-}" != demo ] || return 0
+  if [ "${1:-}" = router ]; then
+    need PL/Proxy postgresql-PG-plproxy has_plproxy
+    need PgBouncer pgbouncer [ -x /usr/sbin/pgbouncer ]
+    return 0
+  fi
   if [ "${1:-}" = bench ]; then need cmake cmake command -v cmake; return 0; fi
   need cmake cmake command -v cmake
   need GoogleTest libgtest-dev has_header gtest/gtest.h
@@ -46,6 +53,7 @@ find_missing() {
 # client_wishes: what the tests can do without. They say what they leave out.
 client_wishes() {
   what=() packages=()
+  need PL/Proxy postgresql-PG-plproxy has_plproxy
   need PgBouncer pgbouncer [ -x /usr/sbin/pgbouncer ]
   need 'a Python client' python3-psycopg2 /usr/bin/python3 -c 'import psycopg2'
   need 'a Node client' node-pg env NODE_PATH=/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules node -e 'require("pg")'
@@ -62,9 +70,11 @@ bench_wishes() {
   need Valgrind valgrind command -v valgrind
 }
 
-# The newest server that is installed; if there is none, the one of this release of the system.
+# The server that pg_config names; else the newest that is installed; if there is none, the one of
+# this release of the system.
 server_major() {
   local installed
+  if has_server; then "$pg_config" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/'; return; fi
   # shellcheck disable=SC2012
   installed=$(ls -d /usr/lib/postgresql/*/bin/postgres 2>/dev/null | cut -d/ -f5 | sort -n | tail -1)
   if [ -n "$installed" ]; then echo "$installed"
@@ -73,7 +83,8 @@ server_major() {
 }
 
 # Benches and tests run without these, so it is not a failure if they cannot be installed. Nothing
-# is tried without the rights to install, and no package twice.
+# is tried without the rights to install, and no package twice. PL/Proxy's package depends on the
+# server's, so this comes after what is needed.
 install_wishes() {
   "$1"
   [ ${#packages[@]} -gt 0 ] && command -v apt-get >/dev/null || return 0
@@ -81,64 +92,71 @@ install_wishes() {
   mkdir -p build
   touch build/deps.failed
   local package untried=()
+  packages=("${packages[@]/-PG/-$(server_major)}")
   for package in "${packages[@]}"; do grep -qx "$package" build/deps.failed || untried+=("$package"); done
   [ ${#untried[@]} -gt 0 ] || return 0
   say "Installing with apt-get, if it can: ${untried[*]}"
   apt update >build/deps.log 2>&1 || true
   for package in "${untried[@]}"; do
-    install_wish "$package" >>build/deps.log 2>&1 || { say "not installed: $package (not tried again: see build/deps.failed)"; echo "$package" >>build/deps.failed; }
+    install_packages "$package" >>build/deps.log 2>&1 || { say "not installed: $package (not tried again: see build/deps.failed)"; echo "$package" >>build/deps.failed; }
   done
 }
 
-# PgBouncer's package starts a service on port 6432, now and at each boot. The tests need only the
-# program.
-install_wish() {
-  [ "$1" = pgbouncer ] || { apt install --no-install-recommends "$1"; return; }
+# install_packages PACKAGE…: PgBouncer's package starts a service on port 6432, now and at each boot.
+# Only the program is needed.
+install_packages() {
+  case " $* " in *' pgbouncer '*) ;; *) apt install --no-install-recommends "$@"; return ;; esac
   local no_services=/usr/sbin/policy-rc.d
   if [ ! -e "$no_services" ]; then
     undo+=("$no_services")
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$no_services" >/dev/null
     as_root chmod +x "$no_services"
   fi
-  apt install --no-install-recommends pgbouncer && as_root update-rc.d pgbouncer disable
+  apt install --no-install-recommends "$@" && as_root update-rc.d pgbouncer disable
 }
 
 undo=()    # files that exist only during an installation
 trap '[ ${#undo[@]} -eq 0 ] || as_root rm -f "${undo[@]}"' EXIT
 apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null; }
 
+# install_missing [demo | router | bench | long [--missing]]
+install_missing() {
+  find_missing "${1:-}"
+  [ ${#what[@]} -gt 0 ] || return 0
+  local list log=build/deps.log major policy
+  list=$(printf '%s, ' "${what[@]}")
+  say "Missing on this machine: ${list%, }."
+  [ "${2:-}" != --missing ] || exit 0
+  command -v apt-get >/dev/null || die "Please install them: this script knows Debian and Ubuntu only."
+  [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || die "Please run 'make deps' as root: there is no sudo here."
+
+  mkdir -p build
+  # An archive that cannot be reached is not a reason to stop: what matters is whether the packages
+  # are found.
+  apt update >"$log" 2>&1 || true
+  major=$(server_major)
+  [ "${major:-0}" -ge 15 ] || die "ticketpool needs PostgreSQL 15 or later; this release offers '${major:-none}'. See https://wiki.postgresql.org/wiki/Apt"
+  packages=("${packages[@]/-PG/-$major}")
+  say "Installing with apt-get: ${packages[*]}"
+
+  # The server package makes a cluster 'main' and starts it on port 5432, unless it is told not to. It
+  # is told so for this installation only.
+  policy=/etc/postgresql-common/createcluster.d/ticketpool-deps.conf
+  case " ${packages[*]} " in *" postgresql-$major "*)
+    undo+=("$policy")
+    as_root mkdir -p "${policy%/*}"
+    echo 'create_main_cluster = false' | as_root tee "$policy" >/dev/null
+  esac
+  install_packages "${packages[@]}" >>"$log" 2>&1 || { tail -n 20 "$log" >&2; die "apt-get failed; its output is in $log"; }
+
+  find_missing "${1:-}"
+  [ ${#what[@]} -eq 0 ] || die "Still missing: ${what[*]}. Is '$pg_config' the one of the server to use (PG_CONFIG=…)?"
+}
+
+install_missing "$@"
+[ "${2:-}" != --missing ] || exit 0
 case "${1:-}" in
   bench) install_wishes bench_wishes ;;
-  demo) ;;
+  demo | router) ;;
   *) install_wishes client_wishes ;;
 esac
-find_missing "${1:-}"
-[ ${#what[@]} -gt 0 ] || exit 0
-list=$(printf '%s, ' "${what[@]}")
-say "Missing on this machine: ${list%, }."
-[ "${2:-}" != --missing ] || exit 0
-command -v apt-get >/dev/null || die "Please install them: this script knows Debian and Ubuntu only."
-[ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null || die "Please run 'make deps' as root: there is no sudo here."
-
-mkdir -p build
-log=build/deps.log
-# An archive that cannot be reached is not a reason to stop: what matters is whether the packages
-# are found.
-apt update >"$log" 2>&1 || true
-major=$(server_major)
-[ "${major:-0}" -ge 15 ] || die "ticketpool needs PostgreSQL 15 or later; this release offers '${major:-none}'. See https://wiki.postgresql.org/wiki/Apt"
-packages=("${packages[@]/%-PG/-$major}")
-say "Installing with apt-get: ${packages[*]}"
-
-# The server package makes a cluster 'main' and starts it on port 5432, unless it is told not to. It
-# is told so for this installation only.
-policy=/etc/postgresql-common/createcluster.d/ticketpool-deps.conf
-case " ${packages[*]} " in *" postgresql-$major "*)
-  undo+=("$policy")
-  as_root mkdir -p "${policy%/*}"
-  echo 'create_main_cluster = false' | as_root tee "$policy" >/dev/null
-esac
-apt install --no-install-recommends "${packages[@]}" >>"$log" 2>&1 || { tail -n 20 "$log" >&2; die "apt-get failed; its output is in $log"; }
-
-find_missing "${1:-}"
-[ ${#what[@]} -eq 0 ] || die "Still missing: ${what[*]}. Is '$pg_config' the one of the server to use (PG_CONFIG=…)?"

@@ -56,12 +56,13 @@ remove_private_dir() {
 # install_extension: builds, and installs if the installed files differ.
 install_extension() {
   make -s -j"$jobs" PG_CONFIG="$pg_config" || return 1
-  local pkglibdir sharedir
-  pkglibdir=$("$pg_config" --pkglibdir) sharedir=$("$pg_config" --sharedir)
+  local pkglibdir sharedir scriptdir
+  pkglibdir=$("$pg_config" --pkglibdir) sharedir=$("$pg_config" --sharedir) scriptdir=$("$pg_config" --bindir)
   local script same=yes
   cmp -s ticketpool.so "$pkglibdir/ticketpool.so" || same=no
-  for script in ticketpool.control ticketpool--*.sql; do
+  for script in ticketpool*.control ticketpool*--*.sql; do
     cmp -s "$script" "$sharedir/extension/$(basename "$script")" || same=no
   done
+  for script in src/tools/*.sh; do cmp -s "$script" "$scriptdir/$(basename "$script")" || same=no; done
   [ "$same" = yes ] || as_root make -s install PG_CONFIG="$pg_config" >/dev/null
 }

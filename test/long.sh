@@ -21,6 +21,11 @@ models() {
 }
 long_models() { suite models count_tap models; }
 
+# Many servers: longer random models, and several rounds of kills.
+long_router() {
+  tap_suite router "$(echo test/t/06[0-9]_router*.pl)" TICKETPOOL_OPS="$((long_seconds * 5))"
+}
+
 long_sqlfuzz() {
   tap_suite sqlfuzz test/t/050_fuzz.pl TICKETPOOL_FUZZ_SECONDS="$long_seconds"
 }

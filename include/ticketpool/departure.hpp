@@ -144,7 +144,8 @@ bool parse_seat_label(const char* label, std::size_t length, uint16_t* row,
 //   by hand          the same with all three, noted just before the commit (commit_marks.hpp)
 //   a bar            stores kWithdrawn at once, for everybody: ticket_withdraw, and a hand-written
 //                    statement that deletes the row or gives it other seats. Its rollback stores
-//                    what was there before
+//                    what was there before. ticket_move_out stores kMoving in the same way, over
+//                    kOpen only: nothing is sold, and counts stay as they are
 //
 // There is one writer at a time. Every writer has changed the departure's row first, so it holds
 // the row's lock, and no other session gets that lock before the writer's transaction has ended.
@@ -169,7 +170,7 @@ bool parse_seat_label(const char* label, std::size_t length, uint16_t* row,
 //
 // If a process dies: a backend that exits runs its callbacks first. When a backend is killed, all
 // of this memory is lost with it, and the rows are loaded again.
-enum class SaleStatus : int32_t { kOpen, kClosed, kWithdrawn };
+enum class SaleStatus : int32_t { kOpen, kClosed, kWithdrawn, kMoving };
 
 struct SaleTimes {
     int64_t opens_at;   // server time stamps, microseconds

@@ -173,13 +173,13 @@ REVOKE ALL ON FUNCTION @extschema@.ticket_cancel(bigint) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_change(order_id bigint, train text, from_station text,
     to_station text, service_date date, seat_class text DEFAULT NULL, seat_choice text DEFAULT NULL,
-    ticket_nos int[] DEFAULT NULL)
+    ticket_nos int[] DEFAULT NULL, request_id uuid DEFAULT NULL)
     RETURNS SETOF @extschema@.ticket_order
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
-COMMENT ON FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, text, int[]) IS
+COMMENT ON FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, text, int[], uuid) IS
     'exchanges sold tickets for another trip in one step; no row: the new tickets are not to be '
     'had, and the old ones stay';
-REVOKE ALL ON FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, text, int[])
+REVOKE ALL ON FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, text, int[], uuid)
     FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_withdraw(train text, service_date date)
@@ -188,6 +188,89 @@ COMMENT ON FUNCTION @extschema@.ticket_withdraw(text, date) IS
     'cancels a departure: refunds every sold ticket and cancels every hold; returns how many '
     'tickets that were';
 REVOKE ALL ON FUNCTION @extschema@.ticket_withdraw(text, date) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_columns()
+    RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_columns() IS
+    'the columns with which the rows of a departure leave this node, for ticket_move_check';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_columns() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_check(train text, service_date date, columns text)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_check(text, date, text) IS
+    'an error if a departure with these columns could not come to this node';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_check(text, date, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_out(parcel uuid, train text, service_date date, to_node int)
+    RETURNS int AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_out(uuid, text, date, int) IS
+    'takes a departure with its orders off this node, into a parcel for another node; how many parts '
+    'the parcel has';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_out(uuid, text, date, int) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_parcel_state(train text, service_date date)
+    RETURNS TABLE (parcel uuid, direction text, state text, to_node int, parts int,
+        departure_id bigint) AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_parcel_state(text, date) IS
+    'the parcels in which a departure has left this node or come to it, and a row "here" if the node '
+    'has it now';
+REVOKE ALL ON FUNCTION @extschema@.ticket_parcel_state(text, date) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_parcels()
+    RETURNS TABLE (train text, service_date date, parcel uuid, state text, to_node int,
+        since timestamptz)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_parcels() IS
+    'departures that have left this node and whose move has not ended';
+REVOKE ALL ON FUNCTION @extschema@.ticket_parcels() FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_parcel_homes(parcel uuid)
+    RETURNS TABLE (node int, service_date date) AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_parcel_homes(uuid) IS
+    'the nodes and days that the ids in a parcel name: where a router looks for them';
+REVOKE ALL ON FUNCTION @extschema@.ticket_parcel_homes(uuid) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_parcel_part(parcel uuid, part_no int)
+    RETURNS TABLE (kind text, rows text) AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_parcel_part(uuid, int) IS
+    'one part of a parcel, from 0; no row: there is no such part';
+REVOKE ALL ON FUNCTION @extschema@.ticket_parcel_part(uuid, int) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_parcel_put(parcel uuid, part_no int, kind text, rows text)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_parcel_put(uuid, int, text, text) IS
+    'takes one part of a parcel that comes to this node; part 0 first';
+REVOKE ALL ON FUNCTION @extschema@.ticket_parcel_put(uuid, int, text, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_ready(parcel uuid)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_ready(uuid) IS
+    'from here on only the node that the parcel goes to decides whether it arrives';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_ready(uuid) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_in(parcel uuid)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_in(uuid) IS
+    'brings a departure and its orders into the tables of this node; its id';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_in(uuid) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_refuse(parcel uuid)
+    RETURNS boolean AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_refuse(uuid) IS
+    'true: this parcel will never be brought in here; false: it has been';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_refuse(uuid) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_back(parcel uuid, refused boolean DEFAULT false)
+    RETURNS boolean AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_back(uuid, boolean) IS
+    'takes a parcel back: the departure stays on this node after all; false: there is no such parcel';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_back(uuid, boolean) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_move_done(parcel uuid)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_move_done(uuid) IS
+    'ends the move of a departure that has arrived: drops the parts of its parcel';
+REVOKE ALL ON FUNCTION @extschema@.ticket_move_done(uuid) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_reserve(train text, service_date date,
     seat_class text, channel text, seats int, from_station text, to_station text,
@@ -248,6 +331,19 @@ COMMENT ON FUNCTION @extschema@.ticket_change_away(bigint, bigint, int[]) IS
     'exchanges sold tickets for an order that lives on another node; their seats are free once the '
     'transaction has committed';
 REVOKE ALL ON FUNCTION @extschema@.ticket_change_away(bigint, bigint, int[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_exchange_hold(changed_from bigint, user_id bigint,
+    old_ticket_nos int[], passengers bigint[], seat_classes text[], channels text[], train text,
+    from_station text, to_station text, service_date date, seat_class text DEFAULT NULL,
+    seat_choice text DEFAULT NULL, ticket_nos int[] DEFAULT NULL, ttl interval DEFAULT NULL,
+    request_id uuid DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_exchange_hold(bigint, bigint, int[], bigint[], text[], text[], text, text, text, date, text, text, int[], interval, uuid) IS
+    'holds the new tickets of an exchange whose old ones live on another node; no row: they are '
+    'not to be had';
+REVOKE ALL ON FUNCTION @extschema@.ticket_exchange_hold(bigint, bigint, int[], bigint[], text[], text[], text, text, text, date, text, text, int[], interval, uuid)
+    FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_unsettled()
     RETURNS TABLE (order_id bigint, ticket_nos int[], changed_to bigint, changed_at timestamptz)

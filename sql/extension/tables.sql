@@ -262,6 +262,62 @@ COMMENT ON INDEX @extschema@.ticket_order_day_order IS 'the day of an imported o
 ALTER TABLE @extschema@.ticket_order_day REPLICA IDENTITY FULL;
 
 -- ---------------------------------------------------------------------------
+-- Departures that move between nodes. The rows are dumped: while a departure
+-- moves, its orders are in no other table
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE @extschema@.ticket_parcel (
+    parcel       uuid PRIMARY KEY,
+    direction    text NOT NULL CHECK (direction IN ('out', 'in')),
+    train        text,
+    service_date date,
+    departure_id bigint,
+    to_node      int,
+    state        text NOT NULL
+        CHECK (state IN ('packed', 'handed', 'done', 'coming', 'arrived', 'refused')),
+    parts        int NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    changed_at   timestamptz
+);
+COMMENT ON TABLE @extschema@.ticket_parcel IS
+    'departures that have left this node or come to it (kept by ticket_move_out, ticket_move_in '
+    'and the functions between them)';
+COMMENT ON COLUMN @extschema@.ticket_parcel.direction IS
+    'out: the departure leaves this node; in: it comes to this node';
+COMMENT ON COLUMN @extschema@.ticket_parcel.to_node IS 'number of the node that it goes to';
+COMMENT ON COLUMN @extschema@.ticket_parcel.state IS
+    'out: packed (can be taken back), handed (the target decides), done; in: coming, arrived, '
+    'refused';
+COMMENT ON COLUMN @extschema@.ticket_parcel.parts IS 'how many rows ticket_parcel_part has of it';
+CREATE INDEX ticket_parcel_departure ON @extschema@.ticket_parcel (train, service_date);
+COMMENT ON INDEX @extschema@.ticket_parcel_departure IS 'where a departure has moved to';
+
+CREATE TABLE @extschema@.ticket_parcel_part (
+    parcel  uuid,
+    part_no int,
+    kind    text NOT NULL,
+    rows    text NOT NULL,
+    PRIMARY KEY (parcel, part_no)
+);
+COMMENT ON TABLE @extschema@.ticket_parcel_part IS
+    'the rows of a departure that is being moved (kept by ticket_move_out and ticket_parcel_put)';
+COMMENT ON COLUMN @extschema@.ticket_parcel_part.kind IS
+    'what the rows are: header (of the parcel), order, reservation, departure, ...';
+COMMENT ON COLUMN @extschema@.ticket_parcel_part.rows IS 'the rows, as a JSON array';
+
+CREATE TABLE @extschema@.ticket_moved (
+    id     bigint,
+    kind   text,
+    parcel uuid,
+    PRIMARY KEY (id, kind, parcel)
+);
+COMMENT ON TABLE @extschema@.ticket_moved IS
+    'ids of orders, reservations and departures that have left this node (kept by '
+    'ticket_move_out)';
+COMMENT ON COLUMN @extschema@.ticket_moved.kind IS 'order, reservation or departure';
+COMMENT ON COLUMN @extschema@.ticket_moved.parcel IS 'the parcel in which it left';
+
+-- ---------------------------------------------------------------------------
 -- Plain quantities: what is on sale, and its orders. A purchase inserts a row
 -- into item_order and touches no other row; there is no foreign key, for the
 -- same reason as above.
@@ -422,6 +478,9 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_order', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_order_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_question', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_gate', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_parcel', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_parcel_part', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_moved', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_departure_departure_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_reservation_reservation_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_inventory_id_seq', '');

@@ -13,7 +13,7 @@ use TicketpoolTest;
 
 my $day = DAY;
 my $dir = PostgreSQL::Test::Utils::tempdir;
-my $node = new_server('node', streaming => 1, install_path => installation_with("$FindBin::RealBin/../update/ticketpool--0.2.sql"), conf => 'max_prepared_transactions = 5');
+my $node = new_server('node', streaming => 1, install_path => installation_with("$FindBin::RealBin/../update/ticketpool--0.2.sql"), conf => "max_prepared_transactions = 5\nwal_level = logical");
 
 # What the tests sell from
 sub stock
@@ -105,6 +105,13 @@ $node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . $dying->backend . 
 ok(becomes_true($node, 'postgres', 'SELECT count(*) = 0 FROM pg_locks WHERE relation = \'ticket_node\'::regclass AND mode = \'ShareRowExclusiveLock\''), 'and ends');
 is($idle->run($buy), 6, 'its number went with it');
 
+# A prepared one is known at its commit, not before, and to the session that prepared it not either.
+$setter->run("BEGIN; SELECT ticket_node_set(8); $buy; PREPARE TRANSACTION 'n'");
+is($_->run($buy), 6, 'a number that is prepared is nobody\'s') for $setter, $idle;
+$node->safe_psql('postgres', "COMMIT PREPARED 'n'");
+is($_->run($buy), 8, 'and everybody\'s once it has committed') for $setter, $idle;
+$node->safe_psql('postgres', 'SELECT ticket_node_set(6)');
+
 # Back to 0: the first draw of a session and ticket_node_set(0) never pass each other.
 $node->safe_psql('postgres', 'CREATE DATABASE zero');
 $node->safe_psql('zero', 'CREATE EXTENSION ticketpool');
@@ -179,6 +186,27 @@ for my $way (sort keys %ways)
 	is(scalar(grep { !$new{$_} } split /\n/, $known), 0, "$way: what was there is there, under its id");
 	is(sqlstate_of(session($node, $copy), 'SELECT ticket_node_set(0)'), '55000', "$way: it does not become 0 again");
 }
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A subscriber
+# ---------------------------------------------------------------------------------------------------------------------
+$node->safe_psql('postgres', 'CREATE DATABASE follower TEMPLATE template0');
+$node->safe_psql('follower', 'CREATE EXTENSION ticketpool');
+stock('follower');
+my $follower = session($node, 'follower');
+is($follower->run($high), 0, 'a subscriber has no number yet');
+$node->safe_psql('postgres', 'CREATE PUBLICATION number FOR TABLE ticket_node');
+$node->safe_psql('postgres', q{SELECT count(*) FROM pg_create_logical_replication_slot('number', 'pgoutput')});
+$node->safe_psql('follower', sprintf(q{CREATE SUBSCRIPTION number CONNECTION '%s' PUBLICATION number WITH (create_slot = false, slot_name = 'number')}, $node->connstr('postgres') =~ s/'/''/gr));
+ok(becomes_true($node, 'follower', 'SELECT count(*) = 1 AND min(node) = 6 FROM ticket_node'), 'the first copy brings the number, and its row replaces the one with 0');
+is($follower->run($buy), 6, 'a session that was there draws with it');
+$node->safe_psql('postgres', 'SELECT ticket_node_set(16)');
+ok(becomes_true($node, 'follower', 'SELECT count(*) = 1 AND min(node) = 16 FROM ticket_node'), 'a change is applied');
+is($follower->run($buy), 16, 'and known to the session');
+$node->safe_psql('follower', $_) for 'ALTER SUBSCRIPTION number DISABLE', 'ALTER SUBSCRIPTION number SET (slot_name = NONE)', 'DROP SUBSCRIPTION number';
+ok(becomes_true($node, 'postgres', q{SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'number'}), 'the subscription ends');
+$node->safe_psql('postgres', $_) for q{SELECT pg_drop_replication_slot('number')}, 'DROP PUBLICATION number', 'SELECT ticket_node_set(6)';
+$follower->quit;
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Copies, a crash, a standby

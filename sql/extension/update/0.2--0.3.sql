@@ -26,12 +26,49 @@ INSERT INTO @extschema@.ticket_order_day (order_id, service_date)
 SELECT DISTINCT order_id, service_date FROM @extschema@.ticket_order
 WHERE order_id OPERATOR(pg_catalog.>>) 37
     OPERATOR(pg_catalog.<>) (service_date OPERATOR(pg_catalog.-) date '2000-01-01');
--- The owner of the orders owns the table that says where they are.
+CREATE TABLE @extschema@.ticket_parcel (
+    parcel       uuid PRIMARY KEY,
+    direction    text NOT NULL CHECK (direction IN ('out', 'in')),
+    train        text,
+    service_date date,
+    departure_id bigint,
+    to_node      int,
+    state        text NOT NULL
+        CHECK (state IN ('packed', 'handed', 'done', 'coming', 'arrived', 'refused')),
+    parts        int NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    changed_at   timestamptz
+);
+CREATE INDEX ticket_parcel_departure ON @extschema@.ticket_parcel (train, service_date);
+CREATE TABLE @extschema@.ticket_parcel_part (
+    parcel  uuid,
+    part_no int,
+    kind    text NOT NULL,
+    rows    text NOT NULL,
+    PRIMARY KEY (parcel, part_no)
+);
+CREATE TABLE @extschema@.ticket_moved (
+    id     bigint,
+    kind   text,
+    parcel uuid,
+    PRIMARY KEY (id, kind, parcel)
+);
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_parcel', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_parcel_part', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_moved', '');
+\new function ticket_move_columns ticket_move_check ticket_move_out ticket_parcel_state
+\new function ticket_parcels ticket_parcel_homes ticket_parcel_part ticket_parcel_put ticket_move_ready
+\new function ticket_move_in ticket_move_refuse ticket_move_back ticket_move_done
+
+-- The owner of the orders owns the tables that say where they are.
 DO $$
 DECLARE
     owner regrole := (SELECT relowner FROM pg_catalog.pg_class WHERE oid = '@extschema@.ticket_order'::regclass);
 BEGIN
     EXECUTE pg_catalog.format('ALTER TABLE @extschema@.ticket_order_day OWNER TO %s', owner);
+    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.ticket_parcel OWNER TO %s', owner);
+    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.ticket_parcel_part OWNER TO %s', owner);
+    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.ticket_moved OWNER TO %s', owner);
 END $$;
 
 \new function ticket_call
@@ -84,4 +121,44 @@ ALTER TABLE @extschema@.item_inventory ALTER COLUMN id SET DEFAULT
     @extschema@.ticket_next_id('@extschema@.item_inventory_id_seq'::pg_catalog.regclass);
 \new function ticket_get ticket_check_many item_check_many
 \new function ticket_exchange_ask ticket_change_back ticket_last_day
-\new function ticket_change_away ticket_unsettled ticket_settled ticket_served
+\new function ticket_change_away ticket_exchange_hold ticket_unsettled ticket_settled ticket_served
+
+-- ticket_change has one more argument. The new function takes the place of the old one, with the
+-- rights that users have granted on it and the settings that they have given it. GRANT would make
+-- the grants part of the extension here, and pg_dump would omit them; so the list itself is copied,
+-- and the roles in it are noted. A view or an SQL-standard function body that calls the old
+-- function cannot follow: the update names it.
+ALTER FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, text, int[])
+    RENAME TO ticket_change_0_2;
+\new function ticket_change
+DO $$
+DECLARE
+    old_oid oid := '@extschema@.ticket_change_0_2(bigint, text, text, text, date, text, text, int[])'::pg_catalog.regprocedure;
+    new_oid oid := '@extschema@.ticket_change(bigint, text, text, text, date, text, text, int[], uuid)'::pg_catalog.regprocedure;
+    owner oid := (SELECT proowner FROM pg_catalog.pg_proc WHERE oid OPERATOR(pg_catalog.=) old_oid);
+    dependents text := (
+        SELECT pg_catalog.string_agg(DISTINCT pg_catalog.pg_describe_object(
+            CASE WHEN r.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::pg_catalog.regclass END,
+            COALESCE(r.ev_class, d.objid), 0), ', ')
+        FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_rewrite r
+            ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+                AND r.oid OPERATOR(pg_catalog.=) d.objid
+        WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+            AND d.refobjid OPERATOR(pg_catalog.=) old_oid);
+BEGIN
+    IF dependents IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist',
+            MESSAGE = 'function ticket_change cannot be replaced because other objects depend on it',
+            DETAIL = pg_catalog.format('These call it with its old arguments: %s.', dependents),
+            HINT = 'Drop them, update the extension, and create them again.';
+    END IF;
+    EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO %s', new_oid::pg_catalog.regprocedure, owner::pg_catalog.regrole);
+    UPDATE pg_catalog.pg_proc n SET proacl = o.proacl, proconfig = o.proconfig
+    FROM pg_catalog.pg_proc o WHERE n.oid OPERATOR(pg_catalog.=) new_oid AND o.oid OPERATOR(pg_catalog.=) old_oid;
+    INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+    SELECT dbid, classid, new_oid, objsubid, refclassid, refobjid, deptype FROM pg_catalog.pg_shdepend
+    WHERE dbid OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+        AND classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+        AND objid OPERATOR(pg_catalog.=) old_oid AND deptype OPERATOR(pg_catalog.=) 'a';
+END $$;
+DROP FUNCTION @extschema@.ticket_change_0_2(bigint, text, text, text, date, text, text, int[]);

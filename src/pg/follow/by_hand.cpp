@@ -17,6 +17,7 @@
 #include "tables/departure_rows.hpp"
 #include "tables/epoch.hpp"
 #include "tables/order_days.hpp"
+#include "tables/own_writes.hpp"
 
 extern "C" {
 #include "catalog/partition.h"
@@ -261,6 +262,12 @@ void follow_event(FunctionCallInfo fcinfo, const Catalog& catalog, const Trigger
     const OrderLeaf& leaf = *columns_of(fcinfo, catalog, relation);
     if (!is_own_event(leaf, before, after)) {
         follow(catalog, leaf, before, after);
+        follow_order_day(catalog, leaf, before, after);
+    } else if (own_write_of_event()->change == OwnChange::kArrive) {
+        // The row was another node's. It gets its claim when its departure is loaded.
+        if (is_live_row(leaf, after)) {
+            note_deadline(after, leaf.column[kHeldUntil]);
+        }
         follow_order_day(catalog, leaf, before, after);
     }
 }

@@ -46,7 +46,11 @@ bool is_as_written(const OrderLeaf& leaf, TupleTableSlot* row, const OrderValues
 
 bool is_as_expected(const OwnWrite& write, const OrderLeaf& leaf, TupleTableSlot* before,
                     TupleTableSlot* after) {
-    if (after == nullptr || (before == nullptr) != (write.change == OwnChange::kInsert)) {
+    if (write.change == OwnChange::kLeave) {
+        return after == nullptr;
+    }
+    const bool is_new = write.change == OwnChange::kInsert || write.change == OwnChange::kArrive;
+    if (after == nullptr || (before == nullptr) != is_new) {
         return false;
     }
     switch (write.change) {
@@ -56,6 +60,8 @@ bool is_as_expected(const OwnWrite& write, const OrderLeaf& leaf, TupleTableSlot
             return same_place(leaf, before, after) && is_live_row(leaf, after);
         case OwnChange::kEnd:
             return same_place(leaf, before, after) && !is_live_row(leaf, after);
+        case OwnChange::kArrive:
+            return true;
         default:
             return is_live_row(leaf, before) == is_live_row(leaf, after);
     }

@@ -14,6 +14,7 @@
 #include "server/errors.hpp"
 #include "server/settings.hpp"
 #include "tables/epoch.hpp"
+#include "tables/moved_away.hpp"
 
 extern "C" {
 #include "access/xlog.h"
@@ -426,7 +427,7 @@ uint32_t directory_pin_if_ready(Oid relation, int64_t id) {
 int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date) {
     const DepartureRef ref = directory_find(catalog, train, date);
     if (ref.departure == nullptr) {
-        report_no_departure(train, date);
+        report_no_departure(catalog, train, date);
     }
     const int64_t departure_id = ref.departure->departure_id;
     end_announcement();

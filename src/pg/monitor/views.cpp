@@ -22,6 +22,8 @@ const char* status_name(SaleStatus status) {
             return "closed";
         case SaleStatus::kWithdrawn:
             return "withdrawn";
+        case SaleStatus::kMoving:
+            return "moving";
     }
     return "unknown";
 }

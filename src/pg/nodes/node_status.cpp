@@ -1,5 +1,5 @@
 // ticket_node_status: what a router compares among its nodes. Works on a standby.
-#include "server/errors.hpp"
+#include "pool/shared_memory.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 
@@ -53,6 +53,7 @@ HeapTupleHeader read_status(const Catalog& catalog, TupleDesc columns) {
 
 TICKETPOOL_FUNCTION(ticket_node_status) {
     using namespace ticketpool;
+    require_shared_memory();
     const Catalog& catalog = catalog_of(fcinfo);
     TupleDesc columns;
     if (get_call_result_type(fcinfo, nullptr, &columns) != TYPEFUNC_COMPOSITE) {

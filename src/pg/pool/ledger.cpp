@@ -90,7 +90,7 @@ void ledger_add_sale(uint32_t slot, const SaleTimes& sale, size_t since) {
         if (entry.source.slot == slot && entry.kind == Kind::kStatus) {
             status = entry.status;
         } else if (entry.source.slot == slot && entry.kind == Kind::kBar) {
-            status = SaleStatus::kWithdrawn;
+            status = barred_status(entry);
         }
     }
     Entry* entry = append_sale(Kind::kSale, slot, status);
@@ -107,10 +107,19 @@ bool ledger_has_sale(uint32_t slot) {
     return ledger.find(Kind::kSale, [&](const Entry& entry) { return entry.source.slot == slot; });
 }
 
-void ledger_bar(uint32_t slot) {
+static Entry* bar(uint32_t slot, SaleStatus status) {
     Departure* departure = shared.slots[slot].departure();
-    append_sale(Kind::kBar, slot, departure->status.load(std::memory_order_relaxed));
-    departure->status.store(SaleStatus::kWithdrawn, std::memory_order_seq_cst);
+    Entry* entry = append_sale(Kind::kBar, slot, departure->status.load(std::memory_order_relaxed));
+    departure->status.store(status, std::memory_order_seq_cst);
+    return entry;
+}
+
+void ledger_bar(uint32_t slot) {
+    bar(slot, SaleStatus::kWithdrawn);
+}
+
+void ledger_bar_moving(uint32_t slot) {
+    bar(slot, SaleStatus::kMoving)->bits.w[0] = kMovingBar;
 }
 
 void ledger_add_opened(uint32_t slot) {

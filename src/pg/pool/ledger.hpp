@@ -59,6 +59,8 @@ void ledger_add_closing(const SeatSource& source);
 bool ledger_is_closing(uint32_t slot, uint64_t quota);
 // Withdraws the departure in memory, for everybody and at once; after wait_for_sale_turn(), too.
 void ledger_bar(uint32_t slot);
+// The same for a departure on sale that moves to another node: kMoving.
+void ledger_bar_moving(uint32_t slot);
 
 // `bits` of this transaction's pending releases of the seat were bought again. Needs one entry of
 // room for each release entry of the seat, at most ledger_release_count().

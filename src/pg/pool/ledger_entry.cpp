@@ -68,7 +68,7 @@ void settle_entry(const Entry& entry) {
     } else if (entry.kind == Kind::kStatus) {
         departure_of(entry)->status.store(entry.status, std::memory_order_seq_cst);
     } else if (entry.kind == Kind::kBar) {
-        departure_of(entry)->status.store(SaleStatus::kWithdrawn, std::memory_order_seq_cst);
+        departure_of(entry)->status.store(barred_status(entry), std::memory_order_seq_cst);
     } else if (entry.kind == Kind::kSale) {
         departure_of(entry)->set_sale({static_cast<int64_t>(entry.bits.w[0]),
                                        static_cast<int64_t>(entry.bits.w[1]), entry.status});

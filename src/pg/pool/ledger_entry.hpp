@@ -44,8 +44,15 @@ struct Entry {
     uint32_t seat;
     size_t release;  // take-over: index of the release entry
     SaleStatus status;
-    SegmentMask bits;  // kSale: opens_at and closes_at are in its first two words
+    SegmentMask bits;  // kSale: opens_at and closes_at are in its first two words; kBar: kMovingBar
+                       // in the first one, if the departure moves to another node
 };
+
+inline constexpr uint64_t kMovingBar = 1;
+// What a bar has stored.
+inline SaleStatus barred_status(const Entry& entry) {
+    return entry.bits.w[0] == kMovingBar ? SaleStatus::kMoving : SaleStatus::kWithdrawn;
+}
 
 // Does it write sale words? Then it has a turn (see SaleStatus in departure.hpp) until it is
 // settled or undone.

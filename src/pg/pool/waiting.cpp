@@ -130,7 +130,8 @@ void refuse_prepared_change(const Catalog& catalog, int64_t departure_id) {
     }
 }
 
-void wait_for_others(uint32_t slot, OfPrepared of_prepared) {
+// `until` 0: without end.
+static bool wait_while_used(uint32_t slot, OfPrepared of_prepared, TimestampTz until) {
     long pause = 100;
     int pinner = -1;
     const uint64_t version = shared.slots[slot].version.load(std::memory_order_acquire);
@@ -141,13 +142,25 @@ void wait_for_others(uint32_t slot, OfPrepared of_prepared) {
         if (of_prepared == OfPrepared::kRefuse) {
             require_none_prepared(slot);
         }
-        if (pinner >= 0) {
-            wait_for_transaction(pinner);
-            pinner = -1;
+        if (until != 0 && GetCurrentTimestamp() >= until) {
+            return false;
         }
+        if (pinner >= 0 && until == 0) {
+            wait_for_transaction(pinner);
+        }
+        pinner = -1;
         pg_usleep(pause);  // pins go a moment after the end of their transaction is visible
         pause = Min(pause * 2, kLongestPauseMicros);
     }
+    return true;
+}
+
+void wait_for_others(uint32_t slot, OfPrepared of_prepared) {
+    (void)wait_while_used(slot, of_prepared, 0);
+}
+
+bool wait_for_others_until(uint32_t slot, OfPrepared of_prepared, TimestampTz until) {
+    return wait_while_used(slot, of_prepared, until);
 }
 
 void wait_for_sale_turn(uint32_t slot) {

@@ -18,6 +18,9 @@ enum class OfPrepared { kWait, kRefuse };
 // Prepared transactions that are decided meanwhile are settled. kRefuse: an undecided one is an
 // error (55006).
 void wait_for_others(uint32_t slot, OfPrepared of_prepared);
+// The same until a time at most. False: somebody still uses it. It looks again and again instead of
+// waiting for a lock, so a circle of waits ends at that time.
+bool wait_for_others_until(uint32_t slot, OfPrepared of_prepared, TimestampTz until);
 
 // Waits, interruptibly, until the transactions that changed the departure's row before this one,
 // which have ended, have stored what they noted of its sale words: see SaleStatus in departure.hpp.

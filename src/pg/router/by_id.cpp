@@ -58,6 +58,17 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
                 raise_answer(answer);
             }
             moved = moved || says_moved(answer);
+            const int named = node_named_by(twin.schema, answer);
+            if (named != 0) {
+                const Answer there = ask_node(named, Cluster::kPrimary, twin.name, arguments,
+                                              twin.column_names, effect);
+                if (there.sqlstate == 0) {
+                    return there;
+                }
+                if (!is_elsewhere(there)) {
+                    raise_answer(there);
+                }
+            }
             if (i == 0) {
                 first = answer;
             }
@@ -66,6 +77,9 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
         // before it was there, or the routes are about to change.
         const NodeList now = nodes_of_id(twin.schema, id, of);
         if (same_nodes(nodes, now) && !moved) {
+            if (first.sqlstate == 0) {
+                return first;
+            }
             raise_answer(first);
         }
         if (same_nodes(nodes, now)) {

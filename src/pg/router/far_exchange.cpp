@@ -314,8 +314,25 @@ bool take_back(int old_node, int64_t order_id, int64_t new_order) {
 Answer confirm(const Exchange& exchange, int new_node, int64_t new_order) {
     Answer answer{};
     const char* id = id_text(new_order);
-    ErrorData* error = try_answer(new_node, "ticket_confirm", text_array(&id, 1),
-                                  exchange.twin->column_names, &answer);
+    Pursuit pursuit{0};
+    ErrorData* error;
+    for (;;) {
+        error = try_answer(new_node, "ticket_confirm", text_array(&id, 1),
+                           exchange.twin->column_names, &answer);
+        if (error != nullptr || !says_moved(answer)) {
+            break;
+        }
+        // The new departure is being moved. An error must not say that nothing was done.
+        error = in_subtransaction([&] {
+            wait_for_move(&pursuit, psprintf("order %s", id));
+            const Tickets bought = find_order(exchange.twin->schema, new_order);
+            new_node = bought.node != 0 ? bought.node : new_node;
+            return true;
+        });
+        if (error != nullptr) {
+            break;
+        }
+    }
     if (error != nullptr && error->sqlerrcode == ERRCODE_QUERY_CANCELED) {
         ReThrowError(error);
     }
@@ -481,37 +498,37 @@ struct Places {
     int new_node;
 };
 
-// Waits while the new departure is being moved. An order that only one node can have is not asked
-// for.
-Places find_places(const Exchange& exchange, Text train, DateADT date, Pursuit* pursuit) {
+// An order that only one node can have is not asked for.
+Places find_places(const Exchange& exchange, Text train, DateADT date) {
     const char* schema = exchange.twin->schema;
-    TrainRoute route = route_of_train(schema, train, date);
-    while (route.moving) {
-        wait_for_move(pursuit,
-                      psprintf("departure of train %s on %s", printable(train), date_text(date)));
-        route = route_of_train(schema, train, date);
-    }
+    const int new_node = route_of_train(schema, train, date);
     const NodeList nodes = nodes_of_id(schema, exchange.order_id, IdOf::kOrder);
-    if (nodes.count == 1 && nodes.nodes[0] == route.node) {
-        return {route.node, route.node};
+    if (nodes.count == 1 && nodes.nodes[0] == new_node) {
+        return {new_node, new_node};
     }
-    const int old_node = find_order(schema, exchange.order_id).node;
-    if (old_node == 0) {
+    if (nodes.count == 0) {
         report_nowhere(exchange.order_id);
     }
-    if (route.node == 0) {
+    int old_node = find_order(schema, exchange.order_id).node;
+    if (old_node == 0) {
+        old_node = nodes.nodes[0];  // it says so in its own words
+    }
+    if (new_node == 0) {
+        (void)call_rows(old_node, Cluster::kPrimary, "ticket_exchange_ask",
+                        {id_text(exchange.order_id), exchange.argument[kArgTickets]},
+                        {"ticket_no"});
         ereport(ERROR,
                 (errcode(kErrorNoDeparture),
                  errmsg("train \"%s\" has no departure on %s", printable(train), date_text(date)),
                  errdetail("No row of router_train says which node has the train on that day."),
                  errhint("Assign the train to a node with router_assign.")));
     }
-    return {old_node, route.node};
+    return {old_node, new_node};
 }
 
 Answer change(Exchange* exchange, Text train, DateADT date) {
     Pursuit pursuit{0};
-    Places places = find_places(*exchange, train, date, &pursuit);
+    Places places = find_places(*exchange, train, date);
     for (;;) {
         exchange->old_node = places.old_node;
         exchange->new_node = places.new_node;
@@ -527,7 +544,7 @@ Answer change(Exchange* exchange, Text train, DateADT date) {
             final = exchange_over_nodes(exchange, &answer);
         }
         if (!final) {
-            const Places now = find_places(*exchange, train, date, &pursuit);
+            const Places now = find_places(*exchange, train, date);
             final = now.old_node == places.old_node && now.new_node == places.new_node;
             if (final && says_moved(answer)) {
                 wait_for_move(&pursuit, psprintf("order " INT64_FORMAT, exchange->order_id));

@@ -305,6 +305,12 @@ void through_link(const Call& call, Work work) {
     ErrorContextCallback callback{error_context_stack, on_error, nullptr};
     ErrorData* volatile error = nullptr;
     volatile bool was_overdue = false;
+    // A session may have array_nulls off: then a NULL in the answer would become the text "NULL".
+    const int level = Array_nulls ? 0 : NewGUCNestLevel();
+    if (level != 0) {
+        set_config_option("array_nulls", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                          false);
+    }
     begin_wait(call.cluster);
     error_context_stack = &callback;
     PG_TRY();
@@ -320,6 +326,9 @@ void through_link(const Call& call, Work work) {
     PG_END_TRY();
     error_context_stack = callback.previous;
     end_wait();
+    if (level != 0) {
+        AtEOXact_GUC(true, level);
+    }
 }
 
 void require_node(int node) {

@@ -5,6 +5,7 @@
 // they may run in a transaction block, unlike the functions that sell.
 #include "router/admin.hpp"
 #include "router/ask.hpp"
+#include "router/twin.hpp"
 #include "server/errors.hpp"
 #include "server/plans.hpp"
 
@@ -17,22 +18,20 @@ namespace ticketpool {
 
 namespace {
 
-[[noreturn]] void report_conninfo(const char* conninfo, const char* detail) {
+// The string is not repeated: it may have a password in it.
+[[noreturn]] void report_conninfo(const char* detail) {
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-             errmsg("\"%s\" is not a connection string for a node",
-                    printable({conninfo, strlen(conninfo)})),
-             errdetail("%s", detail),
+             errmsg("the connection string is not one for a node"), errdetail("%s", detail),
              errhint("Write keywords and values, for example: host=node1 port=5432 dbname=tickets. "
                      "User and password belong into the user mappings of the servers ticketpool "
                      "and ticketpool_read.")));
 }
 
-void check_keyword(const char* conninfo, const char* name, int length) {
+void check_keyword(const char* name, int length) {
     for (const char* kept : {"user", "password", "sslpassword"}) {
         if (pg_strncasecmp(name, kept, strlen(kept)) == 0 &&
             length == static_cast<int>(strlen(kept))) {
-            // The string itself may have a password in it.
             ereport(ERROR,
                     (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                      errmsg("a connection string for a node may not contain \"%s\"", kept),
@@ -43,19 +42,19 @@ void check_keyword(const char* conninfo, const char* name, int length) {
         }
     }
     if (length == 0) {
-        report_conninfo(conninfo, "A value has no keyword.");
+        report_conninfo("A value has no keyword.");
     }
 }
 
 // Moves behind a value: up to a blank, or in quotes; a backslash takes the next character as it is.
-const char* skip_value(const char* conninfo, const char* at) {
+const char* skip_value(const char* at) {
     const bool quoted = *at == '\'';
     at += quoted ? 1 : 0;
     while (*at != '\0' && (quoted ? *at != '\'' : isspace(static_cast<unsigned char>(*at)) == 0)) {
         at += *at == '\\' && at[1] != '\0' ? 2 : 1;
     }
     if (quoted && *at != '\'') {
-        report_conninfo(conninfo, "A quote is not closed.");
+        report_conninfo("A quote is not closed.");
     }
     return at + (quoted ? 1 : 0);
 }
@@ -71,7 +70,7 @@ const char* skip_blanks(const char* at) {
 void check_conninfo(const char* conninfo) {
     const char* at = skip_blanks(conninfo);
     if (*at == '\0') {
-        report_conninfo(conninfo, "It is empty.");
+        report_conninfo("It is empty.");
     }
     while (*at != '\0') {
         const char* name = at;
@@ -81,11 +80,10 @@ void check_conninfo(const char* conninfo) {
         const int length = static_cast<int>(at - name);
         at = skip_blanks(at);
         if (*at != '=' || memchr(name, ':', static_cast<size_t>(length)) != nullptr) {
-            report_conninfo(conninfo,
-                            "It has a word that is not a keyword with \"=\" and a value.");
+            report_conninfo("It has a word that is not a keyword with \"=\" and a value.");
         }
-        check_keyword(conninfo, name, length);
-        at = skip_blanks(skip_value(conninfo, skip_blanks(at + 1)));
+        check_keyword(name, length);
+        at = skip_blanks(skip_value(skip_blanks(at + 1)));
     }
 }
 
@@ -123,7 +121,6 @@ RouterTables router_tables(FunctionCallInfo fcinfo) {
     tables.item = quote_qualified_identifier(schema, "router_item");
     tables.station = quote_qualified_identifier(schema, "router_station");
     tables.moved = quote_qualified_identifier(schema, "router_moved");
-    tables.moving = quote_qualified_identifier(schema, "router_moving");
     return tables;
 }
 
@@ -215,29 +212,56 @@ void warn_about(int node, Cluster cluster) {
 // Trains
 // ---------------------------------------------------------------------------------------------
 
-// The last departure that another node has of the train, before a date (null: of all). False: none
-// has any. A node that cannot be asked makes the call fail: it might have one.
-bool last_elsewhere(const RouterTables& tables, const char* train, int node, const char* before,
+// Does the router send calls for the train to the node, on any day?
+bool is_assigned(const RouterTables& tables, Datum train, int node) {
+    const Oid types[] = {TEXTOID, INT4OID};
+    const Datum values[] = {train, Int32GetDatum(node)};
+    run(psprintf("SELECT FROM %s WHERE train OPERATOR(pg_catalog.=) $1 "
+                 "AND node OPERATOR(pg_catalog.=) $2 LIMIT 1",
+                 tables.train),
+        2, types, values);
+    return SPI_processed > 0;
+}
+
+// The train's last departure on a node, before a date (null: of all). False: it has none. A node
+// that cannot be asked makes the call fail if it may have the train, else it is a WARNING.
+bool last_on(const RouterTables& tables, Datum train, int node, const char* before, DateADT* last) {
+    Rows rows;
+    ErrorData* error = try_rows(node, Cluster::kPrimary, "ticket_last_day",
+                                {TextDatumGetCString(train), before}, {}, Effect::kNone, &rows);
+    if (error != nullptr && is_assigned(tables, train, node)) {
+        ReThrowError(error);
+    }
+    if (error != nullptr) {
+        ereport(WARNING, (errmsg("node %d did not say whether it has departures of train \"%s\"",
+                                 node, printable(text_of(train))),
+                          errdetail("%s", reason_of(error)),
+                          errhint("The router has never given it the train, so it is taken to have "
+                                  "none.")));
+        return false;
+    }
+    const char* day = rows.count == 0 ? nullptr : value_of(rows, 0, 0);
+    if (day == nullptr) {
+        return false;
+    }
+    *last = DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(day)));
+    return true;
+}
+
+// The last departure that a node other than this one has of the train, and which node.
+bool last_elsewhere(const RouterTables& tables, Datum train, int node, const char* before,
                     int* holder, DateADT* last) {
     int count;
     const RouterNode* nodes = list_nodes(tables, &count);
     bool found = false;
     for (int i = 0; i < count; i++) {
-        if (nodes[i].node == node) {
-            continue;
-        }
-        const Rows rows =
-            call_rows(nodes[i].node, Cluster::kPrimary, "ticket_last_day", {train, before}, {});
-        const char* day = rows.count == 0 ? nullptr : value_of(rows, 0, 0);
-        if (day == nullptr) {
-            continue;
-        }
-        const DateADT date = DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(day)));
-        if (!found || date > *last) {
+        DateADT date;
+        if (nodes[i].node != node && last_on(tables, train, nodes[i].node, before, &date) &&
+            (!found || date > *last)) {
             *holder = nodes[i].node;
             *last = date;
+            found = true;
         }
-        found = true;
     }
     return found;
 }
@@ -246,19 +270,20 @@ bool last_elsewhere(const RouterTables& tables, const char* train, int node, con
 const char* next_row(const RouterTables& tables, Datum train, DateADT from) {
     const Oid types[] = {TEXTOID, DATEOID};
     const Datum values[] = {train, DateADTGetDatum(from)};
-    run(psprintf("SELECT pg_catalog.to_char(min(from_date), 'YYYY-MM-DD') FROM %s "
+    run(psprintf("SELECT pg_catalog.min(from_date) FROM %s "
                  "WHERE train OPERATOR(pg_catalog.=) $1 AND from_date OPERATOR(pg_catalog.>) $2",
                  tables.train),
         2, types, values);
-    return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+    bool is_null;
+    const Datum date = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+    return is_null ? nullptr : TextDatumGetCString(encode_value(date, DATEOID));
 }
 
 // 55000 if another node has departures on the days that the row would give to this one.
 void check_cut_off(const RouterTables& tables, Datum train, int node, DateADT from) {
     int holder;
     DateADT last;
-    const char* name = TextDatumGetCString(train);
-    if (last_elsewhere(tables, name, node, next_row(tables, train, from), &holder, &last) &&
+    if (last_elsewhere(tables, train, node, next_row(tables, train, from), &holder, &last) &&
         last >= from) {
         ereport(
             ERROR,
@@ -278,7 +303,7 @@ DateADT first_free_day(const RouterTables& tables, Datum train, int node) {
     int holder;
     DateADT last;
     DateADT from;
-    if (last_elsewhere(tables, TextDatumGetCString(train), node, nullptr, &holder, &last)) {
+    if (last_elsewhere(tables, train, node, nullptr, &holder, &last)) {
         from = last + 1;
     } else {
         DATE_NOBEGIN(from);

@@ -1,5 +1,4 @@
-// Reads the tables of the router (routes.hpp), by index: a call through the router makes two such
-// looks, which cost less than one statement.
+// Reads the tables of the router (routes.hpp), by index: such a look costs less than a statement.
 #include "router/routes.hpp"
 
 #include "server/errors.hpp"
@@ -19,9 +18,9 @@ namespace {
 // The tables
 // ---------------------------------------------------------------------------------------------
 
-enum Table { kNode, kTrain, kItem, kStation, kMoved, kMoving, kTables };
-constexpr const char* kTableNames[] = {"router_node",    "router_train", "router_item",
-                                       "router_station", "router_moved", "router_moving"};
+enum Table { kNode, kTrain, kItem, kStation, kMoved, kTables };
+constexpr const char* kTableNames[] = {"router_node", "router_train", "router_item",
+                                       "router_station", "router_moved"};
 static_assert(lengthof(kTableNames) == kTables);
 
 // Columns, as sql/extension/router/tables.sql has them.
@@ -205,22 +204,10 @@ bool is_listed(const char* schema, Text station) {
     return listed;
 }
 
-bool is_moving(const char* schema, Text train, DateADT date) {
-    Look look;
-    look_at(&look, schema, kMoving);
-    reader_key_text(&look.reader, train);
-    reader_key_date(&look.reader, date);
-    const bool moving = reader_next(&look.reader);
-    end_look(&look);
-    return moving;
-}
-
 }  // namespace
 
-// A move writes the new route and takes its mark away in one transaction. So whoever sees no mark
-// has to read the route after that, or it would take the old one with the mark just gone.
-TrainRoute route_of_train(const char* schema, Text train, DateADT date) {
-    TrainRoute route{0, is_moving(schema, train, date)};
+int route_of_train(const char* schema, Text train, DateADT date) {
+    int node = 0;
     DateADT latest = DATEVAL_NOBEGIN;
     Look look;
     look_at(&look, schema, kTrain);
@@ -229,11 +216,11 @@ TrainRoute route_of_train(const char* schema, Text train, DateADT date) {
         const DateADT from = number(look, train_column::kFromDate);
         if (from <= date && from >= latest) {
             latest = from;
-            route.node = number(look, train_column::kNode);
+            node = number(look, train_column::kNode);
         }
     }
     end_look(&look);
-    return route;
+    return node;
 }
 
 int require_node_of_item(const char* schema, int64_t item_id) {

@@ -64,14 +64,6 @@ const char* date_text(DateADT date) {
     return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(date)));
 }
 
-void report_no_departure(Text train, DateADT date) {
-    ereport(ERROR,
-            (errcode(kErrorNoDeparture),
-             errmsg("train \"%s\" has no departure on %s", printable(train), date_text(date)),
-             errdetail("No such row in ticket_departure."),
-             errhint("Put the departure on sale with ticket_open.")));
-}
-
 int detail_of_no_order(const char* table) {
     return IsolationUsesXactSnapshot()
                ? errdetail("No row of %s that this transaction's snapshot shows has this order_id.",

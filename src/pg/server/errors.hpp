@@ -30,9 +30,6 @@ ReturnSetInfo* require_set_result(FunctionCallInfo fcinfo);
 // 39P01: a trigger function was called as a plain one.
 [[noreturn]] void report_no_trigger(const char* function);
 
-// TK001.
-[[noreturn]] void report_no_departure(Text train, DateADT date);
-
 // In an ereport of TK005: no row has the order_id. A REPEATABLE READ transaction does not see a row
 // that is newer than its snapshot or was rewritten since.
 int detail_of_no_order(const char* table);

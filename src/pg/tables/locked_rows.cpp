@@ -396,21 +396,19 @@ void write_seat_by_sql(const LockedRows& rows, const LockedRow& row) {
                   row.values.is_null[kSeat] ? "    n" : nullptr, 1);
 }
 
-// The rows are not live, and stay as they are for the pool: to the trigger that follows
-// hand-written rows, they are nothing.
-void write_settled_by_sql(const LockedRows& rows, LockedRow* const* wanted, int count) {
+// To the trigger that follows hand-written rows, this is nothing.
+void write_note_by_sql(const LockedRows& rows, LockedRow* const* wanted, int count,
+                       OrderColumn column, Datum value, bool is_null) {
     const RowValues& order = rows.row[0].values;
-    const int64_t order_id = DatumGetInt64(order.value[kOrderId]);
     const char* sql = psprintf(
-        "UPDATE %s SET settled_at = now() WHERE order_id = $1 AND ticket_no = ANY ($2) AND "
-        "service_date = $3",
-        qualified_name(rows.relation));
-    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID};
-    Datum values[] = {order.value[kOrderId], ticket_array(wanted, count),
-                      order.value[kServiceDate]};
-    if (execute_planned(sql, 3, types, values, nullptr) != SPI_OK_UPDATE ||
+        "UPDATE %s SET %s = $4 WHERE order_id = $1 AND ticket_no = ANY ($2) AND service_date = $3",
+        qualified_name(rows.relation), order_shape.column[column].name);
+    Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, order_shape.column[column].type};
+    Datum values[] = {order.value[kOrderId], ticket_array(wanted, count), order.value[kServiceDate],
+                      value};
+    if (execute_planned(sql, 4, types, values, is_null ? "   n" : "    ") != SPI_OK_UPDATE ||
         SPI_processed != static_cast<uint64>(count)) {
-        report_left_out(order_id);
+        report_left_out(DatumGetInt64(order.value[kOrderId]));
     }
 }
 
@@ -462,17 +460,18 @@ void write_status(const LockedRows& rows, LockedRow* const* wanted, int count, O
     CommandCounterIncrement();
 }
 
-void write_settled(const LockedRows& rows, LockedRow* const* wanted, int count) {
+void write_note(const LockedRows& rows, LockedRow* const* wanted, int count, OrderColumn column,
+                Datum value, bool is_null) {
     if (!is_direct(rows)) {
-        write_settled_by_sql(rows, wanted, count);
+        write_note_by_sql(rows, wanted, count, column, value, is_null);
         return;
     }
     Relation heap = table_open(rows.leaf.relation, NoLock);
     for (int i = 0; i < count; i++) {
         LockedRow* row = wanted[i];
-        set_value(&row->values, kSettledAt,
-                  TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
-        update_order(rows.leaf, heap, row->values, column_bit(kSettledAt), &row->tuple);
+        row->values.value[column] = value;
+        row->values.is_null[column] = is_null;
+        update_order(rows.leaf, heap, row->values, column_bit(column), &row->tuple);
     }
     table_close(heap, NoLock);
     CommandCounterIncrement();

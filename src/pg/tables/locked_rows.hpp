@@ -56,8 +56,9 @@ bool try_lock_order_rows_of(const Catalog& catalog, int64_t order_id, DateADT da
 void write_status(const LockedRows& rows, LockedRow* const* wanted, int count, OrderStatus to,
                   int64_t changed_to);
 
-// Notes in rows of the order that the order which replaces them is paid.
-void write_settled(const LockedRows& rows, LockedRow* const* wanted, int count);
+// Gives a column that means nothing to the pool this value in rows of the order.
+void write_note(const LockedRows& rows, LockedRow* const* wanted, int count, OrderColumn column,
+                Datum value, bool is_null);
 
 // Writes the coach and the seat in the row's values into the table.
 void write_seat(const LockedRows& rows, LockedRow* row);

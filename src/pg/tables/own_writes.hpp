@@ -15,6 +15,8 @@ enum class OwnChange {
     kLive,    // tickets become live, or stay live
     kEnd,     // tickets, or an order of an item, stop being live
     kMove,    // tickets get other seats, and stay as live as they are
+    kLeave,   // rows of a departure that leaves this node are deleted
+    kArrive,  // rows of a departure that nobody can use yet are inserted
     kOther    // rows of other tables change
 };
 

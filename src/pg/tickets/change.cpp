@@ -4,19 +4,18 @@
 // transaction (and for it alone until it commits). Then the new tickets are bought, so an exchange
 // may keep its own seats, or extend them. If the new tickets can't be had, the subtransaction is
 // rolled back, and nothing has happened.
-#include "load/directory.hpp"
-#include "pool/ledger.hpp"
-#include "pool/pins.hpp"
-#include "purchase/rules.hpp"
+//
+// With a request_id, a repetition is recognized before the old tickets are locked: they are not
+// sold any more. Its key has the user of the order, who is looked up first. Two calls with one
+// request_id at once: the second waits for the first one's transaction at the lock of the request
+// (request_locks.hpp), like every purchase, and then finds its rows, or none if it was rolled back.
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/subtransaction.hpp"
-#include "tables/order_rows.hpp"
-#include "tickets/on_sale.hpp"
-#include "tickets/orders.hpp"
-#include "tickets/sale.hpp"
-#include "tickets/stations.hpp"
+#include "server/table_scan.hpp"
+#include "tables/order_lookup.hpp"
+#include "tickets/exchange.hpp"
 
 extern "C" {
 #include "executor/spi.h"
@@ -25,174 +24,52 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-enum ChangeArgument {
-    kArgOrder,
-    kArgTrain,
-    kArgFrom,
-    kArgTo,
-    kArgDate,
-    kArgClass,
-    kArgChoice,
-    kArgTickets
-};
-
-// Tickets that get seats of one class, from one channel; they are side by side in
-// Exchange::tickets.
-struct Group {
-    Ticket* tickets;
-    Purchase purchase;
-};
-
-// What an exchange is about.
-struct Exchange {
-    Order* order;     // the old tickets, in order of number
-    Ticket* tickets;  // the same, group by group
-    Purchase whole;   // all of them; its class has no meaning if there are several groups
-    Group* group;
-    int groups;
-};
-
-const int64_t* passengers_of(const Ticket* tickets, int count) {
-    int64_t* passengers =
-        static_cast<int64_t*>(palloc(static_cast<size_t>(count) * sizeof(int64_t)));
-    for (int i = 0; i < count; i++) {
-        passengers[i] = tickets[i].passenger_id;
-    }
-    return passengers;
-}
-
-// The new trip, for the passengers of the old tickets.
-void parse_new_trip(FunctionCallInfo fcinfo, const Catalog& catalog, const Order& order,
-                    Purchase* purchase) {
-    *purchase = Purchase{};
-    const Text train = text_of(PG_GETARG_DATUM(kArgTrain));
-    purchase->service_date = PG_GETARG_DATEADT(kArgDate);
-    purchase->user_id = order.user_id;
-    purchase->status = OrderStatus::kSold;
-    purchase->changed_from = order.order_id;
-    purchase->party = static_cast<uint32_t>(order.count);
-    purchase->passengers = passengers_of(order.tickets, order.count);
-    purchase->ref = directory_find(catalog, train, purchase->service_date);
-    if (purchase->ref.departure == nullptr) {
-        report_no_departure(train, purchase->service_date);
-    }
-    ledger_reserve(0);
-    pin_slot(purchase->ref.slot);
-    end_announcement();
-    purchase->trip = find_trip(catalog, purchase->ref, text_of(PG_GETARG_DATUM(kArgFrom)),
-                               text_of(PG_GETARG_DATUM(kArgTo)));
-}
-
-// Picks a group's wishes out of those of all passengers, which are in order of the old tickets.
-void parse_group_choice(FunctionCallInfo fcinfo, const Exchange& exchange, Group* group) {
-    Purchase all = exchange.whole;
-    all.class_index = group->purchase.class_index;
-    parse_choice(text_of(PG_GETARG_DATUM(kArgChoice)), &all);
-    SeatChoice* choice = &group->purchase.choice;
-    uint32_t next = 0;
-    for (int i = 0; i < exchange.order->count && next < group->purchase.party; i++) {
-        if (exchange.order->tickets[i].row != group->tickets[next].row) {
-            continue;
-        }
-        if (next < kMaxSeatChoices && i < all.choice.count) {
-            choice->items[next] = all.choice.items[i];
-            choice->count = static_cast<uint8_t>(next + 1);
-        }
-        next++;
-    }
-}
-
-// Without seat_class each ticket keeps its class. TK006 if the departure does not have the class.
-void parse_groups(FunctionCallInfo fcinfo, Exchange* exchange) {
-    const int count = exchange->order->count;
-    const bool keep_class = PG_ARGISNULL(kArgClass);
-    const size_t room = static_cast<size_t>(count);
-    exchange->tickets = static_cast<Ticket*>(palloc(room * sizeof(Ticket)));
-    memcpy(exchange->tickets, exchange->order->tickets, room * sizeof(Ticket));
-    exchange->group = static_cast<Group*>(palloc(room * sizeof(Group)));
-    exchange->groups = 0;
-    int alike;
-    for (int first = 0; first < count; first += alike) {
-        Group* group = &exchange->group[exchange->groups++];
-        group->tickets = &exchange->tickets[first];
-        alike = gather_alike(group->tickets, count - first, [&](const Ticket& a, const Ticket& b) {
-            return same_channel(a, b) && (!keep_class || same_class(a, b));
-        });
-        group->purchase = exchange->whole;
-        group->purchase.party = static_cast<uint32_t>(alike);
-        group->purchase.passengers = passengers_of(group->tickets, alike);
-        group->purchase.channel = group->tickets[0].channel;
-        group->purchase.class_index = resolve_class(
-            exchange->whole.ref, false,
-            keep_class ? text_datum(group->tickets[0].seat_class) : PG_GETARG_DATUM(kArgClass));
-        if (!PG_ARGISNULL(kArgChoice)) {
-            parse_group_choice(fcinfo, *exchange, group);
-        }
-    }
-}
-
-// Lets the passengers keep their seats, if it is the same class of the same departure and all of
-// the seats are free over the new trip.
-bool keep_seats(const Group& group, Claimed* claims) {
-    const Purchase& purchase = group.purchase;
-    for (uint32_t i = 0; i < purchase.party; i++) {
-        if (group.tickets[i].ref.departure == nullptr ||
-            group.tickets[i].ref.slot != purchase.ref.slot) {
-            return false;
-        }
-    }
-    return purchase.choice.count == 0 &&
-           claim_same_seats(group.tickets, demand_of(purchase), claims);
-}
-
-// Writes one order of all groups. Its tickets are in order of the old ones.
-void write_groups(const Catalog& catalog, const Exchange& exchange, const Claimed* claims,
-                  ReturnSetInfo* result) {
-    const int count = exchange.order->count;
-    const size_t bytes = static_cast<size_t>(count) * sizeof(OrderValues);
-    OrderValues* rows = static_cast<OrderValues*>(palloc(bytes));
-    OrderValues* part = static_cast<OrderValues*>(palloc(bytes));
-    Datum order_id = 0;
-    for (int g = 0; g < exchange.groups; g++) {
-        const Group& group = exchange.group[g];
-        build_orders(catalog, group.purchase, &claims[group.tickets - exchange.tickets], part);
-        order_id = g == 0 ? part[0].value[kOrderId] : order_id;
-        uint32_t next = 0;
-        for (int i = 0; i < count && next < group.purchase.party; i++) {
-            if (exchange.order->tickets[i].row == group.tickets[next].row) {
-                rows[i] = part[next++];
-                set_value(&rows[i], kOrderId, order_id);
-                set_value(&rows[i], kTicketNo, Int32GetDatum(i + 1));
-            }
-        }
-    }
-    insert_orders(catalog, exchange.whole.service_date, rows, count, result);
-}
-
-// False: the new tickets can't be had.
-bool exchange_tickets(const Catalog& catalog, const Exchange& exchange, ReturnSetInfo* result) {
-    Claimed* claims =
-        static_cast<Claimed*>(palloc(static_cast<size_t>(exchange.order->count) * sizeof(Claimed)));
-    set_status(exchange.order, OrderStatus::kSold, OrderStatus::kChanged);
-    check_rules(catalog, rule_call(exchange.whole));
-    for (int g = 0; g < exchange.groups; g++) {
-        const Group& group = exchange.group[g];
-        Claimed* of_group = &claims[group.tickets - exchange.tickets];
-        if (!keep_seats(group, of_group) && !claim_demand(demand_of(group.purchase), of_group)) {
-            return false;
-        }
-    }
-    write_groups(catalog, exchange, claims, result);
-    return true;
-}
+constexpr int kArgOrder = 0;
+constexpr int kArgTrain = 1;
+constexpr int kArgRequest = 8;
 
 // Exchanges the tickets in a subtransaction, which is undone if the new tickets can't be had, or if
 // an error is raised.
 void exchange_or_undo(const Catalog& catalog, const Exchange& exchange, ReturnSetInfo* result) {
-    ErrorData* error =
-        in_subtransaction([&] { return exchange_tickets(catalog, exchange, result); });
+    ErrorData* error = in_subtransaction([&] {
+        set_status(exchange.order, OrderStatus::kSold, OrderStatus::kChanged);
+        return buy_exchange(catalog, exchange, result);
+    });
     if (error != nullptr) {
         ReThrowError(error);
+    }
+}
+
+// The user of the order's first ticket that is named. False: there is no such ticket.
+bool find_user(const Catalog& catalog, int64_t order_id, TicketNos named, int64_t* user_id) {
+    const SortedNumbers numbers = sort_numbers(named.array);
+    Snapshot snapshot = take_fresh_snapshot();
+    OrderRows rows;
+    read_order_rows(catalog, order_id, snapshot, &rows);
+    bool found = false;
+    for (int i = 0; i < rows.count && !found; i++) {
+        bool is_null;
+        const auto value = [&](const char* column) {
+            return SPI_getbinval(rows.row[i], rows.columns, SPI_fnumber(rows.columns, column),
+                                 &is_null);
+        };
+        found = is_named(DatumGetInt32(value("ticket_no")), numbers);
+        *user_id = DatumGetInt64(value("user_id"));
+    }
+    drop_snapshot(snapshot);
+    return found;
+}
+
+// The request_id was locked for this user.
+void require_same_user(const Order& order, bool found, int64_t user_id) {
+    if (!found || order.user_id != user_id) {
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+             errmsg("could not serialize access due to a concurrent change of order " INT64_FORMAT,
+                    order.order_id),
+             errdetail("It was given to another user, or is new."),
+             errhint("Retry the transaction.")));
     }
 }
 
@@ -203,26 +80,32 @@ TICKETPOOL_FUNCTION(ticket_change) {
     using namespace ticketpool;
     require_shared_memory();
     require_argument(fcinfo, kArgOrder, "order_id");
-    require_argument(fcinfo, kArgTrain, "train");
-    require_argument(fcinfo, kArgFrom, "from_station");
-    require_argument(fcinfo, kArgTo, "to_station");
-    require_argument(fcinfo, kArgDate, "service_date");
+    ExchangeWish wish;
+    read_wish(fcinfo, kArgTrain, kArgRequest, &wish);
     PreventCommandIfReadOnly("ticket_change()");
     ReturnSetInfo* result = require_set_result(fcinfo);
     begin_result(fcinfo);
     const Catalog& catalog = catalog_of(fcinfo);
-    const TicketNos named = parse_ticket_nos(fcinfo, kArgTickets);
+    const int64_t order_id = PG_GETARG_INT64(kArgOrder);
+    int64_t user_id = 0;
+    const bool has_user =
+        wish.request_id != nullptr && find_user(catalog, order_id, wish.ticket_nos, &user_id);
+    FirstCall first;
+    if (has_user && find_first_exchange(catalog, wish, user_id, order_id, &first)) {
+        return_first_call(first, result);
+        return 0;
+    }
     Order order;
-    Exchange exchange{};
+    Exchange exchange;
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
-    lock_order(catalog, PG_GETARG_INT64(kArgOrder), named, &order);
-    choose_tickets(&order, OrderCall::kChange, named.array != nullptr);
-    exchange.order = &order;
-    parse_new_trip(fcinfo, catalog, order, &exchange.whole);
-    parse_groups(fcinfo, &exchange);
-    require_on_sale(exchange.whole.ref);
+    lock_order(catalog, order_id, wish.ticket_nos, &order);
+    if (wish.request_id != nullptr) {
+        require_same_user(order, has_user, user_id);
+    }
+    choose_tickets(&order, OrderCall::kChange, wish.ticket_nos.array != nullptr);
+    resolve_exchange(catalog, wish, &order, 0, &exchange);
     exchange_or_undo(catalog, exchange, result);
     SPI_finish();
     owner_end(scope);

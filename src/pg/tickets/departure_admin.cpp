@@ -10,6 +10,7 @@
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "tables/arrival_locks.hpp"
+#include "tables/moved_away.hpp"
 #include "tables/new_partition.hpp"
 #include "tables/order_leaf.hpp"
 #include "tables/own_writes.hpp"
@@ -67,6 +68,8 @@ int64_t open_departure(const Catalog& catalog, const Opening& opening) {
     if (SPI_processed != 1) {
         report_not_written(sql);
     }
+    // Looked for now: if the departure was leaving, the statement has waited for that.
+    refuse_moved(catalog, opening.train, opening.date);
     bool is_null;
     return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 }

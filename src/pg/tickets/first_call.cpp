@@ -3,6 +3,7 @@
 #include "tickets/first_call.hpp"
 
 #include "purchase/request_locks.hpp"
+#include "server/row_return.hpp"
 
 namespace ticketpool {
 
@@ -57,8 +58,7 @@ bool is_written_alike(const RequestDigest& first, const RequestDigest& now) {
            (named ? same_class(first, now) : (digest_get(first, kDigestClass) & kClassNamed) == 0);
 }
 
-// Compares digests; the names of this call have been resolved.
-void check_same_request(const Before& before, const RequestDigest& now, uint32_t party) {
+void check_same_trip(const Before& before, const RequestDigest& now) {
     const RequestDigest& first = *before.asked;
     if (!digest_same(first, now, kDigestTrain)) {
         report_other_request(before, _("request_id was used for another train"));
@@ -66,6 +66,21 @@ void check_same_request(const Before& before, const RequestDigest& now, uint32_t
     if (!digest_same(first, now, kDigestStations) && !digest_same(first, now, kDigestStops)) {
         report_other_request(before, _("request_id was used for another trip"));
     }
+}
+
+// Of an exchange: is it the same class, or are they the same tickets? The first call has what was
+// meant also if the caller named nothing; a call that names nothing repeats only such a call.
+bool is_same_choice(const RequestDigest& first, const RequestDigest& now, DigestField field,
+                    uint64_t named) {
+    return (digest_get(now, field) & named) != 0
+               ? (digest_get(first, field) | named) == (digest_get(now, field) | named)
+               : (digest_get(first, field) & named) == 0;
+}
+
+// Compares digests; the names of this call have been resolved.
+void check_same_request(const Before& before, const RequestDigest& now, uint32_t party) {
+    const RequestDigest& first = *before.asked;
+    check_same_trip(before, now);
     if (!same_class(first, now)) {
         report_other_request(before, _("request_id was used for another class"));
     }
@@ -104,7 +119,7 @@ Before read_before(const FirstCall& first) {
 }
 
 // Copies the rows of the request: names must not be resolved while the scan is open.
-void read_first_call(const Purchase& purchase, FirstCall* first) {
+void read_rows(const Purchase& purchase, FirstCall* first) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
     reader_open(&reader, first->leaf.relation, first->leaf.request(), snapshot);
@@ -139,18 +154,59 @@ OrderValues first_call_row(const FirstCall& first, int number) {
     return row;
 }
 
-bool find_first_call(const Catalog& catalog, const BuyArguments& arguments, Purchase* purchase,
-                     FirstCall* first) {
+void return_first_call(const FirstCall& first, ReturnSetInfo* result) {
+    const RowReturn rows = begin_rows(first.columns, result);
+    for (int i = 0; i < first.count; i++) {
+        return_row(rows, first.rows[i]);
+    }
+}
+
+bool read_first_call(const Catalog& catalog, const Purchase& purchase, FirstCall* first) {
     first->rows = nullptr;
     first->count = 0;
-    if (!find_order_leaf(catalog, purchase->service_date, &first->leaf)) {
+    if (!find_order_leaf(catalog, purchase.service_date, &first->leaf)) {
         return false;
     }
-    read_first_call(*purchase, first);
-    if (first->count == 0) {
+    read_rows(purchase, first);
+    return first->count > 0;
+}
+
+bool is_same_trip_as_written(const FirstCall& first, const Purchase& purchase) {
+    const Before before = read_before(first);
+    return before.asked == nullptr || (digest_same(*before.asked, purchase.asked, kDigestTrain) &&
+                                       digest_same(*before.asked, purchase.asked, kDigestStations));
+}
+
+void check_same_exchange(const FirstCall& first, const Purchase& purchase) {
+    const Before before = read_before(first);
+    if (before.row.is_null[kChangedFrom]) {
+        report_other_request(before, _("request_id was used for a purchase"));
+    }
+    if (DatumGetInt64(before.row.value[kChangedFrom]) != purchase.changed_from) {
+        report_other_request(before, _("request_id was used for an exchange of another order"));
+    }
+    if (before.asked == nullptr) {
+        return;  // by hand: there is nothing more to compare
+    }
+    const RequestDigest& asked = *before.asked;
+    check_same_trip(before, purchase.asked);
+    if (!is_same_choice(asked, purchase.asked, kDigestClass, kClassNamed)) {
+        report_other_request(before, _("request_id was used for another class"));
+    }
+    if (!is_same_choice(asked, purchase.asked, kDigestTickets, kTicketsNamed)) {
+        report_other_request(before, _("request_id was used for other tickets"));
+    }
+}
+
+bool find_first_call(const Catalog& catalog, const BuyArguments& arguments, Purchase* purchase,
+                     FirstCall* first) {
+    if (!read_first_call(catalog, *purchase, first)) {
         return false;
     }
     const Before before = read_before(*first);
+    if (!before.row.is_null[kChangedFrom]) {
+        report_other_request(before, _("request_id was used for an exchange"));
+    }
     if (before.asked == nullptr || !is_written_alike(*before.asked, purchase->asked)) {
         resolve_purchase(arguments, catalog, purchase);
         if (before.asked == nullptr) {

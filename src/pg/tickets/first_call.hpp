@@ -25,5 +25,15 @@ struct FirstCall {
 bool find_first_call(const Catalog& catalog, const BuyArguments& arguments, Purchase* purchase,
                      FirstCall* first);
 OrderValues first_call_row(const FirstCall& first, int number);
+// Appends the rows to the result set, which has been begun.
+void return_first_call(const FirstCall& first, ReturnSetInfo* result);
+
+// Parts of the same for exchanges (exchange.hpp). Finds the rows by user, date and request_id.
+bool read_first_call(const Catalog& catalog, const Purchase& purchase, FirstCall* first);
+// Did the first call write the stations in the same way?
+bool is_same_trip_as_written(const FirstCall& first, const Purchase& purchase);
+// Ereports 22023 if the first call was not the same exchange. If the stations are not written in
+// the same way, `asked` has to have the stops.
+void check_same_exchange(const FirstCall& first, const Purchase& purchase);
 
 }  // namespace ticketpool

@@ -5,6 +5,8 @@
 // or change the only row on the condition that nobody else has changed or locked it. So one of them
 // is first and decides. A payment after expiry gets what is free by then: the old seats if nobody
 // took them, or equal ones, or nothing.
+#include "tickets/hold.hpp"
+
 #include "load/directory.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
@@ -29,14 +31,15 @@ namespace {
 constexpr int kArgTtl = 10;
 constexpr int64_t kMaxTtl = 366 * USECS_PER_DAY;
 
-// When a hold that begins now expires.
-TimestampTz hold_deadline(FunctionCallInfo fcinfo) {
+}  // namespace
+
+TimestampTz hold_deadline(FunctionCallInfo fcinfo, int argument) {
     const TimestampTz now = GetCurrentTimestamp();
     TimestampTz deadline;
-    if (PG_ARGISNULL(kArgTtl)) {
+    if (PG_ARGISNULL(argument)) {
         deadline = now + int64_t{setting_hold_ttl} * USECS_PER_SEC;
     } else {
-        const Interval* ttl = PG_GETARG_INTERVAL_P(kArgTtl);
+        const Interval* ttl = PG_GETARG_INTERVAL_P(argument);
         // Any number of months is refused whatever their length, and sums could overflow.
         const bool too_long = ttl->month != 0 || ttl->day > 366 || ttl->day < -366 ||
                               ttl->time > kMaxTtl || ttl->time < -kMaxTtl;
@@ -49,6 +52,8 @@ TimestampTz hold_deadline(FunctionCallInfo fcinfo) {
     }
     return deadline;
 }
+
+namespace {
 
 // Makes a purchase of alike tickets that are to be bought again.
 void purchase_again(const Order& order, const Ticket* tickets, int count, Purchase* purchase) {
@@ -222,7 +227,7 @@ TICKETPOOL_FUNCTION(ticket_hold) {
     require_shared_memory();
     PreventCommandIfReadOnly("ticket_hold()");
     require_set_result(fcinfo);
-    const TimestampTz deadline = hold_deadline(fcinfo);
+    const TimestampTz deadline = hold_deadline(fcinfo, kArgTtl);
     const Catalog& catalog = catalog_of(fcinfo);
     BuyArguments arguments;
     Purchase purchase;

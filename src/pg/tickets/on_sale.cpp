@@ -5,15 +5,17 @@
 #include "pool/ledger.hpp"
 #include "server/errors.hpp"
 #include "tables/epoch.hpp"
+#include "tables/moved_away.hpp"
 
 namespace ticketpool {
 
 namespace {
 
-enum class Sale { kOpen, kTooEarly, kTooLate, kClosed };
+enum class Sale { kOpen, kTooEarly, kTooLate, kClosed, kMoving };
 
 Sale sale_state(const DepartureRef& ref) {
-    if (ledger_status(ref.slot, ref.departure) != SaleStatus::kOpen) {
+    const SaleStatus status = ledger_status(ref.slot, ref.departure);
+    if (status != SaleStatus::kOpen && status != SaleStatus::kMoving) {
         return Sale::kClosed;
     }
     const TimestampTz now = GetCurrentTimestamp();
@@ -21,20 +23,51 @@ Sale sale_state(const DepartureRef& ref) {
     const TimestampTz closes_at = ref.departure->closes_at.load(std::memory_order_relaxed);
     return now < opens_at                             ? Sale::kTooEarly
            : closes_at != kNoTime && now >= closes_at ? Sale::kTooLate
+           : status == SaleStatus::kMoving            ? Sale::kMoving
                                                       : Sale::kOpen;
+}
+
+bool has_partition(const DepartureRef& ref) {
+    return (shared.slots[ref.slot].epoch.load(std::memory_order_relaxed) & kNoPartition) == 0;
+}
+
+[[noreturn]] void report_moving(const DepartureRef& ref) {
+    ereport(ERROR,
+            (errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+             errmsg("train \"%s\" of %s is being moved to another node",
+                    printable(directory_train(ref)), date_text(ref.departure->service_date)),
+             errdetail("It sells nothing until it has been moved, which takes seconds."),
+             errhint("Try again."), err_generic_string(PG_DIAG_CONSTRAINT_NAME, kMovingField)));
 }
 
 }  // namespace
 
 bool is_on_sale(const DepartureRef& ref) {
-    return (shared.slots[ref.slot].epoch.load(std::memory_order_relaxed) & kNoPartition) == 0 &&
-           sale_state(ref) == Sale::kOpen;
+    if (!has_partition(ref)) {
+        return false;
+    }
+    const Sale state = sale_state(ref);
+    if (unlikely(state == Sale::kMoving)) {
+        report_moving(ref);
+    }
+    return state == Sale::kOpen;
+}
+
+bool shows_seats(const DepartureRef& ref) {
+    if (!has_partition(ref)) {
+        return false;
+    }
+    const Sale state = sale_state(ref);
+    return state == Sale::kOpen || state == Sale::kMoving;
 }
 
 void require_on_sale(const DepartureRef& ref) {
     const Sale state = sale_state(ref);
     if (state == Sale::kOpen) {
         return;
+    }
+    if (state == Sale::kMoving) {
+        report_moving(ref);
     }
     const char* train = printable(directory_train(ref));
     const char* date = date_text(ref.departure->service_date);

@@ -8,6 +8,7 @@
 #include "server/errors.hpp"
 #include "tables/arrival_locks.hpp"
 #include "tables/departure_rows.hpp"
+#include "tables/moved_away.hpp"
 
 namespace ticketpool {
 
@@ -43,14 +44,17 @@ Text text_column(const LockedRow& row, OrderColumn column) {
     return row.values.is_null[column] ? Text{nullptr, 0} : text_of(row.values.value[column]);
 }
 
-[[noreturn]] void report_no_order(int64_t order_id) {
+[[noreturn]] void report_no_order(const Catalog& catalog, int64_t order_id) {
+    refuse_moved(catalog, MovedKind::kOrder, order_id);
     ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
                     detail_of_no_order("ticket_order"), hint_of_no_order()));
 }
 
 // No row has the order_id and one of these numbers. Which is missing, the order or the tickets?
 // Both are TK005.
-[[noreturn]] void report_no_ticket(int64_t order_id, const SortedNumbers& named) {
+[[noreturn]] void report_no_ticket(const Catalog& catalog, int64_t order_id,
+                                   const SortedNumbers& named) {
+    refuse_moved(catalog, MovedKind::kOrder, order_id);
     ereport(ERROR,
             (errcode(kErrorOrder),
              errmsg("order " INT64_FORMAT " has no ticket %d", order_id, named.number[0]),
@@ -169,9 +173,9 @@ void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order
     const SortedNumbers numbers = sort_numbers(named.array);
     if (!lock_order_rows(catalog, order_id, numbers, &order->rows)) {
         if (numbers.count > 0) {
-            report_no_ticket(order_id, numbers);
+            report_no_ticket(catalog, order_id, numbers);
         }
-        report_no_order(order_id);
+        report_no_order(catalog, order_id);
     }
     read_locked_order(catalog, order_id, order);
     check_ticket_nos(*order, numbers);

@@ -4,6 +4,7 @@
 #include "pool/ledger.hpp"
 #include "server/errors.hpp"
 #include "tables/departure_rows.hpp"
+#include "tables/moved_away.hpp"
 #include "ticketpool/matrix.hpp"
 #include "tickets/on_sale.hpp"
 #include "tickets/stations.hpp"
@@ -19,7 +20,7 @@ DepartureRef require_departure(const Catalog& catalog, FunctionCallInfo fcinfo, 
     const DateADT date = PG_GETARG_DATEADT(date_argument);
     const DepartureRef ref = directory_find(catalog, train, date);
     if (ref.departure == nullptr) {
-        report_no_departure(train, date);
+        report_no_departure(catalog, train, date);
     }
     return ref;
 }
@@ -81,7 +82,7 @@ TICKETPOOL_FUNCTION(ticket_remaining) {
         find_trip(catalog, ref, text_of(PG_GETARG_DATUM(1)), text_of(PG_GETARG_DATUM(2)));
     const ClassRange range = class_range(ref, fcinfo, 4);
     uint32_t remaining = 0;
-    if (is_on_sale(ref)) {
+    if (shows_seats(ref)) {
         for (uint32_t i = range.first; i < range.last; i++) {
             remaining += count_remaining(ref, i, trip, channel);
         }
@@ -104,7 +105,7 @@ TICKETPOOL_FUNCTION(ticket_remaining_matrix) {
     uint32_t* cells = static_cast<uint32_t*>(
         palloc0(static_cast<size_t>(stops) * static_cast<size_t>(stops) * sizeof(uint32_t)));
     void* scratch = palloc(matrix_scratch_bytes(ref.departure->segments));
-    const bool on_sale = is_on_sale(ref);
+    const bool on_sale = shows_seats(ref);
     for (uint32_t i = range.first; on_sale && i < range.last; i++) {
         OwnFree* own;
         const uint32_t own_count = ledger_own_free(seats_of_class(ref.slot, i), &own);

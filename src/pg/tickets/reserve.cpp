@@ -17,6 +17,7 @@
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "tables/departure_rows.hpp"
+#include "tables/moved_away.hpp"
 #include "tables/own_writes.hpp"
 #include "tickets/on_sale.hpp"
 #include "tickets/stations.hpp"
@@ -141,7 +142,7 @@ DepartureRef find_for_reserve(const Catalog& catalog, Text train, DateADT date) 
         ref = directory_find(catalog, train, date);
     }
     if (ref.departure == nullptr) {
-        report_no_departure(train, date);
+        report_no_departure(catalog, train, date);
     }
     return ref;
 }
@@ -229,6 +230,7 @@ int recycle(const Catalog& catalog, int64_t reservation_id) {
         elog(ERROR, "could not read reservation " INT64_FORMAT, reservation_id);
     }
     if (SPI_processed == 0) {
+        refuse_moved(catalog, MovedKind::kReservation, reservation_id);
         ereport(ERROR, (errcode(kErrorOrder),
                         errmsg("reservation " INT64_FORMAT " does not exist", reservation_id),
                         errdetail("No row of ticket_reservation has this id."),

@@ -8,7 +8,6 @@
 #include "purchase/rules.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
-#include "server/row_return.hpp"
 #include "tables/departure_rows.hpp"
 #include "tables/order_rows.hpp"
 #include "tickets/first_call.hpp"
@@ -93,22 +92,14 @@ static void write_orders(const Catalog& catalog, const Purchase& purchase, const
     insert_orders(catalog, purchase.service_date, rows, static_cast<int>(purchase.party), result);
 }
 
-static void return_first_call(FunctionCallInfo fcinfo, const FirstCall& first) {
-    begin_result(fcinfo);
-    ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-    const RowReturn rows = begin_rows(first.columns, result);
-    for (int i = 0; i < first.count; i++) {
-        return_row(rows, first.rows[i]);
-    }
-}
-
 void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& arguments,
           Purchase* wanted) {
     if (wanted->request_id != nullptr) {
         lock_request(request_key(catalog, *wanted));
         FirstCall first;
         if (find_first_call(catalog, arguments, wanted, &first)) {
-            return_first_call(fcinfo, first);
+            begin_result(fcinfo);
+            return_first_call(first, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
             return;
         }
     }

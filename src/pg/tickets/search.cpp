@@ -279,7 +279,7 @@ void return_runs(const Catalog& catalog, const Connection& connection, DateADT t
         const DepartureRef ref = directory_find_id(catalog, ids[i]);
         if (ref.departure != nullptr && ref.departure->route->head.id == connection.route_id &&
             ref.departure->service_date == date && is_in_range(connection.trip, ref.departure) &&
-            is_on_sale(ref)) {
+            shows_seats(ref)) {
             return_connection(ref, connection, travel_date, with_classes, result);
         }
         end_announcement();

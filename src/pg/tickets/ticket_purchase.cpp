@@ -3,6 +3,7 @@
 
 #include "load/directory.hpp"
 #include "server/errors.hpp"
+#include "tables/moved_away.hpp"
 #include "tickets/stations.hpp"
 
 namespace ticketpool {
@@ -172,7 +173,7 @@ void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Pur
     const Text train = text_of(arguments.value[kArgTrain]);
     purchase->ref = directory_find(catalog, train, purchase->service_date);
     if (purchase->ref.departure == nullptr) {
-        report_no_departure(train, purchase->service_date);
+        report_no_departure(catalog, train, purchase->service_date);
     }
     purchase->trip = find_trip(catalog, purchase->ref, text_of(arguments.value[kArgFrom]),
                                text_of(arguments.value[kArgTo]));

@@ -53,6 +53,9 @@ inline constexpr DigestField kDigestStops{7, 3};
 inline constexpr DigestField kDigestClass{10, 3};  // with kClassNamed
 inline constexpr DigestField kDigestParty{13, 3};
 inline constexpr uint64_t kClassNamed = 1;  // the caller wrote a class
+// Of an exchange, instead of the party: the numbers of the old tickets, with kTicketsNamed.
+inline constexpr DigestField kDigestTickets = kDigestParty;
+inline constexpr uint64_t kTicketsNamed = 1;  // the caller wrote the numbers
 
 // The class with this name; NULL is allowed if the departure has one class only. Ereports TK006
 // otherwise.

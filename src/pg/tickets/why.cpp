@@ -4,6 +4,7 @@
 #include "pool/sources.hpp"
 #include "server/errors.hpp"
 #include "tables/live_rows.hpp"
+#include "tables/moved_away.hpp"
 #include "tickets/on_sale.hpp"
 #include "tickets/stations.hpp"
 #include "tickets/ticket_purchase.hpp"
@@ -162,7 +163,11 @@ void explain(FunctionCallInfo fcinfo, Answer* answer) {
     const DepartureRef ref = directory_find(catalog, train, PG_GETARG_DATEADT(kArgDate));
     Trip trip;
     answer->outcome = "no_such_trip";
-    if (ref.departure == nullptr || !trip_exists(catalog, fcinfo, ref, &trip)) {
+    if (ref.departure == nullptr) {
+        refuse_moved(catalog, train, PG_GETARG_DATEADT(kArgDate));
+        return;
+    }
+    if (!trip_exists(catalog, fcinfo, ref, &trip)) {
         return;
     }
     uint32_t first = 0;
@@ -172,7 +177,7 @@ void explain(FunctionCallInfo fcinfo, Answer* answer) {
         last = first + 1;
     }
     answer->outcome = "not_on_sale";
-    if (!is_on_sale(ref)) {
+    if (!shows_seats(ref)) {
         return;
     }
     for (uint32_t i = first; i < last; i++) {

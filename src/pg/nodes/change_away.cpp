@@ -1,5 +1,5 @@
 // An exchange whose new order lives on another node: ticket_change_away, ticket_unsettled,
-// ticket_settled. The other node's half is ticket_exchange_hold (change.cpp).
+// ticket_settled. The other node's half is ticket_exchange_hold (exchange_hold.cpp).
 //
 // Whoever exchanges (mostly a router) takes three steps, each a transaction on one node:
 //
@@ -124,7 +124,8 @@ void settle(const Catalog& catalog, int64_t order_id, int64_t to_order) {
                  errhint("ticket_unsettled shows which orders were.")));
     }
     if (count > 0) {
-        write_settled(rows, unsettled, count);
+        write_note(rows, unsettled, count, kSettledAt,
+                   TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()), false);
     }
 }
 

@@ -1,0 +1,236 @@
+# A departure moves from one node to another, step by step: what each side says meanwhile, what is
+# repeated, undone and refused, and that nothing is lost or there twice.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TicketpoolTest;
+
+my $seed = seed();
+my $day = DAY;
+my $from = new_server('from', conf => "max_prepared_transactions = 2\nticketpool.sweep_interval = '200ms'");
+my $to = new_server('to', conf => "ticketpool.sweep_interval = '200ms'");
+for my $node ($from, $to)
+{
+	make_train($node, 'postgres', 'T1', 10);
+	make_train($node, 'postgres', 'T2', 10);
+	make_formation($node, 'postgres', 'big', 400);
+}
+open_departures($from, 'postgres', 'T1', 'big', 2);
+open_departures($from, 'postgres', 'T2', 'big', 1);
+# Other numbers of stop lists, layouts and departures, as two nodes have them.
+$to->safe_psql('postgres', q{SELECT setval('ticket_departure_departure_id_seq', 1000); SELECT setval('ticket_order_id_seq', 100000); SELECT setval('ticket_reservation_reservation_id_seq', 1000)});
+open_departures($to, 'postgres', 'T2', 'big', 1);
+
+my $parcels = 0;
+sub new_parcel { return sprintf '00000000-0000-0000-0000-%012d', ++$parcels }
+my $departure = "departure_id = (SELECT departure_id FROM ticket_departure WHERE train = 'T1' AND service_date = '$day')";
+my $all_orders = "SELECT o.* FROM ticket_order o WHERE $departure ORDER BY order_id, ticket_no";
+
+# Copies all parts; skip: a part that is left out.
+sub copy_parts
+{
+	my ($source, $target, $parcel, $skip) = @_;
+	my $parts = $source->safe_psql('postgres', "SELECT parts FROM ticket_parcel WHERE parcel = '$parcel'");
+	for my $part (0 .. $parts - 1)
+	{
+		next if defined $skip && $part == $skip;
+		my ($kind, $rows) = split /\|/, $source->safe_psql('postgres', "SELECT kind, rows FROM ticket_parcel_part('$parcel', $part)"), 2;
+		$rows =~ s/'/''/g;
+		$target->safe_psql('postgres', "SELECT ticket_parcel_put('$parcel', $part, '$kind', '$rows')");
+	}
+	return $parts;
+}
+sub error_of
+{
+	my ($node, $sql) = @_;
+	my $session = session($node);
+	$session->run($sql);
+	my $answer = $session->is_ok ? 'ok' : $session->sqlstate;
+	$session->quit;
+	return $answer;
+}
+sub output_of { my ($node, $sql) = @_; my $session = session($node, 'postgres', verbosity => 'default'); my $out = $session->run($sql); $session->quit; return $out }
+
+# Sold, held, refunded, cancelled, expired, changed, a party, a quota with a ticket, a question.
+$from->safe_psql('postgres', qq{
+	-- An imported order, whose id does not name its day
+	INSERT INTO ticket_order (order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, coach, seat, from_stop, to_stop, status)
+	SELECT 77, 1, departure_id, '$day', 77, 77, 'second', '004', '20F', 1, 10, 'sold' FROM ticket_departure WHERE train = 'T1' AND service_date = '$day';
+	SELECT ticket_reserve('T1', '$day', 'second', 'agency', 20, 'S1', 'S10', clock_timestamp() + interval '1 hour');
+	SELECT count(*) FROM generate_series(1, 5) i, ticket_buy('T1', 'S1', 'S10', i, '$day', channel => 'agency');
+	SELECT count(*) FROM generate_series(1, 100) i, ticket_buy('T1', 'S2', 'S8', i, '$day', request_id => md5(i::text)::uuid);
+	SELECT count(*) FROM generate_series(1, 10) i, ticket_hold('T1', 'S1', 'S10', 200 + i, '$day', passengers => ARRAY[1, 2, 3]);
+	SELECT count(*) FROM generate_series(1, 3) i, ticket_hold('T1', 'S1', 'S10', 300 + i, '$day', ttl => '1 hour');
+	INSERT INTO item_question SELECT departure_id, 1, 'Why?', 'so' FROM ticket_departure WHERE train = 'T1' AND service_date = '$day';
+	SELECT count(*) FROM ticket_order o, ticket_refund(o.order_id) WHERE o.user_id IN (11, 12) AND o.status = 'sold';
+	SELECT count(*) FROM ticket_order o, ticket_cancel(o.order_id) WHERE o.user_id = 201 AND o.ticket_no = 1;});
+my $orders = $from->safe_psql('postgres', $all_orders);
+my $remaining = $from->safe_psql('postgres', "SELECT * FROM ticket_remaining_matrix('T1', '$day', NULL)");
+my $quota = $from->safe_psql('postgres', "SELECT ticket_remaining('T1', 'S1', 'S10', '$day', channel => 'agency')");
+my $id = $from->safe_psql('postgres', "SELECT order_id FROM ticket_order WHERE user_id = 21");
+my $reservation = $from->safe_psql('postgres', 'SELECT reservation_id FROM ticket_reservation');
+
+# What a node that has given the departure away says.
+sub says_moved
+{
+	my ($node, $label) = @_;
+	my %calls = (
+		buy => "SELECT ticket_buy('T1', 'S1', 'S10', 1, '$day')", hold => "SELECT ticket_hold('T1', 'S1', 'S10', 1, '$day')",
+		count => "SELECT ticket_remaining('T1', 'S1', 'S10', '$day')", matrix => "SELECT ticket_remaining_matrix('T1', '$day', 'second')",
+		why => "SELECT ticket_why('T1', 'S1', 'S10', '$day')", map => "SELECT ticket_seat_map('T1', '$day', 'second')",
+		many => "SELECT ticket_buy_many(ARRAY[ROW('T1', 'S1', 'S10', 1, '$day', NULL, NULL, NULL, NULL, NULL)::ticket_request])",
+		close => "SELECT ticket_close('T1', '$day')", withdraw => "SELECT ticket_withdraw('T1', '$day')",
+		open => "SELECT ticket_open('T1', '$day', 'big')", reserve => "SELECT ticket_reserve('T1', '$day', 'second', 'x', 1, 'S1', 'S10')",
+		confirm => "SELECT ticket_confirm($id)", cancel => "SELECT ticket_cancel($id)", refund => "SELECT ticket_refund($id)",
+		part => "SELECT ticket_refund($id, ARRAY[1])", imported => 'SELECT ticket_refund(77)',
+		change => "SELECT ticket_change($id, 'T2', 'S1', 'S10', '$day')", recycle => "SELECT ticket_recycle($reservation)");
+	is(join(' ', map { my $got = error_of($node, $calls{$_}); $got eq '08001' ? () : "$_: $got" } sort keys %calls), '', "$label: every call is told that it has moved");
+	like(output_of($node, "SELECT ticket_buy('T1', 'S1', 'S10', 1, '$day')"), qr/has moved to another node.*Node 2 has it/s, "$label: and where to");
+	is(error_of($node, "SELECT ticket_buy('T1', 'S1', 'S10', 1, date '$day' + 7)"), 'TK001', "$label: what never was is still TK001");
+	is(error_of($node, 'SELECT ticket_refund(78)'), 'TK005', "$label: and TK005");
+	return;
+}
+
+# Out, and back again.
+my $parcel = new_parcel();
+is($from->safe_psql('postgres', "SELECT ticket_move_out('$parcel', 'T1', '$day', 2) > 5"), 't', 'the departure is packed');
+is($from->safe_psql('postgres', "SELECT ticket_move_out('$parcel', 'T1', '$day', 2) = parts FROM ticket_parcel"), 't', 'once, however often that is asked');
+says_moved($from, 'packed');
+agrees($from, 'postgres', 'packed');
+is($from->safe_psql('postgres', "SELECT direction, state, to_node FROM ticket_parcel_state('T1', '$day')"), 'out|packed|2', 'the parcel is listed');
+is(error_of($from, "SELECT ticket_move_out('" . new_parcel() . "', 'T1', '$day', 3)"), '08001', 'it cannot be packed a second time');
+is(error_of($from, "SELECT ticket_move_done('$parcel')"), '55000', 'a move that has not been handed over cannot end');
+is($from->safe_psql('postgres', "SELECT ticket_move_back('$parcel')"), 't', 'it is taken back');
+is($from->safe_psql('postgres', "SELECT ticket_move_back('$parcel')"), 'f', 'once');
+is($from->safe_psql('postgres', $all_orders), $orders, 'all orders are there as before');
+is($from->safe_psql('postgres', "SELECT * FROM ticket_remaining_matrix('T1', '$day', NULL)"), $remaining, 'and all counts');
+is($from->safe_psql('postgres', 'SELECT (SELECT count(*) FROM ticket_parcel) + (SELECT count(*) FROM ticket_parcel_part) + (SELECT count(*) FROM ticket_moved)'), '0', 'and nothing else');
+agrees($from, 'postgres', 'back');
+
+# A move that a transaction rolls back.
+my $session = session($from);
+$session->run("BEGIN; SELECT ticket_move_out('" . new_parcel() . "', 'T1', '$day', 2)");
+is(error_of($from, "SELECT ticket_buy('T1', 'S1', 'S10', 1, '$day')"), '08001', 'while it moves, nothing is sold');
+like(output_of($from, "SELECT ticket_buy('T1', 'S1', 'S10', 1, '$day')"), qr/is being moved/, 'and says so');
+is($from->safe_psql('postgres', "SELECT * FROM ticket_remaining_matrix('T1', '$day', NULL)"), $remaining, 'counts stay');
+is($from->safe_psql('postgres', "SELECT count(*) FROM ticket_search('S1', 'S10', '$day') WHERE train = 'T1'"), '1', 'it is found');
+is($session->run("SELECT ticket_remaining('T1', 'S1', 'S10', '$day')") && $session->sqlstate, '08001', 'its own transaction has it no more');
+$session->run('ROLLBACK');
+is($from->safe_psql('postgres', "SELECT count(*) FROM ticket_buy('T1', 'S9', 'S10', 1, '$day') b, ticket_refund(b.order_id)"), '1', 'after a rollback it is sold again');
+agrees($from, 'postgres', 'rolled back');
+$orders = $from->safe_psql('postgres', $all_orders);
+
+# Claims in flight, and prepared ones.
+$session->run("BEGIN; SELECT * FROM ticket_buy('T1', 'S9', 'S10', 1, '$day')");
+is(error_of($from, "SELECT ticket_move_out('" . new_parcel() . "', 'T1', '$day', 2)"), '55P03', 'it does not wait for ever for open purchases');
+is(error_of($from, "SELECT ticket_buy('T1', 'S9', 'S10', 5, '$day')"), 'ok', 'and the sale goes on');
+$session->run("PREPARE TRANSACTION 'p'");
+is(error_of($from, "SELECT ticket_move_out('" . new_parcel() . "', 'T1', '$day', 2)"), '55006', 'nor for prepared ones');
+$from->safe_psql('postgres', "ROLLBACK PREPARED 'p'");
+is(error_of($from, "BEGIN; SELECT ticket_move_out('" . new_parcel() . "', 'T1', '$day', 2); PREPARE TRANSACTION 'q'"), '0A000', 'a move cannot be prepared');
+agrees($from, 'postgres', 'still here');
+
+# Columns that the target lacks are refused before anything is done.
+$from->safe_psql('postgres', 'ALTER TABLE ticket_order ADD COLUMN note text, ADD COLUMN legs int GENERATED ALWAYS AS (to_stop - from_stop) STORED');
+$from->safe_psql('postgres', "UPDATE ticket_order SET note = 'it''s ' || user_id WHERE user_id = 30");
+my $columns = $from->safe_psql('postgres', 'SELECT ticket_move_columns()');
+is(error_of($to, "SELECT ticket_move_check('T1', '$day', '$columns')"), '55000', 'a column that the target lacks is an error');
+$to->safe_psql('postgres', 'ALTER TABLE ticket_order ADD COLUMN first text, ADD COLUMN note text');
+is(error_of($to, "SELECT ticket_move_check('T1', '$day', '$columns')"), 'ok', 'a column that the source computes is not sent');
+is(error_of($to, "SELECT ticket_move_check('T2', '$day', '$columns')"), '23505', 'a departure that the target has is an error');
+$orders = $from->safe_psql('postgres', $all_orders);
+
+# Over to the other node; a hold that runs out there.
+$from->safe_psql('postgres', "SELECT count(*) FROM ticket_hold('T1', 'S1', 'S10', 999, '$day', ttl => '3 seconds')");
+my $held_id = $from->safe_psql('postgres', "SELECT order_id FROM ticket_order WHERE user_id = 999");
+$parcel = new_parcel();
+$from->safe_psql('postgres', "SELECT ticket_move_out('$parcel', 'T1', '$day', 2)");
+copy_parts($from, $to, $parcel, 3);
+is(error_of($to, "SELECT ticket_move_in('$parcel')"), '55000', 'an incomplete parcel is not brought in');
+copy_parts($from, $to, $parcel);
+$from->safe_psql('postgres', "SELECT ticket_move_ready('$parcel')") for 1, 2;
+is(error_of($from, "SELECT ticket_move_back('$parcel')"), '55000', 'now only the target decides');
+stop_and_start($from, 'immediate');
+$to->safe_psql('postgres', "SELECT ticket_move_in('$parcel')") for 1, 2;
+is($to->safe_psql('postgres', "SELECT ticket_move_refuse('$parcel')"), 'f', 'what has arrived cannot be refused');
+copy_parts($from, $to, $parcel);
+$from->safe_psql('postgres', "SELECT ticket_move_done('$parcel')") for 1, 2;
+is($from->safe_psql('postgres', 'SELECT count(*) FROM ticket_parcel_part'), '0', 'the parts are dropped');
+is($to->safe_psql('postgres', 'SELECT count(*) FROM ticket_parcel_part'), '0', 'on the target, too');
+says_moved($from, 'moved');
+agrees($from, 'postgres', 'moved, source');
+agrees($to, 'postgres', 'moved, target');
+is($to->safe_psql('postgres', "SELECT note FROM ticket_order WHERE user_id = 30"), "it's 30", "a user's column has come along");
+is($to->safe_psql('postgres', "SELECT order_id FROM ticket_buy('T1', 'S2', 'S8', 21, '$day', request_id => md5('21')::uuid)"), $id, 'a buyer who repeats finds the first purchase');
+is($to->safe_psql('postgres', "SELECT ticket_remaining('T1', 'S1', 'S10', '$day', channel => 'agency') - ticket_remaining('T1', 'S1', 'S10', '$day')"), '15', 'the quota is there');
+is($to->safe_psql('postgres', 'SELECT question FROM item_question'), 'Why?', 'the question, too');
+is($to->safe_psql('postgres', "SELECT count(*) FROM ticket_refund($id) WHERE status = 'refunded'"), '1', 'a refund on the target');
+is($to->safe_psql('postgres', 'SELECT count(*) FROM ticket_refund(77)'), '1', 'of an imported order, too');
+is($to->safe_psql('postgres', "SELECT count(*) FROM ticket_order o, ticket_confirm(o.order_id) c WHERE o.user_id = 301 AND c.status = 'sold'"), '1', 'a payment on the target');
+ok(becomes_true($to, 'postgres', "SELECT status = 'expired' FROM ticket_order WHERE order_id = $held_id"), 'a hold that was moved runs out on the target');
+is($to->safe_psql('postgres', "SELECT count(*) FROM ticket_recycle($reservation) WHERE ticket_recycle > 0"), '1', 'the quota is given back there');
+is($to->safe_psql('postgres', "SELECT count(*) FROM ticket_search('S1', 'S10', '$day') WHERE train = 'T1'"), '1', 'it is found there');
+is($from->safe_psql('postgres', "SELECT count(*) FROM ticket_search('S1', 'S10', '$day') WHERE train = 'T1'"), '0', 'and no more here');
+agrees($to, 'postgres', 'sold on');
+like($from->safe_psql('postgres', "SELECT string_agg(node || ' ' || service_date, ',') FROM ticket_parcel_homes('$parcel')"), qr/77 2000-01-01.*\d $day/, 'the ids of the parcel name nodes and days');
+
+# And back to the first node, by a move of its own: nothing there remembers the first one.
+$orders = $to->safe_psql('postgres', $all_orders);
+my $second = new_parcel();
+$to->safe_psql('postgres', "SELECT ticket_move_out('$second', 'T1', '$day', 2)");
+says_moved($to, 'second move');
+$from->safe_psql('postgres', 'ALTER TABLE ticket_order ADD COLUMN first text');
+copy_parts($to, $from, $second);
+$to->safe_psql('postgres', "SELECT ticket_move_ready('$second')");
+$from->safe_psql('postgres', "SELECT ticket_move_in('$second')");
+$to->safe_psql('postgres', "SELECT ticket_move_done('$second')");
+is($from->safe_psql('postgres', "SELECT string_agg(direction, ',') FROM ticket_parcel"), 'in', 'the first move is forgotten');
+is($from->safe_psql('postgres', "SELECT count(*), count(DISTINCT (order_id, ticket_no)) FROM ticket_order WHERE $departure"), join('|', (scalar split /\n/, $orders) x 2), 'all orders are back');
+agrees($from, 'postgres', 'home, source');
+agrees($to, 'postgres', 'home, target');
+
+# The target opens the train meanwhile: it refuses, and the departure stays.
+$parcel = new_parcel();
+$from->safe_psql('postgres', "SELECT ticket_move_out('$parcel', 'T1', date '$day' + 1, 2)");
+open_departures($to, 'postgres', 'T1', 'big', 0);
+$to->safe_psql('postgres', "SELECT ticket_open('T1', date '$day' + 1, 'big', '2020-01-01')");
+copy_parts($from, $to, $parcel);
+$from->safe_psql('postgres', "SELECT ticket_move_ready('$parcel')");
+is(error_of($to, "SELECT ticket_move_in('$parcel')"), '23505', 'a train that the target has opened is not brought in');
+is($to->safe_psql('postgres', "SELECT ticket_move_refuse('$parcel')"), 't', 'the target refuses the parcel') for 1, 2;
+is(error_of($to, "SELECT ticket_move_in('$parcel')"), '55000', 'for good');
+is(error_of($to, "SELECT ticket_parcel_put('$parcel', 0, 'header', '{\"parts\": 1}')"), '55000', 'and takes no more parts');
+is($from->safe_psql('postgres', "SELECT ticket_move_back('$parcel', true)"), 't', 'then it is taken back');
+is(error_of($from, "SELECT ticket_move_ready('$parcel')"), '42704', 'and whoever comes late is told');
+agrees($from, 'postgres', 'refused, source');
+# A parcel of which nothing has come can be refused, too.
+my $unknown = new_parcel();
+is($to->safe_psql('postgres', "SELECT ticket_move_refuse('$unknown')"), 't', 'a parcel that has not come is refused');
+is(error_of($to, "SELECT ticket_parcel_put('$unknown', 0, 'header', '{\"parts\": 1}')"), '55000', 'and does not come later');
+
+# A dump in the middle of a move keeps the orders.
+$parcel = new_parcel();
+my $before = $from->safe_psql('postgres', $all_orders);
+$from->safe_psql('postgres', "SELECT ticket_move_out('$parcel', 'T1', '$day', 2)");
+my $dump = PostgreSQL::Test::Utils::tempdir . '/dump';
+$from->command_ok([ 'pg_dump', '-Fc', '-f', $dump, 'postgres' ], 'a dump is taken while the departure is in a parcel');
+$from->safe_psql('postgres', 'CREATE DATABASE restored');
+$from->command_ok([ 'pg_restore', '-d', $from->connstr('restored'), $dump ], 'and restored');
+says_moved($from, 'dumped');
+is($from->safe_psql('restored', "SELECT ticket_move_back('$parcel')"), 't', 'the restored database can take it back');
+is($from->safe_psql('restored', 'SELECT count(*) FROM ticket_verify()'), '0', 'and its pool agrees');
+is($from->safe_psql('restored', "SELECT count(*) FROM ticket_order WHERE $departure"), scalar(split /\n/, $before), 'with all orders');
+$from->safe_psql('postgres', "SELECT ticket_move_back('$parcel')");
+is($from->safe_psql('postgres', $all_orders), $before, 'and so can the first one');
+
+# Nobody else may.
+$from->safe_psql('postgres', 'CREATE ROLE stranger LOGIN');
+is(error_of($from, "SET ROLE stranger; SELECT ticket_move_out('" . new_parcel() . "', 'T1', '$day', 2)"), '42501', 'a stranger moves nothing');
+is(error_of($from, "SELECT ticket_move_out(NULL, 'T1', '$day', 2)"), '22004', 'NULL is refused');
+
+done_testing();

@@ -1,0 +1,182 @@
+# The router's tables and administration: nodes, trains, stations, exchanges between nodes, and what
+# router_status says. Two nodes and a router that preloads nothing; one more server is down.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TicketpoolTest;
+
+my $day = DAY;
+my $next = '2031-05-02';
+my @node = (undef, map { new_server("node$_", conf => 'ticketpool.memory = 4MB') } 1, 2);
+for my $n (1, 2)
+{
+	$node[$n]->safe_psql('postgres', "SELECT ticket_node_set($n)");
+	make_train($node[$n], 'postgres', $_, 4) for qw(A B);
+	make_formation($node[$n], 'postgres', 'f', 3);
+	$node[$n]->safe_psql('postgres', q{INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('f', '9', 'first', '{1A,1B}')});
+}
+my $router = PostgreSQL::Test::Cluster->new('router');
+$router->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
+$router->start;
+keep_sessions($router);
+$router->safe_psql('postgres', 'CREATE EXTENSION plproxy; CREATE EXTENSION ticketpool_router');
+
+sub ask { my ($sql) = @_; return $router->safe_psql('postgres', $sql) }
+
+# The SQLSTATE, the message and the warnings of a call through the router.
+sub answer
+{
+	my ($sql) = @_;
+	my ($out, $err) = ('', '');
+	$router->psql('postgres', "\\set VERBOSITY verbose\n$sql", stdout => \$out, stderr => \$err);
+	return $err;
+}
+
+sub refused
+{
+	my ($sqlstate, $sql, $label) = @_;
+	like(answer($sql), qr/ERROR:  $sqlstate:/, $label // $sql);
+	return;
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Nodes
+# ---------------------------------------------------------------------------------------------------------------------
+my %at = map { $_ => $node[$_]->connstr('postgres') } 1, 2;
+refused('22023', "SELECT router_node_add($_, 'dbname=x')") for 0, 128;
+refused('22004', 'SELECT router_node_add(1, NULL)');
+refused('22023', "SELECT router_node_add(1, '$_')") for '', 'postgresql://host/db', 'host=a user=me', "host=a PASSWORD = ''x y''", 'host', "host=''a", '=a';
+unlike(answer("SELECT router_node_add(1, 'host=a password=secret')"), qr/ERROR.*secret/, 'a password is not repeated in the message');
+is(answer('SELECT router_node_add(1, $$' . $at{1} . '$$)'), '', 'a node that answers is added without a word');
+like(answer('SELECT router_node_add(3, $$' . $at{2} . '$$)'), qr/WARNING.*the server of node 3 has the number 2/, 'a wrong number is a warning');
+like(answer(q{SELECT router_node_add(4, 'host=/nonexistent dbname=none', old_ids => true)}), qr/WARNING.*node 4 does not answer yet/, 'a node that is down is added with a warning');
+refused('23505', 'SELECT router_node_add(2, $$' . $at{2} . '$$, old_ids => true)', 'one node has the ids from before');
+is(answer('SELECT router_node_add(2, $$' . $at{2} . '$$)'), '', 'the second node');
+my $options = q{SELECT string_agg(o, ' ' ORDER BY o) FROM pg_foreign_server, unnest(srvoptions) o WHERE srvname = '%s' AND o !~ '=host=/nonexistent$' AND o ~ '^p'};
+my $servers = ask(sprintf $options, 'ticketpool');
+is(ask(sprintf $options, 'ticketpool_read'), $servers, 'both servers lead to the same nodes');
+is($servers, "p1=$at{1} p2=$at{2} p3=$at{2} p4=host=/nonexistent dbname=none", 'the foreign servers follow the table');
+ask(q{BEGIN; UPDATE router_node SET via = 'dbname=other', read_conninfo = 'dbname=standby', read_via = 'dbname=pooled' WHERE node = 1; ROLLBACK});
+is(ask(sprintf $options, 'ticketpool'), $servers, 'and what is rolled back is gone there, too');
+ask(q{UPDATE router_node SET read_conninfo = 'dbname=standby', read_via = 'dbname=pooled' WHERE node = 2});
+like(ask(sprintf $options, 'ticketpool_read'), qr/p2=dbname=pooled/, 'reads have a way of their own');
+ask(q{UPDATE router_node SET read_conninfo = NULL, read_via = NULL WHERE node = 2; DELETE FROM router_node WHERE node = 3});
+is(ask(sprintf $options, 'ticketpool'), "p1=$at{1} p2=$at{2} p4=host=/nonexistent dbname=none", 'a node that is deleted leads nowhere');
+# As a subscription does it
+ask(q{SET session_replication_role = replica; INSERT INTO router_node (node, conninfo) VALUES (5, 'dbname=five'); INSERT INTO router_node (node, conninfo) VALUES (5, 'dbname=fifth');
+	INSERT INTO router_station VALUES ('x', '2031-01-01', 1); INSERT INTO router_station VALUES ('x', '2031-01-01', 1); RESET session_replication_role});
+like(ask(sprintf $options, 'ticketpool'), qr/p5=dbname=fifth$/, 'rows that arrive by replication reach the servers, and twice is not too often');
+ask('DELETE FROM router_node WHERE node IN (4, 5)');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Trains and items
+# ---------------------------------------------------------------------------------------------------------------------
+refused('22023', "SELECT router_assign('A', 7)");
+refused('22004', 'SELECT router_assign(NULL, 1)');
+refused('22023', "SELECT router_assign_item(1, 7)");
+ask("SELECT router_assign('A', 1); SELECT router_assign('B', 2)");
+is(ask("SELECT train, from_date, node FROM router_train ORDER BY 1"), "A|-infinity|1\nB|-infinity|2", 'a train that nobody has is given whole');
+ask("SELECT ticket_open('A', '$day', 'f')");
+ask("SELECT ticket_open('B', '$day', 'f')");
+is(ask("SELECT station, node FROM router_station WHERE service_date = '$day' AND station ~ '1' ORDER BY 1, 2"),
+	"S1|1\nS1|2\nStation S1|1\nStation S1|2", 'what is opened through the router is known at once');
+is(ask("SELECT node FROM ticket_where('A', '$day')") . ask("SELECT conninfo FROM ticket_where('B', '$day')"), "1$at{2}", 'ticket_where says where a departure is');
+refused('TK001', "SELECT * FROM ticket_where('C', '$day')");
+refused('TK005', 'SELECT * FROM ticket_where(1)', 'an order that does not exist is nowhere');
+ask("SELECT router_assign('A', 2)");
+is(ask("SELECT from_date, node FROM router_train WHERE train = 'A' ORDER BY 1"), "-infinity|1\n$next|2", 'a node gets a train from the day after the last departure of another one');
+refused('55000', "SELECT router_assign('A', 2, '$day')", 'a departure may not be cut off');
+ask("SELECT router_assign('A', 1, '$next')");
+ask('SELECT item_open(9, 5)') if ask('SELECT router_assign_item(9, 1)') eq '';
+refused('55000', 'SELECT router_assign_item(9, 2)', 'an item stays where it is on sale');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Stations
+# ---------------------------------------------------------------------------------------------------------------------
+$node[1]->safe_psql('postgres', "SELECT ticket_open('B', '$next', 'f')");
+ask("INSERT INTO router_station VALUES ('S1', '2030-01-01', 1), ('S1', '$day', 99)");
+like(ask("SELECT detail FROM router_status() WHERE what = 'search' AND NOT ok"), qr/router_refresh/, 'the status says that departures are not found');
+ask('SELECT router_refresh()');
+is(ask("SELECT node, service_date, count(*) FROM router_station GROUP BY 1, 2 ORDER BY 1, 2"), "1|$day|8\n1|$next|8\n2|$day|8", 'router_refresh adds and takes away');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Exchanges between nodes
+# ---------------------------------------------------------------------------------------------------------------------
+sub statuses { my ($n, $order) = @_; return $node[$n]->safe_psql('postgres', "SELECT string_agg(status, ',' ORDER BY ticket_no) FROM ticket_get($order)") }
+sub buy { my ($train, $class, $passengers) = @_; return ask("SELECT DISTINCT order_id FROM ticket_buy('$train', 'S1', 'S4', 7, '$day', '$class', '$passengers', channel => 'web')") }
+
+my $old = buy('A', 'second', '{1,2}');
+my $columns = 'status, seat_class, passenger_id, channel, user_id, changed_from, held_until, request_id';
+my $rid = '00000000-0000-0000-0000-000000000001';
+is(ask("SELECT $columns FROM ticket_change($old, 'B', 'S1', 'S3', '$day', request_id => '$rid') ORDER BY ticket_no"),
+	join("\n", map { "sold|second|$_|web|7|$old||$rid" } 1, 2), 'the new tickets are as after an exchange on one node');
+is(statuses(1, $old), 'changed,changed', 'the old ones are changed');
+is(ask("SELECT count(*) FROM ticket_change($old, 'B', 'S1', 'S3', '$day', request_id => '$rid')"), 2, 'the request_id returns the first rows');
+refused('22023', "SELECT * FROM ticket_change($old, 'B', 'S1', 'S2', '$day', request_id => '$rid')", 'and is refused for another trip');
+refused('TK005', "SELECT * FROM ticket_change($old, 'B', 'S1', 'S3', '$day')", 'without a request_id a second exchange is refused');
+refused('25001', "BEGIN; SELECT * FROM ticket_change($old, 'B', 'S1', 'S3', '$day')");
+is($node[1]->safe_psql('postgres', 'SELECT count(*) FROM ticket_unsettled()'), 0, 'nothing is left to settle');
+$old = buy('A', 'second', '{1,2}');
+is(ask("SELECT count(*) FROM ticket_change($old, 'B', 'S1', 'S3', '$day')"), 0, 'sold out: no row');
+is(statuses(1, $old), 'sold,sold', 'and the old tickets stay');
+refused('TK006', "SELECT * FROM ticket_change($old, 'B', 'S1', 'S3', '$day', 'third')");
+refused('TK002', "SELECT * FROM ticket_change($old, 'B', 'S3', 'S1', '$day')");
+refused('TK005', "SELECT * FROM ticket_change(" . ($old + 128 * 1000) . ", 'B', 'S1', 'S3', '$day')");
+refused('TK005', "SELECT * FROM ticket_change($old, 'B', 'S1', 'S3', '$day', ticket_nos => '{3}')");
+is(statuses(1, $old), 'sold,sold', 'errors leave the old tickets');
+
+# Left halfway after the point of no return: by a repetition, by router_settle, and undone
+my $half = ask("SELECT count(*) FROM ticket_change($old, 'B', 'S1', 'S4', '$day', 'first', ticket_nos => '{1}')");
+is($half, 1, 'one ticket, to another class');
+is(statuses(1, $old), 'changed,sold', 'the other one stays');
+sub left_halfway
+{
+	my ($order) = @_;
+	my $to = $node[2]->safe_psql('postgres',
+		"SELECT order_id FROM ticket_exchange_hold($order, 7, '{1}', '{1}', '{first}', '{NULL}', 'B', 'S1', 'S4', '$day', 'first', ttl => '1 hour', request_id => gen_random_uuid())");
+	$node[1]->safe_psql('postgres', "SELECT FROM ticket_change_away($order, $to, '{1}')");
+	return $to;
+}
+my $another = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
+my $to = left_halfway($another);
+is(statuses(1, $another) . statuses(2, $to), 'changedheld', 'an exchange is left halfway');
+$node[2]->stop('immediate');
+like(answer('SELECT * FROM router_settle()'), qr/WARNING.*still unfinished.*WARNING.*node 2 was not asked/s, 'router_settle names what it cannot finish');
+like(ask('SELECT node, what, detail FROM router_status() WHERE NOT ok'), qr/2\|reachable\|It does not answer/, 'router_status says that a node is down');
+is(ask("SELECT count(*) FROM router_status() WHERE node = 1 AND what = 'reachable' AND ok"), 1, 'and that the other one is not');
+like(answer('SELECT router_refresh()'), qr/WARNING.*node 2 did not say/, 'router_refresh warns');
+is(ask("SELECT count(*) FROM router_station WHERE node = 2"), 8, 'and keeps what it knew');
+$node[2]->start;
+is(ask('SELECT * FROM router_settle()'), "$another|$to|sold", 'it is finished when the node is back');
+is(ask('SELECT * FROM router_settle()'), '', 'once');
+$another = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
+ask("SELECT ticket_refund($to)");
+$to = left_halfway($another);
+$node[2]->safe_psql('postgres', "SELECT ticket_cancel($to)");
+is(ask('SELECT * FROM router_settle()'), "$another|$to|undone", 'an exchange whose new order is cancelled is undone');
+is(statuses(1, $another), 'sold', 'the old ticket is back');
+is($node[$_]->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', "pool and tables of node $_ agree") for 1, 2;
+not_twice($node[$_], 'postgres', "no seat twice on node $_") for 1, 2;
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Status
+# ---------------------------------------------------------------------------------------------------------------------
+is(ask('SELECT node, what, detail FROM router_status() WHERE NOT ok'), '', 'all is well');
+ask('SELECT router_node_add(3, $$' . $at{1} . '$$)');
+is(ask('SELECT node, what FROM router_status() WHERE NOT ok ORDER BY 1, 2'), "1|database\n3|database\n3|number\n3|search", 'a database under two numbers is found');
+ask(q{DELETE FROM router_node WHERE node = 3; ALTER SERVER ticketpool OPTIONS (SET p1 'dbname=elsewhere')});
+like(ask("SELECT detail FROM router_status() WHERE what = 'foreign server' AND NOT ok"), qr/^ticketpool has other/, 'a server that was altered by hand is found');
+ask('SELECT router_refresh()');
+$node[2]->safe_psql('postgres', "UPDATE ticket_station SET name = 'other' WHERE station = 'S1'");
+is(ask('SELECT node, what FROM router_status() WHERE NOT ok AND what <> $$search$$'), '2|stations', 'other stations are found');
+$node[1]->safe_psql('postgres', "INSERT INTO ticket_parcel (parcel, direction, train, service_date, to_node, state, parts, created_at)
+	VALUES (gen_random_uuid(), 'out', 'A', '$day', 2, 'packed', 1, now() - interval '1 hour')");
+like(ask("SELECT detail FROM router_status() WHERE what = 'moves' AND NOT ok"), qr/Train A on $day .* router_move/, 'a move that stands still is found');
+$node[1]->safe_psql('postgres', 'DELETE FROM ticket_parcel');
+
+done_testing();

@@ -1,0 +1,272 @@
+# kill -9 of the router's backend, the node's backend, the node and PgBouncer at each step of a
+# purchase, a batch, a payment, a refund and an exchange between nodes. Whoever repeats the call with
+# its request_id gets its tickets once; an exchange never loses the old ticket without the new one and
+# never keeps both. A node that is down or frozen costs a bounded wait, and the other one sells on.
+# TICKETPOOL_OPS sets the rounds of all of it (1).
+use strict;
+use warnings;
+
+use FindBin;
+use IO::Select;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TicketpoolTest;
+use TicketpoolTest::Router;
+
+seed();
+my $rounds = $ENV{TICKETPOOL_OPS} ? 1 + int($ENV{TICKETPOOL_OPS} / 1000) : 1;
+my $day = DAY;
+my $fleet = TicketpoolTest::Router->new('router_kill', nodes => 2, servers => 1, pooler => 1);
+if (!$fleet->has_pooler)
+{
+	$fleet->stop;
+	plan skip_all => 'pgbouncer is not installed';
+}
+$fleet->reference('many', 400, K1 => 5, K2 => 5);
+$fleet->assign(K1 => 1, K2 => 2);
+$fleet->open_departures_of('many', 1, 'K1', 'K2');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Places to stop on a node: whoever inserts or updates tickets of user 7, or commits them, waits for a
+# lock while the test holds it.
+# ---------------------------------------------------------------------------------------------------------------------
+my %gate = (insert => 1, update => 2, commit => 3);
+$fleet->everywhere(q{
+	CREATE TABLE public.noted (order_id bigint);
+	CREATE FUNCTION public.stop_here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(TG_ARGV[0]::bigint); RETURN NULL; END $$;
+	CREATE FUNCTION public.note_it() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO public.noted VALUES (NEW.order_id); RETURN NULL; END $$;
+	CREATE TRIGGER stop_insert AFTER INSERT ON ticket_order FOR EACH ROW EXECUTE FUNCTION public.stop_here(1);
+	CREATE TRIGGER stop_update AFTER UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION public.stop_here(2);
+	CREATE TRIGGER stop_note AFTER INSERT OR UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION public.note_it();
+	CREATE CONSTRAINT TRIGGER stop_commit AFTER INSERT ON public.noted DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.stop_here(3)});
+
+# Who waits at a gate of a node.
+sub waiting
+{
+	my ($number, $place) = @_;
+	return $fleet->on($number, "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $gate{$place} AND NOT granted LIMIT 1");
+}
+
+my $client;
+sub client { $client = $fleet->connect_to() if !$client || $client->is_lost; return $client }
+
+my %strike = (
+	router => sub { $fleet->kill_backend(undef, $client->backend) },
+	backend => sub { my ($number, $pid) = @_; $fleet->kill_backend($number, $pid) },
+	node => sub { my ($number) = @_; $fleet->kill_node($number); $fleet->start_node($number) },
+	pooler => sub { $fleet->stop_pooler('KILL'); $fleet->start_pooler; 1 });
+my @victims = sort keys %strike;
+
+# Sends a call through the router, lets it get to a place on a node, and strikes. answered: the node
+# has committed, but its answer is still on the way. The outcome that the client sees.
+sub struck
+{
+	my ($label, $call, $number, $place, $victim) = @_;
+	my $guard = $fleet->connect_to($number);
+	my $gate = $place eq 'answered' ? 'commit' : $place;
+	outcome($guard, "SELECT pg_advisory_lock($gate{$gate})");
+	client()->send("SELECT * FROM $call");
+	my $pid = '';
+	ok(await(sub { ($pid = waiting($number, $gate)) ne '' }), "$label: the call has come to $gate on node $number");
+	if ($place eq 'answered')
+	{
+		kill 'STOP', $fleet->{pooler};
+		outcome($guard, "SELECT pg_advisory_unlock($gate{$gate})");
+		ok(await(sub { $fleet->on($number, "SELECT state FROM pg_stat_activity WHERE pid = $pid") eq 'idle' }), "$label: the node has committed");
+	}
+	my $pooler = $fleet->{pooler};
+	ok($strike{$victim}->($number, $pid), "$label: kill -9, and up again");
+	kill 'CONT', $pooler if $place eq 'answered' && $victim ne 'pooler';
+	outcome($guard, "SELECT pg_advisory_unlock($gate{$gate})") if $place ne 'answered';
+	$guard->quit;
+	client()->wait if !$client->is_lost;
+	my $got = answer($client, $client->output);
+	return $got;
+}
+
+# What a client may be told: that its connection is lost, that the router does not know, or the answer.
+sub is_honest
+{
+	my ($label, $got, $place, $victim) = @_;
+	my $expected = $victim eq 'router' ? qr/^(?:lost|57P02|08006)$/ : $place eq 'answered' ? qr/^(?:08007|00000)$/ : qr/^08007$/;
+	like($got->{state}, $expected, "$label: the client is told so") or note(explain $got);
+	like($got->{hint} // '', qr/repeat/i, "$label: and that it may repeat the call") if $got->{state} eq '08007';
+	return;
+}
+
+# Repeats a call until it is answered.
+sub repeated
+{
+	my ($label, $call) = @_;
+	my $got;
+	ok(await(sub { $got = outcome(client(), "SELECT * FROM $call"); $got->{state} !~ /^(?:08|57P0|lost)/ }), "$label: the repeat is answered");
+	is($got->{state}, '00000', "$label: with rows") or note(explain $got);
+	return $got;
+}
+
+my $last = 0;
+sub new_request { return sprintf '%08x-0000-4000-8000-000000000000', ++$last }
+sub live { my ($number, $where) = @_; return $fleet->on($number, "SELECT count(*) FROM ticket_order WHERE status IN ('held', 'sold') AND $where") }
+
+for my $round (1 .. $rounds)
+{
+	# -----------------------------------------------------------------------------------------------------------------
+	# A purchase
+	# -----------------------------------------------------------------------------------------------------------------
+	for my $place (qw(insert commit answered))
+	{
+		for my $victim (@victims)
+		{
+			my $label = "a purchase, $place, $victim";
+			my $request = new_request();
+			my $call = "ticket_buy('K1', 'S1', 'S3', 7, '$day', passengers => '{1,2}', request_id => '$request')";
+			is_honest($label, struck($label, $call, 1, $place, $victim), $place, $victim);
+			is(scalar(@{ repeated($label, $call)->{rows} }), 2, "$label: two tickets");
+			is(live(1, "request_id = '$request'"), '2', "$label: and no more");
+		}
+	}
+
+	# -----------------------------------------------------------------------------------------------------------------
+	# A batch over two nodes: one has sold, the other one is hit
+	# -----------------------------------------------------------------------------------------------------------------
+	for my $victim (@victims)
+	{
+		for my $place (qw(insert commit))
+		{
+			my $label = "a batch, $place, $victim";
+			my @requests = (new_request(), new_request(), new_request());
+			my $call = sprintf q{ticket_buy_many(ARRAY[('K2', 'S1', 'S2', 7, '%1$s', NULL, NULL, NULL, NULL, '%2$s'), ('K1', 'S3', 'S5', 7, '%1$s', NULL, '{3,4}', NULL, NULL, '%3$s'), ('K2', 'S2', 'S4', 7, '%1$s', NULL, NULL, NULL, NULL, '%4$s')]::ticket_request[])},
+				$day, @requests;
+			is_honest($label, struck($label, $call, 2, $place, $victim), $place, $victim);
+			is(scalar(@{ repeated($label, $call)->{rows} }), 4, "$label: four tickets");
+			is(live(1, "request_id = '$requests[1]'") . live(2, "request_id IN ('$requests[0]', '$requests[2]')"), '22', "$label: and no more");
+		}
+	}
+
+	# -----------------------------------------------------------------------------------------------------------------
+	# Paid, given up, refunded: without a request_id they may be repeated as they are
+	# -----------------------------------------------------------------------------------------------------------------
+	my @calls = ([ ticket_confirm => 'ticket_hold', 'sold' ], [ ticket_cancel => 'ticket_hold', 'cancelled' ], [ ticket_refund => 'ticket_buy', 'refunded' ]);
+	for my $number (0 .. $#victims)
+	{
+		my $victim = $victims[$number];
+		my ($function, $first, $status) = @{ $calls[ ($number + $round) % @calls ] };
+		my $place = (qw(update commit))[ ($number + $round) % 2 ];
+		my $label = "$function, $place, $victim";
+		my $id = outcome(client(), "SELECT DISTINCT order_id FROM $first('K1', 'S1', 'S2', 7, '$day')")->{rows}[0];
+		is_honest($label, struck($label, "$function($id)", 1, $place, $victim), $place, $victim);
+		repeated($label, "$function($id)");
+		is($fleet->on(1, "SELECT string_agg(status, ' ') FROM ticket_order WHERE order_id = $id"), $status, "$label: $status");
+	}
+
+	# -----------------------------------------------------------------------------------------------------------------
+	# An exchange between nodes: hold on node 2, fence on node 1, payment on node 2. Half of them are
+	# repeated by the client, half are left to router_settle.
+	# -----------------------------------------------------------------------------------------------------------------
+	my $by_settle = $round % 2;
+	my %step = (hold => [ 2, 'insert' ], 'hold at its commit' => [ 2, 'commit' ], fence => [ 1, 'update' ], 'fence at its commit' => [ 1, 'commit' ], payment => [ 2, 'update' ]);
+	for my $step (sort keys %step)
+	{
+		for my $victim (@victims)
+		{
+			my ($number, $place) = @{ $step{$step} };
+			my $label = "an exchange, $step, $victim, " . ($by_settle ? 'settled' : 'repeated');
+			my $passenger = ++$last;
+			my $old = outcome(client(), "SELECT DISTINCT order_id FROM ticket_buy('K1', 'S1', 'S2', 7, '$day', passengers => '{$passenger}')")->{rows}[0];
+			my $request = new_request();
+			my $call = "ticket_change($old, 'K2', 'S3', 'S4', '$day', request_id => '$request')";
+			is_honest($label, struck($label, $call, $number, $place, $victim), $place, $victim);
+			if ($by_settle)
+			{
+				my $got;
+				ok(await(sub { $got = outcome(client(), 'SELECT * FROM router_settle()'); $got->{state} !~ /^(?:08|57P0|lost)/ }), "$label: router_settle ends");
+				is($got->{state}, '00000', "$label: router_settle does its work") or note(explain $got);
+			}
+			else { repeated($label, $call) }
+			my $now = $fleet->on(1, "SELECT status FROM ticket_order WHERE order_id = $old") . ' ' . $fleet->on(2, "SELECT coalesce(string_agg(status, ' '), 'none') FROM ticket_order WHERE passenger_id = $passenger AND status <> 'cancelled'");
+			# A hold that was not fenced is nothing yet: it is found again, or it runs out.
+			like($now, $by_settle ? qr/^(?:sold (?:none|held)|changed sold)$/ : qr/^changed sold$/, "$label: one ticket");
+			is(scalar(@{ repeated("$label, again", $call)->{rows} }), 1, "$label: the repeat has the new ticket") if $by_settle;
+			is($fleet->on(1, "SELECT status FROM ticket_order WHERE order_id = $old") . ' ' . live(2, "passenger_id = $passenger AND status = 'sold'"), 'changed 1', "$label: the old one is changed, the new one is sold");
+			is($fleet->on(1, 'SELECT count(*) FROM ticket_unsettled()'), '0', "$label: nothing is unsettled") if $by_settle;
+			$by_settle = !$by_settle;
+		}
+	}
+	outcome(client(), 'SELECT * FROM router_settle()');
+	is($fleet->on(1, 'SELECT count(*) FROM ticket_unsettled()'), '0', 'router_settle leaves nothing');
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Down: nothing was done, and the other node sells on
+# ---------------------------------------------------------------------------------------------------------------------
+my $orders = $fleet->on(1, 'SELECT count(*) FROM ticket_order');
+my $buy = "ticket_buy('K1', 'S1', 'S3', 8, '$day')";
+my $other = "ticket_buy('K2', 'S1', 'S3', 8, '$day')";
+$fleet->stop_pooler('KILL');
+for my $call ($buy, $other, "ticket_remaining('K1', 'S1', 'S3', '$day')", "ticket_search('S1', 'S3', '$day')")
+{
+	my $got = outcome(client(), "SELECT * FROM $call");
+	is($got->{state}, '08001', "without PgBouncer: 08001, $call") or note(explain $got);
+}
+$fleet->start_pooler;
+is(outcome(client(), "SELECT * FROM $buy")->{state}, '00000', 'with PgBouncer again: sold');
+$fleet->kill_node(1);
+my $got = outcome(client(), "SELECT * FROM $buy");
+like($got->{state}, qr/^0800[17]$/, 'a node is down: an answer') or note(explain $got);
+$got = outcome(client(), "SELECT * FROM $buy");
+is($got->{state}, '08001', 'a node is down, no connection to it is left: nothing was done') or note(explain $got);
+like("$got->{detail} $got->{message}", qr/node 1\b/, 'the error names the node');
+is(outcome(client(), "SELECT ticket_remaining('K1', 'S1', 'S3', '$day')")->{state}, '08001', 'a count of it: 08001');
+is(outcome(client(), "SELECT * FROM $other")->{state}, '00000', 'the other node sells');
+is(outcome(client(), "SELECT * FROM ticket_search('S1', 'S3', '$day')")->{state}, '08001', 'a search that needs it: 08001');
+my $partial = outcome(client(), 'SET router.partial_search = on');
+is($partial->{state}, '00000', 'router.partial_search can be set');
+$got = outcome(client(), "SELECT train FROM ticket_search('S1', 'S3', '$day')");
+is(same_answer($got), "00000\nK2", 'router.partial_search: what the other one has');
+like("@{ $got->{notices} }", qr/WARNING: .*node 1\b|WARNING: .*\b1\b/, 'with a warning that names the node');
+outcome(client(), 'RESET router.partial_search');
+ok($fleet->start_node(1), 'the node is back');
+ok(await(sub { outcome(client(), "SELECT * FROM $buy")->{state} eq '00000' }), 'and sells again');
+is($fleet->on(1, 'SELECT count(*) FROM ticket_order'), $orders + 2, 'nothing was sold in between');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Frozen: an answer within the law's 10 seconds (a busy machine may add to that), others unaffected
+# ---------------------------------------------------------------------------------------------------------------------
+my %waits = map { $_ => $fleet->connect_to() } qw(buy count search);
+outcome($_, "SELECT ticket_remaining('K1', 'S1', 'S3', '$day')") for values %waits;
+$fleet->freeze(1);
+my $began = time();
+$waits{buy}->send("SELECT * FROM $buy");
+$waits{count}->send("SELECT ticket_remaining('K1', 'S1', 'S3', '$day')");
+$waits{search}->send("SELECT * FROM ticket_search('S1', 'S3', '$day')");
+is(outcome(client(), "SELECT status FROM $other")->{rows}[0], 'sold', 'a node is frozen: the other one sells at once');
+ok(!IO::Select->new($waits{buy}{from})->can_read(0), 'while its own callers wait');
+my %state;
+for my $what (sort keys %waits)
+{
+	my $answer = answer($waits{$what}, $waits{$what}->wait);
+	$state{$what} = $answer->{state};
+	note(explain $answer) if $answer->{state} !~ /^08/;
+}
+my $waited = time() - $began;
+cmp_ok($waited, '<=', 15, "answers come after $waited seconds");
+like($state{buy}, qr/^0800[17]$/, 'a purchase from a frozen node: 08xxx');
+is($state{count}, '08001', 'a count: 08001');
+is($state{search}, '08001', 'a search: 08001');
+is($waits{count}->run("SELECT ticket_remaining('K2', 'S1', 'S2', '$day') > 0"), 't', 'the same session goes on with the other node');
+# A session that waits for it can be cancelled, and ended.
+$waits{buy}->send("SELECT * FROM $buy");
+ok(await(sub { $fleet->ask(sprintf 'SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = %d AND state = \'active\'', $waits{buy}->backend) eq 't' }), 'a waiting call is cancelled');
+like(answer($waits{buy}, $waits{buy}->wait)->{state}, qr/^(?:57014|0800[17])$/, 'and says so');
+$waits{count}->send("SELECT ticket_remaining('K1', 'S1', 'S3', '$day')");
+ok(await(sub { $fleet->ask(sprintf 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %d AND state = \'active\'', $waits{count}->backend) eq 't' }), 'a waiting session is ended');
+ok(await(sub { $fleet->ask(sprintf 'SELECT count(*) FROM pg_stat_activity WHERE pid = %d', $waits{count}->backend) eq '0' }), 'and goes');
+$fleet->thaw(1);
+ok(await(sub { outcome(client(), "SELECT * FROM $buy")->{state} eq '00000' }), 'a node that goes on is used again');
+$_->quit for values %waits;
+
+$fleet->all_agree('at the end');
+$fleet->stop;
+done_testing();
