@@ -179,7 +179,8 @@ is(ask($where), '1,1,1', 'the departure is where it was');
 both_agree('undone');
 # The target has opened the train meanwhile.
 steps('ready');
-$nodes->safe_psql('node2', "SELECT ticket_open('T1', '$day', 'F')");
+is(ask("SELECT ticket_open('T1', '$day', 'F')", $nodes, 'node2'), '08001', 'a node that has given it away does not open it again');
+$nodes->safe_psql('node2', "DELETE FROM ticket_parcel WHERE direction = 'out'; SELECT ticket_open('T1', '$day', 'F')");
 is(ask("SELECT router_move('T1', '$day', 2)"), '23505', 'the target refuses what it has opened itself');
 is(ask("SELECT status FROM ticket_get($order{again})"), 'sold', 'the orders are where they were');
 $nodes->safe_psql('node2', "DELETE FROM ticket_departure WHERE train = 'T1' AND service_date = '$day'");
