@@ -34,13 +34,13 @@ $fleet->open_departures_of('many', 1, 'K1', 'K2');
 # ---------------------------------------------------------------------------------------------------------------------
 my %gate = (insert => 1, update => 2, commit => 3);
 $fleet->everywhere(q{
-	CREATE TABLE noted (order_id bigint);
-	CREATE FUNCTION stop_here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(TG_ARGV[0]::bigint); RETURN NULL; END $$;
-	CREATE FUNCTION note_it() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO noted VALUES (NEW.order_id); RETURN NULL; END $$;
-	CREATE TRIGGER stop_insert AFTER INSERT ON ticket_order FOR EACH ROW EXECUTE FUNCTION stop_here(1);
-	CREATE TRIGGER stop_update AFTER UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION stop_here(2);
-	CREATE TRIGGER stop_note AFTER INSERT OR UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION note_it();
-	CREATE CONSTRAINT TRIGGER stop_commit AFTER INSERT ON noted DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION stop_here(3)});
+	CREATE TABLE public.noted (order_id bigint);
+	CREATE FUNCTION public.stop_here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(TG_ARGV[0]::bigint); RETURN NULL; END $$;
+	CREATE FUNCTION public.note_it() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO public.noted VALUES (NEW.order_id); RETURN NULL; END $$;
+	CREATE TRIGGER stop_insert AFTER INSERT ON ticket_order FOR EACH ROW EXECUTE FUNCTION public.stop_here(1);
+	CREATE TRIGGER stop_update AFTER UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION public.stop_here(2);
+	CREATE TRIGGER stop_note AFTER INSERT OR UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION public.note_it();
+	CREATE CONSTRAINT TRIGGER stop_commit AFTER INSERT ON public.noted DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.stop_here(3)});
 
 # Who waits at a gate of a node.
 sub waiting
