@@ -32,13 +32,14 @@ $fleet->open_departures_of('many', 1, 'K1', 'K2');
 # Places to stop on a node: whoever inserts or updates tickets of user 7, or commits them, waits for a
 # lock while the test holds it.
 # ---------------------------------------------------------------------------------------------------------------------
-my %gate = (insert => 1, update => 2, commit => 3);
+my %gate = (insert => 1, update => 2, commit => 3, delete => 4);
 $fleet->everywhere(q{
 	CREATE TABLE public.noted (order_id bigint);
 	CREATE FUNCTION public.stop_here() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(TG_ARGV[0]::bigint); RETURN NULL; END $$;
 	CREATE FUNCTION public.note_it() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO public.noted VALUES (NEW.order_id); RETURN NULL; END $$;
 	CREATE TRIGGER stop_insert AFTER INSERT ON ticket_order FOR EACH ROW EXECUTE FUNCTION public.stop_here(1);
 	CREATE TRIGGER stop_update AFTER UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION public.stop_here(2);
+	CREATE TRIGGER stop_delete AFTER DELETE ON ticket_order FOR EACH ROW EXECUTE FUNCTION public.stop_here(4);
 	CREATE TRIGGER stop_note AFTER INSERT OR UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION public.note_it();
 	CREATE CONSTRAINT TRIGGER stop_commit AFTER INSERT ON public.noted DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.stop_here(3)});
 
@@ -196,6 +197,35 @@ for my $round (1 .. $rounds)
 	}
 	outcome(client(), 'SELECT * FROM router_settle()');
 	is($fleet->on(1, 'SELECT count(*) FROM ticket_unsettled()'), '0', 'router_settle leaves nothing');
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A move: while the old node takes the orders out, and while the new one takes them in. Whoever repeats
+# the move finishes it, with every order in one place.
+# ---------------------------------------------------------------------------------------------------------------------
+if ($fleet->ask("SELECT count(*) FROM pg_proc WHERE proname = 'router_move'"))
+{
+	my @ids = map { $fleet->on($_, "SELECT array_agg(order_id || ' ' || ticket_no || ' ' || status ORDER BY 1) FROM (SELECT order_id, ticket_no, status FROM ticket_order o JOIN ticket_departure d USING (departure_id) WHERE train = 'K1' ORDER BY 1, 2) o") } 1;
+	my ($from, $to) = (1, 2);
+	for my $round (1 .. $rounds)
+	{
+		for my $victim (@victims)
+		{
+			for my $place (qw(delete insert))
+			{
+				my $label = "a move, $place, $victim";
+				my $got = struck($label, "router_move('K1', '$day', $to)", $place eq 'delete' ? $from : $to, $place, $victim);
+				like($got->{state}, qr/^(?:lost|57P02|08\w\w\w)$/, "$label: the caller is told so") or note(explain $got);
+				ok(await(sub { $got = outcome(client(), "SELECT router_move('K1', '$day', $to)"); $got->{state} !~ /^(?:08|57P0|55|lost)/ }), "$label: the repeat ends");
+				is($got->{state}, '00000', "$label: the departure is moved") or note(explain $got);
+				my @now = map { $fleet->on($_, "SELECT array_agg(order_id || ' ' || ticket_no || ' ' || status ORDER BY 1) FROM (SELECT order_id, ticket_no, status FROM ticket_order o JOIN ticket_departure d USING (departure_id) WHERE train = 'K1' ORDER BY 1, 2) o") } $to, $from;
+				is($now[0], $ids[0], "$label: with every order");
+				is($now[1], '', "$label: and none is left behind");
+				($from, $to) = ($to, $from);
+			}
+		}
+	}
+	outcome(client(), "SELECT router_move('K1', '$day', 1)") if $from != 1;
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
