@@ -212,8 +212,17 @@ CREATE OR REPLACE FUNCTION @extschema@.ticket_parcel_state(train text, service_d
     RETURNS TABLE (parcel uuid, direction text, state text, to_node int, parts int,
         departure_id bigint) AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_parcel_state(text, date) IS
-    'the parcels in which a departure has left this node or come to it';
+    'the parcels in which a departure has left this node or come to it, and a row "here" if the node '
+    'has it now';
 REVOKE ALL ON FUNCTION @extschema@.ticket_parcel_state(text, date) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_parcels()
+    RETURNS TABLE (train text, service_date date, parcel uuid, state text, to_node int,
+        since timestamptz)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_parcels() IS
+    'departures that have left this node and whose move has not ended';
+REVOKE ALL ON FUNCTION @extschema@.ticket_parcels() FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_parcel_homes(parcel uuid)
     RETURNS TABLE (node int, service_date date) AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;

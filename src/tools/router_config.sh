@@ -132,7 +132,7 @@ BEGIN
       JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
         AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
       JOIN pg_proc p ON p.oid = d.objid
-    WHERE e.extname = 'ticketpool' AND p.proname = ANY (%3$L::text[])
+    WHERE e.extname = 'ticketpool' AND p.prorettype <> 'trigger'::regtype AND (p.proname = ANY (%3$L::text[]) OR p.proname ~ %4$L)
   LOOP
     EXECUTE format('GRANT EXECUTE ON FUNCTION %%s TO %%I', target, %1$L);
   END LOOP;
@@ -143,9 +143,8 @@ COMMIT;$sql$, :'role', :'schema',
         AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
       JOIN pg_proc p ON p.oid = d.objid
     WHERE e.extname = 'ticketpool_router' AND p.proname ~ '^(ticket|item)_' AND p.proname <> 'ticket_where'
-    UNION SELECT unnest(ARRAY['ticket_call', 'ticket_get', 'ticket_change_away', 'ticket_unsettled', 'ticket_settled', 'ticket_served', 'ticket_check_many', 'ticket_node_status',
-      'ticket_move_out', 'ticket_parcel_part', 'ticket_parcel_put', 'ticket_move_in', 'ticket_move_done', 'ticket_move_back', 'ticket_parcel_state'])
-    ORDER BY 1));
+    ORDER BY 1),
+  '^(ticket_(call|get|served|settled|unsettled|last_day|node_status|check_many|change_.*|exchange_.*|move_.*|parcel.*)|item_check_many)$');
 SQL
 }
 

@@ -148,7 +148,7 @@ SQL
 # count_lacking: how many transactions the lost primary has written to its log behind the place where
 # the standby is. Where the log does not show that place, nobody can tell.
 count_lacking() {
-  local from segment_size high low segment timeline file
+  local from segment_size high low segment timeline file dump transactions error
   from=$(sql "$standby" <<<'SELECT pg_last_wal_replay_lsn();')
   segment_size=$(LC_ALL=C pg_controldata -D "$primary_data" 2>/dev/null | sed -n 's/^Bytes per WAL segment: *//p')
   [ -n "$segment_size" ] || die "'$primary_data' is not a data folder that can be read"
@@ -161,8 +161,14 @@ count_lacking() {
     [ $((low % segment_size)) -ne 0 ] || { echo 0; return; }
     die "the log of the lost primary in '$primary_data' does not have what comes after $from"
   fi
-  # pg_waldump ends with an error where the log ends.
-  { pg_waldump -p "$primary_data/pg_wal" -t "$((16#$timeline))" -r Transaction -s "$from" 2>/dev/null || true; } | grep -cE 'desc: (COMMIT|PREPARE)' || true
+  # Where the log ends, pg_waldump ends with an error. With any other error it has not read the log.
+  dump=$({ LC_ALL=C pg_waldump -p "$primary_data/pg_wal" -t "$((16#$timeline))" -r Transaction -s "$from" 2>&1 || true; } |
+    awk '/ desc: (COMMIT|PREPARE)/ { n++ } !/^rmgr: / && !/^$/ && !/^first record is after/ { error = $0 } END { print n + 0, error }')
+  read -r transactions error <<<"$dump"
+  case $error in
+    '' | *'could not find a valid record after'* | *'error in WAL record'*) echo "$transactions" ;;
+    *) die "the log of the lost primary cannot be read: $error" ;;
+  esac
 }
 
 if [ "$what" != fail ]; then

@@ -153,4 +153,69 @@ like(ask("SET default_transaction_read_only = on; SELECT $buy"), qr/25006/, 'rea
 is(ask("BEGIN READ ONLY; SELECT ticket_remaining('T2', 'S1', 'S3', $next); COMMIT"), 7, 'reads are allowed');
 is(ask("SELECT count(*) FROM generate_series(1, 2) i, LATERAL ticket_remaining('T2', 'S1', 'S3', $next + i * 0)"), 2, 'two calls in one statement');
 
+is(ask("SELECT ticket_remaining('T1', 'S1', 'S3', $next), ticket_remaining('T2', 'S1', 'S3', $next), (ticket_search('S1', 'S3', $next)).train"),
+	"5|7|T1\n5|7|T2", 'several calls in one SELECT list');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Rights
+# ---------------------------------------------------------------------------------------------------------------------
+
+$router->safe_psql('postgres', "CREATE ROLE seller");
+like(ask("SET ROLE seller; SELECT $buy"), qr/42501: permission denied for function ticket_buy/, 'no right to sell');
+$router->safe_psql('postgres', "GRANT EXECUTE ON FUNCTION ticket_buy TO seller");
+is(ask("SET ROLE seller; SELECT count(*) FROM $buy"), 1, 'the right to call is enough');
+like(ask("SET ROLE seller; SELECT * FROM router_node"), qr/42501/, 'no table');
+like(ask("SET ROLE seller; SELECT ticketpool_router.node_call(1, 'ticket_sweep', NULL, NULL)"), qr/42501/, 'no way around');
+is(ask("SET ROLE seller; SELECT ticket_remaining('T1', 'S1', 'S3', $next)"), 4, 'counting is open to all');
+is(ask("CREATE SCHEMA evil; CREATE FUNCTION evil.eq(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+	CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.eq);
+	SET search_path = evil, pg_catalog, public; SELECT public.ticket_remaining('T1', 'S1', 'S3', $next)"), 4, 'with a search_path of somebody else');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A node that does not answer
+# ---------------------------------------------------------------------------------------------------------------------
+
+my $third = new_server('third');
+$third->safe_psql('postgres', 'SELECT ticket_node_set(3)');
+make_train($third, 'postgres', 'T3', 5);
+make_formation($third, 'postgres', 'F', 10);
+my $third_is = 'host=' . $third->host . ' port=' . $third->port . ' dbname=postgres';
+ask("SELECT router_node_add(3, '$third_is'); INSERT INTO router_train VALUES ('T3', '2020-01-01', 3)");
+ask("SELECT ticket_open('T3', $next, 'F')");
+is(ask("SELECT string_agg(train, ' ') FROM ticket_search('S1', 'S3', $next)"), 'T1 T2 T3', 'three nodes');
+my $third_buy = "ticket_buy('T3', 'S1', 'S3', 7, $next)";
+is(ask("SELECT count(*) FROM $third_buy"), 1, 'the third one sells');
+
+sub frozen
+{
+	my ($signal) = @_;
+	my $postmaster = $third->{_pid};
+	my @pids = ($postmaster, split /\s+/, `ps -o pid= --ppid $postmaster`);
+	kill $signal, grep { /\d/ } @pids;
+	return;
+}
+my $partial = "SET router.partial_search = on; SELECT string_agg(train, ' ') FROM ticket_search('S1', 'S3', $next)";
+my $quick = 'SET router.call_timeout = 500';
+my ($out, $warnings);
+is(ask("$quick; SELECT count(*) FROM $third_buy"), 1, 'a connection is there');
+frozen('STOP');
+like(ask("$quick; SELECT $third_buy"), qr/08007: the answer of node 3 to ticket_buy is lost.*DETAIL:  .*no answer came within 500 ms/s, 'frozen: not known');
+like(ask("$quick; SELECT ticket_remaining('T3', 'S1', 'S3', $next)"), qr/08001: could not reach node 3/, 'frozen: nothing was changed');
+(undef, $out, $warnings) = $router->psql('postgres', "$quick; $partial");
+is($out, 'T1 T2', 'a search goes on without it');
+like($warnings, qr/WARNING:  ticket_search is without the trains of node 3/, 'and says so');
+is(ask("SELECT count(*) FROM $buy"), 1, 'another node sells');
+frozen('CONT');
+is(ask("SELECT count(*) FROM $third_buy"), 1, 'it goes on');
+$third->stop('immediate');
+like(ask("SELECT $third_buy"), qr/080(01|07)/, 'gone');
+like(ask("SELECT $third_buy"), qr/08001: could not reach node 3 for ticket_buy.*DETAIL:  Nothing was done: .*HINT:  /s, 'down: nothing was done');
+like(ask("SELECT * FROM ticket_search('S1', 'S3', $next)"), qr/08001: could not reach node 3/, 'a search fails');
+(undef, $out, $warnings) = $router->psql('postgres', $partial);
+is($out, 'T1 T2', 'a search goes on without it');
+like($warnings, qr/WARNING:  ticket_search is without the trains of node 3/, 'and says so');
+is(ask("SELECT count(*) FROM $buy"), 1, 'another node sells');
+$third->start;
+is(ask("SELECT count(*) FROM $third_buy"), 1, 'it is back');
+
 done_testing();

@@ -174,8 +174,9 @@ like(ask("SELECT detail FROM router_status() WHERE what = 'foreign server' AND N
 ask('SELECT router_refresh()');
 $node[2]->safe_psql('postgres', "UPDATE ticket_station SET name = 'other' WHERE station = 'S1'");
 is(ask('SELECT node, what FROM router_status() WHERE NOT ok AND what <> $$search$$'), '2|stations', 'other stations are found');
-ask("INSERT INTO router_moving (train, service_date, node, to_node, since) VALUES ('A', '$day', 1, 2, now() - interval '1 hour')");
+$node[1]->safe_psql('postgres', "INSERT INTO ticket_parcel (parcel, direction, train, service_date, to_node, state, parts, created_at)
+	VALUES (gen_random_uuid(), 'out', 'A', '$day', 2, 'packed', 1, now() - interval '1 hour')");
 like(ask("SELECT detail FROM router_status() WHERE what = 'moves' AND NOT ok"), qr/Train A on $day .* router_move/, 'a move that stands still is found');
-ask('DELETE FROM router_moving');
+$node[1]->safe_psql('postgres', 'DELETE FROM ticket_parcel');
 
 done_testing();

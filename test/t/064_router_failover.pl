@@ -171,7 +171,7 @@ sub stop_buyers
 	my $retries = 0;
 	for (log_lines($buyers))
 	{
-		if (/^\d+ sold (\S+) (\d+)$/) { $sold{$1} = $2 }
+		if (/^\d+ sold (\S+) (\d+)$/) { $sold{$1} = $2; }
 		elsif (/ retry /) { $retries++ }
 	}
 	note("$label: " . keys(%sold) . " sold so far, $retries times asked again");
@@ -260,12 +260,12 @@ all_is_there('lost');
 # A standby that lacks what was acknowledged: it is not promoted, unless that is said.
 my $fourth = standby_of($third, 'failover_fourth');
 $it->ask(sprintf(q{SELECT router_node_add(1, '%s', '%s')}, place_of($third), place_of($fourth)));
-$fourth->safe_psql('postgres', 'SELECT pg_is_in_recovery()');
-my ($receiver) = $fourth->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walreceiver'});
+ok(becomes_true($fourth, 'postgres', q{SELECT count(*) = 1 FROM pg_stat_wal_receiver WHERE status = 'streaming'}), 'a standby follows');
 $fourth->safe_psql('postgres', q{ALTER SYSTEM SET primary_conninfo = ''});
 $fourth->reload;
-ok(becomes_true($fourth, 'postgres', q{SELECT count(*) = 0 FROM pg_stat_wal_receiver}), 'a standby that follows no longer');
-is($it->ask(qq{SELECT count(*) FROM ticket_buy('T1', 'S9', 'S10', 1, date '$day' + 3)}), '1', 'a sale that it does not have');
+ok(becomes_true($fourth, 'postgres', q{SELECT count(*) = 0 FROM pg_stat_wal_receiver}), 'and follows no longer');
+is($it->ask(qq{SELECT count(*) FROM ticket_buy('T1', 'S9', 'S10', 77, date '$day' + 3)}), '1', 'a sale');
+is($fourth->safe_psql('node1', 'SELECT count(*) FROM ticket_order WHERE user_id = 77'), '0', 'that it does not have');
 kill 'KILL', TicketpoolTest::Router::processes_of($third->{_pid});
 $third->{_pid} = undef;
 ($status, $said) = router_failover('fail', '--fenced', '--primary-data', $third->data_dir);

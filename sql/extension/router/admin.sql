@@ -64,3 +64,10 @@ COMMENT ON FUNCTION @extschema@.router_status() IS
     'checks nodes and router: a row for each node and thing that was looked at, whether it is as '
     'it should be, and in words what was found and what to do';
 REVOKE ALL ON FUNCTION @extschema@.router_status() FROM PUBLIC;
+
+CREATE FUNCTION @extschema@.router_move(train text, service_date date, node int)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C SECURITY DEFINER VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.router_move(text, date, int) IS
+    'takes a departure with its orders to another node, or finishes or undoes a move that was left '
+    'halfway';
+REVOKE ALL ON FUNCTION @extschema@.router_move(text, date, int) FROM PUBLIC;

@@ -77,29 +77,11 @@ COMMENT ON COLUMN @extschema@.router_moved.service_date IS
     'day of the id; an id without a day is looked for wherever ids of any day went';
 COMMENT ON COLUMN @extschema@.router_moved.to_node IS 'the node to ask';
 
-CREATE TABLE @extschema@.router_moving (
-    train        text,
-    service_date date,
-    node         int NOT NULL,
-    to_node      int NOT NULL,
-    parcel       uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
-    since        timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    PRIMARY KEY (train, service_date)
-);
-COMMENT ON TABLE @extschema@.router_moving IS
-    'moves under way: calls for such a departure wait (kept by router_move)';
-COMMENT ON COLUMN @extschema@.router_moving.node IS 'where the departure comes from';
-COMMENT ON COLUMN @extschema@.router_moving.to_node IS 'where it goes';
-COMMENT ON COLUMN @extschema@.router_moving.parcel IS
-    'id of the move on both nodes (ticket_parcel)';
-COMMENT ON COLUMN @extschema@.router_moving.since IS 'when the move began';
-
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.router_node', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.router_train', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.router_item', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.router_station', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.router_moved', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.router_moving', '');
 
 -- ---------------------------------------------------------------------------
 -- The foreign servers follow router_node, also where its rows arrive by replication or from a dump:
@@ -165,9 +147,3 @@ CREATE TRIGGER router_arrival BEFORE INSERT ON @extschema@.router_moved
 COMMENT ON TRIGGER router_arrival ON @extschema@.router_moved IS
     'a row that arrives by replication is skipped where it is there';
 ALTER TABLE @extschema@.router_moved ENABLE REPLICA TRIGGER router_arrival;
-
-CREATE TRIGGER router_arrival BEFORE INSERT ON @extschema@.router_moving
-    FOR EACH ROW EXECUTE FUNCTION @extschema@.router_arrival('train', 'service_date');
-COMMENT ON TRIGGER router_arrival ON @extschema@.router_moving IS
-    'a row that arrives by replication replaces the one that is there';
-ALTER TABLE @extschema@.router_moving ENABLE REPLICA TRIGGER router_arrival;

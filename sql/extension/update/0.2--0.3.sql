@@ -57,7 +57,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_parcel', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_parcel_part', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_moved', '');
 \new function ticket_move_columns ticket_move_check ticket_move_out ticket_parcel_state
-\new function ticket_parcel_homes ticket_parcel_part ticket_parcel_put ticket_move_ready
+\new function ticket_parcels ticket_parcel_homes ticket_parcel_part ticket_parcel_put ticket_move_ready
 \new function ticket_move_in ticket_move_refuse ticket_move_back ticket_move_done
 
 -- The owner of the orders owns the tables that say where they are.

@@ -190,11 +190,24 @@ TICKETPOOL_FUNCTION(ticket_parcel_state) {
     Oid types[] = {TEXTOID, DATEOID};
     Datum values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
     return_query(fcinfo, catalog,
-                 psprintf("SELECT parcel, direction, state, to_node, parts, departure_id FROM %s "
-                          "WHERE train = $1 AND "
-                          "service_date = $2 ORDER BY created_at, parcel",
-                          qualified_name(catalog.parcel)),
+                 psprintf("SELECT p.* FROM (SELECT parcel, direction, state, to_node, parts, "
+                          "departure_id FROM %s WHERE train = $1 AND service_date = $2 "
+                          "ORDER BY created_at, parcel) AS p UNION ALL "
+                          "SELECT NULL, 'here', status, NULL, NULL, departure_id FROM %s "
+                          "WHERE train = $1 AND service_date = $2",
+                          qualified_name(catalog.parcel), qualified_name(catalog.departure)),
                  2, types, values);
+    return 0;
+}
+
+TICKETPOOL_FUNCTION(ticket_parcels) {
+    using namespace ticketpool;
+    const Catalog& catalog = catalog_of(fcinfo);
+    return_query(fcinfo, catalog,
+                 psprintf("SELECT train, service_date, parcel, state, to_node, created_at FROM %s "
+                          "WHERE direction = 'out' AND state <> 'done' ORDER BY created_at",
+                          qualified_name(catalog.parcel)),
+                 0, nullptr, nullptr);
     return 0;
 }
 

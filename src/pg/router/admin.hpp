@@ -14,7 +14,6 @@ struct RouterTables {
     const char* item;
     const char* station;
     const char* moved;
-    const char* moving;
 };
 RouterTables router_tables(FunctionCallInfo fcinfo);
 

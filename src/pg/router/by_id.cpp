@@ -58,6 +58,17 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
                 raise_answer(answer);
             }
             moved = moved || says_moved(answer);
+            const int named = node_named_by(twin.schema, answer);
+            if (named != 0) {
+                const Answer there = ask_node(named, Cluster::kPrimary, twin.name, arguments,
+                                              twin.column_names, effect);
+                if (there.sqlstate == 0) {
+                    return there;
+                }
+                if (!is_elsewhere(there)) {
+                    raise_answer(there);
+                }
+            }
             if (i == 0) {
                 first = answer;
             }

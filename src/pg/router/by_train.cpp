@@ -24,42 +24,52 @@ const char* departure_text(Text train, DateADT date) {
 
 }  // namespace
 
-int settled_node(const Twin& twin, Text train, DateADT date, Pursuit* pursuit) {
-    TrainRoute route = route_of_train(twin.schema, train, date);
-    while (route.moving) {
-        wait_for_move(pursuit, departure_text(train, date));
-        route = route_of_train(twin.schema, train, date);
-    }
-    if (route.node == 0) {
+int routed_node(const Twin& twin, Text train, DateADT date) {
+    const int node = route_of_train(twin.schema, train, date);
+    if (node == 0) {
         report_no_node(train, date);
     }
-    return route.node;
+    return node;
 }
 
-int find_node_of_train(const Twin& twin, Text train, DateADT date) {
-    Pursuit pursuit{0};
-    return settled_node(twin, train, date, &pursuit);
+static Answer ask(const Twin& twin, int node, Cluster cluster, Datum arguments, Effect effect) {
+    return cluster == Cluster::kRead
+               ? ask_either(node, twin.name, arguments, twin.column_names)
+               : ask_node(node, cluster, twin.name, arguments, twin.column_names, effect);
 }
 
 Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster, Datum arguments,
                      Effect effect) {
     Pursuit pursuit{0};
+    int node = routed_node(twin, train, date);
     for (;;) {
-        const int node = settled_node(twin, train, date, &pursuit);
-        const Answer answer =
-            cluster == Cluster::kRead
-                ? ask_either(node, twin.name, arguments, twin.column_names)
-                : ask_node(node, cluster, twin.name, arguments, twin.column_names, effect);
+        const Answer answer = ask(twin, node, cluster, arguments, effect);
         if (answer.sqlstate == 0) {
             return answer;
         }
         if (!may_have_moved(answer)) {
             raise_answer(answer);
         }
-        const TrainRoute now = route_of_train(twin.schema, train, date);
-        if (!now.moving && now.node == node) {
+        const int now = routed_node(twin, train, date);
+        if (now != node) {
+            node = now;
+            continue;
+        }
+        if (!says_moved(answer)) {
             raise_answer(answer);
         }
+        const int named = node_named_by(twin.schema, answer);
+        if (named != 0) {
+            const Answer there = ask(twin, named, cluster, arguments, effect);
+            if (there.sqlstate == 0) {
+                return there;
+            }
+            if (!says_moved(there) && there.sqlstate != kErrorNoDeparture) {
+                raise_answer(there);
+            }
+        }
+        wait_for_move(&pursuit, departure_text(train, date));
+        node = routed_node(twin, train, date);
     }
 }
 

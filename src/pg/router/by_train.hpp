@@ -14,8 +14,7 @@ namespace ticketpool {
 Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster, Datum arguments,
                      Effect effect);
 
-// The node that has the departure; waits while it is being moved. TK001 if none has it.
-int settled_node(const Twin& twin, Text train, DateADT date, Pursuit* pursuit);
-int find_node_of_train(const Twin& twin, Text train, DateADT date);
+// The node that has the train on that day, as the routes say; TK001 if none has it.
+int routed_node(const Twin& twin, Text train, DateADT date);
 
 }  // namespace ticketpool

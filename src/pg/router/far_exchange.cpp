@@ -498,19 +498,13 @@ struct Places {
     int new_node;
 };
 
-// Waits while the new departure is being moved. An order that only one node can have is not asked
-// for.
-Places find_places(const Exchange& exchange, Text train, DateADT date, Pursuit* pursuit) {
+// An order that only one node can have is not asked for.
+Places find_places(const Exchange& exchange, Text train, DateADT date) {
     const char* schema = exchange.twin->schema;
-    TrainRoute route = route_of_train(schema, train, date);
-    while (route.moving) {
-        wait_for_move(pursuit,
-                      psprintf("departure of train %s on %s", printable(train), date_text(date)));
-        route = route_of_train(schema, train, date);
-    }
+    const int new_node = route_of_train(schema, train, date);
     const NodeList nodes = nodes_of_id(schema, exchange.order_id, IdOf::kOrder);
-    if (nodes.count == 1 && nodes.nodes[0] == route.node) {
-        return {route.node, route.node};
+    if (nodes.count == 1 && nodes.nodes[0] == new_node) {
+        return {new_node, new_node};
     }
     if (nodes.count == 0) {
         report_nowhere(exchange.order_id);
@@ -519,7 +513,7 @@ Places find_places(const Exchange& exchange, Text train, DateADT date, Pursuit* 
     if (old_node == 0) {
         old_node = nodes.nodes[0];  // it says so in its own words
     }
-    if (route.node == 0) {
+    if (new_node == 0) {
         (void)call_rows(old_node, Cluster::kPrimary, "ticket_exchange_ask",
                         {id_text(exchange.order_id), exchange.argument[kArgTickets]},
                         {"ticket_no"});
@@ -529,12 +523,12 @@ Places find_places(const Exchange& exchange, Text train, DateADT date, Pursuit* 
                  errdetail("No row of router_train says which node has the train on that day."),
                  errhint("Assign the train to a node with router_assign.")));
     }
-    return {old_node, route.node};
+    return {old_node, new_node};
 }
 
 Answer change(Exchange* exchange, Text train, DateADT date) {
     Pursuit pursuit{0};
-    Places places = find_places(*exchange, train, date, &pursuit);
+    Places places = find_places(*exchange, train, date);
     for (;;) {
         exchange->old_node = places.old_node;
         exchange->new_node = places.new_node;
@@ -550,7 +544,7 @@ Answer change(Exchange* exchange, Text train, DateADT date) {
             final = exchange_over_nodes(exchange, &answer);
         }
         if (!final) {
-            const Places now = find_places(*exchange, train, date, &pursuit);
+            const Places now = find_places(*exchange, train, date);
             final = now.old_node == places.old_node && now.new_node == places.new_node;
             if (final && says_moved(answer)) {
                 wait_for_move(&pursuit, psprintf("order " INT64_FORMAT, exchange->order_id));

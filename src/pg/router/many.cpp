@@ -104,8 +104,8 @@ int find_node(Batch* batch, const Datum* values, const bool* nulls) {
         if (nulls[batch->key]) {
             report_null("train");
         }
-        return settled_node(batch->twin, text_of(values[batch->key]),
-                            DatumGetDateADT(values[batch->date]), &batch->pursuit);
+        return routed_node(batch->twin, text_of(values[batch->key]),
+                           DatumGetDateADT(values[batch->date]));
     }
     if (nulls[batch->key]) {
         report_null("item_id");
@@ -320,13 +320,26 @@ bool has_moved(const Batch& batch, const Share& share) {
     bool moved = false;
     for (int i = 0; !moved && i < share.count; i++) {
         read_fields(batch, share.numbers[i] - 1, values, nulls);
-        const TrainRoute now = route_of_train(batch.twin.schema, text_of(values[batch.key]),
-                                              DatumGetDateADT(values[batch.date]));
-        moved = now.moving || now.node != share.node;
+        moved = route_of_train(batch.twin.schema, text_of(values[batch.key]),
+                               DatumGetDateADT(values[batch.date])) != share.node;
     }
     pfree(values);
     pfree(nulls);
     return moved;
+}
+
+// Shall the share be sent again, because a departure of it is or was being moved? Waits for a
+// moment if the routes are as they were.
+bool may_try_again(Batch* batch, const Share& share, const Answer& answer) {
+    if (!may_have_moved(answer) || has_moved(*batch, share)) {
+        return may_have_moved(answer);
+    }
+    const TimestampTz deadline = batch->pursuit.deadline;
+    if (!says_moved(answer) || (deadline != 0 && GetCurrentTimestamp() >= deadline)) {
+        return false;
+    }
+    wait_for_move(&batch->pursuit, "a departure of the batch");
+    return true;
 }
 
 bool is_any_done(const Batch& batch) {
@@ -349,8 +362,7 @@ bool carry_out(Batch* batch, Rows* rows) {
         const char* check = batch->kind == Kind::kTickets ? "ticket_check_many" : "item_check_many";
         Answer* checks = ask_shares(*batch, check, 0, Effect::kNone, shares, count);
         for (int i = 0; i < count; i++) {
-            if (checks[i].sqlstate != 0 && may_have_moved(checks[i]) &&
-                has_moved(*batch, shares[i])) {
+            if (checks[i].sqlstate != 0 && may_try_again(batch, shares[i], checks[i])) {
                 return false;
             }
         }
@@ -373,7 +385,7 @@ bool carry_out(Batch* batch, Rows* rows) {
             continue;
         }
         all_done = false;
-        if (may_have_moved(answers[i]) && has_moved(*batch, shares[i])) {
+        if (may_try_again(batch, shares[i], answers[i])) {
             continue;
         }
         if (is_any_done(*batch)) {

@@ -121,7 +121,6 @@ RouterTables router_tables(FunctionCallInfo fcinfo) {
     tables.item = quote_qualified_identifier(schema, "router_item");
     tables.station = quote_qualified_identifier(schema, "router_station");
     tables.moved = quote_qualified_identifier(schema, "router_moved");
-    tables.moving = quote_qualified_identifier(schema, "router_moving");
     return tables;
 }
 

@@ -1,7 +1,10 @@
 // Waits while a departure is being moved (pursuit.hpp).
 #include "router/pursuit.hpp"
 
+#include "router/routes.hpp"
 #include "server/errors.hpp"
+
+#include <cstdio>
 
 extern "C" {
 #include "storage/latch.h"
@@ -31,6 +34,21 @@ void wait_for_move(Pursuit* pursuit, const char* what) {
 bool may_have_moved(const Answer& answer) {
     return says_moved(answer) || answer.sqlstate == kErrorNoDeparture ||
            answer.sqlstate == kErrorNotOnSale || answer.sqlstate == kErrorOrder;
+}
+
+int node_named_by(const char* schema, const Answer& answer) {
+    const char* field = says_moved(answer) ? error_field(answer, kErrorConstraint) : nullptr;
+    int named = 0;
+    if (field == nullptr || sscanf(field, "node_%d", &named) != 1) {
+        return 0;
+    }
+    const NodeList nodes = all_nodes(schema);
+    for (int i = 0; i < nodes.count; i++) {
+        if (nodes.nodes[i] == named) {
+            return named;
+        }
+    }
+    return 0;
 }
 
 }  // namespace ticketpool

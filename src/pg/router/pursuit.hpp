@@ -1,12 +1,19 @@
 // Finding the node again after what a call was for has moved.
 //
-// A move (router_move) marks the departure in router_moving, brings it to the other node, writes
-// the new routes and takes the mark away in one transaction. A call that looks while the mark is
-// there waits. A call that has looked before may reach the old node too late: that node then says
-// that the departure has moved away (08001), or, if it is looked for by an id, that it has no such
-// order (TK005). Such an answer may also mean just what it says. So the routes are read again: if
-// they are as they were and nothing is being moved, the answer holds, else the call is made again.
-// An answer that is an error has changed nothing on the node.
+// A move (router_move) takes the departure off its node, brings it to the other one, and then
+// writes the new routes; sessions of this router and of others see them some time later. Meanwhile
+// calls go to the old node. It knows what has left it, and answers with SQLSTATE 08001: "is being
+// moved", or "has moved" and to which node (the constraint field: node_N). Nothing was done. So the
+// call
+//
+//   - is made again where the routes now say, if they have changed;
+//   - is made on the node that was named. As long as that one does not know the departure (TK001)
+//   or
+//     the order (TK005), these have not arrived yet;
+//   - is made again on the old node after a moment, in case the move was undone;
+//
+// and so on for kMoveWaitMs. All other answers hold, whichever node gave them. Of a node that the
+// routes name, TK001 and TK005 hold too, unless the routes have changed meanwhile.
 #pragma once
 
 #include "router/link.hpp"
@@ -27,5 +34,8 @@ void wait_for_move(Pursuit* pursuit, const char* what);
 
 // Might the answer be due to a move?
 bool may_have_moved(const Answer& answer);
+
+// The node that a "moved away" names, if the router knows that node; else 0.
+int node_named_by(const char* schema, const Answer& answer);
 
 }  // namespace ticketpool

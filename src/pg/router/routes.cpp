@@ -16,9 +16,7 @@ enum Query { kTrain, kItem, kId, kTrip, kStation, kNodes, kConninfo, kQueries };
 // %1$s: the schema.
 constexpr const char* kQueryTexts[] = {
     "SELECT (SELECT t.node FROM %1$s.router_train t WHERE t.train OPERATOR(pg_catalog.=) $1 "
-    "AND t.from_date OPERATOR(pg_catalog.<=) $2 ORDER BY t.from_date DESC LIMIT 1), "
-    "EXISTS (SELECT FROM %1$s.router_moving m WHERE m.train OPERATOR(pg_catalog.=) $1 "
-    "AND m.service_date OPERATOR(pg_catalog.=) $2)",
+    "AND t.from_date OPERATOR(pg_catalog.<=) $2 ORDER BY t.from_date DESC LIMIT 1)",
 
     "SELECT i.node FROM %1$s.router_item i WHERE i.item_id OPERATOR(pg_catalog.=) $1",
 
@@ -126,15 +124,12 @@ Text code_of(Text station) {
 
 }  // namespace
 
-TrainRoute route_of_train(const char* schema, Text train, DateADT date) {
+int route_of_train(const char* schema, Text train, DateADT date) {
     Oid types[] = {TEXTOID, DATEOID};
     Datum values[] = {text_datum(train), DateADTGetDatum(date)};
-    TrainRoute route{0, false};
-    look(schema, kTrain, 2, types, values, nullptr, [&] {
-        route.node = first_number();
-        route.moving = DatumGetBool(spi_value(0, 2).value);
-    });
-    return route;
+    int node = 0;
+    look(schema, kTrain, 2, types, values, nullptr, [&] { node = first_number(); });
+    return node;
 }
 
 int require_node_of_item(const char* schema, int64_t item_id) {

@@ -8,11 +8,8 @@
 
 namespace ticketpool {
 
-struct TrainRoute {
-    int node;     // 0: none has the train on that day
-    bool moving;  // a move of the departure is under way
-};
-TrainRoute route_of_train(const char* schema, Text train, DateADT date);
+// The node that has the train on that day; 0: none.
+int route_of_train(const char* schema, Text train, DateADT date);
 
 // TK001 if no node has the item.
 int require_node_of_item(const char* schema, int64_t item_id);

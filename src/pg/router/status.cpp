@@ -13,6 +13,7 @@
 extern "C" {
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "utils/fmgrprotos.h"
 }
 
 namespace ticketpool {
@@ -299,29 +300,27 @@ void check_servers(const Survey& survey) {
     }
 }
 
-void check_moves(const Survey& survey) {
-    run(
-        psprintf("SELECT train, service_date::pg_catalog.text, node, to_node, "
-                 "pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() "
-                 "OPERATOR(pg_catalog.-) since) FROM %s ORDER BY since",
-                 survey.tables.moving));
-    if (SPI_processed == 0) {
-        report(survey, 0, "moves", true, "No departure is being moved.");
+// Departures that have left a node and not yet arrived on another. The nodes know of them.
+void check_moves(const Survey& survey, int node) {
+    Rows rows;
+    if (try_rows(node, Cluster::kPrimary, "ticket_parcels", {},
+                 {"train", "service_date", "to_node", "since"}, Effect::kNone, &rows) != nullptr) {
+        return;  // it does not answer, which is reported elsewhere
     }
-    SPITupleTable* moves = SPI_tuptable;
-    const uint64 count = SPI_processed;
-    for (uint64 i = 0; i < count; i++) {
-        const auto value = [&](int column) {
-            return SPI_getvalue(moves->vals[i], moves->tupdesc, column);
-        };
-        bool is_null;
-        const double age =
-            DatumGetFloat8(SPI_getbinval(moves->vals[i], moves->tupdesc, 5, &is_null));
-        const bool ok = age * USECS_PER_SEC <= kHalfwayAge;
-        report(survey, 0, "moves", ok,
-               psprintf("Train %s on %s is being moved from node %s to node %s for %.0f s.%s",
-                        value(1), value(2), value(3), value(4), age,
+    for (int i = 0; i < rows.count; i++) {
+        const Datum since =
+            DirectFunctionCall3(timestamptz_in, CStringGetDatum(value_of(rows, i, 3)),
+                                ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+        const int64_t age = GetCurrentTimestamp() - DatumGetTimestampTz(since);
+        const bool ok = age <= kHalfwayAge;
+        report(survey, node, "moves", ok,
+               psprintf("Train %s on %s has been on its way from node %d to node %s for %d s.%s",
+                        value_of(rows, i, 0), value_of(rows, i, 1), node, value_of(rows, i, 2),
+                        static_cast<int>(age / USECS_PER_SEC),
                         ok ? "" : " Call router_move again: it finishes the move or undoes it."));
+    }
+    if (rows.count == 0) {
+        report(survey, node, "moves", true, "No departure is on its way from here.");
     }
 }
 
@@ -334,9 +333,9 @@ void check_all(Survey* survey) {
         report(*survey, 0, "nodes", false, "There is no node. Add one with router_node_add.");
     }
     check_servers(*survey);
-    check_moves(*survey);
     for (int i = 0; i < survey->count; i++) {
         survey->primary[i] = find_out(survey->nodes[i].node, Cluster::kPrimary);
+        check_moves(*survey, survey->nodes[i].node);
         if (survey->nodes[i].has_read) {
             survey->read[i] = find_out(survey->nodes[i].node, Cluster::kRead);
         }

@@ -27,7 +27,7 @@ TICKETPOOL_FUNCTION(router_where_train) {
     require_argument(fcinfo, 0, "train");
     require_argument(fcinfo, 1, "service_date");
     return return_node(fcinfo, twin,
-                       find_node_of_train(twin, text_of(PG_GETARG_DATUM(0)), PG_GETARG_DATEADT(1)));
+                       routed_node(twin, text_of(PG_GETARG_DATUM(0)), PG_GETARG_DATEADT(1)));
 }
 
 TICKETPOOL_FUNCTION(router_where_order) {

@@ -101,7 +101,8 @@ sub copy_of
 sub make_node
 {
 	my ($self, $server, $database, $number) = @_;
-	$server->safe_psql('postgres', "CREATE DATABASE $database");
+	# The servers are copies of one, and a database is known by its server's identifier and its oid.
+	$server->safe_psql('postgres', "CREATE DATABASE $database OID = " . (20000 + $number));
 	$server->safe_psql($database, "CREATE SCHEMA IF NOT EXISTS $self->{schema}; CREATE EXTENSION ticketpool SCHEMA $self->{schema}");
 	$server->safe_psql($database, "SELECT $self->{schema}.ticket_node_set($number)") if $number && $self->knows_numbers($server, $database);
 	return;
