@@ -48,6 +48,12 @@ sub ask
 # By the departure
 # ---------------------------------------------------------------------------------------------------------------------
 
+$nodes->safe_psql('node1', "DELETE FROM ticket_station WHERE station = 'S5'");
+my (undef, undef, $notice) = $router->psql('postgres', "BEGIN; SELECT ticket_open('T1', '$day', 'F')");
+like($notice, qr/25001|cannot run inside a transaction block/, 'not in a transaction block');
+(undef, undef, $notice) = $router->psql('postgres', "SELECT ticket_open('T1', '$day'::date - 1, 'F')");
+like($notice, qr/NOTICE:  train "T1" calls at a station .*"S5"\nDETAIL:  It is sold .*HINT:  Add it/s, 'a NOTICE of the node');
+$nodes->safe_psql('node1', "INSERT INTO ticket_station VALUES ('S5', 'Station S5')");
 like(ask("SELECT ticket_open('T1', '$day', 'F')"), qr/^\d+$/, 'a departure is opened through the router');
 like(ask("SELECT ticket_open('T2', '$day', 'F')"), qr/^\d+$/, 'another on the other node');
 is(ask("SELECT ticket_remaining('T1', 'S1', 'S3', '$day')"), 10, 'seats are counted');
@@ -93,6 +99,9 @@ is($bought & 127, 2, 'an item order of the second node');
 is(ask('SELECT item_remaining(20)'), 3, 'units are counted');
 is(ask("SELECT buy_quantity, status FROM item_refund($bought)"), '2|refunded', 'and given back');
 is(ask('SELECT count(*) FROM item_split(20, 2)'), 2, 'split');
+my $departure = $nodes->safe_psql('node2', "INSERT INTO item_question SELECT departure_id, 1, 'Why?', 'Because.' FROM ticket_departure RETURNING item_id");
+is(ask("SELECT item_ask($departure, 7)"), 'Why?', "a departure's question");
+is(ask("SELECT item_answer($departure, 7, 'because.')"), 't', 'is answered');
 like(ask('SELECT item_remaining(30)'), qr/TK001: item 30 does not exist/, 'no such item');
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -35,9 +35,8 @@ void ask_all(Search* search) {
     const int count = search->nodes.count;
     search->count = count;
     if (count == 1) {
-        search->answers[0] =
-            ask_node(search->nodes.nodes[0], Cluster::kRead, search->twin.name, search->arguments,
-                     search->twin.column_names, Effect::kNone);
+        search->answers[0] = ask_node(search->nodes.nodes[0], Cluster::kRead, search->twin.name,
+                                      search->arguments, search->twin.column_names, Effect::kNone);
         return;
     }
     Datum* arguments = static_cast<Datum*>(palloc(static_cast<Size>(count) * sizeof(Datum)));

@@ -104,10 +104,42 @@ void on_timeout(void) {
     SetLatch(MyLatch);
 }
 
+// "name(4): [database] REMOTE ERROR: message": the message. One of the node may contain anything,
+// so the first place counts. null: it is not the node's.
+const char* remote_message(const char* message) {
+    const char* start = message == nullptr ? nullptr : strstr(message, "] REMOTE ");
+    const char* colon = start == nullptr ? nullptr : strstr(start, ": ");
+    return colon == nullptr ? nullptr : colon + 2;
+}
+
+const char* without_prefix(const char* text, const char* prefix) {
+    return text != nullptr && strncmp(text, prefix, strlen(prefix)) == 0 ? text + strlen(prefix)
+                                                                         : text;
+}
+
+// A NOTICE or WARNING of the node, which PL/Proxy passes on: in the node's words.
+void restore_notice() {
+    MemoryContext context = MemoryContextSwitchTo(CurTransactionContext);
+    const ErrorData* notice = CopyErrorData();
+    MemoryContextSwitchTo(context);
+    const char* message = remote_message(notice->message);
+    if (notice->elevel >= ERROR || message == nullptr) {
+        return;
+    }
+    errmsg_internal("%s", message);
+    if (notice->detail != nullptr) {
+        errdetail_internal("%s", without_prefix(notice->detail, "Remote detail: "));
+    }
+    if (notice->hint != nullptr) {
+        errhint("%s", without_prefix(notice->hint, "Remote hint: "));
+    }
+}
+
 void on_error(void*) {
     if (overdue != 0 && geterrcode() == ERRCODE_QUERY_CANCELED) {
         errcode(ERRCODE_CONNECTION_FAILURE);
     }
+    restore_notice();
 }
 
 // A search may be answered by the primary where the standby does not answer, so it gets half of the
@@ -149,15 +181,9 @@ struct Call {
     Effect effect;
 };
 
-// Without "name(4): [database] REMOTE ERROR: ", "PL/Proxy function name(4): [database] ". A message
-// of the node may contain anything, so the first place counts.
 const char* message_of_node(const char* message) {
-    const char* start = strstr(message, "] REMOTE ");
-    if (start == nullptr) {
-        return message;
-    }
-    const char* colon = strstr(start, ": ");
-    return colon == nullptr ? message : colon + 2;
+    const char* remote = remote_message(message);
+    return remote == nullptr ? message : remote;
 }
 
 const char* message_of_link(const char* message) {
@@ -167,11 +193,6 @@ const char* message_of_link(const char* message) {
     }
     const char* colon = strstr(message, "): ");
     return colon == nullptr ? message : colon + 3;
-}
-
-const char* without_prefix(const char* text, const char* prefix) {
-    return text != nullptr && strncmp(text, prefix, strlen(prefix)) == 0 ? text + strlen(prefix)
-                                                                         : text;
 }
 
 bool is_remote(const ErrorData* error) {
