@@ -86,7 +86,7 @@ sub says_moved
 		many => "SELECT ticket_buy_many(ARRAY[ROW('T1', 'S1', 'S10', 1, '$day', NULL, NULL, NULL, NULL, NULL)::ticket_request])",
 		close => "SELECT ticket_close('T1', '$day')", withdraw => "SELECT ticket_withdraw('T1', '$day')",
 		open => "SELECT ticket_open('T1', '$day', 'big')", reserve => "SELECT ticket_reserve('T1', '$day', 'second', 'x', 1, 'S1', 'S10')",
-		confirm => "SELECT ticket_confirm($id)", cancel => "SELECT ticket_cancel($id)", refund => "SELECT ticket_refund($id)",
+		confirm => "SELECT ticket_confirm($id)", cancel => "SELECT ticket_cancel($id)", refund => "SELECT ticket_refund($id)", get => "SELECT ticket_get($id)",
 		part => "SELECT ticket_refund($id, ARRAY[1])", imported => 'SELECT ticket_refund(77)',
 		change => "SELECT ticket_change($id, 'T2', 'S1', 'S10', '$day')", recycle => "SELECT ticket_recycle($reservation)");
 	is(join(' ', map { my $got = error_of($node, $calls{$_}); $got eq '08001' ? () : "$_: $got" } sort keys %calls), '', "$label: every call is told that it has moved");
