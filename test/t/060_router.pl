@@ -114,6 +114,17 @@ is(ask("SELECT ticket_open('T2', '$day'::date + 1, 'F') > 0, ticket_open('T1', '
 is(ask("SELECT string_agg(train, ' ') FROM ticket_search('S1', 'S3', '$day'::date + 1)"), 'T1 T2', 'both nodes');
 is(ask("SELECT string_agg(train, ' ') FROM ticket_trains('Station S1', 'S3', '$day'::date + 1)"), 'T1 T2', 'by a name');
 is(ask("SELECT count(*) FROM ticket_search('S3', 'S1', '$day'::date + 1)"), 0, 'none');
+# Trains of both nodes in turn, two classes each, the second of which comes first in the alphabet.
+for my $train ([ 1, 'A1', 1 ], [ 2, 'A2', 2 ], [ 1, 'A3', 3 ], [ 2, 'A4', 0 ])
+{
+	my ($number, $name, $minutes) = @$train;
+	$nodes->safe_psql("node$number", "INSERT INTO ticket_stop SELECT '$name', stop_no, 'R' || stop_no, arrives + interval '$minutes minutes', departs + interval '$minutes minutes' FROM ticket_stop WHERE train = 'T$number';
+		INSERT INTO ticket_formation VALUES ('G', '01', 'second', '{1A}'), ('G', '02', 'first', '{1A}') ON CONFLICT DO NOTHING");
+	ask("INSERT INTO router_train VALUES ('$name', '2020-01-01', $number)");
+	ask("SELECT ticket_open('$name', '$day', 'G')");
+}
+is(ask("SELECT string_agg(train || ' ' || seat_class, ', ') FROM ticket_search('R1', 'R3', '$day')"),
+	'A4 second, A4 first, A1 second, A1 first, A2 second, A2 first, A3 second, A3 first', 'in order of departure, classes as on the node');
 like(ask("SELECT * FROM ticket_search('S1', 'Nowhere', '$day')"), qr/TK002: station "Nowhere" does not exist/, 'unknown station');
 is(ask("SELECT count(*) FROM ticket_remaining_matrix('T1', '$day', 'second')"), 10, 'the matrix');
 
