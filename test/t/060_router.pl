@@ -235,6 +235,9 @@ like(ask("SELECT * FROM ticket_search('S1', 'S3', $next)"), qr/08001: could not 
 is($out, 'T1 T2', 'a search goes on without it');
 like($warnings, qr/WARNING:  ticket_search is without the trains of node 3/, 'and says so');
 is(ask("SELECT count(*) FROM $buy"), 1, 'another node sells');
+ask("UPDATE router_node SET read_conninfo = 'host=/nonexistent' WHERE node = 1");
+is(ask("SELECT count(*) FROM ticket_search('R1', 'R3', '$day')"), 8, 'the primary answers where the standby does not');
+is(ask("SELECT count(*) FROM ticket_remaining_matrix('T1', '$day', 'second')"), 10, 'for the matrix, too');
 $third->start;
 is(ask("SELECT count(*) FROM $third_buy"), 1, 'it is back');
 
