@@ -308,10 +308,7 @@ void check_moves(const Survey& survey, int node) {
         return;  // it does not answer, which is reported elsewhere
     }
     for (int i = 0; i < rows.count; i++) {
-        const Datum since =
-            DirectFunctionCall3(timestamptz_in, CStringGetDatum(value_of(rows, i, 3)),
-                                ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-        const int64_t age = GetCurrentTimestamp() - DatumGetTimestampTz(since);
+        const int64_t age = GetCurrentTimestamp() - time_of(value_of(rows, i, 3));
         const bool ok = age <= kHalfwayAge;
         report(survey, node, "moves", ok,
                psprintf("Train %s on %s has been on its way from node %d to node %s for %d s.%s",
