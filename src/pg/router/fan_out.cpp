@@ -33,13 +33,19 @@ bool is_unreachable(const ErrorData* error) {
 
 void ask_all(Search* search) {
     const int count = search->nodes.count;
+    search->count = count;
+    if (count == 1) {
+        search->answers[0] =
+            ask_node(search->nodes.nodes[0], Cluster::kRead, search->twin.name, search->arguments,
+                     search->twin.column_names, Effect::kNone);
+        return;
+    }
     Datum* arguments = static_cast<Datum*>(palloc(static_cast<Size>(count) * sizeof(Datum)));
     for (int i = 0; i < count; i++) {
         arguments[i] = search->arguments;
     }
     ask_nodes(search->nodes.nodes, arguments, count, Cluster::kRead, search->twin.name,
               search->twin.column_names, Effect::kNone, search->answers);
-    search->count = count;
 }
 
 void warn_partial(const Search& search, int node, const ErrorData* error) {
