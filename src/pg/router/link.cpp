@@ -287,7 +287,7 @@ const char* trimmed(const char* text) {
     if (left_running && error->sqlerrcode == ERRCODE_CONNECTION_FAILURE) {
         error->sqlerrcode = ERRCODE_QUERY_CANCELED;
         if (!is_remote(error) && call.effect != Effect::kNone) {
-            report_unknown(call, "the call was cancelled while the node was at work on it.");
+            report_unknown(call, "the call was cancelled while its answer was outstanding.");
         }
     }
     const char* reason = trimmed(message_of_link(message_of_node(error->message)));
