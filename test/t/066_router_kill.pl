@@ -59,6 +59,8 @@ my %strike = (
 	node => sub { my ($number) = @_; $fleet->kill_node($number); $fleet->start_node($number) },
 	pooler => sub { $fleet->stop_pooler('KILL'); $fleet->start_pooler; 1 });
 my @victims = sort keys %strike;
+# Nothing dies: the client gives up waiting.
+$strike{cancel} = sub { $fleet->ask('SELECT pg_cancel_backend(' . $client->backend . ')') eq 't' };
 
 # Sends a call through the router, lets it get to a place on a node, and strikes. answered: the node
 # has committed, but its answer is still on the way. The outcome that the client sees.
@@ -78,7 +80,7 @@ sub struck
 		ok(await(sub { $fleet->on($number, "SELECT state FROM pg_stat_activity WHERE pid = $pid") eq 'idle' }), "$label: the node has committed");
 	}
 	my $pooler = $fleet->{pooler};
-	ok($strike{$victim}->($number, $pid), "$label: kill -9, and up again");
+	ok($strike{$victim}->($number, $pid), "$label: " . ($victim eq 'cancel' ? 'done' : 'kill -9, and up again'));
 	kill 'CONT', $pooler if $place eq 'answered' && $victim ne 'pooler';
 	outcome($guard, "SELECT pg_advisory_unlock($gate{$gate})") if $place ne 'answered';
 	$guard->quit;
@@ -118,7 +120,7 @@ for my $round (1 .. $rounds)
 	# -----------------------------------------------------------------------------------------------------------------
 	for my $place (qw(insert commit answered))
 	{
-		for my $victim (@victims)
+		for my $victim (@victims, 'cancel')
 		{
 			my $label = "a purchase, $place, $victim";
 			my $request = new_request();

@@ -67,6 +67,14 @@ for my $n (0 .. $days - 1)
 	$fleet->ask("SELECT $calls");
 	$fleet->on(0, "SELECT $calls");
 }
+my @items = 501 .. 505;
+for my $item (@items)
+{
+	$fleet->ask("SELECT router_assign_item($item, @{[ any($fleet->numbers) ]})");
+	my $call = "SELECT item_open($item, @{[ 20 + int rand 60 ]})";
+	$fleet->ask($call);
+	$fleet->on(0, $call);
+}
 my %at = (router => $fleet->connect_to(), whole => $fleet->connect_to(0));
 cmp_ok(scalar(grep { $fleet->on($_, 'SELECT count(*) FROM ticket_departure') > 0 } $fleet->numbers), '>=', 2, 'the trains are spread over nodes');
 
@@ -92,6 +100,7 @@ searches_agree('before the first sale');
 # Operations
 # ---------------------------------------------------------------------------------------------------------------------
 my @orders;          # { router => id, whole => id, departure, status }
+my @item_orders;
 my @reservations;    # { router => id, whole => id }
 # (Of an exchange between nodes without a request_id the new rows have one that the router made.)
 my $columns = 'ticket_no, service_date, user_id, passenger_id, seat_class, coach, seat, from_stop, to_stop, status, channel';
@@ -196,7 +205,22 @@ my %operation = (
 		} 1 .. 2 + int rand 5;
 		both(batch => "SELECT order_id, request_no, ticket_no, coach, seat FROM ticket_buy_many(ARRAY[@{[ join ', ', @requests ]}]::ticket_request[])");
 	});
-my @kinds = ((('buy') x 6), (('life') x 5), (('change') x 2), (('count') x 2), 'search', 'reserve', 'recycle', 'batch');
+my $item_columns = 'order_id, item_id, user_id, buy_quantity, status, request_id';
+$operation{item_buy} = sub {
+	my ($item, $request) = (any(@items), any('NULL', request_id()));
+	my $sql = "SELECT $item_columns FROM item_buy($item, @{[ 1 + int rand 5 ]}, @{[ any(1, 2, 5, 12, 0) ]}, $request)";
+	my @got = both(item_buy => $sql);
+	push @item_orders, { router => $got[0]{id}, whole => $got[1]{id} } if defined $got[0]{id} && defined $got[1]{id};
+	both(item_repeat => $sql) if $request ne 'NULL' && defined $got[0]{id} && rand() < 0.3;
+};
+$operation{item} = sub {
+	my ($item, $order) = (any(@items), any(@item_orders));
+	if (rand() < 0.3) { both(item_remaining => "SELECT 0, item_remaining($item)") }
+	elsif (rand() < 0.3) { both(item_add => "SELECT 0, item_add($item, @{[ any(3, 1, -2, -50) ]})") }
+	elsif (rand() < 0.5) { both(item_batch => 'SELECT order_id, request_no, item_id, buy_quantity FROM item_buy_many(ARRAY[' . join(', ', map { "(@{[ any(@items) ]}, 7, @{[ any(1, 3, 30) ]}, @{[ request_id() ]}, NULL)" } 1 .. 2 + int rand 4) . ']::item_request[])') }
+	elsif ($order) { both(item_refund => sub { "SELECT $item_columns FROM item_refund($order->{$_[0]})" }) }
+};
+my @kinds = ((('buy') x 6), (('life') x 5), (('change') x 2), (('count') x 2), 'search', 'reserve', 'recycle', 'batch', (('item_buy') x 3), (('item') x 2));
 for (1 .. $operations)
 {
 	$step = $_;

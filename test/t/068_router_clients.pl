@@ -106,6 +106,24 @@ SKIP:
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
+# A dump of the router's database is the whole router
+# ---------------------------------------------------------------------------------------------------------------------
+command_ok([ 'pg_dump', '-d', $fleet->router->connstr('postgres'), '-f', "$dir/router.sql" ], 'the router is dumped');
+$fleet->router->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE template0');
+command_ok([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $fleet->router->connstr('restored'), '-f', "$dir/router.sql" ], 'and restored');
+{
+	my $session = TicketpoolTest::Session->new($fleet->router->connstr('restored'), verbosity => 'verbose');
+	for my $call ("status FROM ticket_buy('L1', 'S1', 'S2', 35, '$day')", "status FROM ticket_buy('L2', 'S1', 'S2', 35, '$day')", "DISTINCT 'sold' FROM ticket_search('S1', 'S2', '$day')")
+	{
+		my $got = outcome($session, "SELECT $call");
+		is(same_answer($got), "00000\nsold", "restored: $call") or note(explain $got);
+	}
+	my $tables = join ' UNION ALL ', map { "SELECT '$_', t::text FROM $_ t" } qw(router_node router_train router_item router_station router_moved);
+	is(same_answer(outcome($session, "$tables ORDER BY 1, 2")), "00000\n" . $fleet->ask("$tables ORDER BY 1, 2"), 'restored: the tables are the same');
+	$session->quit;
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Python
 # ---------------------------------------------------------------------------------------------------------------------
 my $connection = $fleet->router->connstr('postgres') . " user=$user";

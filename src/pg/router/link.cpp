@@ -88,11 +88,17 @@ const FmgrInfo* proxy_function(Proxy which) {
 // server, and waits for that without a limit, too, if the server is frozen; but it does so only for
 // an error that is a cancelled query. So the time-out cancels the call, and while that error is
 // being raised, it becomes another one. PL/Proxy then drops the connection at its next call.
+//
+// A cancelled query (a user's, a statement_timeout) would wait for a frozen server in the same way,
+// and nothing could end that. So the node is not asked to stop either: the error becomes another
+// one, and a cancelled query again once PL/Proxy has let it through. What the node was sent may
+// still be carried out.
 // ---------------------------------------------------------------------------------------------
 
 constinit volatile sig_atomic_t overdue = 0;
 constinit volatile sig_atomic_t cancelled_here = 0;
 constinit int timeout_id = -1;
+constinit bool left_running = false;  // cancelled, and the node was not told
 
 void on_timeout(void) {
     overdue = 1;
@@ -136,7 +142,8 @@ void restore_notice() {
 }
 
 void on_error(void*) {
-    if (overdue != 0 && geterrcode() == ERRCODE_QUERY_CANCELED) {
+    if (geterrcode() == ERRCODE_QUERY_CANCELED) {
+        left_running = overdue == 0;
         errcode(ERRCODE_CONNECTION_FAILURE);
     }
     restore_notice();
@@ -148,6 +155,7 @@ void begin_wait(int milliseconds) {
     }
     overdue = 0;
     cancelled_here = 0;
+    left_running = false;
     enable_timeout_after(static_cast<TimeoutId>(timeout_id), milliseconds);
 }
 
@@ -289,6 +297,12 @@ const char* trimmed(const char* text) {
     }
     if (error->message == nullptr) {
         ReThrowError(error);
+    }
+    if (left_running && error->sqlerrcode == ERRCODE_CONNECTION_FAILURE) {
+        error->sqlerrcode = ERRCODE_QUERY_CANCELED;
+        if (!is_remote(error) && call.effect != Effect::kNone) {
+            report_unknown(call, "the call was cancelled while its answer was outstanding.");
+        }
     }
     const char* reason = trimmed(message_of_link(message_of_node(error->message)));
     if (is_connection_error(error)) {
