@@ -42,6 +42,7 @@
 // tried again each time.
 #include "router/admin.hpp"
 #include "router/ask.hpp"
+#include "router/by_id.hpp"
 #include "router/pursuit.hpp"
 #include "router/routes.hpp"
 #include "router/twin.hpp"
@@ -96,19 +97,14 @@ struct Tickets {
 };
 enum TicketColumn { kTicketNo, kStatus, kChangedTo, kRequestId, kUserId };
 
+// A node that does not answer may have it: that is an error if no other node has it.
 Tickets find_order(const char* schema, int64_t order_id) {
-    const NodeList nodes = nodes_of_id(schema, order_id, IdOf::kOrder);
-    for (int i = 0; i < nodes.count; i++) {
-        Rows rows = ask_rows(nodes.nodes[i], Cluster::kPrimary, "ticket_get", {id_text(order_id)},
-                             {"ticket_no", "status", "changed_to", "request_id", "user_id"});
-        if (rows.answer.sqlstate != 0 && !says_moved(rows.answer)) {
-            raise_answer(rows.answer);
-        }
-        if (rows.count > 0) {
-            return {nodes.nodes[i], rows};
-        }
+    const OrderPlace place = look_for_order(
+        schema, order_id, {"ticket_no", "status", "changed_to", "request_id", "user_id"});
+    if (place.node == 0 && place.failed != nullptr) {
+        ReThrowError(place.failed);
     }
-    return {0, {}};
+    return {place.node, place.rows};
 }
 
 [[noreturn]] void report_nowhere(int64_t order_id) {
