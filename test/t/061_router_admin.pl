@@ -147,6 +147,28 @@ refused('TK005', "SELECT * FROM ticket_change(" . ($old + 128 * 1000) . ", 'B', 
 refused('TK005', "SELECT * FROM ticket_change($old, 'B', 'S1', 'S3', '$day', ticket_nos => '{3}')");
 is(statuses(1, $old), 'sold,sold', 'errors leave the old tickets');
 
+# What no node has: the answer of a node
+is(ask("SELECT count(*) FROM ticket_get(5)"), 0, 'an order whose node does not exist has no rows');
+is(ask("SELECT * FROM ticket_why('none', 'S1', 'S2', '$day')"), $node[1]->safe_psql('postgres', "SELECT * FROM ticket_why('none', 'S1', 'S2', '$day')"), 'a train that no node has is explained');
+like(answer("SELECT $_->[0]"), qr/ERROR:  $_->[1]/, $_->[0]) for [ 'item_merge(5)', 'TK001: inventory 5 does not exist' ], [ 'ticket_recycle(5)', 'TK005: reservation 5 does not exist' ], [ 'ticket_confirm(5)', 'TK005: order 5 does not exist' ];
+ask('UPDATE router_node SET old_ids = true WHERE node = 2');
+$node[2]->safe_psql('postgres', 'INSERT INTO item_inventory (id, item_id, quantity) VALUES (129, 129, 5)');
+my ($merge) = answer('SELECT item_merge(129)') =~ /ERROR:  (.*)/;
+unlike($merge, qr/does not exist/, 'an inventory from before there were nodes is looked for where those are');
+ask('UPDATE router_node SET old_ids = false');
+
+# Some orders of that node and day may be on a node that is down: this one is not.
+my $there = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
+answer(q{SELECT router_node_add(4, 'host=/nonexistent dbname=none')});
+ask("INSERT INTO router_moved VALUES (1, '$day', 4), (2, '$day', 4)");
+is(ask("SELECT status FROM ticket_get($there)"), 'sold', 'an order is read although a node that might have it is down');
+is(ask("SELECT node FROM ticket_where($there)"), 1, 'it is found');
+my $here = ask("SELECT order_id FROM ticket_change($there, 'B', 'S1', 'S4', '$day', 'first')");
+is(statuses(1, $there) . statuses(2, $here), 'changedsold', 'it is exchanged');
+is(ask("SELECT status FROM ticket_refund($here)"), 'refunded', 'and refunded');
+refused('08001', "SELECT * FROM $_") for map { "$_(" . ($there + 128 * 1000) . ')' } qw(ticket_get ticket_where ticket_refund);
+ask('DELETE FROM router_moved; DELETE FROM router_node WHERE node = 4');
+
 # Left halfway after the point of no return: by a repetition, by router_settle, and undone
 my $half = ask("SELECT count(*) FROM ticket_change($old, 'B', 'S1', 'S4', '$day', 'first', ticket_nos => '{1}')");
 is($half, 1, 'one ticket, to another class');
