@@ -145,7 +145,7 @@ FROM generate_series(1, 3), ticket_buy('NO1', 'NOA', 'NOB', 2, '2032-01-02');
 -- What a router asks
 SELECT node, version = (SELECT extversion FROM pg_extension WHERE extname = 'ticketpool') AS version, server_version = current_setting('server_version') AS server, schema,
     system_identifier = (SELECT system_identifier FROM pg_control_system()) AS identifier, database = (SELECT oid FROM pg_database WHERE datname = current_database()) AS database,
-    now >= clock_timestamp() - interval '1 minute' AS now, in_recovery, received_lsn, replayed_lsn, replayed_at, replay_lag, route_days FROM ticket_node_status();
+    now >= clock_timestamp() - interval '1 minute' AS now, in_recovery, received_lsn, replayed_lsn, replayed_at, replay_lag, route_days, unsettled FROM ticket_node_status();
 SELECT stations_digest AS before FROM ticket_node_status() \gset
 UPDATE ticket_station SET city = '"' WHERE station = 'NOB';
 SELECT stations_digest <> :'before' AS other_stations FROM ticket_node_status();
@@ -156,6 +156,11 @@ SELECT ticket_open('NO2', '2032-01-02', 'NO-F') > 0 AS opened;
 SELECT route_days FROM ticket_node_status();
 SELECT ticket_close('NO2', '2032-01-02');
 SELECT route_days FROM ticket_node_status();
+SELECT DISTINCT order_id FROM ticket_buy('NO1', 'NOA', 'NOB', 3, '2032-01-02', passengers => '{31,32}') \gset
+SELECT count(*) FROM ticket_change_away(:order_id, 333);
+SELECT unsettled = (SELECT count(*) FROM ticket_unsettled()) AS same, unsettled FROM ticket_node_status();
+SELECT ticket_settled(:order_id, 333);
+SELECT unsettled FROM ticket_node_status();
 SET default_transaction_read_only = on;
 SELECT node FROM ticket_node_status();
 RESET default_transaction_read_only;

@@ -32,7 +32,7 @@ SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER
 WHERE attrelid = 'ticket_request'::regclass AND attnum > 0;
 SELECT v.view, v.name AS missing FROM (VALUES ('ticket_inflight', 'pid'), ('ticket_inflight', 'claims'), ('ticket_inflight', 'since')) AS v (view, name)
 WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = v.view::regclass AND attname = v.name);
--- Nothing may run in parallel workers, nor be thought to be stable; but rules read with the snapshot that they are given, and what an index is over never changes.
+-- Nothing may run in parallel workers, nor be thought to be stable; but rules read with the snapshot that they are given, what an index is over never changes, and a router may ask a standby.
 SELECT p.proname FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid WHERE p.proparallel <> 'u' OR p.provolatile <> 'v' ORDER BY 1;
 -- No function runs with another role's rights by itself, and none but C is there to be tricked.
 SELECT p.proname FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid JOIN pg_language l ON l.oid = p.prolang WHERE p.prosecdef OR l.lanname <> 'c';

@@ -137,6 +137,7 @@ ROLLBACK;
 -- An index has only these.
 SET enable_seqscan = off;
 EXPLAIN (COSTS OFF) SELECT order_id FROM ticket_order WHERE changed_to IS NOT NULL AND settled_at IS NULL AND service_date = '2032-08-01';
+SELECT ticket_no, changed_to FROM ticket_order WHERE changed_to IS NOT NULL AND settled_at IS NULL AND service_date = '2032-08-01';
 RESET enable_seqscan;
 SELECT ticket_settled(order_id, changed_to) FROM ticket_unsettled();
 SELECT count(*) AS left FROM ticket_unsettled();

@@ -35,10 +35,10 @@ RESET datestyle;
 RESET intervalstyle;
 -- Columns of a user's own: of a type of any style
 ALTER TABLE ticket_order ADD COLUMN own interval DEFAULT '1 day 2 hours';
-SELECT ticket_call('ticket_refund', ARRAY[(SELECT order_id FROM ticket_order WHERE user_id = 5)::text], '{status,own}') AS with_own;
+SELECT ticket_call('ticket_refund', ARRAY[(SELECT order_id FROM ticket_order WHERE user_id = 5 AND service_date = '2033-03-01')::text], '{status,own}') AS with_own;
 ALTER TABLE ticket_order DROP COLUMN own;
-SELECT ticket_call('ticket_refund', ARRAY[(SELECT order_id FROM ticket_order WHERE user_id = 5)::text], '{status,own}') AS without;
-SELECT ticket_call('ticket_refund', ARRAY[(SELECT order_id FROM ticket_order WHERE user_id = 5)::text], '{status,refunded}') AS never_was;
+SELECT ticket_call('ticket_refund', ARRAY[(SELECT order_id FROM ticket_order WHERE user_id = 5 AND service_date = '2033-03-01')::text], '{status,own}') AS without;
+SELECT ticket_call('ticket_refund', ARRAY[(SELECT order_id FROM ticket_order WHERE user_id = 5 AND service_date = '2033-03-01')::text], '{status,refunded}') AS never_was;
 
 -- Errors are answers: SQLSTATE, message, detail, hint, context, schema, table, column, type, constraint.
 SELECT ticket_call('ticket_buy', '{TC9,TCA,TCC,7,2033-03-01}', '{seat}') AS no_departure;

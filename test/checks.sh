@@ -63,7 +63,7 @@ check 'ticketpool.control has it' "$(same "$(sed -n "s/^default_version = '\(.*\
 check 'the library has it' "$(same "$(sed -n 's/.* kVersion = "\(.*\)";/\1/p' src/pg/server/catalog.hpp)" "$version")"
 check 'CHANGELOG.md begins with it' "$(same "$(sed -n '/^## /{s/^## \([^ ]*\).*/\1/p;q}' CHANGELOG.md)" "$release")"
 check 'a step of the update leads to it' "$(ls sql/extension/update/*--"$version".sql >/dev/null 2>&1 || echo 'none does')"
-check 'META.json names a file that exists' "$(file=$(sed -n 's/^ *"file": "\(.*\)",/\1/p' META.json); [ -f "$file" ] || echo "no file '$file'")"
+check 'META.json names files that exist' "$(sed -n 's/^ *"file": "\(.*\)",/\1/p' META.json | while read -r file; do [ -f "$file" ] || echo "no file '$file'"; done)"
 check 'the scripts of the extension are built, from what their parts are now' \
   "$(make -q PG_CONFIG="${PG_CONFIG:-pg_config}" "ticketpool--$version.sql" "ticketpool_router--$version.sql" $(cd sql/extension/update && ls -- *.sql | sed 's/^/ticketpool--/') 2>/dev/null || echo 'run make')"
 check 'functions are declared in functions.sql alone' \

@@ -565,7 +565,7 @@ CREATE OR REPLACE FUNCTION @extschema@.ticket_node_status(OUT node int, OUT vers
     OUT server_version text, OUT schema name, OUT system_identifier bigint, OUT database oid,
     OUT now timestamptz, OUT in_recovery boolean, OUT received_lsn pg_lsn, OUT replayed_lsn pg_lsn,
     OUT replayed_at timestamptz, OUT replay_lag interval, OUT stations_digest text,
-    OUT route_days int)
+    OUT route_days int, OUT unsettled bigint)
     RETURNS record AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_node_status() IS
     'what a router compares among its nodes: number, versions, clock, age of a standby, stations';

@@ -21,6 +21,10 @@ $primary->safe_psql('postgres', q{INSERT INTO ticket_formation (formation, coach
 open_departures($primary, 'postgres', 'T', 'f', 4);
 my $order = $primary->safe_psql('postgres', "SELECT order_id FROM ticket_buy('T', 'S1', 'S3', 1, '$day', 'second')");
 $primary->safe_psql('postgres', "SELECT ticket_reserve('T', '$day', 'second', 'web', 2, 'S1', 'S5')");
+# Orders whose id does not name their day, and one that was exchanged for an order elsewhere
+$primary->safe_psql('postgres', qq{INSERT INTO ticket_order (order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, coach, seat, from_stop, to_stop, status)
+	SELECT 4242, 1, departure_id, service_date, 2, 2, 'second', '001', NULL, 1, 2, 'refunded' FROM ticket_departure WHERE service_date = '$day';
+	SELECT ticket_change_away(order_id, 4711) FROM ticket_buy('T', 'S1', 'S3', 1, date '$day' + 3, 'second')});
 $primary->backup('start');
 my $standby = keep_sessions(PostgreSQL::Test::Cluster->new('two'));
 $standby->init_from_backup($primary, 'start', has_streaming => 1);
@@ -53,6 +57,13 @@ my %questions = (
 	ticket_why => "SELECT * FROM ticket_why('T', 'S1', 'S5', '$day', 'second', 18)",
 	ticket_verify => 'SELECT * FROM ticket_verify()',
 	ticket_seat_map => "SELECT * FROM ticket_seat_map('T', '$day', 'second')",
+	ticket_get => "SELECT * FROM ticket_get($order)",
+	'ticket_get of an imported order' => 'SELECT * FROM ticket_get(4242)',
+	'ticket_get of no order' => 'SELECT * FROM ticket_get(4243)',
+	ticket_served => 'SELECT * FROM ticket_served()',
+	ticket_unsettled => 'SELECT * FROM ticket_unsettled()',
+	ticket_check_many => "SELECT ticket_check_many(ARRAY[ROW('T', 'S1', 'S3', 1, '$day', 'second', NULL, NULL, NULL, '00000000-0000-0000-0000-000000000001')::ticket_request])",
+	item_check_many => q{SELECT item_check_many('{}')},
 	'the view ticket_pool' => "SELECT departure_id, train, status, seats, free_seat_segments, claims_in_flight FROM ticket_pool WHERE service_date = '$day'",
 	'the view ticket_inflight' => 'SELECT * FROM ticket_inflight',
 	'the view ticket_pool_stat' => 'SELECT bytes_reserved, refunds FROM ticket_pool_stat');
@@ -68,6 +79,9 @@ my %writes = (
 	ticket_cancel => "SELECT * FROM ticket_cancel($order)",
 	ticket_refund => "SELECT * FROM ticket_refund($order)",
 	ticket_change => "SELECT * FROM ticket_change($order, 'T', 'S1', 'S3', '$day')",
+	ticket_change_away => "SELECT * FROM ticket_change_away($order, 4711)",
+	ticket_settled => "SELECT ticket_settled($order, 4711)",
+	ticket_exchange_hold => "SELECT * FROM ticket_exchange_hold(4711, 1, '{1}', '{1}', '{second}', '{NULL}', 'T', 'S1', 'S3', '$day')",
 	ticket_reserve => "SELECT ticket_reserve('T', '$day', 'second', 'web', 2, 'S1', 'S5')",
 	ticket_recycle => 'SELECT ticket_recycle(1)',
 	ticket_sweep => 'SELECT ticket_sweep()',

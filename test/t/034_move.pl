@@ -123,6 +123,7 @@ $node->safe_psql('postgres', 'DROP TABLE mine');
 # ---------------------------------------------------------------------------------------------------------------------
 # pg_upgrade, to the same version: it dumps in a different way.
 # ---------------------------------------------------------------------------------------------------------------------
+$node->safe_psql('postgres', 'SELECT ticket_node_set(77)');
 $node->stop;
 my $new = keep_sessions(PostgreSQL::Test::Cluster->new('new'));
 $new->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
@@ -141,6 +142,8 @@ is($new->safe_psql('postgres', $orders), $before, 'pg_upgrade: the orders are th
 is(matrix($new, 'postgres'), $matrix, 'pg_upgrade: the same seats are left');
 agrees($new, 'postgres', 'pg_upgrade');
 is($new->safe_psql('postgres', qq{SELECT user_id, price, vat FROM ticket_buy('T1', 'S1', 'S3', 500, '$day')}), '500|9.50|0.5700', 'pg_upgrade: sales go on');
+is($new->safe_psql('postgres', qq{SELECT order_id & 127, ticket_open('T1', date '$day' + 9, 'small') & 127, ticket_next_id('item_inventory_id_seq') & 127 FROM ticket_order WHERE user_id = 500}), '77|77|77',
+	'pg_upgrade: ids end in the number of the node');
 is($new->safe_psql('postgres', q{SELECT status FROM audit WHERE user_id = 500}), 'sold', 'pg_upgrade: the trigger is there');
 is($new->safe_psql('postgres', q{SELECT string_agg(DISTINCT tgname || ' ' || tgenabled::text, ', ') FROM pg_trigger WHERE tgrelid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'ticket_order'::regclass) AND tgname LIKE 'ticket%'}),
 	'ticket_follow A, ticket_follow_truncate A', 'pg_upgrade: so are ours');

@@ -12,7 +12,7 @@ use TicketpoolTest;
 
 my $day = DAY;
 my $next = '2031-05-02';
-my @node = (undef, map { new_server("node$_", conf => 'ticketpool.memory = 4MB') } 1, 2);
+my @node = (undef, map { new_server("node$_", streaming => 1, conf => 'ticketpool.memory = 4MB') } 1, 2);
 for my $n (1, 2)
 {
 	$node[$n]->safe_psql('postgres', "SELECT ticket_node_set($n)");
@@ -104,6 +104,23 @@ like(ask("SELECT detail FROM router_status() WHERE what = 'search' AND NOT ok"),
 ask('SELECT router_refresh()');
 is(ask("SELECT node, service_date, count(*) FROM router_station GROUP BY 1, 2 ORDER BY 1, 2"), "1|$day|8\n1|$next|8\n2|$day|8", 'router_refresh adds and takes away');
 
+# A session that adds rows, and a refresh that takes some away, take turns: it asks the node again afterwards.
+ask("INSERT INTO router_station VALUES ('S1', '2030-01-01', 1)");
+$node[1]->safe_psql('postgres', "SELECT ticket_open('A', '$next', 'f')");
+my $opener = session($router, 'postgres');
+$opener->run("BEGIN; INSERT INTO router_station VALUES ('S1', '2030-01-02', 1)");
+my $refresher = session($router, 'postgres');
+$refresher->send('SELECT router_refresh()');
+ok(becomes_true($router, 'postgres', q{SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'router_station'::regclass)}), 'router_refresh waits for a session that adds rows');
+$opener->run('COMMIT');
+$refresher->wait;
+is(ask("SELECT DISTINCT service_date FROM router_station WHERE node = 1 ORDER BY 1"), "$day\n$next", 'and then takes away what is not served');
+# A caller's search_path is not looked at.
+ask(q{CREATE SCHEMA evil; CREATE FUNCTION evil.fail(date, date) RETURNS date LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION $$evil$$; END';
+	CREATE AGGREGATE evil.min(date) (SFUNC = evil.fail, STYPE = date)});
+ask("SELECT router_assign('C', 2, '2032-01-01')");
+is(answer("SET search_path = evil, pg_catalog, public; SELECT router_assign('C', 2, '2031-01-01')"), '', 'a hostile search_path is not looked at');
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Exchanges between nodes
 # ---------------------------------------------------------------------------------------------------------------------
@@ -136,9 +153,10 @@ is($half, 1, 'one ticket, to another class');
 is(statuses(1, $old), 'changed,sold', 'the other one stays');
 sub left_halfway
 {
-	my ($order) = @_;
+	my ($order, $request) = @_;
+	$request = $request ? "'$request'" : 'gen_random_uuid()';
 	my $to = $node[2]->safe_psql('postgres',
-		"SELECT order_id FROM ticket_exchange_hold($order, 7, '{1}', '{1}', '{first}', '{NULL}', 'B', 'S1', 'S4', '$day', 'first', ttl => '1 hour', request_id => gen_random_uuid())");
+		"SELECT order_id FROM ticket_exchange_hold($order, 7, '{1}', '{1}', '{first}', '{NULL}', 'B', 'S1', 'S4', '$day', 'first', ttl => '1 hour', request_id => $request)");
 	$node[1]->safe_psql('postgres', "SELECT FROM ticket_change_away($order, $to, '{1}')");
 	return $to;
 }
@@ -156,10 +174,33 @@ is(ask('SELECT * FROM router_settle()'), "$another|$to|sold", 'it is finished wh
 is(ask('SELECT * FROM router_settle()'), '', 'once');
 $another = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
 ask("SELECT ticket_refund($to)");
+$rid = '00000000-0000-0000-0000-000000000002';
+$to = left_halfway($another, $rid);
+is(ask("SELECT order_id, status, changed_from FROM ticket_change($another, 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')"), "$to|sold|$another",
+	'a repetition with the request_id finishes what was left halfway');
+is(ask('SELECT * FROM router_settle()'), '', 'and nothing is left to settle');
+ask("SELECT ticket_refund($to)");
+$another = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
 $to = left_halfway($another);
 $node[2]->safe_psql('postgres', "SELECT ticket_cancel($to)");
+my $rivals = ask("SELECT DISTINCT order_id FROM ticket_buy('A', 'S1', 'S4', 8, '$day', 'first', '{8,9}')");
+like(answer('SELECT * FROM router_settle()'), qr/WARNING.*still unfinished.*the old seats are sold/s, 'an exchange is not undone over a seat that is sold again');
+is(statuses(1, $another) . statuses(1, $rivals), 'changedsold,sold', 'nothing has changed');
+ask("SELECT ticket_refund($rivals)");
 is(ask('SELECT * FROM router_settle()'), "$another|$to|undone", 'an exchange whose new order is cancelled is undone');
 is(statuses(1, $another), 'sold', 'the old ticket is back');
+# A refund comes between hold and fence: the hold waits for another call with its request_id, which is rolled back.
+$rid = '00000000-0000-0000-0000-000000000003';
+my $blocker = session($node[2], 'postgres');
+$blocker->run("BEGIN; SELECT FROM ticket_exchange_hold($another, 7, '{1}', '{1}', '{first}', '{NULL}', 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')");
+my $client = session($router, 'postgres');
+$client->send("SELECT FROM ticket_change($another, 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')");
+ok(becomes_true($node[2], 'postgres', 'SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)'), 'a hold waits');
+ask("SELECT ticket_refund($another)");
+$blocker->run('ROLLBACK');
+$client->wait;
+is($client->sqlstate, 'TK005', 'an exchange whose old ticket was refunded before the fence is refused');
+is($node[2]->safe_psql('postgres', "SELECT status FROM ticket_order WHERE request_id = '$rid'"), 'cancelled', 'and its hold is given up');
 is($node[$_]->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', "pool and tables of node $_ agree") for 1, 2;
 not_twice($node[$_], 'postgres', "no seat twice on node $_") for 1, 2;
 
@@ -167,6 +208,19 @@ not_twice($node[$_], 'postgres', "no seat twice on node $_") for 1, 2;
 # Status
 # ---------------------------------------------------------------------------------------------------------------------
 is(ask('SELECT node, what, detail FROM router_status() WHERE NOT ok'), '', 'all is well');
+$node[1]->backup('start');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node[1], 'start', has_streaming => 1);
+$standby->start;
+my $where = $standby->connstr('postgres');
+is(answer('SELECT router_node_add(1, $$' . $at{1} . '$$, $$' . $where . '$$)'), '', 'a node gets a standby for searches');
+like(ask("SELECT ok, detail FROM router_status() WHERE what = 'standby'"), qr/^t\|It is a standby, [\d.]+ s old\.$/, 'the status says how old it is');
+is(ask("SELECT train FROM ticket_search('S1', 'S4', '$day') WHERE seat_class = 'first' ORDER BY 1"), "A\nB", 'searches ask it');
+$standby->stop;
+is(ask('SELECT node, what FROM router_status() WHERE NOT ok'), '1|read side', 'and when it is gone');
+ask('SELECT router_node_add(1, $$' . $at{2} . '$$, $$' . $at{2} . '$$)');
+like(ask("SELECT string_agg(detail, ' ') FROM router_status() WHERE node = 1 AND NOT ok"), qr/same database as node 2.*Correct read_conninfo/, 'a wrong server is found on both sides');
+ask('SELECT router_node_add(1, $$' . $at{1} . '$$)');
 ask('SELECT router_node_add(3, $$' . $at{1} . '$$)');
 is(ask('SELECT node, what FROM router_status() WHERE NOT ok ORDER BY 1, 2'), "1|database\n3|database\n3|number\n3|search", 'a database under two numbers is found');
 ask(q{DELETE FROM router_node WHERE node = 3; ALTER SERVER ticketpool OPTIONS (SET p1 'dbname=elsewhere')});

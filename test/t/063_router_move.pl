@@ -23,6 +23,7 @@ for my $number (1, 2)
 	$nodes->safe_psql('postgres', "CREATE DATABASE node$number");
 	$nodes->safe_psql("node$number", "CREATE EXTENSION ticketpool; SELECT ticket_node_set($number)");
 	make_train($nodes, "node$number", 'T1', 8);
+	make_train($nodes, "node$number", 'T2', 8);
 	make_formation($nodes, "node$number", 'F', 600);
 }
 $router->safe_psql('postgres', 'CREATE EXTENSION ticketpool_router CASCADE');
@@ -31,7 +32,8 @@ for my $number (1, 2)
 	my $conninfo = 'host=' . $nodes->host . ' port=' . $nodes->port . " dbname=node$number";
 	$router->safe_psql('postgres', "SELECT router_node_add($number, '$conninfo')");
 }
-$router->safe_psql('postgres', "SELECT router_assign('T1', 1, '2020-01-01'); ");
+$router->safe_psql('postgres', "SELECT router_assign('T$_', 1, '2020-01-01')") for 1, 2;
+$router->safe_psql('postgres', "SELECT ticket_open('T2', '$day', 'F', '2020-01-01')");
 $router->safe_psql('postgres', "SELECT ticket_open('T1', date '$day' + $_, 'F', '2020-01-01')") for 0 .. 2;
 
 # SQLSTATE, or what was answered.
@@ -62,12 +64,15 @@ $order{cancel} = ask("SELECT order_id FROM ticket_hold('T1', 'S2', 'S5', 12, '$d
 $order{refunded} = ask("SELECT order_id FROM ticket_buy('T1', 'S2', 'S5', 13, '$day')");
 ask("SELECT ticket_refund($order{refunded})");
 my $quota = ask("SELECT ticket_reserve('T1', '$day', 'second', 'agency', 30, 'S1', 'S8')");
+$order{neighbour} = ask("SELECT order_id FROM ticket_buy('T2', 'S2', 'S5', 14, '$day')");
 is(ask("SELECT router_move('T1', '$day', 2)"), '', 'a departure is moved');
+is(ask("SELECT status FROM ticket_get($order{neighbour})"), 'sold', 'an order of that day that stays is read');
+is(ask("SELECT status FROM ticket_refund($order{neighbour})"), 'refunded', 'and refunded');
 is(ask($where), '2,1,1', 'that day only');
-is($nodes->safe_psql('node1', "SELECT count(*) FROM ticket_order WHERE service_date = '$day'"), '0', 'no order is left behind');
+is($nodes->safe_psql('node1', "SELECT count(*) FROM ticket_order WHERE service_date = '$day'"), '1', 'no order is left behind');
 is($nodes->safe_psql('node2', "SELECT count(*) FROM ticket_order WHERE service_date = '$day'"), '6', 'all are on the other node');
 is(ask("SELECT ticket_remaining('T1', 'S1', 'S8', '$day')"), '565', 'counts are as they were');
-is(ask("SELECT count(*) FROM ticket_search('S1', 'S8', '$day')"), '1', 'it is found, once');
+is(ask("SELECT count(*) FROM ticket_search('S1', 'S8', '$day') WHERE train = 'T1'"), '1', 'it is found, once');
 is(ask("SELECT order_id FROM ticket_buy('T1', 'S2', 'S5', 10, '$day', request_id => md5('again')::uuid)"), $order{again}, 'a repeat finds its order');
 is(ask("SELECT status FROM ticket_get($order{refund})"), 'sold', 'an order is read');
 is(ask("SELECT status FROM ticket_refund($order{refund})"), 'refunded', 'and refunded');
@@ -131,9 +136,9 @@ my $parcels = 0;
 sub new_parcel { return sprintf '00000000-0000-0000-0000-%012d', ++$parcels }
 sub steps
 {
-	my ($last) = @_;
+	my ($last, $later) = @_;
 	my $parcel = new_parcel();
-	my $parts = ask("SELECT ticket_move_out('$parcel', 'T1', '$day', 2)", $nodes, 'node1');
+	my $parts = ask("SELECT ticket_move_out('$parcel', 'T1', date '$day' + " . ($later // 0) . ', 2)', $nodes, 'node1');
 	return $parcel if $last eq 'out';
 	for my $part (0 .. $parts - 1)
 	{
@@ -168,6 +173,13 @@ for my $last (qw(out part ready in done))
 	both_agree("died after $last");
 	is(ask("SELECT router_move('T1', '$day', 1)"), '', "died after $last: and back");
 }
+# The router has never heard of any move of that day.
+my $late = ask("SELECT order_id FROM ticket_buy('T1', 'S2', 'S5', 50, date '$day' + 2)");
+steps('in', 2);
+is(ask("SELECT status FROM ticket_get($late)"), 'sold', 'an order is read where its old node says it is');
+is(ask("SELECT status FROM ticket_refund($late)"), 'refunded', 'and refunded there');
+is(ask("SELECT router_move('T1', date '$day' + 2, 1)"), '', 'and brought back');
+is(ask("SELECT status FROM ticket_get($late)"), 'refunded', 'as it is now');
 # A call for another node takes back what is not handed over.
 steps('part');
 is(ask("SELECT router_move('T1', '$day', 1)"), '', 'a move is undone');
@@ -179,9 +191,12 @@ is(ask($where), '1,1,1', 'the departure is where it was');
 both_agree('undone');
 # The target has opened the train meanwhile.
 steps('ready');
-$nodes->safe_psql('node2', "SELECT ticket_open('T1', '$day', 'F')");
+is(ask("SELECT ticket_open('T1', '$day', 'F')", $nodes, 'node2'), '08001', 'a node that has given it away does not open it again');
+$nodes->safe_psql('node2', "DELETE FROM ticket_parcel WHERE direction = 'out'; SELECT ticket_open('T1', '$day', 'F')");
 is(ask("SELECT router_move('T1', '$day', 2)"), '23505', 'the target refuses what it has opened itself');
 is(ask("SELECT status FROM ticket_get($order{again})"), 'sold', 'the orders are where they were');
+is(ask("SELECT router_move('T1', '$day', 2)"), '55000', 'a departure that two nodes have opened is not moved');
+is(ask($where), '1,1,1', 'and its route stays');
 $nodes->safe_psql('node2', "DELETE FROM ticket_departure WHERE train = 'T1' AND service_date = '$day'");
 both_agree('refused');
 

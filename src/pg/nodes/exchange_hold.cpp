@@ -3,11 +3,11 @@
 //
 // The old tickets are told by their passengers, classes and channels. With a request_id, the hold
 // of an earlier call is found again, also with nothing told, since after the point of no return the
-// old node has no sold tickets to tell about. A hold that has run out or was given up does not
-// block its request_id: the exchange was undone, so under the lock of the request and of its rows
-// it loses the id, and seats are held anew. If somebody pays it late at the same moment, whoever
-// locks the rows first decides: either they are sold, and are the answer, or they pay an order that
-// this exchange does not know. For that reason the old node is asked first (ticket_get).
+// old node has no sold tickets to tell about. If tickets are told, they are still sold there, so a
+// hold that has run out or was given up was in vain: it loses the request_id, under the lock of the
+// request and of its rows, and seats are held anew. If somebody pays it late at the same moment,
+// whoever locks the rows first decides: either they are sold, and are the answer, or the payment is
+// of an order that this exchange does not know any more.
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "server/call_scan.hpp"
@@ -112,15 +112,17 @@ bool is_over(const OrderValues& row) {
            (status == OrderStatus::kCancelled || status == OrderStatus::kExpired);
 }
 
-// Takes the request_id from the rows of a first call whose hold is over. False: it is not over;
-// its rows are the answer.
-bool forget_hold(const Catalog& catalog, const FirstCall& first, ReturnSetInfo* result) {
+bool is_over(const FirstCall& first) {
+    bool over = true;
     for (int i = 0; i < first.count; i++) {
-        if (!is_over(first_call_row(first, i))) {
-            return_first_call(first, result);
-            return false;
-        }
+        over = over && is_over(first_call_row(first, i));
     }
+    return over;
+}
+
+// Takes the request_id from the rows of a first call whose hold is over. False: it is not over any
+// more, and its rows are the answer.
+bool forget_hold(const Catalog& catalog, const FirstCall& first, ReturnSetInfo* result) {
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
@@ -165,9 +167,14 @@ TICKETPOOL_FUNCTION(ticket_exchange_hold) {
     read_old_order(fcinfo, &order);
     FirstCall first;
     if (wish.request_id != nullptr &&
-        find_first_exchange(catalog, wish, order.user_id, order.order_id, &first) &&
-        !forget_hold(catalog, first, result)) {
-        return 0;
+        find_first_exchange(catalog, wish, order.user_id, order.order_id, &first)) {
+        if (order.count == 0 || !is_over(first)) {
+            return_first_call(first, result);
+            return 0;
+        }
+        if (!forget_hold(catalog, first, result)) {
+            return 0;
+        }
     }
     if (order.count == 0) {
         return 0;

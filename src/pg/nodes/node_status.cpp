@@ -24,13 +24,16 @@ const char* status_query(const Catalog& catalog) {
         "interval '0') END, (SELECT md5(coalesce(string_agg(ROW(t.station, t.name, t.city)::text, "
         "',' ORDER BY t.station COLLATE \"C\"), '')) FROM %s AS t), coalesce((SELECT "
         "max(%s.ticket_route_days(r.arrives, r.departs)) FROM %s AS r WHERE EXISTS (SELECT FROM %s "
-        "AS d WHERE d.route_id = r.route_id AND d.status = 'open')), 0) "
+        "AS d WHERE d.route_id = r.route_id AND d.status = 'open')), 0), (SELECT count(DISTINCT "
+        "ROW(o.order_id, o.changed_to)) FROM %s AS o WHERE o.changed_to IS NOT NULL AND "
+        "o.settled_at "
+        "IS NULL) "
         "FROM (SELECT pg_is_in_recovery() AS in_recovery, pg_last_wal_receive_lsn() AS received, "
         "pg_last_wal_replay_lsn() AS replayed, pg_last_xact_replay_timestamp() AS replayed_at) AS "
         "s",
         qualified_name(catalog.node), qualified_name(catalog.station),
         quote_identifier(get_namespace_name(catalog.schema)), qualified_name(catalog.route),
-        qualified_name(catalog.departure));
+        qualified_name(catalog.departure), qualified_name(catalog.order));
 }
 
 HeapTupleHeader read_status(const Catalog& catalog, TupleDesc columns) {

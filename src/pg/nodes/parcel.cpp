@@ -203,11 +203,12 @@ TICKETPOOL_FUNCTION(ticket_parcel_state) {
 TICKETPOOL_FUNCTION(ticket_parcels) {
     using namespace ticketpool;
     const Catalog& catalog = catalog_of(fcinfo);
-    return_query(fcinfo, catalog,
-                 psprintf("SELECT train, service_date, parcel, state, to_node, created_at FROM %s "
-                          "WHERE direction = 'out' AND state <> 'done' ORDER BY created_at",
-                          qualified_name(catalog.parcel)),
-                 0, nullptr, nullptr);
+    return_query(
+        fcinfo, catalog,
+        psprintf("SELECT train, service_date, parcel, state, to_node, created_at AS since FROM %s "
+                 "WHERE direction = 'out' AND state <> 'done' ORDER BY created_at",
+                 qualified_name(catalog.parcel)),
+        0, nullptr, nullptr);
     return 0;
 }
 

@@ -31,6 +31,12 @@ bool is_elsewhere(const Answer& answer) {
            strncmp(detail, "No row of ", strlen("No row of ")) == 0;
 }
 
+// No rows are an answer of a function that changes something; of one that reads, the node does not
+// have the order.
+bool has_it(const Answer& answer, Effect effect) {
+    return answer.count > 0 || effect != Effect::kNone;
+}
+
 bool same_nodes(const NodeList& a, const NodeList& b) {
     return a.count == b.count &&
            memcmp(a.nodes, b.nodes, static_cast<size_t>(a.count) * sizeof(int)) == 0;
@@ -51,7 +57,7 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
             const Answer answer = ask_node(nodes.nodes[i], Cluster::kPrimary, twin.name, arguments,
                                            twin.column_names, effect);
             const bool is_last = i == nodes.count - 1;
-            if (answer.sqlstate == 0 && (answer.count > 0 || is_last || effect != Effect::kNone)) {
+            if (answer.sqlstate == 0 && (has_it(answer, effect) || (is_last && !moved))) {
                 return answer;
             }
             if (answer.sqlstate != 0 && !is_elsewhere(answer)) {
@@ -62,10 +68,10 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
             if (named != 0) {
                 const Answer there = ask_node(named, Cluster::kPrimary, twin.name, arguments,
                                               twin.column_names, effect);
-                if (there.sqlstate == 0) {
+                if (there.sqlstate == 0 && has_it(there, effect)) {
                     return there;
                 }
-                if (!is_elsewhere(there)) {
+                if (there.sqlstate != 0 && !is_elsewhere(there)) {
                     raise_answer(there);
                 }
             }

@@ -69,6 +69,15 @@ Rows ask_parcels(const Move& move, int node) {
                      {"parcel", "direction", "state", "to_node"});
 }
 
+// Each was opened by itself. Only the one that the routes name is sold through the router.
+[[noreturn]] void report_twice(const Move& move, int one, int other) {
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("train \"%s\" of %s is on nodes %d and %d", move.train, move.date, one, other),
+             errdetail("Each of them has opened a departure of this name."),
+             errhint("Withdraw and delete one of them first.")));
+}
+
 // A node that does not answer may have the departure: then the call fails.
 Whereabouts find_departure(const Move& move) {
     Whereabouts found{};
@@ -79,6 +88,9 @@ Whereabouts find_departure(const Move& move) {
             const char* direction = value_of(rows, row, 1);
             const char* state = value_of(rows, row, 2);
             if (strcmp(direction, "here") == 0) {
+                if (found.here != 0) {
+                    report_twice(move, found.here, nodes.nodes[i]);
+                }
                 found.here = nodes.nodes[i];
             } else if (strcmp(direction, "out") == 0 && strcmp(state, "done") != 0) {
                 found.source = nodes.nodes[i];

@@ -1,115 +1,166 @@
-// Reads the tables of the router (routes.hpp).
+// Reads the tables of the router (routes.hpp), by index: such a look costs less than a statement.
 #include "router/routes.hpp"
 
 #include "server/errors.hpp"
-#include "server/plans.hpp"
 #include "server/table_scan.hpp"
 
 extern "C" {
-#include "executor/spi.h"
+#include "catalog/namespace.h"
+#include "nodes/makefuncs.h"
+#include "utils/regproc.h"
+#include "utils/syscache.h"
 }
 
 namespace ticketpool {
 namespace {
 
-enum Query { kTrain, kItem, kId, kTrip, kStation, kNodes, kConninfo, kQueries };
-// %1$s: the schema.
-constexpr const char* kQueryTexts[] = {
-    "SELECT (SELECT t.node FROM %1$s.router_train t WHERE t.train OPERATOR(pg_catalog.=) $1 "
-    "AND t.from_date OPERATOR(pg_catalog.<=) $2 ORDER BY t.from_date DESC LIMIT 1)",
+// ---------------------------------------------------------------------------------------------
+// The tables
+// ---------------------------------------------------------------------------------------------
 
-    "SELECT i.node FROM %1$s.router_item i WHERE i.item_id OPERATOR(pg_catalog.=) $1",
+enum Table { kNode, kTrain, kItem, kStation, kMoved, kTables };
+constexpr const char* kTableNames[] = {"router_node", "router_train", "router_item",
+                                       "router_station", "router_moved"};
+static_assert(lengthof(kTableNames) == kTables);
 
-    "SELECT c.node FROM (SELECT m.to_node AS node, 1 AS place FROM %1$s.router_moved m "
-    "WHERE m.node OPERATOR(pg_catalog.=) $1 "
-    "AND ($2 IS NULL OR m.service_date OPERATOR(pg_catalog.=) $2) "
-    "UNION ALL SELECT n.node, CASE WHEN n.node OPERATOR(pg_catalog.=) $1 THEN 2 ELSE 3 END "
-    "FROM %1$s.router_node n WHERE n.node OPERATOR(pg_catalog.=) $1 OR n.old_ids) c "
-    "GROUP BY c.node ORDER BY pg_catalog.min(c.place), c.node",
+// Columns, as sql/extension/router/tables.sql has them.
+namespace node_column {
+constexpr AttrNumber kNode = 1, kConninfo = 2, kOldIds = 4, kRouteDays = 7;
+}
+namespace train_column {
+constexpr AttrNumber kFromDate = 2, kNode = 3;
+}
+namespace item_column {
+constexpr AttrNumber kNode = 2;
+}
+namespace station_column {
+constexpr AttrNumber kNode = 3;
+}
+namespace moved_column {
+constexpr AttrNumber kToNode = 3;
+}
 
-    "SELECT n.node FROM %1$s.router_node n WHERE EXISTS (SELECT FROM %1$s.router_station a "
-    "JOIN %1$s.router_station b ON b.node OPERATOR(pg_catalog.=) a.node "
-    "AND b.service_date OPERATOR(pg_catalog.=) a.service_date "
-    "WHERE a.node OPERATOR(pg_catalog.=) n.node "
-    "AND (a.station OPERATOR(pg_catalog.=) $1 OR a.station OPERATOR(pg_catalog.=) $2) "
-    "AND (b.station OPERATOR(pg_catalog.=) $3 OR b.station OPERATOR(pg_catalog.=) $4) "
-    "AND a.service_date OPERATOR(pg_catalog.>=) ($5 OPERATOR(pg_catalog.-) n.route_days) "
-    "AND a.service_date OPERATOR(pg_catalog.<=) $5) ORDER BY n.node",
-
-    "SELECT 1 WHERE EXISTS (SELECT FROM %1$s.router_station s "
-    "WHERE s.station OPERATOR(pg_catalog.=) $1)",
-
-    "SELECT n.node FROM %1$s.router_node n ORDER BY n.node",
-
-    "SELECT n.conninfo FROM %1$s.router_node n WHERE n.node OPERATOR(pg_catalog.=) $1",
+// Found once, and again after one of them, or a schema, has changed.
+struct Found {
+    bool valid;
+    char* schema;  // in TopMemoryContext
+    Oid tables[kTables];
 };
-static_assert(lengthof(kQueryTexts) == kQueries);
+constinit Found found{};
 
-// The texts with the schema: the plans are found by them.
-struct Texts {
-    char* schema;
-    char* text[kQueries];
+void on_schema_change(Datum, SystemCache, uint32) {
+    found.valid = false;
+}
+
+void on_relation_change(Datum, Oid relation) {
+    for (const Oid table : found.tables) {
+        if (!OidIsValid(relation) || table == relation) {
+            found.valid = false;
+        }
+    }
+}
+
+void find_tables(const char* schema) {
+    static constinit bool registered = false;
+    if (!registered) {
+        CacheRegisterSyscacheCallback(NAMESPACEOID, on_schema_change, 0);
+        CacheRegisterRelcacheCallback(on_relation_change, 0);
+        registered = true;
+    }
+    char* name = MemoryContextStrdup(TopMemoryContext, schema);
+    if (found.schema != nullptr) {
+        pfree(found.schema);
+    }
+    found.schema = name;
+    found.valid = true;  // a change while the names are looked up counts
+    for (int i = 0; i < kTables; i++) {
+        char* table = psprintf("%s.%s", schema, kTableNames[i]);
+#if PG_VERSION_NUM >= 160000
+        List* names = stringToQualifiedNameList(table, nullptr);
+#else
+        List* names = stringToQualifiedNameList(table);
+#endif
+        found.tables[i] = RangeVarGetRelid(makeRangeVarFromNameList(names), NoLock, true);
+        if (!OidIsValid(found.tables[i])) {
+            found.valid = false;
+            report_gone();
+        }
+    }
+}
+
+// Reads a table by its primary key, as it is now.
+struct Look {
+    TableReader reader;
+    Snapshot snapshot;
 };
-constinit Texts texts{};
 
-const char* query_text(const char* schema, Query which) {
-    if (texts.schema == nullptr || strcmp(texts.schema, schema) != 0) {
-        MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-        for (int i = 0; i < kQueries; i++) {
-            char* text = psprintf(kQueryTexts[i], schema);
-            if (texts.text[i] != nullptr) {
-                pfree(texts.text[i]);
-            }
-            texts.text[i] = text;
+void look_at(Look* look, const char* schema, Table table) {
+    if (!found.valid || strcmp(found.schema, schema) != 0) {
+        find_tables(schema);
+    }
+    const Oid heap = found.tables[table];
+    Relation relation = open_table(heap);
+#if PG_VERSION_NUM >= 180000
+    const Oid index = RelationGetPrimaryKeyIndex(relation, false);
+#else
+    const Oid index = RelationGetPrimaryKeyIndex(relation);
+#endif
+    look->snapshot = take_fresh_snapshot();
+    reader_open(&look->reader, heap, index, look->snapshot);
+    reader_by_snapshot(&look->reader);
+    table_close(relation, NoLock);
+}
+
+void end_look(Look* look) {
+    reader_close(&look->reader);
+    drop_snapshot(look->snapshot);
+}
+
+int32_t number(const Look& look, AttrNumber column) {
+    return row_int32(look.reader.row, column);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Lists
+// ---------------------------------------------------------------------------------------------
+
+constexpr int kMostNodes = 128;
+
+NodeList new_list() {
+    return {0, static_cast<int*>(palloc(kMostNodes * sizeof(int)))};
+}
+
+void add(NodeList* list, int node) {
+    for (int i = 0; i < list->count; i++) {
+        if (list->nodes[i] == node) {
+            return;
         }
-        char* name = pstrdup(schema);
-        if (texts.schema != nullptr) {
-            pfree(texts.schema);
-        }
-        texts.schema = name;
-        MemoryContextSwitchTo(caller);
     }
-    return texts.text[which];
-}
-
-// Runs the query with a snapshot of now and calls read() inside SPI.
-template <typename Read>
-void look(const char* schema, Query which, int count, Oid* types, Datum* values, const char* nulls,
-          Read read) {
-    const char* text = query_text(schema, which);
-    Snapshot snapshot = take_fresh_snapshot();
-    SPI_connect();
-    if (execute_planned(text, count, types, values, nulls, snapshot) != SPI_OK_SELECT) {
-        elog(ERROR, "could not read the tables of the router");
-    }
-    read();
-    SPI_finish();
-    drop_snapshot(snapshot);
-}
-
-NullableDatum spi_value(uint64 row, int column) {
-    NullableDatum value;
-    value.value =
-        SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &value.isnull);
-    return value;
-}
-
-int first_number() {
-    if (SPI_processed == 0) {
-        return 0;
-    }
-    const NullableDatum value = spi_value(0, 1);
-    return value.isnull ? 0 : DatumGetInt32(value.value);
-}
-
-void read_list(MemoryContext caller, NodeList* list) {
-    list->count = static_cast<int>(SPI_processed);
-    list->nodes = static_cast<int*>(
-        MemoryContextAlloc(caller, Max(SPI_processed, static_cast<uint64>(1)) * sizeof(int)));
-    for (uint64 i = 0; i < SPI_processed; i++) {
-        list->nodes[i] = DatumGetInt32(spi_value(i, 1).value);
+    if (list->count < kMostNodes) {
+        list->nodes[list->count++] = node;
     }
 }
+
+int compare_nodes(const void* a, const void* b) {
+    return *static_cast<const int*>(a) - *static_cast<const int*>(b);
+}
+
+// Bits of nodes.
+struct NodeSet {
+    uint64_t word[2];
+};
+
+void add(NodeSet* set, int node) {
+    set->word[node >> 6 & 1] |= uint64_t{1} << (node & 63);
+}
+
+bool has(const NodeSet& set, int node) {
+    return (set.word[node >> 6 & 1] >> (node & 63) & 1) != 0;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Stations
+// ---------------------------------------------------------------------------------------------
 
 // "code#stop_no" without "#stop_no".
 Text code_of(Text station) {
@@ -122,21 +173,72 @@ Text code_of(Text station) {
                : station;
 }
 
+void add_serving(const char* schema, Text station, DateADT date, NodeSet* nodes) {
+    Look look;
+    look_at(&look, schema, kStation);
+    reader_key_text(&look.reader, station);
+    reader_key_date(&look.reader, date);
+    while (reader_next(&look.reader)) {
+        add(nodes, number(look, station_column::kNode));
+    }
+    end_look(&look);
+}
+
+// The nodes on which trains that set out on the day call at the station.
+NodeSet serving(const char* schema, Text station, DateADT date) {
+    NodeSet nodes{};
+    add_serving(schema, station, date, &nodes);
+    const Text code = code_of(station);
+    if (code.length != station.length) {
+        add_serving(schema, code, date, &nodes);
+    }
+    return nodes;
+}
+
+bool is_listed(const char* schema, Text station) {
+    Look look;
+    look_at(&look, schema, kStation);
+    reader_key_text(&look.reader, station);
+    const bool listed = reader_next(&look.reader);
+    end_look(&look);
+    return listed;
+}
+
 }  // namespace
 
 int route_of_train(const char* schema, Text train, DateADT date) {
-    Oid types[] = {TEXTOID, DATEOID};
-    Datum values[] = {text_datum(train), DateADTGetDatum(date)};
     int node = 0;
-    look(schema, kTrain, 2, types, values, nullptr, [&] { node = first_number(); });
+    DateADT latest = DATEVAL_NOBEGIN;
+    Look look;
+    look_at(&look, schema, kTrain);
+    reader_key_text(&look.reader, train);
+    while (reader_next(&look.reader)) {
+        const DateADT from = number(look, train_column::kFromDate);
+        if (from <= date && from >= latest) {
+            latest = from;
+            node = number(look, train_column::kNode);
+        }
+    }
+    end_look(&look);
     return node;
 }
 
+// 0: none.
+static int node_of_item(const char* schema, int64_t item_id) {
+    Look look;
+    look_at(&look, schema, kItem);
+    reader_key_int64(&look.reader, item_id);
+    const int node = reader_next(&look.reader) ? number(look, item_column::kNode) : 0;
+    end_look(&look);
+    return node;
+}
+
+bool is_item(const char* schema, int64_t item_id) {
+    return node_of_item(schema, item_id) != 0;
+}
+
 int require_node_of_item(const char* schema, int64_t item_id) {
-    Oid types[] = {INT8OID};
-    Datum values[] = {Int64GetDatum(item_id)};
-    int node = 0;
-    look(schema, kItem, 1, types, values, nullptr, [&] { node = first_number(); });
+    const int node = node_of_item(schema, item_id);
     if (node == 0) {
         ereport(ERROR, (errcode(kErrorNoDeparture),
                         errmsg("item " INT64_FORMAT " does not exist", item_id),
@@ -148,51 +250,98 @@ int require_node_of_item(const char* schema, int64_t item_id) {
 
 NodeList nodes_of_id(const char* schema, int64_t id, IdOf of) {
     constexpr int kDayShift = 37;
-    Oid types[] = {INT4OID, DATEOID};
-    Datum values[] = {Int32GetDatum(static_cast<int32_t>(id & 127)),
-                      DateADTGetDatum(static_cast<DateADT>(id >> kDayShift))};
-    const char* nulls = of == IdOf::kOrder ? "  " : " n";
-    MemoryContext caller = CurrentMemoryContext;
-    NodeList list{};
-    look(schema, kId, 2, types, values, nulls, [&] { read_list(caller, &list); });
+    const int born = static_cast<int>(id & 127);
+    NodeList list = new_list();
+    Look look;
+    look_at(&look, schema, kMoved);
+    reader_key_int32(&look.reader, born);
+    if (of == IdOf::kOrder) {
+        reader_key_date(&look.reader, static_cast<DateADT>(id >> kDayShift));
+    }
+    while (reader_next(&look.reader)) {
+        add(&list, number(look, moved_column::kToNode));
+    }
+    end_look(&look);
+    qsort(list.nodes, static_cast<size_t>(list.count), sizeof(int), compare_nodes);
+    int old = 0;
+    look_at(&look, schema, kNode);
+    while (reader_next(&look.reader)) {
+        const int node = number(look, node_column::kNode);
+        if (node == born) {
+            add(&list, node);
+        } else if (DatumGetBool(row_datum(look.reader.row, node_column::kOldIds))) {
+            old = node;
+        }
+    }
+    end_look(&look);
+    if (old != 0) {
+        add(&list, old);
+    }
     return list;
 }
 
 NodeList nodes_of_trip(const char* schema, Text from, Text to, DateADT travel_date) {
-    Oid types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, DATEOID};
-    Datum values[] = {text_datum(from), text_datum(code_of(from)), text_datum(to),
-                      text_datum(code_of(to)), DateADTGetDatum(travel_date)};
-    MemoryContext caller = CurrentMemoryContext;
-    NodeList list{};
-    look(schema, kTrip, 5, types, values, nullptr, [&] { read_list(caller, &list); });
-    return list;
+    NodeList nodes = new_list();
+    int days[kMostNodes];  // by place in `nodes`
+    int most_days = -1;
+    Look look;
+    look_at(&look, schema, kNode);
+    while (reader_next(&look.reader) && nodes.count < kMostNodes) {
+        days[nodes.count] = number(look, node_column::kRouteDays);
+        most_days = Max(most_days, days[nodes.count]);
+        nodes.nodes[nodes.count++] = number(look, node_column::kNode);
+    }
+    end_look(&look);
+    NodeSet found_nodes{};
+    for (int back = 0; back <= most_days; back++) {
+        const DateADT date = travel_date - back;
+        const NodeSet boarding = serving(schema, from, date);
+        if ((boarding.word[0] | boarding.word[1]) == 0) {
+            continue;
+        }
+        const NodeSet alighting = serving(schema, to, date);
+        for (int i = 0; i < nodes.count; i++) {
+            if (back <= days[i] && has(boarding, nodes.nodes[i]) &&
+                has(alighting, nodes.nodes[i])) {
+                add(&found_nodes, nodes.nodes[i]);
+            }
+        }
+    }
+    int kept = 0;
+    for (int i = 0; i < nodes.count; i++) {
+        if (has(found_nodes, nodes.nodes[i])) {
+            nodes.nodes[kept++] = nodes.nodes[i];
+        }
+    }
+    nodes.count = kept;
+    return nodes;
 }
 
 bool is_known_station(const char* schema, Text station) {
-    Oid types[] = {TEXTOID};
-    Datum values[] = {text_datum(station)};
-    bool known = false;
-    look(schema, kStation, 1, types, values, nullptr, [&] { known = SPI_processed > 0; });
-    return known;
+    const Text code = code_of(station);
+    return is_listed(schema, station) || (code.length != station.length && is_listed(schema, code));
 }
 
 NodeList all_nodes(const char* schema) {
-    MemoryContext caller = CurrentMemoryContext;
-    NodeList list{};
-    look(schema, kNodes, 0, nullptr, nullptr, nullptr, [&] { read_list(caller, &list); });
+    NodeList list = new_list();
+    Look look;
+    look_at(&look, schema, kNode);
+    while (reader_next(&look.reader)) {
+        add(&list, number(look, node_column::kNode));
+    }
+    end_look(&look);
     return list;
 }
 
 const char* conninfo_of_node(const char* schema, int node) {
-    Oid types[] = {INT4OID};
-    Datum values[] = {Int32GetDatum(node)};
-    MemoryContext caller = CurrentMemoryContext;
     const char* conninfo = nullptr;
-    look(schema, kConninfo, 1, types, values, nullptr, [&] {
-        if (SPI_processed > 0) {
-            conninfo = MemoryContextStrdup(caller, TextDatumGetCString(spi_value(0, 1).value));
-        }
-    });
+    Look look;
+    look_at(&look, schema, kNode);
+    reader_key_int32(&look.reader, node);
+    if (reader_next(&look.reader)) {
+        conninfo = TextDatumGetCString(row_datum(look.reader.row, node_column::kConninfo));
+    }
+    end_look(&look);
     if (conninfo == nullptr) {
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no node %d", node),
                         errdetail("No row of router_node has this number."),

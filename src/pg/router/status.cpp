@@ -79,9 +79,12 @@ int64_t age_of(const char* lag) {
         interval_in, CStringGetDatum(lag), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1))));
 }
 
-TimestampTz time_of(const char* text) {
-    return DatumGetTimestampTz(DirectFunctionCall3(
-        timestamptz_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+// `unknown`: if there is no time.
+TimestampTz time_of(const char* text, TimestampTz unknown) {
+    return text == nullptr ? unknown
+                           : DatumGetTimestampTz(DirectFunctionCall3(
+                                 timestamptz_in, CStringGetDatum(text),
+                                 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
 }
 
 Found find_out(int node, Cluster cluster) {
@@ -104,7 +107,8 @@ Found find_out(int node, Cluster cluster) {
     found.system = value_of(rows, 0, 4);
     found.database = value_of(rows, 0, 5);
     found.round_trip = after - before;
-    found.clock = time_of(value_of(rows, 0, 6)) - (before + (after - before) / 2);
+    const TimestampTz middle = before + (after - before) / 2;
+    found.clock = time_of(value_of(rows, 0, 6), middle) - middle;
     found.is_standby = same(value_of(rows, 0, 7), "t") || same(value_of(rows, 0, 7), "true");
     found.lag = age_of(value_of(rows, 0, 8));
     found.replayed_at = value_of(rows, 0, 9);
@@ -221,14 +225,34 @@ void check_unsettled(const Survey& survey, int node) {
     int late = 0;
     const TimestampTz now = GetCurrentTimestamp();
     for (int i = 0; i < rows.count; i++) {
-        const char* since = value_of(rows, i, 1);
-        late += since == nullptr || now - time_of(since) > kHalfwayAge ? 1 : 0;
+        late += now - time_of(value_of(rows, i, 1), 0) > kHalfwayAge ? 1 : 0;
     }
     report(survey, node, "exchanges", late == 0,
            late == 0 ? psprintf("%d exchanges with other nodes are under way.", rows.count)
                      : psprintf("%d exchanges with other nodes were left halfway. Call "
                                 "router_settle().",
                                 late));
+}
+
+// Departures that have left a node and not yet arrived on another. The nodes know of them.
+void check_moves(const Survey& survey, int node) {
+    Rows rows;
+    if (try_rows(node, Cluster::kPrimary, "ticket_parcels", {},
+                 {"train", "service_date", "to_node", "since"}, Effect::kNone, &rows) != nullptr) {
+        return;  // it does not answer, which is reported elsewhere
+    }
+    for (int i = 0; i < rows.count; i++) {
+        const int64_t age = GetCurrentTimestamp() - time_of(value_of(rows, i, 3), 0);
+        const bool ok = age <= kHalfwayAge;
+        report(survey, node, "moves", ok,
+               psprintf("Train %s on %s has been on its way from node %d to node %s for %d s.%s",
+                        or_unknown(value_of(rows, i, 0)), or_unknown(value_of(rows, i, 1)), node,
+                        or_unknown(value_of(rows, i, 2)), static_cast<int>(age / USECS_PER_SEC),
+                        ok ? "" : " Call router_move again: it finishes the move or undoes it."));
+    }
+    if (rows.count == 0) {
+        report(survey, node, "moves", true, "No departure is on its way from here.");
+    }
 }
 
 void check_read(const Survey& survey, int i) {
@@ -276,6 +300,7 @@ void check_node(const Survey& survey, int i) {
         check_alone(survey, i);
         check_stations(survey, i);
         check_unsettled(survey, node);
+        check_moves(survey, node);
         const char* problem = served_problem(survey.tables, node);
         report(survey, node, "search", problem == nullptr,
                problem == nullptr ? "The router knows which stations it serves." : problem);
@@ -300,30 +325,6 @@ void check_servers(const Survey& survey) {
     }
 }
 
-// Departures that have left a node and not yet arrived on another. The nodes know of them.
-void check_moves(const Survey& survey, int node) {
-    Rows rows;
-    if (try_rows(node, Cluster::kPrimary, "ticket_parcels", {},
-                 {"train", "service_date", "to_node", "since"}, Effect::kNone, &rows) != nullptr) {
-        return;  // it does not answer, which is reported elsewhere
-    }
-    for (int i = 0; i < rows.count; i++) {
-        const Datum since =
-            DirectFunctionCall3(timestamptz_in, CStringGetDatum(value_of(rows, i, 3)),
-                                ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
-        const int64_t age = GetCurrentTimestamp() - DatumGetTimestampTz(since);
-        const bool ok = age <= kHalfwayAge;
-        report(survey, node, "moves", ok,
-               psprintf("Train %s on %s has been on its way from node %d to node %s for %d s.%s",
-                        value_of(rows, i, 0), value_of(rows, i, 1), node, value_of(rows, i, 2),
-                        static_cast<int>(age / USECS_PER_SEC),
-                        ok ? "" : " Call router_move again: it finishes the move or undoes it."));
-    }
-    if (rows.count == 0) {
-        report(survey, node, "moves", true, "No departure is on its way from here.");
-    }
-}
-
 void check_all(Survey* survey) {
     survey->nodes = list_nodes(survey->tables, &survey->count);
     const size_t room = static_cast<size_t>(Max(survey->count, 1));
@@ -335,7 +336,6 @@ void check_all(Survey* survey) {
     check_servers(*survey);
     for (int i = 0; i < survey->count; i++) {
         survey->primary[i] = find_out(survey->nodes[i].node, Cluster::kPrimary);
-        check_moves(*survey, survey->nodes[i].node);
         if (survey->nodes[i].has_read) {
             survey->read[i] = find_out(survey->nodes[i].node, Cluster::kRead);
         }

@@ -61,6 +61,10 @@ void reader_key_text(TableReader* reader, Text value) {
     add_key(reader, F_TEXTEQ, text_datum(value));
 }
 
+void reader_key_int32(TableReader* reader, int32_t value) {
+    add_key(reader, F_INT4EQ, Int32GetDatum(value));
+}
+
 void reader_key_int64(TableReader* reader, int64_t value) {
     add_key(reader, F_INT8EQ, Int64GetDatum(value));
 }

@@ -36,6 +36,7 @@ Relation open_table(Oid relation);
 void reader_open(TableReader* reader, Oid heap, Oid index, Snapshot snapshot);
 // Equality keys on the leading index columns, in order.
 void reader_key_text(TableReader* reader, Text value);
+void reader_key_int32(TableReader* reader, int32_t value);
 void reader_key_int64(TableReader* reader, int64_t value);
 void reader_key_date(TableReader* reader, DateADT value);
 void reader_key_uuid(TableReader* reader, Datum value);

@@ -5,6 +5,7 @@
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/row_return.hpp"
+#include "tables/moved_away.hpp"
 #include "tables/order_lookup.hpp"
 
 TICKETPOOL_FUNCTION(ticket_get) {
@@ -16,11 +17,14 @@ TICKETPOOL_FUNCTION(ticket_get) {
     PushCopiedSnapshot(GetActiveSnapshot());
     UpdateActiveSnapshotCommandId();
     OrderRows order;
-    if (read_order_rows(catalog_of(fcinfo), PG_GETARG_INT64(0), GetActiveSnapshot(), &order)) {
+    const Catalog& catalog = catalog_of(fcinfo);
+    if (read_order_rows(catalog, PG_GETARG_INT64(0), GetActiveSnapshot(), &order)) {
         const RowReturn rows = begin_rows(order.columns, result);
         for (int i = 0; i < order.count; i++) {
             return_row(rows, order.row[i]);
         }
+    } else {
+        refuse_moved(catalog, MovedKind::kOrder, PG_GETARG_INT64(0));
     }
     PopActiveSnapshot();
     return 0;

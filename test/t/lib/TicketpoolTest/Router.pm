@@ -374,7 +374,15 @@ sub thaw
 	return;
 }
 
-sub kill_node { my ($self, $number) = @_; $self->node($number)->{server}->kill9; return }
+# kill -9 of all processes of a node's server, as if its machine lost power.
+sub kill_node
+{
+	my ($self, $number) = @_;
+	my @all = processes_of($self->postmaster($number));
+	$self->node($number)->{server}->kill9;
+	kill 'KILL', @all;
+	return;
+}
 sub start_node { my ($self, $number) = @_; return TicketpoolTest::start_again($self->node($number)->{server}) }
 
 # kill -9 of one backend of a node or (undefined) of the router, which restarts; true when it is up again.
