@@ -27,7 +27,8 @@ usage: router_failover.sh switch --node N --stop COMMAND [OPTION…] [-- OPTIONS
   --stop COMMAND          stops the primary, returns when it has stopped (ssh db1 pg_ctl stop -m fast …)
   --fence COMMAND         makes sure that the lost primary is down and stays down
   --fenced                you have made sure of that yourself
-  --primary-data DIR      data folder of the lost primary: what the standby lacks is looked up in it
+  --primary-data DIR      data folder of the old primary, if it can be read here: what the standby lacks is
+                          looked up in it
   --synchronous           the standby was synchronous: what it lacks was never acknowledged
   --allow-loss            go on, even if acknowledged sales may be lost
   --wait SECONDS          how long calls may wait in PgBouncer as planned (default: 9); then 08001
@@ -145,12 +146,15 @@ SQL
   case ${1//[\" ]/} in "$name" | "FIRST1($name)" | "ANY1($name)" | "1($name)") return 0 ;; *) return 1 ;; esac
 }
 
+# control_data FOLDER NAME: what the control file of a data folder says; nothing if it cannot be read.
+control_data() { { LC_ALL=C pg_controldata -D "$1" 2>/dev/null || true; } | sed -n "s/^$2: *//p"; }
+
 # count_lacking: how many transactions the lost primary has written to its log behind the place where
 # the standby is. Where the log does not show that place, nobody can tell.
 count_lacking() {
   local from segment_size high low segment timeline file dump transactions error
   from=$(sql "$standby" <<<'SELECT pg_last_wal_replay_lsn();')
-  segment_size=$(LC_ALL=C pg_controldata -D "$primary_data" 2>/dev/null | sed -n 's/^Bytes per WAL segment: *//p')
+  segment_size=$(control_data "$primary_data" 'Bytes per WAL segment')
   [ -n "$segment_size" ] || die "'$primary_data' is not a data folder that can be read"
   timeline=$(cd "$primary_data/pg_wal" && printf '%s\n' * | grep -xE '[0-9A-F]{24}' | cut -c 1-8 | sort | tail -n 1)
   high=$((16#${from%/*})) low=$((16#${from#*/}))
@@ -213,13 +217,16 @@ if [ "$what" = switch ]; then
   limit=15 console "PAUSE node$node" || die 'PgBouncer does not PAUSE'
   last=$(sql "$primary" <<<'SELECT pg_current_wal_flush_lsn();') || die 'the primary does not answer any more: nothing was stopped'
   await "$wait" has "$last" || [ -n "$allow_loss" ] || die "the standby does not follow: nothing was stopped"
+  # Where the primary is on this machine, its control file says how far it got.
+  folder=$(sql "$primary" <<<'SHOW data_directory;' 2>/dev/null || true)
+  if [ -z "$primary_data" ] && [ -n "$folder" ] && [ "$(control_data "$folder" 'Database system identifier')" = "$ours" ]; then primary_data=$folder; fi
   step 'the primary is stopped'
   bash -c "$stop" </dev/null || die "--stop failed ($?): see whether the primary runs before anything else"
   if primary_answers; then die '--stop came back and the primary still answers: nothing was promoted'; fi
   # A server that stops sends its standbys all that it has; the standby shows that it came.
   if [ -n "$primary_data" ]; then
-    last=$(LC_ALL=C pg_controldata -D "$primary_data" | sed -n 's/^Latest checkpoint location: *//p')
-    [ -n "$last" ] || die "'$primary_data' has no control file that can be read: nothing was promoted"
+    [ "$(control_data "$primary_data" 'Database cluster state')" = 'shut down' ] || die "'$primary_data' was not shut down: nothing was promoted. fail is for that"
+    last=$(control_data "$primary_data" 'Latest checkpoint location')
   fi
   await "$wait" has "$last" || [ -n "$allow_loss" ] || die "the standby has not received all that the primary has: nothing was promoted. Start the primary again"
 else

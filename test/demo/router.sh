@@ -43,8 +43,8 @@ start_server() {
 buyers=()
 clean_up() {
   [ -n "${private:-}" ] && [ -d "$private" ] || return 0
-  touch "$private/stop"
-  [ ${#buyers[@]} -eq 0 ] || kill "${buyers[@]}" 2>/dev/null || true
+  # The clients end, whether they have an answer or not.
+  touch "$private/stop" "$private/abandon"
   [ ! -f "$private/pgbouncer.pid" ] || kill "$(cat "$private/pgbouncer.pid")" 2>/dev/null || true
   wait
   remove_private_dir
@@ -149,9 +149,9 @@ say "$(acknowledged) tickets are sold"
 step 'Node 2 is killed (kill -9 of all its processes); its standby takes over'
 postmaster=$(head -n 1 "$private/node2/postmaster.pid")
 mapfile -t children < <(tr ' ' '\n' <"/proc/$postmaster/task/$postmaster/children" | sed '/^$/d')
-as_root kill -9 "$postmaster" "${children[@]}"
+as_server_user bash -c 'kill -9 "$@"' - "$postmaster" "${children[@]}"
 as_server_user router_failover.sh fail --node 2 --router "host=$private port=5400 dbname=router user=postgres" --standby "$(conninfo 5412) user=postgres" --primary "$(conninfo 5402) user=postgres" \
-  --fenced --primary-data "$private/node2" -- "${config[@]}" || failed 'The fail-over did not succeed.'
+  --fence "! grep -qsE '^State:[[:space:]]+[^ZX]' /proc/$postmaster/status" --primary-data "$private/node2" -- "${config[@]}" || failed 'The fail-over did not succeed.'
 await_sales 300
 say "$(acknowledged) tickets are sold"
 
@@ -161,6 +161,11 @@ to=$((from % 3 + 1))
 router_value "SELECT router_move('G1', CURRENT_DATE + 2, $to)" >/dev/null
 say "It was on node $from, ticket_where says: node $(router_value "SELECT node FROM ticket_where('G1', CURRENT_DATE + 2)")"
 [ "$(router_value "SELECT node FROM ticket_where('G1', CURRENT_DATE + 2)")" = "$to" ] || die 'The departure did not move.'
+ports=(5401 5412 5403)
+moved=$(value "${ports[to - 1]}" "SELECT o.order_id FROM ticket_order o JOIN ticket_departure d USING (departure_id)
+  WHERE d.train = 'G1' AND o.service_date = CURRENT_DATE + 2 AND o.order_id & 127 = $from AND o.status = 'sold' LIMIT 1")
+[ -z "$moved" ] || router_value "SELECT format('Its orders keep their ids: %s ends in %s, is found on node %s, and is %s',
+  order_id, order_id & 127, (SELECT node FROM ticket_where(order_id)), status) FROM ticket_get($moved)"
 await_sales 300
 
 step 'A ticket of one node is exchanged for one of another (ticket_change)'
@@ -174,7 +179,6 @@ say "$(acknowledged) tickets were sold in all, $(cat "$private"/acks.* | grep -c
 say "(08xxx or a lost connection); the longest that one of them waited was $(sed -n 's/^gap //p' "$private"/acks.* | sort -n | tail -n 1) ms."
 
 step 'The proof: the tables of all nodes side by side, and what the clients know'
-ports=(5401 5412 5403)
 router -c 'CREATE TABLE proof_ticket (node int, train text, day date, coach text, seat text, from_stop int, to_stop int, order_id bigint, ticket_no int, status text, request_id uuid)' \
   -c 'CREATE TABLE proof_ack (what text, request_id uuid, order_id bigint)'
 for n in 1 2 3; do

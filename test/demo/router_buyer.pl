@@ -1,5 +1,5 @@
 # One client of the demonstration with a router (router.sh): buys until the file `stop` is there, and
-# writes down what was acknowledged.
+# writes down what was acknowledged. It gives up when the file `abandon` is there.
 # usage: perl router_buyer.pl NUMBER router|direct SEED
 # direct: asks the router once for each departure where it is (ticket_where), and then buys there.
 #
@@ -71,7 +71,7 @@ sub ask
 	return ('lost', '', $message);
 }
 
-# Asks until there is an answer. where: the place, looked up again after each failure.
+# Asks until there is an answer, at the place that `find` returns; `forget` is called after a failure.
 sub insist
 {
 	my ($sql, $find, $forget) = @_;
@@ -79,6 +79,7 @@ sub insist
 	{
 		my ($state, $rows, $message) = ask($find->(), $sql);
 		return $rows if $state eq '00000';
+		exit 1 if -e 'abandon' || !-e 'wishes';
 		die "$state $message: $sql\n" unless $state =~ /^(?:08|57P0|25006|lost)/;
 		print $acks "retry $state $message\n";
 		$forget->();

@@ -48,6 +48,12 @@ sub ask
 # By the departure
 # ---------------------------------------------------------------------------------------------------------------------
 
+$nodes->safe_psql('node1', "DELETE FROM ticket_station WHERE station = 'S5'");
+my (undef, undef, $notice) = $router->psql('postgres', "BEGIN; SELECT ticket_open('T1', '$day', 'F')");
+like($notice, qr/25001|cannot run inside a transaction block/, 'not in a transaction block');
+(undef, undef, $notice) = $router->psql('postgres', "SELECT ticket_open('T1', '$day'::date - 1, 'F')");
+like($notice, qr/NOTICE:  train "T1" calls at a station .*"S5"\nDETAIL:  It is sold .*HINT:  Add it/s, 'a NOTICE of the node');
+$nodes->safe_psql('node1', "INSERT INTO ticket_station VALUES ('S5', 'Station S5')");
 like(ask("SELECT ticket_open('T1', '$day', 'F')"), qr/^\d+$/, 'a departure is opened through the router');
 like(ask("SELECT ticket_open('T2', '$day', 'F')"), qr/^\d+$/, 'another on the other node');
 is(ask("SELECT ticket_remaining('T1', 'S1', 'S3', '$day')"), 10, 'seats are counted');
@@ -93,6 +99,9 @@ is($bought & 127, 2, 'an item order of the second node');
 is(ask('SELECT item_remaining(20)'), 3, 'units are counted');
 is(ask("SELECT buy_quantity, status FROM item_refund($bought)"), '2|refunded', 'and given back');
 is(ask('SELECT count(*) FROM item_split(20, 2)'), 2, 'split');
+my $departure = $nodes->safe_psql('node2', "INSERT INTO item_question SELECT departure_id, 1, 'Why?', 'Because.' FROM ticket_departure RETURNING item_id");
+is(ask("SELECT item_ask($departure, 7)"), 'Why?', "a departure's question");
+is(ask("SELECT item_answer($departure, 7, 'because.')"), 't', 'is answered');
 like(ask('SELECT item_remaining(30)'), qr/TK001: item 30 does not exist/, 'no such item');
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -105,6 +114,17 @@ is(ask("SELECT ticket_open('T2', '$day'::date + 1, 'F') > 0, ticket_open('T1', '
 is(ask("SELECT string_agg(train, ' ') FROM ticket_search('S1', 'S3', '$day'::date + 1)"), 'T1 T2', 'both nodes');
 is(ask("SELECT string_agg(train, ' ') FROM ticket_trains('Station S1', 'S3', '$day'::date + 1)"), 'T1 T2', 'by a name');
 is(ask("SELECT count(*) FROM ticket_search('S3', 'S1', '$day'::date + 1)"), 0, 'none');
+# Trains of both nodes in turn, two classes each, the second of which comes first in the alphabet.
+for my $train ([ 1, 'A1', 1 ], [ 2, 'A2', 2 ], [ 1, 'A3', 3 ], [ 2, 'A4', 0 ])
+{
+	my ($number, $name, $minutes) = @$train;
+	$nodes->safe_psql("node$number", "INSERT INTO ticket_stop SELECT '$name', stop_no, 'R' || stop_no, arrives + interval '$minutes minutes', departs + interval '$minutes minutes' FROM ticket_stop WHERE train = 'T$number';
+		INSERT INTO ticket_formation VALUES ('G', '01', 'second', '{1A}'), ('G', '02', 'first', '{1A}') ON CONFLICT DO NOTHING");
+	ask("INSERT INTO router_train VALUES ('$name', '2020-01-01', $number)");
+	ask("SELECT ticket_open('$name', '$day', 'G')");
+}
+is(ask("SELECT string_agg(train || ' ' || seat_class, ', ') FROM ticket_search('R1', 'R3', '$day')"),
+	'A4 second, A4 first, A1 second, A1 first, A2 second, A2 first, A3 second, A3 first', 'in order of departure, classes as on the node');
 like(ask("SELECT * FROM ticket_search('S1', 'Nowhere', '$day')"), qr/TK002: station "Nowhere" does not exist/, 'unknown station');
 is(ask("SELECT count(*) FROM ticket_remaining_matrix('T1', '$day', 'second')"), 10, 'the matrix');
 
@@ -215,6 +235,9 @@ like(ask("SELECT * FROM ticket_search('S1', 'S3', $next)"), qr/08001: could not 
 is($out, 'T1 T2', 'a search goes on without it');
 like($warnings, qr/WARNING:  ticket_search is without the trains of node 3/, 'and says so');
 is(ask("SELECT count(*) FROM $buy"), 1, 'another node sells');
+ask("UPDATE router_node SET read_conninfo = 'host=/nonexistent' WHERE node = 1");
+is(ask("SELECT count(*) FROM ticket_search('R1', 'R3', '$day')"), 8, 'the primary answers where the standby does not');
+is(ask("SELECT count(*) FROM ticket_remaining_matrix('T1', '$day', 'second')"), 10, 'for the matrix, too');
 $third->start;
 is(ask("SELECT count(*) FROM $third_buy"), 1, 'it is back');
 

@@ -183,8 +183,24 @@ ask("SELECT ticket_refund($to)");
 $another = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
 $to = left_halfway($another);
 $node[2]->safe_psql('postgres', "SELECT ticket_cancel($to)");
+my $rivals = ask("SELECT DISTINCT order_id FROM ticket_buy('A', 'S1', 'S4', 8, '$day', 'first', '{8,9}')");
+like(answer('SELECT * FROM router_settle()'), qr/WARNING.*still unfinished.*the old seats are sold/s, 'an exchange is not undone over a seat that is sold again');
+is(statuses(1, $another) . statuses(1, $rivals), 'changedsold,sold', 'nothing has changed');
+ask("SELECT ticket_refund($rivals)");
 is(ask('SELECT * FROM router_settle()'), "$another|$to|undone", 'an exchange whose new order is cancelled is undone');
 is(statuses(1, $another), 'sold', 'the old ticket is back');
+# A refund comes between hold and fence: the hold waits for another call with its request_id, which is rolled back.
+$rid = '00000000-0000-0000-0000-000000000003';
+my $blocker = session($node[2], 'postgres');
+$blocker->run("BEGIN; SELECT FROM ticket_exchange_hold($another, 7, '{1}', '{1}', '{first}', '{NULL}', 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')");
+my $client = session($router, 'postgres');
+$client->send("SELECT FROM ticket_change($another, 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')");
+ok(becomes_true($node[2], 'postgres', 'SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)'), 'a hold waits');
+ask("SELECT ticket_refund($another)");
+$blocker->run('ROLLBACK');
+$client->wait;
+is($client->sqlstate, 'TK005', 'an exchange whose old ticket was refunded before the fence is refused');
+is($node[2]->safe_psql('postgres', "SELECT status FROM ticket_order WHERE request_id = '$rid'"), 'cancelled', 'and its hold is given up');
 is($node[$_]->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', "pool and tables of node $_ agree") for 1, 2;
 not_twice($node[$_], 'postgres', "no seat twice on node $_") for 1, 2;
 

@@ -213,6 +213,13 @@ ok(!-e $marker, 'stops nothing');
 is($status, 2, 'switch: a stop that stops nothing is noticed');
 is($second->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 't', 'and nothing is promoted');
 is($it->ask(qq{SELECT count(*) FROM ticket_buy('T1', 'S1', 'S2', 1, '$day')}), '1', 'the calls go on');
+($status, $said) = router_failover('switch', '--stop', $pg_ctl_stop->($first, 'immediate'));
+is($status, 2, 'switch: a primary that was not shut down may have more than the standby');
+is($second->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 't', 'nothing is promoted');
+$first->{_pid} = undef;
+$first->start;
+ok(await(sub { my ($failed, $sold) = $router->psql('postgres', qq{SELECT count(*) FROM ticket_buy('T1', 'S1', 'S2', 1, '$day')}); !$failed && $sold eq '1' }),
+	'the calls go on when it is there again');
 
 my $buyers = start_buyers();
 ok(wait_log_lines($buyers, 50), 'they buy');

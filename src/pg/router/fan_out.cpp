@@ -17,6 +17,11 @@
 namespace ticketpool {
 namespace {
 
+// All nodes together have half of router.call_timeout, and then a node and its standby a quarter
+// each: so the search ends within it if one node does not answer.
+constexpr int kShareOfAll = 2;
+constexpr int kShareOfEach = 4;
+
 // What is asked, and `count` answers.
 struct Search {
     const Twin& twin;
@@ -37,7 +42,7 @@ void ask_all(Search* search) {
     if (count == 1) {
         search->answers[0] =
             ask_node(search->nodes.nodes[0], Cluster::kRead, search->twin.name, search->arguments,
-                     search->twin.column_names, Effect::kNone);
+                     search->twin.column_names, Effect::kNone, kShareOfAll);
         return;
     }
     Datum* arguments = static_cast<Datum*>(palloc(static_cast<Size>(count) * sizeof(Datum)));
@@ -45,7 +50,7 @@ void ask_all(Search* search) {
         arguments[i] = search->arguments;
     }
     ask_nodes(search->nodes.nodes, arguments, count, Cluster::kRead, search->twin.name,
-              search->twin.column_names, Effect::kNone, search->answers);
+              search->twin.column_names, Effect::kNone, search->answers, kShareOfAll);
 }
 
 void warn_partial(const Search& search, int node, const ErrorData* error) {
@@ -62,7 +67,7 @@ void ask_each(Search* search) {
         Answer* answer = &search->answers[search->count];
         ErrorData* error = in_subtransaction([&] {
             *answer = ask_either(search->nodes.nodes[i], search->twin.name, search->arguments,
-                                 search->twin.column_names);
+                                 search->twin.column_names, kShareOfEach);
             return true;
         });
         if (error == nullptr) {

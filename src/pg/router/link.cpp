@@ -110,28 +110,53 @@ void on_timeout(void) {
     SetLatch(MyLatch);
 }
 
-void on_error(void*) {
-    if (geterrcode() != ERRCODE_QUERY_CANCELED) {
+// "name(4): [database] REMOTE ERROR: message": the message. One of the node may contain anything,
+// so the first place counts. null: it is not the node's.
+const char* remote_message(const char* message) {
+    const char* start = message == nullptr ? nullptr : strstr(message, "] REMOTE ");
+    const char* colon = start == nullptr ? nullptr : strstr(start, ": ");
+    return colon == nullptr ? nullptr : colon + 2;
+}
+
+const char* without_prefix(const char* text, const char* prefix) {
+    return text != nullptr && strncmp(text, prefix, strlen(prefix)) == 0 ? text + strlen(prefix)
+                                                                         : text;
+}
+
+// A NOTICE or WARNING of the node, which PL/Proxy passes on: in the node's words.
+void restore_notice() {
+    MemoryContext context = MemoryContextSwitchTo(CurTransactionContext);
+    const ErrorData* notice = CopyErrorData();
+    MemoryContextSwitchTo(context);
+    const char* message = remote_message(notice->message);
+    if (notice->elevel >= ERROR || message == nullptr) {
         return;
     }
-    left_running = overdue == 0;
-    errcode(ERRCODE_CONNECTION_FAILURE);
+    errmsg_internal("%s", message);
+    if (notice->detail != nullptr) {
+        errdetail_internal("%s", without_prefix(notice->detail, "Remote detail: "));
+    }
+    if (notice->hint != nullptr) {
+        errhint("%s", without_prefix(notice->hint, "Remote hint: "));
+    }
 }
 
-// A search may be answered by the primary where the standby does not answer, so it gets half of the
-// time for each.
-int wait_limit(Cluster cluster) {
-    return cluster == Cluster::kPrimary ? setting_call_timeout : setting_call_timeout / 2;
+void on_error(void*) {
+    if (geterrcode() == ERRCODE_QUERY_CANCELED) {
+        left_running = overdue == 0;
+        errcode(ERRCODE_CONNECTION_FAILURE);
+    }
+    restore_notice();
 }
 
-void begin_wait(Cluster cluster) {
+void begin_wait(int milliseconds) {
     if (timeout_id < 0) {
         timeout_id = static_cast<int>(RegisterTimeout(USER_TIMEOUT, on_timeout));
     }
     overdue = 0;
     cancelled_here = 0;
     left_running = false;
-    enable_timeout_after(static_cast<TimeoutId>(timeout_id), wait_limit(cluster));
+    enable_timeout_after(static_cast<TimeoutId>(timeout_id), milliseconds);
 }
 
 // Whether the time-out has ended the call.
@@ -154,19 +179,13 @@ struct Call {
     const char* function;
     const char* nodes;  // "node 1", "one of the nodes 1, 2"
     bool several;       // nodes: what failed on one of them may be done on the others
-    Cluster cluster;
     Effect effect;
+    int wait_ms;
 };
 
-// Without "name(4): [database] REMOTE ERROR: ", "PL/Proxy function name(4): [database] ". A message
-// of the node may contain anything, so the first place counts.
 const char* message_of_node(const char* message) {
-    const char* start = strstr(message, "] REMOTE ");
-    if (start == nullptr) {
-        return message;
-    }
-    const char* colon = strstr(start, ": ");
-    return colon == nullptr ? message : colon + 2;
+    const char* remote = remote_message(message);
+    return remote == nullptr ? message : remote;
 }
 
 const char* message_of_link(const char* message) {
@@ -176,11 +195,6 @@ const char* message_of_link(const char* message) {
     }
     const char* colon = strstr(message, "): ");
     return colon == nullptr ? message : colon + 3;
-}
-
-const char* without_prefix(const char* text, const char* prefix) {
-    return text != nullptr && strncmp(text, prefix, strlen(prefix)) == 0 ? text + strlen(prefix)
-                                                                         : text;
 }
 
 bool is_remote(const ErrorData* error) {
@@ -278,8 +292,8 @@ const char* trimmed(const char* text) {
 [[noreturn]] void raise_link_error(const Call& call, ErrorData* error, bool was_overdue) {
     if (was_overdue && (error->sqlerrcode == ERRCODE_CONNECTION_FAILURE ||
                         error->sqlerrcode == ERRCODE_QUERY_CANCELED)) {
-        report_unknown(call, psprintf("no answer came within %d ms (router.call_timeout).",
-                                      wait_limit(call.cluster)));
+        report_unknown(
+            call, psprintf("no answer came within %d ms (router.call_timeout).", call.wait_ms));
     }
     if (error->message == nullptr) {
         ReThrowError(error);
@@ -326,7 +340,7 @@ void through_link(const Call& call, Work work) {
         set_config_option("array_nulls", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
                           false);
     }
-    begin_wait(call.cluster);
+    begin_wait(call.wait_ms);
     error_context_stack = &callback;
     PG_TRY();
     { work(); }
@@ -437,7 +451,7 @@ const char* error_field(const Answer& answer, ErrorField field) {
 }
 
 Answer ask_node(int node, Cluster cluster, const char* function, Datum arguments, Datum columns,
-                Effect effect) {
+                Effect effect, int share) {
     require_node(node);
     FmgrInfo proxy;
     fmgr_info_copy(&proxy,
@@ -451,7 +465,7 @@ Answer ask_node(int node, Cluster cluster, const char* function, Datum arguments
     fcinfo->args[2] = argument(arguments);
     fcinfo->args[3] = argument(columns);
     Datum array = 0;
-    through_link({function, psprintf("node %d", node), false, cluster, effect},
+    through_link({function, psprintf("node %d", node), false, effect, setting_call_timeout / share},
                  [&] { array = FunctionCallInvoke(fcinfo); });
     if (fcinfo->isnull) {
         report_no_answer(node);
@@ -494,10 +508,10 @@ Answer call_node(int node, Cluster cluster, const char* function, Datum argument
     return answer;
 }
 
-Answer ask_either(int node, const char* function, Datum arguments, Datum columns) {
+Answer ask_either(int node, const char* function, Datum arguments, Datum columns, int share) {
     Answer answer{};
     ErrorData* error = in_subtransaction([&] {
-        answer = ask_node(node, Cluster::kRead, function, arguments, columns, Effect::kNone);
+        answer = ask_node(node, Cluster::kRead, function, arguments, columns, Effect::kNone, share);
         return true;
     });
     if (error == nullptr) {
@@ -506,11 +520,11 @@ Answer ask_either(int node, const char* function, Datum arguments, Datum columns
     if (error->sqlerrcode != ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION) {
         ReThrowError(error);
     }
-    return ask_node(node, Cluster::kPrimary, function, arguments, columns, Effect::kNone);
+    return ask_node(node, Cluster::kPrimary, function, arguments, columns, Effect::kNone, share);
 }
 
 void ask_nodes(const int* nodes, const Datum* arguments, int count, Cluster cluster,
-               const char* function, Datum columns, Effect effect, Answer* answers) {
+               const char* function, Datum columns, Effect effect, Answer* answers, int share) {
     Datum* numbers = static_cast<Datum*>(palloc(static_cast<Size>(count) * sizeof(Datum)));
     Datum* lists = static_cast<Datum*>(palloc(static_cast<Size>(count) * sizeof(Datum)));
     for (int i = 0; i < count; i++) {
@@ -529,8 +543,9 @@ void ask_nodes(const int* nodes, const Datum* arguments, int count, Cluster clus
                    const_cast<FmgrInfo*>(
                        proxy_function(cluster == Cluster::kPrimary ? kNodesCall : kNodesCallRead)),
                    CurrentMemoryContext);
-    through_link({function, nodes_text(nodes, count), count > 1, cluster, effect},
-                 [&] { fetch_answers(&proxy, values, nodes, count, answers); });
+    through_link(
+        {function, nodes_text(nodes, count), count > 1, effect, setting_call_timeout / share},
+        [&] { fetch_answers(&proxy, values, nodes, count, answers); });
     for (int i = 0; i < count; i++) {
         if (answers[i].node == 0) {
             report_no_answer(nodes[i]);

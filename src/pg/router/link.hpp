@@ -18,7 +18,7 @@
 
 namespace ticketpool {
 
-// kRead: where a node's searches go, which may be a standby. It has half of router.call_timeout.
+// kRead: where a node's searches go, which may be a standby.
 enum class Cluster { kPrimary, kRead };
 
 // What a call may have done if its answer is lost, and what helps then.
@@ -60,9 +60,10 @@ inline bool says_moved(const Answer& answer) {
 }
 
 // Calls a function of a node. arguments, columns: of type text[]; columns 0: the value as a whole.
-// An error of the function is an answer; everything else is raised.
+// An error of the function is an answer; everything else is raised. `share`: the answer has to come
+// within this part of router.call_timeout, for a call that may be made up to so many times.
 Answer ask_node(int node, Cluster cluster, const char* function, Datum arguments, Datum columns,
-                Effect effect);
+                Effect effect, int share = 1);
 // Raises the error of an answer again, as it was on the node.
 [[noreturn]] void raise_answer(const Answer& answer);
 // Both: rows, or the node's error is raised.
@@ -71,13 +72,13 @@ Answer call_node(int node, Cluster cluster, const char* function, Datum argument
 
 // For a call that changes nothing: asks where the node's searches go, and its primary if there is
 // no answer.
-Answer ask_either(int node, const char* function, Datum arguments, Datum columns);
+Answer ask_either(int node, const char* function, Datum arguments, Datum columns, int share = 2);
 
 // Calls the function on all nodes at the same time, with arguments of its own each. The answers are
 // in the order of `nodes`. If one node can't be reached, the call fails: with 08007 if it changes
 // something, because the others may have done their part.
 void ask_nodes(const int* nodes, const Datum* arguments, int count, Cluster cluster,
-               const char* function, Datum columns, Effect effect, Answer* answers);
+               const char* function, Datum columns, Effect effect, Answer* answers, int share = 1);
 
 // A text[] without NULLs.
 Datum text_array(const char* const* values, int count);

@@ -223,12 +223,22 @@ int route_of_train(const char* schema, Text train, DateADT date) {
     return node;
 }
 
-int require_node_of_item(const char* schema, int64_t item_id) {
+// 0: none.
+static int node_of_item(const char* schema, int64_t item_id) {
     Look look;
     look_at(&look, schema, kItem);
     reader_key_int64(&look.reader, item_id);
     const int node = reader_next(&look.reader) ? number(look, item_column::kNode) : 0;
     end_look(&look);
+    return node;
+}
+
+bool is_item(const char* schema, int64_t item_id) {
+    return node_of_item(schema, item_id) != 0;
+}
+
+int require_node_of_item(const char* schema, int64_t item_id) {
+    const int node = node_of_item(schema, item_id);
     if (node == 0) {
         ereport(ERROR, (errcode(kErrorNoDeparture),
                         errmsg("item " INT64_FORMAT " does not exist", item_id),

@@ -11,6 +11,7 @@ namespace ticketpool {
 // The node that has the train on that day; 0: none.
 int route_of_train(const char* schema, Text train, DateADT date);
 
+bool is_item(const char* schema, int64_t item_id);
 // TK001 if no node has the item.
 int require_node_of_item(const char* schema, int64_t item_id);
 
