@@ -14,7 +14,7 @@
 # PL/Proxy behaves otherwise.
 set -eu
 PATH=$(pg_config --bindir):$PATH
-dir=$(mktemp -d); frozen=()
+dir=$(mktemp -d); frozen=() s=
 trap '[ ${#frozen[@]} -eq 0 ] || kill -CONT "${frozen[@]}"; for s in near far; do pg_ctl -s -D "$dir/$s" -m immediate stop || true; done; rm -rf "$dir"' EXIT
 for server in near:5401 far:5402; do
   initdb -D "$dir/${server%:*}" -A trust -N >/dev/null
