@@ -191,6 +191,15 @@ ask("SELECT router_move('A', '$day', 2)");
 is(ask("SELECT order_id, status FROM ticket_change($there, 'B', 'S1', 'S4', '$day', 'first', request_id => '$request')"), "$here|sold", 'an exchange goes on although the old order has moved to the new one');
 is(statuses(2, $there), 'changed', 'and the old ticket is changed');
 is(ask("SELECT order_id, status FROM ticket_change($there, 'B', 'S1', 'S4', '$day', 'first', request_id => '$request')"), "$here|sold", 'once');
+# The new one moves, and this router does not know yet: the repeat is the same call, another trip is not.
+my $again = "ticket_change($there, 'B', 'S1', 'S4', '$day', 'first', request_id => '$request')";
+ask("SELECT router_move('B', '$day', 1); DELETE FROM router_train WHERE train = 'B'; INSERT INTO router_train VALUES ('B', '2020-01-01', 2)");
+is(ask("SELECT order_id, status FROM $again"), "$here|sold", 'a repeat finds the new order where it has moved to');
+refused('22023', 'SELECT * FROM ' . $again =~ s/S4/S3/r, 'another trip with its request_id is refused there');
+ask("SELECT router_move('B', '$day', 2)");
+$node[2]->safe_psql('postgres', "SELECT ticket_open('B', '2031-05-03', 'f', '2020-01-01')");
+refused('22023', 'SELECT * FROM ' . $again =~ s/'$day'/'2031-05-03'/r, 'another day is, too');
+$node[2]->safe_psql('postgres', "DELETE FROM ticket_departure WHERE service_date = '2031-05-03'");
 ask("SELECT ticket_refund($here)");
 # What an attempt at a move has left on a node
 $node[1]->safe_psql('postgres', qq{SELECT ticket_parcel_put('$parcel', 0, 'header', '{"train": "A", "service_date": "$day", "departure_id": 5, "to_node": 1, "parts": 2}')});

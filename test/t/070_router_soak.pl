@@ -40,6 +40,13 @@ sub any { return $_[ rand @_ ] }
 # What a call may be told while all this goes on.
 my $fault = qr/^(?:08\w{3}|57014|57P0\d|lost|40001|40P01|55P03)$/;
 
+sub same_rows
+{
+	my ($first, $second, $or_more) = @_;
+	my %second = map { $_ => 1 } @$second;
+	return (!grep { !$second{$_} } @$first) && ($or_more || @$first == @$second);
+}
+
 sub buyer
 {
 	my ($number, $log) = @_;
@@ -68,10 +75,11 @@ sub buyer
 			my $got = $once->($sql);
 			if (ref $got)
 			{
-				# Once more, although it was answered: the same rows.
+				# Once more, although it was answered: the same rows, and in a batch perhaps others that were
+				# sold out the first time.
 				return $got if rand() > 0.2 || $got->{state} ne '00000' || $sql !~ /[0-9a-f]-0000-4000-/ || !@{ $got->{rows} };
 				my $again = $once->($sql);
-				print $log "trouble $sql: @{ $got->{rows} }; again: ", same_answer($again) =~ s/\n/ /gr, "\n" if ref $again && "@{ $again->{rows} }" ne "@{ $got->{rows} }";
+				print $log "trouble $sql: @{ $got->{rows} }; again: ", same_answer($again) =~ s/\n/ /gr, "\n" if ref $again && !same_rows($got->{rows}, $again->{rows}, $sql =~ /many/);
 				return $got;
 			}
 			return if rand() < 0.02;

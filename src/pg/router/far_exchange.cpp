@@ -428,13 +428,22 @@ Answer rows_of_order(const Exchange& exchange, int node, int64_t order_id) {
              errhint("Use a new request_id for each exchange.")));
 }
 
-// 22023 if the request_id was used for another exchange than this one.
+// 22023 if the request_id was used for another exchange than this one. The node that has the new
+// order compares: its departure may have been moved, so the routes may name another one. A
+// request_id that is derived from the whole exchange needs no comparison.
 void check_same_request(const Exchange& exchange, const Tickets& bought) {
-    if (bought.node != exchange.new_node) {
+    const char* request_id = value_of(bought.rows, 0, kRequestId);
+    if (request_id == nullptr || strcmp(request_id, exchange.argument[kArgRequest]) != 0) {
+        return;
+    }
+    Exchange there = exchange;
+    there.new_node = bought.node;
+    const Rows rows = hold(there, 0, false);
+    if (rows.answer.sqlstate == kErrorNoDeparture ||
+        (rows.answer.sqlstate == 0 && rows.count == 0)) {
         report_other_request(exchange);
     }
-    const Rows rows = hold(exchange, 0, false);
-    if (rows.answer.sqlstate != 0 && !may_have_moved(rows.answer)) {
+    if (rows.answer.sqlstate != 0 && !says_moved(rows.answer)) {
         raise_answer(rows.answer);
     }
 }
