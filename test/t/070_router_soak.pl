@@ -180,10 +180,16 @@ my $workers = start_workers($buyers + 1, sub { my ($number, $log) = @_; return $
 # ---------------------------------------------------------------------------------------------------------------------
 # Kills
 # ---------------------------------------------------------------------------------------------------------------------
-my $of_clients = "backend_type = 'client backend'";
+# True if there is none, too: PgBouncer may just have ended.
+sub kill_a_backend
+{
+	my ($server) = @_;
+	my $of_clients = "backend_type = 'client backend' AND pid <> pg_backend_pid()";
+	return $server->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE $of_clients") == 0 || kill_9_of($server, $of_clients);
+}
 my %strike = (
-	'a backend of the router' => sub { kill_9_of($fleet->router, $of_clients) },
-	'a backend of a node' => sub { my $number = any($fleet->numbers); kill_9_of($fleet->node($number)->{server}, $of_clients) },
+	'a backend of the router' => sub { kill_a_backend($fleet->router) },
+	'a backend of a node' => sub { kill_a_backend($fleet->node(any($fleet->numbers))->{server}) },
 	'a node' => sub { my $number = any($fleet->numbers); $fleet->kill_node($number); select undef, undef, undef, rand; $fleet->start_node($number) },
 	'PgBouncer' => sub { $fleet->stop_pooler(any('KILL', 'KILL', 'TERM')); select undef, undef, undef, rand() * 0.5; $fleet->start_pooler; 1 },
 	'a frozen node' => sub { my $number = any($fleet->numbers); $fleet->freeze($number); select undef, undef, undef, rand; $fleet->thaw($number); 1 });
