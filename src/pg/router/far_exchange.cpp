@@ -4,9 +4,8 @@
 //
 //   0  old node   ticket_exchange_ask    may these tickets be exchanged, and whose are they?
 //   1  new node   ticket_exchange_hold   the new seats are held for router.exchange_ttl. The hold
-//   has
-//                                        a request_id, the caller's or one that is derived from the
-//                                        whole exchange: a repetition finds the same hold
+//                                        has a request_id, the caller's or one that is derived from
+//                                        the whole exchange: a repetition finds the same hold
 //   2  old node   ticket_change_away     the old tickets are 'changed' in favour of the new order:
 //                                        the point of no return
 //   3  new node   ticket_confirm         the new tickets are sold

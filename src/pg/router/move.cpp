@@ -11,21 +11,18 @@
 //   5 source  ticket_move_done    the parts are dropped
 //   6 router  the new routes, in the caller's own transaction
 //
-//   died or failed   state                                    then
-//   before 1         as before
-//   in or after 1    parcel "packed", nothing on the target    taken back at once; if the router
-//   died,
-//                                                              the next call goes on, or takes it
-//                                                              back if it is for another node
-//   in or after 3    parcel "handed", arrived or not           the next call repeats 4. If the
-//   target
-//                                                              answers with an error, it refuses
-//                                                              the parcel for good, which is taken
-//                                                              back
-//   after 4 or 5     the routes are old                        sessions follow the source's answer
-//   to
-//                                                              the target (pursuit.hpp); the next
-//                                                              call writes the routes
+//   died or failed | state                      | then
+//   ---------------+----------------------------+----------------------------------------------
+//   before 1       | as before                  |
+//   in or after 1  | parcel "packed", nothing   | taken back at once; if the router died, the next
+//                  | on the target              | call goes on, or takes it back if it is for
+//                  |                            | another node
+//   in or after 3  | parcel "handed", arrived   | the next call repeats 4. If the target answers
+//                  | or not                     | with an error, it refuses the parcel for good,
+//                  |                            | which is taken back
+//   after 4 or 5   | the routes are old         | sessions follow the source's answer to the
+//                  |                            | target (pursuit.hpp); the next call writes the
+//                  |                            | routes
 //
 // A call begins with what all nodes say of the departure. Two calls for one departure come one
 // after the other on one router (an advisory lock). On two routers they may meet: each step may be
