@@ -75,7 +75,7 @@ SELECT sum(claims) IS NULL AS no_claims FROM ticket_inflight;
 SELECT ticket_call('ticket_buy', '{TC1,TCA,TCB,104,2033-03-01}', '{seat}') AS bought;
 COMMIT;
 DROP TRIGGER ticket_call_refuse ON ticket_order;
-SELECT count(*) AS tickets FROM ticket_order WHERE user_id IN (103, 104);
+SELECT count(*) AS tickets FROM ticket_order WHERE user_id IN (103, 104) AND service_date = '2033-03-01';
 SELECT * FROM ticket_verify();
 
 -- What is no function for it

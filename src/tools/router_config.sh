@@ -127,6 +127,10 @@ BEGIN
     CREATE ROLE %1$I LOGIN;
   END IF;
   GRANT USAGE ON SCHEMA %2$s TO %1$I;
+  -- PL/Proxy casts to types by their bare names, and sends arrays as literals. A role's settings go
+  -- before those of the database.
+  ALTER ROLE %1$I SET search_path = pg_catalog;
+  ALTER ROLE %1$I SET array_nulls = on;
   FOR target IN
     SELECT p.oid FROM pg_extension e
       JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid

@@ -204,6 +204,9 @@ both_agree('refused');
 # Under buyers, while backends of the router are killed
 # ---------------------------------------------------------------------------------------------------------------------
 
+# A server that restarts after a crash tells its sessions, and some hear it after a whole answer.
+sub without_messages { my ($answer) = @_; return join "\n", grep { !/^psql:/ } split /\n/, $answer }
+
 my $over_file = $router->basedir . '/over';
 sub call
 {
@@ -214,7 +217,7 @@ sub call
 		if ($$session)
 		{
 			my $answer = $$session->run($sql);
-			return $answer if $$session->is_ok;
+			return without_messages($answer) if $$session->is_ok;
 			my $state = $$session->sqlstate;
 			die "$sql: $state: $answer" unless $state =~ /^(08\d\d\d|lost|57P\d\d)$/;
 		}

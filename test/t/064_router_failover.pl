@@ -110,6 +110,16 @@ my $before = slurp_file("$dir/pgbouncer.ini") . slurp_file("$dir/userlist.txt");
 is($status, 0, 'again, without the password') or diag($said);
 unlike($said, qr/written/, 'nothing had to be written');
 is(slurp_file("$dir/pgbouncer.ini") . slurp_file("$dir/userlist.txt"), $before, 'it is the same');
+# Another password: the router's sessions log in to PgBouncer with it, and PgBouncer to the nodes.
+$password =~ s/password/other password/;
+$_->{server}->safe_psql($_->{database}, sprintf(q{ALTER ROLE "agent ""x""" PASSWORD '%s'}, $password =~ s/'/''/gr)) for map { $it->node($_) } $it->numbers;
+unlink "$dir/password";
+append_to_file("$dir/password", $password);
+chmod 0600, "$dir/password";
+($status, $said) = router_config('--password-file', "$dir/password");
+is($status, 0, 'another password') or diag($said);
+$before = slurp_file("$dir/pgbouncer.ini") . slurp_file("$dir/userlist.txt");
+is(scalar(() = slurp_file("$dir/userlist.txt") =~ /other/g), 1, 'it is written, in place of the first');
 ok(!-e "$dir/hostile", 'nothing of the password was run');
 $router->safe_psql('postgres', q{CREATE ROLE seller LOGIN; GRANT EXECUTE ON FUNCTION ticket_buy TO seller});
 is($router->safe_psql('postgres', q{SELECT count(*) FROM pg_user_mappings WHERE array_to_string(umoptions, ',') LIKE '%password=it''s%'}), '2', 'the router knows the password');

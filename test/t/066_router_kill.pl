@@ -59,8 +59,11 @@ my %strike = (
 	node => sub { my ($number) = @_; $fleet->kill_node($number); $fleet->start_node($number) },
 	pooler => sub { $fleet->stop_pooler('KILL'); $fleet->start_pooler; 1 });
 my @victims = sort keys %strike;
-# Nothing dies: the client gives up waiting.
-$strike{cancel} = sub { $fleet->ask('SELECT pg_cancel_backend(' . $client->backend . ')') eq 't' };
+# Nothing dies: the client gives up waiting, before the answer comes.
+$strike{cancel} = sub {
+	return $fleet->ask('SELECT pg_cancel_backend(' . $client->backend . ')') eq 't'
+	  && await(sub { $fleet->ask("SELECT state <> 'active' FROM pg_stat_activity WHERE pid = " . $client->backend) eq 't' });
+};
 
 # Sends a call through the router, lets it get to a place on a node, and strikes. answered: the node
 # has committed, but its answer is still on the way. The outcome that the client sees.
