@@ -16,11 +16,6 @@ namespace {
                     errhint("Check the order_id.")));
 }
 
-[[noreturn]] void report_no_order(int64_t order_id) {
-    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
-                    detail_of_no_order("ticket_order"), hint_of_no_order()));
-}
-
 // The node does not have what the id names, or no longer.
 bool is_elsewhere(const Answer& answer) {
     if (says_moved(answer)) {
@@ -43,6 +38,11 @@ bool same_nodes(const NodeList& a, const NodeList& b) {
 }
 
 }  // namespace
+
+void report_no_order(int64_t order_id) {
+    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
+                    detail_of_no_order("ticket_order"), hint_of_no_order()));
+}
 
 Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect effect) {
     Pursuit pursuit{0};

@@ -16,5 +16,6 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
 
 // The node that has an order of tickets. TK005 if none has it.
 int find_node_of_order(const Twin& twin, int64_t order_id);
+[[noreturn]] void report_no_order(int64_t order_id);
 
 }  // namespace ticketpool

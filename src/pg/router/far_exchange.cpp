@@ -41,6 +41,8 @@
 // tried again each time.
 #include "router/admin.hpp"
 #include "router/ask.hpp"
+#include "router/by_id.hpp"
+#include "router/by_train.hpp"
 #include "router/pursuit.hpp"
 #include "router/routes.hpp"
 #include "router/twin.hpp"
@@ -108,11 +110,6 @@ Tickets find_order(const char* schema, int64_t order_id) {
         }
     }
     return {0, {}};
-}
-
-[[noreturn]] void report_nowhere(int64_t order_id) {
-    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
-                    detail_of_no_order("ticket_order"), hint_of_no_order()));
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -513,7 +510,7 @@ Places find_places(const Exchange& exchange, Text train, DateADT date) {
         return {new_node, new_node};
     }
     if (nodes.count == 0) {
-        report_nowhere(exchange.order_id);
+        report_no_order(exchange.order_id);
     }
     int old_node = find_order(schema, exchange.order_id).node;
     if (old_node == 0) {
@@ -523,11 +520,7 @@ Places find_places(const Exchange& exchange, Text train, DateADT date) {
         (void)call_rows(old_node, Cluster::kPrimary, "ticket_exchange_ask",
                         {id_text(exchange.order_id), exchange.argument[kArgTickets]},
                         {"ticket_no"});
-        ereport(ERROR,
-                (errcode(kErrorNoDeparture),
-                 errmsg("train \"%s\" has no departure on %s", printable(train), date_text(date)),
-                 errdetail("No row of router_train says which node has the train on that day."),
-                 errhint("Assign the train to a node with router_assign.")));
+        report_no_route(train, date);
     }
     return {old_node, new_node};
 }
