@@ -6,7 +6,8 @@
 #   make test-long                   what takes too long for make test; make soak MINUTES=30, make fuzz SECONDS=60: parts of it
 #   make deps | demo | test          what a Debian machine lacks; a demonstration on a private server; all tests
 #   make demo-router                 a demonstration of many servers
-#   make bench | bench-national      measurements (QUICK=1: short ones); bench-profile: where the time of a sale goes;
+#   make bench | bench-national      measurements (QUICK=1: short ones); bench-router: what a router costs;
+#                                    bench-profile: where the time of a sale goes;
 #                                    bench-doc puts the last ones into doc/bench
 #   make lint
 
@@ -52,7 +53,7 @@ override with_llvm = no
 NO_INSTALLCHECK = yes
 
 .DEFAULT_GOAL := all
-.PHONY: deps deps-bench demo demo-stop demo-router test test-long soak fuzz installcheck bench bench-core bench-national bench-profile bench-doc lint
+.PHONY: deps deps-bench demo demo-stop demo-router test test-long soak fuzz installcheck bench bench-core bench-national bench-profile bench-router bench-doc lint
 
 # Debian's client package alone has the makefile of PGXS but not the headers.
 ifneq ($(and $(wildcard $(PGXS)),$(wildcard $(SERVER_INCLUDES)/postgres.h)),)
@@ -134,6 +135,9 @@ bench-core:
 
 bench-national:
 	@test/bench/national.sh
+
+bench-router:
+	@test/bench/router.sh
 
 bench-profile:
 	@test/bench/profile.sh

@@ -5,7 +5,7 @@ SET ticketpool.allocation = first_fit;
 INSERT INTO ticket_station (station, name) VALUES ('TCA', 'Call A'), ('TCB', 'Call "B", {x}\y'), ('TCC', 'Call C');
 INSERT INTO ticket_stop (train, stop_no, station, arrives, departs) VALUES
     ('TC1', 1, 'TCA', NULL, '8:00'), ('TC1', 2, 'TCB', '9:00', '9:02'), ('TC1', 3, 'TCC', '10:00', NULL);
-INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('TC-F', '01', 'second', '{1A,1B,1C,1D,1F,2A,2B,2C,2D,2F}');
+INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('TC-F', '01', 'second', '{1A,1B,1C,1D,1F,2A,2B,2C,2D,2F,3A,3B,3C,3D,3F}');
 -- Scalars, defaults that are computed (opens_at), NULLs
 SELECT (ticket_call('ticket_open', '{TC1,2033-03-01,TC-F}'))[1] AS opened, (ticket_call('ticket_open', '{TC1,2033-03-02,TC-F,2033-01-01,NULL}'))[1] AS opened;
 SELECT ticket_call('ticket_remaining', '{TC1,TCA,TCC,2033-03-01}') AS counted, ticket_call('ticket_remaining', '{TC1,TCA,TCC,2033-03-01}', '{ticket_remaining}') AS by_name;
@@ -14,7 +14,7 @@ SELECT ticket_call('ticket_close', '{TC1,2033-03-02}') AS nothing;
 SELECT ticket_call('ticket_buy', '{TC1,TCA,TCC,7,2033-03-01}', '{seat,status,seat,held_until,from_stop}') AS bought;
 SELECT ticket_call('ticket_buy', '{TC1,TCA,TCC,7,2033-03-01,NULL,"{70,71}"}', '{ticket_no,seat,passenger_id}') AS two_rows;
 SELECT ticket_call('ticket_buy', '{TC1,TCA,TCB,5,2033-03-01,second,"{50}",D}', '{}') AS no_columns;
-SELECT ticket_call('ticket_buy', '{TC1,TCA,TCC,7,2033-03-01,second,"{1,2,3,4,5,6,7,8,9,10,11}"}', '{seat}') AS sold_out;
+SELECT ticket_call('ticket_buy', '{TC1,TCA,TCC,7,2033-03-01,second,"{1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16}"}', '{seat}') AS sold_out;
 SELECT a[1] AS state, (a[2]::ticket_order).seat, (a[2]::ticket_order).user_id FROM ticket_call('ticket_buy', ARRAY['TC1', 'Call "B", {x}\y', 'TCC', '8', '2033-03-01']) AS a;
 SELECT ticket_call('ticket_remaining_matrix', '{TC1,2033-03-01,second}', '{from_stop,to_stop,remaining}') AS many_rows;
 SELECT ticket_call('ticket_remaining_matrix', '{TC1,2033-03-01,second}') AS whole_rows;
@@ -24,6 +24,13 @@ SELECT ticket_call('ticket_buy_many', ARRAY['{"(TC1,TCA,TCC,9,2033-03-01)"}'], '
 SELECT (ticket_call('ticket_buy_many', ARRAY[ARRAY[ROW('TC1', 'TCA', 'TCC', 9, '2033-03-01', NULL, NULL, NULL, NULL, NULL)::ticket_request]::text], '{request_no,seat}')) AS many;
 -- A single value that is a record
 SELECT (ticket_call('ticket_pool_stat', '{}', '{items}'))[1] AS record, cardinality(ticket_call('ticket_pool_stat', '{}')) AS whole;
+
+-- The part of one node of a call that PL/Proxy splits: its number comes first, also before an error.
+SELECT ticket_call_part('{3}', 'ticket_remaining', ARRAY['{TC1,TCA,TCC,2033-03-01}'], NULL) AS answered;
+SELECT (ticket_call_part('{3}', 'ticket_remaining', ARRAY['{TC9,"TCA",TCC,2033-03-01}'], '{ticket_remaining}'))[1:2] AS no_departure;
+SELECT (ticket_call_part('{3,4}', 'ticket_remaining', '{"{}"}', NULL))[1:3] AS two_nodes, (ticket_call_part('{3}', 'ticket_remaining', '{}', NULL))[1:3] AS no_list,
+    (ticket_call_part('{3}', 'ticket_remaining', '{"{"}', NULL))[1:2] AS malformed, (ticket_call_part('{3}', 'ticket_call_part', '{"{}"}', NULL))[1:2] AS itself,
+    (ticket_call_part(NULL, 'ticket_remaining', '{"{}"}', NULL))[1:2] AS no_number;
 
 -- The settings of the session are in no value: dates, intervals.
 SET datestyle = 'SQL, DMY';
@@ -49,7 +56,7 @@ SELECT ticket_call('ticket_buy', '{TC1,TCA,TCC,7,2033-03-01,first}', '{seat}') A
 SELECT ticket_call('ticket_buy', '{TC1,TCA,TCC,NULL,2033-03-01}', '{seat}') AS no_user;
 SELECT ticket_call('ticket_buy', '{TC1,TCA,TCC,seven,2033-03-01}', '{seat}') AS no_number;
 SELECT ticket_call('ticket_buy', '{TC1,TCA,TCC,7,2033-02-30}', '{seat}') AS no_date;
-SELECT ticket_call('ticket_open', '{TC1,2033-03-01,TC-F}') AS open_already;
+SELECT a[1:3] AS open_already, a[5] LIKE 'SQL statement%' AS context, a[6:] AS names FROM ticket_call('ticket_open', '{TC1,2033-03-01,TC-F}') AS a;
 CREATE FUNCTION ticket_call_rule(bigint, bigint, bigint[], int, int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
     CASE $2 WHEN 100 THEN RETURN 'not you'; WHEN 101 THEN PERFORM pg_sleep(600);
         WHEN 102 THEN RAISE EXCEPTION USING ERRCODE = 'ZZ123', MESSAGE = 'mine', DETAIL = '', HINT = 'a "hint"', SCHEMA = 's', TABLE = 't', COLUMN = 'c', DATATYPE = 'd', CONSTRAINT = 'k';
@@ -64,6 +71,19 @@ SELECT ticket_call('ticket_buy', '{TC1,TCA,TCB,101,2033-03-01}', '{seat}') AS ne
 RESET statement_timeout;
 \set VERBOSITY terse
 DELETE FROM ticket_rule WHERE rule = 'ticket_call_rule';
+
+-- A call inside a call, of the same function, after which what is kept about it is void
+CREATE FUNCTION ticket_call_again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.user_id = 110 THEN
+        EXECUTE 'CREATE OR REPLACE FUNCTION public.ticket_call_other() RETURNS int LANGUAGE sql AS ''SELECT 1''';
+        RAISE NOTICE 'inner %', public.ticket_call('ticket_buy', '{TC1,TCA,TCB,111,2033-03-01}', '{seat,user_id}');
+        RAISE NOTICE 'inner %', (public.ticket_call('ticket_buy', '{TC1,TCA,TCB,112,2033-03-32}', '{seat,user_id}'))[1:2];
+    END IF; RETURN NULL; END $$;
+CREATE TRIGGER ticket_call_again AFTER INSERT ON ticket_order FOR EACH ROW EXECUTE FUNCTION ticket_call_again();
+SELECT ticket_call('ticket_buy', '{TC1,TCA,TCB,110,2033-03-01}', '{seat,user_id}') AS outer;
+DROP TRIGGER ticket_call_again ON ticket_order;
+SELECT ticket_call('ticket_buy', '{TC1,TCA,TCB,113,2033-03-01}', '{seat,user_id}') AS afterwards;
+DROP FUNCTION ticket_call_again, ticket_call_other;
 
 -- What was claimed before the error is free again, and the transaction goes on.
 CREATE FUNCTION ticket_call_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE check_violation USING MESSAGE = 'refused'; END $$;

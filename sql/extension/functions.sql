@@ -480,6 +480,13 @@ COMMENT ON FUNCTION @extschema@.ticket_call(text, text[], text[]) IS
     'the columns, row by row, or the SQLSTATE of an error and its message, detail, hint, context, '
     'schema, table, column, type and constraint';
 
+CREATE OR REPLACE FUNCTION @extschema@.ticket_call_part(nodes int[], function text,
+    arguments text[], columns text[])
+    RETURNS text[] AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_call_part(int[], text, text[], text[]) IS
+    'ticket_call for PL/Proxy, which splits arrays over nodes: nodes and arguments have one element '
+    'each, the arguments as a text; the answer begins with the node';
+
 -- ---------------------------------------------------------------------------
 -- Built-in rules
 -- ---------------------------------------------------------------------------

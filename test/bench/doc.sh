@@ -7,5 +7,5 @@ cd "$(dirname "$0")/../.."
 [ -d build/bench ] || die "Nothing is measured yet: make bench"
 mkdir -p doc/bench
 for file in build/bench/*.md build/bench/*.csv build/bench/*.svg; do
-  case $file in */'*'* | */ratios.csv) ;; *) cp "$file" doc/bench/; say "doc/bench/${file##*/}" ;; esac
+  case $file in */'*'* | */ratios.csv | */router.csv) ;; *) cp "$file" doc/bench/; say "doc/bench/${file##*/}" ;; esac
 done

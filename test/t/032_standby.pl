@@ -94,6 +94,8 @@ for my $name (sort keys %writes)
 	is($reader->sqlstate, '25006', "$name is refused as every write is");
 }
 is($reader->run("SELECT ticket_remaining('T', 'S1', 'S5', '$day', 'second')"), '17', 'an error leaves the session as it was');
+is($reader->run("SELECT ticket_call('ticket_remaining', '{T,S1,S5,$day,second}')"), '{00000,17}', 'a call as texts counts on a standby');
+is($reader->run("SELECT (ticket_call('ticket_buy', '{T,S1,S5,1,$day,second}', '{seat}'))[1]"), '25006', 'its answer to a purchase is the error');
 
 # ---------------------------------------------------------------------------------------------------------------------
 # How old an answer may be

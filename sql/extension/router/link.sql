@@ -130,17 +130,15 @@ COMMENT ON FUNCTION ticketpool_router.node_call_read(int, text, text[], text[]) 
     'calls a function of a node, or of its standby';
 REVOKE ALL ON FUNCTION ticketpool_router.node_call_read(int, text, text[], text[]) FROM PUBLIC;
 
--- Each element of arguments is a text[] in text form. The answers begin with the node's number.
+-- Each element of arguments is a text[] in text form. The answers begin with the node's number. A
+-- node is asked once, so its part of the arrays has one element.
 CREATE FUNCTION ticketpool_router.nodes_call(nodes int[], arguments text[], function text,
     columns text[])
     RETURNS SETOF text[] LANGUAGE plproxy VOLATILE PARALLEL UNSAFE AS $$
         CLUSTER 'ticketpool';
         SPLIT nodes, arguments;
         RUN ON nodes;
-        SELECT pg_catalog.array_prepend(r.node::pg_catalog.text,
-                   @extschema@.ticket_call(function, r.list::pg_catalog._text, columns))
-            FROM ROWS FROM (pg_catalog.unnest(nodes), pg_catalog.unnest(arguments))
-                AS r(node, list);
+        SELECT @extschema@.ticket_call_part(nodes, function, arguments, columns);
     $$;
 COMMENT ON FUNCTION ticketpool_router.nodes_call(int[], text[], text, text[]) IS
     'calls a function of several nodes at the same time';
@@ -152,10 +150,7 @@ CREATE FUNCTION ticketpool_router.nodes_call_read(nodes int[], arguments text[],
         CLUSTER 'ticketpool_read';
         SPLIT nodes, arguments;
         RUN ON nodes;
-        SELECT pg_catalog.array_prepend(r.node::pg_catalog.text,
-                   @extschema@.ticket_call(function, r.list::pg_catalog._text, columns))
-            FROM ROWS FROM (pg_catalog.unnest(nodes), pg_catalog.unnest(arguments))
-                AS r(node, list);
+        SELECT @extschema@.ticket_call_part(nodes, function, arguments, columns);
     $$;
 COMMENT ON FUNCTION ticketpool_router.nodes_call_read(int[], text[], text, text[]) IS
     'calls a function of several nodes, or of their standbys, at the same time';

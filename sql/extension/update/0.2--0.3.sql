@@ -71,7 +71,7 @@ BEGIN
     EXECUTE pg_catalog.format('ALTER TABLE @extschema@.ticket_moved OWNER TO %s', owner);
 END $$;
 
-\new function ticket_call
+\new function ticket_call ticket_call_part
 
 -- Ids end in the number of the node. Identity columns draw from their sequence alone, so three of
 -- them get a default. Each sequence is made again, with its name and its last value.

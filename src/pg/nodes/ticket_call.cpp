@@ -26,6 +26,7 @@ extern "C" {
 #include "pgstat.h"
 #include "utils/catcache.h"
 #include "utils/float.h"
+#include "utils/fmgroids.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 }
@@ -34,6 +35,7 @@ namespace ticketpool {
 namespace {
 
 enum { kArgFunction, kArgArguments, kArgColumns };
+enum { kPartNodes, kPartFunction, kPartArguments, kPartColumns };
 
 // Which settings have a say in how values of a type are written.
 enum class Styles { kNone, kDates, kAll };
@@ -114,11 +116,13 @@ void add_text(Answer* answer, const char* value) {
     add(answer, value == nullptr ? 0 : CStringGetTextDatum(value), value == nullptr);
 }
 
-Answer begin_answer(const char* sqlstate) {
+Answer begin_answer(const char* const* number) {
     constexpr int kRoom = 32;
     Answer answer{static_cast<Datum*>(palloc(kRoom * sizeof(Datum))),
                   static_cast<bool*>(palloc(kRoom * sizeof(bool))), 0, kRoom};
-    add_text(&answer, sqlstate);
+    if (number != nullptr) {
+        add_text(&answer, *number);
+    }
     return answer;
 }
 
@@ -165,10 +169,10 @@ HeapTuple function_named(Oid entry, const char* name) {
     return found;
 }
 
-// 0A000 for functions that only the server itself can call, and for ticket_call.
-void require_callable(Oid entry, const Form_pg_proc form) {
-    bool callable = form->oid != entry && form->prorettype != TRIGGEROID &&
-                    form->prorettype != EVENT_TRIGGEROID;
+// 0A000 for functions that only the server itself can call, and for those of this file.
+void require_callable(const Form_pg_proc form) {
+    bool callable = strncmp(NameStr(form->proname), "ticket_call", 11) != 0 &&
+                    form->prorettype != TRIGGEROID && form->prorettype != EVENT_TRIGGEROID;
     for (int i = 0; i < form->pronargs; i++) {
         callable = callable && get_typtype(form->proargtypes.values[i]) != TYPTYPE_PSEUDO;
     }
@@ -331,7 +335,7 @@ Target* make_target(const Call& call) {
     HeapTuple tuple = function_named(call.entry, call.name);
     const Form_pg_proc form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
     target->function = form->oid;
-    require_callable(call.entry, form);
+    require_callable(form);
     find_arguments(tuple, target);
     find_row(tuple, target);
     find_columns(tuple, target);
@@ -558,48 +562,55 @@ void call_target(const Target& target, const Call& call, Answer* answer) {
     FreeExprContext(context, true);
 }
 
-Call call_of(FunctionCallInfo fcinfo) {
-    require_argument(fcinfo, kArgFunction, "function");
-    require_argument(fcinfo, kArgArguments, "arguments");
-    const Text name = text_of(PG_GETARG_DATUM(kArgFunction));
+Call call_of(FunctionCallInfo fcinfo, int name_at, int columns_at, Datum arguments) {
+    const Text name = text_of(PG_GETARG_DATUM(name_at));
     Call call{};
     call.entry = fcinfo->flinfo->fn_oid;
     call.name = pnstrdup(name.data, name.length);
-    call.arguments = elements_of(PG_GETARG_DATUM(kArgArguments), TEXTOID, -1, false, TYPALIGN_INT);
-    if (!PG_ARGISNULL(kArgColumns)) {
-        call.columns = PG_GETARG_ARRAYTYPE_P(kArgColumns);
+    call.arguments = elements_of(arguments, TEXTOID, -1, false, TYPALIGN_INT);
+    if (!PG_ARGISNULL(columns_at)) {
+        call.columns = PG_GETARG_ARRAYTYPE_P(columns_at);
     }
     return call;
 }
 
+// Of an array that is to have one element.
+Datum only_element(const char* name, Elements elements) {
+    if (elements.count != 1 || elements.nulls[0]) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("argument \"%s\" has to have one element", name),
+                        errdetail("It has %d.", elements.count), errhint("Name each node once.")));
+    }
+    return elements.values[0];
+}
+
 // A session that is cancelled is to hear of it: the caller does not wait for an answer any more.
-Datum answer_of(ErrorData* error) {
+void add_error(Answer* answer, ErrorData* error) {
     if (error->sqlerrcode == ERRCODE_QUERY_CANCELED) {
         ReThrowError(error);
     }
-    Answer answer = begin_answer(unpack_sql_state(error->sqlerrcode));
+    add_text(answer, unpack_sql_state(error->sqlerrcode));
     for (const char* field :
          {error->message, error->detail, error->hint, error->context, error->schema_name,
           error->table_name, error->column_name, error->datatype_name, error->constraint_name}) {
-        add_text(&answer, field);
+        add_text(answer, field);
     }
-    return array_of(answer);
 }
 
-}  // namespace
-}  // namespace ticketpool
-
-TICKETPOOL_FUNCTION(ticket_call) {
-    using namespace ticketpool;
+// Calls what read_call() returns, in a subtransaction. `number`: null, or what the answer begins
+// with, set by read_call().
+template <typename Read>
+Datum answer_call(const char* const* number, Read read_call) {
     Target* volatile target = nullptr;
     Datum result = 0;
     ErrorData* error = in_subtransaction([&] {
         require_shared_memory();
-        const Call call = call_of(fcinfo);
+        const Call call = read_call();
         target = find_target(call);
         target->users++;
         require_execute(target->function);
-        Answer answer = begin_answer("00000");
+        Answer answer = begin_answer(number);
+        add_text(&answer, "00000");
         call_target(*target, call, &answer);
         result = array_of(answer);
         return true;
@@ -607,5 +618,40 @@ TICKETPOOL_FUNCTION(ticket_call) {
     if (target != nullptr) {
         target->users--;
     }
-    return error == nullptr ? result : answer_of(error);
+    if (error != nullptr) {
+        Answer answer = begin_answer(number);
+        add_error(&answer, error);
+        result = array_of(answer);
+    }
+    return result;
+}
+
+}  // namespace
+}  // namespace ticketpool
+
+TICKETPOOL_FUNCTION(ticket_call) {
+    using namespace ticketpool;
+    return answer_call(nullptr, [&] {
+        require_argument(fcinfo, kArgFunction, "function");
+        require_argument(fcinfo, kArgArguments, "arguments");
+        return call_of(fcinfo, kArgFunction, kArgColumns, PG_GETARG_DATUM(kArgArguments));
+    });
+}
+
+TICKETPOOL_FUNCTION(ticket_call_part) {
+    using namespace ticketpool;
+    const char* number = nullptr;
+    return answer_call(&number, [&] {
+        require_argument(fcinfo, kPartNodes, "nodes");
+        require_argument(fcinfo, kPartFunction, "function");
+        require_argument(fcinfo, kPartArguments, "arguments");
+        const Datum node = only_element(
+            "nodes", elements_of(PG_GETARG_DATUM(kPartNodes), INT4OID, 4, true, TYPALIGN_INT));
+        number = psprintf("%d", DatumGetInt32(node));
+        const Datum list = only_element("arguments", elements_of(PG_GETARG_DATUM(kPartArguments),
+                                                                 TEXTOID, -1, false, TYPALIGN_INT));
+        const Datum arguments =
+            OidInputFunctionCall(F_ARRAY_IN, TextDatumGetCString(list), TEXTOID, -1);
+        return call_of(fcinfo, kPartFunction, kPartColumns, arguments);
+    });
 }

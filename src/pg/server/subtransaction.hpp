@@ -9,6 +9,13 @@ extern "C" {
 
 namespace ticketpool {
 
+// A function of its own: compilers warn of the variables of what they inline into a function that
+// calls sigsetjmp, although none of these is used after a longjmp.
+template <typename Work>
+[[gnu::noinline]] bool call_work(Work& work) {
+    return work();
+}
+
 // Runs work() in a subtransaction. The subtransaction is kept if work() returns true, and undone if
 // work() returns false or an error is raised. Returns that error, palloc'd in the caller's memory
 // context, for the caller to raise again or to report; null: there was none.
@@ -21,7 +28,7 @@ template <typename Work>
     MemoryContextSwitchTo(context);
     PG_TRY();
     {
-        if (work()) {
+        if (call_work(work)) {
             ReleaseCurrentSubTransaction();
         } else {
             RollbackAndReleaseCurrentSubTransaction();
