@@ -274,6 +274,26 @@ is(statuses(1, $another) . statuses(1, $rivals), 'changedsold,sold', 'nothing ha
 ask("SELECT ticket_refund($rivals)");
 is(ask('SELECT * FROM router_settle()'), "$another|$to|undone", 'an exchange whose new order is cancelled is undone');
 is(statuses(1, $another), 'sold', 'the old ticket is back');
+# The payment fails as if it was cancelled, after the point of no return.
+$rid = '00000000-0000-0000-0000-000000000004';
+$node[2]->safe_psql('postgres', q{CREATE FUNCTION cancelled() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'cancelled' USING ERRCODE = '57014'; END $$;
+	CREATE TRIGGER cancelled BEFORE UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION cancelled()});
+refused('08007', "SELECT FROM ticket_change($another, 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')", 'no error says that nothing was done once the old ticket is changed');
+is(statuses(1, $another), 'changed', 'it is changed');
+$node[2]->safe_psql('postgres', 'DROP FUNCTION cancelled CASCADE');
+is(ask("SELECT status FROM ticket_change($another, 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')"), 'sold', 'and the repetition pays');
+ask("SELECT ticket_refund(order_id) FROM ticket_change($another, 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')");
+$another = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
+# The mark that nothing is left to be done fails: the caller has its tickets all the same.
+$rid = '00000000-0000-0000-0000-000000000005';
+$node[1]->safe_psql('postgres', q{CREATE FUNCTION cancelled() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'cancelled' USING ERRCODE = '57014'; END $$;
+	CREATE TRIGGER cancelled BEFORE UPDATE ON ticket_order FOR EACH ROW WHEN (NEW.settled_at IS NOT NULL) EXECUTE FUNCTION cancelled()});
+is(ask("SELECT status FROM ticket_change($another, 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')"), 'sold', 'an exchange that is not marked as settled is paid');
+$node[1]->safe_psql('postgres', 'DROP FUNCTION cancelled CASCADE');
+like(ask('SELECT * FROM router_settle()'), qr/^$another\|\d+\|sold$/, 'and marked by router_settle');
+$to = ask("SELECT order_id FROM ticket_change($another, 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')");
+ask("SELECT ticket_refund($to)");
+$another = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
 # A refund comes between hold and fence: the hold waits for another call with its request_id, which is rolled back.
 $rid = '00000000-0000-0000-0000-000000000003';
 my $blocker = session($node[2], 'postgres');

@@ -11,9 +11,8 @@
 // 4. The order rows are locked, in the order in which all sessions lock them. A refund that comes
 //    now waits, and finds its row gone: "has moved" (moved_away.hpp).
 // 5. The rows are copied into the parts of the parcel, and deleted. Nothing is released in the
-// pool:
-//    from the commit on the departure in memory is stale, and the next session that looks for it
-//    drops it, after the last late release of a refund, whose pin it waits for.
+//    pool: from the commit on the departure in memory is stale, and the next session that looks for
+//    it drops it, after the last late release of a refund, whose pin it waits for.
 #include "follow/commit_marks.hpp"
 #include "load/directory.hpp"
 #include "nodes/parcel.hpp"

@@ -3,14 +3,15 @@
 // Rows travel as JSON, by the names of their columns. So columns that a later version or a user has
 // added travel, too, and tables may have their columns in another order. A column that the target
 // does not have is an error before anything is written (require_columns).
+#include "follow/by_hand.hpp"
 #include "follow/commit_marks.hpp"
 #include "load/directory.hpp"
 #include "nodes/parcel.hpp"
-#include "pool/deadlines.hpp"
 #include "server/errors.hpp"
 #include "server/plans.hpp"
 #include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"
+#include "tables/departure_rows.hpp"
 #include "tables/new_partition.hpp"
 #include "tables/order_leaf.hpp"
 #include "tables/own_writes.hpp"
@@ -232,15 +233,10 @@ const char* departure_values(const Arriving& arriving) {
 void note_deadlines(const Catalog& catalog, int64_t departure_id) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    constexpr AttrNumber kReleaseAt = 9;
     reader_open(&reader, catalog.reservation, catalog.reservation_open, snapshot);
     reader_key_int64(&reader, departure_id);
     while (reader_next(&reader)) {
-        bool is_null;
-        const Datum release_at = row_value(reader.row, kReleaseAt, &is_null);
-        if (!is_null) {
-            deadline_at_commit(DatumGetTimestampTz(release_at));
-        }
+        note_deadline(reader.row, kResReleaseAt);
     }
     reader_close(&reader);
     drop_snapshot(snapshot);

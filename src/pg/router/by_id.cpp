@@ -24,11 +24,6 @@ namespace {
                     errhint("Check the %s_id.", what)));
 }
 
-[[noreturn]] void report_no_order(int64_t order_id) {
-    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
-                    detail_of_no_order("ticket_order"), hint_of_no_order()));
-}
-
 // The node does not have what the id names, or no longer.
 bool is_elsewhere(const Answer& answer) {
     if (says_moved(answer)) {
@@ -71,6 +66,11 @@ ErrorData* ask_candidate(int node, const Twin& twin, Datum arguments, Effect eff
 bool is_no_answer(const ErrorData* error) {
     return error->sqlerrcode == ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION ||
            error->sqlerrcode == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN;
+}
+
+void report_no_order(int64_t order_id) {
+    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
+                    detail_of_no_order("ticket_order"), hint_of_no_order()));
 }
 
 Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect effect) {

@@ -31,5 +31,6 @@ bool is_no_answer(const ErrorData* error);
 
 // The node that has an order of tickets. TK005 if none has it.
 int find_node_of_order(const Twin& twin, int64_t order_id);
+[[noreturn]] void report_no_order(int64_t order_id);
 
 }  // namespace ticketpool

@@ -14,7 +14,9 @@ const char* departure_text(Text train, DateADT date) {
     return psprintf("departure of train %s on %s", printable(train), date_text(date));
 }
 
-[[noreturn]] void report_no_node(Text train, DateADT date) {
+}  // namespace
+
+void report_no_route(Text train, DateADT date) {
     ereport(ERROR,
             (errcode(kErrorNoDeparture),
              errmsg("train \"%s\" has no departure on %s", printable(train), date_text(date)),
@@ -22,12 +24,10 @@ const char* departure_text(Text train, DateADT date) {
              errhint("Assign the train to a node with router_assign.")));
 }
 
-}  // namespace
-
 int routed_node(const Twin& twin, Text train, DateADT date) {
     const int node = route_of_train(twin.schema, train, date);
     if (node == 0) {
-        report_no_node(train, date);
+        report_no_route(train, date);
     }
     return node;
 }

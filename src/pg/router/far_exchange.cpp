@@ -4,9 +4,8 @@
 //
 //   0  old node   ticket_exchange_ask    may these tickets be exchanged, and whose are they?
 //   1  new node   ticket_exchange_hold   the new seats are held for router.exchange_ttl. The hold
-//   has
-//                                        a request_id, the caller's or one that is derived from the
-//                                        whole exchange: a repetition finds the same hold
+//                                        has a request_id, the caller's or one that is derived from
+//                                        the whole exchange: a repetition finds the same hold
 //   2  old node   ticket_change_away     the old tickets are 'changed' in favour of the new order:
 //                                        the point of no return
 //   3  new node   ticket_confirm         the new tickets are sold
@@ -47,6 +46,7 @@
 #include "router/admin.hpp"
 #include "router/ask.hpp"
 #include "router/by_id.hpp"
+#include "router/by_train.hpp"
 #include "router/pursuit.hpp"
 #include "router/routes.hpp"
 #include "router/twin.hpp"
@@ -119,11 +119,6 @@ Tickets find_order(const char* schema, int64_t order_id) {
         }
         wait_for_move(&pursuit, psprintf("order " INT64_FORMAT, order_id));
     }
-}
-
-[[noreturn]] void report_nowhere(int64_t order_id) {
-    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
-                    detail_of_no_order("ticket_order"), hint_of_no_order()));
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -281,23 +276,17 @@ bool is_passing(int sqlstate) {
            category == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR);
 }
 
-// Asks in a subtransaction. An error of the function is in the answer; every other one is returned.
-ErrorData* try_answer(int node, const char* function, Datum arguments, Datum columns,
-                      Answer* answer) {
-    return in_subtransaction([&] {
-        *answer = ask_node(node, Cluster::kPrimary, function, arguments, columns, Effect::kAgain);
-        return true;
-    });
-}
-
 // Step 2. An error of the node is in the answer: certainly nothing was done. So it is if the node
 // was not reached, and then the hold is cancelled before that is raised.
 Answer change_away(const Exchange& exchange, int64_t new_order) {
     const char* arguments[] = {id_text(exchange.order_id), id_text(new_order), exchange.ticket_nos};
     const char* columns[] = {"status"};
     Answer answer{};
-    ErrorData* error = try_answer(exchange.old_node, "ticket_change_away", text_array(arguments, 3),
-                                  text_array(columns, 1), &answer);
+    ErrorData* error = in_subtransaction([&] {
+        answer = ask_node(exchange.old_node, Cluster::kPrimary, "ticket_change_away",
+                          text_array(arguments, 3), text_array(columns, 1), Effect::kAgain);
+        return true;
+    });
     if (error != nullptr) {
         if (error->sqlerrcode == ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION) {
             give_up(exchange, new_order);
@@ -316,11 +305,13 @@ Answer change_away(const Exchange& exchange, int64_t new_order) {
                     errhint("Repeat the call, or call router_settle: both finish it.")));
 }
 
-// Step 4. If it fails, router_settle does it.
+// Step 4. If it fails, by a cancel too, router_settle does it: the caller has its tickets.
 void mark_settled(int old_node, int64_t order_id, int64_t new_order) {
-    Rows rows;
-    (void)try_rows(old_node, Cluster::kPrimary, "ticket_settled",
-                   {id_text(order_id), id_text(new_order)}, {}, Effect::kAgain, &rows);
+    (void)in_subtransaction([&] {
+        (void)call_rows(old_node, Cluster::kPrimary, "ticket_settled",
+                        {id_text(order_id), id_text(new_order)}, {}, Effect::kAgain);
+        return true;
+    });
 }
 
 bool has_status(const Tickets& tickets, const char* status) {
@@ -351,56 +342,59 @@ bool take_back(int old_node, int64_t order_id, int64_t new_order) {
     return error == nullptr && rows.count > 0;
 }
 
-// Steps 3 and 4. Returns the new tickets; no rows: the new departure was withdrawn meanwhile, and
-// the old tickets are as they were.
-Answer confirm(const Exchange& exchange, int new_node, int64_t new_order) {
-    Answer answer{};
+// Step 3, wherever the new order is: its departure may be on its way to another node.
+Answer pay(const Exchange& exchange, int new_node, int64_t new_order) {
     const char* id = id_text(new_order);
     Pursuit pursuit{0};
-    ErrorData* error;
     for (;;) {
-        error = try_answer(new_node, "ticket_confirm", text_array(&id, 1),
-                           exchange.twin->column_names, &answer);
-        if (error != nullptr || !says_moved(answer)) {
-            break;
+        const Answer answer =
+            ask_node(new_node, Cluster::kPrimary, "ticket_confirm", text_array(&id, 1),
+                     exchange.twin->column_names, Effect::kAgain);
+        if (!says_moved(answer)) {
+            return answer;
         }
-        // The new departure is being moved. An error must not say that nothing was done.
-        error = in_subtransaction([&] {
-            wait_for_move(&pursuit, psprintf("order %s", id));
-            const Tickets bought = find_order(exchange.twin->schema, new_order);
-            new_node = bought.node != 0 ? bought.node : new_node;
-            return true;
-        });
-        if (error != nullptr) {
-            break;
-        }
+        wait_for_move(&pursuit, psprintf("order %s", id));
+        const Tickets bought = find_order(exchange.twin->schema, new_order);
+        new_node = bought.node != 0 ? bought.node : new_node;
     }
-    if (error != nullptr && error->sqlerrcode == ERRCODE_QUERY_CANCELED) {
-        ReThrowError(error);
+}
+
+// Step 3, or the way back: no rows, if the new departure was withdrawn meanwhile. Returns why it is
+// neither paid nor undone; null: it is.
+const char* pay_or_undo(const Exchange& exchange, int new_node, int64_t new_order, Answer* answer) {
+    *answer = pay(exchange, new_node, new_order);
+    if (answer->sqlstate == 0) {
+        return answer->count > 0 ? nullptr : "The hold has run out, and its seats are sold.";
     }
+    if (answer->sqlstate == kErrorOrder &&
+        is_cancelled(find_order(exchange.twin->schema, new_order)) &&
+        take_back(exchange.old_node, exchange.order_id, new_order)) {
+        *answer = Answer{answer->node, 0, nullptr, nullptr, 0};
+        return nullptr;
+    }
+    return error_field(*answer, kErrorMessage);
+}
+
+// Steps 3 and 4. Returns the new tickets; no rows: the new departure was withdrawn, and the old
+// tickets are as they were. This is after the point of no return, so every error, a cancel too, is
+// raised as 08007: none may say that nothing was done.
+Answer confirm(const Exchange& exchange, int new_node, int64_t new_order) {
+    Answer answer{};
+    const char* reason = nullptr;
+    const ErrorData* error = in_subtransaction([&] {
+        reason = pay_or_undo(exchange, new_node, new_order, &answer);
+        return true;
+    });
     if (error != nullptr) {
-        report_unfinished(exchange.order_id, new_order, reason_of(error));
+        reason = reason_of(error);
     }
-    if (answer.sqlstate == 0 && answer.count > 0) {
+    if (reason != nullptr) {
+        report_unfinished(exchange.order_id, new_order, reason);
+    }
+    if (answer.count > 0) {
         mark_settled(exchange.old_node, exchange.order_id, new_order);
-        return answer;
     }
-    bool cancelled = false;
-    if (answer.sqlstate == kErrorOrder) {
-        error = in_subtransaction([&] {
-            cancelled = is_cancelled(find_order(exchange.twin->schema, new_order));
-            return true;
-        });
-        if (error != nullptr) {
-            report_unfinished(exchange.order_id, new_order, reason_of(error));
-        }
-    }
-    if (cancelled && take_back(exchange.old_node, exchange.order_id, new_order)) {
-        return Answer{answer.node, 0, nullptr, nullptr, 0};
-    }
-    report_unfinished(exchange.order_id, new_order,
-                      answer.sqlstate == 0 ? "The hold has run out, and its seats are sold."
-                                           : error_field(answer, kErrorMessage));
+    return answer;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -611,7 +605,7 @@ Places find_places(const Exchange& exchange, Text train, DateADT date) {
         return {new_node, new_node};
     }
     if (nodes.count == 0) {
-        report_nowhere(exchange.order_id);
+        report_no_order(exchange.order_id);
     }
     int old_node = find_order(schema, exchange.order_id).node;
     if (old_node == 0) {
@@ -621,11 +615,7 @@ Places find_places(const Exchange& exchange, Text train, DateADT date) {
         (void)call_rows(old_node, Cluster::kPrimary, "ticket_exchange_ask",
                         {id_text(exchange.order_id), exchange.argument[kArgTickets]},
                         {"ticket_no"});
-        ereport(ERROR,
-                (errcode(kErrorNoDeparture),
-                 errmsg("train \"%s\" has no departure on %s", printable(train), date_text(date)),
-                 errdetail("No row of router_train says which node has the train on that day."),
-                 errhint("Assign the train to a node with router_assign.")));
+        report_no_route(train, date);
     }
     return {old_node, new_node};
 }
