@@ -230,6 +230,13 @@ $node[1]->safe_psql('postgres', qq{SELECT ticket_parcel_put('$parcel', 0, 'heade
 ask("SELECT router_move('A', '$day', 1)");
 is($node[1]->safe_psql('postgres', "SELECT state FROM ticket_parcel WHERE parcel = '$parcel'"), 'refused', 'a parcel that will never arrive is given up');
 is($node[1]->safe_psql('postgres', 'SELECT count(*) FROM ticket_parcel_part'), 0, 'with its parts');
+# A move of which the target has refused the parcel, and then the router died
+$parcel = '00000000-0000-0000-0000-00000000000a';
+$node[1]->safe_psql('postgres', "SELECT ticket_move_out('$parcel', 'A', '$day', 2); SELECT ticket_move_ready('$parcel')");
+$node[2]->safe_psql('postgres', "SELECT ticket_move_refuse('$parcel')");
+is(answer("SELECT router_move('A', '$day', 2)"), '', 'the next move takes it back, and makes its own');
+is(ask("SELECT node FROM ticket_where('A', '$day')"), 2, 'the departure is there');
+ask("SELECT router_move('A', '$day', 1)");
 ask('DELETE FROM router_moved');
 
 # Left halfway after the point of no return: by a repetition, by router_settle, and undone

@@ -194,8 +194,9 @@ void hand_over(const Move& move, const Whereabouts& way) {
     ReThrowError(error);
 }
 
-// Steps 4 and 5. An error of the target, not of the way there, is final: the departure stays.
-void bring_in(const Move& move, const Whereabouts& way) {
+// Steps 4 and 5. An error of the target, not of the way there, is final: the departure stays, and
+// the error is returned.
+Answer bring_in(const Move& move, const Whereabouts& way) {
     Answer answer{};
     for (int i = 1;; i++) {
         answer = ask_rows(way.target, Cluster::kPrimary, "ticket_move_in", {way.parcel}, {},
@@ -214,14 +215,16 @@ void bring_in(const Move& move, const Whereabouts& way) {
             const ErrorData* failed = try_take_back(way, "true");
             if (failed != nullptr) {
                 warn_off_sale(move, way, failed);
+                raise_answer(answer);
             }
-            raise_answer(answer);
+            return answer;
         }
     }
     step(way.source, "ticket_move_done", {way.parcel});
+    return Answer{};
 }
 
-// Ends what an earlier call has left.
+// Ends what an earlier call has left. That its parcel was refused is no error of this call.
 void finish_earlier(const Move& move, const Whereabouts& way, int node) {
     if (!way.handed && way.target != node) {
         (void)patient_step(way.source, "ticket_move_back", {way.parcel, "false"});
@@ -231,7 +234,7 @@ void finish_earlier(const Move& move, const Whereabouts& way, int node) {
     if (!way.handed) {
         hand_over(move, way);
     }
-    bring_in(move, way);
+    (void)bring_in(move, way);
 }
 
 const char* new_parcel() {
@@ -255,7 +258,10 @@ void move_departure(const Move& move, int source, int target) {
         ReThrowError(error);
     }
     hand_over(move, way);
-    bring_in(move, way);
+    const Answer answer = bring_in(move, way);
+    if (answer.sqlstate != 0) {
+        raise_answer(answer);
+    }
 }
 
 // ---------------------------------------------------------------------------------------------
