@@ -191,7 +191,40 @@ ask("SELECT router_move('A', '$day', 2)");
 is(ask("SELECT order_id, status FROM ticket_change($there, 'B', 'S1', 'S4', '$day', 'first', request_id => '$request')"), "$here|sold", 'an exchange goes on although the old order has moved to the new one');
 is(statuses(2, $there), 'changed', 'and the old ticket is changed');
 is(ask("SELECT order_id, status FROM ticket_change($there, 'B', 'S1', 'S4', '$day', 'first', request_id => '$request')"), "$here|sold", 'once');
+# The new one moves, and this router does not know yet: the repeat is the same call, another trip is not.
+my $again = "ticket_change($there, 'B', 'S1', 'S4', '$day', 'first', request_id => '$request')";
+ask("SELECT router_move('B', '$day', 1); DELETE FROM router_train WHERE train = 'B'; INSERT INTO router_train VALUES ('B', '2020-01-01', 2)");
+is(ask("SELECT order_id, status FROM $again"), "$here|sold", 'a repeat finds the new order where it has moved to');
+refused('22023', 'SELECT * FROM ' . $again =~ s/S4/S3/r, 'another trip with its request_id is refused there');
+ask("SELECT router_move('B', '$day', 2)");
+$node[2]->safe_psql('postgres', "SELECT ticket_open('B', '2031-05-03', 'f', '2020-01-01')");
+refused('22023', 'SELECT * FROM ' . $again =~ s/'$day'/'2031-05-03'/r, 'another day is, too');
+$node[2]->safe_psql('postgres', "DELETE FROM ticket_departure WHERE service_date = '2031-05-03'");
 ask("SELECT ticket_refund($here)");
+# The old tickets cannot be locked: the hold stays, since another session that makes the same exchange may have
+# got them.
+$request = '00000000-0000-0000-0000-000000000007';
+$there = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
+$again = "ticket_change($there, 'B', 'S1', 'S4', '$day', 'first', request_id => '$request')";
+ask("SELECT router_move('A', '$day', 1)");
+$node[1]->safe_psql('postgres', q{CREATE FUNCTION busy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'busy' USING ERRCODE = '55P03'; END $$;
+	CREATE TRIGGER busy BEFORE UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION busy()});
+refused('55P03', "SELECT * FROM $again", 'an exchange whose old ticket cannot be locked is refused');
+is($node[2]->safe_psql('postgres', "SELECT status FROM ticket_order WHERE request_id = '$request'"), 'held', 'its hold stays');
+$node[1]->safe_psql('postgres', 'DROP TRIGGER busy ON ticket_order');
+is(ask("SELECT status FROM $again"), 'sold', 'and the repeat has it');
+ask("SELECT ticket_refund((SELECT changed_to FROM ticket_get($there)))");
+ask("SELECT router_move('A', '$day', 2)");
+# An exchange on one node, and then the old order moves away.
+$request = '00000000-0000-0000-0000-000000000006';
+$there = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
+$again = "ticket_change($there, 'B', 'S1', 'S4', '$day', 'first', request_id => '$request')";
+$here = ask("SELECT order_id FROM $again");
+ask("SELECT router_move('A', '$day', 1)");
+is(ask("SELECT order_id, status FROM $again"), "$here|sold", 'the repeat of an exchange finds it after the old order has moved');
+refused('22023', 'SELECT * FROM ' . $again =~ s/S4/S3/r, 'another trip with its request_id is refused');
+refused('TK005', 'SELECT * FROM ' . $again =~ s/6'/5'/r, 'another request is, too');
+ask("SELECT ticket_refund($here); SELECT router_move('A', '$day', 2)");
 # What an attempt at a move has left on a node
 $node[1]->safe_psql('postgres', qq{SELECT ticket_parcel_put('$parcel', 0, 'header', '{"train": "A", "service_date": "$day", "departure_id": 5, "to_node": 1, "parts": 2}')});
 ask("SELECT router_move('A', '$day', 1)");

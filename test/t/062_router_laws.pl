@@ -156,7 +156,7 @@ for my $case ([ TK001 => "ticket_buy('never assigned', 'S1', 'S2', 7, '$day')" ]
 # text, with all the fields that an error can have.
 my @raised = (
 	[ TK004 => 'TK004', 'a rule says no' ], [ '40001' => '40001', 'serialization' ], [ '40P01' => '40P01', 'deadlock' ], [ '53200' => '53200', 'full' ], [ P0001 => 'P0001', '[node1] REMOTE ERROR: not remote' ],
-	[ XX000 => 'XX000', "PL/Proxy function x(1): 100% 'quoted' \"twice\" %s %m" ], [ '08006' => '08006', 'connection failure that was none' ], [ '08P01' => '08P01', 'query_wait_timeout' ],
+	[ XX000 => 'XX000', "PL/Proxy function x(1): 100% 'quoted' \"twice\" %s %m" ], [ '08006' => '08006', 'connection failure that was none' ], [ '08001' => '08001', 'nothing has moved' ], [ '08P01' => '08P01', 'query_wait_timeout' ],
 	[ '23514' => '23514', "two\nlines" ], [ '55P03' => '55P03', 'lock not available' ]);
 $fleet->on(1, q{
 	CREATE TABLE public.to_raise (state text, message text, at_commit boolean);

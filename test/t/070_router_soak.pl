@@ -40,6 +40,13 @@ sub any { return $_[ rand @_ ] }
 # What a call may be told while all this goes on.
 my $fault = qr/^(?:08\w{3}|57014|57P0\d|lost|40001|40P01|55P03)$/;
 
+sub same_rows
+{
+	my ($first, $second, $or_more) = @_;
+	my %second = map { $_ => 1 } @$second;
+	return (!grep { !$second{$_} } @$first) && ($or_more || @$first == @$second);
+}
+
 sub buyer
 {
 	my ($number, $log) = @_;
@@ -68,10 +75,11 @@ sub buyer
 			my $got = $once->($sql);
 			if (ref $got)
 			{
-				# Once more, although it was answered: the same rows.
+				# Once more, although it was answered: the same rows, and in a batch perhaps others that were
+				# sold out the first time.
 				return $got if rand() > 0.2 || $got->{state} ne '00000' || $sql !~ /[0-9a-f]-0000-4000-/ || !@{ $got->{rows} };
 				my $again = $once->($sql);
-				print $log "trouble $sql: @{ $got->{rows} }; again: ", same_answer($again) =~ s/\n/ /gr, "\n" if ref $again && "@{ $again->{rows} }" ne "@{ $got->{rows} }";
+				print $log "trouble $sql: @{ $got->{rows} }; again: ", same_answer($again) =~ s/\n/ /gr, "\n" if ref $again && !same_rows($got->{rows}, $again->{rows}, $sql =~ /many/);
 				return $got;
 			}
 			return if rand() < 0.02;
@@ -172,10 +180,16 @@ my $workers = start_workers($buyers + 1, sub { my ($number, $log) = @_; return $
 # ---------------------------------------------------------------------------------------------------------------------
 # Kills
 # ---------------------------------------------------------------------------------------------------------------------
-my $of_clients = "backend_type = 'client backend'";
+# True if there is none, too: PgBouncer may just have ended.
+sub kill_a_backend
+{
+	my ($server) = @_;
+	my $of_clients = "backend_type = 'client backend' AND pid <> pg_backend_pid()";
+	return $server->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE $of_clients") == 0 || kill_9_of($server, $of_clients);
+}
 my %strike = (
-	'a backend of the router' => sub { kill_9_of($fleet->router, $of_clients) },
-	'a backend of a node' => sub { my $number = any($fleet->numbers); kill_9_of($fleet->node($number)->{server}, $of_clients) },
+	'a backend of the router' => sub { kill_a_backend($fleet->router) },
+	'a backend of a node' => sub { kill_a_backend($fleet->node(any($fleet->numbers))->{server}) },
 	'a node' => sub { my $number = any($fleet->numbers); $fleet->kill_node($number); select undef, undef, undef, rand; $fleet->start_node($number) },
 	'PgBouncer' => sub { $fleet->stop_pooler(any('KILL', 'KILL', 'TERM')); select undef, undef, undef, rand() * 0.5; $fleet->start_pooler; 1 },
 	'a frozen node' => sub { my $number = any($fleet->numbers); $fleet->freeze($number); select undef, undef, undef, rand; $fleet->thaw($number); 1 });

@@ -27,9 +27,10 @@
 //                                    order is sold and does 4 alone
 //
 // If 2 is refused (another exchange or a refund was first), or certainly was not carried out, the
-// hold is cancelled. If that fails, it runs out. The node gives the request_id of a hold that is
-// over to the next one. Where it belongs to an order that was paid and refunded since, which only a
-// confirmation by hand can bring about, the next attempt derives another one.
+// hold is cancelled. If that fails, or 2 has only met a lock, it is found again or runs out. The
+// node gives the request_id of a hold that is over to the next one. Where it belongs to an order
+// that was paid and refunded since, which only a confirmation by hand can bring about, the next
+// attempt derives another one.
 //
 // Two exchanges of one ticket, to two nodes: both hold, step 2 lets one of them through. The same
 // exchange twice at once: both find the same hold, and both get the rows of 2 and 3.
@@ -243,6 +244,38 @@ void cancel_hold(int node, int64_t order_id) {
                    Effect::kAgain, &rows);
 }
 
+// Has another session that makes the same exchange done step 2?
+bool is_fenced(const Exchange& exchange, int64_t new_order) {
+    Rows rows;
+    (void)try_rows(exchange.old_node, Cluster::kPrimary, "ticket_get", {id_text(exchange.order_id)},
+                   {"changed_to"}, Effect::kNone, &rows);
+    for (int i = 0; i < rows.count; i++) {
+        if (number_of(rows, i, 0) == new_order) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Step 2 has come to nothing. The hold is that of another session, too, if that makes the same
+// exchange: after its step 2 the old tickets depend on it.
+void give_up(const Exchange& exchange, int64_t new_order) {
+    if (!is_fenced(exchange, new_order)) {
+        cancel_hold(exchange.new_node, new_order);
+    }
+}
+
+// An error that another session's call, or the next one, need not meet: of locks and resources, not
+// of the tickets.
+bool is_passing(int sqlstate) {
+    const int category = ERRCODE_TO_CATEGORY(sqlstate);
+    return category == ERRCODE_TO_CATEGORY(ERRCODE_T_R_SERIALIZATION_FAILURE) ||
+           category == ERRCODE_TO_CATEGORY(ERRCODE_LOCK_NOT_AVAILABLE) ||
+           category == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
+           category == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
+           category == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR);
+}
+
 // Step 2. An error of the node is in the answer: certainly nothing was done. So it is if the node
 // was not reached, and then the hold is cancelled before that is raised.
 Answer change_away(const Exchange& exchange, int64_t new_order) {
@@ -256,7 +289,7 @@ Answer change_away(const Exchange& exchange, int64_t new_order) {
     });
     if (error != nullptr) {
         if (error->sqlerrcode == ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION) {
-            cancel_hold(exchange.new_node, new_order);
+            give_up(exchange, new_order);
         }
         ReThrowError(error);
     }
@@ -422,27 +455,63 @@ Answer rows_of_order(const Exchange& exchange, int node, int64_t order_id) {
              errhint("Use a new request_id for each exchange.")));
 }
 
-// 22023 if the request_id was used for another exchange than this one.
+// 22023 if the request_id was used for another exchange than this one. The node that has the new
+// order compares: its departure may have been moved, so the routes may name another one. A
+// request_id that is derived from the whole exchange needs no comparison.
 void check_same_request(const Exchange& exchange, const Tickets& bought) {
-    if (bought.node != exchange.new_node) {
+    const char* request_id = value_of(bought.rows, 0, kRequestId);
+    if (request_id == nullptr || strcmp(request_id, exchange.argument[kArgRequest]) != 0) {
+        return;
+    }
+    Exchange there = exchange;
+    there.new_node = bought.node;
+    const Rows rows = hold(there, 0, false);
+    if (rows.answer.sqlstate == kErrorNoDeparture ||
+        (rows.answer.sqlstate == 0 && rows.count == 0)) {
         report_other_request(exchange);
     }
-    const Rows rows = hold(exchange, 0, false);
-    if (rows.answer.sqlstate != 0 && !may_have_moved(rows.answer)) {
+    if (rows.answer.sqlstate != 0 && !says_moved(rows.answer)) {
         raise_answer(rows.answer);
     }
 }
 
-// False: the tickets were not exchanged by this very call before. As on one node, a repetition
-// without a request_id is refused once the first call has been finished.
+// An exchange that was made on one node is not in changed_to. If one of its departures has moved
+// since, the new order is found by the request_id. False: it was not made, or (the answer says so)
+// the new departure is being moved.
+bool find_made_on_one_node(const Exchange& exchange, Answer* answer) {
+    const Rows rows = hold(exchange, 0, false);
+    if (says_moved(rows.answer)) {
+        *answer = rows.answer;
+        return false;
+    }
+    if (rows.answer.sqlstate != 0 && !may_have_moved(rows.answer)) {
+        raise_answer(rows.answer);
+    }
+    const char* status = rows.count == 0 ? "cancelled" : value_of(rows, 0, 1);
+    for (const char* unfinished : {"held", "expired", "cancelled"}) {
+        if (strcmp(status, unfinished) == 0) {
+            return false;
+        }
+    }
+    *answer = rows_of_order(exchange, exchange.new_node, number_of(rows, 0, 0));
+    return true;
+}
+
+// False: the tickets were not exchanged by this very call before, or (the answer says so) the new
+// order is being moved. As on one node, a repetition without a request_id is refused once the first
+// call has been finished.
 bool finish_repeated(Exchange* exchange, Answer* answer) {
     const Tickets old = find_order(exchange->twin->schema, exchange->order_id);
-    const int64_t new_order = changed_in_favour(exchange, old);
-    if (old.node == 0 || new_order == 0) {
+    if (old.node == 0) {
         return false;
     }
     exchange->old_node = old.node;
     exchange->user_id = value_of(old.rows, 0, kUserId);
+    const int64_t new_order = changed_in_favour(exchange, old);
+    if (new_order == 0) {
+        return exchange->argument[kArgRequest] != nullptr &&
+               find_made_on_one_node(*exchange, answer);
+    }
     const Tickets bought = find_order(exchange->twin->schema, new_order);
     if (bought.node == 0 || !is_request_of(*exchange, value_of(bought.rows, 0, kRequestId))) {
         return false;
@@ -474,6 +543,9 @@ bool exchange_over_nodes(Exchange* exchange, Answer* answer) {
     if (asked.sqlstate == kErrorOrder && finish_repeated(exchange, answer)) {
         return true;
     }
+    if (says_moved(*answer)) {
+        return false;
+    }
     if (asked.sqlstate != 0) {
         *answer = asked;
         return !may_have_moved(asked);
@@ -490,7 +562,9 @@ bool exchange_over_nodes(Exchange* exchange, Answer* answer) {
         if (says_moved(away)) {
             return false;  // the hold is found again
         }
-        cancel_hold(exchange->new_node, new_order);
+        if (!is_passing(away.sqlstate)) {
+            give_up(*exchange, new_order);
+        }
         return true;
     }
     *answer = confirm(*exchange, exchange->new_node, new_order);

@@ -449,6 +449,15 @@ const char* error_field(const Answer& answer, ErrorField field) {
                                                         : TextDatumGetCString(answer.values[field]);
 }
 
+bool says_moved(const Answer& answer) {
+    if (answer.sqlstate != ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION) {
+        return false;
+    }
+    const char* where = error_field(answer, kErrorConstraint);
+    return where != nullptr &&
+           (strcmp(where, "moving") == 0 || strncmp(where, "node_", strlen("node_")) == 0);
+}
+
 Answer ask_node(int node, Cluster cluster, const char* function, Datum arguments, Datum columns,
                 Effect effect, int share) {
     require_node(node);

@@ -55,10 +55,9 @@ enum ErrorField {
 // null: the answer has none.
 const char* error_field(const Answer& answer, ErrorField field);
 
-// 08001, "moved away": the node has given the departure or the order to another node.
-inline bool says_moved(const Answer& answer) {
-    return answer.sqlstate == ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION;
-}
+// 08001, "moved away": the node has given the departure or the order to another node, or is about to.
+// Its constraint field says so: a trigger there may raise 08001, too.
+bool says_moved(const Answer& answer);
 
 // Calls a function of a node. arguments, columns: of type text[]; columns 0: the value as a whole.
 // An error of the function is an answer; everything else is raised. `share`: the answer has to come
