@@ -155,6 +155,58 @@ refused('TK005', "SELECT * FROM ticket_change(" . ($old + 128 * 1000) . ", 'B', 
 refused('TK005', "SELECT * FROM ticket_change($old, 'B', 'S1', 'S3', '$day', ticket_nos => '{3}')");
 is(statuses(1, $old), 'sold,sold', 'errors leave the old tickets');
 
+# What no node has: the answer of a node
+is(ask("SELECT count(*) FROM ticket_get(5)"), 0, 'an order whose node does not exist has no rows');
+is(ask("SELECT * FROM ticket_why('none', 'S1', 'S2', '$day')"), $node[1]->safe_psql('postgres', "SELECT * FROM ticket_why('none', 'S1', 'S2', '$day')"), 'a train that no node has is explained');
+like(answer("SELECT $_->[0]"), qr/ERROR:  $_->[1]/, $_->[0]) for [ 'item_merge(5)', 'TK001: inventory 5 does not exist' ], [ 'ticket_recycle(5)', 'TK005: reservation 5 does not exist' ], [ 'ticket_confirm(5)', 'TK005: order 5 does not exist' ];
+ask('UPDATE router_node SET old_ids = true WHERE node = 2');
+$node[2]->safe_psql('postgres', 'INSERT INTO item_inventory (id, item_id, quantity) VALUES (129, 129, 5)');
+my ($merge) = answer('SELECT item_merge(129)') =~ /ERROR:  (.*)/;
+unlike($merge, qr/does not exist/, 'an inventory from before there were nodes is looked for where those are');
+ask('UPDATE router_node SET old_ids = false');
+
+# Some orders of that node and day may be on a node that is down: this one is not.
+my $there = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
+answer(q{SELECT router_node_add(4, 'host=/nonexistent dbname=none')});
+ask("INSERT INTO router_moved VALUES (1, '$day', 4), (2, '$day', 4)");
+is(ask("SELECT status FROM ticket_get($there)"), 'sold', 'an order is read although a node that might have it is down');
+is(ask("SELECT node FROM ticket_where($there)"), 1, 'it is found');
+my $here = ask("SELECT order_id FROM ticket_change($there, 'B', 'S1', 'S4', '$day', 'first')");
+is(statuses(1, $there) . statuses(2, $here), 'changedsold', 'it is exchanged');
+is(ask("SELECT status FROM ticket_refund($here)"), 'refunded', 'and refunded');
+refused('08001', "SELECT * FROM $_") for map { "$_(" . ($there + 128 * 1000) . ')' } qw(ticket_get ticket_where ticket_refund);
+ask('DELETE FROM router_moved; DELETE FROM router_node WHERE node = 4');
+
+# An exchange whose old order is on its way to another node waits for it.
+$there = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
+ask("INSERT INTO router_moved VALUES (1, '$day', 2)");
+my $parcel = '00000000-0000-0000-0000-000000000009';
+$node[1]->safe_psql('postgres', "SELECT ticket_move_out('$parcel', 'A', '$day', 2)");
+my $waiting = session($router, 'postgres');
+$waiting->send("SELECT status FROM ticket_change($there, 'B', 'S1', 'S4', '$day', 'first')");
+is(ask("SELECT node FROM ticket_where($there)"), 1, 'an order on its way is where it can be asked for');
+ok(becomes_true($router, 'postgres', "SELECT wait_event = 'Extension' OR state <> 'active' FROM pg_stat_activity WHERE pid = " . $waiting->backend), 'an exchange of it waits');
+$node[1]->safe_psql('postgres', "SELECT ticket_move_back('$parcel')");
+is($waiting->wait, 'sold', 'until it has arrived');
+is(statuses(1, $there), 'changed', 'and is made then');
+ask("SELECT ticket_refund((SELECT changed_to FROM ticket_get($there)))");
+# The seats were held when the old order was on another node. Now both are on one.
+my $request = '00000000-0000-0000-0000-000000000008';
+$there = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
+$here = $node[2]->safe_psql('postgres',
+	"SELECT order_id FROM ticket_exchange_hold($there, 7, '{1}', '{1}', '{first}', '{NULL}', 'B', 'S1', 'S4', '$day', 'first', ttl => '1 hour', request_id => '$request')");
+ask("SELECT router_move('A', '$day', 2)");
+is(ask("SELECT order_id, status FROM ticket_change($there, 'B', 'S1', 'S4', '$day', 'first', request_id => '$request')"), "$here|sold", 'an exchange goes on although the old order has moved to the new one');
+is(statuses(2, $there), 'changed', 'and the old ticket is changed');
+is(ask("SELECT order_id, status FROM ticket_change($there, 'B', 'S1', 'S4', '$day', 'first', request_id => '$request')"), "$here|sold", 'once');
+ask("SELECT ticket_refund($here)");
+# What an attempt at a move has left on a node
+$node[1]->safe_psql('postgres', qq{SELECT ticket_parcel_put('$parcel', 0, 'header', '{"train": "A", "service_date": "$day", "departure_id": 5, "to_node": 1, "parts": 2}')});
+ask("SELECT router_move('A', '$day', 1)");
+is($node[1]->safe_psql('postgres', "SELECT state FROM ticket_parcel WHERE parcel = '$parcel'"), 'refused', 'a parcel that will never arrive is given up');
+is($node[1]->safe_psql('postgres', 'SELECT count(*) FROM ticket_parcel_part'), 0, 'with its parts');
+ask('DELETE FROM router_moved');
+
 # Left halfway after the point of no return: by a repetition, by router_settle, and undone
 my $half = ask("SELECT count(*) FROM ticket_change($old, 'B', 'S1', 'S4', '$day', 'first', ticket_nos => '{1}')");
 is($half, 1, 'one ticket, to another class');

@@ -75,7 +75,7 @@ Parcel lock_parcel(const Catalog& catalog, const pg_uuid_t& id) {
     Parcel parcel{};
     parcel.id = id;
     execute_for_parcel(psprintf("SELECT direction = 'out', state, "
-                                "departure_id, service_date, to_node, parts FROM %s "
+                                "departure_id, service_date, to_node, parts, train FROM %s "
                                 "WHERE parcel = $1 FOR UPDATE",
                                 qualified_name(catalog.parcel)),
                        id, SPI_OK_SELECT);
@@ -89,6 +89,7 @@ Parcel lock_parcel(const Catalog& catalog, const pg_uuid_t& id) {
     parcel.service_date = DatumGetDateADT(spi_value(4));
     parcel.to_node = DatumGetInt32(spi_value(5));
     parcel.parts = DatumGetInt32(spi_value(6));
+    parcel.train = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 7);
     return parcel;
 }
 
@@ -149,6 +150,16 @@ void put_header(const Catalog& catalog, const pg_uuid_t& id, Datum rows) {
         qualified_name(catalog.parcel));
     if (execute_planned(sql, 2, types, values, nullptr) != SPI_OK_INSERT) {
         report_not_written(sql);
+    }
+    execute_for_parcel(psprintf("SELECT FROM %s WHERE parcel = $1 AND state = 'coming' AND "
+                                "num_nulls(train, service_date, departure_id, to_node) > 0",
+                                qualified_name(catalog.parcel)),
+                       id, SPI_OK_SELECT);
+    if (SPI_processed > 0) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("the header of the parcel does not name the departure"),
+                        errdetail("It has to have train, service_date, departure_id and to_node."),
+                        errhint("Copy the parts as ticket_parcel_part gives them.")));
     }
 }
 

@@ -72,6 +72,7 @@ struct Parcel {
     bool found;
     bool out;
     const char* state;
+    const char* train;  // null: nothing has come of it so far
     int64_t departure_id;
     DateADT service_date;
     int32_t to_node;

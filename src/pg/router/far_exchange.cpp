@@ -34,6 +34,9 @@
 // Two exchanges of one ticket, to two nodes: both hold, step 2 lets one of them through. The same
 // exchange twice at once: both find the same hold, and both get the rows of 2 and 3.
 //
+// The old order may be moved to the new node after 1. Then that node's ticket_change finds the hold
+// by the request_id and returns it: the steps go on, all on that node.
+//
 // The new order may die between 2 and 3 by itself: its departure is withdrawn, which cancels holds,
 // or nobody finishes before the hold has run out and its seats are sold. A cancelled order stays
 // cancelled, so then the old tickets are taken back (ticket_change_back), which gives the same
@@ -97,19 +100,24 @@ struct Tickets {
 };
 enum TicketColumn { kTicketNo, kStatus, kChangedTo, kRequestId, kUserId };
 
+// A node that does not answer may have it: that is an error if no other node has it. One that is
+// being moved is waited for.
 Tickets find_order(const char* schema, int64_t order_id) {
-    const NodeList nodes = nodes_of_id(schema, order_id, IdOf::kOrder);
-    for (int i = 0; i < nodes.count; i++) {
-        Rows rows = ask_rows(nodes.nodes[i], Cluster::kPrimary, "ticket_get", {id_text(order_id)},
-                             {"ticket_no", "status", "changed_to", "request_id", "user_id"});
-        if (rows.answer.sqlstate != 0 && !says_moved(rows.answer)) {
-            raise_answer(rows.answer);
+    Pursuit pursuit{0};
+    for (;;) {
+        const OrderPlace place = look_for_order(
+            schema, order_id, {"ticket_no", "status", "changed_to", "request_id", "user_id"});
+        if (place.node != 0) {
+            return {place.node, place.rows};
         }
-        if (rows.count > 0) {
-            return {nodes.nodes[i], rows};
+        if (place.failed != nullptr) {
+            ReThrowError(place.failed);
         }
+        if (place.left == 0) {
+            return {0, place.rows};
+        }
+        wait_for_move(&pursuit, psprintf("order " INT64_FORMAT, order_id));
     }
-    return {0, {}};
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -496,6 +504,19 @@ Answer exchange_on_node(const Exchange& exchange) {
         exchange.argument[kArgRequest] != nullptr ? Effect::kRequest : Effect::kUnknown);
 }
 
+// Did the node find no exchange of its own under the request_id, but the hold of one that began
+// when the old order was on another node?
+bool is_hold(const Exchange& exchange, const Answer& answer) {
+    const Twin& twin = *exchange.twin;
+    for (int i = 0; i < twin.column_count && i < answer.count; i++) {
+        const FormData_pg_attribute* column = TupleDescAttr(twin.row, twin.columns[i].attribute);
+        if (strcmp(NameStr(column->attname), "status") == 0) {
+            return !answer.nulls[i] && same_text(text_of(answer.values[i]), {"held", 4});
+        }
+    }
+    return false;
+}
+
 struct Places {
     int old_node;
     int new_node;
@@ -538,6 +559,8 @@ Answer change(Exchange* exchange, Text train, DateADT date) {
             final = answer.sqlstate == 0 || !may_have_moved(answer);
             if (answer.sqlstate == kErrorOrder && !final) {
                 final = finish_repeated(exchange, &answer);
+            } else if (answer.sqlstate == 0 && is_hold(*exchange, answer)) {
+                final = exchange_over_nodes(exchange, &answer);
             }
         } else {
             final = exchange_over_nodes(exchange, &answer);

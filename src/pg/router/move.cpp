@@ -305,14 +305,18 @@ void write_moved(const Move& move, int node, int source, const char* parcel) {
 }
 
 // What the tables have to say for sessions to find the departure on the node, and its orders:
-// wherever these were before, by the parcels that are still known.
+// wherever these were before, by the parcels that are still known. A parcel that is still coming
+// somewhere is what an attempt has left that was undone: it is refused, which drops its parts.
 void write_routes(const Move& move, int node) {
     const NodeList nodes = all_nodes(move.schema);
     for (int i = 0; i < nodes.count; i++) {
         const Rows parcels = ask_parcels(move, nodes.nodes[i]);
         for (int row = 0; row < parcels.count; row++) {
+            const char* parcel = value_of(parcels, row, 0);
             if (strcmp(value_of(parcels, row, 1), "out") == 0) {
-                write_moved(move, node, nodes.nodes[i], value_of(parcels, row, 0));
+                write_moved(move, node, nodes.nodes[i], parcel);
+            } else if (strcmp(value_of(parcels, row, 2), "coming") == 0) {
+                try_step(nodes.nodes[i], "ticket_move_refuse", parcel);
             }
         }
     }
