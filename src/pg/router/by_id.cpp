@@ -14,14 +14,22 @@ namespace {
 // In the words of the node's function, and with its SQLSTATE.
 [[noreturn]] void report_no_node(const Twin& twin, int64_t id) {
     const char* argument = twin.arguments[0].name;
-    const bool inventory = strcmp(argument, "inventory_id") == 0;
-    const char* what = inventory                              ? "inventory"
-                       : strcmp(argument, "reservation") == 0 ? "reservation"
-                                                              : "order";
-    ereport(ERROR, (errcode(inventory ? kErrorNoDeparture : kErrorOrder),
-                    errmsg("%s " INT64_FORMAT " does not exist", what, id),
-                    errdetail("No node has ids that end in %d.", static_cast<int>(id & 127)),
-                    errhint("Check the %s_id.", what)));
+    const int born = static_cast<int>(id & 127);
+    if (strcmp(argument, "inventory_id") == 0) {
+        ereport(ERROR, (errcode(kErrorNoDeparture),
+                        errmsg("inventory " INT64_FORMAT " does not exist", id),
+                        errdetail("No node has ids that end in %d.", born),
+                        errhint("Check the inventory_id.")));
+    }
+    if (strcmp(argument, "reservation") == 0) {
+        ereport(ERROR,
+                (errcode(kErrorOrder), errmsg("reservation " INT64_FORMAT " does not exist", id),
+                 errdetail("No node has ids that end in %d.", born),
+                 errhint("Check the reservation_id.")));
+    }
+    ereport(ERROR,
+            (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", id),
+             errdetail("No node has ids that end in %d.", born), errhint("Check the order_id.")));
 }
 
 // The node does not have what the id names, or no longer.
