@@ -1,9 +1,11 @@
 // The steps of a move that concern a parcel as such, and what they share: see parcel.hpp.
 #include "nodes/parcel.hpp"
 
+#include "pool/shared_memory.hpp"
 #include "server/errors.hpp"
 #include "server/plans.hpp"
 #include "server/row_return.hpp"
+#include "server/subtransaction.hpp"
 
 extern "C" {
 #include "utils/fmgrprotos.h"
@@ -22,6 +24,19 @@ const PartShape part_shapes[kPartKinds] = {
     {"question", &Catalog::question, nullptr},
     {"gate", &Catalog::gate, nullptr},
 };
+
+void require_json(const char* argument, Datum value) {
+    const ErrorData* error = in_subtransaction([value] {
+        DirectFunctionCall1(json_in, CStringGetDatum(TextDatumGetCString(value)));
+        return true;
+    });
+    if (error != nullptr) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("argument \"%s\" is not JSON", argument),
+                        errdetail("The nodes describe rows and columns in JSON."),
+                        errhint("Pass on what the other node has returned.")));
+    }
+}
 
 bool is_state(const Parcel& parcel, const char* state) {
     return parcel.found && strcmp(parcel.state, state) == 0;
@@ -133,12 +148,14 @@ void report_parcel_state(const Parcel& parcel, const char* hint) {
 namespace {
 
 pg_uuid_t parcel_argument(FunctionCallInfo fcinfo) {
+    require_shared_memory();
     require_argument(fcinfo, 0, "parcel");
     return *DatumGetUUIDP(PG_GETARG_DATUM(0));
 }
 
 // The header, part 0, makes the parcel known.
 void put_header(const Catalog& catalog, const pg_uuid_t& id, Datum rows) {
+    require_json("rows", rows);
     Oid types[] = {UUIDOID, TEXTOID};
     Datum values[] = {UUIDPGetDatum(&id), rows};
     const char* sql = psprintf(
@@ -195,6 +212,7 @@ void return_query(FunctionCallInfo fcinfo, const Catalog& catalog, const char* s
 
 TICKETPOOL_FUNCTION(ticket_parcel_state) {
     using namespace ticketpool;
+    require_shared_memory();
     require_argument(fcinfo, 0, "train");
     require_argument(fcinfo, 1, "service_date");
     const Catalog& catalog = catalog_of(fcinfo);
@@ -213,6 +231,7 @@ TICKETPOOL_FUNCTION(ticket_parcel_state) {
 
 TICKETPOOL_FUNCTION(ticket_parcels) {
     using namespace ticketpool;
+    require_shared_memory();
     const Catalog& catalog = catalog_of(fcinfo);
     return_query(
         fcinfo, catalog,

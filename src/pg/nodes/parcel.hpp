@@ -79,6 +79,9 @@ struct Parcel {
     int32_t parts;
 };
 
+// 22023 if the text is not JSON.
+void require_json(const char* argument, Datum value);
+
 bool is_state(const Parcel& parcel, const char* state);
 
 // Runs `body` as the owner, inside SPI. No lock is waited for longer than kMoveWaitMillis, and
