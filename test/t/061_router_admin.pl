@@ -121,6 +121,14 @@ ask(q{CREATE SCHEMA evil; CREATE FUNCTION evil.fail(date, date) RETURNS date LAN
 ask("SELECT router_assign('C', 2, '2032-01-01')");
 is(answer("SET search_path = evil, pg_catalog, public; SELECT router_assign('C', 2, '2031-01-01')"), '', 'a hostile search_path is not looked at');
 
+# A departure is open although the question that follows was cancelled.
+$node[2]->safe_psql('postgres', q{CREATE OR REPLACE FUNCTION ticket_route_days(arrives interval[], departs interval[]) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+	AS $$ BEGIN RAISE EXCEPTION 'cancelled' USING ERRCODE = '57014'; END $$});
+like(answer("SELECT ticket_open('B', '2031-05-09', 'f')"), qr/^(?!.*ERROR).*WARNING.*searches do not find the departure yet/s, 'a cancel after a departure was opened is a warning');
+$node[2]->safe_psql('postgres', q{CREATE OR REPLACE FUNCTION ticket_route_days(arrives interval[], departs interval[]) RETURNS int
+	AS '$libdir/ticketpool', 'ticket_route_days' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE});
+$node[2]->safe_psql('postgres', "DELETE FROM ticket_departure WHERE train = 'B' AND service_date = '2031-05-09'");
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Exchanges between nodes
 # ---------------------------------------------------------------------------------------------------------------------

@@ -272,8 +272,8 @@ void check_read(const Survey& survey, int i) {
             psprintf("The server there has the number %d. Correct read_conninfo.", found.number));
     } else if (known && !same(found.system, primary.system)) {
         report(survey, node, "standby", false,
-               "It is no standby of this node: its system identifier is another one. Correct "
-               "read_conninfo.");
+               "It is not a standby of this node: its system identifier is another one. "
+               "Correct read_conninfo.");
     } else if (!found.is_standby) {
         report(survey, node, "standby", known,
                "It is not a standby but the primary itself, as far as it says.");

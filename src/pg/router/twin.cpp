@@ -208,7 +208,7 @@ int rows_of(const Twin& twin, const Answer& answer) {
     if (answer.count % columns != 0) {
         ereport(ERROR, (errcode(ERRCODE_FDW_ERROR),
                         errmsg("node %d gave rows with other columns", answer.node),
-                        errdetail("%d values are no rows of %d columns.", answer.count, columns),
+                        errdetail("%d values are not rows of %d columns.", answer.count, columns),
                         errhint("router_status() shows whether the versions agree.")));
     }
     return answer.count / columns;
