@@ -190,11 +190,14 @@ void warn_about(int node, Cluster cluster) {
     const ErrorData* error =
         try_rows(node, cluster, "ticket_node_status", {}, {"node"}, Effect::kNone, &rows);
     if (error != nullptr) {
-        ereport(WARNING, (cluster == Cluster::kPrimary
-                              ? errmsg("node %d does not answer yet", node)
-                              : errmsg("the read side of node %d does not answer yet", node),
-                          errdetail("%s", reason_of(error)),
-                          errhint("router_status() shows what is wrong.")));
+        ereport(WARNING,
+                (cluster == Cluster::kPrimary
+                     ? errmsg("node %d does not answer yet", node)
+                     : errmsg("the read side of node %d does not answer yet", node),
+                 errdetail("%s", reason_of(error)),
+                 errhint("For a new node run router_config.sh: the router logs in with the "
+                         "password that it writes. Afterwards router_status() shows what "
+                         "is wrong.")));
         return;
     }
     const int found = rows.count == 0 ? 0 : static_cast<int>(number_of(rows, 0, 0));
