@@ -211,6 +211,10 @@ my $pg_ctl_stop = sub { my ($server, $mode) = @_; return "pg_ctl -s -w -m $mode 
 is($status, 1, 'check: commits do not wait for the standby');
 ($status, $said) = router_failover('fail', '--fenced');
 is($status, 2, 'fail: refused while the primary answers');
+($status, $said) = router_failover('fail', '--fenced', '--primary', $first->connstr('postgres') . ' user=nobody');
+like($said, qr/it is not down/, 'fail: refused also if the primary answers that it does not let the script in');
+($status, $said) = router_failover('switch', '--stop', 'true', '--conninfo', 'port=1');
+like($said, qr/with a dbname/, 'switch: refused before anything is done if PgBouncer could not have the new place');
 ($status, $said) = router_failover('fail');
 is($status, 2, 'fail: refused without a fence');
 ($status, $said) = router_failover('switch');
