@@ -31,6 +31,7 @@ my %contract = map { $_ => 1 } (
 	'25006', '40001', '42501',    # read-only, serialization failure or hidden twin, no right
 	'53200', '54000',             # the pool is full; more than the limits allow
 	'55000', '55006',             # not in this state; withdraw meets prepared claims
+	'08001',                      # a departure that is on its way to another node, or has moved there
 	'0A000', '57014', '22003',             # not supported; cancelled; stock beyond bigint
 	'39P01');                     # a trigger function that was called, or does not belong to that table
 # … and the server's own errors about the statements around the calls.

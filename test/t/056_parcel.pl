@@ -223,6 +223,53 @@ my $unknown = new_parcel();
 is($to->safe_psql('postgres', "SELECT ticket_move_refuse('$unknown')"), 't', 'a parcel that has not come is refused');
 is(error_of($to, "SELECT ticket_parcel_put('$unknown', 0, 'header', '{\"parts\": 1}')"), '55000', 'and does not come later');
 
+# What no node sends: refused before anything is written.
+is(error_of($from, "SELECT ticket_move_out('" . new_parcel() . "', 'T1', '$day', $_)"), '22023', "node $_ is no target") for 0, -1, 128;
+$to->safe_psql('postgres', 'SELECT ticket_node_set(2)');
+is(error_of($to, "SELECT ticket_move_out('" . new_parcel() . "', 'T2', '$day', 2)"), '22023', 'nor is the node itself');
+$to->safe_psql('postgres', 'SELECT ticket_node_set(0)');
+my $odd = new_parcel();
+my $header = q{"train": "T3", "service_date": "2031-05-01", "departure_id": 5, "to_node": 1, "parts": 1};
+is(error_of($to, "SELECT ticket_parcel_put('$odd', 0, 'header', '$_')"), '22023', "a header without its departure: $_") for '{"parts": 1}', '{"parts": 1, "train": "T3", "departure_id": 5, "to_node": 1}';
+for my $columns ('', ', "columns": null', ', "columns": "order"', ', "columns": {"order": [null]}')
+{
+	$odd = new_parcel();
+	$to->safe_psql('postgres', "SELECT ticket_parcel_put('$odd', 0, 'header', '{$header$columns}')");
+	is(error_of($to, "SELECT ticket_move_in('$odd')"), '22023', "a header without its columns$columns");
+}
+
+# A trigger of the target keeps an order out: then the departure is not there without it.
+$parcel = new_parcel();
+my $whole = $from->safe_psql('postgres', $all_orders);
+$from->safe_psql('postgres', "SELECT ticket_move_out('$parcel', 'T1', '$day', 2)");
+is($from->safe_psql('postgres', "SELECT ticket_move_out('$parcel', 'T1', '$day', 2) > 1"), 't', 'the same move again');
+is(error_of($from, "SELECT ticket_move_out('$parcel', $_)"), '22023', "its parcel for another: $_") for "'T2', '$day', 2", "'T1', date '$day' + 1, 2", "'T1', '$day', 3";
+copy_parts($from, $to, $parcel);
+$from->safe_psql('postgres', "SELECT ticket_move_ready('$parcel')");
+$to->safe_psql('postgres', q{CREATE FUNCTION keep_out() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN CASE WHEN NEW.user_id <> 40 THEN NEW END; END $$;
+	CREATE TRIGGER keep_out BEFORE INSERT ON ticket_order FOR EACH ROW EXECUTE FUNCTION keep_out()});
+is(error_of($to, "SELECT ticket_move_in('$parcel')"), '55000', 'a departure is not brought in without one of its orders');
+$to->safe_psql('postgres', 'DROP TRIGGER keep_out ON ticket_order');
+
+is($to->safe_psql('postgres', "SELECT ticket_move_refuse('$parcel')"), 't', 'it is refused');
+is($from->safe_psql('postgres', "SELECT ticket_move_back('$parcel', true)"), 't', 'and taken back');
+is($from->safe_psql('postgres', $all_orders), $whole, 'with all its orders');
+
+# Both nodes have opened a departure of one name, and both send it: the one that arrives does not wipe
+# out the one that is on its way.
+my ($here, $there) = (new_parcel(), new_parcel());
+$from->safe_psql('postgres', "SELECT ticket_buy('T2', 'S1', 'S10', 1, '$day'); SELECT ticket_move_out('$here', 'T2', '$day', 2)");
+$to->safe_psql('postgres', "SELECT ticket_move_out('$there', 'T2', '$day', 1)");
+copy_parts($to, $from, $there);
+$to->safe_psql('postgres', "SELECT ticket_move_ready('$there')");
+is(error_of($from, "SELECT ticket_move_in('$there')"), '55000', 'a departure does not take the place of one that is on its way');
+is($from->safe_psql('postgres', "SELECT ticket_move_refuse('$there')"), 't', 'it is refused');
+is($to->safe_psql('postgres', "SELECT ticket_move_back('$there', true)"), 't', 'and taken back');
+is($from->safe_psql('postgres', "SELECT ticket_move_back('$here')"), 't', 'the other one, too');
+is($from->safe_psql('postgres', "SELECT count(*) FROM ticket_order o JOIN ticket_departure d USING (departure_id) WHERE d.train = 'T2'"), '1', 'with its order');
+agrees($from, 'postgres', 'odd parcels, source');
+agrees($to, 'postgres', 'odd parcels, target');
+
 # A dump in the middle of a move keeps the orders.
 $parcel = new_parcel();
 my $before = $from->safe_psql('postgres', $all_orders);

@@ -150,6 +150,58 @@ refused('TK005', "SELECT * FROM ticket_change(" . ($old + 128 * 1000) . ", 'B', 
 refused('TK005', "SELECT * FROM ticket_change($old, 'B', 'S1', 'S3', '$day', ticket_nos => '{3}')");
 is(statuses(1, $old), 'sold,sold', 'errors leave the old tickets');
 
+# What no node has: the answer of a node
+is(ask("SELECT count(*) FROM ticket_get(5)"), 0, 'an order whose node does not exist has no rows');
+is(ask("SELECT * FROM ticket_why('none', 'S1', 'S2', '$day')"), $node[1]->safe_psql('postgres', "SELECT * FROM ticket_why('none', 'S1', 'S2', '$day')"), 'a train that no node has is explained');
+like(answer("SELECT $_->[0]"), qr/ERROR:  $_->[1]/, $_->[0]) for [ 'item_merge(5)', 'TK001: inventory 5 does not exist' ], [ 'ticket_recycle(5)', 'TK005: reservation 5 does not exist' ], [ 'ticket_confirm(5)', 'TK005: order 5 does not exist' ];
+ask('UPDATE router_node SET old_ids = true WHERE node = 2');
+$node[2]->safe_psql('postgres', 'INSERT INTO item_inventory (id, item_id, quantity) VALUES (129, 129, 5)');
+my ($merge) = answer('SELECT item_merge(129)') =~ /ERROR:  (.*)/;
+unlike($merge, qr/does not exist/, 'an inventory from before there were nodes is looked for where those are');
+ask('UPDATE router_node SET old_ids = false');
+
+# Some orders of that node and day may be on a node that is down: this one is not.
+my $there = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
+answer(q{SELECT router_node_add(4, 'host=/nonexistent dbname=none')});
+ask("INSERT INTO router_moved VALUES (1, '$day', 4), (2, '$day', 4)");
+is(ask("SELECT status FROM ticket_get($there)"), 'sold', 'an order is read although a node that might have it is down');
+is(ask("SELECT node FROM ticket_where($there)"), 1, 'it is found');
+my $here = ask("SELECT order_id FROM ticket_change($there, 'B', 'S1', 'S4', '$day', 'first')");
+is(statuses(1, $there) . statuses(2, $here), 'changedsold', 'it is exchanged');
+is(ask("SELECT status FROM ticket_refund($here)"), 'refunded', 'and refunded');
+refused('08001', "SELECT * FROM $_") for map { "$_(" . ($there + 128 * 1000) . ')' } qw(ticket_get ticket_where ticket_refund);
+ask('DELETE FROM router_moved; DELETE FROM router_node WHERE node = 4');
+
+# An exchange whose old order is on its way to another node waits for it.
+$there = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
+ask("INSERT INTO router_moved VALUES (1, '$day', 2)");
+my $parcel = '00000000-0000-0000-0000-000000000009';
+$node[1]->safe_psql('postgres', "SELECT ticket_move_out('$parcel', 'A', '$day', 2)");
+my $waiting = session($router, 'postgres');
+$waiting->send("SELECT status FROM ticket_change($there, 'B', 'S1', 'S4', '$day', 'first')");
+is(ask("SELECT node FROM ticket_where($there)"), 1, 'an order on its way is where it can be asked for');
+ok(becomes_true($router, 'postgres', "SELECT wait_event = 'Extension' OR state <> 'active' FROM pg_stat_activity WHERE pid = " . $waiting->backend), 'an exchange of it waits');
+$node[1]->safe_psql('postgres', "SELECT ticket_move_back('$parcel')");
+is($waiting->wait, 'sold', 'until it has arrived');
+is(statuses(1, $there), 'changed', 'and is made then');
+ask("SELECT ticket_refund((SELECT changed_to FROM ticket_get($there)))");
+# The seats were held when the old order was on another node. Now both are on one.
+my $request = '00000000-0000-0000-0000-000000000008';
+$there = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
+$here = $node[2]->safe_psql('postgres',
+	"SELECT order_id FROM ticket_exchange_hold($there, 7, '{1}', '{1}', '{first}', '{NULL}', 'B', 'S1', 'S4', '$day', 'first', ttl => '1 hour', request_id => '$request')");
+ask("SELECT router_move('A', '$day', 2)");
+is(ask("SELECT order_id, status FROM ticket_change($there, 'B', 'S1', 'S4', '$day', 'first', request_id => '$request')"), "$here|sold", 'an exchange goes on although the old order has moved to the new one');
+is(statuses(2, $there), 'changed', 'and the old ticket is changed');
+is(ask("SELECT order_id, status FROM ticket_change($there, 'B', 'S1', 'S4', '$day', 'first', request_id => '$request')"), "$here|sold", 'once');
+ask("SELECT ticket_refund($here)");
+# What an attempt at a move has left on a node
+$node[1]->safe_psql('postgres', qq{SELECT ticket_parcel_put('$parcel', 0, 'header', '{"train": "A", "service_date": "$day", "departure_id": 5, "to_node": 1, "parts": 2}')});
+ask("SELECT router_move('A', '$day', 1)");
+is($node[1]->safe_psql('postgres', "SELECT state FROM ticket_parcel WHERE parcel = '$parcel'"), 'refused', 'a parcel that will never arrive is given up');
+is($node[1]->safe_psql('postgres', 'SELECT count(*) FROM ticket_parcel_part'), 0, 'with its parts');
+ask('DELETE FROM router_moved');
+
 # Left halfway after the point of no return: by a repetition, by router_settle, and undone
 my $half = ask("SELECT count(*) FROM ticket_change($old, 'B', 'S1', 'S4', '$day', 'first', ticket_nos => '{1}')");
 is($half, 1, 'one ticket, to another class');
@@ -192,6 +244,26 @@ is(statuses(1, $another) . statuses(1, $rivals), 'changedsold,sold', 'nothing ha
 ask("SELECT ticket_refund($rivals)");
 is(ask('SELECT * FROM router_settle()'), "$another|$to|undone", 'an exchange whose new order is cancelled is undone');
 is(statuses(1, $another), 'sold', 'the old ticket is back');
+# The payment fails as if it was cancelled, after the point of no return.
+$rid = '00000000-0000-0000-0000-000000000004';
+$node[2]->safe_psql('postgres', q{CREATE FUNCTION cancelled() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'cancelled' USING ERRCODE = '57014'; END $$;
+	CREATE TRIGGER cancelled BEFORE UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION cancelled()});
+refused('08007', "SELECT FROM ticket_change($another, 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')", 'no error says that nothing was done once the old ticket is changed');
+is(statuses(1, $another), 'changed', 'it is changed');
+$node[2]->safe_psql('postgres', 'DROP FUNCTION cancelled CASCADE');
+is(ask("SELECT status FROM ticket_change($another, 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')"), 'sold', 'and the repetition pays');
+ask("SELECT ticket_refund(order_id) FROM ticket_change($another, 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')");
+$another = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
+# The mark that nothing is left to be done fails: the caller has its tickets all the same.
+$rid = '00000000-0000-0000-0000-000000000005';
+$node[1]->safe_psql('postgres', q{CREATE FUNCTION cancelled() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'cancelled' USING ERRCODE = '57014'; END $$;
+	CREATE TRIGGER cancelled BEFORE UPDATE ON ticket_order FOR EACH ROW WHEN (NEW.settled_at IS NOT NULL) EXECUTE FUNCTION cancelled()});
+is(ask("SELECT status FROM ticket_change($another, 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')"), 'sold', 'an exchange that is not marked as settled is paid');
+$node[1]->safe_psql('postgres', 'DROP FUNCTION cancelled CASCADE');
+like(ask('SELECT * FROM router_settle()'), qr/^$another\|\d+\|sold$/, 'and marked by router_settle');
+$to = ask("SELECT order_id FROM ticket_change($another, 'B', 'S1', 'S4', '$day', 'first', request_id => '$rid')");
+ask("SELECT ticket_refund($to)");
+$another = ask("SELECT order_id FROM ticket_buy('A', 'S1', 'S4', 7, '$day', 'first')");
 # A refund comes between hold and fence: the hold waits for another call with its request_id, which is rolled back.
 $rid = '00000000-0000-0000-0000-000000000003';
 my $blocker = session($node[2], 'postgres');

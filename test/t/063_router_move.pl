@@ -128,6 +128,18 @@ for my $broken ([ 'ticket_parcel_part', 'copying' ], [ 'ticket_departure', 'the 
 	both_agree($what);
 }
 
+# A step is carried out, and its answer lost: the parcel was handed over.
+my $self_conninfo = 'host=' . $nodes->host . ' port=' . $nodes->port . ' dbname=node1';
+$nodes->safe_psql('node1', qq{CREATE EXTENSION dblink;
+	CREATE OR REPLACE FUNCTION ticket_move_ready(parcel uuid) RETURNS void LANGUAGE plpgsql AS \$\$ BEGIN
+		PERFORM public.dblink_exec('$self_conninfo', pg_catalog.format('UPDATE public.ticket_parcel SET state = ''handed'' WHERE parcel = %L', parcel));
+		RAISE EXCEPTION 'lost'; END \$\$});
+is(ask("SELECT router_move('T1', '$day', 2)"), 'P0001', 'the answer of the last step of the source is lost');
+is(ask($where), '1,1,1', 'an answer is lost: the departure stays');
+is(ask("SELECT count(*) FROM ticket_buy('T1', 'S2', 'S5', 30, '$day')"), '1', 'an answer is lost: and is sold');
+$nodes->safe_psql('node1', q{CREATE OR REPLACE FUNCTION ticket_move_ready(parcel uuid) RETURNS void AS '$libdir/ticketpool', 'ticket_move_ready' LANGUAGE C VOLATILE PARALLEL UNSAFE; DROP EXTENSION dblink});
+both_agree('an answer is lost');
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The router dies between two steps
 # ---------------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 // of an order that this exchange does not know any more.
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
+#include "server/arrays.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
@@ -35,12 +36,6 @@ enum HoldArgument {
     kArgRequest
 };
 
-struct Elements {
-    Datum* value;
-    bool* is_null;
-    int count;
-};
-
 // The elements of an array argument; 22023 if it has several dimensions.
 Elements read_elements(FunctionCallInfo fcinfo, int argument, const char* name, Oid type,
                        bool nullable) {
@@ -60,10 +55,7 @@ Elements read_elements(FunctionCallInfo fcinfo, int argument, const char* name, 
     bool by_value;
     char align;
     get_typlenbyvalalign(type, &length, &by_value, &align);
-    Elements elements{};
-    deconstruct_array(array, type, length, by_value, align, &elements.value, &elements.is_null,
-                      &elements.count);
-    return elements;
+    return elements_of(PointerGetDatum(array), type, length, by_value, align);
 }
 
 void check_lengths(const Elements& numbers, const Elements& other, const char* name) {
@@ -95,11 +87,11 @@ void read_old_order(FunctionCallInfo fcinfo, Order* order) {
     for (int i = 0; i < numbers.count; i++) {
         Ticket* ticket = &order->tickets[i];
         ticket->row = &rows[i];  // tells tickets apart
-        ticket->ticket_no = DatumGetInt32(numbers.value[i]);
-        ticket->passenger_id = DatumGetInt64(passengers.value[i]);
-        ticket->seat_class = text_of(classes.value[i]);
-        if (!channels.is_null[i]) {
-            ticket->channel = text_of(channels.value[i]);
+        ticket->ticket_no = DatumGetInt32(numbers.values[i]);
+        ticket->passenger_id = DatumGetInt64(passengers.values[i]);
+        ticket->seat_class = text_of(classes.values[i]);
+        if (!channels.nulls[i]) {
+            ticket->channel = text_of(channels.values[i]);
             check_channel(ticket->channel);
         }
     }

@@ -1,5 +1,6 @@
 // ticket_last_day: until when a train has departures here, whatever has become of them, for a
 // router that gives the train to another node.
+#include "pool/shared_memory.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
@@ -10,6 +11,7 @@ extern "C" {
 
 TICKETPOOL_FUNCTION(ticket_last_day) {
     using namespace ticketpool;
+    require_shared_memory();
     require_argument(fcinfo, 0, "train");
     const Catalog& catalog = catalog_of(fcinfo);
     Oid types[] = {TEXTOID, DATEOID};

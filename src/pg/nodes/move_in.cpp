@@ -60,6 +60,7 @@ TICKETPOOL_FUNCTION(ticket_move_in) {
 
 TICKETPOOL_FUNCTION(ticket_move_columns) {
     using namespace ticketpool;
+    require_shared_memory();
     const Catalog& catalog = catalog_of(fcinfo);
     MemoryContext caller = CurrentMemoryContext;
     OwnerScope scope;
@@ -71,9 +72,11 @@ TICKETPOOL_FUNCTION(ticket_move_columns) {
 
 TICKETPOOL_FUNCTION(ticket_move_check) {
     using namespace ticketpool;
+    require_shared_memory();
     require_argument(fcinfo, 0, "train");
     require_argument(fcinfo, 1, "service_date");
     require_argument(fcinfo, 2, "columns");
+    require_json("columns", PG_GETARG_DATUM(2));
     const Catalog& catalog = catalog_of(fcinfo);
     const Text train = text_of(PG_GETARG_DATUM(0));
     const DateADT date = PG_GETARG_DATEADT(1);

@@ -11,9 +11,8 @@
 // 4. The order rows are locked, in the order in which all sessions lock them. A refund that comes
 //    now waits, and finds its row gone: "has moved" (moved_away.hpp).
 // 5. The rows are copied into the parts of the parcel, and deleted. Nothing is released in the
-// pool:
-//    from the commit on the departure in memory is stale, and the next session that looks for it
-//    drops it, after the last late release of a refund, whose pin it waits for.
+//    pool: from the commit on the departure in memory is stale, and the next session that looks for
+//    it drops it, after the last late release of a refund, whose pin it waits for.
 #include "follow/commit_marks.hpp"
 #include "load/directory.hpp"
 #include "nodes/parcel.hpp"
@@ -24,6 +23,7 @@
 #include "server/errors.hpp"
 #include "server/plans.hpp"
 #include "tables/departure_rows.hpp"
+#include "tables/node_number.hpp"
 #include "tables/order_leaf.hpp"
 #include "tables/own_writes.hpp"
 
@@ -199,18 +199,41 @@ bool lock_departure(const Leaving& leaving, Text train, DepartureRow* row) {
            same_text({row->train, strlen(row->train)}, train);
 }
 
-// The number of parts of a parcel that has been packed before, or -1.
-int32_t parts_of(const Catalog& catalog, const pg_uuid_t& id) {
+// The number of parts of a parcel that has been packed before, or -1. 22023: with other rows, or
+// for another node.
+int32_t parts_of(const Catalog& catalog, const pg_uuid_t& id, Text train, DateADT date,
+                 int32_t to_node) {
     const Parcel parcel = lock_parcel(catalog, id);
     if (parcel.found && !parcel.out) {
         report_parcel_state(parcel, _("Use another id for a new move."));
     }
+    if (parcel.found &&
+        (parcel.train == nullptr || !same_text({parcel.train, strlen(parcel.train)}, train) ||
+         parcel.service_date != date || parcel.to_node != to_node)) {
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the parcel is that of another move"),
+             errdetail("It has departure " INT64_FORMAT " of %s, and goes to node %d.",
+                       parcel.departure_id, date_text(parcel.service_date), parcel.to_node),
+             errhint("Use another id for a new move.")));
+    }
     return parcel.found ? parcel.parts : -1;
+}
+
+void check_target(const Catalog& catalog, int32_t to_node) {
+    if (to_node < 1 || to_node > kMostNodes || to_node == node_number(catalog)) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("to_node is not the number of another node"),
+                        errdetail("It is %d, and this node has the number %d.", to_node,
+                                  node_number(catalog)),
+                        errhint("Pass the number of the node that is to have the departure.")));
+    }
 }
 
 int32_t move_out(const Catalog& catalog, const pg_uuid_t& id, Text train, DateADT date,
                  int32_t to_node) {
-    int32_t parts = parts_of(catalog, id);
+    check_target(catalog, to_node);
+    int32_t parts = parts_of(catalog, id, train, date, to_node);
     if (parts >= 0) {
         return parts;
     }
@@ -221,7 +244,8 @@ int32_t move_out(const Catalog& catalog, const pg_uuid_t& id, Text train, DateAD
     }
     DepartureRow row;
     if (!lock_departure(leaving, train, &row)) {
-        parts = parts_of(catalog, id);  // a repeat that came while the first call was at work
+        // A repeat that came while the first call was at work
+        parts = parts_of(catalog, id, train, date, to_node);
         if (parts < 0) {
             report_no_departure(catalog, train, date);
         }

@@ -3,14 +3,15 @@
 // Rows travel as JSON, by the names of their columns. So columns that a later version or a user has
 // added travel, too, and tables may have their columns in another order. A column that the target
 // does not have is an error before anything is written (require_columns).
+#include "follow/by_hand.hpp"
 #include "follow/commit_marks.hpp"
 #include "load/directory.hpp"
 #include "nodes/parcel.hpp"
-#include "pool/deadlines.hpp"
 #include "server/errors.hpp"
 #include "server/plans.hpp"
 #include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"
+#include "tables/departure_rows.hpp"
 #include "tables/new_partition.hpp"
 #include "tables/order_leaf.hpp"
 #include "tables/own_writes.hpp"
@@ -45,6 +46,15 @@ const char* text_value(uint64 row, int column) {
     return SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column);
 }
 
+// 22023: whoever has put it there is no node.
+[[noreturn]] void report_no_columns() {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("the header of the parcel does not name the columns of its rows"),
+                    errdetail("It has no object \"columns\" with an array of names for each kind "
+                              "of rows."),
+                    errhint("Copy the parts as ticket_parcel_part gives them.")));
+}
+
 // Calls `column(kind, name)` for each column that the JSON object names, kind by kind.
 template <typename Column>
 void for_each_column(Datum columns, Column call) {
@@ -65,7 +75,11 @@ void for_each_column(Datum columns, Column call) {
         while (kind < kPartKinds && strcmp(part_shapes[kind].name, name) != 0) {
             kind++;
         }
-        call(kind, name, text_value(i, 2));
+        const char* column = text_value(i, 2);
+        if (column == nullptr) {
+            report_no_columns();
+        }
+        call(kind, name, column);
     }
 }
 
@@ -219,15 +233,10 @@ const char* departure_values(const Arriving& arriving) {
 void note_deadlines(const Catalog& catalog, int64_t departure_id) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    constexpr AttrNumber kReleaseAt = 9;
     reader_open(&reader, catalog.reservation, catalog.reservation_open, snapshot);
     reader_key_int64(&reader, departure_id);
     while (reader_next(&reader)) {
-        bool is_null;
-        const Datum release_at = row_value(reader.row, kReleaseAt, &is_null);
-        if (!is_null) {
-            deadline_at_commit(DatumGetTimestampTz(release_at));
-        }
+        note_deadline(reader.row, kResReleaseAt);
     }
     reader_close(&reader);
     drop_snapshot(snapshot);
@@ -256,10 +265,11 @@ void read_columns(Arriving* arriving) {
         psprintf("SELECT (rows::json -> 'columns')::text FROM %s WHERE parcel = $1 AND "
                  "kind = 'header'",
                  qualified_name(arriving->catalog.parcel_part)));
-    if (SPI_processed != 1) {
-        report_no_parcel(arriving->id);
+    const char* header = SPI_processed == 1 ? text_value(0, 1) : nullptr;
+    if (header == nullptr || header[0] != '{') {
+        report_no_columns();
     }
-    const Datum columns = CStringGetTextDatum(text_value(0, 1));
+    const Datum columns = CStringGetTextDatum(header);
     require_columns(arriving->catalog, columns);
     for_each_column(columns, [&](int kind, const char*, const char* column) {
         StringInfo list = &arriving->columns[kind];
@@ -267,7 +277,8 @@ void read_columns(Arriving* arriving) {
     });
 }
 
-// This departure has left the node before: what was kept of that is void now.
+// This departure has left the node before: what was kept of that is void now. A parcel that is
+// still on its way from here is another departure of the same name, and has orders in it.
 void forget_earlier_moves(const Arriving& arriving) {
     const Catalog& catalog = arriving.catalog;
     const char* parcels = qualified_name(catalog.parcel);
@@ -276,10 +287,35 @@ void forget_earlier_moves(const Arriving& arriving) {
         "service_date) WHERE p.parcel = $1 AND o.direction = 'out' AND "
         "o.parcel <> $1",
         parcels, parcels);
+    execute_arriving(arriving, nullptr, psprintf("%s AND o.state <> 'done'", earlier));
+    if (SPI_processed > 0) {
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("a departure of this train and day is on its way from this node"),
+                        errdetail("Parcel %s has its rows.", text_value(0, 1)),
+                        errhint("End that move first: see ticket_parcels.")));
+    }
     for (const Oid table : {catalog.moved, catalog.parcel_part, catalog.parcel}) {
         execute_arriving(
             arriving, nullptr,
             psprintf("DELETE FROM %s WHERE parcel IN (%s)", qualified_name(table), earlier));
+    }
+}
+
+// A trigger may have kept rows out. They would be nowhere then.
+void require_all_rows(const Arriving& arriving, PartKind kind) {
+    const uint64 written = SPI_processed;
+    execute_arriving(
+        arriving, nullptr,
+        psprintf("SELECT coalesce(sum(json_array_length(rows::json)), 0)::int8 "
+                 "FROM %s WHERE parcel = $1 AND kind = '%s'",
+                 qualified_name(arriving.catalog.parcel_part), part_shapes[kind].name));
+    const char* sent = text_value(0, 1);
+    if (strcmp(sent, psprintf(UINT64_FORMAT, written)) != 0) {
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("not all rows of the departure can be kept on this node"),
+                        errdetail(UINT64_FORMAT " of %s rows were written to %s.", written, sent,
+                                  get_rel_name(arriving.catalog.*part_shapes[kind].table)),
+                        errhint("Look at the triggers of that table.")));
     }
 }
 
@@ -295,9 +331,11 @@ int64_t bring_in(const Catalog& catalog, const Parcel& parcel) {
     const OwnWrite orders{OwnChange::kArrive, parcel.departure_id, 0, nullptr};
     execute_arriving(arriving, &orders,
                      insert_of(arriving, kPartOrder, arriving.leaf.relation, "", ""));
+    require_all_rows(arriving, kPartOrder);
     const OwnWrite quotas{OwnChange::kOther, 0, 0, nullptr, catalog.reservation};
     execute_arriving(arriving, &quotas,
                      insert_of(arriving, kPartReservation, catalog.reservation, "", ""));
+    require_all_rows(arriving, kPartReservation);
     for (const PartKind kind : {kPartQuestion, kPartGate}) {
         execute_arriving(
             arriving, nullptr,

@@ -1,9 +1,11 @@
 // The steps of a move that concern a parcel as such, and what they share: see parcel.hpp.
 #include "nodes/parcel.hpp"
 
+#include "pool/shared_memory.hpp"
 #include "server/errors.hpp"
 #include "server/plans.hpp"
 #include "server/row_return.hpp"
+#include "server/subtransaction.hpp"
 
 extern "C" {
 #include "utils/fmgrprotos.h"
@@ -22,6 +24,19 @@ const PartShape part_shapes[kPartKinds] = {
     {"question", &Catalog::question, nullptr},
     {"gate", &Catalog::gate, nullptr},
 };
+
+void require_json(const char* argument, Datum value) {
+    const ErrorData* error = in_subtransaction([value] {
+        DirectFunctionCall1(json_in, CStringGetDatum(TextDatumGetCString(value)));
+        return true;
+    });
+    if (error != nullptr) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("argument \"%s\" is not JSON", argument),
+                        errdetail("The nodes describe rows and columns in JSON."),
+                        errhint("Pass on what the other node has returned.")));
+    }
+}
 
 bool is_state(const Parcel& parcel, const char* state) {
     return parcel.found && strcmp(parcel.state, state) == 0;
@@ -75,7 +90,7 @@ Parcel lock_parcel(const Catalog& catalog, const pg_uuid_t& id) {
     Parcel parcel{};
     parcel.id = id;
     execute_for_parcel(psprintf("SELECT direction = 'out', state, "
-                                "departure_id, service_date, to_node, parts FROM %s "
+                                "departure_id, service_date, to_node, parts, train FROM %s "
                                 "WHERE parcel = $1 FOR UPDATE",
                                 qualified_name(catalog.parcel)),
                        id, SPI_OK_SELECT);
@@ -89,6 +104,7 @@ Parcel lock_parcel(const Catalog& catalog, const pg_uuid_t& id) {
     parcel.service_date = DatumGetDateADT(spi_value(4));
     parcel.to_node = DatumGetInt32(spi_value(5));
     parcel.parts = DatumGetInt32(spi_value(6));
+    parcel.train = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 7);
     return parcel;
 }
 
@@ -132,12 +148,14 @@ void report_parcel_state(const Parcel& parcel, const char* hint) {
 namespace {
 
 pg_uuid_t parcel_argument(FunctionCallInfo fcinfo) {
+    require_shared_memory();
     require_argument(fcinfo, 0, "parcel");
     return *DatumGetUUIDP(PG_GETARG_DATUM(0));
 }
 
 // The header, part 0, makes the parcel known.
 void put_header(const Catalog& catalog, const pg_uuid_t& id, Datum rows) {
+    require_json("rows", rows);
     Oid types[] = {UUIDOID, TEXTOID};
     Datum values[] = {UUIDPGetDatum(&id), rows};
     const char* sql = psprintf(
@@ -149,6 +167,16 @@ void put_header(const Catalog& catalog, const pg_uuid_t& id, Datum rows) {
         qualified_name(catalog.parcel));
     if (execute_planned(sql, 2, types, values, nullptr) != SPI_OK_INSERT) {
         report_not_written(sql);
+    }
+    execute_for_parcel(psprintf("SELECT FROM %s WHERE parcel = $1 AND state = 'coming' AND "
+                                "num_nulls(train, service_date, departure_id, to_node) > 0",
+                                qualified_name(catalog.parcel)),
+                       id, SPI_OK_SELECT);
+    if (SPI_processed > 0) {
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("the header of the parcel does not name the departure"),
+                        errdetail("It has to have train, service_date, departure_id and to_node."),
+                        errhint("Copy the parts as ticket_parcel_part gives them.")));
     }
 }
 
@@ -184,6 +212,7 @@ void return_query(FunctionCallInfo fcinfo, const Catalog& catalog, const char* s
 
 TICKETPOOL_FUNCTION(ticket_parcel_state) {
     using namespace ticketpool;
+    require_shared_memory();
     require_argument(fcinfo, 0, "train");
     require_argument(fcinfo, 1, "service_date");
     const Catalog& catalog = catalog_of(fcinfo);
@@ -202,6 +231,7 @@ TICKETPOOL_FUNCTION(ticket_parcel_state) {
 
 TICKETPOOL_FUNCTION(ticket_parcels) {
     using namespace ticketpool;
+    require_shared_memory();
     const Catalog& catalog = catalog_of(fcinfo);
     return_query(
         fcinfo, catalog,

@@ -3,28 +3,25 @@
 //
 // Each step is one local transaction, and repeating one changes nothing:
 //
-//   step              source: 'out'        target: 'in'
-//   ticket_move_out   packed               -           the departure, its quotas and orders are
-//   taken
-//                                                      out of their tables, and are in the parts
-//   ticket_parcel_put packed               coming      the parts are copied, one by one
-//   ticket_move_ready handed               coming      from here on only the target decides
-//   ticket_move_in    handed               arrived     the rows are in their tables: the point of
-//   no
-//                                                      return
-//   ticket_move_done  done                 arrived     the parts are dropped
-//
-//   ticket_move_back  (no row)             any         undoes `packed` at once, and `handed` only
-//   if
-//                                                      the target has refused the parcel
-//   ticket_move_refuse handed              refused     never again can this parcel be brought in
+//   step               | source: 'out' | target: 'in' |
+//   -------------------+---------------+--------------+------------------------------------------
+//   ticket_move_out    | packed        | -            | the departure, its quotas and orders are
+//                      |               |              | taken out of their tables, into the parts
+//   ticket_parcel_put  | packed        | coming       | the parts are copied, one by one
+//   ticket_move_ready  | handed        | coming       | from here on only the target decides
+//   ticket_move_in     | handed        | arrived      | the rows are in their tables: the point of
+//                      |               |              | no return
+//   ticket_move_done   | done          | arrived      | the parts are dropped
+//   -------------------+---------------+--------------+------------------------------------------
+//   ticket_move_refuse | any           | refused      | this parcel can never be brought in again
+//   ticket_move_back   | (no row)      | any          | undoes 'packed' at once, and 'handed' only
+//                      |               |              | if the target has refused the parcel
 //
 // So the rows are live on one node at most, whatever dies when and whoever repeats what:
 //
 //   - Whoever calls ticket_move_in has called ticket_move_ready before. A parcel that was taken
-//   back
-//     has no row, so ticket_move_ready fails. A parcel that is ready can be taken back only after
-//     ticket_move_refuse, and these two exclude each other by the row of the target's parcel.
+//     back has no row, so ticket_move_ready fails. A parcel that is handed can be taken back only
+//     after ticket_move_refuse, which excludes ticket_move_in by the row of the target's parcel.
 //   - Each step locks the row of its parcel, so two callers of one step come one after the other.
 //   - The rows of a parcel are kept on both sides after the move: the target's, because it is the
 //     answer to "has it arrived?", the source's for "it has moved away" (moved_away.hpp).
@@ -75,11 +72,15 @@ struct Parcel {
     bool found;
     bool out;
     const char* state;
+    const char* train;  // null: nothing has come of it so far
     int64_t departure_id;
     DateADT service_date;
     int32_t to_node;
     int32_t parts;
 };
+
+// 22023 if the text is not JSON.
+void require_json(const char* argument, Datum value);
 
 bool is_state(const Parcel& parcel, const char* state);
 

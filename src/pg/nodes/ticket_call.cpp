@@ -601,10 +601,10 @@ void add_error(Answer* answer, ErrorData* error) {
 // with, set by read_call().
 template <typename Read>
 Datum answer_call(const char* const* number, Read read_call) {
+    require_shared_memory();
     Target* volatile target = nullptr;
     Datum result = 0;
     ErrorData* error = in_subtransaction([&] {
-        require_shared_memory();
         const Call call = read_call();
         target = find_target(call);
         target->users++;

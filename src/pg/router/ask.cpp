@@ -38,10 +38,10 @@ int64_t number_of(const Rows& rows, int row, int column) {
 
 Rows ask_rows(int node, Cluster cluster, const char* function,
               std::initializer_list<const char*> arguments,
-              std::initializer_list<const char*> columns, Effect effect) {
+              std::initializer_list<const char*> columns, Effect effect, int share) {
     Rows rows;
     rows.answer = ask_node(node, cluster, function, texts_of(arguments),
-                           columns.size() == 0 ? Datum{0} : texts_of(columns), effect);
+                           columns.size() == 0 ? Datum{0} : texts_of(columns), effect, share);
     rows.columns = static_cast<int>(Max(columns.size(), size_t{1}));
     rows.count = rows.answer.sqlstate == 0 ? rows.answer.count / rows.columns : 0;
     return rows;

@@ -21,7 +21,8 @@ int64_t number_of(const Rows& rows, int row, int column);
 // is in the answer: answer.sqlstate is not 0, and there are no rows.
 Rows ask_rows(int node, Cluster cluster, const char* function,
               std::initializer_list<const char*> arguments,
-              std::initializer_list<const char*> columns, Effect effect = Effect::kNone);
+              std::initializer_list<const char*> columns, Effect effect = Effect::kNone,
+              int share = 1);
 // The same, with the error raised.
 Rows call_rows(int node, Cluster cluster, const char* function,
                std::initializer_list<const char*> arguments,

@@ -6,19 +6,22 @@
 #include "router/pursuit.hpp"
 #include "router/twin.hpp"
 #include "server/errors.hpp"
+#include "server/subtransaction.hpp"
 
 namespace ticketpool {
 namespace {
 
-[[noreturn]] void report_no_node(int64_t id) {
-    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", id),
+// In the words of the node's function, and with its SQLSTATE.
+[[noreturn]] void report_no_node(const Twin& twin, int64_t id) {
+    const char* argument = twin.arguments[0].name;
+    const bool inventory = strcmp(argument, "inventory_id") == 0;
+    const char* what = inventory                              ? "inventory"
+                       : strcmp(argument, "reservation") == 0 ? "reservation"
+                                                              : "order";
+    ereport(ERROR, (errcode(inventory ? kErrorNoDeparture : kErrorOrder),
+                    errmsg("%s " INT64_FORMAT " does not exist", what, id),
                     errdetail("No node has ids that end in %d.", static_cast<int>(id & 127)),
-                    errhint("Check the order_id.")));
-}
-
-[[noreturn]] void report_no_order(int64_t order_id) {
-    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
-                    detail_of_no_order("ticket_order"), hint_of_no_order()));
+                    errhint("Check the %s_id.", what)));
 }
 
 // The node does not have what the id names, or no longer.
@@ -27,8 +30,8 @@ bool is_elsewhere(const Answer& answer) {
         return true;
     }
     const char* detail = error_field(answer, kErrorDetail);
-    return answer.sqlstate == kErrorOrder && detail != nullptr &&
-           strncmp(detail, "No row of ", strlen("No row of ")) == 0;
+    return (answer.sqlstate == kErrorOrder || answer.sqlstate == kErrorNoDeparture) &&
+           detail != nullptr && strncmp(detail, "No row of ", strlen("No row of ")) == 0;
 }
 
 // No rows are an answer of a function that changes something; of one that reads, the node does not
@@ -42,22 +45,62 @@ bool same_nodes(const NodeList& a, const NodeList& b) {
            memcmp(a.nodes, b.nodes, static_cast<size_t>(a.count) * sizeof(int)) == 0;
 }
 
+// Asks one of several nodes that may have it. A node that does not answer is not the end: another
+// one may have it. Returns such a failure; of what is left of the time, each further one costs
+// less.
+ErrorData* ask_candidate(int node, const Twin& twin, Datum arguments, Effect effect, int failures,
+                         Answer* answer) {
+    ErrorData* error = in_subtransaction([&] {
+        *answer = ask_node(node, Cluster::kPrimary, twin.name, arguments, twin.column_names, effect,
+                           failures == 0 ? 1 : 4 * failures);
+        return true;
+    });
+    if (error != nullptr && !is_no_answer(error)) {
+        ReThrowError(error);
+    }
+    return error;
+}
+
 }  // namespace
+
+bool is_no_answer(const ErrorData* error) {
+    return error->sqlerrcode == ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION ||
+           error->sqlerrcode == ERRCODE_TRANSACTION_RESOLUTION_UNKNOWN;
+}
+
+void report_no_order(int64_t order_id) {
+    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
+                    detail_of_no_order("ticket_order"), hint_of_no_order()));
+}
 
 Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect effect) {
     Pursuit pursuit{0};
     NodeList nodes = nodes_of_id(twin.schema, id, of);
     for (;;) {
+        if (nodes.count == 0 && effect == Effect::kNone) {
+            return Answer{};  // no rows, as on a node
+        }
         if (nodes.count == 0) {
-            report_no_node(id);
+            report_no_node(twin, id);
         }
         Answer first{};
+        ErrorData* failed = nullptr;
+        int failures = 0;
         bool moved = false;
         for (int i = 0; i < nodes.count; i++) {
-            const Answer answer = ask_node(nodes.nodes[i], Cluster::kPrimary, twin.name, arguments,
-                                           twin.column_names, effect);
-            const bool is_last = i == nodes.count - 1;
-            if (answer.sqlstate == 0 && (has_it(answer, effect) || (is_last && !moved))) {
+            Answer answer{};
+            if (nodes.count == 1) {
+                answer = ask_node(nodes.nodes[i], Cluster::kPrimary, twin.name, arguments,
+                                  twin.column_names, effect);
+            } else {
+                ErrorData* error =
+                    ask_candidate(nodes.nodes[i], twin, arguments, effect, failures, &answer);
+                if (error != nullptr) {
+                    failed = failures++ == 0 ? error : failed;
+                    continue;
+                }
+            }
+            if (answer.sqlstate == 0 && has_it(answer, effect)) {
                 return answer;
             }
             if (answer.sqlstate != 0 && !is_elsewhere(answer)) {
@@ -75,9 +118,12 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
                     raise_answer(there);
                 }
             }
-            if (i == 0) {
+            if (first.node == 0) {
                 first = answer;
             }
+        }
+        if (failed != nullptr) {
+            ReThrowError(failed);
         }
         // Every candidate said that it is not there. While it is being moved, one of them said so
         // before it was there, or the routes are about to change.
@@ -95,24 +141,72 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
     }
 }
 
-int find_node_of_order(const Twin& twin, int64_t order_id) {
-    const NodeList nodes = nodes_of_id(twin.schema, order_id, IdOf::kOrder);
-    if (nodes.count == 0) {
-        report_no_node(order_id);
+namespace {
+
+// Asks a node for the tickets of an order. False: it does not answer, and why is in `failed`.
+bool ask_for_order(int node, int64_t order_id, std::initializer_list<const char*> columns,
+                   int failures, Rows* rows, ErrorData** failed) {
+    ErrorData* error = in_subtransaction([&] {
+        *rows = ask_rows(node, Cluster::kPrimary, "ticket_get", {id_text(order_id)}, columns,
+                         Effect::kNone, failures == 0 ? 1 : 4 * failures);
+        return true;
+    });
+    if (error != nullptr && !is_no_answer(error)) {
+        ReThrowError(error);
     }
-    for (int i = 0; i < nodes.count; i++) {
-        Rows rows;
-        ErrorData* error = try_rows(nodes.nodes[i], Cluster::kPrimary, "ticket_get",
-                                    {id_text(order_id)}, {"order_id"}, Effect::kNone, &rows);
-        const bool cannot_say =
-            error != nullptr &&
-            error->sqlerrcode == ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION;
-        if (rows.count > 0 || (cannot_say && nodes.count == 1)) {
-            return nodes.nodes[i];  // if it does not answer now, it is still the only one
+    *failed = *failed == nullptr ? error : *failed;
+    return error == nullptr;
+}
+
+}  // namespace
+
+OrderPlace look_for_order(const char* schema, int64_t order_id,
+                          std::initializer_list<const char*> columns) {
+    OrderPlace place{};
+    int failures = 0;
+    place.candidates = nodes_of_id(schema, order_id, IdOf::kOrder);
+    for (int i = 0; i < place.candidates.count; i++) {
+        const int node = place.candidates.nodes[i];
+        if (!ask_for_order(node, order_id, columns, failures, &place.rows, &place.failed)) {
+            failures++;
+            continue;
         }
-        if (error != nullptr && !cannot_say) {
-            ReThrowError(error);
+        if (place.rows.answer.sqlstate != 0 && !says_moved(place.rows.answer)) {
+            raise_answer(place.rows.answer);
         }
+        const int named = node_named_by(schema, place.rows.answer);
+        if (place.rows.count > 0) {
+            place.node = node;
+            return place;
+        }
+        if (named != 0 &&
+            ask_for_order(named, order_id, columns, failures, &place.rows, &place.failed) &&
+            place.rows.count > 0) {
+            place.node = named;
+            return place;
+        }
+        place.left = named != 0 ? node : place.left;
+    }
+    place.rows = Rows{};
+    return place;
+}
+
+int find_node_of_order(const Twin& twin, int64_t order_id) {
+    const OrderPlace place = look_for_order(twin.schema, order_id, {"order_id"});
+    if (place.candidates.count == 0) {
+        report_no_node(twin, order_id);
+    }
+    if (place.node != 0) {
+        return place.node;
+    }
+    if (place.failed != nullptr && place.candidates.count > 1) {
+        ReThrowError(place.failed);
+    }
+    if (place.failed != nullptr) {
+        return place.candidates.nodes[0];  // if it does not answer now, it is still the only one
+    }
+    if (place.left != 0) {
+        return place.left;  // on its way: that node knows where to
     }
     report_no_order(order_id);
 }

@@ -14,7 +14,9 @@ const char* departure_text(Text train, DateADT date) {
     return psprintf("departure of train %s on %s", printable(train), date_text(date));
 }
 
-[[noreturn]] void report_no_node(Text train, DateADT date) {
+}  // namespace
+
+void report_no_route(Text train, DateADT date) {
     ereport(ERROR,
             (errcode(kErrorNoDeparture),
              errmsg("train \"%s\" has no departure on %s", printable(train), date_text(date)),
@@ -22,12 +24,10 @@ const char* departure_text(Text train, DateADT date) {
              errhint("Assign the train to a node with router_assign.")));
 }
 
-}  // namespace
-
 int routed_node(const Twin& twin, Text train, DateADT date) {
     const int node = route_of_train(twin.schema, train, date);
     if (node == 0) {
-        report_no_node(train, date);
+        report_no_route(train, date);
     }
     return node;
 }
@@ -96,6 +96,21 @@ Datum by_train(FunctionCallInfo fcinfo, Cluster cluster, bool changes) {
     return return_answer(fcinfo, twin, answer);
 }
 
+// The answer of a node that does not know the train: there is nothing to ask.
+Datum explain_no_route(FunctionCallInfo fcinfo, const Twin& twin) {
+    begin_twin_result(fcinfo, twin);
+    const ReturnSetInfo* result = reinterpret_cast<const ReturnSetInfo*>(fcinfo->resultinfo);
+    // outcome, remaining, held, next_expiry, with_seat_change
+    Datum values[] = {CStringGetTextDatum("no_such_trip"), Int32GetDatum(0), Int32GetDatum(0), 0,
+                      Int32GetDatum(0)};
+    bool nulls[] = {false, false, false, true, false};
+    if (twin.row->natts != lengthof(values)) {
+        report_gone();
+    }
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    return 0;
+}
+
 }  // namespace
 }  // namespace ticketpool
 
@@ -110,4 +125,19 @@ TICKETPOOL_FUNCTION(router_read_by_train) {
 // A read that a standby may answer.
 TICKETPOOL_FUNCTION(router_ask_by_train) {
     return ticketpool::by_train(fcinfo, ticketpool::Cluster::kRead, false);
+}
+
+// Explains also why there is nothing to be had of a train that no node has.
+TICKETPOOL_FUNCTION(router_explain_by_train) {
+    using namespace ticketpool;
+    const Twin& twin = twin_of(fcinfo);
+    for (const int i : {twin.train, argument_number(twin, "from_station"),
+                        argument_number(twin, "to_station"), twin.service_date}) {
+        require_argument(fcinfo, i, twin.arguments[i].name);
+    }
+    if (route_of_train(twin.schema, text_of(PG_GETARG_DATUM(twin.train)),
+                       PG_GETARG_DATEADT(twin.service_date)) == 0) {
+        return explain_no_route(fcinfo, twin);
+    }
+    return by_train(fcinfo, Cluster::kPrimary, false);
 }

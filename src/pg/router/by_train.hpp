@@ -16,5 +16,6 @@ Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster
 
 // The node that has the train on that day, as the routes say; TK001 if none has it.
 int routed_node(const Twin& twin, Text train, DateADT date);
+[[noreturn]] void report_no_route(Text train, DateADT date);
 
 }  // namespace ticketpool

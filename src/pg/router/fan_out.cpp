@@ -112,7 +112,7 @@ void ask(Search* search) {
 }
 
 // An answer's rows as values: row r has values[r * natts …].
-struct Rows {
+struct Decoded {
     Datum* values;
     bool* nulls;
     int count;
@@ -152,7 +152,7 @@ int compare_times(const Datum* a, const bool* a_null, const Datum* b, const bool
     return compare(DatumGetTimestamp(a[column]), DatumGetTimestamp(b[column]));
 }
 
-bool is_before(const Order& order, int natts, const Rows& left, const Rows& right) {
+bool is_before(const Order& order, int natts, const Decoded& left, const Decoded& right) {
     const Datum* a = left.values + left.next * natts;
     const Datum* b = right.values + right.next * natts;
     const bool* a_null = left.nulls + left.next * natts;
@@ -168,11 +168,11 @@ bool is_before(const Order& order, int natts, const Rows& left, const Rows& righ
                        : DatumGetInt32(a[order.from_stop]) < DatumGetInt32(b[order.from_stop]);
 }
 
-Rows decode(const Twin& twin, const Answer& answer) {
+Decoded decode(const Twin& twin, const Answer& answer) {
     const int natts = twin.row->natts;
     const int count = answer.count / twin.column_count;
     const Size values = static_cast<Size>(Max(count * natts, 1));
-    Rows rows{
+    Decoded rows{
         static_cast<Datum*>(MemoryContextAllocHuge(CurrentMemoryContext, values * sizeof(Datum))),
         static_cast<bool*>(MemoryContextAllocHuge(CurrentMemoryContext, values)), count, 0};
     for (int i = 0; i < count; i++) {
@@ -187,12 +187,13 @@ void merge(const Search& search, ReturnSetInfo* result) {
     const int natts = twin.row->natts;
     const Order order{column_number(twin, "departs"), column_number(twin, "arrives"),
                       column_number(twin, "train"), column_number(twin, "from_stop")};
-    Rows* rows = static_cast<Rows*>(palloc(static_cast<Size>(search.count) * sizeof(Rows)));
+    Decoded* rows =
+        static_cast<Decoded*>(palloc(static_cast<Size>(search.count) * sizeof(Decoded)));
     for (int i = 0; i < search.count; i++) {
         rows[i] = decode(twin, search.answers[i]);
     }
     for (;;) {
-        Rows* first = nullptr;
+        Decoded* first = nullptr;
         for (int i = 0; i < search.count; i++) {
             if (rows[i].next < rows[i].count &&
                 (first == nullptr || is_before(order, natts, rows[i], *first))) {

@@ -4,9 +4,8 @@
 //
 //   0  old node   ticket_exchange_ask    may these tickets be exchanged, and whose are they?
 //   1  new node   ticket_exchange_hold   the new seats are held for router.exchange_ttl. The hold
-//   has
-//                                        a request_id, the caller's or one that is derived from the
-//                                        whole exchange: a repetition finds the same hold
+//                                        has a request_id, the caller's or one that is derived from
+//                                        the whole exchange: a repetition finds the same hold
 //   2  old node   ticket_change_away     the old tickets are 'changed' in favour of the new order:
 //                                        the point of no return
 //   3  new node   ticket_confirm         the new tickets are sold
@@ -35,6 +34,9 @@
 // Two exchanges of one ticket, to two nodes: both hold, step 2 lets one of them through. The same
 // exchange twice at once: both find the same hold, and both get the rows of 2 and 3.
 //
+// The old order may be moved to the new node after 1. Then that node's ticket_change finds the hold
+// by the request_id and returns it: the steps go on, all on that node.
+//
 // The new order may die between 2 and 3 by itself: its departure is withdrawn, which cancels holds,
 // or nobody finishes before the hold has run out and its seats are sold. A cancelled order stays
 // cancelled, so then the old tickets are taken back (ticket_change_back), which gives the same
@@ -42,6 +44,8 @@
 // tried again each time.
 #include "router/admin.hpp"
 #include "router/ask.hpp"
+#include "router/by_id.hpp"
+#include "router/by_train.hpp"
 #include "router/pursuit.hpp"
 #include "router/routes.hpp"
 #include "router/twin.hpp"
@@ -96,24 +100,24 @@ struct Tickets {
 };
 enum TicketColumn { kTicketNo, kStatus, kChangedTo, kRequestId, kUserId };
 
+// A node that does not answer may have it: that is an error if no other node has it. One that is
+// being moved is waited for.
 Tickets find_order(const char* schema, int64_t order_id) {
-    const NodeList nodes = nodes_of_id(schema, order_id, IdOf::kOrder);
-    for (int i = 0; i < nodes.count; i++) {
-        Rows rows = ask_rows(nodes.nodes[i], Cluster::kPrimary, "ticket_get", {id_text(order_id)},
-                             {"ticket_no", "status", "changed_to", "request_id", "user_id"});
-        if (rows.answer.sqlstate != 0 && !says_moved(rows.answer)) {
-            raise_answer(rows.answer);
+    Pursuit pursuit{0};
+    for (;;) {
+        const OrderPlace place = look_for_order(
+            schema, order_id, {"ticket_no", "status", "changed_to", "request_id", "user_id"});
+        if (place.node != 0) {
+            return {place.node, place.rows};
         }
-        if (rows.count > 0) {
-            return {nodes.nodes[i], rows};
+        if (place.failed != nullptr) {
+            ReThrowError(place.failed);
         }
+        if (place.left == 0) {
+            return {0, place.rows};
+        }
+        wait_for_move(&pursuit, psprintf("order " INT64_FORMAT, order_id));
     }
-    return {0, {}};
-}
-
-[[noreturn]] void report_nowhere(int64_t order_id) {
-    ereport(ERROR, (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
-                    detail_of_no_order("ticket_order"), hint_of_no_order()));
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -239,23 +243,17 @@ void cancel_hold(int node, int64_t order_id) {
                    Effect::kAgain, &rows);
 }
 
-// Asks in a subtransaction. An error of the function is in the answer; every other one is returned.
-ErrorData* try_answer(int node, const char* function, Datum arguments, Datum columns,
-                      Answer* answer) {
-    return in_subtransaction([&] {
-        *answer = ask_node(node, Cluster::kPrimary, function, arguments, columns, Effect::kAgain);
-        return true;
-    });
-}
-
 // Step 2. An error of the node is in the answer: certainly nothing was done. So it is if the node
 // was not reached, and then the hold is cancelled before that is raised.
 Answer change_away(const Exchange& exchange, int64_t new_order) {
     const char* arguments[] = {id_text(exchange.order_id), id_text(new_order), exchange.ticket_nos};
     const char* columns[] = {"status"};
     Answer answer{};
-    ErrorData* error = try_answer(exchange.old_node, "ticket_change_away", text_array(arguments, 3),
-                                  text_array(columns, 1), &answer);
+    ErrorData* error = in_subtransaction([&] {
+        answer = ask_node(exchange.old_node, Cluster::kPrimary, "ticket_change_away",
+                          text_array(arguments, 3), text_array(columns, 1), Effect::kAgain);
+        return true;
+    });
     if (error != nullptr) {
         if (error->sqlerrcode == ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION) {
             cancel_hold(exchange.new_node, new_order);
@@ -274,11 +272,13 @@ Answer change_away(const Exchange& exchange, int64_t new_order) {
                     errhint("Repeat the call, or call router_settle: both finish it.")));
 }
 
-// Step 4. If it fails, router_settle does it.
+// Step 4. If it fails, by a cancel too, router_settle does it: the caller has its tickets.
 void mark_settled(int old_node, int64_t order_id, int64_t new_order) {
-    Rows rows;
-    (void)try_rows(old_node, Cluster::kPrimary, "ticket_settled",
-                   {id_text(order_id), id_text(new_order)}, {}, Effect::kAgain, &rows);
+    (void)in_subtransaction([&] {
+        (void)call_rows(old_node, Cluster::kPrimary, "ticket_settled",
+                        {id_text(order_id), id_text(new_order)}, {}, Effect::kAgain);
+        return true;
+    });
 }
 
 bool has_status(const Tickets& tickets, const char* status) {
@@ -309,48 +309,59 @@ bool take_back(int old_node, int64_t order_id, int64_t new_order) {
     return error == nullptr && rows.count > 0;
 }
 
-// Steps 3 and 4. Returns the new tickets; no rows: the new departure was withdrawn meanwhile, and
-// the old tickets are as they were.
-Answer confirm(const Exchange& exchange, int new_node, int64_t new_order) {
-    Answer answer{};
+// Step 3, wherever the new order is: its departure may be on its way to another node.
+Answer pay(const Exchange& exchange, int new_node, int64_t new_order) {
     const char* id = id_text(new_order);
     Pursuit pursuit{0};
-    ErrorData* error;
     for (;;) {
-        error = try_answer(new_node, "ticket_confirm", text_array(&id, 1),
-                           exchange.twin->column_names, &answer);
-        if (error != nullptr || !says_moved(answer)) {
-            break;
+        const Answer answer =
+            ask_node(new_node, Cluster::kPrimary, "ticket_confirm", text_array(&id, 1),
+                     exchange.twin->column_names, Effect::kAgain);
+        if (!says_moved(answer)) {
+            return answer;
         }
-        // The new departure is being moved. An error must not say that nothing was done.
-        error = in_subtransaction([&] {
-            wait_for_move(&pursuit, psprintf("order %s", id));
-            const Tickets bought = find_order(exchange.twin->schema, new_order);
-            new_node = bought.node != 0 ? bought.node : new_node;
-            return true;
-        });
-        if (error != nullptr) {
-            break;
-        }
+        wait_for_move(&pursuit, psprintf("order %s", id));
+        const Tickets bought = find_order(exchange.twin->schema, new_order);
+        new_node = bought.node != 0 ? bought.node : new_node;
     }
-    if (error != nullptr && error->sqlerrcode == ERRCODE_QUERY_CANCELED) {
-        ReThrowError(error);
+}
+
+// Step 3, or the way back: no rows, if the new departure was withdrawn meanwhile. Returns why it is
+// neither paid nor undone; null: it is.
+const char* pay_or_undo(const Exchange& exchange, int new_node, int64_t new_order, Answer* answer) {
+    *answer = pay(exchange, new_node, new_order);
+    if (answer->sqlstate == 0) {
+        return answer->count > 0 ? nullptr : "The hold has run out, and its seats are sold.";
     }
-    if (error != nullptr) {
-        report_unfinished(exchange.order_id, new_order, reason_of(error));
-    }
-    if (answer.sqlstate == 0 && answer.count > 0) {
-        mark_settled(exchange.old_node, exchange.order_id, new_order);
-        return answer;
-    }
-    if (answer.sqlstate == kErrorOrder &&
+    if (answer->sqlstate == kErrorOrder &&
         is_cancelled(find_order(exchange.twin->schema, new_order)) &&
         take_back(exchange.old_node, exchange.order_id, new_order)) {
-        return Answer{answer.node, 0, nullptr, nullptr, 0};
+        *answer = Answer{answer->node, 0, nullptr, nullptr, 0};
+        return nullptr;
     }
-    report_unfinished(exchange.order_id, new_order,
-                      answer.sqlstate == 0 ? "The hold has run out, and its seats are sold."
-                                           : error_field(answer, kErrorMessage));
+    return error_field(*answer, kErrorMessage);
+}
+
+// Steps 3 and 4. Returns the new tickets; no rows: the new departure was withdrawn, and the old
+// tickets are as they were. This is after the point of no return, so every error, a cancel too, is
+// raised as 08007: none may say that nothing was done.
+Answer confirm(const Exchange& exchange, int new_node, int64_t new_order) {
+    Answer answer{};
+    const char* reason = nullptr;
+    const ErrorData* error = in_subtransaction([&] {
+        reason = pay_or_undo(exchange, new_node, new_order, &answer);
+        return true;
+    });
+    if (error != nullptr) {
+        reason = reason_of(error);
+    }
+    if (reason != nullptr) {
+        report_unfinished(exchange.order_id, new_order, reason);
+    }
+    if (answer.count > 0) {
+        mark_settled(exchange.old_node, exchange.order_id, new_order);
+    }
+    return answer;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -493,6 +504,19 @@ Answer exchange_on_node(const Exchange& exchange) {
         exchange.argument[kArgRequest] != nullptr ? Effect::kRequest : Effect::kUnknown);
 }
 
+// Did the node find no exchange of its own under the request_id, but the hold of one that began
+// when the old order was on another node?
+bool is_hold(const Exchange& exchange, const Answer& answer) {
+    const Twin& twin = *exchange.twin;
+    for (int i = 0; i < twin.column_count && i < answer.count; i++) {
+        const FormData_pg_attribute* column = TupleDescAttr(twin.row, twin.columns[i].attribute);
+        if (strcmp(NameStr(column->attname), "status") == 0) {
+            return !answer.nulls[i] && same_text(text_of(answer.values[i]), {"held", 4});
+        }
+    }
+    return false;
+}
+
 struct Places {
     int old_node;
     int new_node;
@@ -507,7 +531,7 @@ Places find_places(const Exchange& exchange, Text train, DateADT date) {
         return {new_node, new_node};
     }
     if (nodes.count == 0) {
-        report_nowhere(exchange.order_id);
+        report_no_order(exchange.order_id);
     }
     int old_node = find_order(schema, exchange.order_id).node;
     if (old_node == 0) {
@@ -517,11 +541,7 @@ Places find_places(const Exchange& exchange, Text train, DateADT date) {
         (void)call_rows(old_node, Cluster::kPrimary, "ticket_exchange_ask",
                         {id_text(exchange.order_id), exchange.argument[kArgTickets]},
                         {"ticket_no"});
-        ereport(ERROR,
-                (errcode(kErrorNoDeparture),
-                 errmsg("train \"%s\" has no departure on %s", printable(train), date_text(date)),
-                 errdetail("No row of router_train says which node has the train on that day."),
-                 errhint("Assign the train to a node with router_assign.")));
+        report_no_route(train, date);
     }
     return {old_node, new_node};
 }
@@ -539,6 +559,8 @@ Answer change(Exchange* exchange, Text train, DateADT date) {
             final = answer.sqlstate == 0 || !may_have_moved(answer);
             if (answer.sqlstate == kErrorOrder && !final) {
                 final = finish_repeated(exchange, &answer);
+            } else if (answer.sqlstate == 0 && is_hold(*exchange, answer)) {
+                final = exchange_over_nodes(exchange, &answer);
             }
         } else {
             final = exchange_over_nodes(exchange, &answer);

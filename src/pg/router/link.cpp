@@ -70,8 +70,8 @@ const FmgrInfo* proxy_function(Proxy which) {
     }
     FmgrInfo* kept = &proxies[which];
     if (!OidIsValid(kept->fn_oid)) {
-        const Oid function = find_proxy(which);
         const uint64_t before = changes;
+        const Oid function = find_proxy(which);
         FmgrInfo found;
         fmgr_info_cxt(function, &found, TopMemoryContext);
         *kept = found;
@@ -332,8 +332,6 @@ template <typename Work>
 void through_link(const Call& call, Work work) {
     MemoryContext context = CurrentMemoryContext;
     ErrorContextCallback callback{error_context_stack, on_error, nullptr};
-    ErrorData* volatile error = nullptr;
-    volatile bool was_overdue = false;
     // A session may have array_nulls off: then a NULL in the answer would become the text "NULL".
     const int level = Array_nulls ? 0 : NewGUCNestLevel();
     if (level != 0) {
@@ -346,9 +344,10 @@ void through_link(const Call& call, Work work) {
     { work(); }
     PG_CATCH();
     {
-        was_overdue = end_wait();
+        const bool was_overdue = end_wait();
+        error_context_stack = callback.previous;  // what is raised here is not PL/Proxy's
         MemoryContextSwitchTo(context);
-        error = CopyErrorData();
+        ErrorData* error = CopyErrorData();
         FlushErrorState();
         raise_link_error(call, error, was_overdue);
     }

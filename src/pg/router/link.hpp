@@ -11,7 +11,8 @@
 //   the connection broke, or no answer
 //   within router.call_timeout           08007; 08001 if the call changes nothing
 //   an error at the node's commit        the node's own SQLSTATE: it has rolled back
-//   the caller cancels                   57014; PL/Proxy cancels the call on the node
+//   the caller cancels                   57014 if the call changes nothing, else 08007: the node is
+//                                        not asked to stop
 #pragma once
 
 #include "server/pg.hpp"

@@ -258,13 +258,13 @@ Answer* ask_shares(const Batch& batch, const char* function, Datum columns, Effe
     return answers;
 }
 
-struct Rows {
+struct KeptRows {
     Row* rows;
     int count;
     int room;
 };
 
-void keep_rows(const Batch& batch, const Share& share, const Answer* answer, Rows* rows) {
+void keep_rows(const Batch& batch, const Share& share, const Answer* answer, KeptRows* rows) {
     const int columns = batch.twin.column_count;
     for (int first = 0; first + columns <= answer->count; first += columns) {
         if (rows->count == rows->room) {
@@ -291,7 +291,7 @@ int compare_rows(const void* a, const void* b) {
                                                  : left->order - right->order;
 }
 
-void return_rows(FunctionCallInfo fcinfo, const Batch& batch, const Rows& rows) {
+void return_rows(FunctionCallInfo fcinfo, const Batch& batch, const KeptRows& rows) {
     const Twin& twin = batch.twin;
     begin_twin_result(fcinfo, twin);
     const ReturnSetInfo* result = reinterpret_cast<const ReturnSetInfo*>(fcinfo->resultinfo);
@@ -353,7 +353,7 @@ bool is_any_done(const Batch& batch) {
 
 // Sends each node its share of what is not done. Returns whether all is done then; if not,
 // departures have moved.
-bool carry_out(Batch* batch, Rows* rows) {
+bool carry_out(Batch* batch, KeptRows* rows) {
     do_numbered(1, batch->array.count, [&](int32_t number) { route(batch, number); });
     int count;
     const Share* shares = share_out(*batch, &count);
@@ -418,7 +418,7 @@ Datum buy_many(FunctionCallInfo fcinfo, Kind kind) {
     batch.requests = static_cast<Request*>(MemoryContextAllocExtended(
         CurrentMemoryContext, static_cast<Size>(Max(batch.array.count, 1)) * sizeof(Request),
         MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
-    Rows rows{nullptr, 0, 0};
+    KeptRows rows{nullptr, 0, 0};
     while (batch.array.count > 0 && !carry_out(&batch, &rows)) {
         CHECK_FOR_INTERRUPTS();
     }

@@ -11,21 +11,18 @@
 //   5 source  ticket_move_done    the parts are dropped
 //   6 router  the new routes, in the caller's own transaction
 //
-//   died or failed   state                                    then
-//   before 1         as before
-//   in or after 1    parcel "packed", nothing on the target    taken back at once; if the router
-//   died,
-//                                                              the next call goes on, or takes it
-//                                                              back if it is for another node
-//   in or after 3    parcel "handed", arrived or not           the next call repeats 4. If the
-//   target
-//                                                              answers with an error, it refuses
-//                                                              the parcel for good, which is taken
-//                                                              back
-//   after 4 or 5     the routes are old                        sessions follow the source's answer
-//   to
-//                                                              the target (pursuit.hpp); the next
-//                                                              call writes the routes
+//   died or failed | state                      | then
+//   ---------------+----------------------------+----------------------------------------------
+//   before 1       | as before                  |
+//   in or after 1  | parcel "packed", nothing   | taken back at once; if the router died, the next
+//                  | on the target              | call goes on, or takes it back if it is for
+//                  |                            | another node
+//   in or after 3  | parcel "handed", arrived   | the next call repeats 4. If the target answers
+//                  | or not                     | with an error, it refuses the parcel for good,
+//                  |                            | which is taken back
+//   after 4 or 5   | the routes are old         | sessions follow the source's answer to the
+//                  |                            | target (pursuit.hpp); the next call writes the
+//                  |                            | routes
 //
 // A call begins with what all nodes say of the departure. Two calls for one departure come one
 // after the other on one router (an advisory lock). On two routers they may meet: each step may be
@@ -151,32 +148,50 @@ void try_step(int node, const char* function, const char* parcel) {
     (void)try_rows(node, Cluster::kPrimary, function, {parcel}, {}, Effect::kAgain, &rows);
 }
 
-// The departure goes on being sold on the source. The caller raises `error`, which says why.
-void take_back(const Move& move, const Whereabouts& way, const char* refused) {
-    ErrorData* failed = in_subtransaction([&] {
+// The departure goes on being sold on the source. Returns the error if it does not.
+ErrorData* try_take_back(const Whereabouts& way, const char* refused) {
+    return in_subtransaction([&] {
         (void)patient_step(way.source, "ticket_move_back", {way.parcel, refused});
         return true;
     });
-    if (failed != nullptr) {
-        ereport(WARNING, (errmsg("train \"%s\" of %s is still off node %d", move.train, move.date,
-                                 way.source),
-                          errdetail("%s", reason_of(failed)),
-                          errhint("Nobody can buy until router_move has been called again.")));
-    }
 }
 
-// Steps 2 and 3. If one fails, the departure stays.
+// The caller raises an error, which says why the departure was to be taken back.
+void warn_off_sale(const Move& move, const Whereabouts& way, const ErrorData* failed) {
+    ereport(WARNING,
+            (errmsg("train \"%s\" of %s is still off node %d", move.train, move.date, way.source),
+             errdetail("%s", reason_of(failed)),
+             errhint("Nobody can buy until router_move has been called again.")));
+}
+
+// From here on the target never brings the parcel in. False: it has, or it does not answer.
+bool try_refuse(const Whereabouts& way) {
+    Rows rows;
+    (void)try_rows(way.target, Cluster::kPrimary, "ticket_move_refuse", {way.parcel}, {},
+                   Effect::kAgain, &rows);
+    const char* refused = rows.count == 0 ? nullptr : value_of(rows, 0, 0);
+    return refused != nullptr && refused[0] == 't';
+}
+
+// Steps 2 and 3. If one fails, the departure stays. Step 3 may have been carried out although it
+// failed: then the parcel can be taken back only after the target has refused it.
 void hand_over(const Move& move, const Whereabouts& way) {
     ErrorData* error = in_subtransaction([&] {
         copy_parts(way.source, way.target, way.parcel);
         step(way.source, "ticket_move_ready", {way.parcel});
         return true;
     });
-    if (error != nullptr) {
-        take_back(move, way, "false");
-        try_step(way.target, "ticket_move_refuse", way.parcel);
-        ReThrowError(error);
+    if (error == nullptr) {
+        return;
     }
+    const ErrorData* failed = try_take_back(way, "false");
+    if (try_refuse(way) && failed != nullptr) {
+        failed = try_take_back(way, "true");
+    }
+    if (failed != nullptr) {
+        warn_off_sale(move, way, failed);
+    }
+    ReThrowError(error);
 }
 
 // Steps 4 and 5. An error of the target, not of the way there, is final: the departure stays.
@@ -196,7 +211,10 @@ void bring_in(const Move& move, const Whereabouts& way) {
         const Rows refused = patient_step(way.target, "ticket_move_refuse", {way.parcel});
         const char* is_refused = value_of(refused, 0, 0);
         if (is_refused != nullptr && is_refused[0] == 't') {
-            take_back(move, way, "true");
+            const ErrorData* failed = try_take_back(way, "true");
+            if (failed != nullptr) {
+                warn_off_sale(move, way, failed);
+            }
             raise_answer(answer);
         }
     }
@@ -207,7 +225,7 @@ void bring_in(const Move& move, const Whereabouts& way) {
 void finish_earlier(const Move& move, const Whereabouts& way, int node) {
     if (!way.handed && way.target != node) {
         (void)patient_step(way.source, "ticket_move_back", {way.parcel, "false"});
-        try_step(way.target, "ticket_move_refuse", way.parcel);
+        (void)try_refuse(way);
         return;
     }
     if (!way.handed) {
@@ -287,14 +305,18 @@ void write_moved(const Move& move, int node, int source, const char* parcel) {
 }
 
 // What the tables have to say for sessions to find the departure on the node, and its orders:
-// wherever these were before, by the parcels that are still known.
+// wherever these were before, by the parcels that are still known. A parcel that is still coming
+// somewhere is what an attempt has left that was undone: it is refused, which drops its parts.
 void write_routes(const Move& move, int node) {
     const NodeList nodes = all_nodes(move.schema);
     for (int i = 0; i < nodes.count; i++) {
         const Rows parcels = ask_parcels(move, nodes.nodes[i]);
         for (int row = 0; row < parcels.count; row++) {
+            const char* parcel = value_of(parcels, row, 0);
             if (strcmp(value_of(parcels, row, 1), "out") == 0) {
-                write_moved(move, node, nodes.nodes[i], value_of(parcels, row, 0));
+                write_moved(move, node, nodes.nodes[i], parcel);
+            } else if (strcmp(value_of(parcels, row, 2), "coming") == 0) {
+                try_step(nodes.nodes[i], "ticket_move_refuse", parcel);
             }
         }
     }

@@ -8,8 +8,7 @@
 //
 //   - is made again where the routes now say, if they have changed;
 //   - is made on the node that was named. As long as that one does not know the departure (TK001)
-//   or
-//     the order (TK005), these have not arrived yet;
+//     or the order (TK005), these have not arrived yet;
 //   - is made again on the old node after a moment, in case the move was undone;
 //
 // and so on for kMoveWaitMs. All other answers hold, whichever node gave them. Of a node that the

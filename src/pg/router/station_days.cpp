@@ -145,7 +145,7 @@ struct Asked {
     Served served;
 };
 
-Asked ask_either(const RouterNode& node) {
+Asked ask_with_standby(const RouterNode& node) {
     Asked asked{};
     asked.is_primary = ask_served(node.node, Cluster::kPrimary, nullptr, nullptr, &asked.served);
     asked.answered =
@@ -171,7 +171,7 @@ void refresh(const RouterTables& tables, Oid table) {
     Asked* asked = static_cast<Asked*>(palloc(static_cast<size_t>(Max(count, 1)) * sizeof(Asked)));
     bool stale = of_unknown_nodes(tables, false) > 0;
     for (int i = 0; i < count; i++) {
-        asked[i] = ask_either(nodes[i]);
+        asked[i] = ask_with_standby(nodes[i]);
         stale = stale || (asked[i].is_primary &&
                           unserved(tables, nodes[i].node, asked[i].served, false) > 0);
     }

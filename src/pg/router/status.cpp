@@ -196,10 +196,12 @@ void check_primary(const Survey& survey, int node, const Found& found) {
                             : "It can write.");
 }
 
-// Two numbers for one database, or one server where two are meant.
+// Two numbers for one database, or one server where two are meant. Servers that were copied from
+// one have the same identifier; they are known by their own numbers.
 void check_alone(const Survey& survey, int i) {
     for (int other = 0; other < survey.count; other++) {
         if (other != i && survey.primary[other].error == nullptr &&
+            survey.primary[other].number == survey.primary[i].number &&
             same(survey.primary[other].system, survey.primary[i].system) &&
             same(survey.primary[other].database, survey.primary[i].database)) {
             report(survey, survey.nodes[i].node, "database", false,

@@ -14,8 +14,8 @@ enum class AdvisoryLock : uint16_t {
     kRequest = 3,  // a request_id: request_locks.cpp
     kNewRows = 4,  // new departures and inventories, against orders that wait for them:
                    // by_hand.cpp, item_by_hand.cpp
-    kMove = 6,     // a departure that router_move is moving: move.cpp
     kPeople = 5,   // users and passengers, while rules are asked about them: rules.cpp
+    kMove = 6,     // a departure that router_move is moving: move.cpp
 };
 
 inline LOCKTAG advisory_tag(AdvisoryLock what, uint32_t first, uint32_t second) {

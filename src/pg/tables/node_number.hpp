@@ -19,17 +19,16 @@
 //
 // Protocol.
 // - Writers: ticket_node_set, and whoever may write the row by hand. Each writes the row and, in
-// the
-//   same transaction, announces the change (announce_change(), by the triggers of the table). At
-//   commit the row becomes visible first, then the announcement is sent, and only then the writer
-//   is told that it has committed.
+//   the same transaction, announces the change (announce_change(), by the triggers of the table).
+//   At commit the row becomes visible first, then the announcement is sent, and only then the
+//   writer is told that it has committed.
 // - A draw first takes in all announcements that were sent. If the number that the session
-// remembers
-//   is void after that, it reads the row as of now, and reads it again if another announcement came
-//   meanwhile. Then it takes a number of the sequence. So a draw that begins after the writer was
-//   told uses the new number, in whatever transaction, subtransaction or isolation level. A draw
-//   that runs at the same time as the commit uses one of the two. Nobody waits for anybody: no lock
-//   is held from the look to the draw, and none is needed, since s is unique under either number.
+//   remembers is void after that, it reads the row as of now, and reads it again if another
+//   announcement came meanwhile. Then it takes a number of the sequence. So a draw that begins
+//   after the writer was told uses the new number, in whatever transaction, subtransaction or
+//   isolation level. A draw that runs at the same time as the commit uses one of the two. Nobody
+//   waits for anybody: no lock is held from the look to the draw, and none is needed, since s is
+//   unique under either number.
 // - A transaction that changed the row and has not ended sees its own number, and no one else does.
 //   If it rolls back, to a savepoint too, or its session dies, the server announces to the session
 //   itself what it undid, and the ids that it drew are gone with its rows.
