@@ -249,9 +249,9 @@ else
       lacking=$(count_lacking) || exit 2
       names=$(postgres -D "$primary_data" -C synchronous_standby_names 2>/dev/null || true)
       if [ "$lacking" -eq 0 ]; then say '   nothing: it has every transaction that the lost primary has written'
-      elif [ -n "$synchronous" ] || is_the_synchronous_one "$names"; then say "   $lacking transactions that were not acknowledged yet: the standby is synchronous"
-      elif [ -n "$allow_loss" ]; then say "   $lacking transactions of the lost primary: they are given up"
-      else die "the standby lacks $lacking transactions of the lost primary, which may have been acknowledged: nothing was promoted. To give them up: --allow-loss"
+      elif [ -n "$synchronous" ] || is_the_synchronous_one "$names"; then say "   $lacking of its transactions, none of them acknowledged: the standby is synchronous"
+      elif [ -n "$allow_loss" ]; then say "   $lacking of its transactions, which are given up"
+      else die "the standby lacks $lacking of the transactions of the lost primary, which may have been acknowledged: nothing was promoted. To give them up: --allow-loss"
       fi
     elif [ -n "$synchronous" ]; then say '   nothing that was acknowledged: it is synchronous'
     elif [ -n "$allow_loss" ]; then say '   unknown, and given up'
