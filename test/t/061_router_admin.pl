@@ -54,6 +54,9 @@ refused('22023', "SELECT router_node_add(1, '$_')") for '', 'postgresql://host/d
 unlike(answer("SELECT router_node_add(1, 'host=a password=secret')"), qr/ERROR.*secret/, 'a password is not repeated in the message');
 is(answer('SELECT router_node_add(1, $$' . $at{1} . '$$)'), '', 'a node that answers is added without a word');
 like(answer('SELECT router_node_add(3, $$' . $at{2} . '$$)'), qr/WARNING.*the server of node 3 has the number 2/, 'a wrong number is a warning');
+ask('INSERT INTO router_node (node, conninfo) VALUES (6, $$' . $node[1]->connstr('template1') . '$$)');
+like(ask('SELECT what, detail FROM router_status() WHERE node = 6'), qr/\Areachable\|It does not answer: .*ticket_call.* does not exist\. Create or update the extension ticketpool there, in the schema "public"/, 'a database without the extension is reached, and is not called down');
+ask('DELETE FROM router_node WHERE node = 6');
 like(answer(q{SELECT router_node_add(4, 'host=/nonexistent dbname=none', old_ids => true)}), qr/WARNING.*node 4 does not answer yet/, 'a node that is down is added with a warning');
 refused('23505', 'SELECT router_node_add(2, $$' . $at{2} . '$$, old_ids => true)', 'one node has the ids from before');
 is(answer('SELECT router_node_add(2, $$' . $at{2} . '$$)'), '', 'the second node');
