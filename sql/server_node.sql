@@ -31,7 +31,7 @@ CREATE FUNCTION numbers() RETURNS SETOF text LANGUAGE sql AS $$
 -- Without a number, ids are what the sequences give.
 SELECT node FROM ticket_node;
 SELECT departure, departure_by_hand, quota, quota_by_hand, ticket & (1::bigint << 37) - 1 AS ticket, inventory, part, inventory_by_hand, item FROM draw() AS d;
--- What is no number
+-- What is not a number
 SELECT ticket_node_set(NULL);
 SELECT ticket_node_set(128);
 SELECT ticket_node_set(-1);

@@ -15,7 +15,7 @@ EXCEPTION WHEN OTHERS THEN
     GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
     RETURN regexp_replace(format('%s %s | %s | %s', SQLSTATE, SQLERRM, detail, hint), 'order \d{10,}', 'order N');
 END $$;
--- ticket_get: the rows as they are in the table, in order of number; none is no error.
+-- ticket_get: the rows as they are in the table, in order of number; none is not an error.
 SELECT order_id AS party FROM ticket_buy('AW1', 'AWA', 'AWC', 1, '2032-08-01', passengers => '{11,12,13}', channel => 'web', request_id => '00000000-0000-0000-0000-0000000000a1') LIMIT 1 \gset
 SELECT string_agg(g::text, ' ' ORDER BY ticket_no) = (SELECT string_agg(o::text, ' ' ORDER BY ticket_no) FROM ticket_order o WHERE order_id = :party) AS same, count(*), array_agg(ticket_no) AS in_order
 FROM ticket_get(order_id => :party) AS g;

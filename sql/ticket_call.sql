@@ -98,7 +98,7 @@ DROP TRIGGER ticket_call_refuse ON ticket_order;
 SELECT count(*) AS tickets FROM ticket_order WHERE user_id IN (103, 104) AND service_date = '2033-03-01';
 SELECT * FROM ticket_verify();
 
--- What is no function for it
+-- What is not a function for it
 SELECT ticket_call('ticket_bye', '{}') AS unknown;
 SELECT ticket_call('public.ticket_buy', '{}') AS with_schema;
 SELECT ticket_call('now', '{}') AS not_ours;

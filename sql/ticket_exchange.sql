@@ -39,7 +39,7 @@ SELECT raised(format($$SELECT ticket_change(%s, 'XC2', 'XCA', 'XCC', '2032-11-02
 SELECT raised(format($$SELECT ticket_change(%s, 'XC2', 'XCA', 'nowhere', '2032-11-02', request_id => rq(1))$$, :old));
 SELECT raised(format($$SELECT ticket_change(1, 'XC2', 'XCA', 'XCC', '2032-11-02', request_id => rq(1))$$));
 SELECT raised(format($$SELECT ticket_change(%s, 'XC2', 'XCA', 'XCC', '2032-11-02', ticket_nos => '{3}', request_id => rq(1))$$, :old));
--- An exchange is no purchase.
+-- An exchange is not a purchase.
 SELECT raised($$SELECT ticket_buy('XC2', 'XCA', 'XCC', 1, '2032-11-02', 'second', '{11,12}', request_id => rq(1))$$);
 SELECT raised($$SELECT ticket_buy_many(ARRAY[ROW('XC2', 'XCA', 'XCC', 1, '2032-11-02', 'second', '{11,12}', NULL, NULL, rq(1))::ticket_request])$$);
 SELECT order_id AS bought FROM ticket_buy('XC1', 'XCA', 'XCC', 2, '2032-11-01', 'second', request_id => rq(2)) \gset

@@ -22,7 +22,8 @@ usage: router_config.sh [OPTION…]            writes, reloads, checks
   --socket-dir DIR       where PgBouncer's socket is (default: /var/run/postgresql)
   --port PORT            default: 6432
   --listen ADDRESS       listens on TCP as well (default: on its socket only)
-  --log FILE, --pid FILE default: pgbouncer.log and pgbouncer.pid in the folder of the socket
+  --log FILE, --pid FILE default: pgbouncer.log and pgbouncer.pid in the folder of the socket (Debian's
+                         log: in /var/log/postgresql)
   --pool-size N          connections to a node, and to its standby, at most (default: 20)
   --overwrite            replaces an FILE.ini that this script did not write
   --start                starts PgBouncer if it does not run
@@ -56,7 +57,10 @@ while [ $# -gt 0 ]; do
     *) usage >&2; exit 2 ;;
   esac
 done
-: "${log:=$socket_dir/pgbouncer.log}" "${pid:=$socket_dir/pgbouncer.pid}"
+# Debian's package logs there too, and rotates what is there.
+log_dir=$socket_dir
+if [ "$socket_dir" = /var/run/postgresql ] && [ -w /var/log/postgresql ]; then log_dir=/var/log/postgresql; fi
+: "${log:=$log_dir/pgbouncer.log}" "${pid:=$socket_dir/pgbouncer.pid}"
 users=$(dirname -- "$ini")/userlist.txt
 local_ini=$(dirname -- "$ini")/pgbouncer.local.ini
 
@@ -76,14 +80,14 @@ ask() {
     PGAPPNAME=router_config.sh psql -X -q -A -t -v ON_ERROR_STOP=1 -d "${router:-dbname=${PGDATABASE:-$(id -un)}}" "$@"
 }
 # The console of PgBouncer lets its own system user in without a password.
-console() { PGAPPNAME=router_config.sh psql -X -q -A -t -d "host=${socket_dir} port=$port dbname=pgbouncer user=pgbouncer connect_timeout=5" -c "$1"; }
+console() { PGAPPNAME=router_config.sh psql -X -w -q -A -t -d "host=${socket_dir} port=$port dbname=pgbouncer user=pgbouncer connect_timeout=5" -c "$1"; }
 
 schema=$(ask <<'SQL'
 SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'ticketpool_router';
 SQL
 ) || die 'the router cannot be reached'
-[ -n "$schema" ] || die 'the database has no extension ticketpool_router: CREATE EXTENSION ticketpool_router CASCADE'
+[ -n "$schema" ] || die 'this database has no extension ticketpool_router: name the one that has it (--router dbname=…), or CREATE EXTENSION ticketpool_router CASCADE'
 export ROUTER_USER=$user
 
 # ---------------------------------------------------------------------------
@@ -324,6 +328,7 @@ write "$ini" "$wanted"
 # ---------------------------------------------------------------------------
 # PgBouncer takes it over first: an alias must be there before the router uses it
 # ---------------------------------------------------------------------------
+stopped=''
 if console 'SHOW VERSION' >/dev/null 2>&1; then
   console RELOAD >/dev/null || die 'PgBouncer did not reload its configuration'
   say 'PgBouncer has reloaded its configuration'
@@ -337,7 +342,7 @@ elif [ -n "$start" ]; then
   done
   say 'PgBouncer runs'
 else
-  say "PgBouncer does not run on port $port of $socket_dir. Start it with its service, or with: $pgbouncer -d $ini"
+  stopped=yes
 fi
 
 # The router's side: as whom, and through what. Nothing of it is logged or shown in pg_stat_activity.
@@ -373,4 +378,9 @@ COMMIT;
 SQL
 unset ROUTER_PASSWORD
 
+if [ -n "$stopped" ]; then
+  say "PgBouncer does not run on port $port of $socket_dir, so no node can be reached. Start it with its service, or with: $pgbouncer -d $ini"
+  say 'Then: router_config.sh --check'
+  [ -z "$check" ] || exit 2
+fi
 [ -z "$check" ] || show_status || exit 1

@@ -87,12 +87,12 @@ export PGAPPNAME=router_failover.sh PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-3}
 : "${router:=dbname=${PGDATABASE:-$(id -un)}}"
 # sql CONNINFO [PSQL OPTION…]: the SQL of its standard input. A server that is frozen answers nothing.
 sql() {
-  { echo 'SET search_path = pg_catalog;' && cat; } | timeout "${limit:-10}" psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$@"
+  { echo 'SET search_path = pg_catalog;' && cat; } | timeout "${limit:-10}" psql -X -w -q -A -t -v ON_ERROR_STOP=1 -d "$@"
 }
 # console COMMAND: in each PgBouncer.
 console() {
   local one
-  for one in "${consoles[@]}"; do timeout "${limit:-10}" psql -X -q -A -t -d "$one" -c "$1" >/dev/null || return 1; done
+  for one in "${consoles[@]}"; do timeout "${limit:-10}" psql -X -w -q -A -t -d "$one" -c "$1" >/dev/null || return 1; done
 }
 
 # ---------------------------------------------------------------------------
@@ -102,7 +102,7 @@ schema=$(sql "$router" <<'SQL'
 SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'ticketpool_router';
 SQL
 ) || die 'the router cannot be reached'
-[ -n "$schema" ] || die 'the database has no extension ticketpool_router'
+[ -n "$schema" ] || die 'this database has no extension ticketpool_router: name the one that has it (--router dbname=…)'
 # column NAME: of the node's row
 column() { sql "$router" -v schema="$schema" -v column="$1" -v node="$node" <<<'SELECT :"column" FROM :schema.router_node WHERE node = :node;'; }
 [ -n "$(column node)" ] || die "the router has no node $node"
@@ -112,13 +112,19 @@ known=$(column read_conninfo)
 
 for value in "$conninfo" "$read_conninfo"; do
   [ -z "$value" ] || [ "$(sql "$router" -v value="$value" <<'SQL'
-SELECT :'value' ~ $re$^\s*([A-Za-z_]+\s*=\s*('([^'\\]|\\.)*'|([^\s'\\]|\\.)*)(\s+|$))+$$re$ AND :'value' !~* '(^|\s)(user|password|passfile|service)\s*=';
+SELECT :'value' ~ $re$^\s*([A-Za-z_]+\s*=\s*('([^'\\]|\\.)*'|([^\s'\\]|\\.)*)(\s+|$))+$$re$ AND :'value' !~* '(^|\s)(user|password|passfile|service)\s*=' AND :'value' ~* '(^|\s)dbname\s*=';
 SQL
-  )" = t ] || die "the router's tables take keyword=value without user and password, not: $value"
+  )" = t ] || die "the router's tables take keyword=value with a dbname and without user and password, not '$value': see --conninfo"
 done
 
-state=$(sql "$standby" <<<'SELECT pg_is_in_recovery();') || die "the standby of node $node cannot be reached"
+state=$(sql "$standby" <<<'SELECT pg_is_in_recovery();') || die "the standby of node $node cannot be reached: name with --standby how this user reaches it as one that may call pg_promote() (a password goes to ~/.pgpass)"
 [ "$state" = t ] || [ "$what" = fail ] || die "the standby of node $node is not a standby"
+# A primary that does not let this user in may sell all the same.
+primary_lives() {
+  local found=0
+  pg_isready -q -t 5 -d "$primary" || found=$?
+  case $found in 0 | 1) return 0 ;; 2) return 1 ;; *) die "'$primary' is not a connection string" ;; esac
+}
 primary_answers() { [ "$(limit=5 sql "$primary" <<<'SELECT 1;' 2>/dev/null || true)" = 1 ]; }
 position() { sql "$standby" <<<'SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn());'; }
 # has LSN: whether the standby has received everything up to there.
@@ -176,7 +182,7 @@ count_lacking() {
 }
 
 if [ "$what" != fail ]; then
-  primary_answers || die "the primary of node $node does not answer: fail is for that"
+  primary_answers || die "the primary of node $node does not answer: if it is down, fail is for that; else name with --primary how this user reaches it as a member of pg_monitor"
   [ "$(sql "$primary" <<<'SELECT pg_is_in_recovery();')" = f ] || die "the primary of node $node is a standby"
   ours=$(sql "$primary" <<<'SELECT system_identifier FROM pg_control_system();') || die 'pg_control_system() cannot be read'
   theirs=$(sql "$standby" <<<'SELECT system_identifier FROM pg_control_system();') || die 'pg_control_system() cannot be read'
@@ -192,7 +198,7 @@ if [ "$what" = check ]; then
   exit 1
 fi
 
-if [ "$what" = fail ] && [ "$state" = t ] && primary_answers && [ -n "$fenced" ]; then
+if [ "$what" = fail ] && [ "$state" = t ] && [ -n "$fenced" ] && primary_lives; then
   die "the primary of node $node answers: it is not down. switch is for that"
 fi
 
@@ -222,7 +228,7 @@ if [ "$what" = switch ]; then
   if [ -z "$primary_data" ] && [ -n "$folder" ] && [ "$(control_data "$folder" 'Database system identifier')" = "$ours" ]; then primary_data=$folder; fi
   step 'the primary is stopped'
   bash -c "$stop" </dev/null || die "--stop failed ($?): see whether the primary runs before anything else"
-  if primary_answers; then die '--stop came back and the primary still answers: nothing was promoted'; fi
+  if primary_lives; then die '--stop came back and the primary still answers: nothing was promoted'; fi
   # A server that stops sends its standbys all that it has; the standby shows that it came.
   if [ -n "$primary_data" ]; then
     [ "$(control_data "$primary_data" 'Database cluster state')" = 'shut down' ] || die "'$primary_data' was not shut down: nothing was promoted. fail is for that"
@@ -235,7 +241,7 @@ else
     bash -c "$fence" </dev/null || die "--fence failed ($?): nothing was promoted"
   fi
   if [ "$state" = t ]; then
-    if primary_answers; then die "the primary of node $node answers: it is not fenced, and nothing was promoted"; fi
+    if primary_lives; then die "the primary of node $node answers: it is not fenced, and nothing was promoted"; fi
     step 'what the standby lacks'
     # What it has received it replays.
     await 60 replayed || true
@@ -243,9 +249,9 @@ else
       lacking=$(count_lacking) || exit 2
       names=$(postgres -D "$primary_data" -C synchronous_standby_names 2>/dev/null || true)
       if [ "$lacking" -eq 0 ]; then say '   nothing: it has every transaction that the lost primary has written'
-      elif [ -n "$synchronous" ] || is_the_synchronous_one "$names"; then say "   $lacking transactions that were not acknowledged yet: the standby is synchronous"
-      elif [ -n "$allow_loss" ]; then say "   $lacking transactions of the lost primary: they are given up"
-      else die "the standby lacks $lacking transactions of the lost primary, which may have been acknowledged: nothing was promoted. To give them up: --allow-loss"
+      elif [ -n "$synchronous" ] || is_the_synchronous_one "$names"; then say "   $lacking of its transactions, none of them acknowledged: the standby is synchronous"
+      elif [ -n "$allow_loss" ]; then say "   $lacking of its transactions, which are given up"
+      else die "the standby lacks $lacking of the transactions of the lost primary, which may have been acknowledged: nothing was promoted. To give them up: --allow-loss"
       fi
     elif [ -n "$synchronous" ]; then say '   nothing that was acknowledged: it is synchronous'
     elif [ -n "$allow_loss" ]; then say '   unknown, and given up'

@@ -237,6 +237,12 @@ is($standby->safe_psql('postgres', 'SELECT system_identifier, database, stations
 	$node->safe_psql('postgres', 'SELECT system_identifier, database, stations_digest, version FROM ticket_node_status()'), 'it is the same database');
 $node->stop;
 ok(becomes_true($standby, 'postgres', q{SELECT replay_lag > interval '0' FROM ticket_node_status()}), 'without its primary it grows old');
+ok(becomes_true($standby, 'postgres', 'SELECT pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()'), 'it has replayed the end of the primary');
+$standby->safe_psql('postgres', 'CHECKPOINT');
+$reader->quit;
+$standby->restart;
+is($standby->safe_psql('postgres', 'SELECT replayed_at IS NULL, replay_lag IS NULL FROM ticket_node_status()'), 't|t', 'a standby that has replayed no commit since its start does not call itself young');
+$reader = session($standby);
 $standby->promote;
 ok(becomes_true($standby, 'postgres', 'SELECT NOT pg_is_in_recovery()'), 'promoted');
 is($reader->run($buy), 9, 'a session of the standby draws with the number');

@@ -133,6 +133,15 @@ $session->run("PREPARE TRANSACTION 'p'");
 is(error_of($from, "SELECT ticket_move_out('" . new_parcel() . "', 'T1', '$day', 2)"), '55006', 'nor for prepared ones');
 $from->safe_psql('postgres', "ROLLBACK PREPARED 'p'");
 is(error_of($from, "BEGIN; SELECT ticket_move_out('" . new_parcel() . "', 'T1', '$day', 2); PREPARE TRANSACTION 'q'"), '0A000', 'a move cannot be prepared');
+# Its caller has given up: the departure must not leave any more.
+$session->run('BEGIN; LOCK TABLE ticket_order IN SHARE MODE');
+my $mover = session($from);
+$mover->send("SELECT ticket_move_out('" . new_parcel() . "', 'T1', '$day', 2)");
+ok(becomes_true($from, 'postgres', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ '^SELECT ticket_move_out' AND clock_timestamp() > query_start + interval '4100 ms')"), 'a move waits for a lock for long');
+$session->run('COMMIT');
+$mover->wait;
+is($mover->sqlstate, '55P03', 'and fails when it gets it');
+$mover->quit;
 agrees($from, 'postgres', 'still here');
 
 # Columns that the target lacks are refused before anything is done.

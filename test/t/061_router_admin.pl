@@ -54,6 +54,9 @@ refused('22023', "SELECT router_node_add(1, '$_')") for '', 'postgresql://host/d
 unlike(answer("SELECT router_node_add(1, 'host=a password=secret')"), qr/ERROR.*secret/, 'a password is not repeated in the message');
 is(answer('SELECT router_node_add(1, $$' . $at{1} . '$$)'), '', 'a node that answers is added without a word');
 like(answer('SELECT router_node_add(3, $$' . $at{2} . '$$)'), qr/WARNING.*the server of node 3 has the number 2/, 'a wrong number is a warning');
+ask('INSERT INTO router_node (node, conninfo) VALUES (6, $$' . $node[1]->connstr('template1') . '$$)');
+like(ask('SELECT what, detail FROM router_status() WHERE node = 6'), qr/\Areachable\|It does not answer: .*ticket_call.* does not exist\. Create or update the extension ticketpool there, in the schema "public"/, 'a database without the extension is reached, and is not called down');
+ask('DELETE FROM router_node WHERE node = 6');
 like(answer(q{SELECT router_node_add(4, 'host=/nonexistent dbname=none', old_ids => true)}), qr/WARNING.*node 4 does not answer yet/, 'a node that is down is added with a warning');
 refused('23505', 'SELECT router_node_add(2, $$' . $at{2} . '$$, old_ids => true)', 'one node has the ids from before');
 is(answer('SELECT router_node_add(2, $$' . $at{2} . '$$)'), '', 'the second node');
@@ -120,6 +123,14 @@ ask(q{CREATE SCHEMA evil; CREATE FUNCTION evil.fail(date, date) RETURNS date LAN
 	CREATE AGGREGATE evil.min(date) (SFUNC = evil.fail, STYPE = date)});
 ask("SELECT router_assign('C', 2, '2032-01-01')");
 is(answer("SET search_path = evil, pg_catalog, public; SELECT router_assign('C', 2, '2031-01-01')"), '', 'a hostile search_path is not looked at');
+
+# A departure is open although the question that follows was cancelled.
+$node[2]->safe_psql('postgres', q{CREATE OR REPLACE FUNCTION ticket_route_days(arrives interval[], departs interval[]) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
+	AS $$ BEGIN RAISE EXCEPTION 'cancelled' USING ERRCODE = '57014'; END $$});
+like(answer("SELECT ticket_open('B', '2031-05-09', 'f')"), qr/^(?!.*ERROR).*WARNING.*searches do not find the departure yet/s, 'a cancel after a departure was opened is a warning');
+$node[2]->safe_psql('postgres', q{CREATE OR REPLACE FUNCTION ticket_route_days(arrives interval[], departs interval[]) RETURNS int
+	AS '$libdir/ticketpool', 'ticket_route_days' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE});
+$node[2]->safe_psql('postgres', "DELETE FROM ticket_departure WHERE train = 'B' AND service_date = '2031-05-09'");
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Exchanges between nodes

@@ -70,6 +70,9 @@ $it->ask('SELECT router_assign_item(5, 2)');
 same_rows('rows that both have written');
 is(ask_second(q{SELECT node FROM router_train WHERE train = 'T9'}), '2', "the first's row counts");
 is($first->safe_psql('postgres', 'SELECT count(*) FROM pg_stat_replication'), '1', 'the replication goes on');
+my $assign = q{SELECT router_assign('T9', 2, '2020-01-01')};
+like(($second->psql('postgres', $assign))[2], qr/WARNING:  this router gets its tables from another router/, 'the second says that its rows stay with it');
+is(($first->psql('postgres', $assign))[2], '', 'the first does not');
 
 # ---------------------------------------------------------------------------------------------------------------------
 # A node changes its place, a departure moves

@@ -4,10 +4,10 @@
 // The old tickets are told by their passengers, classes and channels. With a request_id, the hold
 // of an earlier call is found again, also with nothing told, since after the point of no return the
 // old node has no sold tickets to tell about. If tickets are told, they are still sold there, so a
-// hold that has run out or was given up was in vain: it loses the request_id, under the lock of the
-// request and of its rows, and seats are held anew. If somebody pays it late at the same moment,
-// whoever locks the rows first decides: either they are sold, and are the answer, or the payment is
-// of an order that this exchange does not know any more.
+// hold that has run out or was given up has led to nothing. It loses the request_id, under the lock
+// of the request and of its rows, and seats are held again. If somebody pays it late at the same
+// moment, whoever locks the rows first decides: either they are sold, and are the answer, or the
+// payment is of an order that this exchange does not know any more.
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "server/arrays.hpp"

@@ -6,10 +6,12 @@
 // 2. If it is on sale, its status in memory becomes "moving" at once; a rollback restores it. From
 //    here on no purchase passes the check of the status, as in ticket_withdraw.
 // 3. The session waits for every session that announced or pinned the departure before: their rows
-//    are then committed or gone. It waits kMoveWaitMillis at most (55P03), because until its own
-//    end nobody can buy; then the rollback lets the sale go on. Prepared transactions: 55006.
+//    are then committed or gone. Prepared transactions: 55006.
 // 4. The order rows are locked, in the order in which all sessions lock them. A refund that comes
-//    now waits, and finds its row gone: "has moved" (moved_away.hpp).
+//    now waits, and finds its row gone: "has moved" (moved_away.hpp). All waits of steps 1 to 4
+//    together end kMoveWaitMillis after the call began (55P03), because until then nobody can buy;
+//    the rollback lets the sale go on. And whoever called does not wait much longer: a departure
+//    must not leave when its caller has given up and has found no parcel to take back.
 // 5. The rows are copied into the parts of the parcel, and deleted. Nothing is released in the
 //    pool: from the commit on the departure in memory is stale, and the next session that looks for
 //    it drops it, after the last late release of a refund, whose pin it waits for.
@@ -160,14 +162,13 @@ void write_parcel(const Leaving& leaving, const DepartureRow& row, int32_t to_no
         ERROR,
         (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
          errmsg("train \"%s\" of %s cannot be moved yet", row.train, date_text(row.service_date)),
-         errdetail("Transactions that have claims or refunds on it did not end in %d ms.",
+         errdetail("Transactions that have claims, refunds or locks on it did not end in %d ms.",
                    kMoveWaitMillis),
-         errhint("Try again; ticket_inflight shows them.")));
+         errhint("Try again; ticket_inflight and pg_locks show them.")));
 }
 
 // Bars claims, and waits for those in flight.
-void bar(const Catalog& catalog, const DepartureRow& row) {
-    const TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kMoveWaitMillis);
+void bar(const Catalog& catalog, const DepartureRow& row, TimestampTz until) {
     const DepartureRef ref = directory_find_id(catalog, row.departure_id);
     if (ref.departure == nullptr) {
         end_announcement();
@@ -231,7 +232,7 @@ void check_target(const Catalog& catalog, int32_t to_node) {
 }
 
 int32_t move_out(const Catalog& catalog, const pg_uuid_t& id, Text train, DateADT date,
-                 int32_t to_node) {
+                 int32_t to_node, TimestampTz until) {
     check_target(catalog, to_node);
     int32_t parts = parts_of(catalog, id, train, date, to_node);
     if (parts >= 0) {
@@ -251,12 +252,15 @@ int32_t move_out(const Catalog& catalog, const pg_uuid_t& id, Text train, DateAD
         }
         return parts;
     }
-    bar(catalog, row);
+    bar(catalog, row, until);
     const uint64 locked =
         execute_leaving(leaving, nullptr,
                         psprintf("SELECT FROM %s WHERE %s ORDER BY order_id, ticket_no FOR UPDATE",
                                  qualified_name(leaving.leaf.relation), kOrderRows),
                         leaving.departure_id);
+    if (GetCurrentTimestamp() >= until) {
+        report_in_use(row);
+    }
     pack_rows(&leaving, row);
     keep_ids(leaving);
     delete_rows(leaving, locked);
@@ -278,12 +282,13 @@ TICKETPOOL_FUNCTION(ticket_move_out) {
     require_argument(fcinfo, 3, "to_node");
     PreventCommandIfReadOnly("ticket_move_out()");
     const Catalog& catalog = catalog_of(fcinfo);
+    const TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kMoveWaitMillis);
     lock_orders(catalog, RowExclusiveLock);
     OwnerScope scope;
     parcel_begin(catalog, &scope);
     const int32_t parts =
         move_out(catalog, *DatumGetUUIDP(PG_GETARG_DATUM(0)), text_of(PG_GETARG_DATUM(1)),
-                 PG_GETARG_DATEADT(2), PG_GETARG_INT32(3));
+                 PG_GETARG_DATEADT(2), PG_GETARG_INT32(3), until);
     parcel_end(scope);
     PG_RETURN_INT32(parts);
 }

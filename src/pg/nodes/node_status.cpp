@@ -13,15 +13,16 @@ namespace ticketpool {
 namespace {
 
 // A standby that has replayed all that it received, and receives, is as old as the network is slow.
-// Otherwise its age is that of the last commit that it has replayed.
+// Otherwise its age is that of the last commit that it has replayed, and not known if there is
+// none. (greatest() leaves NULLs out.)
 const char* status_query(const Catalog& catalog) {
     return psprintf(
         "SELECT coalesce((SELECT max(n.node) FROM %s AS n), 0), $1, "
         "current_setting('server_version'), $2, $3, $4, clock_timestamp(), s.in_recovery, "
         "s.received, s.replayed, s.replayed_at, CASE WHEN NOT s.in_recovery THEN NULL WHEN $5 AND "
-        "s.received = s.replayed THEN interval '0' ELSE greatest(clock_timestamp() - "
-        "s.replayed_at, "
-        "interval '0') END, (SELECT md5(coalesce(string_agg(ROW(t.station, t.name, t.city)::text, "
+        "s.received = s.replayed THEN interval '0' WHEN s.replayed_at IS NULL THEN NULL ELSE "
+        "greatest(clock_timestamp() - s.replayed_at, interval '0') END, (SELECT "
+        "md5(coalesce(string_agg(ROW(t.station, t.name, t.city)::text, "
         "',' ORDER BY t.station COLLATE \"C\"), '')) FROM %s AS t), coalesce((SELECT "
         "max(%s.ticket_route_days(r.arrives, r.departs)) FROM %s AS r WHERE EXISTS (SELECT FROM %s "
         "AS d WHERE d.route_id = r.route_id AND d.status = 'open')), 0), (SELECT count(DISTINCT "

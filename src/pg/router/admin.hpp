@@ -37,7 +37,7 @@ struct RouterNode {
 RouterNode* list_nodes(const RouterTables& tables, int* count);
 
 // To be called after ticket_open through the router: searches find the departure at once. Does not
-// fail; what it can't find out is a WARNING.
+// fail, because the departure is on sale; what it can't find out is a WARNING, and so is a cancel.
 void note_departure(const RouterTables& tables, int node, const char* train, const char* date);
 
 // Whether router_station is what the node serves: null, or what is wrong and what to do. Inside

@@ -14,14 +14,22 @@ namespace {
 // In the words of the node's function, and with its SQLSTATE.
 [[noreturn]] void report_no_node(const Twin& twin, int64_t id) {
     const char* argument = twin.arguments[0].name;
-    const bool inventory = strcmp(argument, "inventory_id") == 0;
-    const char* what = inventory                              ? "inventory"
-                       : strcmp(argument, "reservation") == 0 ? "reservation"
-                                                              : "order";
-    ereport(ERROR, (errcode(inventory ? kErrorNoDeparture : kErrorOrder),
-                    errmsg("%s " INT64_FORMAT " does not exist", what, id),
-                    errdetail("No node has ids that end in %d.", static_cast<int>(id & 127)),
-                    errhint("Check the %s_id.", what)));
+    const int born = static_cast<int>(id & 127);
+    if (strcmp(argument, "inventory_id") == 0) {
+        ereport(ERROR, (errcode(kErrorNoDeparture),
+                        errmsg("inventory " INT64_FORMAT " does not exist", id),
+                        errdetail("No node has ids that end in %d.", born),
+                        errhint("Check the inventory_id.")));
+    }
+    if (strcmp(argument, "reservation") == 0) {
+        ereport(ERROR,
+                (errcode(kErrorOrder), errmsg("reservation " INT64_FORMAT " does not exist", id),
+                 errdetail("No node has ids that end in %d.", born),
+                 errhint("Check the reservation_id.")));
+    }
+    ereport(ERROR,
+            (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", id),
+             errdetail("No node has ids that end in %d.", born), errhint("Check the order_id.")));
 }
 
 // The node does not have what the id names, or no longer.
@@ -61,6 +69,58 @@ ErrorData* ask_candidate(int node, const Twin& twin, Datum arguments, Effect eff
     return error;
 }
 
+// Is it the answer of the node that has it? An error that does not say where it is, is raised.
+bool is_found(const Answer& answer, Effect effect) {
+    if (answer.sqlstate != 0 && !is_elsewhere(answer)) {
+        raise_answer(answer);
+    }
+    return answer.sqlstate == 0 && has_it(answer, effect);
+}
+
+// What the candidates have answered, if none of them has it.
+struct Round {
+    Answer first;
+    ErrorData* failed;  // why the first one that did not answer has not
+    bool moved;         // one of them has given it away
+};
+
+// Asks one candidate after the other, and the node that one of them names. False: none has it.
+bool ask_in_turn(const Twin& twin, const NodeList& nodes, Datum arguments, Effect effect,
+                 Round* round, Answer* answer) {
+    const auto ask = [&](int node) {
+        return ask_node(node, Cluster::kPrimary, twin.name, arguments, twin.column_names, effect);
+    };
+    int failures = 0;
+    for (int i = 0; i < nodes.count; i++) {
+        if (nodes.count == 1) {
+            *answer = ask(nodes.nodes[i]);
+        } else {
+            ErrorData* error =
+                ask_candidate(nodes.nodes[i], twin, arguments, effect, failures, answer);
+            if (error != nullptr) {
+                round->failed = failures++ == 0 ? error : round->failed;
+                continue;
+            }
+        }
+        const Answer candidate = *answer;
+        if (is_found(candidate, effect)) {
+            return true;
+        }
+        round->moved = round->moved || says_moved(candidate);
+        const int named = node_named_by(twin.schema, candidate);
+        if (named != 0) {
+            *answer = ask(named);
+            if (is_found(*answer, effect)) {
+                return true;
+            }
+        }
+        if (round->first.node == 0) {
+            round->first = candidate;
+        }
+    }
+    return false;
+}
+
 }  // namespace
 
 bool is_no_answer(const ErrorData* error) {
@@ -83,56 +143,22 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
         if (nodes.count == 0) {
             report_no_node(twin, id);
         }
-        Answer first{};
-        ErrorData* failed = nullptr;
-        int failures = 0;
-        bool moved = false;
-        for (int i = 0; i < nodes.count; i++) {
-            Answer answer{};
-            if (nodes.count == 1) {
-                answer = ask_node(nodes.nodes[i], Cluster::kPrimary, twin.name, arguments,
-                                  twin.column_names, effect);
-            } else {
-                ErrorData* error =
-                    ask_candidate(nodes.nodes[i], twin, arguments, effect, failures, &answer);
-                if (error != nullptr) {
-                    failed = failures++ == 0 ? error : failed;
-                    continue;
-                }
-            }
-            if (answer.sqlstate == 0 && has_it(answer, effect)) {
-                return answer;
-            }
-            if (answer.sqlstate != 0 && !is_elsewhere(answer)) {
-                raise_answer(answer);
-            }
-            moved = moved || says_moved(answer);
-            const int named = node_named_by(twin.schema, answer);
-            if (named != 0) {
-                const Answer there = ask_node(named, Cluster::kPrimary, twin.name, arguments,
-                                              twin.column_names, effect);
-                if (there.sqlstate == 0 && has_it(there, effect)) {
-                    return there;
-                }
-                if (there.sqlstate != 0 && !is_elsewhere(there)) {
-                    raise_answer(there);
-                }
-            }
-            if (first.node == 0) {
-                first = answer;
-            }
+        Round round{};
+        Answer answer{};
+        if (ask_in_turn(twin, nodes, arguments, effect, &round, &answer)) {
+            return answer;
         }
-        if (failed != nullptr) {
-            ReThrowError(failed);
+        if (round.failed != nullptr) {
+            ReThrowError(round.failed);
         }
         // Every candidate said that it is not there. While it is being moved, one of them said so
         // before it was there, or the routes are about to change.
         const NodeList now = nodes_of_id(twin.schema, id, of);
-        if (same_nodes(nodes, now) && !moved) {
-            if (first.sqlstate == 0) {
-                return first;
+        if (same_nodes(nodes, now) && !round.moved) {
+            if (round.first.sqlstate == 0) {
+                return round.first;
             }
-            raise_answer(first);
+            raise_answer(round.first);
         }
         if (same_nodes(nodes, now)) {
             wait_for_move(&pursuit, psprintf("order " INT64_FORMAT, id));

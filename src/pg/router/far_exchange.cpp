@@ -26,6 +26,9 @@
 //   after 3                          all is done but the mark: router_settle sees that the new
 //                                    order is sold and does 4 alone
 //
+// Whatever fails between 2 and 4 is raised as 08007, a cancel too: nothing else says that something
+// was done. If 4 fails, the caller has its rows all the same.
+//
 // If 2 is refused (another exchange or a refund was first), or certainly was not carried out, the
 // hold is cancelled. If that fails, or 2 has only met a lock, it is found again or runs out. The
 // node gives the request_id of a hold that is over to the next one. Where it belongs to an order

@@ -156,7 +156,7 @@ void begin_wait(int milliseconds) {
     overdue = 0;
     cancelled_here = 0;
     left_running = false;
-    enable_timeout_after(static_cast<TimeoutId>(timeout_id), milliseconds);
+    enable_timeout_after(static_cast<TimeoutId>(timeout_id), Max(milliseconds, 1));
 }
 
 // Whether the time-out has ended the call.

@@ -17,7 +17,9 @@
 //   in or after 1  | parcel "packed", nothing   | taken back at once; if the router died, the next
 //                  | on the target              | call goes on, or takes it back if it is for
 //                  |                            | another node
-//   in or after 3  | parcel "handed", arrived   | the next call repeats 4. If the target answers
+//   in 3, answer   | "packed" or "handed"       | the target refuses the parcel for good, and it is
+//   lost           |                            | taken back at once
+//   after 3, in 4  | parcel "handed", arrived   | the next call repeats 4. If the target answers
 //                  | or not                     | with an error, it refuses the parcel for good,
 //                  |                            | which is taken back
 //   after 4 or 5   | the routes are old         | sessions follow the source's answer to the

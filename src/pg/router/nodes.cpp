@@ -184,17 +184,35 @@ void write_node(FunctionCallInfo fcinfo, const RouterTables& tables) {
         4, types, values, nulls);
 }
 
+// What is written on a router that gets its tables from another one stays there. That is allowed,
+// as the other router may be lost.
+void warn_follower(const RouterTables& tables) {
+    const Oid types[] = {OIDOID};
+    const Datum values[] = {ObjectIdGetDatum(get_relname_relid("router_node", tables.schema))};
+    run("SELECT pg_catalog.count(*)::pg_catalog.int4 FROM pg_catalog.pg_subscription_rel "
+        "WHERE srrelid OPERATOR(pg_catalog.=) $1",
+        1, types, values);
+    if (int_result(1) > 0) {
+        ereport(WARNING, (errmsg("this router gets its tables from another router"),
+                          errdetail("What is written here does not reach the other one."),
+                          errhint("Call the function on the first router, unless it is lost.")));
+    }
+}
+
 // A node may be added before it is started, so what is wrong is a WARNING.
 void warn_about(int node, Cluster cluster) {
     Rows rows;
     const ErrorData* error =
         try_rows(node, cluster, "ticket_node_status", {}, {"node"}, Effect::kNone, &rows);
     if (error != nullptr) {
-        ereport(WARNING, (cluster == Cluster::kPrimary
-                              ? errmsg("node %d does not answer yet", node)
-                              : errmsg("the read side of node %d does not answer yet", node),
-                          errdetail("%s", reason_of(error)),
-                          errhint("router_status() shows what is wrong.")));
+        ereport(WARNING,
+                (cluster == Cluster::kPrimary
+                     ? errmsg("node %d does not answer yet", node)
+                     : errmsg("the read side of node %d does not answer yet", node),
+                 errdetail("%s", reason_of(error)),
+                 errhint("For a new node run router_config.sh: the router logs in with the "
+                         "password that it writes. Afterwards router_status() shows what "
+                         "is wrong.")));
         return;
     }
     const int found = rows.count == 0 ? 0 : static_cast<int>(number_of(rows, 0, 0));
@@ -370,6 +388,7 @@ TICKETPOOL_FUNCTION(router_node_add) {
         check_old_ids(tables, node);
     }
     write_node(fcinfo, tables);
+    warn_follower(tables);
     warn_about(node, Cluster::kPrimary);
     if (!PG_ARGISNULL(2)) {
         warn_about(node, Cluster::kRead);
@@ -397,6 +416,7 @@ TICKETPOOL_FUNCTION(router_assign) {
         check_cut_off(tables, train, node, from);
     }
     write_train(tables, train, node, from);
+    warn_follower(tables);
     SPI_finish();
     PG_RETURN_VOID();
 }
@@ -416,6 +436,7 @@ TICKETPOOL_FUNCTION(router_assign_item) {
                  "ON CONFLICT (item_id) DO UPDATE SET node = EXCLUDED.node",
                  tables.item),
         2, types, values);
+    warn_follower(tables);
     SPI_finish();
     PG_RETURN_VOID();
 }

@@ -220,20 +220,20 @@ const char* served_problem(const RouterTables& tables, int node) {
 }
 
 void note_departure(const RouterTables& tables, int node, const char* train, const char* date) {
-    SPI_connect();
-    Served served;
-    if (ask_served(node, Cluster::kPrimary, train, date, &served)) {
-        const ErrorData* error = in_subtransaction([&] {
+    const ErrorData* error = in_subtransaction([&] {
+        SPI_connect();
+        Served served;
+        if (ask_served(node, Cluster::kPrimary, train, date, &served)) {
             note_route_days(tables, node);
             add_served(tables, node, served);
-            return true;
-        });
-        if (error != nullptr) {
-            ereport(WARNING, (errmsg("searches do not find the departure yet"),
-                              errdetail("%s", reason_of(error)), errhint("Call router_refresh.")));
         }
+        SPI_finish();
+        return true;
+    });
+    if (error != nullptr) {
+        ereport(WARNING, (errmsg("searches do not find the departure yet"),
+                          errdetail("%s", reason_of(error)), errhint("Call router_refresh.")));
     }
-    SPI_finish();
 }
 
 }  // namespace ticketpool

@@ -120,14 +120,30 @@ Found find_out(int node, Cluster cluster) {
 // A node
 // ---------------------------------------------------------------------------------------------
 
+// A server that was reached and cannot be asked is not what it should be; another one is down, or
+// not there, or does not let the router in.
+const char* what_to_do(const Survey& survey, const ErrorData* error) {
+    if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_CONNECTION_EXCEPTION) {
+        return "Start it, correct its connection string (router_node_add), or set the router's "
+               "password there and with router_config.sh.";
+    }
+    return psprintf(
+        "Create or update the extension ticketpool there, in the schema \"%s\", and run "
+        "the SQL that router_config.sh --node-sql prints.",
+        or_unknown(get_namespace_name(survey.tables.schema)));
+}
+
 void check_reachable(const Survey& survey, int node, const Found& found, const char* what) {
-    report(survey, node, what, found.error == nullptr,
-           found.error == nullptr
-               ? psprintf("It answered within %s.", seconds(found.round_trip))
-               : psprintf("It does not answer: %s. Start it, or correct its connection string "
-                          "(router_node_add) or the user mappings of the servers ticketpool and "
-                          "ticketpool_read.",
-                          reason_of(found.error)));
+    if (found.error == nullptr) {
+        report(survey, node, what, true,
+               psprintf("It answered within %s.", seconds(found.round_trip)));
+        return;
+    }
+    const char* reason = reason_of(found.error);
+    const bool ended = reason[0] != '\0' && strchr(".?!", reason[strlen(reason) - 1]) != nullptr;
+    report(survey, node, what, false,
+           psprintf("It does not answer: %s%s %s", reason, ended ? "" : ".",
+                    what_to_do(survey, found.error)));
 }
 
 void check_number(const Survey& survey, int node, const Found& found) {
@@ -272,7 +288,7 @@ void check_read(const Survey& survey, int i) {
             psprintf("The server there has the number %d. Correct read_conninfo.", found.number));
     } else if (known && !same(found.system, primary.system)) {
         report(survey, node, "standby", false,
-               "It is no standby of this node: its system identifier is another one. Correct "
+               "It is not a standby of this node: its system identifier is another one. Correct "
                "read_conninfo.");
     } else if (!found.is_standby) {
         report(survey, node, "standby", known,
@@ -281,7 +297,8 @@ void check_read(const Survey& survey, int i) {
         const bool ok = found.lag >= 0 && found.lag <= kStandbyAge;
         report(survey, node, "standby", ok,
                found.lag < 0
-                   ? "It is a standby, and has replayed nothing so far: its age is not known."
+                   ? "It is a standby, and has replayed nothing so far: its age is not known. "
+                     "Look whether it is connected to the primary (pg_stat_wal_receiver there)."
                    : psprintf("It is a standby, %s old.%s", seconds(found.lag),
                               ok ? ""
                                  : " Look whether it is connected to the primary "

@@ -208,7 +208,7 @@ int rows_of(const Twin& twin, const Answer& answer) {
     if (answer.count % columns != 0) {
         ereport(ERROR, (errcode(ERRCODE_FDW_ERROR),
                         errmsg("node %d gave rows with other columns", answer.node),
-                        errdetail("%d values are no rows of %d columns.", answer.count, columns),
+                        errdetail("%d values are not rows of %d columns.", answer.count, columns),
                         errhint("router_status() shows whether the versions agree.")));
     }
     return answer.count / columns;
@@ -277,9 +277,18 @@ Datum encode_value(Datum value, Oid type) {
     return CStringGetTextDatum(text);
 }
 
+// Does this call follow another one without a Sync between them? Servers before 15.2 do not say.
+static bool is_in_pipeline() {
+#ifdef XACT_FLAGS_PIPELINING
+    return (MyXactFlags & XACT_FLAGS_PIPELINING) != 0;
+#else
+    return false;
+#endif
+}
+
 void require_no_transaction(const Twin& twin) {
     PreventCommandIfReadOnly(psprintf("%s()", twin.name));
-    if (IsTransactionBlock() || IsSubTransaction() || (MyXactFlags & XACT_FLAGS_PIPELINING) != 0) {
+    if (IsTransactionBlock() || IsSubTransaction() || is_in_pipeline()) {
         ereport(ERROR,
                 (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
                  errmsg("%s cannot run inside a transaction block", twin.name),

@@ -96,7 +96,7 @@ void define_router_settings() {
                             "A call that takes longer fails, and its outcome is not known.",
                             &setting_call_timeout, 8000, 100, INT_MAX, PGC_SUSET, GUC_UNIT_MS,
                             nullptr, nullptr, nullptr);
-    // The prefix is not reserved: an application may have settings of its own under so plain a name.
+    // The prefix is not reserved: so plain a name may be an application's, too.
 }
 
 }  // namespace ticketpool
