@@ -226,7 +226,8 @@ Answer bring_in(const Move& move, const Whereabouts& way) {
     return Answer{};
 }
 
-// Ends what an earlier call has left. That its parcel was refused is no error of this call.
+// Ends what an earlier call has left. If its parcel was refused then already (55000), that is no
+// error of this call.
 void finish_earlier(const Move& move, const Whereabouts& way, int node) {
     if (!way.handed && way.target != node) {
         (void)patient_step(way.source, "ticket_move_back", {way.parcel, "false"});
@@ -236,7 +237,10 @@ void finish_earlier(const Move& move, const Whereabouts& way, int node) {
     if (!way.handed) {
         hand_over(move, way);
     }
-    (void)bring_in(move, way);
+    const Answer answer = bring_in(move, way);
+    if (answer.sqlstate != 0 && answer.sqlstate != ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE) {
+        raise_answer(answer);
+    }
 }
 
 const char* new_parcel() {
