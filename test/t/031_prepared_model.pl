@@ -82,12 +82,16 @@ sub decide_one
 	return $session->is_ok;
 }
 
+# A customer who was between two connections when the server was lost has not noticed: it ends once
+# this file is there.
+sub stop_of { my ($round) = @_; return $node->basedir . "/stop_$round" }
+
 sub customer
 {
 	my ($number, $log, $steps, $round) = @_;
 	my $session = session($node);
 	my $gid = 0;
-	for (my $n = 0; $n < $steps && !$session->is_lost; $n++)
+	for (my $n = 0; $n < $steps && !$session->is_lost && !-e stop_of($round); $n++)
 	{
 		$session->run("SET lock_timeout = '50ms'");
 		$session->run('BEGIN');
@@ -151,6 +155,7 @@ for (1 .. $rounds)
 		$workers = start_workers(6, sub { customer(@_, 1_000_000, $round) });
 		ok(wait_log_lines($workers, 100 + int(rand 200)), "$way: customers are at work");
 		ok($ways{$way}->(), "$way: the server is up again");
+		append_to_file(stop_of($round), '');
 		ok(wait_workers($workers), "$way: the customers have noticed");
 		check("$way, round $round");
 	}

@@ -29,9 +29,10 @@
 // Whatever fails between 2 and 4 is raised as 08007, a cancel too: nothing else says that something
 // was done. If 4 fails, the caller has its rows all the same.
 //
-// If 2 is refused (another exchange or a refund was first), or certainly was not carried out, the
-// hold is cancelled. If that fails, or 2 has only met a lock, it is found again or runs out. The
-// node gives the request_id of a hold that is over to the next one. Where it belongs to an order
+// If 2 is refused (another exchange or a refund was first), the hold is cancelled. If that fails,
+// or 2 has only met a lock or a node that is down, the hold is found again or runs out: another
+// session that makes the same exchange may have done 2 with it in the meantime. The node gives the
+// request_id of a hold that is over to the next one. Where it belongs to an order
 // that was paid and refunded since, which only a confirmation by hand can bring about, the next
 // attempt derives another one.
 //
@@ -247,23 +248,24 @@ void cancel_hold(int node, int64_t order_id) {
                    Effect::kAgain, &rows);
 }
 
-// Has another session that makes the same exchange done step 2?
-bool is_fenced(const Exchange& exchange, int64_t new_order) {
+// May another session that makes the same exchange have done step 2? If the old node does not say,
+// it may.
+bool may_be_fenced(const Exchange& exchange, int64_t new_order) {
     Rows rows;
-    (void)try_rows(exchange.old_node, Cluster::kPrimary, "ticket_get", {id_text(exchange.order_id)},
-                   {"changed_to"}, Effect::kNone, &rows);
-    for (int i = 0; i < rows.count; i++) {
-        if (number_of(rows, i, 0) == new_order) {
-            return true;
-        }
+    const ErrorData* error =
+        try_rows(exchange.old_node, Cluster::kPrimary, "ticket_get", {id_text(exchange.order_id)},
+                 {"changed_to"}, Effect::kNone, &rows);
+    bool fenced = error != nullptr || rows.answer.sqlstate != 0;
+    for (int i = 0; !fenced && i < rows.count; i++) {
+        fenced = number_of(rows, i, 0) == new_order;
     }
-    return false;
+    return fenced;
 }
 
-// Step 2 has come to nothing. The hold is that of another session, too, if that makes the same
+// Step 2 was refused, for good. The hold is that of another session, too, if that makes the same
 // exchange: after its step 2 the old tickets depend on it.
 void give_up(const Exchange& exchange, int64_t new_order) {
-    if (!is_fenced(exchange, new_order)) {
+    if (!may_be_fenced(exchange, new_order)) {
         cancel_hold(exchange.new_node, new_order);
     }
 }
@@ -279,24 +281,12 @@ bool is_passing(int sqlstate) {
            category == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR);
 }
 
-// Step 2. An error of the node is in the answer: certainly nothing was done. So it is if the node
-// was not reached, and then the hold is cancelled before that is raised.
+// Step 2. An error of the node is in the answer: certainly nothing was done.
 Answer change_away(const Exchange& exchange, int64_t new_order) {
     const char* arguments[] = {id_text(exchange.order_id), id_text(new_order), exchange.ticket_nos};
     const char* columns[] = {"status"};
-    Answer answer{};
-    ErrorData* error = in_subtransaction([&] {
-        answer = ask_node(exchange.old_node, Cluster::kPrimary, "ticket_change_away",
-                          text_array(arguments, 3), text_array(columns, 1), Effect::kAgain);
-        return true;
-    });
-    if (error != nullptr) {
-        if (error->sqlerrcode == ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION) {
-            give_up(exchange, new_order);
-        }
-        ReThrowError(error);
-    }
-    return answer;
+    return ask_node(exchange.old_node, Cluster::kPrimary, "ticket_change_away",
+                    text_array(arguments, 3), text_array(columns, 1), Effect::kAgain);
 }
 
 [[noreturn]] void report_unfinished(int64_t order_id, int64_t new_order, const char* reason) {
