@@ -9,18 +9,30 @@
 # Keep the setting on around the call, and give the remote role a setting of its own (ALTER ROLE …
 # SET array_nulls = on), which goes before that of the database.
 #
-# Makes a server of its own in a temporary folder. Run it as a user other than root. Fails if
-# PL/Proxy behaves otherwise.
+# Installs nothing: unpacks Debian's packages into a temporary folder, and runs a server of its own
+# there (not as root). Fails if PL/Proxy behaves otherwise.
 set -eu
-PATH=$(pg_config --bindir):$PATH
-dir=$(mktemp -d); trap 'pg_ctl -s -D "$dir/data" -m immediate stop || true; rm -rf "$dir"' EXIT
-initdb -D "$dir/data" -A trust -N >/dev/null
-pg_ctl -s -w -D "$dir/data" -l "$dir/log" -o "-c listen_addresses='' -c unix_socket_directories=$dir" start
-sql() { psql -XAtq -h "$dir" -v ON_ERROR_STOP=1 postgres "$@"; }
+dir=$(mktemp -d); trap 'stop; rm -rf "$dir"' EXIT
+stop() { [ ! -f "$dir/data/postmaster.pid" ] || run "$bin/pg_ctl" -s -D "$dir/data" -m immediate stop; }
+chmod 755 "$dir"; cd "$dir"
+mkdir packages run; cd packages
+apt-get -q download postgresql-15-plproxy=2.10.0-8+b1 postgresql-15 postgresql-client-15 libpq5 >/dev/null 2>&1 ||
+  { echo "these packages cannot be downloaded here (they are Debian 12's)"; exit 2; }
+for package in *.deb; do dpkg -x "$package" ../tree; done
+cd ..
+bin=$dir/tree/usr/lib/postgresql/15/bin
+export LD_LIBRARY_PATH=$dir/tree/usr/lib/$(gcc -dumpmachine 2>/dev/null || echo x86_64-linux-gnu)
+as=(env); [ "$(id -u)" -ne 0 ] || as=(setpriv --reuid=65534 --regid=65534 --clear-groups env)
+run() { "${as[@]}" LD_LIBRARY_PATH="$LD_LIBRARY_PATH" HOME="$dir/run" PGUSER=postgres "$@"; }
+[ "$(id -u)" -ne 0 ] || chown 65534:65534 "$dir" run
+
+run "$bin/initdb" -D data -A trust -U postgres --no-locale --encoding=UTF8 >/dev/null
+run "$bin/pg_ctl" -s -w -D data -l run/log -o "-c listen_addresses='' -k $dir/run" start
+sql() { run "$bin/psql" -XAtq -h "$dir/run" -v ON_ERROR_STOP=1 postgres "$@"; }
 sql <<SQL
 CREATE EXTENSION plproxy;
 CREATE FUNCTION remote(a text[]) RETURNS text[] LANGUAGE sql AS \$\$ SELECT a \$\$;
-CREATE FUNCTION echo(a text[]) RETURNS text[] LANGUAGE plproxy AS \$\$ CONNECT 'host=$dir dbname=postgres'; TARGET remote; \$\$;
+CREATE FUNCTION echo(a text[]) RETURNS text[] LANGUAGE plproxy AS \$\$ CONNECT 'host=$dir/run dbname=postgres user=postgres'; TARGET remote; \$\$;
 SQL
 call="SELECT quote_nullable((echo(ARRAY['x', NULL]))[2])"
 both=$(sql -c "$call")
