@@ -64,6 +64,7 @@ CREATE TABLE @extschema@.ticket_route (
 );
 COMMENT ON TABLE @extschema@.ticket_route IS
     'stop lists that departures were opened with (kept by ticket_open)';
+COMMENT ON SEQUENCE @extschema@.ticket_route_route_id_seq IS 'numbers of stop lists in this database';
 
 CREATE TABLE @extschema@.ticket_route_call (
     station    text,
@@ -80,6 +81,7 @@ CREATE TABLE @extschema@.ticket_layout (
 );
 COMMENT ON TABLE @extschema@.ticket_layout IS
     'formations that departures were opened with (kept by ticket_open)';
+COMMENT ON SEQUENCE @extschema@.ticket_layout_layout_id_seq IS 'numbers of formations in this database';
 
 CREATE TABLE @extschema@.ticket_layout_coach (
     layout_id  bigint,
