@@ -219,7 +219,7 @@ describe() {
 }
 
 clean_up() {
-  [ -z "${private:-}" ] || [ ! -s "$private/pooler/pid" ] || kill "$(cat "$private/pooler/pid")" 2>/dev/null || true
+  [ -z "${private:-}" ] || [ ! -s "$private/pooler/pid" ] || kill -QUIT "$(cat "$private/pooler/pid")" 2>/dev/null || true
   remove_private_dir
 }
 

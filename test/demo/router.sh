@@ -45,7 +45,7 @@ clean_up() {
   [ -n "${private:-}" ] && [ -d "$private" ] || return 0
   # The clients end, whether they have an answer or not.
   touch "$private/stop" "$private/abandon"
-  [ ! -f "$private/pgbouncer.pid" ] || kill "$(cat "$private/pgbouncer.pid")" 2>/dev/null || true
+  [ ! -f "$private/pgbouncer.pid" ] || kill -QUIT "$(cat "$private/pgbouncer.pid")" 2>/dev/null || true
   wait
   remove_private_dir
 }

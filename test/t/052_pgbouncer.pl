@@ -95,7 +95,7 @@ END { local $?; stop_pooler() }
 sub stop_pooler
 {
 	return unless $pool_pid;
-	kill 'TERM', $pool_pid;
+	kill 'QUIT', $pool_pid;
 	waitpid($pool_pid, 0);
 	$pool_pid = undef;
 	return;

@@ -30,7 +30,7 @@ END
 	local $?;
 	if (defined $dir && -e "$dir/pgbouncer.pid")
 	{
-		kill 'TERM', slurp_file("$dir/pgbouncer.pid") + 0;
+		kill 'QUIT', slurp_file("$dir/pgbouncer.pid") + 0;
 	}
 }
 

@@ -192,12 +192,12 @@ query_wait_timeout = 3
 	return;
 }
 
-# How it ends: by signal TERM, or KILL.
+# How it ends: by signal KILL, or QUIT, at once. TERM makes PgBouncer wait for its clients since 1.23.
 sub stop_pooler
 {
 	my ($self, $signal) = @_;
 	my $pid = delete $self->{pooler} or return;
-	kill $signal // 'TERM', $pid;
+	kill $signal // 'QUIT', $pid;
 	waitpid($pid, 0);
 	unlink "$self->{dir}/pgbouncer.pid", "$self->{dir}/.s.PGSQL.$self->{pooler_port}";
 	return;
