@@ -55,8 +55,8 @@ enum ErrorField {
 // null: the answer has none.
 const char* error_field(const Answer& answer, ErrorField field);
 
-// 08001, "moved away": the node has given the departure or the order to another node, or is about to.
-// Its constraint field says so: a trigger there may raise 08001, too.
+// 08001, "moved away": the node has given the departure or the order to another node, or is about
+// to. Its constraint field says so: a trigger there may raise 08001, too.
 bool says_moved(const Answer& answer);
 
 // Calls a function of a node. arguments, columns: of type text[]; columns 0: the value as a whole.
