@@ -12,98 +12,19 @@ REVOKE ALL ON SCHEMA ticketpool_router FROM PUBLIC;
 
 -- A partition's number is that of its node. PL/Proxy wraps numbers that are out of range, so all
 -- are there: those without a node lead nowhere.
-CREATE SERVER ticketpool FOREIGN DATA WRAPPER plproxy OPTIONS (modular_mapping '1',
-    p0 'host=/nonexistent', p1 'host=/nonexistent', p2 'host=/nonexistent',
-    p3 'host=/nonexistent', p4 'host=/nonexistent', p5 'host=/nonexistent',
-    p6 'host=/nonexistent', p7 'host=/nonexistent', p8 'host=/nonexistent',
-    p9 'host=/nonexistent', p10 'host=/nonexistent', p11 'host=/nonexistent',
-    p12 'host=/nonexistent', p13 'host=/nonexistent', p14 'host=/nonexistent',
-    p15 'host=/nonexistent', p16 'host=/nonexistent', p17 'host=/nonexistent',
-    p18 'host=/nonexistent', p19 'host=/nonexistent', p20 'host=/nonexistent',
-    p21 'host=/nonexistent', p22 'host=/nonexistent', p23 'host=/nonexistent',
-    p24 'host=/nonexistent', p25 'host=/nonexistent', p26 'host=/nonexistent',
-    p27 'host=/nonexistent', p28 'host=/nonexistent', p29 'host=/nonexistent',
-    p30 'host=/nonexistent', p31 'host=/nonexistent', p32 'host=/nonexistent',
-    p33 'host=/nonexistent', p34 'host=/nonexistent', p35 'host=/nonexistent',
-    p36 'host=/nonexistent', p37 'host=/nonexistent', p38 'host=/nonexistent',
-    p39 'host=/nonexistent', p40 'host=/nonexistent', p41 'host=/nonexistent',
-    p42 'host=/nonexistent', p43 'host=/nonexistent', p44 'host=/nonexistent',
-    p45 'host=/nonexistent', p46 'host=/nonexistent', p47 'host=/nonexistent',
-    p48 'host=/nonexistent', p49 'host=/nonexistent', p50 'host=/nonexistent',
-    p51 'host=/nonexistent', p52 'host=/nonexistent', p53 'host=/nonexistent',
-    p54 'host=/nonexistent', p55 'host=/nonexistent', p56 'host=/nonexistent',
-    p57 'host=/nonexistent', p58 'host=/nonexistent', p59 'host=/nonexistent',
-    p60 'host=/nonexistent', p61 'host=/nonexistent', p62 'host=/nonexistent',
-    p63 'host=/nonexistent', p64 'host=/nonexistent', p65 'host=/nonexistent',
-    p66 'host=/nonexistent', p67 'host=/nonexistent', p68 'host=/nonexistent',
-    p69 'host=/nonexistent', p70 'host=/nonexistent', p71 'host=/nonexistent',
-    p72 'host=/nonexistent', p73 'host=/nonexistent', p74 'host=/nonexistent',
-    p75 'host=/nonexistent', p76 'host=/nonexistent', p77 'host=/nonexistent',
-    p78 'host=/nonexistent', p79 'host=/nonexistent', p80 'host=/nonexistent',
-    p81 'host=/nonexistent', p82 'host=/nonexistent', p83 'host=/nonexistent',
-    p84 'host=/nonexistent', p85 'host=/nonexistent', p86 'host=/nonexistent',
-    p87 'host=/nonexistent', p88 'host=/nonexistent', p89 'host=/nonexistent',
-    p90 'host=/nonexistent', p91 'host=/nonexistent', p92 'host=/nonexistent',
-    p93 'host=/nonexistent', p94 'host=/nonexistent', p95 'host=/nonexistent',
-    p96 'host=/nonexistent', p97 'host=/nonexistent', p98 'host=/nonexistent',
-    p99 'host=/nonexistent', p100 'host=/nonexistent', p101 'host=/nonexistent',
-    p102 'host=/nonexistent', p103 'host=/nonexistent', p104 'host=/nonexistent',
-    p105 'host=/nonexistent', p106 'host=/nonexistent', p107 'host=/nonexistent',
-    p108 'host=/nonexistent', p109 'host=/nonexistent', p110 'host=/nonexistent',
-    p111 'host=/nonexistent', p112 'host=/nonexistent', p113 'host=/nonexistent',
-    p114 'host=/nonexistent', p115 'host=/nonexistent', p116 'host=/nonexistent',
-    p117 'host=/nonexistent', p118 'host=/nonexistent', p119 'host=/nonexistent',
-    p120 'host=/nonexistent', p121 'host=/nonexistent', p122 'host=/nonexistent',
-    p123 'host=/nonexistent', p124 'host=/nonexistent', p125 'host=/nonexistent',
-    p126 'host=/nonexistent', p127 'host=/nonexistent');
+DO $$
+DECLARE
+    server name;
+BEGIN
+    FOREACH server IN ARRAY ARRAY['ticketpool', 'ticketpool_read'] LOOP
+        EXECUTE pg_catalog.format('CREATE SERVER %I FOREIGN DATA WRAPPER plproxy OPTIONS (modular_mapping ''1'', %s)', server,
+            (SELECT pg_catalog.string_agg(pg_catalog.format('p%s ''host=/nonexistent''', number), ', ')
+             FROM pg_catalog.generate_series(0, 127) AS number));
+    END LOOP;
+END $$;
 COMMENT ON SERVER ticketpool IS
     'the nodes by number, for calls that go to a primary (kept from router_node)';
 CREATE USER MAPPING FOR CURRENT_USER SERVER ticketpool;
-
-CREATE SERVER ticketpool_read FOREIGN DATA WRAPPER plproxy OPTIONS (modular_mapping '1',
-    p0 'host=/nonexistent', p1 'host=/nonexistent', p2 'host=/nonexistent',
-    p3 'host=/nonexistent', p4 'host=/nonexistent', p5 'host=/nonexistent',
-    p6 'host=/nonexistent', p7 'host=/nonexistent', p8 'host=/nonexistent',
-    p9 'host=/nonexistent', p10 'host=/nonexistent', p11 'host=/nonexistent',
-    p12 'host=/nonexistent', p13 'host=/nonexistent', p14 'host=/nonexistent',
-    p15 'host=/nonexistent', p16 'host=/nonexistent', p17 'host=/nonexistent',
-    p18 'host=/nonexistent', p19 'host=/nonexistent', p20 'host=/nonexistent',
-    p21 'host=/nonexistent', p22 'host=/nonexistent', p23 'host=/nonexistent',
-    p24 'host=/nonexistent', p25 'host=/nonexistent', p26 'host=/nonexistent',
-    p27 'host=/nonexistent', p28 'host=/nonexistent', p29 'host=/nonexistent',
-    p30 'host=/nonexistent', p31 'host=/nonexistent', p32 'host=/nonexistent',
-    p33 'host=/nonexistent', p34 'host=/nonexistent', p35 'host=/nonexistent',
-    p36 'host=/nonexistent', p37 'host=/nonexistent', p38 'host=/nonexistent',
-    p39 'host=/nonexistent', p40 'host=/nonexistent', p41 'host=/nonexistent',
-    p42 'host=/nonexistent', p43 'host=/nonexistent', p44 'host=/nonexistent',
-    p45 'host=/nonexistent', p46 'host=/nonexistent', p47 'host=/nonexistent',
-    p48 'host=/nonexistent', p49 'host=/nonexistent', p50 'host=/nonexistent',
-    p51 'host=/nonexistent', p52 'host=/nonexistent', p53 'host=/nonexistent',
-    p54 'host=/nonexistent', p55 'host=/nonexistent', p56 'host=/nonexistent',
-    p57 'host=/nonexistent', p58 'host=/nonexistent', p59 'host=/nonexistent',
-    p60 'host=/nonexistent', p61 'host=/nonexistent', p62 'host=/nonexistent',
-    p63 'host=/nonexistent', p64 'host=/nonexistent', p65 'host=/nonexistent',
-    p66 'host=/nonexistent', p67 'host=/nonexistent', p68 'host=/nonexistent',
-    p69 'host=/nonexistent', p70 'host=/nonexistent', p71 'host=/nonexistent',
-    p72 'host=/nonexistent', p73 'host=/nonexistent', p74 'host=/nonexistent',
-    p75 'host=/nonexistent', p76 'host=/nonexistent', p77 'host=/nonexistent',
-    p78 'host=/nonexistent', p79 'host=/nonexistent', p80 'host=/nonexistent',
-    p81 'host=/nonexistent', p82 'host=/nonexistent', p83 'host=/nonexistent',
-    p84 'host=/nonexistent', p85 'host=/nonexistent', p86 'host=/nonexistent',
-    p87 'host=/nonexistent', p88 'host=/nonexistent', p89 'host=/nonexistent',
-    p90 'host=/nonexistent', p91 'host=/nonexistent', p92 'host=/nonexistent',
-    p93 'host=/nonexistent', p94 'host=/nonexistent', p95 'host=/nonexistent',
-    p96 'host=/nonexistent', p97 'host=/nonexistent', p98 'host=/nonexistent',
-    p99 'host=/nonexistent', p100 'host=/nonexistent', p101 'host=/nonexistent',
-    p102 'host=/nonexistent', p103 'host=/nonexistent', p104 'host=/nonexistent',
-    p105 'host=/nonexistent', p106 'host=/nonexistent', p107 'host=/nonexistent',
-    p108 'host=/nonexistent', p109 'host=/nonexistent', p110 'host=/nonexistent',
-    p111 'host=/nonexistent', p112 'host=/nonexistent', p113 'host=/nonexistent',
-    p114 'host=/nonexistent', p115 'host=/nonexistent', p116 'host=/nonexistent',
-    p117 'host=/nonexistent', p118 'host=/nonexistent', p119 'host=/nonexistent',
-    p120 'host=/nonexistent', p121 'host=/nonexistent', p122 'host=/nonexistent',
-    p123 'host=/nonexistent', p124 'host=/nonexistent', p125 'host=/nonexistent',
-    p126 'host=/nonexistent', p127 'host=/nonexistent');
 COMMENT ON SERVER ticketpool_read IS
     'the nodes by number, for searches, which a standby may answer (kept from router_node)';
 CREATE USER MAPPING FOR CURRENT_USER SERVER ticketpool_read;
