@@ -170,7 +170,7 @@ bool parse_seat_label(const char* label, std::size_t length, uint16_t* row,
 //
 // If a process dies: a backend that exits runs its callbacks first. When a backend is killed, all
 // of this memory is lost with it, and the rows are loaded again.
-enum class SaleStatus : int32_t { kOpen, kClosed, kWithdrawn, kMoving };
+enum class SaleStatus : uint8_t { kOpen, kClosed, kWithdrawn, kMoving };
 
 struct SaleTimes {
     int64_t opens_at;   // server time stamps, microseconds
@@ -178,12 +178,16 @@ struct SaleTimes {
     SaleStatus status;
 };
 
+inline constexpr int32_t kNoMargin = -1;
+
 struct alignas(64) Departure {
     int64_t departure_id;
     std::atomic<int64_t> opens_at;  // the sale words, see SaleStatus
     std::atomic<int64_t> closes_at;
     std::atomic<SaleStatus> status;
-    int32_t service_date;  // days since 2000-01-01
+    std::atomic<uint8_t> reserved;
+    uint16_t service_date;  // days since 2000-01-01
+    int32_t sale_margin;    // seconds that the sale of a trip ends before boarding; kNoMargin: none
     uint32_t bytes;
     uint16_t segments;
     std::atomic<uint16_t> sale_writers;

@@ -21,6 +21,8 @@ CREATE TABLE @extschema@.ticket_stop (
     station text NOT NULL,
     arrives interval,
     departs interval,
+    boarding  boolean NOT NULL DEFAULT true,
+    alighting boolean NOT NULL DEFAULT true,
     PRIMARY KEY (train, stop_no)
 );
 COMMENT ON TABLE @extschema@.ticket_stop IS 'timetable: the stops of each train, in rising stop_no';
@@ -32,6 +34,10 @@ COMMENT ON COLUMN @extschema@.ticket_stop.arrives IS
 COMMENT ON COLUMN @extschema@.ticket_stop.departs IS
     'since midnight of the service date; past 24:00 for a night train; NULL at the last stop. From '
     'one time to the next it falls by at most two hours';
+COMMENT ON COLUMN @extschema@.ticket_stop.boarding IS
+    'whether passengers may board here; if not, no trip starts here';
+COMMENT ON COLUMN @extschema@.ticket_stop.alighting IS
+    'whether passengers may alight here; if not, no trip ends here';
 
 CREATE TABLE @extschema@.ticket_formation (
     formation  text,
@@ -44,9 +50,32 @@ CREATE TABLE @extschema@.ticket_formation (
 COMMENT ON TABLE @extschema@.ticket_formation IS
     'formations: the coaches of a train and the seats in them';
 COMMENT ON COLUMN @extschema@.ticket_formation.seats IS
-    'seat labels, row number and letter: 1A, 1B, ...; unique in the coach';
+    'seat labels as they are painted on: 12F, F12, 37, Cabin 7; unique in the coach';
 COMMENT ON COLUMN @extschema@.ticket_formation.places IS
     'number of unnumbered places, instead of seats';
+
+CREATE TABLE @extschema@.ticket_formation_seat (
+    formation  text,
+    coach      text,
+    seat       text,
+    seat_group text,
+    x          int,
+    y          int,
+    deck       int,
+    properties text[],
+    PRIMARY KEY (formation, coach, seat)
+);
+COMMENT ON TABLE @extschema@.ticket_formation_seat IS
+    'what is known of a seat besides its label; a row only for seats that need one';
+COMMENT ON COLUMN @extschema@.ticket_formation_seat.seat_group IS
+    'the row, bay or compartment within which seats count as together; NULL: the row of the label';
+COMMENT ON COLUMN @extschema@.ticket_formation_seat.x IS
+    'place along the coach, for pictures: any unit, rising from its front';
+COMMENT ON COLUMN @extschema@.ticket_formation_seat.y IS
+    'place across the coach, for pictures: in the unit of x';
+COMMENT ON COLUMN @extschema@.ticket_formation_seat.deck IS 'number of the deck, for pictures';
+COMMENT ON COLUMN @extschema@.ticket_formation_seat.properties IS
+    'words that a seat_choice may ask for: window, aisle, lower, quiet, ...';
 
 -- ---------------------------------------------------------------------------
 -- What a departure was opened with: shared by all departures with the same
@@ -60,10 +89,16 @@ CREATE TABLE @extschema@.ticket_route (
     stop_nos int[] NOT NULL,
     stations text[] NOT NULL,
     arrives  interval[] NOT NULL,
-    departs  interval[] NOT NULL
+    departs  interval[] NOT NULL,
+    boarding  boolean[],
+    alighting boolean[]
 );
 COMMENT ON TABLE @extschema@.ticket_route IS
     'stop lists that departures were opened with (kept by ticket_open)';
+COMMENT ON COLUMN @extschema@.ticket_route.boarding IS
+    'where passengers may board, for each stop; NULL: everywhere';
+COMMENT ON COLUMN @extschema@.ticket_route.alighting IS
+    'where passengers may alight, for each stop; NULL: everywhere';
 COMMENT ON SEQUENCE @extschema@.ticket_route_route_id_seq IS 'numbers of stop lists in this database';
 
 CREATE TABLE @extschema@.ticket_route_call (
@@ -90,10 +125,27 @@ CREATE TABLE @extschema@.ticket_layout_coach (
     seat_class text NOT NULL,
     seats      text[],
     places     int,
+    seat_groups text[],
+    xs          int[],
+    ys          int[],
+    decks       int[],
+    properties  text[],
     PRIMARY KEY (layout_id, position)
 );
 COMMENT ON TABLE @extschema@.ticket_layout_coach IS
     'coaches of ticket_layout, in the order of the train (kept by ticket_open)';
+
+COMMENT ON COLUMN @extschema@.ticket_layout_coach.seat_groups IS
+    'seat_group of ticket_formation_seat, for each seat; NULL: no seat has one';
+COMMENT ON COLUMN @extschema@.ticket_layout_coach.xs IS
+    'x of ticket_formation_seat, for each seat; NULL: no seat has one';
+COMMENT ON COLUMN @extschema@.ticket_layout_coach.ys IS
+    'y of ticket_formation_seat, for each seat; NULL: no seat has one';
+COMMENT ON COLUMN @extschema@.ticket_layout_coach.decks IS
+    'deck of ticket_formation_seat, for each seat; NULL: no seat has one';
+COMMENT ON COLUMN @extschema@.ticket_layout_coach.properties IS
+    'properties of ticket_formation_seat, for each seat, sorted and with blanks between them; '
+    'NULL: no seat has one';
 
 CREATE SEQUENCE @extschema@.ticket_departure_departure_id_seq;
 COMMENT ON SEQUENCE @extschema@.ticket_departure_departure_id_seq IS
@@ -110,6 +162,7 @@ CREATE TABLE @extschema@.ticket_departure (
     route_id     bigint NOT NULL,
     layout_id    bigint NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now(),
+    sale_margin  interval,
     UNIQUE (train, service_date)
 );
 ALTER SEQUENCE @extschema@.ticket_departure_departure_id_seq OWNED BY @extschema@.ticket_departure.departure_id;
@@ -119,6 +172,9 @@ COMMENT ON COLUMN @extschema@.ticket_departure.formation IS
 COMMENT ON COLUMN @extschema@.ticket_departure.opens_at IS 'when the sale begins (wall clock)';
 COMMENT ON COLUMN @extschema@.ticket_departure.closes_at IS
     'when the sale ends (wall clock); NULL: when ticket_close is called';
+COMMENT ON COLUMN @extschema@.ticket_departure.sale_margin IS
+    'a trip is on sale until that long before the train leaves its boarding stop; NULL: until '
+    'closes_at';
 COMMENT ON COLUMN @extschema@.ticket_departure.route_id IS 'the stop list it was opened with';
 COMMENT ON COLUMN @extschema@.ticket_departure.layout_id IS 'the formation it was opened with';
 CREATE INDEX ticket_departure_day ON @extschema@.ticket_departure (service_date, route_id);
@@ -368,23 +424,29 @@ CREATE TABLE @extschema@.item_order (
     item_id        bigint NOT NULL,
     user_id        bigint NOT NULL,
     buy_quantity   bigint NOT NULL,
-    status         text NOT NULL CHECK (status IN ('sold', 'refunded')),
+    status         text NOT NULL
+        CHECK (status IN ('held', 'sold', 'refunded', 'cancelled', 'expired')),
     request_id     uuid,
     create_time    timestamptz NOT NULL DEFAULT now(),
     modify_time    timestamptz,
-    request_digest uuid
+    request_digest uuid,
+    held_until     timestamptz
 );
 COMMENT ON TABLE @extschema@.item_order IS
     'orders of items, one row each: the truth from which the pool is rebuilt';
 COMMENT ON COLUMN @extschema@.item_order.inventory_id IS 'the inventory that all of it came from';
-COMMENT ON COLUMN @extschema@.item_order.status IS 'sold (live) or refunded';
+COMMENT ON COLUMN @extschema@.item_order.status IS
+    'held or sold (both live), refunded, cancelled or expired';
+COMMENT ON COLUMN @extschema@.item_order.held_until IS 'when the hold runs out (wall clock)';
 COMMENT ON COLUMN @extschema@.item_order.request_id IS
     'the caller''s id of the purchase: a second call with the same id returns the row of the first';
 COMMENT ON COLUMN @extschema@.item_order.request_digest IS
     'digest of what the call with the request_id asked for (item, quantity, inventory): another '
     'request with the same request_id is refused; NULL without a request_id, or if the order is '
     'from before version 0.3';
-CREATE INDEX item_order_live ON @extschema@.item_order (item_id, user_id) WHERE status = 'sold';
+CREATE INDEX item_order_live ON @extschema@.item_order (item_id, user_id)
+    WHERE status IN ('held', 'sold');
+CREATE INDEX item_order_held ON @extschema@.item_order (held_until) WHERE status = 'held';
 CREATE UNIQUE INDEX item_order_request ON @extschema@.item_order (user_id, request_id) WHERE request_id IS NOT NULL;
 
 CREATE TABLE @extschema@.item_question (
@@ -488,3 +550,4 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_reservation_reser
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_inventory_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_node', 'WHERE node <> 0');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_node_drawn_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_formation_seat', '');

@@ -156,6 +156,7 @@ Departure* Departure::init_in_place(void* memory, Route* route, Layout* layout) 
     const std::size_t bytes = bytes_required(*layout, route->segments());
     Departure* departure = new (memory) Departure{};
     departure->bytes = static_cast<uint32_t>(bytes);
+    departure->sale_margin = kNoMargin;
     departure->segments = static_cast<uint16_t>(route->segments());
     departure->route = route;
     departure->layout = layout;

@@ -162,3 +162,39 @@ BEGIN
         AND objid OPERATOR(pg_catalog.=) old_oid AND deptype OPERATOR(pg_catalog.=) 'a';
 END $$;
 DROP FUNCTION @extschema@.ticket_change_0_2(bigint, text, text, text, date, text, text, int[]);
+
+-- Real coaches: what is known of a seat, where passengers may board and alight, when sales end
+ALTER TABLE @extschema@.ticket_stop ADD COLUMN boarding boolean NOT NULL DEFAULT true,
+    ADD COLUMN alighting boolean NOT NULL DEFAULT true;
+CREATE TABLE @extschema@.ticket_formation_seat (
+    formation  text,
+    coach      text,
+    seat       text,
+    seat_group text,
+    x          int,
+    y          int,
+    deck       int,
+    properties text[],
+    PRIMARY KEY (formation, coach, seat)
+);
+DO $$
+BEGIN
+    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.ticket_formation_seat OWNER TO %s',
+        (SELECT relowner::regrole FROM pg_catalog.pg_class
+         WHERE oid OPERATOR(pg_catalog.=) '@extschema@.ticket_formation'::regclass));
+END $$;
+ALTER TABLE @extschema@.ticket_route ADD COLUMN boarding boolean[], ADD COLUMN alighting boolean[];
+ALTER TABLE @extschema@.ticket_layout_coach ADD COLUMN seat_groups text[], ADD COLUMN xs int[],
+    ADD COLUMN ys int[], ADD COLUMN decks int[], ADD COLUMN properties text[];
+ALTER TABLE @extschema@.ticket_departure ADD COLUMN sale_margin interval;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_formation_seat', '');
+
+-- Items that are held while they are paid
+ALTER TABLE @extschema@.item_order ADD COLUMN held_until timestamptz;
+ALTER TABLE @extschema@.item_order DROP CONSTRAINT item_order_status_check,
+    ADD CONSTRAINT item_order_status_check
+        CHECK (status IN ('held', 'sold', 'refunded', 'cancelled', 'expired'));
+DROP INDEX @extschema@.item_order_live;
+CREATE INDEX item_order_live ON @extschema@.item_order (item_id, user_id)
+    WHERE status IN ('held', 'sold');
+CREATE INDEX item_order_held ON @extschema@.item_order (held_until) WHERE status = 'held';

@@ -96,7 +96,7 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint3
     Departure* departure = Departure::init_in_place(block, route, layout);
     loading_set_block(departure);
     departure->departure_id = row.departure_id;
-    departure->service_date = row.service_date;
+    departure->service_date = static_cast<uint16_t>(row.service_date);
     departure->set_sale({row.opens_at, row.closes_at, row.status});
     Undecided undecided{};
     if (max_prepared_xacts > 0 && !RecoveryInProgress()) {

@@ -13,7 +13,7 @@ struct Catalog {
     Oid schema;
     Oid owner;  // of ticket_order: rows are written as this user
     Oid station, station_pkey, station_name;
-    Oid stop, formation;
+    Oid stop, formation, formation_seat;
     Oid departure, departure_pkey, departure_train_date, departure_day, departure_sequence;
     Oid route, route_pkey, route_digest, route_days, route_call, route_call_pkey;
     Oid reservation, reservation_open, reservation_sequence;
@@ -22,7 +22,8 @@ struct Catalog {
     Oid order, order_pkey, order_live, order_request, order_held, order_unsettled, order_sequence;
     Oid order_day, order_day_order;
     Oid inventory, inventory_pkey, inventory_root, inventory_item, inventory_sequence;
-    Oid item_order, item_order_pkey, item_order_live, item_order_request, item_order_sequence;
+    Oid item_order, item_order_pkey, item_order_live, item_order_request, item_order_held;
+    Oid item_order_sequence;
     Oid question, question_pkey, gate, gate_pkey;
     Oid parcel, parcel_pkey, parcel_departure, parcel_part, moved, moved_pkey;
     Oid node, node_one, node_drawn;
