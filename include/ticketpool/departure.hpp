@@ -180,12 +180,27 @@ struct SaleTimes {
 
 inline constexpr int32_t kNoMargin = -1;
 
+// Whether a departure is getting other seats (ticket_reform). The departure in memory never gets
+// them itself: the next session that looks for it after the commit loads it again.
+//
+//   kNone      as ever
+//   kBarred    stored (seq_cst) by the session that has locked the departure's row: who announces
+//              the departure from now on claims nothing new. That session waits for all who have
+//              announced or pinned it before, and then for the locks of its live rows
+//   kUnderWay  stored when it has all these locks: a session that has locked a live row and reads
+//              this meets a reform that has committed (or rolled back), and whose callback is
+//              about to take the departure out of the directory (or to store kNone)
+//
+// A rollback stores kNone. After a commit it stays kUnderWay: nobody finds the departure any more.
+// src/pg/amend/reform.cpp has the protocol, src/pg/load/reforming.hpp what others do meanwhile.
+enum class SeatChange : uint8_t { kNone, kBarred, kUnderWay };
+
 struct alignas(64) Departure {
     int64_t departure_id;
     std::atomic<int64_t> opens_at;  // the sale words, see SaleStatus
     std::atomic<int64_t> closes_at;
     std::atomic<SaleStatus> status;
-    std::atomic<uint8_t> reserved;
+    std::atomic<SeatChange> seat_change;
     uint16_t service_date;  // days since 2000-01-01
     int32_t sale_margin;    // seconds that the sale of a trip ends before boarding; kNoMargin: none
     uint32_t bytes;
@@ -233,6 +248,7 @@ static_assert(std::is_standard_layout_v<Route> && std::is_trivially_destructible
 static_assert(std::is_standard_layout_v<Layout> && std::is_trivially_destructible_v<Layout>);
 static_assert(std::is_standard_layout_v<Departure> && std::is_trivially_destructible_v<Departure>);
 static_assert(std::atomic<SaleStatus>::is_always_lock_free);
+static_assert(std::atomic<SeatChange>::is_always_lock_free);
 static_assert(std::atomic<int64_t>::is_always_lock_free && sizeof(std::atomic<int64_t>) == 8);
 static_assert(std::atomic<uint16_t>::is_always_lock_free);
 static_assert(sizeof(Departure) == 64);

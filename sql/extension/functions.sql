@@ -189,6 +189,16 @@ COMMENT ON FUNCTION @extschema@.ticket_withdraw(text, date) IS
     'tickets that were';
 REVOKE ALL ON FUNCTION @extschema@.ticket_withdraw(text, date) FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION @extschema@.ticket_reform(train text, service_date date, formation text,
+    unseated text DEFAULT 'refuse')
+    RETURNS TABLE(order_id bigint, ticket_no int, seat_class text, old_coach text, old_seat text,
+        new_coach text, new_seat text, outcome text)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_reform(text, date, text, text) IS
+    'gives a departure the seats of another formation; returns the tickets that got another seat or, '
+    'with unseated => ''refund'', lost theirs';
+REVOKE ALL ON FUNCTION @extschema@.ticket_reform(text, date, text, text) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION @extschema@.ticket_move_columns()
     RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_move_columns() IS

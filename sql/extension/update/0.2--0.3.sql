@@ -189,6 +189,9 @@ ALTER TABLE @extschema@.ticket_layout_coach ADD COLUMN seat_groups text[], ADD C
 ALTER TABLE @extschema@.ticket_departure ADD COLUMN sale_margin interval;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_formation_seat', '');
 
+-- Other rolling stock
+\new function ticket_reform
+
 -- Items that are held while they are paid
 ALTER TABLE @extschema@.item_order ADD COLUMN held_until timestamptz;
 ALTER TABLE @extschema@.item_order DROP CONSTRAINT item_order_status_check,

@@ -6,6 +6,7 @@
 #include "follow/trigger_entry.hpp"
 #include "follow/wanted.hpp"
 #include "load/directory.hpp"
+#include "load/reforming.hpp"
 #include "pool/claim.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
@@ -99,14 +100,14 @@ void claim_wanted(const WantedSeat& entry) {
 
 // The departure of an order's row, pinned. If there is none, the lock of orphans is held: none is
 // inserted unseen, and none is loaded with the row as it was.
-DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id) {
+DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id, Writing writing) {
     if (is_noted_missing(Arrival::kDeparture, departure_id)) {
         return {kNoSlot, nullptr};
     }
-    DepartureRef ref = pin_departure(catalog, departure_id);
+    DepartureRef ref = pin_departure(catalog, departure_id, writing);
     if (ref.departure == nullptr) {
         lock_orphans(catalog);
-        ref = pin_departure(catalog, departure_id);
+        ref = pin_departure(catalog, departure_id, writing);
         if (ref.departure == nullptr) {
             note_missing(Arrival::kDeparture, departure_id);
         }
@@ -115,7 +116,8 @@ DepartureRef pin_or_lock(const Catalog& catalog, int64_t departure_id) {
 }
 
 void release_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* row) {
-    const DepartureRef ref = pin_or_lock(catalog, row_int64(row, leaf.column[kDepartureId]));
+    const DepartureRef ref =
+        pin_or_lock(catalog, row_int64(row, leaf.column[kDepartureId]), Writing::kLocked);
     LiveTicket ticket;
     // A row that does not fit the departure has no claim: the loader left it out, too.
     if (ref.departure == nullptr ||
@@ -147,9 +149,10 @@ SeatSource source_of_row(const DepartureRef& ref, const OrderLeaf& leaf, TupleTa
                           ticket.bits, seat);
 }
 
-void claim_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* row) {
+void claim_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* row,
+               Writing writing) {
     const int64_t departure_id = row_int64(row, leaf.column[kDepartureId]);
-    const DepartureRef ref = pin_or_lock(catalog, departure_id);
+    const DepartureRef ref = pin_or_lock(catalog, departure_id, writing);
     if (ref.departure == nullptr) {
         return;
     }
@@ -184,7 +187,9 @@ void follow(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* befor
         release_row(catalog, leaf, before);
     }
     if (live) {
-        claim_row(catalog, leaf, after);
+        const bool stays = was_live && row_int64(before, leaf.column[kDepartureId]) ==
+                                           row_int64(after, leaf.column[kDepartureId]);
+        claim_row(catalog, leaf, after, stays ? Writing::kLocked : Writing::kNew);
     }
 }
 
@@ -274,11 +279,15 @@ void follow_event(FunctionCallInfo fcinfo, const Catalog& catalog, const Trigger
 
 }  // namespace
 
-DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id) {
+DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id, Writing writing) {
     if (!directory_has(catalog, departure_id) && !is_loadable(catalog, departure_id)) {
         return {kNoSlot, nullptr};
     }
-    const DepartureRef ref = directory_find_id(catalog, departure_id);
+    const DepartureRef ref = writing == Writing::kNew ? find_unbarred(catalog, departure_id)
+                                                      : find_settled(catalog, departure_id);
+    if (ref.departure != nullptr && writing == Writing::kNew && is_barred(ref)) {
+        report_barred(ref);
+    }
     if (ref.departure != nullptr) {
         ledger_reserve(1);
         pin_slot(ref.slot);

@@ -30,8 +30,14 @@
 
 namespace ticketpool {
 
+// What of a departure is written, as to its getting other seats meanwhile (reforming.hpp).
+enum class Writing {
+    kLocked,  // what a reform has to lock first: the departure, or a ticket that was live
+    kNew      // what it would not see: waits, and then ereports TK003
+};
+
 // The departure, pinned; null if it does not exist, or its stop list or seats do not exist yet.
-DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id);
+DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id, Writing writing);
 
 // From the commit on, the worker has something to do at the time in this column, unless it is NULL.
 void note_deadline(TupleTableSlot* row, AttrNumber column);

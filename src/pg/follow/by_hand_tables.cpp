@@ -66,7 +66,7 @@ void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
     if (!find_order_leaf(catalog, row.service_date, &leaf)) {
         return;  // the partition of its day is gone, with all orders
     }
-    const DepartureRef ref = pin_departure(catalog, row.departure_id);
+    const DepartureRef ref = pin_departure(catalog, row.departure_id, Writing::kLocked);
     if (ref.departure != nullptr) {
         ledger_reserve(1);
         wait_for_sale_turn(ref.slot);
@@ -93,8 +93,8 @@ void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
              errdetail("Train \"%s\" of %s is sold with the seats that its formation had when it "
                        "was opened.",
                        row.train, date_text(row.service_date)),
-             errhint("Give the departure another train, open one with the new formation, and "
-                     "exchange the tickets with ticket_change.")));
+             errhint("ticket_reform gives it the seats of another formation, and its tickets "
+                     "seats there.")));
 }
 
 void follow_new_departure(const Catalog& catalog, const DepartureRow& row) {
@@ -250,7 +250,7 @@ void claim_free_seats(const DepartureRef& ref, const ReservationRow& row) {
 }
 
 void follow_open_reservation(const Catalog& catalog, TupleTableSlot* slot, int64_t departure_id) {
-    const DepartureRef ref = pin_departure(catalog, departure_id);
+    const DepartureRef ref = pin_departure(catalog, departure_id, Writing::kNew);
     if (ref.departure == nullptr) {
         return;  // a restore: the quota is loaded with its departure
     }

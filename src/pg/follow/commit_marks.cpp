@@ -3,6 +3,7 @@
 
 #include "follow/notes.hpp"
 #include "load/directory.hpp"
+#include "load/reforming.hpp"
 #include "pool/ledger.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_ledger.hpp"
@@ -11,7 +12,7 @@
 namespace ticketpool {
 namespace {
 
-enum class MarkKind { kStale, kTrain, kSale, kStockSale };
+enum class MarkKind { kStale, kReplaced, kTrain, kSale, kStockSale };
 
 struct Mark {
     int level;  // transaction nesting level
@@ -49,7 +50,13 @@ void add(const Mark& mark) {
 // Of several marks of one departure the last one counts. Marks are entered last first, so all but
 // the first to be entered find that one.
 void enter_sale(Mark* mark) {
-    const uint32_t slot = directory_pin_if_ready(mark->relation, mark->id);
+    uint32_t slot = directory_pin_if_ready(mark->relation, mark->id);
+    // The row was changed after a reform whose callback is at work at this moment.
+    while (slot != kNoSlot && is_replaced(slot)) {
+        CHECK_FOR_INTERRUPTS();
+        pg_usleep(10);
+        slot = directory_pin_if_ready(mark->relation, mark->id);
+    }
     if (slot == kNoSlot) {
         return;
     }
@@ -84,6 +91,10 @@ void stale_at_commit(const Catalog& catalog, int64_t departure_id) {
     add(new_mark(MarkKind::kStale, catalog.order, departure_id));
 }
 
+void replaced_at_commit(const Catalog& catalog, int64_t departure_id) {
+    add(new_mark(MarkKind::kReplaced, catalog.order, departure_id));
+}
+
 void sale_at_commit(const Catalog& catalog, int64_t departure_id, const SaleTimes& sale) {
     Mark mark = new_mark(MarkKind::kSale, catalog.order, departure_id);
     mark.sale = sale;
@@ -108,6 +119,15 @@ void item_sale_at_commit(const Catalog& catalog, int64_t item_id, const StockSal
 }
 
 void marks_refuse_prepare() {
+    for (size_t i = 0; i < marks.count; i++) {
+        if (marks.entries[i].kind == MarkKind::kReplaced) {
+            ereport(ERROR,
+                    (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                     errmsg("cannot PREPARE a transaction that has called ticket_reform"),
+                     errdetail("The departure in memory is replaced in the session that commits."),
+                     errhint("Use COMMIT.")));
+        }
+    }
     if (marks.count > 0) {
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("cannot PREPARE a transaction that has changed departures, "
@@ -132,7 +152,9 @@ void marks_enter() {
 void marks_apply() {
     for (size_t i = 0; i < marks.count; i++) {
         const Mark& mark = marks.entries[i];
-        if (mark.kind == MarkKind::kTrain) {
+        if (mark.kind == MarkKind::kReplaced) {
+            directory_replace(mark.relation, mark.id);
+        } else if (mark.kind == MarkKind::kTrain) {
             directory_set_train(mark.relation, mark.id, {mark.train, strlen(mark.train)});
         } else if (!mark.entered) {
             directory_mark_stale(mark.relation, mark.id);

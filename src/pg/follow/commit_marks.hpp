@@ -20,6 +20,8 @@
 namespace ticketpool {
 
 void stale_at_commit(const Catalog& catalog, int64_t departure_id);
+// The departure has got other seats (ticket_reform): what is in memory leaves the directory.
+void replaced_at_commit(const Catalog& catalog, int64_t departure_id);
 // The departure is sold as another train.
 void train_at_commit(const Catalog& catalog, int64_t departure_id, const char* train);
 void sale_at_commit(const Catalog& catalog, int64_t departure_id, const SaleTimes& sale);

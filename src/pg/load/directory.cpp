@@ -399,6 +399,20 @@ void directory_mark_stale(Oid relation, int64_t id) {
     LWLockRelease(shared.control->lock);
 }
 
+void directory_replace(Oid relation, int64_t departure_id) {
+    LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
+    const uint32_t index = chain_find(key_of(relation, departure_id));
+    const bool loaded =
+        index != kNoSlot &&
+        state_of(shared.slots[index].version.load(std::memory_order_acquire)) == SlotState::kReady;
+    // A second reform in one transaction finds what was replaced for the first, or nothing.
+    if (loaded && shared.slots[index].departure()->seat_change.load(std::memory_order_relaxed) ==
+                      SeatChange::kUnderWay) {
+        retire_slot(index);
+    }
+    LWLockRelease(shared.control->lock);
+}
+
 void directory_set_train(Oid relation, int64_t departure_id, Text train) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
     const uint32_t index = chain_find(key_of(relation, departure_id));

@@ -57,6 +57,10 @@ uint32_t directory_pin_if_ready(Oid relation, int64_t id);
 
 // Has a departure or item loaded again before its next use.
 void directory_mark_stale(Oid relation, int64_t id);
+// Takes a departure that has got other seats out of the directory, although transactions have it
+// pinned: none of them has claims or releases on it that still count. Its memory is freed after the
+// last of them. The next session that looks for it loads it.
+void directory_replace(Oid relation, int64_t departure_id);
 // From now on the departure is sold as this train.
 void directory_set_train(Oid relation, int64_t departure_id, Text train);
 

@@ -84,11 +84,7 @@ SharedPart* build_route(const Catalog& catalog, TupleTableSlot* row) {
 
 }  // namespace
 
-SharedPart* shared_route(const Catalog& catalog, int64_t route_id) {
-    SharedPart* part = loading_find_route(catalog, route_id);
-    if (part != nullptr) {
-        return part;
-    }
+Route* read_route(const Catalog& catalog, int64_t route_id) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
     reader_open(&reader, catalog.route, catalog.route_pkey, snapshot);
@@ -96,10 +92,15 @@ SharedPart* shared_route(const Catalog& catalog, int64_t route_id) {
     if (!reader_next(&reader)) {
         report_damaged("ticket_route", route_id);
     }
-    part = loading_add_route(build_route(catalog, reader.row));
+    SharedPart* part = build_route(catalog, reader.row);
     reader_close(&reader);
     drop_snapshot(snapshot);
-    return part;
+    return reinterpret_cast<Route*>(part);
+}
+
+SharedPart* shared_route(const Catalog& catalog, int64_t route_id) {
+    SharedPart* part = loading_find_route(catalog, route_id);
+    return part != nullptr ? part : loading_add_route(&read_route(catalog, route_id)->head);
 }
 
 namespace {
@@ -255,17 +256,18 @@ SharedPart* build_layout(const Catalog& catalog, int64_t layout_id, CoachRow* co
 
 }  // namespace
 
-SharedPart* shared_layout(const Catalog& catalog, int64_t layout_id) {
-    SharedPart* part = loading_find_layout(catalog, layout_id);
-    if (part != nullptr) {
-        return part;
-    }
+Layout* read_layout(const Catalog& catalog, int64_t layout_id) {
     CoachRow* coaches;
     const int count = read_coaches(catalog, layout_id, &coaches);
     if (count == 0) {
         report_damaged("ticket_layout_coach", layout_id);
     }
-    return loading_add_layout(build_layout(catalog, layout_id, coaches, count));
+    return reinterpret_cast<Layout*>(build_layout(catalog, layout_id, coaches, count));
+}
+
+SharedPart* shared_layout(const Catalog& catalog, int64_t layout_id) {
+    SharedPart* part = loading_find_layout(catalog, layout_id);
+    return part != nullptr ? part : loading_add_layout(&read_layout(catalog, layout_id)->head);
 }
 
 }  // namespace ticketpool

@@ -11,6 +11,10 @@ namespace ticketpool {
 SharedPart* shared_route(const Catalog& catalog, int64_t route_id);
 SharedPart* shared_layout(const Catalog& catalog, int64_t layout_id);
 
+// The same, in the caller's memory and as this transaction sees the rows.
+Route* read_route(const Catalog& catalog, int64_t route_id);
+Layout* read_layout(const Catalog& catalog, int64_t layout_id);
+
 // Columns of ticket_route.
 enum RouteColumn : AttrNumber {
     kRouteId = 1,

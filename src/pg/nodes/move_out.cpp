@@ -17,6 +17,7 @@
 //    it drops it, after the last late release of a refund, whose pin it waits for.
 #include "follow/commit_marks.hpp"
 #include "load/directory.hpp"
+#include "load/reforming.hpp"
 #include "nodes/parcel.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
@@ -169,7 +170,7 @@ void write_parcel(const Leaving& leaving, const DepartureRow& row, int32_t to_no
 
 // Bars claims, and waits for those in flight.
 void bar(const Catalog& catalog, const DepartureRow& row, TimestampTz until) {
-    const DepartureRef ref = directory_find_id(catalog, row.departure_id);
+    const DepartureRef ref = find_settled(catalog, row.departure_id);
     if (ref.departure == nullptr) {
         end_announcement();
         return;

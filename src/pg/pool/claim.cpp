@@ -7,6 +7,7 @@
 #include "pool/pins.hpp"
 #include "pool/prepared.hpp"
 #include "pool/sources.hpp"
+#include "server/errors.hpp"
 #include "server/settings.hpp"
 #include "ticketpool/sold_out_memo.hpp"
 
@@ -317,7 +318,19 @@ static size_t entries_needed(const Demand& demand) {
     return demand.party * (2 + (places ? pieces : 0)) + releases;
 }
 
+void refuse_reformed(const DepartureRef& ref) {
+    if (unlikely(ref.departure->seat_change.load(std::memory_order_seq_cst) ==
+                 SeatChange::kUnderWay)) {
+        ereport(ERROR,
+                (errcode(kErrorNotOnSale),
+                 errmsg("departure " INT64_FORMAT " is being changed", ref.departure->departure_id),
+                 errdetail("It gets other seats, and sells nothing until that is done."),
+                 errhint("Try again in another transaction.")));
+    }
+}
+
 bool claim_demand(const Demand& demand, Claimed* claimed) {
+    refuse_reformed(demand.ref);
     if (demand.party > demand.ref.departure->layout->capacity(demand.class_index)) {
         count(shared.mine->counters.sold_outs);
         return false;
@@ -378,6 +391,7 @@ static bool claim_named_of(const Demand& demand, SourceState* state, uint32_t pa
 }
 
 bool claim_named(const Demand& demand, Claimed* claimed) {
+    refuse_reformed(demand.ref);
     prepared_resolve(demand.ref.slot);
     SourceState one;
     const SourceList list =
@@ -451,6 +465,7 @@ static Status try_exact(const Demand& demand, const SeatSource& source, uint32_t
 }
 
 bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, Claimed* claimed) {
+    refuse_reformed(demand.ref);
     ledger_reserve(entries_needed(demand));
     return claim_until_decided(demand.ref.slot,
                                [&] { return try_exact(demand, source, seat, claimed); });

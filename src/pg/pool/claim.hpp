@@ -29,6 +29,11 @@ struct Claimed {
     SeatClaim claim;
 };
 
+// TK003 if the departure has got other seats, by a reform of this transaction, or by one that has
+// just committed: what is claimed on the old ones would be lost. (A reform that has only barred the
+// departure waits for the claims of those who have locked a live ticket, so these may go on.)
+void refuse_reformed(const DepartureRef& ref);
+
 // Claims the seats and enters them in the ledger. The caller has announced or pinned the departure.
 // False: sold out.
 bool claim_demand(const Demand& demand, Claimed* claimed);

@@ -12,7 +12,7 @@ namespace ticketpool {
 
 namespace {
 
-struct Ledger : UndoLog<Entry, Kind::kClosing> {
+struct Ledger : UndoLog<Entry, Kind::kReform> {
     PreparedLedger* prepared;  // the copy for PREPARE TRANSACTION, until that is done
     bool preparing;            // PREPARE TRANSACTION has taken its copy, or found nothing to copy
 };
@@ -124,6 +124,17 @@ void ledger_bar_moving(uint32_t slot) {
 
 void ledger_add_opened(uint32_t slot) {
     append(Kind::kOpened, slot);
+}
+
+void ledger_bar_reform(uint32_t slot) {
+    append(Kind::kReform, slot);
+    shared.slots[slot].departure()->seat_change.store(SeatChange::kBarred,
+                                                      std::memory_order_seq_cst);
+}
+
+bool ledger_is_reforming(uint32_t slot) {
+    return ledger.find(Kind::kReform,
+                       [&](const Entry& entry) { return entry.source.slot == slot; });
 }
 
 void ledger_add_quota(const SeatSource& source) {

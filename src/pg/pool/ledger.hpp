@@ -9,6 +9,8 @@
 //                                                              status comes back
 //   quota       a quota that ticket_reserve set up             commit: everybody's; abort: closed
 //   closing     a quota that ticket_recycle gives back         commit: closed
+//   reform      a departure that gets other seats           commit: it stays barred, and is found
+//                                                          no more; abort: it is sold again
 //   opened      a departure whose ticket_open is uncommitted   commit: everybody's; abort: it is
 //               (or an item whose item_open is)                discarded
 //
@@ -52,6 +54,10 @@ void ledger_add_sale(uint32_t slot, const SaleTimes& sale, size_t since);
 uint32_t ledger_sale_writes(uint32_t slot);
 bool ledger_has_sale(uint32_t slot);
 void ledger_add_opened(uint32_t slot);
+// Bars claims on a departure that gets other seats, at once and for everybody (SeatChange).
+void ledger_bar_reform(uint32_t slot);
+// Has this transaction done so?
+bool ledger_is_reforming(uint32_t slot);
 // A quota that this transaction has set up; one that it closes.
 void ledger_add_quota(const SeatSource& source);
 void ledger_add_closing(const SeatSource& source);

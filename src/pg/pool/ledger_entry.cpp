@@ -52,6 +52,8 @@ void undo_entry(const Entry& entry) {
     } else if (entry.kind == Kind::kQuota) {
         // Its seats go back with the claims that were taken for it: nothing is left to move.
         quota_of(entry)->closed.store(true, std::memory_order_release);
+    } else if (entry.kind == Kind::kReform) {
+        departure_of(entry)->seat_change.store(SeatChange::kNone, std::memory_order_seq_cst);
     }
     if (writes_sale(entry)) {
         end_turn(entry);

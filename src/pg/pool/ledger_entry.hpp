@@ -34,7 +34,8 @@ enum class Kind : uint8_t {
     kBar,
     kOpened,
     kQuota,
-    kClosing
+    kClosing,
+    kReform
 };
 
 struct Entry {

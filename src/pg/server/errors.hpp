@@ -11,6 +11,7 @@ inline constexpr int kErrorNotOnSale = MAKE_SQLSTATE('T', 'K', '0', '0', '3');
 inline constexpr int kErrorRule = MAKE_SQLSTATE('T', 'K', '0', '0', '4');
 inline constexpr int kErrorOrder = MAKE_SQLSTATE('T', 'K', '0', '0', '5');
 inline constexpr int kErrorClass = MAKE_SQLSTATE('T', 'K', '0', '0', '6');
+inline constexpr int kErrorTooFewSeats = MAKE_SQLSTATE('T', 'K', '0', '0', '7');
 
 // 22004 if argument `number` (from 0) is NULL.
 void require_argument(FunctionCallInfo fcinfo, int number, const char* name);

@@ -4,6 +4,7 @@
 // departures with equal ones share (found by digest). Nobody else can use the departure until
 // ticket_open commits: see "opened" in ledger.hpp.
 #include "load/directory.hpp"
+#include "load/reforming.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/waiting.hpp"
@@ -146,7 +147,7 @@ TICKETPOOL_FUNCTION(ticket_close) {
     SPI_finish();
     owner_end(scope);
     if (closed) {
-        const DepartureRef ref = directory_find_id(catalog, departure_id);
+        const DepartureRef ref = find_settled(catalog, departure_id);
         if (ref.departure != nullptr) {
             ledger_reserve(1);
             pin_slot(ref.slot);

@@ -2,7 +2,7 @@
 // and rows. See exchange.hpp.
 #include "tickets/exchange.hpp"
 
-#include "load/directory.hpp"
+#include "load/reforming.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "purchase/request_locks.hpp"
@@ -116,7 +116,7 @@ void digest_as_resolved(const Exchange& exchange, RequestDigest* digest) {
 
 // The departure, announced, and the trip.
 void find_new_trip(const Catalog& catalog, const ExchangeWish& wish, Purchase* purchase) {
-    purchase->ref = directory_find(catalog, wish.train, wish.date);
+    purchase->ref = find_unbarred(catalog, wish.train, wish.date);
     if (purchase->ref.departure == nullptr) {
         report_no_departure(catalog, wish.train, wish.date);
     }

@@ -8,6 +8,7 @@
 #include "tickets/hold.hpp"
 
 #include "load/directory.hpp"
+#include "load/reforming.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
@@ -115,6 +116,9 @@ bool confirm_late(const Catalog& catalog, Order* order) {
     int count;
     Ticket* tickets = expired_tickets(*order, &count);
     for (int i = 0; i < count; i++) {
+        if (tickets[i].ref.departure != nullptr && is_barred(tickets[i].ref)) {
+            report_barred(tickets[i].ref);  // whether there is a seat is not known yet
+        }
         if (tickets[i].ref.departure == nullptr || !tickets[i].located ||
             !is_on_sale(tickets[i].ref)) {
             return false;

@@ -2,6 +2,7 @@
 #include "tickets/on_sale.hpp"
 
 #include "load/directory.hpp"
+#include "load/reforming.hpp"
 #include "pool/ledger.hpp"
 #include "server/errors.hpp"
 #include "tables/epoch.hpp"
@@ -11,7 +12,7 @@ namespace ticketpool {
 
 namespace {
 
-enum class Sale { kOpen, kTooEarly, kTooLate, kClosed, kMoving };
+enum class Sale { kOpen, kTooEarly, kTooLate, kClosed, kMoving, kBarred };
 
 Sale sale_state(const DepartureRef& ref) {
     const SaleStatus status = ledger_status(ref.slot, ref.departure);
@@ -24,6 +25,7 @@ Sale sale_state(const DepartureRef& ref) {
     return now < opens_at                             ? Sale::kTooEarly
            : closes_at != kNoTime && now >= closes_at ? Sale::kTooLate
            : status == SaleStatus::kMoving            ? Sale::kMoving
+           : is_barred(ref)                           ? Sale::kBarred
                                                       : Sale::kOpen;
 }
 
@@ -58,7 +60,7 @@ bool shows_seats(const DepartureRef& ref) {
         return false;
     }
     const Sale state = sale_state(ref);
-    return state == Sale::kOpen || state == Sale::kMoving;
+    return state == Sale::kOpen || state == Sale::kMoving || state == Sale::kBarred;
 }
 
 void require_on_sale(const DepartureRef& ref) {
@@ -68,6 +70,9 @@ void require_on_sale(const DepartureRef& ref) {
     }
     if (state == Sale::kMoving) {
         report_moving(ref);
+    }
+    if (state == Sale::kBarred) {
+        report_barred(ref);
     }
     const char* train = printable(directory_train(ref));
     const char* date = date_text(ref.departure->service_date);

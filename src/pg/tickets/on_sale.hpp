@@ -9,13 +9,13 @@ namespace ticketpool {
 // For those who sell. While the departure moves to another node, which takes seconds, both ereport
 // 08001: nobody knows yet whether it will stay.
 //
-// Ereports TK003 if the departure is not on sale now.
+// Ereports TK003 if the departure is not on sale now, or gets other seats (reforming.hpp).
 void require_on_sale(const DepartureRef& ref);
 // Is the departure on sale now? Also false if its service date has no partition.
 bool is_on_sale(const DepartureRef& ref);
 
 // The same for those who only count: a departure that moves shows its seats as they are, until the
-// move is committed.
+// move is committed; so does one that gets other seats.
 bool shows_seats(const DepartureRef& ref);
 
 }  // namespace ticketpool

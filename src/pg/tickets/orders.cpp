@@ -2,6 +2,7 @@
 #include "tickets/orders.hpp"
 
 #include "load/directory.hpp"
+#include "load/reforming.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/sources.hpp"
@@ -109,14 +110,33 @@ void locate(Ticket* ticket) {
     }
 }
 
+// What of an order's tickets may change seats in the pool, while their departure gets other seats
+// (reforming.hpp): nothing; live tickets, whose rows this session has locked; expired ones, which
+// are bought again.
+struct Stakes {
+    bool live;
+    bool expired;
+};
+
+DepartureRef find_of_order(const Catalog& catalog, int64_t departure_id, Stakes stakes) {
+    if (stakes.expired) {
+        const DepartureRef ref = find_unbarred(catalog, departure_id);
+        if (!stakes.live || ref.departure == nullptr) {
+            return ref;
+        }
+    }
+    return stakes.live ? find_settled(catalog, departure_id)
+                       : directory_find_id(catalog, departure_id);
+}
+
 // The departure, pinned. `departure` is null if its row is gone.
-DepartureRef pin_of_order(const Catalog& catalog, int64_t departure_id) {
-    DepartureRef ref = directory_find_id(catalog, departure_id);
+DepartureRef pin_of_order(const Catalog& catalog, int64_t departure_id, Stakes stakes) {
+    DepartureRef ref = find_of_order(catalog, departure_id, stakes);
     if (ref.departure == nullptr) {
         // From now on no departure can be inserted and then loaded with the order's rows as they
         // are now (arrival_locks.hpp).
         lock_orphans(catalog);
-        ref = directory_find_id(catalog, departure_id);
+        ref = find_of_order(catalog, departure_id, stakes);
     }
     if (ref.departure != nullptr) {
         ledger_reserve(0);
@@ -126,7 +146,21 @@ DepartureRef pin_of_order(const Catalog& catalog, int64_t departure_id) {
     return ref;
 }
 
+Stakes stakes_of(const LockedRows& rows) {
+    Stakes stakes{};
+    for (int i = 0; i < rows.count; i++) {
+        OrderStatus status;
+        const Text name = text_of(rows.row[i].values.value[kStatus]);
+        if (parse_order_status(name.data, name.length, &status)) {
+            stakes.live = stakes.live || is_live(status);
+            stakes.expired = stakes.expired || status == OrderStatus::kExpired;
+        }
+    }
+    return stakes;
+}
+
 void read_tickets(const Catalog& catalog, Order* order) {
+    const Stakes stakes = stakes_of(order->rows);
     const size_t count = static_cast<size_t>(order->count);
     order->tickets = static_cast<Ticket*>(palloc0(count * (sizeof(Ticket) + sizeof(LockedRow*))));
     order->picked = reinterpret_cast<LockedRow**>(order->tickets + count);
@@ -142,7 +176,7 @@ void read_tickets(const Catalog& catalog, Order* order) {
         ticket->channel = text_column(*ticket->row, kChannel);
         ticket->ref = i > 0 && ticket[-1].departure_id == ticket->departure_id
                           ? ticket[-1].ref
-                          : pin_of_order(catalog, ticket->departure_id);
+                          : pin_of_order(catalog, ticket->departure_id, stakes);
         if (!parse_order_status(status.data, status.length, &ticket->status)) {
             ereport(ERROR, (errcode(kErrorOrder),
                             errmsg("ticket %d of order " INT64_FORMAT " has an unknown status",

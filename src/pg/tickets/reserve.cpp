@@ -9,6 +9,7 @@
 
 #include "load/directory.hpp"
 #include "load/fill.hpp"
+#include "load/reforming.hpp"
 #include "pool/claim.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
@@ -136,10 +137,10 @@ bool is_mostly_closed(Departure* departure) {
 
 // Finds the departure, and loads it again if closed quotas have become the larger part of it.
 DepartureRef find_for_reserve(const Catalog& catalog, Text train, DateADT date) {
-    DepartureRef ref = directory_find(catalog, train, date);
+    DepartureRef ref = find_unbarred(catalog, train, date);
     if (ref.departure != nullptr && is_mostly_closed(ref.departure)) {
         directory_forget(ref);
-        ref = directory_find(catalog, train, date);
+        ref = find_unbarred(catalog, train, date);
     }
     if (ref.departure == nullptr) {
         report_no_departure(catalog, train, date);
@@ -150,6 +151,9 @@ DepartureRef find_for_reserve(const Catalog& catalog, Text train, DateADT date) 
 void require_not_closed(const DepartureRef& ref) {
     if (ledger_status(ref.slot, ref.departure) != SaleStatus::kOpen) {
         require_on_sale(ref);
+    }
+    if (is_barred(ref)) {
+        report_barred(ref);
     }
 }
 
@@ -244,7 +248,7 @@ int recycle(const Catalog& catalog, int64_t reservation_id) {
             {"open", 4})) {
         return -1;
     }
-    const DepartureRef ref = directory_find_id(catalog, departure_id);
+    const DepartureRef ref = find_settled(catalog, departure_id);
     if (ref.departure != nullptr) {
         ledger_reserve(0);
         pin_slot(ref.slot);

@@ -2,6 +2,7 @@
 #include "tickets/ticket_purchase.hpp"
 
 #include "load/directory.hpp"
+#include "load/reforming.hpp"
 #include "server/errors.hpp"
 #include "tables/moved_away.hpp"
 #include "tickets/stations.hpp"
@@ -171,7 +172,7 @@ void read_purchase(const BuyArguments& arguments, Purchase* purchase) {
 
 void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase) {
     const Text train = text_of(arguments.value[kArgTrain]);
-    purchase->ref = directory_find(catalog, train, purchase->service_date);
+    purchase->ref = find_unbarred(catalog, train, purchase->service_date);
     if (purchase->ref.departure == nullptr) {
         report_no_departure(catalog, train, purchase->service_date);
     }

@@ -12,6 +12,7 @@
 // 5. The departure's quotas are given back, and every live row is refunded or cancelled. A ticket
 //    that was sold from a quota frees its seat in the departure's map, because the quota is closed.
 #include "load/directory.hpp"
+#include "load/reforming.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/shared_memory.hpp"
@@ -124,7 +125,7 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
     uint64 tickets = 0;
     // Change the row first: a session that waits for the row pins nothing.
     if (mark_row(catalog, departure_id)) {
-        const DepartureRef ref = directory_find_id(catalog, departure_id);
+        const DepartureRef ref = find_settled(catalog, departure_id);
         if (ref.departure != nullptr) {
             ledger_reserve(1);
             pin_slot(ref.slot);
