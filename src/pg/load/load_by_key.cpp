@@ -194,6 +194,16 @@ uint32_t build(const Key& key, const Row& row) {
     return bad_rows;
 }
 
+// On a standby, a reform (amend/reform.cpp) may be replayed between the reading of the departure's
+// row and that of its orders. On a primary, the departure is in memory then.
+bool has_seats_of(const Key& key, const Row& row) {
+    Row now{};
+    return key.kind == KeyKind::kItem || !RecoveryInProgress() ||
+           (read_row(key_of(*key.catalog, row.id), &now) &&
+            now.departure.layout_id == row.departure.layout_id &&
+            now.departure.route_id == row.departure.route_id);
+}
+
 // Call when nobody waits for this load any more: a client may be slow to read the warning.
 void warn_of_bad_rows(int64_t departure_id, uint32_t bad_rows) {
     ereport(WARNING,
@@ -254,6 +264,11 @@ bool load_by_key(const Key& key, Loaded* found) {
         pin_slot(loading.slot);
     }
     const uint32_t bad_rows = build(key, row);
+    if (!has_seats_of(key, row)) {
+        loading_abandon();
+        unlock_after_loading(locks);
+        return false;
+    }
     *found = finish_loading();
     unlock_after_loading(locks);
     if (own_insert) {

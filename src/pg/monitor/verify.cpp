@@ -42,6 +42,8 @@ struct Proof {
     SeatState* seats;    // of all classes
     PlaceState* places;  // one for each segment of each coach with places
     uint64_t undecided_rows;
+    uint64_t version;  // of the slot when the departure was found
+    bool replaced;     // it has got other seats since then: rows and pool are of different ones
     ReturnSetInfo* result;
 };
 
@@ -211,6 +213,19 @@ bool bring_up_to_date(Proof* proof, bool recovery) {
            departure->layout->place_coaches == places && departure->segments == segments;
 }
 
+// Do the rows that a snapshot taken before shows, or may show, have other seats than the departure
+// in memory (SeatChange)? If the state in memory says nothing, no reform had committed by then.
+bool is_replaced_now(const Proof& proof) {
+    const Departure* departure = proof.ref.departure;
+    if (departure->seat_change.load(std::memory_order_seq_cst) != SeatChange::kUnderWay) {
+        return false;
+    }
+    DepartureRow row;
+    return shared.slots[proof.ref.slot].version.load(std::memory_order_seq_cst) != proof.version ||
+           !read_own_departure_row(*proof.catalog, departure->departure_id, &row) ||
+           row.layout_id != departure->layout->head.id;
+}
+
 // One look. True: something still differs.
 bool look(Proof* proof, bool first, bool last) {
     const bool recovery = RecoveryInProgress();
@@ -224,6 +239,11 @@ bool look(Proof* proof, bool first, bool last) {
         read_quotas(proof, nullptr);
     }
     Snapshot snapshot = take_fresh_snapshot();
+    proof->replaced = proof->replaced || (!recovery && is_replaced_now(*proof));
+    if (proof->replaced) {
+        drop_snapshot(snapshot);
+        return false;
+    }
     read_rows(proof, snapshot, last);
     read_quotas(proof, snapshot);
     drop_snapshot(snapshot);
@@ -300,7 +320,9 @@ void report_places(const Proof& proof) {
     }
 }
 
-void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnSetInfo* result) {
+// False: the departure has got other seats meanwhile, and was not verified.
+bool verify_once(const Catalog& catalog, int64_t departure_id, bool required,
+                 ReturnSetInfo* result) {
     Proof proof{};
     proof.catalog = &catalog;
     proof.result = result;
@@ -312,8 +334,9 @@ void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnS
                             errdetail("No row of ticket_departure has this id."),
                             errhint("Pass NULL for all departures.")));
         }
-        return;  // deleted since the ids were listed
+        return true;  // deleted since the ids were listed
     }
+    proof.version = shared.slots[proof.ref.slot].version.load(std::memory_order_seq_cst);
     proof.has_leaf = find_order_leaf(catalog, proof.ref.departure->service_date, &proof.leaf);
     proof.seats = static_cast<SeatState*>(MemoryContextAllocExtended(
         CurrentMemoryContext, Max(proof.ref.departure->layout->seat_count, 1u) * sizeof(SeatState),
@@ -329,6 +352,16 @@ void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnS
     if (differs && proof.ref.departure != nullptr) {
         report_differences(proof);
         report_places(proof);
+    }
+    // This transaction's own reform: what is in memory is what others still see.
+    return !proof.replaced || ledger_is_reforming(proof.ref.slot);
+}
+
+void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnSetInfo* result) {
+    while (!verify_once(catalog, departure_id, required, result)) {
+        end_announcement();
+        CHECK_FOR_INTERRUPTS();
+        pg_usleep(100);
     }
 }
 
