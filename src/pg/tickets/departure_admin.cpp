@@ -75,11 +75,12 @@ TICKETPOOL_FUNCTION(ticket_open) {
     using namespace ticketpool;
     require_shared_memory();
     PreventCommandIfReadOnly("ticket_open()");
+    // First: the function of an older version has fewer arguments.
+    const Catalog& catalog = catalog_of(fcinfo);
     Opening opening{};
     read_opening(fcinfo, &opening);
     const Text stops_of =
         PG_ARGISNULL(kArgStopsOf) ? opening.train : text_of(PG_GETARG_DATUM(kArgStopsOf));
-    const Catalog& catalog = catalog_of(fcinfo);
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
