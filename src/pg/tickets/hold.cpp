@@ -268,6 +268,7 @@ TICKETPOOL_FUNCTION(ticket_cancel) {
     OwnerScope scope;
     Order order;
     begin_change(fcinfo, "ticket_cancel()");
+    (void)catalog_of(fcinfo);  // an older version's function has one argument
     const TicketNos named = parse_ticket_nos(fcinfo, 1);
     begin_order(fcinfo, named, &scope, &order);
     cancel(&order, named.array != nullptr);
