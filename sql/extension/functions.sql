@@ -184,12 +184,26 @@ COMMENT ON FUNCTION @extschema@.ticket_confirm(bigint) IS
     'else equal ones, else no row';
 REVOKE ALL ON FUNCTION @extschema@.ticket_confirm(bigint) FROM PUBLIC;
 
-CREATE OR REPLACE FUNCTION @extschema@.ticket_cancel(order_id bigint)
+CREATE OR REPLACE FUNCTION @extschema@.ticket_cancel(order_id bigint, ticket_nos int[] DEFAULT NULL)
     RETURNS SETOF @extschema@.ticket_order
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
-COMMENT ON FUNCTION @extschema@.ticket_cancel(bigint) IS
-    'gives up a hold; its seats are free once the transaction has committed';
-REVOKE ALL ON FUNCTION @extschema@.ticket_cancel(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.ticket_cancel(bigint, int[]) IS
+    'gives up all or some tickets of a hold; their seats are free once the transaction has committed';
+REVOKE ALL ON FUNCTION @extschema@.ticket_cancel(bigint, int[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_hold_extend(order_id bigint, ttl interval)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_hold_extend(bigint, interval) IS
+    'holds an unpaid order for ttl from now, if that is longer than it is held already';
+REVOKE ALL ON FUNCTION @extschema@.ticket_hold_extend(bigint, interval) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_transfer(order_id bigint, ticket_no int, passenger_id bigint)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_transfer(bigint, int, bigint) IS
+    'gives a held or sold ticket to another passenger, if the rules allow it';
+REVOKE ALL ON FUNCTION @extschema@.ticket_transfer(bigint, int, bigint) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_change(order_id bigint, train text, from_station text,
     to_station text, service_date date, seat_class text DEFAULT NULL, seat_choice text DEFAULT NULL,
