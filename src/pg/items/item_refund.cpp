@@ -63,15 +63,16 @@ bool is_repeated(const Catalog& catalog, const RefundCall& call) {
     const int64_t first =
         DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &was_all));
     if (was_all != call.all || (!was_all && first != call.quantity)) {
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("request_id was used for another refund"),
-                        was_all ? errdetail("The first call gave all units of order " INT64_FORMAT
-                                            " back.",
-                                            call.order_id)
-                                : errdetail("The first call gave " INT64_FORMAT
-                                            " units of order " INT64_FORMAT " back.",
-                                            first, call.order_id),
-                        errhint("Use a new request_id for each refund.")));
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("request_id was used for another refund"),
+             was_all ? errdetail("The first call asked for all units of order " INT64_FORMAT ".",
+                                 call.order_id)
+                     : errdetail("The first call asked for " INT64_FORMAT
+                                 " of the units of order " INT64_FORMAT ".",
+                                 first, call.order_id),
+             errhint("Use a new request_id for each refund.")));
     }
     return true;
 }
