@@ -65,11 +65,10 @@
 #include "tables/moved_away.hpp"
 #include "tables/own_writes.hpp"
 #include "ticketpool/order_status.hpp"
-#include "tickets/kept_layout.hpp"
+#include "tickets/kept_parts.hpp"
 
 extern "C" {
 #include "executor/spi.h"
-#include "utils/snapmgr.h"
 }
 
 namespace ticketpool {
@@ -111,14 +110,6 @@ bool read_unseated(Text word) {
                         errhint("Pass 'refuse' or 'refund'.")));
     }
     return false;
-}
-
-int64_t layout_of_formation(const Catalog& catalog, Text formation) {
-    Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
-    const KeptSource coaches{catalog, snapshot, formation};
-    const int64_t layout_id = keep_layout(coaches, check_formation(coaches));
-    UnregisterSnapshot(snapshot);
-    return layout_id;
 }
 
 // $1 the departure, $2 its day, and what the statement adds.
@@ -304,11 +295,7 @@ Datum seats_of(const ReformPlan& plan, const Aside& aside) {
     qsort(numbers, count, sizeof(uint32_t), compare_numbers);
     Datum* names = static_cast<Datum*>(palloc(Max(count, 1u) * sizeof(Datum)));
     for (uint32_t i = 0; i < count; i++) {
-        const SeatGeometry& seat =
-            layout->geometry(static_cast<uint32_t>(aside.class_index))[numbers[i]];
-        const Text coach = text_of(layout->head, layout->coaches()[seat.coach].name);
-        names[i] = CStringGetTextDatum(
-            psprintf("%.*s/%s", static_cast<int>(coach.length), coach.data, seat_label(seat)));
+        names[i] = seat_name(layout, static_cast<uint32_t>(aside.class_index), numbers[i]);
     }
     return array_of(names, nullptr, static_cast<int>(count), TEXTOID, -1, false, TYPALIGN_INT);
 }
@@ -428,7 +415,7 @@ TICKETPOOL_FUNCTION(ticket_reform) {
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
-    reform.layout_id = layout_of_formation(catalog, reform.formation);
+    reform.layout_id = keep_formation(catalog, reform.formation);
     lock_departure(&reform);
     const uint32_t slot = bar(reform);
     const ReformPlan plan = lock_and_plan(reform, slot);

@@ -1,6 +1,7 @@
 // Plans who sits where in another formation: see reform_plan.hpp.
 #include "amend/reform_plan.hpp"
 
+#include "load/shared_layout.hpp"
 #include "load/shared_parts.hpp"
 #include "server/arrays.hpp"
 #include "server/table_scan.hpp"
@@ -108,16 +109,6 @@ void read_riders(const OrderLeaf& leaf, ReformPlan* plan) {
     qsort(plan->riders, static_cast<size_t>(plan->rider_count), sizeof(Rider), compare_ids);
 }
 
-// "coach/seat" is divided at its last slash.
-void divide_name(Text name, Text* coach, Text* seat) {
-    size_t slash = name.length;
-    while (slash > 0 && name.data[slash - 1] != '/') {
-        slash--;
-    }
-    *coach = {name.data, slash > 0 ? slash - 1 : 0};
-    *seat = {name.data + slash, name.length - slash};
-}
-
 void read_aside(TupleTableSlot* row, const Departure* departure, Aside* aside) {
     *aside = Aside{};
     aside->reservation_id = row_int64(row, kResId);
@@ -138,13 +129,13 @@ void read_aside(TupleTableSlot* row, const Departure* departure, Aside* aside) {
         elements_of(PointerGetDatum(PG_DETOAST_DATUM_COPY(row_datum(row, kResSeatList))), TEXTOID,
                     -1, false, TYPALIGN_INT);
     const size_t room = static_cast<size_t>(Max(names.count, 1));
-    aside->coach = static_cast<Text*>(palloc(2 * room * sizeof(Text)));
+    aside->coach = static_cast<Text*>(palloc0(2 * room * sizeof(Text)));
     aside->seat = aside->coach + room;
     aside->number = static_cast<uint32_t*>(palloc(room * sizeof(uint32_t)));
     for (int i = 0; i < names.count; i++) {
         if (!names.nulls[i]) {
-            divide_name(text_of(names.values[i]), &aside->coach[aside->named],
-                        &aside->seat[aside->named]);
+            split_seat_name(text_of(names.values[i]), &aside->coach[aside->named],
+                            &aside->seat[aside->named]);
             aside->number[aside->named++] = kNoNumber;
         }
     }
@@ -672,21 +663,18 @@ const char* list_unseated(const ReformPlan& plan) {
 
 Datum new_coach(const ReformPlan& plan, const Rider& rider) {
     const Layout* layout = plan.departure->layout.get();
-    const uint32_t coach =
+    return text_datum(
         rider.place_coach >= 0
-            ? static_cast<uint32_t>(rider.place_coach)
-            : layout->geometry(static_cast<uint32_t>(rider.class_index))[rider.number].coach;
-    return text_datum(text_of(layout->head, layout->coaches()[coach].name));
+            ? text_of(layout->head, layout->coaches()[rider.place_coach].name)
+            : coach_name(layout, static_cast<uint32_t>(rider.class_index), rider.number));
 }
 
 Datum new_seat(const ReformPlan& plan, const Rider& rider, bool* is_null) {
     *is_null = rider.place_coach >= 0;
-    if (*is_null) {
-        return 0;
-    }
-    const Layout* layout = plan.departure->layout.get();
-    return CStringGetTextDatum(
-        seat_label(layout->geometry(static_cast<uint32_t>(rider.class_index))[rider.number]));
+    return *is_null
+               ? 0
+               : text_datum(seat_label(plan.departure->layout.get(),
+                                       static_cast<uint32_t>(rider.class_index), rider.number));
 }
 
 }  // namespace ticketpool
