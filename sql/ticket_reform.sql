@@ -68,3 +68,100 @@ SELECT coach, seat FROM ticket_buy('T', 'C', 'D', 7, '2031-05-01', 'second', sea
 -- The same again: nothing to list
 SELECT * FROM reform('new');
 SELECT * FROM ticket_verify();
+
+-- Arguments
+SELECT * FROM ticket_reform('X', '2031-05-01', 'new');
+SELECT * FROM ticket_reform('T', '2031-05-01', 'nothing');
+SELECT * FROM ticket_reform('T', '2031-05-01', 'new', 'maybe');
+SELECT * FROM ticket_reform('T', '2031-05-01', NULL);
+-- The formation itself is not changed by hand
+UPDATE ticket_departure SET formation = 'old';
+
+-- A rollback undoes all, a savepoint too
+BEGIN;
+SAVEPOINT s;
+SELECT count(*) FROM ticket_reform('T', '2031-05-01', 'old');
+ROLLBACK TO s;
+SELECT formation FROM ticket_departure;
+SELECT coach, seat FROM ticket_buy('T', 'A', 'B', 8, '2031-05-01', 'second', seat_choice => 'window');
+-- What this transaction has bought moves like the rest; a second reform plans from the rows of the first
+SELECT * FROM reform('old');
+SELECT * FROM reform('new');
+SELECT * FROM reform('old');
+COMMIT;
+SELECT * FROM tickets() WHERE user_id IN (3, 7, 8);
+SELECT * FROM ticket_verify();
+-- A refund before and after it, in the same transaction
+BEGIN;
+SELECT r.status FROM (SELECT order_id FROM ticket_order WHERE user_id = 7) o, ticket_refund(o.order_id) r;
+SELECT user_id, old, new FROM reform('new');
+SELECT r.status FROM (SELECT order_id FROM ticket_order WHERE user_id = 8) o, ticket_refund(o.order_id) r;
+COMMIT;
+SELECT * FROM ticket_verify();
+SELECT ticket_remaining('T', 'A', 'B', '2031-05-01', 'second');
+-- A transaction that has reformed a departure is not prepared
+BEGIN;
+SELECT count(*) FROM ticket_reform('T', '2031-05-01', 'old');
+PREPARE TRANSACTION 'reform';
+SELECT * FROM ticket_verify();
+
+-- Holds are paid, given up and expire on their new seats
+SELECT c.coach, c.seat, c.status FROM (SELECT order_id FROM ticket_order WHERE user_id = 6 AND ticket_no = 1) o, ticket_confirm(o.order_id) c;
+SELECT * FROM ticket_verify();
+
+-- Parties: those that must move sit with those that stay, and the longest trips are first
+INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES
+    ('p1', '1', 'c', string_to_array('1A,1B,1C,1D,2A,2B,2C,2D', ',')), ('p1', '2', 'c', string_to_array('1A,1B,1C,1D', ',')),
+    ('p2', '1', 'c', string_to_array('1A,1B,1C,1D,2A,2B,2C,2D', ',')), ('p2', '3', 'c', string_to_array('1A', ',')),
+    ('p3', '9', 'c', string_to_array('1A,1B', ','));
+SELECT ticket_open('T', '2031-05-02', 'p1') > 0 AS opened;
+INSERT INTO ticket_order (order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, coach, seat, from_stop, to_stop, status)
+SELECT (11444 + s.number)::bigint << 37, s.ticket, departure_id, service_date, s.number, s.number, 'c', s.coach, s.seat, s.f, s.t, 'sold'
+FROM ticket_departure, (VALUES (1, 1, '1', '2A', 1, 4), (1, 2, '2', '1A', 1, 4), (1, 3, '2', '1B', 1, 4),
+    (2, 1, '2', '1C', 1, 2), (3, 1, '2', '1D', 2, 4), (4, 1, '1', '1A', 1, 3)) AS s (number, ticket, coach, seat, f, t)
+WHERE service_date = '2031-05-02';
+SELECT * FROM reform('p2', day => '2031-05-02');
+SELECT * FROM ticket_verify();
+-- Two seats for six tickets: the whole way first, then the longest of the rest
+SELECT * FROM reform('p3', day => '2031-05-02');
+SELECT * FROM reform('p3', 'refund', day => '2031-05-02');
+SELECT * FROM ticket_verify();
+
+-- Quotas: seats that exist and are free stay, others are replaced, then they shrink
+INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES
+    ('q1', '1', 'c', string_to_array('1A,1B,1C,1D', ',')), ('q1', '2', 'c', string_to_array('1A,1B,1C,1D', ',')),
+    ('q2', '1', 'c', string_to_array('1A,1B,1C,1D', ',')), ('q2', '3', 'c', string_to_array('1A,1B,1C', ',')),
+    ('q3', '3', 'c', string_to_array('1A,1B', ',')),
+    ('q4', '3', 'other', string_to_array('1A,1B', ','));
+SELECT ticket_open('T', '2031-05-03', 'q1') > 0 AS opened;
+SELECT ticket_reserve('T', '2031-05-03', 'c', 'agency', 6, 'A', 'D') > 0 AS reserved;
+SELECT seats, seat_list FROM ticket_reservation;
+SELECT coach, seat FROM ticket_buy('T', 'A', 'D', 1, '2031-05-03', 'c', ARRAY[1, 2], channel => 'agency');
+SELECT coach, seat FROM ticket_buy('T', 'A', 'D', 2, '2031-05-03', 'c');
+SELECT ticket_remaining('T', 'A', 'D', '2031-05-03', 'c') AS open, ticket_remaining('T', 'A', 'D', '2031-05-03', 'c', 'agency') AS agency;
+SELECT * FROM reform('q2', day => '2031-05-03');
+SELECT seats, seat_list FROM ticket_reservation;
+SELECT * FROM ticket_verify();
+SELECT ticket_remaining('T', 'A', 'D', '2031-05-03', 'c') AS open, ticket_remaining('T', 'A', 'D', '2031-05-03', 'c', 'agency') AS agency;
+SET client_min_messages = notice;
+SELECT * FROM reform('q3', 'refund', day => '2031-05-03');
+SELECT seats, seat_list, status FROM ticket_reservation;
+SELECT * FROM reform('q4', 'refund', day => '2031-05-03');
+SELECT seats, status FROM ticket_reservation;
+SELECT * FROM ticket_verify();
+
+SET client_min_messages = warning;
+
+-- Closed: reformed as well, and stays closed. Withdrawn: no
+SELECT ticket_close('T', '2031-05-02');
+SELECT * FROM reform('p1', day => '2031-05-02');
+SELECT status, formation FROM ticket_departure WHERE service_date = '2031-05-02';
+SELECT * FROM ticket_buy('T', 'A', 'D', 1, '2031-05-02');
+SELECT ticket_withdraw('T', '2031-05-02');
+SELECT * FROM ticket_reform('T', '2031-05-02', 'p2');
+SELECT * FROM ticket_verify();
+
+-- Rows by hand: by the seats that the departure has now
+UPDATE ticket_order SET coach = '12', seat = '2F' WHERE user_id = 3 AND ticket_no = 1 AND service_date = '2031-05-01';
+UPDATE ticket_order SET coach = '02', seat = '2F' WHERE user_id = 3 AND ticket_no = 1 AND service_date = '2031-05-01';
+SELECT * FROM ticket_verify();
