@@ -198,3 +198,6 @@ DROP INDEX @extschema@.item_order_live;
 CREATE INDEX item_order_live ON @extschema@.item_order (item_id, user_id)
     WHERE status IN ('held', 'sold');
 CREATE INDEX item_order_held ON @extschema@.item_order (held_until) WHERE status = 'held';
+
+-- The very seat
+\new function ticket_buy_seats ticket_hold_seats ticket_reserve_seats ticket_reseat

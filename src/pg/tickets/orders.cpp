@@ -233,7 +233,10 @@ constexpr CallShape kCalls[] = {
      gettext_noop("ticket %d of order %lld cannot be refunded"),
      gettext_noop("Only sold tickets can be refunded.")},
     {kSoldBit, 0, kSoldBit, gettext_noop("ticket %d of order %lld cannot be changed"),
-     gettext_noop("Only sold tickets can be changed.")}};
+     gettext_noop("Only sold tickets can be changed.")},
+    {kHeldBit | kSoldBit, 0, kHeldBit | kSoldBit,
+     gettext_noop("ticket %d of order %lld cannot get another seat"),
+     gettext_noop("Only held and sold tickets have seats.")}};
 
 // The first ticket with one of the statuses, or null.
 const Ticket* first_with(const Order& order, uint32_t statuses) {
