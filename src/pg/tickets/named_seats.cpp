@@ -70,7 +70,8 @@ NamedSeats read_seats(FunctionCallInfo fcinfo, int argument) {
     if (ARR_NDIM(array) != 1) {
         ereport(ERROR,
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("seats is not a list of seats"),
-                 errdetail("It has %d dimensions.", ARR_NDIM(array)),
+                 errdetail("It has %d dimensions and %d elements.", ARR_NDIM(array),
+                           ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array))),
                  errhint("Name each seat as coach/seat, for example '{07/12F}'.")));
     }
     if (array_contains_nulls(array)) {

@@ -62,10 +62,11 @@ bool is_numbered(const Ticket& ticket) {
 }
 
 [[noreturn]] void report_other_number(const NamedSeats& seats, int tickets) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                    errmsg("there are not as many seats as tickets"),
-                    errdetail("%u seats are named for %d tickets.", seats.count, tickets),
-                    errhint("Name one seat for each ticket, or pass NULL for any others.")));
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("there are not as many seats as tickets"),
+         errdetail("The number of tickets is %d, that of seats %u.", tickets, seats.count),
+         errhint("Name one seat for each ticket, or pass NULL for any others.")));
 }
 
 // The place of the ticket's number in the caller's list, whose order is that of the seats; without
@@ -92,7 +93,7 @@ void check_number(TicketNos named, const NamedSeats& seats, const Order& order) 
     if (listed != order.count) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("ticket_nos names a ticket twice"),
-                        errdetail("%d numbers are given for %d tickets.", listed, order.count),
+                        errdetail("The list has %d numbers, of %d tickets.", listed, order.count),
                         errhint("Name each ticket once, in the order of the seats.")));
     }
 }

@@ -48,11 +48,11 @@ void seat_passengers(bool all_for_user, const NamedSeats& seats, Purchase* purch
         purchase->party = seats.count;
     }
     if (purchase->party != seats.count) {
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                 errmsg("there are not as many passengers as seats"),
-                 errdetail("%u passengers and %u seats are named.", purchase->party, seats.count),
-                 errhint("Name one seat for each passenger, or pass NULL for passengers.")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("there are not as many passengers as seats"),
+                        errdetail("The number of passengers is %u, that of seats %u.",
+                                  purchase->party, seats.count),
+                        errhint("Name one seat for each passenger, or pass NULL for passengers.")));
     }
 }
 
