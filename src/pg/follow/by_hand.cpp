@@ -40,7 +40,7 @@ struct WantedSeat {
 
 [[noreturn]] void report_taken(const DepartureRef& ref, const LiveTicket& ticket) {
     const Layout* layout = ref.departure->layout.get();
-    const Stop* stops = ref.departure->route->stops();
+    const Stop* stops = ref.departure->route()->stops();
     const bool is_place = ticket.place_coach >= 0;
     const SeatGeometry* seat =
         is_place ? nullptr : &layout->geometry(ticket.class_index)[ticket.seat];

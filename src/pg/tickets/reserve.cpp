@@ -57,7 +57,7 @@ Datum seat_list(const Departure* departure, const ReservationRow& row) {
 
 int64_t write_reservation(const Catalog& catalog, const DepartureRef& ref,
                           const ReservationRow& row, bool released, TimestampTz release_at) {
-    const Route* route = ref.departure->route.get();
+    const Route* route = ref.departure->route();
     const Layout* layout = ref.departure->layout.get();
     Oid types[] = {INT8OID, DATEOID, TEXTOID,        TEXTOID,     INT4OID,
                    INT4OID, INT4OID, TIMESTAMPTZOID, TEXTARRAYOID};
@@ -149,7 +149,7 @@ DepartureRef find_for_reserve(const Catalog& catalog, Text train, DateADT date) 
 
 void require_not_closed(const DepartureRef& ref) {
     if (ledger_status(ref.slot, ref.departure) != SaleStatus::kOpen) {
-        require_on_sale(ref);
+        require_departure_on_sale(ref);
     }
 }
 
@@ -282,7 +282,7 @@ TICKETPOOL_FUNCTION(ticket_reserve) {
     const DepartureRef ref = find_for_reserve(catalog, train, PG_GETARG_DATEADT(kArgDate));
     ReservationRow row{};
     row.stretch = find_trip(catalog, ref, text_of(PG_GETARG_DATUM(kArgFrom)),
-                            text_of(PG_GETARG_DATUM(kArgTo)));
+                            text_of(PG_GETARG_DATUM(kArgTo)), TripUse::kStretch);
     const bool no_class = PG_ARGISNULL(kArgClass);
     row.class_index = resolve_class(ref, no_class, no_class ? 0 : PG_GETARG_DATUM(kArgClass));
     row.channel = text_of(PG_GETARG_DATUM(kArgChannel));

@@ -141,7 +141,7 @@ static RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t p
 
 static void digest_as_resolved(Purchase* purchase) {
     const Departure* departure = purchase->ref.departure;
-    const Stop* stops = departure->route->stops();
+    const Stop* stops = departure->route()->stops();
     const Layout* layout = departure->layout.get();
     const Text name = text_of(layout->head, layout->classes()[purchase->class_index].name);
     const uint64_t named = digest_get(purchase->asked, kDigestClass) & kClassNamed;
@@ -169,14 +169,15 @@ void read_purchase(const BuyArguments& arguments, Purchase* purchase) {
     }
 }
 
-void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase) {
+void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase,
+                      TripUse use) {
     const Text train = text_of(arguments.value[kArgTrain]);
     purchase->ref = directory_find(catalog, train, purchase->service_date);
     if (purchase->ref.departure == nullptr) {
         report_no_departure(catalog, train, purchase->service_date);
     }
     purchase->trip = find_trip(catalog, purchase->ref, text_of(arguments.value[kArgFrom]),
-                               text_of(arguments.value[kArgTo]));
+                               text_of(arguments.value[kArgTo]), use);
     purchase->class_index =
         resolve_class(purchase->ref, arguments.is_null[kArgClass], arguments.value[kArgClass]);
     if (!arguments.is_null[kArgChoice]) {
