@@ -122,7 +122,7 @@ SELECT note_layout('a row that says nothing');
 UPDATE ticket_formation_seat SET seat_group = '1' WHERE formation = 'same'; SELECT note_layout('a group');
 UPDATE ticket_formation_seat SET seat_group = NULL, properties = '{}' WHERE formation = 'same'; SELECT note_layout('no properties');
 UPDATE ticket_formation_seat SET properties = '{quiet,aisle}' WHERE formation = 'same'; SELECT note_layout('properties');
-UPDATE ticket_formation_seat SET properties = '{aisle,quiet}' WHERE formation = 'same'; SELECT note_layout('in another order');
+UPDATE ticket_formation_seat SET properties = '{aisle,quiet}' WHERE formation = 'same'; SELECT note_layout('properties in another order');
 UPDATE ticket_formation_seat SET properties = '{aisle-quiet}' WHERE formation = 'same'; SELECT note_layout('one word');
 UPDATE ticket_formation_seat SET seat = '1B' WHERE formation = 'same'; SELECT note_layout('another seat');
 UPDATE ticket_formation_seat SET properties = NULL, x = 1 WHERE formation = 'same'; SELECT note_layout('x');
