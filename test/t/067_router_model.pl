@@ -169,9 +169,10 @@ my %operation = (
 	},
 	life => sub {
 		my $order = any(@orders) // return;
-		my $function = any(qw(ticket_confirm ticket_confirm ticket_cancel ticket_refund ticket_refund ticket_get));
+		my $function = any(qw(ticket_confirm ticket_confirm ticket_cancel ticket_cancel ticket_refund ticket_refund ticket_get ticket_hold_extend ticket_transfer));
 		return if $function eq 'ticket_get' && !$knows_get;
-		my $more = $function eq 'ticket_refund' ? any('', '', ", '{1}'", ", '{1,2}'", ", '{9}'") : '';
+		my $more = $function =~ /refund|cancel/ ? any('', '', ", '{1}'", ", '{1,2}'", ", '{9}'") : $function eq 'ticket_hold_extend' ? any(", '2 hours'", ', NULL', ", '0'")
+		  : $function eq 'ticket_transfer' ? ', ' . any(1, 1, 2, 9) . ', ' . any(1, 7, 8, 'NULL') : '';
 		both($function => sub { "SELECT order_id, $columns FROM $function($order->{$_[0]}$more)" });
 	},
 	change => sub {
