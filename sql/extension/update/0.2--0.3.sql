@@ -133,6 +133,8 @@ ALTER FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, t
 \new function ticket_change
 ALTER FUNCTION @extschema@.ticket_cancel(bigint) RENAME TO ticket_cancel_0_2;
 \new function ticket_cancel
+ALTER FUNCTION @extschema@.item_refund(bigint) RENAME TO item_refund_0_2;
+\new function item_refund
 DO $$
 DECLARE
     replaced record;
@@ -141,7 +143,8 @@ BEGIN
         FROM (VALUES
             ('ticket_change', '@extschema@.ticket_change_0_2(bigint, text, text, text, date, text, text, int[])',
                 '@extschema@.ticket_change(bigint, text, text, text, date, text, text, int[], uuid)'),
-            ('ticket_cancel', '@extschema@.ticket_cancel_0_2(bigint)', '@extschema@.ticket_cancel(bigint, int[])')
+            ('ticket_cancel', '@extschema@.ticket_cancel_0_2(bigint)', '@extschema@.ticket_cancel(bigint, int[])'),
+            ('item_refund', '@extschema@.item_refund_0_2(bigint)', '@extschema@.item_refund(bigint, bigint, uuid)')
         ) AS v (name, old, new)
     LOOP
         DECLARE
@@ -213,3 +216,18 @@ CREATE INDEX item_order_held ON @extschema@.item_order (held_until) WHERE status
 
 -- Part of a hold, longer holds, another passenger
 \new function ticket_hold_extend ticket_transfer
+CREATE TABLE @extschema@.item_refund (
+    order_id    bigint,
+    request_id  uuid,
+    quantity    bigint,
+    create_time timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (order_id, request_id)
+);
+DO $$
+BEGIN
+    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.item_refund OWNER TO %s',
+        (SELECT relowner::regrole FROM pg_catalog.pg_class
+         WHERE oid OPERATOR(pg_catalog.=) '@extschema@.item_order'::regclass));
+END $$;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund', '');
+\new function item_hold item_confirm item_cancel
