@@ -47,18 +47,38 @@ REVOKE ALL ON FUNCTION @extschema@.item_follow_inventory() FROM PUBLIC;
 -- ---------------------------------------------------------------------------
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_open(train text, service_date date, formation text,
-    opens_at timestamptz DEFAULT now(), closes_at timestamptz DEFAULT NULL)
+    opens_at timestamptz DEFAULT now(), closes_at timestamptz DEFAULT NULL,
+    stops_of text DEFAULT NULL, sale_margin interval DEFAULT NULL, binding text DEFAULT 'now')
     RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz) IS
-    'puts a departure on sale with the train''s present stop list and formation; returns its id';
-REVOKE ALL ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz)
-    FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz, text,
+    interval, text) IS
+    'puts a departure on sale with the present formation and the present stop list of the train, '
+    'or of the code stops_of; a trip is sold until sale_margin before the train leaves; returns '
+    'its id';
+REVOKE ALL ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz, text,
+    interval, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_close(train text, service_date date)
     RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_close(text, date) IS
     'stops the sale of a departure; orders stay';
 REVOKE ALL ON FUNCTION @extschema@.ticket_close(text, date) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_retime(train text, service_date date)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_retime(text, date) IS
+    'gives a departure the present times of its stops in ticket_stop, and no skipped stop; orders '
+    'stay';
+REVOKE ALL ON FUNCTION @extschema@.ticket_retime(text, date) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_skip_stop(train text, service_date date,
+    station text)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_skip_stop(text, date, text) IS
+    'the train passes through a stop: nobody boards or alights there from now on; returns the live '
+    'tickets that start or end there';
+REVOKE ALL ON FUNCTION @extschema@.ticket_skip_stop(text, date, text) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
 -- What is left: from memory
