@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TicketpoolTest;
 
-my $node = new_server('prepared', conf => "max_prepared_transactions = 100\nmax_connections = 120\nticketpool.memory = 2MB");
+my $node = new_server('prepared', conf => "max_prepared_transactions = 120\nmax_connections = 140\nticketpool.memory = 2MB");
 make_formation($node, 'postgres', 'tiny', 10);
 $node->safe_psql('postgres', q{
 	INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('f', '1', 'second', '{1A,1B,1C,1D}');
