@@ -90,6 +90,13 @@ is(ask("SELECT ticket_no, passenger_id, status FROM ticket_transfer($party, 3, 9
 is(ask("SELECT ticket_no, passenger_id, status FROM ticket_confirm($party)"), "1|91|sold\n3|94|sold", 'and the rest is paid');
 like(ask("SELECT ticket_hold_extend($party, NULL)"), qr/TK005: ticket 1 of order $party cannot be held for longer/, 'not for longer');
 is(ask("SELECT count(*) FROM ticket_refund($party)"), 2, 'and given back');
+my $seats = ask("SELECT min(order_id) FROM ticket_buy_seats('T1', 'S1', 'S3', 9, '{001/2C,001/2A}', '$day', '{95,96}')");
+is(ask("SELECT ticket_no, passenger_id, coach || '/' || seat FROM ticket_get($seats)"), "1|95|001/2C\n2|96|001/2A", 'the very seats are sold');
+is(ask("SELECT count(*) FROM ticket_hold_seats('T1', 'S2', 'S4', 9, '{001/2B,001/2A}', '$day', '{97,98}', ttl => '1 hour')"), 0, 'all or none');
+is(ask("SELECT ticket_no, seat FROM ticket_reseat($seats, '{2,1}', '{001/2C,001/2A}')"), "1|2A\n2|2C", 'two passengers change seats');
+my $blocked = ask("SELECT ticket_reserve_seats('T1', '$day', 'staff', '{001/2F}')");
+is(ask("SELECT count(*) FROM ticket_buy_seats('T1', 'S1', 'S3', 9, '{001/2F}', '$day')"), 0, 'a seat is set aside');
+is(ask("SELECT ticket_recycle($blocked), (SELECT count(*) FROM ticket_refund($seats))"), '1|2', 'and all is given back');
 my $quota = ask("SELECT ticket_reserve('T1', '$day', 'second', 'web', 2, 'S1', 'S5')");
 is(ask("SELECT ticket_recycle($quota)"), 2, 'a quota is set aside and returned');
 like(ask("SELECT ticket_recycle($quota + 128)"), qr/TK005: reservation/, 'no such quota');

@@ -167,6 +167,20 @@ my %operation = (
 		remember($departure, @got);
 		both(repeat => $sql) if $request ne 'NULL' && defined $got[0]{id} && rand() < 0.3;
 	},
+	seats => sub {
+		my ($departure, $trip, $date) = wish();
+		my $seats = any("'{1/1A}'", "'{1/1A,1/1C}'", "'{1/1C,1/1A}'", "'{1/1F}'", "'{1/1B}'", "'{2/1A,1/1A}'", "'{2/2A,2/2B}'");
+		my $request = any('NULL', request_id());
+		my $sql = "SELECT order_id, $columns, request_id FROM " . any('ticket_buy_seats', 'ticket_hold_seats') . "($trip, @{[ 1 + int rand 5 ]}, $seats, $date, @{[ any('NULL', 'NULL', q{'{1}'}, q{'{1,2}'}) ]}, @{[ channel() ]}, $request)";
+		my @got = both(seats => $sql);
+		remember($departure, @got);
+		both(repeat => $sql) if $request ne 'NULL' && defined $got[0]{id} && rand() < 0.3;
+	},
+	reseat => sub {
+		my $order = any(@orders) // return;
+		my $more = any('', ", '{1}'", ", '{1}', '{1/1C}'", ", '{1,2}', '{1/1A,1/1C}'", ", '{2,1}', '{2/1A,2/2B}'");
+		both(reseat => sub { "SELECT order_id, $columns FROM ticket_reseat($order->{$_[0]}$more)" });
+	},
 	life => sub {
 		my $order = any(@orders) // return;
 		my $function = any(qw(ticket_confirm ticket_confirm ticket_cancel ticket_cancel ticket_refund ticket_refund ticket_get ticket_hold_extend ticket_transfer));
@@ -192,7 +206,8 @@ my %operation = (
 	reserve => sub {
 		my ($departure, undef, $date) = wish();
 		my ($from, $to) = @{ $departure->{stations} }[ 0, 1 ];
-		my @got = both(reserve => "SELECT r, r IS NOT NULL FROM ticket_reserve('$departure->{train}', $date, 'second', 'agency', @{[ 1 + int rand 3 ]}, '$from', '$to') r");
+		my $call = any("ticket_reserve('$departure->{train}', $date, 'second', 'agency', @{[ 1 + int rand 3 ]}, '$from', '$to')", "ticket_reserve_seats('$departure->{train}', $date, 'agency', @{[ any(q('{1/1A}'), q('{1/1C,1/1F}')) ]})");
+		my @got = both(reserve => "SELECT r, r IS NOT NULL FROM $call r");
 		push @reservations, { router => $got[0]{id}, whole => $got[1]{id} } if defined $got[0]{id} && defined $got[1]{id};
 	},
 	recycle => sub {
@@ -227,7 +242,7 @@ $operation{item} = sub {
 		both($function => $sql) for 1 .. $more =~ /-/ ? 2 : 1;
 	}
 };
-my @kinds = ((('buy') x 6), (('life') x 5), (('change') x 2), (('count') x 2), 'search', 'reserve', 'recycle', 'batch', (('item_buy') x 3), (('item') x 2));
+my @kinds = ((('buy') x 6), (('life') x 5), (('change') x 2), (('seats') x 2), 'reseat', (('count') x 2), 'search', 'reserve', 'recycle', 'batch', (('item_buy') x 3), (('item') x 2));
 for (1 .. $operations)
 {
 	$step = $_;
