@@ -1,5 +1,6 @@
 -- ticket_reform: other rolling stock for a departure that is on sale.
 SET client_min_messages = warning;
+SET ticketpool.allocation = 'first_fit';
 DROP EXTENSION IF EXISTS ticketpool CASCADE;
 CREATE EXTENSION ticketpool;
 INSERT INTO ticket_station (station, name) VALUES ('A', 'Alpha'), ('B', 'Beta'), ('C', 'Gamma'), ('D', 'Delta');

@@ -30,7 +30,7 @@ struct Planner {
 };
 
 Departure* departure_with(const Catalog& catalog, const DepartureRow& row, int64_t layout_id) {
-    Route* route = read_route(catalog, row.route_id);
+    const Route* route = reinterpret_cast<const Route*>(read_route(catalog, row.route_id));
     Layout* layout = read_layout(catalog, layout_id);
     const size_t bytes = Departure::bytes_required(*layout, route->segments());
     char* memory = static_cast<char*>(MemoryContextAllocExtended(

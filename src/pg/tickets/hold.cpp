@@ -100,7 +100,7 @@ bool confirm_late(const Catalog& catalog, Order* order) {
             report_barred(tickets[i].ref);  // whether there is a seat is not known yet
         }
         if (tickets[i].ref.departure == nullptr || !tickets[i].located ||
-            !is_on_sale(tickets[i].ref)) {
+            !may_sell_again(tickets[i].ref, tickets[i].trip)) {
             return false;
         }
     }
