@@ -24,10 +24,10 @@ inline constexpr std::uint8_t kAisle = 2;   // SeatGeometry::flags: the seat is 
 // Where a seat is. The seats of a class are ordered by (coach, row, letter).
 struct SeatGeometry {
     std::uint16_t coach;
-    std::uint16_t row;    // unique within its coach only
-    std::uint8_t letter;  // 'A'..'Z', or 0 for none
-    std::uint8_t flags;   // kWindow | kAisle
-    std::uint16_t reserved;
+    std::uint16_t row;         // unique within its coach only
+    std::uint8_t letter;       // 'A'..'Z', or 0 for none
+    std::uint8_t flags;        // kWindow | kAisle
+    std::uint16_t properties;  // number of the seat's property set in the layout; 0: none
 };
 
 static_assert(sizeof(SeatGeometry) == 8);
@@ -49,7 +49,8 @@ struct SeatRequest {
     Allocation policy = Allocation::kBestFit;
     std::uint64_t seed = 0;  // spreads concurrent buyers; any value, ideally a new one each call
     SeatChoice choice;
-    bool apart = false;  // each seat chosen by itself, wherever the others are
+    bool apart = false;        // each seat chosen by itself, wherever the others are
+    bool only_wished = false;  // a single seat: one that honours the wish, or none
     const OwnFree* own = nullptr;
     std::uint32_t own_count = 0;
 };
@@ -61,7 +62,7 @@ std::size_t scratch_bytes(std::uint32_t seats, std::uint32_t party, int words_pe
 // Chooses request.party seats and claims them, all or none.
 //
 // A single seat follows the policy; if it has a wish, seats that honour it come first. A party gets
-// one row if any row has room, else one coach (the tightest stretch of seat order), else few
+// one group (row) if any has room, else one coach (the tightest stretch of seat order), else few
 // coaches. Among candidates that keep the party equally close together, the one that honours most
 // wishes wins; then the policy decides: the smallest sum of free runs, the first, or the first from
 // a random start. A party that stays `apart` gets the seats that its passengers would get one by
