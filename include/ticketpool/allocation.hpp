@@ -83,4 +83,9 @@ Status claim_seats(SeatMap& map, const SeatGeometry* geometry, const SeatRequest
 std::uint32_t count_free_with_own(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
                                   std::uint32_t own_count) noexcept;
 
+// Sets free[s] for each seat s that such a buyer could have over the trip. `numbers`: the places in
+// `free` of the map's seats; null: as they are. The other entries of `free` are left as they are.
+void mark_free(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
+               std::uint32_t own_count, const std::uint32_t* numbers, bool* free) noexcept;
+
 }  // namespace ticketpool

@@ -221,4 +221,17 @@ std::uint32_t count_free_with_own(const SeatMap& map, const SegmentMask& trip, c
     });
 }
 
+void mark_free(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
+               std::uint32_t own_count, const std::uint32_t* numbers, bool* free) noexcept {
+    with_words(map, [&](const auto& seats) noexcept {
+        OwnCursor cursor(own, own_count);
+        for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
+            if (seats.is_free(seat, trip.and_not(cursor.bits(seat)))) {
+                free[numbers == nullptr ? seat : numbers[seat]] = true;
+            }
+        }
+        return true;
+    });
+}
+
 }  // namespace ticketpool

@@ -42,9 +42,6 @@ void read_purchase(const BuyArguments& arguments, Purchase* purchase);
 // To be called after read_purchase(): resolves names and announces the departure.
 void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase);
 
-// Ereports 22023 if the text is not a seat choice. The class and the party must be known.
-void parse_choice(Text text, Purchase* purchase);
-
 // The fields of Purchase::asked. Once names are resolved, it also has the stops that the stations
 // mean, and the class's name if none was written.
 inline constexpr DigestField kDigestTrain{0, 4};
