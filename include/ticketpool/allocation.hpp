@@ -21,13 +21,14 @@ enum class Allocation : int {
 inline constexpr std::uint8_t kWindow = 1;  // SeatGeometry::flags: the seat is at a window
 inline constexpr std::uint8_t kAisle = 2;   // SeatGeometry::flags: the seat is at an aisle
 
-// Where a seat is. The seats of a class are ordered by (coach, row, letter).
+// Where a seat is, and what is known of it. The seats of a class are ordered by coach, and those of
+// a group follow each other.
 struct SeatGeometry {
     std::uint16_t coach;
-    std::uint16_t row;         // unique within its coach only
-    std::uint8_t letter;       // 'A'..'Z', or 0 for none
+    std::uint16_t row;         // number of its group in its coach; 0: the seat is in no group
+    std::uint8_t letter;       // of a label like "12F"; 0: none
     std::uint8_t flags;        // kWindow | kAisle
-    std::uint16_t properties;  // number of the seat's property set in the layout; 0: none
+    std::uint16_t properties;  // number of its set of properties in the layout; 0: none
 };
 
 static_assert(sizeof(SeatGeometry) == 8);
@@ -62,8 +63,8 @@ std::size_t scratch_bytes(std::uint32_t seats, std::uint32_t party, int words_pe
 // Chooses request.party seats and claims them, all or none.
 //
 // A single seat follows the policy; if it has a wish, seats that honour it come first. A party gets
-// one group (row) if any has room, else one coach (the tightest stretch of seat order), else few
-// coaches. Among candidates that keep the party equally close together, the one that honours most
+// one group of seats (a row, a bay) if any has room, else one coach (the tightest stretch of seat
+// order), else few coaches. Among candidates that keep the party equally close together, the one that honours most
 // wishes wins; then the policy decides: the smallest sum of free runs, the first, or the first from
 // a random start. A party that stays `apart` gets the seats that its passengers would get one by
 // one.

@@ -192,7 +192,7 @@ bool plan_row(Plan& plan, const Wishes& wishes) noexcept {
             if (plan.run[end] != 0 && row.free < kMaxRow) row.seat[row.free++] = end;
         }
         if (end - begin > kMaxRow || row.free < plan.request.party) continue;
-        if (geometry[begin].row == 0) continue;
+        if (geometry[begin].row == 0) continue;  // in no group
         const Rank rank = pick_row(plan, wishes, row);
         if (!rank.better_than(best)) continue;
         best = rank;

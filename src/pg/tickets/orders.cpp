@@ -351,9 +351,10 @@ void set_seats(const Order& order, const Ticket* tickets, int count, const Claim
         uint32_t coach = static_cast<uint32_t>(claims[i].source.place_coach);
         row->is_null[kSeat] = number < 0;
         if (number >= 0) {
-            const SeatGeometry& seat = layout->geometry(claims[i].source.class_index)[number];
-            coach = seat.coach;
-            set_value(row, kSeat, CStringGetTextDatum(seat_label(seat)));
+            const uint32_t class_index = claims[i].source.class_index;
+            coach = layout->geometry(class_index)[number].coach;
+            set_value(row, kSeat,
+                      text_datum(seat_label(layout, class_index, static_cast<uint32_t>(number))));
         }
         set_value(row, kCoach, text_datum(text_of(layout->head, layout->coaches()[coach].name)));
         write_seat(order.rows, tickets[i].row);
