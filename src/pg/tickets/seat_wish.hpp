@@ -12,7 +12,7 @@ namespace ticketpool {
 struct WishedClass {
     DepartureRef ref;
     uint32_t class_index;
-    bool is_one_of_several;
+    bool is_one_of_several = false;
 };
 
 // Ereports 22023 if the text is not a seat choice for so many passengers. What the choice points to
