@@ -8,6 +8,7 @@
 
 extern "C" {
 #include "lib/stringinfo.h"
+#include "utils/datetime.h"
 }
 
 namespace ticketpool {
@@ -284,7 +285,11 @@ text* finish(Picture* picture) {
     const Text to = stop_name(*picture, picture->trip.to);
     const Text train = directory_train(picture->ref);
     appendBinaryStringInfo(&title, train.data, static_cast<int>(train.length));
-    appendStringInfo(&title, " of %s, ", date_text(picture->ref.departure->service_date));
+    int year;
+    int month;
+    int day;
+    j2date(picture->ref.departure->service_date + POSTGRES_EPOCH_JDATE, &year, &month, &day);
+    appendStringInfo(&title, " of %d-%02d-%02d, ", year, month, day);
     appendBinaryStringInfo(&title, from.data, static_cast<int>(from.length));
     appendStringInfoString(&title, " to ");
     appendBinaryStringInfo(&title, to.data, static_cast<int>(to.length));
