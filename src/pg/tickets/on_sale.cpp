@@ -70,6 +70,12 @@ bool may_sell_again(const DepartureRef& ref, Trip trip) {
     return is_on_sale(ref, trip) && !stops[trip.from].no_boarding && !stops[trip.to].no_alighting;
 }
 
+void require_at_rest(const DepartureRef& ref) {
+    if (unlikely(ledger_status(ref.slot, ref.departure) == SaleStatus::kMoving)) {
+        report_moving(ref);
+    }
+}
+
 bool shows_seats(const DepartureRef& ref) {
     if (!has_partition(ref)) {
         return false;

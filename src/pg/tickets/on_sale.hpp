@@ -18,6 +18,10 @@ bool is_on_sale(const DepartureRef& ref, Trip trip);
 // Is it sold again that a passenger had before: may he also still board and alight there?
 bool may_sell_again(const DepartureRef& ref, Trip trip);
 
+// For those who give sold and held tickets other seats, whether the departure is on sale or closed:
+// ereports 08001 while it moves to another node.
+void require_at_rest(const DepartureRef& ref);
+
 // The same for those who only count: a departure that moves shows its seats as they are, until the
 // move is committed.
 bool shows_seats(const DepartureRef& ref);

@@ -11,6 +11,10 @@
 #include "tickets/ticket_purchase.hpp"
 #include "tickets/trip_end.hpp"
 
+extern "C" {
+#include "lib/stringinfo.h"
+}
+
 namespace ticketpool {
 
 namespace {
@@ -135,6 +139,42 @@ TICKETPOOL_FUNCTION(ticket_remaining_matrix) {
     return 0;
 }
 
+namespace ticketpool {
+namespace {
+
+// Columns that the text takes on a terminal.
+int columns_of(Text text) {
+    int columns = 0;
+    const char* end = text.data + text.length;
+    for (const char* at = text.data; at < end; at += pg_mblen(at)) {
+        columns += Max(pg_dsplen(at), 0);
+    }
+    return columns;
+}
+
+// Of all seats of a class: the longest name of a coach, and the longest label.
+struct Widths {
+    int coach = 2;
+    int label = 4;
+};
+
+Widths widths_of(const Layout* layout, uint32_t class_index) {
+    Widths widths;
+    for (uint32_t seat = 0; seat < layout->classes()[class_index].seats; seat++) {
+        widths.coach = Max(widths.coach, columns_of(coach_name(layout, class_index, seat)));
+        widths.label = Max(widths.label, columns_of(seat_label(layout, class_index, seat)));
+    }
+    return widths;
+}
+
+void append_right(StringInfo line, Text text, int width) {
+    appendStringInfoSpaces(line, width - columns_of(text));
+    appendBinaryStringInfo(line, text.data, static_cast<int>(text.length));
+}
+
+}  // namespace
+}  // namespace ticketpool
+
 TICKETPOOL_FUNCTION(ticket_seat_map) {
     using namespace ticketpool;
     require_shared_memory();
@@ -146,18 +186,22 @@ TICKETPOOL_FUNCTION(ticket_seat_map) {
     const DepartureRef ref = require_departure(catalog, fcinfo, 0, 1);
     const ClassRange range = class_range(ref, fcinfo, 2);
     const Layout* layout = ref.departure->layout.get();
-    char line[kMaxSegments + 1];
+    StringInfoData line;
+    initStringInfo(&line);
     for (uint32_t c = range.first; c < range.last; c++) {
         const SeatMap map = ref.departure->seat_map(c);
+        const Widths widths = widths_of(layout, c);
         for (uint32_t seat = 0; seat < map.seats; seat++) {
             const SegmentMask taken = load_seat(map, seat);
+            resetStringInfo(&line);
+            append_right(&line, coach_name(layout, c, seat), widths.coach);
+            appendStringInfoChar(&line, ' ');
+            append_right(&line, seat_label(layout, c, seat), widths.label);
+            appendStringInfoString(&line, "  ");
             for (int i = 0; i < map.segments; i++) {
-                line[i] = (taken.w[i / 64] >> (i % 64) & 1) != 0 ? '#' : '.';
+                appendStringInfoChar(&line, (taken.w[i / 64] >> (i % 64) & 1) != 0 ? '#' : '.');
             }
-            line[map.segments] = '\0';
-            Datum value =
-                CStringGetTextDatum(psprintf("%2s %4s  %s", printable(coach_name(layout, c, seat)),
-                                             printable(seat_label(layout, c, seat)), line));
+            Datum value = text_datum({line.data, static_cast<size_t>(line.len)});
             bool is_null = false;
             tuplestore_putvalues(result->setResult, result->setDesc, &value, &is_null);
         }
