@@ -14,13 +14,13 @@ use TicketpoolTest;
 
 my $seed = seed();
 my $day = DAY;
-my $node = new_server('retime', allows_streaming => 1, conf => "ticketpool.memory = '2MB'");
+my $node = new_server('retime', streaming => 1, conf => "ticketpool.memory = '2MB'");
 make_train($node, 'postgres', 'T1', 6);
 make_train($node, 'postgres', 'T2', 6, 'R');
 make_formation($node, 'postgres', 'small', 100);
-make_formation($node, 'postgres', 'big', 4000);
+make_formation($node, 'postgres', 'big', 40000);
 open_departures($node, 'postgres', 'T1', 'small', 1);
-open_departures($node, 'postgres', 'T2', 'big', 40);
+open_departures($node, 'postgres', 'T2', 'big', 60);
 
 my $over_file = $node->basedir . '/over';
 
@@ -68,7 +68,7 @@ sub evictor
 	my $session = session($node);
 	until (-e $over_file)
 	{
-		my $plus = int rand 40;
+		my $plus = int rand 60;
 		$session->run("SELECT ticket_remaining('T2', 'R1', 'R6', date '$day' + $plus)");
 		die $session->output unless $session->is_ok;
 		print $log "counted\n";
