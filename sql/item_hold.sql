@@ -273,7 +273,7 @@ CALL try(format('item_refund(%s, 1, rid(6))', :x));
 SELECT left_of(1701);
 DROP TRIGGER noticed ON item_refund;
 -- What a trigger has lengthened since the sweep has found it is held on.
-CREATE OR REPLACE FUNCTION noticed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE item_order SET held_until = 'infinity' WHERE user_id = 42; RETURN NULL; END $$;
+CREATE OR REPLACE FUNCTION noticed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE public.item_order SET held_until = 'infinity' WHERE user_id = 42; RETURN NULL; END $$;
 BEGIN;
 SELECT count(*) FROM item_hold(1701, 41) a, item_hold(1701, 42) b;
 CREATE TRIGGER noticed AFTER UPDATE ON item_order FOR EACH ROW WHEN (NEW.status = 'expired') EXECUTE FUNCTION noticed();
