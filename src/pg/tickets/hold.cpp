@@ -1,10 +1,16 @@
-// ticket_hold, ticket_confirm, ticket_cancel: seats locked while the user pays.
+// ticket_hold, ticket_confirm, ticket_cancel: seats locked while the user pays. (A longer hold:
+// hold_extend.cpp.)
 //
 // A hold's claim is like a purchase's. Its row says 'held' until `held_until`; then the worker lets
 // the hold expire (sweep.cpp). Payment and expiry lock the order's rows, in order of ticket number,
 // or change the only row on the condition that nobody else has changed or locked it. So one of them
 // is first and decides. A payment after expiry gets what is free by then: the old seats if nobody
 // took them, or equal ones, or nothing.
+//
+// Tickets of a hold can be given up one by one. What is left is the order from then on: a payment,
+// the expiry and a refund pass over cancelled tickets (OrderCall in orders.hpp). A cancellation
+// locks only the rows that it names. A payment or an expiry of the whole order locks all of them,
+// so each named ticket is either given up first and then passed over, or paid or expired first.
 #include "tickets/hold.hpp"
 
 #include "load/directory.hpp"
@@ -167,8 +173,8 @@ bool confirm_in_place(const Catalog& catalog, int64_t order_id, ReturnSetInfo* r
     return true;
 }
 
-void cancel(Order* order) {
-    choose_tickets(order, OrderCall::kCancel, false);
+void cancel(Order* order, bool named) {
+    choose_tickets(order, OrderCall::kCancel, named);
     set_status(order, OrderStatus::kHeld, OrderStatus::kCancelled);
 }
 
@@ -180,12 +186,12 @@ void begin_change(FunctionCallInfo fcinfo, const char* command) {
     begin_result(fcinfo);
 }
 
-// Locks the order's rows and pins its departures.
-void begin_order(FunctionCallInfo fcinfo, OwnerScope* scope, Order* order) {
+// Locks the order's rows, or those that are named, and pins its departures.
+void begin_order(FunctionCallInfo fcinfo, TicketNos named, OwnerScope* scope, Order* order) {
     const Catalog& catalog = catalog_of(fcinfo);
     owner_begin(catalog, scope);
     SPI_connect();
-    lock_order(catalog, PG_GETARG_INT64(0), TicketNos{nullptr}, order);
+    lock_order(catalog, PG_GETARG_INT64(0), named, order);
 }
 
 void end_order(const OwnerScope& scope) {
@@ -223,7 +229,7 @@ TICKETPOOL_FUNCTION(ticket_confirm) {
                          reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo))) {
         return 0;
     }
-    begin_order(fcinfo, &scope, &order);
+    begin_order(fcinfo, TicketNos{nullptr}, &scope, &order);
     if (confirm(catalog_of(fcinfo), &order)) {
         return_order(order, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
     }
@@ -236,8 +242,10 @@ TICKETPOOL_FUNCTION(ticket_cancel) {
     OwnerScope scope;
     Order order;
     begin_change(fcinfo, "ticket_cancel()");
-    begin_order(fcinfo, &scope, &order);
-    cancel(&order);
+    (void)catalog_of(fcinfo);  // an older version's function has one argument
+    const TicketNos named = parse_ticket_nos(fcinfo, 1);
+    begin_order(fcinfo, named, &scope, &order);
+    cancel(&order, named.array != nullptr);
     return_order(order, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
     end_order(scope);
     return 0;

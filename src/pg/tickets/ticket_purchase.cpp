@@ -4,6 +4,7 @@
 #include "load/directory.hpp"
 #include "server/errors.hpp"
 #include "tables/moved_away.hpp"
+#include "tickets/named_seats.hpp"
 #include "tickets/stations.hpp"
 
 namespace ticketpool {
@@ -68,7 +69,7 @@ void letters_of_class(const Layout* layout, uint32_t class_index, char* letters)
     size_t count = 0;
     for (uint32_t i = 0; i < layout->classes()[class_index].seats; i++) {
         const uint8_t letter = layout->geometry(class_index)[i].letter;
-        if (!seen[letter]) {
+        if (letter != 0 && !seen[letter]) {
             seen[letter] = true;
             letters[count++] = static_cast<char>(letter);
         }
@@ -142,13 +143,21 @@ static RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t p
 static void digest_as_resolved(Purchase* purchase) {
     const Departure* departure = purchase->ref.departure;
     const Stop* stops = departure->route->stops();
-    const Layout* layout = departure->layout.get();
-    const Text name = text_of(layout->head, layout->classes()[purchase->class_index].name);
-    const uint64_t named = digest_get(purchase->asked, kDigestClass) & kClassNamed;
     digest_set(&purchase->asked, kDigestStops,
                digest_hash(stops[purchase->trip.to].stop_no,
                            digest_hash(stops[purchase->trip.from].stop_no)));
+    if (purchase->seats != nullptr) {
+        return;
+    }
+    const Layout* layout = departure->layout.get();
+    const Text name = text_of(layout->head, layout->classes()[purchase->class_index].name);
+    const uint64_t named = digest_get(purchase->asked, kDigestClass) & kClassNamed;
     digest_set(&purchase->asked, kDigestClass, (digest_hash(name) & ~kClassNamed) | named);
+}
+
+void digest_seats(uint64_t hash, RequestDigest* digest) {
+    digest_set(digest, kDigestClass, hash >> 24);
+    digest_set(digest, kDigestParty, hash | kSeatsNamed);
 }
 
 void read_purchase(const BuyArguments& arguments, Purchase* purchase) {
@@ -177,8 +186,12 @@ void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Pur
     }
     purchase->trip = find_trip(catalog, purchase->ref, text_of(arguments.value[kArgFrom]),
                                text_of(arguments.value[kArgTo]));
-    purchase->class_index =
-        resolve_class(purchase->ref, arguments.is_null[kArgClass], arguments.value[kArgClass]);
+    if (purchase->seats != nullptr) {
+        resolve_seats(purchase->ref, purchase->seats);
+    } else {
+        purchase->class_index =
+            resolve_class(purchase->ref, arguments.is_null[kArgClass], arguments.value[kArgClass]);
+    }
     if (!arguments.is_null[kArgChoice]) {
         parse_choice(text_of(arguments.value[kArgChoice]), purchase);
     }
