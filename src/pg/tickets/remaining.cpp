@@ -9,6 +9,7 @@
 #include "tickets/on_sale.hpp"
 #include "tickets/stations.hpp"
 #include "tickets/ticket_purchase.hpp"
+#include "tickets/trip_end.hpp"
 
 extern "C" {
 #include "lib/stringinfo.h"
@@ -86,7 +87,7 @@ TICKETPOOL_FUNCTION(ticket_remaining) {
         find_trip(catalog, ref, text_of(PG_GETARG_DATUM(1)), text_of(PG_GETARG_DATUM(2)));
     const ClassRange range = class_range(ref, fcinfo, 4);
     uint32_t remaining = 0;
-    if (shows_seats(ref)) {
+    if (shows_seats(ref, trip)) {
         for (uint32_t i = range.first; i < range.last; i++) {
             remaining += count_remaining(ref, i, trip, channel);
         }
@@ -116,15 +117,20 @@ TICKETPOOL_FUNCTION(ticket_remaining_matrix) {
         remaining_matrix(ref.departure->seat_map(i), own, own_count, cells, scratch);
         add_places(ref, i, cells);
     }
-    const Route* route = ref.departure->route.get();
+    const Route* route = route_of(ref);
     for (int from = 0; from < stops; from++) {
-        for (int to = from + 1; to < stops; to++) {
-            const Stop& start = route->stops()[from];
+        const Stop& start = route->stops()[from];
+        const bool over = is_over_at(ref, from);
+        for (int to = from + 1; to < stops && !start.no_boarding; to++) {
             const Stop& end = route->stops()[to];
-            Datum values[] = {text_datum(text_of(route->head, start.station)),
-                              text_datum(text_of(route->head, end.station)),
-                              Int32GetDatum(start.stop_no), Int32GetDatum(end.stop_no),
-                              Int32GetDatum(static_cast<int32_t>(cells[from * stops + to]))};
+            if (end.no_alighting) {
+                continue;
+            }
+            Datum values[] = {
+                text_datum(text_of(route->head, start.station)),
+                text_datum(text_of(route->head, end.station)), Int32GetDatum(start.stop_no),
+                Int32GetDatum(end.stop_no),
+                Int32GetDatum(over ? 0 : static_cast<int32_t>(cells[from * stops + to]))};
             bool nulls[lengthof(values)] = {};
             tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
         }
