@@ -82,8 +82,8 @@ bool try_lock_order_of(const Catalog& catalog, int64_t order_id, DateADT date, i
 //
 // Three more calls change no status. A longer hold is for the tickets that are held, whatever the
 // others are; TK005 if there are none. Another passenger is for a ticket that is named, and held or
-// sold. Other seats are given to tickets that are held or sold, whatever the
-// others are; TK005 if there are none.
+// sold. Other seats are given to tickets that are held or sold, whatever the others are; TK005 if
+// there are none.
 enum class OrderCall { kConfirm, kCancel, kRefund, kChange, kExtend, kTransfer, kReseat };
 
 // Drops the tickets that the call leaves alone. Ereports TK005 if the call has nothing to do.
