@@ -200,6 +200,39 @@ $to->safe_psql('postgres', "SELECT ticket_move_in('$short')");
 $from->safe_psql('postgres', "SELECT ticket_move_done('$short')");
 is($to->safe_psql('postgres', "SELECT s.next_deadline <= o.held_until FROM ticket_sweep_status s, ticket_order o WHERE s.database = 'postgres' AND o.order_id = $brief"), 't', 'the sweeper knows of a hold that comes without anything else');
 
+# Real coaches: labels and what is known of seats, stops where nobody boards or alights, the end of the
+# sale, seats that are blocked, a hold that is given up in part and held for longer. The target has
+# neither the stop list nor the formation.
+$from->safe_psql('postgres', qq{
+	INSERT INTO ticket_stop (train, stop_no, station, arrives, departs, boarding, alighting) VALUES ('L1', 1, 'S1', NULL, '8:00', true, true), ('L1', 2, 'S2', '9:00', '9:05', false, true),
+		('L1', 4, 'S3', '10:00', '10:05', true, false), ('L1', 7, 'S4', '11:00', NULL, true, true);
+	INSERT INTO ticket_formation VALUES ('sleeper', 'Wagen 1', 'soft', '{12下,12上,"Cabin 7",A12,37,12F}', NULL), ('sleeper', '2', 'hard', NULL, 4);
+	INSERT INTO ticket_formation_seat VALUES ('sleeper', 'Wagen 1', '12下', 'bay 12', 1, 2, 0, '{lower,window}'), ('sleeper', 'Wagen 1', '12上', 'bay 12', NULL, NULL, 1, '{upper}');
+	SELECT ticket_open('L1', '$day', 'sleeper', '2020-01-01', NULL, NULL, '90 minutes');
+	SELECT ticket_reserve_seats('L1', '$day', 'staff', '{Wagen 1/37}');
+	SELECT count(*) FROM ticket_hold_seats('L1', 'S1', 'S4', 900, '{Wagen 1/12上,Wagen 1/A12,Wagen 1/12下}', '$day', '{1,2,3}');
+	SELECT count(*) FROM ticket_order o, ticket_cancel(o.order_id, '{2}') WHERE o.user_id = 900 AND o.ticket_no = 1;
+	SELECT count(*) FROM ticket_order o, ticket_hold_extend(o.order_id, '5 hours') WHERE o.user_id = 900 AND o.ticket_no = 1;
+	SELECT count(*) FROM ticket_order o, ticket_transfer(o.order_id, 3, 4) WHERE o.user_id = 900 AND o.ticket_no = 3});
+my $coaches = qq{SELECT d.train, d.formation, d.sale_margin, to_jsonb(r) - 'route_id' - 'digest', (SELECT jsonb_agg(to_jsonb(c) - 'layout_id' ORDER BY position) FROM ticket_layout_coach c WHERE c.layout_id = d.layout_id)
+	FROM ticket_departure d JOIN ticket_route r USING (route_id) WHERE d.train = 'L1';
+	SELECT to_jsonb(o) - 'first' - 'note' FROM ticket_order o JOIN ticket_departure USING (departure_id) WHERE train = 'L1' ORDER BY order_id, ticket_no;
+	SELECT m.* FROM unnest('{soft,hard}'::text[]) c, ticket_remaining_matrix('L1', '$day', c) m; SELECT ticket_seat_map('L1', '$day', 'soft')};
+my $whole = $from->safe_psql('postgres', $coaches);
+my $real = new_parcel();
+$from->safe_psql('postgres', "SELECT ticket_move_out('$real', 'L1', '$day', 2)");
+copy_parts($from, $to, $real);
+$from->safe_psql('postgres', "SELECT ticket_move_ready('$real')");
+$to->safe_psql('postgres', "SELECT ticket_move_in('$real')");
+$from->safe_psql('postgres', "SELECT ticket_move_done('$real')");
+is($to->safe_psql('postgres', $coaches), $whole, 'labels, groups, properties, flags, margin, quota and orders have come along');
+is($to->safe_psql('postgres', "SELECT count(*) FROM ticket_buy_seats('L1', 'S1', 'S4', 1, '{Wagen 1/37}', '$day')"), '0', 'a seat that is blocked stays so');
+is($to->safe_psql('postgres', "SELECT c.ticket_no, c.passenger_id, c.coach, c.seat, c.status FROM ticket_order o, ticket_confirm(o.order_id) c WHERE o.user_id = 900 AND o.ticket_no = 1"),
+	"1|1|Wagen 1|12上|sold\n3|4|Wagen 1|12下|sold", 'what is left of a hold is paid');
+is($to->safe_psql('postgres', "SELECT seat FROM ticket_buy_seats('L1', 'S1', 'S4', 1, '{Wagen 1/A12}', '$day')"), 'A12', 'and what was given up is sold');
+is(error_of($to, "SELECT ticket_buy('L1', 'S1', 'S3', 1, '$day', 'soft')"), 'TK002', 'nobody may alight where nobody might');
+agrees($_, 'postgres', 'real coaches') for $from, $to;
+
 # And back to the first node, by a move of its own: nothing there remembers the first one.
 $orders = $to->safe_psql('postgres', $all_orders);
 my $second = new_parcel();
