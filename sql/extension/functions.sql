@@ -47,18 +47,38 @@ REVOKE ALL ON FUNCTION @extschema@.item_follow_inventory() FROM PUBLIC;
 -- ---------------------------------------------------------------------------
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_open(train text, service_date date, formation text,
-    opens_at timestamptz DEFAULT now(), closes_at timestamptz DEFAULT NULL)
+    opens_at timestamptz DEFAULT now(), closes_at timestamptz DEFAULT NULL,
+    stops_of text DEFAULT NULL, sale_margin interval DEFAULT NULL, binding text DEFAULT 'now')
     RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz) IS
-    'puts a departure on sale with the train''s present stop list and formation; returns its id';
-REVOKE ALL ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz)
-    FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz, text,
+    interval, text) IS
+    'puts a departure on sale with the present formation and the present stop list of the train, '
+    'or of the code stops_of; a trip is sold until sale_margin before the train leaves; returns '
+    'its id';
+REVOKE ALL ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz, text,
+    interval, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_close(train text, service_date date)
     RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_close(text, date) IS
     'stops the sale of a departure; orders stay';
 REVOKE ALL ON FUNCTION @extschema@.ticket_close(text, date) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_retime(train text, service_date date)
+    RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_retime(text, date) IS
+    'gives a departure the present times of its stops in ticket_stop, and no skipped stop; orders '
+    'stay';
+REVOKE ALL ON FUNCTION @extschema@.ticket_retime(text, date) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_skip_stop(train text, service_date date,
+    station text)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_skip_stop(text, date, text) IS
+    'the train passes through a stop: nobody boards or alights there from now on; returns the live '
+    'tickets that start or end there';
+REVOKE ALL ON FUNCTION @extschema@.ticket_skip_stop(text, date, text) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
 -- What is left: from memory
@@ -174,6 +194,38 @@ COMMENT ON FUNCTION @extschema@.ticket_hold(text, text, text, bigint, date, text
 REVOKE ALL ON FUNCTION @extschema@.ticket_hold(text, text, text, bigint, date, text, bigint[], text, text, uuid, interval)
     FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION @extschema@.ticket_buy_seats(train text, from_station text, to_station text,
+    user_id bigint, seats text[], service_date date DEFAULT CURRENT_DATE,
+    passengers bigint[] DEFAULT NULL, channel text DEFAULT NULL, request_id uuid DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_buy_seats(text, text, text, bigint, text[], date, bigint[], text, uuid) IS
+    'sells exactly these seats, named as coach/seat, to as many passengers; returns the tickets, or no '
+    'row when one of the seats is taken';
+REVOKE ALL ON FUNCTION @extschema@.ticket_buy_seats(text, text, text, bigint, text[], date, bigint[], text, uuid)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_hold_seats(train text, from_station text, to_station text,
+    user_id bigint, seats text[], service_date date DEFAULT CURRENT_DATE,
+    passengers bigint[] DEFAULT NULL, channel text DEFAULT NULL, request_id uuid DEFAULT NULL,
+    ttl interval DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_hold_seats(text, text, text, bigint, text[], date, bigint[], text, uuid, interval) IS
+    'locks exactly these seats, named as coach/seat, while the user pays, for ttl or '
+    'ticketpool.hold_ttl; no row: one of them is taken';
+REVOKE ALL ON FUNCTION @extschema@.ticket_hold_seats(text, text, text, bigint, text[], date, bigint[], text, uuid, interval)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_reseat(order_id bigint, ticket_nos int[] DEFAULT NULL,
+    seats text[] DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_reseat(bigint, int[], text[]) IS
+    'gives held or sold tickets of an order other seats on the same train and trip: those that are '
+    'named as coach/seat, or any others of the same class; no row: not to be had, nothing changed';
+REVOKE ALL ON FUNCTION @extschema@.ticket_reseat(bigint, int[], text[]) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION @extschema@.ticket_confirm(order_id bigint)
     RETURNS SETOF @extschema@.ticket_order
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
@@ -182,12 +234,26 @@ COMMENT ON FUNCTION @extschema@.ticket_confirm(bigint) IS
     'else equal ones, else no row';
 REVOKE ALL ON FUNCTION @extschema@.ticket_confirm(bigint) FROM PUBLIC;
 
-CREATE OR REPLACE FUNCTION @extschema@.ticket_cancel(order_id bigint)
+CREATE OR REPLACE FUNCTION @extschema@.ticket_cancel(order_id bigint, ticket_nos int[] DEFAULT NULL)
     RETURNS SETOF @extschema@.ticket_order
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
-COMMENT ON FUNCTION @extschema@.ticket_cancel(bigint) IS
-    'gives up a hold; its seats are free once the transaction has committed';
-REVOKE ALL ON FUNCTION @extschema@.ticket_cancel(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.ticket_cancel(bigint, int[]) IS
+    'gives up all or some tickets of a hold; their seats are free once the transaction has committed';
+REVOKE ALL ON FUNCTION @extschema@.ticket_cancel(bigint, int[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_hold_extend(order_id bigint, ttl interval)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_hold_extend(bigint, interval) IS
+    'holds an unpaid order for ttl from now, if that is longer than it is held already';
+REVOKE ALL ON FUNCTION @extschema@.ticket_hold_extend(bigint, interval) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_transfer(order_id bigint, ticket_no int, passenger_id bigint)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_transfer(bigint, int, bigint) IS
+    'gives a held or sold ticket to another passenger, if the rules allow it';
+REVOKE ALL ON FUNCTION @extschema@.ticket_transfer(bigint, int, bigint) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_change(order_id bigint, train text, from_station text,
     to_station text, service_date date, seat_class text DEFAULT NULL, seat_choice text DEFAULT NULL,
@@ -298,6 +364,16 @@ COMMENT ON FUNCTION @extschema@.ticket_reserve(text, date, text, text, int, text
     'sets seats aside for a channel over a stretch, as many as asked or none; returns the '
     'reservation, or NULL when too few are free';
 REVOKE ALL ON FUNCTION @extschema@.ticket_reserve(text, date, text, text, int, text, text, timestamptz)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_reserve_seats(train text, service_date date,
+    channel text, seats text[], from_station text DEFAULT NULL, to_station text DEFAULT NULL,
+    release_at timestamptz DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_reserve_seats(text, date, text, text[], text, text, timestamptz) IS
+    'sets exactly these seats of one class, named as coach/seat, aside for a channel over a stretch, '
+    'or over the whole way; returns the reservation, or NULL when one of them is not free';
+REVOKE ALL ON FUNCTION @extschema@.ticket_reserve_seats(text, date, text, text[], text, text, timestamptz)
     FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_recycle(reservation bigint)
@@ -451,13 +527,40 @@ COMMENT ON FUNCTION @extschema@.item_check_many(@extschema@.item_request[]) IS
     'raises the error of item_buy_many if a request is malformed; sells nothing';
 REVOKE ALL ON FUNCTION @extschema@.item_check_many(@extschema@.item_request[]) FROM PUBLIC;
 
-CREATE OR REPLACE FUNCTION @extschema@.item_refund(order_id bigint)
+CREATE OR REPLACE FUNCTION @extschema@.item_hold(item_id bigint, user_id bigint,
+    quantity bigint DEFAULT 1, request_id uuid DEFAULT NULL, inventory_id bigint DEFAULT NULL,
+    ttl interval DEFAULT NULL)
     RETURNS SETOF @extschema@.item_order
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
-COMMENT ON FUNCTION @extschema@.item_refund(bigint) IS
-    'gives an order back; its units are free once the transaction has committed. A second call '
-    'returns its row, unchanged';
-REVOKE ALL ON FUNCTION @extschema@.item_refund(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.item_hold(bigint, bigint, bigint, uuid, bigint, interval) IS
+    'like item_buy, but the units are held while the user pays: for ttl, or ticketpool.hold_ttl if '
+    'it is NULL';
+REVOKE ALL ON FUNCTION @extschema@.item_hold(bigint, bigint, bigint, uuid, bigint, interval) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_confirm(order_id bigint)
+    RETURNS SETOF @extschema@.item_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.item_confirm(bigint) IS
+    'a hold is paid: it is sold. After it has expired, it gets units of its inventory if there are '
+    'any; no row: there are too few';
+REVOKE ALL ON FUNCTION @extschema@.item_confirm(bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_cancel(order_id bigint)
+    RETURNS SETOF @extschema@.item_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.item_cancel(bigint) IS
+    'gives up a hold; its units are free once the transaction has committed';
+REVOKE ALL ON FUNCTION @extschema@.item_cancel(bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_refund(order_id bigint, quantity bigint DEFAULT NULL,
+    request_id uuid DEFAULT NULL)
+    RETURNS SETOF @extschema@.item_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.item_refund(bigint, bigint, uuid) IS
+    'gives units of a sold order back, all of them if quantity is NULL; they are free once the '
+    'transaction has committed. A second call with the request_id, or for an order that is '
+    'refunded, returns its row, unchanged';
+REVOKE ALL ON FUNCTION @extschema@.item_refund(bigint, bigint, uuid) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.item_split(item_id bigint, parts int,
     user_ids bigint[] DEFAULT NULL)

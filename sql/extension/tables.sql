@@ -91,14 +91,18 @@ CREATE TABLE @extschema@.ticket_route (
     arrives  interval[] NOT NULL,
     departs  interval[] NOT NULL,
     boarding  boolean[],
-    alighting boolean[]
+    alighting boolean[],
+    skipped   boolean[]
 );
 COMMENT ON TABLE @extschema@.ticket_route IS
-    'stop lists that departures were opened with (kept by ticket_open)';
+    'stop lists that departures have (kept by ticket_open, ticket_retime and ticket_skip_stop)';
 COMMENT ON COLUMN @extschema@.ticket_route.boarding IS
     'where passengers may board, for each stop; NULL: everywhere';
 COMMENT ON COLUMN @extschema@.ticket_route.alighting IS
     'where passengers may alight, for each stop; NULL: everywhere';
+COMMENT ON COLUMN @extschema@.ticket_route.skipped IS
+    'where the train passes through, whatever boarding and alighting say, for each stop; NULL: '
+    'nowhere';
 COMMENT ON SEQUENCE @extschema@.ticket_route_route_id_seq IS 'numbers of stop lists in this database';
 
 CREATE TABLE @extschema@.ticket_route_call (
@@ -175,7 +179,8 @@ COMMENT ON COLUMN @extschema@.ticket_departure.closes_at IS
 COMMENT ON COLUMN @extschema@.ticket_departure.sale_margin IS
     'a trip is on sale until that long before the train leaves its boarding stop; NULL: until '
     'closes_at';
-COMMENT ON COLUMN @extschema@.ticket_departure.route_id IS 'the stop list it was opened with';
+COMMENT ON COLUMN @extschema@.ticket_departure.route_id IS
+    'its stop list: another after ticket_retime and ticket_skip_stop';
 COMMENT ON COLUMN @extschema@.ticket_departure.layout_id IS 'the formation it was opened with';
 CREATE INDEX ticket_departure_day ON @extschema@.ticket_departure (service_date, route_id);
 COMMENT ON INDEX @extschema@.ticket_departure_day IS
@@ -449,6 +454,19 @@ CREATE INDEX item_order_live ON @extschema@.item_order (item_id, user_id)
 CREATE INDEX item_order_held ON @extschema@.item_order (held_until) WHERE status = 'held';
 CREATE UNIQUE INDEX item_order_request ON @extschema@.item_order (user_id, request_id) WHERE request_id IS NOT NULL;
 
+CREATE TABLE @extschema@.item_refund (
+    order_id    bigint,
+    request_id  uuid,
+    quantity    bigint,
+    create_time timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (order_id, request_id)
+);
+COMMENT ON TABLE @extschema@.item_refund IS
+    'which calls of item_refund with a request_id have given units back, so that a repeated call '
+    'gives back nothing more (kept by item_refund)';
+COMMENT ON COLUMN @extschema@.item_refund.quantity IS
+    'the quantity that the call asked for; NULL: all units';
+
 CREATE TABLE @extschema@.item_question (
     item_id     bigint,
     question_no int,
@@ -551,3 +569,4 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_inventory_id_seq', 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_node', 'WHERE node <> 0');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_node_drawn_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_formation_seat', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund', '');

@@ -124,46 +124,6 @@ ALTER TABLE @extschema@.item_inventory ALTER COLUMN id SET DEFAULT
 \new function ticket_exchange_ask ticket_change_back ticket_last_day
 \new function ticket_change_away ticket_exchange_hold ticket_unsettled ticket_settled ticket_served
 
--- ticket_change has one more argument. The new function takes the place of the old one, with the
--- rights that users have granted on it and the settings that they have given it. GRANT would make
--- the grants part of the extension here, and pg_dump would omit them; so the list itself is copied,
--- and the roles in it are noted. A view or an SQL-standard function body that calls the old
--- function cannot follow: the update names it.
-ALTER FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, text, int[])
-    RENAME TO ticket_change_0_2;
-\new function ticket_change
-DO $$
-DECLARE
-    old_oid oid := '@extschema@.ticket_change_0_2(bigint, text, text, text, date, text, text, int[])'::pg_catalog.regprocedure;
-    new_oid oid := '@extschema@.ticket_change(bigint, text, text, text, date, text, text, int[], uuid)'::pg_catalog.regprocedure;
-    owner oid := (SELECT proowner FROM pg_catalog.pg_proc WHERE oid OPERATOR(pg_catalog.=) old_oid);
-    dependents text := (
-        SELECT pg_catalog.string_agg(DISTINCT pg_catalog.pg_describe_object(
-            CASE WHEN r.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::pg_catalog.regclass END,
-            COALESCE(r.ev_class, d.objid), 0), ', ')
-        FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_rewrite r
-            ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-                AND r.oid OPERATOR(pg_catalog.=) d.objid
-        WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
-            AND d.refobjid OPERATOR(pg_catalog.=) old_oid);
-BEGIN
-    IF dependents IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist',
-            MESSAGE = 'function ticket_change cannot be replaced because other objects depend on it',
-            DETAIL = pg_catalog.format('These call it with its old arguments: %s.', dependents),
-            HINT = 'Drop them, update the extension, and create them again.';
-    END IF;
-    EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO %s', new_oid::pg_catalog.regprocedure, owner::pg_catalog.regrole);
-    UPDATE pg_catalog.pg_proc n SET proacl = o.proacl, proconfig = o.proconfig
-    FROM pg_catalog.pg_proc o WHERE n.oid OPERATOR(pg_catalog.=) new_oid AND o.oid OPERATOR(pg_catalog.=) old_oid;
-    INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
-    SELECT dbid, classid, new_oid, objsubid, refclassid, refobjid, deptype FROM pg_catalog.pg_shdepend
-    WHERE dbid OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
-        AND classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
-        AND objid OPERATOR(pg_catalog.=) old_oid AND deptype OPERATOR(pg_catalog.=) 'a';
-END $$;
-DROP FUNCTION @extschema@.ticket_change_0_2(bigint, text, text, text, date, text, text, int[]);
-
 -- Real coaches: what is known of a seat, where passengers may board and alight, when sales end
 ALTER TABLE @extschema@.ticket_stop ADD COLUMN boarding boolean NOT NULL DEFAULT true,
     ADD COLUMN alighting boolean NOT NULL DEFAULT true;
@@ -184,7 +144,8 @@ BEGIN
         (SELECT relowner::regrole FROM pg_catalog.pg_class
          WHERE oid OPERATOR(pg_catalog.=) '@extschema@.ticket_formation'::regclass));
 END $$;
-ALTER TABLE @extschema@.ticket_route ADD COLUMN boarding boolean[], ADD COLUMN alighting boolean[];
+ALTER TABLE @extschema@.ticket_route ADD COLUMN boarding boolean[], ADD COLUMN alighting boolean[],
+    ADD COLUMN skipped boolean[];
 ALTER TABLE @extschema@.ticket_layout_coach ADD COLUMN seat_groups text[], ADD COLUMN xs int[],
     ADD COLUMN ys int[], ADD COLUMN decks int[], ADD COLUMN properties text[];
 ALTER TABLE @extschema@.ticket_departure ADD COLUMN sale_margin interval;
@@ -199,3 +160,86 @@ DROP INDEX @extschema@.item_order_live;
 CREATE INDEX item_order_live ON @extschema@.item_order (item_id, user_id)
     WHERE status IN ('held', 'sold');
 CREATE INDEX item_order_held ON @extschema@.item_order (held_until) WHERE status = 'held';
+CREATE TABLE @extschema@.item_refund (
+    order_id    bigint,
+    request_id  uuid,
+    quantity    bigint,
+    create_time timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (order_id, request_id)
+);
+DO $$
+BEGIN
+    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.item_refund OWNER TO %s',
+        (SELECT relowner::regrole FROM pg_catalog.pg_class
+         WHERE oid OPERATOR(pg_catalog.=) '@extschema@.item_order'::regclass));
+END $$;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund', '');
+\new function item_hold item_confirm item_cancel
+
+-- Part of a hold, longer holds, another passenger
+\new function ticket_hold_extend ticket_transfer
+
+-- The very seat
+\new function ticket_buy_seats ticket_hold_seats ticket_reserve_seats ticket_reseat
+
+-- Functions that have new arguments at their end. Each new function takes the place of the old one,
+-- with the rights that users have granted on it and the settings that they have given it. GRANT
+-- would make the grants part of the extension here, and pg_dump would omit them; so the list itself
+-- is copied, and the roles in it are noted. A view or an SQL-standard function body that calls the
+-- old function cannot follow: the update names it. The block after the new functions has the same
+-- list.
+ALTER FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, text, int[])
+    RENAME TO ticket_change_0_2;
+ALTER FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz)
+    RENAME TO ticket_open_0_2;
+ALTER FUNCTION @extschema@.ticket_cancel(bigint) RENAME TO ticket_cancel_0_2;
+ALTER FUNCTION @extschema@.item_refund(bigint) RENAME TO item_refund_0_2;
+\new function item_refund ticket_cancel ticket_change ticket_open ticket_retime ticket_skip_stop
+DO $$
+DECLARE
+    one record;
+    old_oid oid;
+    new_oid oid;
+    owner oid;
+    dependents text;
+BEGIN
+    FOR one IN SELECT * FROM (VALUES
+        ('ticket_change', '(bigint, text, text, text, date, text, text, int[])',
+            '(bigint, text, text, text, date, text, text, int[], uuid)'),
+        ('ticket_open', '(text, date, text, timestamptz, timestamptz)',
+            '(text, date, text, timestamptz, timestamptz, text, interval, text)'),
+        ('ticket_cancel', '(bigint)', '(bigint, int[])'),
+        ('item_refund', '(bigint)', '(bigint, bigint, uuid)')
+        ) AS replaced (name, old_arguments, new_arguments)
+    LOOP
+        old_oid := ('@extschema@.' OPERATOR(pg_catalog.||) one.name OPERATOR(pg_catalog.||) '_0_2'
+            OPERATOR(pg_catalog.||) one.old_arguments)::pg_catalog.regprocedure;
+        new_oid := ('@extschema@.' OPERATOR(pg_catalog.||) one.name
+            OPERATOR(pg_catalog.||) one.new_arguments)::pg_catalog.regprocedure;
+        owner := (SELECT proowner FROM pg_catalog.pg_proc WHERE oid OPERATOR(pg_catalog.=) old_oid);
+        dependents := (
+            SELECT pg_catalog.string_agg(DISTINCT pg_catalog.pg_describe_object(
+                CASE WHEN r.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::pg_catalog.regclass END,
+                COALESCE(r.ev_class, d.objid), 0), ', ')
+            FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_rewrite r
+                ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+                    AND r.oid OPERATOR(pg_catalog.=) d.objid
+            WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+                AND d.refobjid OPERATOR(pg_catalog.=) old_oid);
+        IF dependents IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist',
+                MESSAGE = pg_catalog.format('function %s cannot be replaced because other objects depend on it', one.name),
+                DETAIL = pg_catalog.format('These call it with its old arguments: %s.', dependents),
+                HINT = 'Drop them, update the extension, and create them again.';
+        END IF;
+        EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO %s', new_oid::pg_catalog.regprocedure, owner::pg_catalog.regrole);
+        UPDATE pg_catalog.pg_proc n SET proacl = o.proacl, proconfig = o.proconfig
+        FROM pg_catalog.pg_proc o WHERE n.oid OPERATOR(pg_catalog.=) new_oid AND o.oid OPERATOR(pg_catalog.=) old_oid;
+        INSERT INTO pg_catalog.pg_shdepend (dbid, classid, objid, objsubid, refclassid, refobjid, deptype)
+        SELECT dbid, classid, new_oid, objsubid, refclassid, refobjid, deptype FROM pg_catalog.pg_shdepend
+        WHERE dbid OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+            AND classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+            AND objid OPERATOR(pg_catalog.=) old_oid AND deptype OPERATOR(pg_catalog.=) 'a';
+        EXECUTE pg_catalog.format('DROP FUNCTION %s', old_oid::pg_catalog.regprocedure);
+    END LOOP;
+END $$;

@@ -188,6 +188,16 @@ uint32_t* ledger_own_places(const SeatSource& source, int segments) {
     return places;
 }
 
+SegmentMask ledger_own_bits(const SeatSource& source, uint32_t seat) {
+    SegmentMask bits{};
+    ledger.for_each(Kind::kRelease, [&](const Entry& entry) {
+        if (entry.seat == seat && frees(entry, source)) {
+            bits = bits | entry.bits;
+        }
+    });
+    return bits;
+}
+
 uint32_t ledger_own_free(const SeatSource& source, OwnFree** own) {
     *own = nullptr;
     if (ledger_release_count() == 0) {

@@ -74,6 +74,8 @@ void ledger_undo_to(size_t mark);
 // What this transaction's refunds will free, by seat, in palloc'd memory. For this transaction it
 // is free already.
 uint32_t ledger_own_free(const SeatSource& source, OwnFree** own);
+// The same of one seat.
+SegmentMask ledger_own_bits(const SeatSource& source, uint32_t seat);
 // The same for places: how many on each of the departure's segments; null: none.
 uint32_t* ledger_own_places(const SeatSource& source, int segments);
 

@@ -9,12 +9,10 @@
 #include "pool/waiting.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
-#include "tables/arrival_locks.hpp"
-#include "tables/moved_away.hpp"
-#include "tables/new_partition.hpp"
 #include "tables/order_leaf.hpp"
 #include "tables/own_writes.hpp"
 #include "tickets/kept_parts.hpp"
+#include "tickets/opening.hpp"
 
 extern "C" {
 #include "executor/spi.h"
@@ -23,64 +21,50 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-constexpr DateADT kFirstDate = 0;      // 2000-01-01
-constexpr DateADT kLastDate = 0xFFFF;  // what an order id has room for: 2179-06-06
-
-struct Opening {
-    Text train;
-    DateADT date;
-    Text formation;
-    TimestampTz opens_at;
-    bool closes;
-    TimestampTz closes_at;
-};
-
-int64_t open_departure(const Catalog& catalog, const Opening& opening) {
-    // Locks are taken in this order: an existing partition, new departures, a new partition. A
-    // session that writes orders or departures by hand takes them in the same order. The locks are
-    // taken before looking at anything that may change while this session waits for them.
-    OrderLeaf leaf;
-    if (find_order_leaf(catalog, opening.date, &leaf)) {
-        lock_order_leaf(catalog, opening.date, AccessShareLock, &leaf);
-    } else {
-        // Taken at once in the mode that ensure_order_leaf() needs: DETACH CONCURRENTLY holds the
-        // lock in this mode and waits for every session that holds it in a weaker one.
-        lock_orders(catalog, ShareUpdateExclusiveLock);
+void check_binding(Datum value) {
+    if (!same_text(text_of(value), {"now", 3})) {
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                 errmsg("binding \"%s\" does not exist", printable(text_of(value))),
+                 errdetail("A passenger gets a seat when the ticket is sold: binding is 'now'."),
+                 errhint("Pass 'now', or leave the argument out.")));
     }
-    lock_new_departures(catalog);
-    const KeptParts parts = keep_parts(catalog, opening.train, opening.formation);
-    ensure_order_leaf(catalog, opening.date);
-    Oid types[] = {TEXTOID, DATEOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, INT8OID};
-    Datum values[] = {text_datum(opening.train),
-                      DateADTGetDatum(opening.date),
-                      text_datum(opening.formation),
-                      TimestampTzGetDatum(opening.opens_at),
-                      TimestampTzGetDatum(opening.closes_at),
-                      Int64GetDatum(parts.route_id),
-                      Int64GetDatum(parts.layout_id)};
-    const char* sql = psprintf(
-        "INSERT INTO %s (train, service_date, formation, opens_at, closes_at, route_id, "
-        "layout_id) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING departure_id",
-        qualified_name(catalog.departure));
-    execute_own_on(catalog.departure, sql, 7, types, values, opening.closes ? "       " : "    n  ",
-                   SPI_OK_INSERT_RETURNING);
-    if (SPI_processed != 1) {
-        report_not_written(sql);
-    }
-    // Looked for now: if the departure was leaving, the statement has waited for that.
-    refuse_moved(catalog, opening.train, opening.date);
-    bool is_null;
-    return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 }
 
-void check_date(DateADT date) {
-    if (DATE_NOT_FINITE(date) || date < kFirstDate || date > kLastDate) {
+enum OpenArgument {
+    kArgTrain,
+    kArgDate,
+    kArgFormation,
+    kArgOpensAt,
+    kArgClosesAt,
+    kArgStopsOf,
+    kArgSaleMargin,
+    kArgBinding
+};
+
+void read_opening(FunctionCallInfo fcinfo, Opening* opening) {
+    require_argument(fcinfo, kArgTrain, "train");
+    require_argument(fcinfo, kArgDate, "service_date");
+    require_argument(fcinfo, kArgFormation, "formation");
+    require_argument(fcinfo, kArgOpensAt, "opens_at");
+    require_argument(fcinfo, kArgBinding, "binding");
+    opening->train = text_of(PG_GETARG_DATUM(kArgTrain));
+    opening->date = PG_GETARG_DATEADT(kArgDate);
+    opening->formation = text_of(PG_GETARG_DATUM(kArgFormation));
+    opening->opens_at = PG_GETARG_TIMESTAMPTZ(kArgOpensAt);
+    opening->closes = !PG_ARGISNULL(kArgClosesAt);
+    opening->closes_at = opening->closes ? PG_GETARG_TIMESTAMPTZ(kArgClosesAt) : 0;
+    opening->sale_margin =
+        PG_ARGISNULL(kArgSaleMargin) ? nullptr : PG_GETARG_INTERVAL_P(kArgSaleMargin);
+    check_name(NameOf::kTrain, opening->train);
+    check_opening_date(opening->date);
+    check_sale_margin(opening->sale_margin);
+    check_binding(PG_GETARG_DATUM(kArgBinding));
+    if (opening->closes && opening->closes_at <= opening->opens_at) {
         ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("service_date is out of range"),
-                 errdetail("Departures are sold from %s to %s.", date_text(kFirstDate),
-                           date_text(kLastDate)),
-                 errhint("Check the date.")));
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                 errmsg("closes_at is not after opens_at"), errdetail("Nothing could be sold."),
+                 errhint("Pass NULL to sell until ticket_close.")));
     }
 }
 
@@ -90,30 +74,20 @@ void check_date(DateADT date) {
 TICKETPOOL_FUNCTION(ticket_open) {
     using namespace ticketpool;
     require_shared_memory();
-    require_argument(fcinfo, 0, "train");
-    require_argument(fcinfo, 1, "service_date");
-    require_argument(fcinfo, 2, "formation");
-    require_argument(fcinfo, 3, "opens_at");
     PreventCommandIfReadOnly("ticket_open()");
-    Opening opening{};
-    opening.train = text_of(PG_GETARG_DATUM(0));
-    opening.date = PG_GETARG_DATEADT(1);
-    opening.formation = text_of(PG_GETARG_DATUM(2));
-    opening.opens_at = PG_GETARG_TIMESTAMPTZ(3);
-    opening.closes = !PG_ARGISNULL(4);
-    opening.closes_at = opening.closes ? PG_GETARG_TIMESTAMPTZ(4) : 0;
-    check_name(NameOf::kTrain, opening.train);
-    check_date(opening.date);
-    if (opening.closes && opening.closes_at <= opening.opens_at) {
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                 errmsg("closes_at is not after opens_at"), errdetail("Nothing could be sold."),
-                 errhint("Pass NULL to sell until ticket_close.")));
-    }
+    // First: the function of an older version has fewer arguments.
     const Catalog& catalog = catalog_of(fcinfo);
+    Opening opening{};
+    read_opening(fcinfo, &opening);
+    const Text stops_of =
+        PG_ARGISNULL(kArgStopsOf) ? opening.train : text_of(PG_GETARG_DATUM(kArgStopsOf));
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
+    lock_for_opening(catalog, opening.date);
+    const KeptParts parts = keep_parts(catalog, stops_of, opening.formation);
+    opening.route_id = parts.route_id;
+    opening.layout_id = parts.layout_id;
     const int64_t departure_id = open_departure(catalog, opening);
     SPI_finish();
     owner_end(scope);

@@ -20,4 +20,7 @@ struct KeptParts {
 // Ereports TK001, 22023 or 54000 if they cannot be sold. Call inside SPI and owner_begin().
 KeptParts keep_parts(const Catalog& catalog, Text train, Text formation);
 
+// The same for the formation alone: the id of its layout.
+int64_t keep_formation(const Catalog& catalog, Text formation);
+
 }  // namespace ticketpool

@@ -65,13 +65,11 @@ int64_t find_part(const KeptPart& part, Text name) {
 
 }  // namespace
 
-int64_t keep_part(const KeptSource& source, const KeptPart& part, const char* insert) {
+int64_t keep_part(const KeptSource& source, const KeptPart& part, const KeptInsert& insert) {
     int64_t id = find_part(part, source.name);
     if (id == 0) {
-        Oid types[] = {TEXTOID, UUIDOID};
-        Datum values[] = {text_datum(source.name), UUIDPGetDatum(&part.digest)};
-        execute_own_on(source.catalog.departure, insert, 2, types, values, nullptr, SPI_OK_INSERT,
-                       source.snapshot);
+        execute_own_on(source.catalog.departure, insert.sql, insert.count, insert.types,
+                       insert.values, insert.nulls, SPI_OK_INSERT, source.snapshot);
         id = find_part(part, source.name);
     }
     if (id == 0) {
@@ -80,6 +78,12 @@ int64_t keep_part(const KeptSource& source, const KeptPart& part, const char* in
                         errhint("Retry the transaction.")));
     }
     return id;
+}
+
+int64_t keep_part(const KeptSource& source, const KeptPart& part, const char* insert) {
+    Oid types[] = {TEXTOID, UUIDOID};
+    Datum values[] = {text_datum(source.name), UUIDPGetDatum(&part.digest)};
+    return keep_part(source, part, KeptInsert{insert, 2, types, values, nullptr});
 }
 
 }  // namespace ticketpool

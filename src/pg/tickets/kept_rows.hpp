@@ -40,4 +40,14 @@ struct KeptPart {
 // writes nothing if that session commits.
 int64_t keep_part(const KeptSource& source, const KeptPart& part, const char* insert);
 
+// The same with a statement that takes more values.
+struct KeptInsert {
+    const char* sql;
+    int count;
+    Oid* types;  // the first two are those of the name and the digest
+    Datum* values;
+    const char* nulls;
+};
+int64_t keep_part(const KeptSource& source, const KeptPart& part, const KeptInsert& insert);
+
 }  // namespace ticketpool

@@ -53,6 +53,12 @@ bool is_on_sale(const DepartureRef& ref) {
     return state == Sale::kOpen;
 }
 
+void require_at_rest(const DepartureRef& ref) {
+    if (unlikely(ledger_status(ref.slot, ref.departure) == SaleStatus::kMoving)) {
+        report_moving(ref);
+    }
+}
+
 bool shows_seats(const DepartureRef& ref) {
     if (!has_partition(ref)) {
         return false;

@@ -14,6 +14,10 @@ void require_on_sale(const DepartureRef& ref);
 // Is the departure on sale now? Also false if its service date has no partition.
 bool is_on_sale(const DepartureRef& ref);
 
+// For those who give sold and held tickets other seats, whether the departure is on sale or closed:
+// ereports 08001 while it moves to another node.
+void require_at_rest(const DepartureRef& ref);
+
 // The same for those who only count: a departure that moves shows its seats as they are, until the
 // move is committed.
 bool shows_seats(const DepartureRef& ref);

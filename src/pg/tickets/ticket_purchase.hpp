@@ -9,6 +9,8 @@
 
 namespace ticketpool {
 
+struct NamedSeats;
+
 // A purchase of tickets: checked, with names resolved.
 struct Purchase {
     DepartureRef ref;
@@ -19,6 +21,7 @@ struct Purchase {
     const int64_t* passengers;  // as many as `party`
     uint32_t party;
     SeatChoice choice;
+    NamedSeats* seats;  // exactly these, without class and choice; null: any seats of the class
     const pg_uuid_t* request_id;  // null: none
     RequestDigest asked;          // with a request_id
     Text channel;                 // data null: none
@@ -50,6 +53,13 @@ inline constexpr DigestField kDigestStops{7, 3};
 inline constexpr DigestField kDigestClass{10, 3};  // with kClassNamed
 inline constexpr DigestField kDigestParty{13, 3};
 inline constexpr uint64_t kClassNamed = 1;  // the caller wrote a class
+// Of a purchase of named seats, instead of class and party: the seats, with kSeatsNamed in the
+// place of the party.
+inline constexpr uint64_t kSeatsNamed = 1ULL << 23;
+void digest_seats(uint64_t hash, RequestDigest* digest);
+inline bool names_seats(const RequestDigest& digest) {
+    return (digest_get(digest, kDigestParty) & kSeatsNamed) != 0;
+}
 // Of an exchange, instead of the party: the numbers of the old tickets, with kTicketsNamed.
 inline constexpr DigestField kDigestTickets = kDigestParty;
 inline constexpr uint64_t kTicketsNamed = 1;  // the caller wrote the numbers
