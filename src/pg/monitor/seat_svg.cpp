@@ -266,7 +266,7 @@ void append_class(Picture* picture, uint32_t class_index) {
 // ---------------------------------------------------------------------------------------------
 
 Text stop_name(const Picture& picture, int stop) {
-    const Route* route = picture.ref.departure->route.get();
+    const Route* route = picture.ref.departure->route();
     return text_of(route->head, route->stops()[stop].station);
 }
 
@@ -327,7 +327,7 @@ Text station_or_call(FunctionCallInfo fcinfo, int argument, const Route* route, 
 
 Trip trip_of(const Catalog& catalog, FunctionCallInfo fcinfo, const DepartureRef& ref, int from,
              int to) {
-    const Route* route = ref.departure->route.get();
+    const Route* route = ref.departure->route();
     const int last = ref.departure->segments;
     if (PG_ARGISNULL(from) && PG_ARGISNULL(to)) {
         return {0, last};

@@ -110,7 +110,7 @@ void check_same_request(const Before& before, const RequestDigest& now, uint32_t
 // Compares what can be compared with rows that have no digest.
 void check_same_rows(const Before& before, const Purchase& purchase) {
     const Departure* departure = purchase.ref.departure;
-    const Stop* stops = departure->route->stops();
+    const Stop* stops = departure->route()->stops();
     const Layout* layout = departure->layout.get();
     const Text seat_class = text_of(layout->head, layout->classes()[purchase.class_index].name);
     if (DatumGetInt64(before.row.value[kDepartureId]) != departure->departure_id) {
@@ -227,7 +227,7 @@ bool find_first_call(const Catalog& catalog, const BuyArguments& arguments, Purc
         report_other_request(before, _("request_id was used for an exchange"));
     }
     if (before.asked == nullptr || !is_written_alike(*before.asked, purchase->asked)) {
-        resolve_purchase(arguments, catalog, purchase);
+        resolve_purchase(arguments, catalog, purchase, TripUse::kAsked);
         if (before.asked == nullptr) {
             check_same_rows(before, *purchase);
         } else {

@@ -102,7 +102,7 @@ TICKETPOOL_FUNCTION(ticket_places) {
         find_trip(catalog, ref, text_of(PG_GETARG_DATUM(1)), text_of(PG_GETARG_DATUM(2)));
     const ClassRange range = class_range(ref, fcinfo, 4);
     const Layout* layout = ref.departure->layout.get();
-    const bool on_sale = shows_seats(ref);
+    const bool on_sale = shows_seats(ref, trip);
     PlaceRows rows{layout, result, nullptr, {}, {}};
     rows.properties = static_cast<Datum*>(palloc0((layout->property_sets + 1) * sizeof(Datum)));
     for (uint32_t c = range.first; c < range.last; c++) {

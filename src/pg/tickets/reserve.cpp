@@ -67,7 +67,7 @@ Datum seat_list(const Departure* departure, const ReservationRow& row) {
 
 int64_t write_reservation(const Catalog& catalog, const DepartureRef& ref,
                           const ReservationRow& row, bool released, TimestampTz release_at) {
-    const Route* route = ref.departure->route.get();
+    const Route* route = ref.departure->route();
     const Layout* layout = ref.departure->layout.get();
     Oid types[] = {INT8OID, DATEOID, TEXTOID,        TEXTOID,     INT4OID,
                    INT4OID, INT4OID, TIMESTAMPTZOID, TEXTARRAYOID};
@@ -171,7 +171,7 @@ bool claim_named_seats(const DepartureRef& ref, const NamedSeats& seats, Reserva
 // A stretch of which one end may be left out: then it begins or ends where the train does.
 Trip find_stretch(const Catalog& catalog, const DepartureRef& ref, const Text* from,
                   const Text* to) {
-    const Route* route = ref.departure->route.get();
+    const Route* route = ref.departure->route();
     const int last = route->segments();
     if (from == nullptr && to == nullptr) {
         return {0, last};
@@ -213,7 +213,7 @@ DepartureRef find_for_reserve(const Catalog& catalog, Text train, DateADT date) 
 
 void require_not_closed(const DepartureRef& ref) {
     if (ledger_status(ref.slot, ref.departure) != SaleStatus::kOpen) {
-        require_on_sale(ref);
+        require_departure_on_sale(ref);
     }
 }
 
@@ -388,7 +388,7 @@ TICKETPOOL_FUNCTION(ticket_reserve) {
     const DepartureRef ref = find_for_reserve(catalog, train, PG_GETARG_DATEADT(kArgDate));
     ReservationRow row{};
     row.stretch = find_trip(catalog, ref, text_of(PG_GETARG_DATUM(kArgFrom)),
-                            text_of(PG_GETARG_DATUM(kArgTo)));
+                            text_of(PG_GETARG_DATUM(kArgTo)), TripUse::kStretch);
     const bool no_class = PG_ARGISNULL(kArgClass);
     row.class_index = resolve_class(ref, no_class, no_class ? 0 : PG_GETARG_DATUM(kArgClass));
     row.channel = text_of(PG_GETARG_DATUM(kArgChannel));

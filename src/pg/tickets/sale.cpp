@@ -53,7 +53,7 @@ void build_orders(const Catalog& catalog, const Purchase& purchase, const Claime
                   OrderValues* rows) {
     const Departure* departure = purchase.ref.departure;
     const Layout* layout = departure->layout.get();
-    const Stop* stops = departure->route->stops();
+    const Stop* stops = departure->route()->stops();
     count(shared.mine->counters.buys, purchase.party);
     OrderValues row;
     memset(row.is_null, true, sizeof row.is_null);
@@ -124,7 +124,7 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& a
     }
     resolve_purchase(arguments, catalog, wanted);
     const Purchase& purchase = *wanted;
-    require_on_sale(purchase.ref);
+    require_on_sale(purchase.ref, purchase.trip);
     if (purchase.seats == nullptr &&
         purchase.party > purchase.ref.departure->layout->capacity(purchase.class_index)) {
         end_announcement();
@@ -150,7 +150,7 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& a
 
 RuleCall rule_call(const Purchase& purchase) {
     const Departure* departure = purchase.ref.departure;
-    const Stop* stops = departure->route->stops();
+    const Stop* stops = departure->route()->stops();
     RuleCall call{};
     call.kind = RuleKind::kTicket;
     call.user_id = purchase.user_id;
@@ -163,7 +163,7 @@ RuleCall rule_call(const Purchase& purchase) {
     call.party = purchase.party;
     call.tickets = purchase.party;
     call.service_date = departure->service_date;
-    call.has_times = trip_times(departure, purchase.trip, &call.times);
+    call.has_times = trip_times(purchase.ref, purchase.trip, &call.times);
     return call;
 }
 

@@ -113,7 +113,7 @@ static RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t p
 
 static void digest_as_resolved(Purchase* purchase) {
     const Departure* departure = purchase->ref.departure;
-    const Stop* stops = departure->route->stops();
+    const Stop* stops = departure->route()->stops();
     digest_set(&purchase->asked, kDigestStops,
                digest_hash(stops[purchase->trip.to].stop_no,
                            digest_hash(stops[purchase->trip.from].stop_no)));
@@ -149,14 +149,15 @@ void read_purchase(const BuyArguments& arguments, Purchase* purchase) {
     }
 }
 
-void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase) {
+void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase,
+                      TripUse use) {
     const Text train = text_of(arguments.value[kArgTrain]);
     purchase->ref = directory_find(catalog, train, purchase->service_date);
     if (purchase->ref.departure == nullptr) {
         report_no_departure(catalog, train, purchase->service_date);
     }
     purchase->trip = find_trip(catalog, purchase->ref, text_of(arguments.value[kArgFrom]),
-                               text_of(arguments.value[kArgTo]));
+                               text_of(arguments.value[kArgTo]), use);
     if (purchase->seats != nullptr) {
         resolve_seats(purchase->ref, purchase->seats);
     } else {

@@ -6,6 +6,7 @@
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "ticketpool/order_status.hpp"
+#include "tickets/stations.hpp"
 
 namespace ticketpool {
 
@@ -43,7 +44,8 @@ void read_arguments(FunctionCallInfo fcinfo, BuyArguments* arguments);
 void read_purchase(const BuyArguments& arguments, Purchase* purchase);
 
 // To be called after read_purchase(): resolves names and announces the departure.
-void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase);
+void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase,
+                      TripUse use = TripUse::kSale);
 
 // The fields of Purchase::asked. Once names are resolved, it also has the stops that the stations
 // mean, and the class's name if none was written.
