@@ -119,6 +119,7 @@ ALTER TABLE @extschema@.ticket_reservation ALTER COLUMN reservation_id SET DEFAU
     @extschema@.ticket_next_id('@extschema@.ticket_reservation_reservation_id_seq'::pg_catalog.regclass);
 ALTER TABLE @extschema@.item_inventory ALTER COLUMN id SET DEFAULT
     @extschema@.ticket_next_id('@extschema@.item_inventory_id_seq'::pg_catalog.regclass);
+\new function ticket_places ticket_seat_svg
 \new function ticket_get ticket_check_many item_check_many
 \new function ticket_exchange_ask ticket_change_back ticket_last_day
 \new function ticket_change_away ticket_exchange_hold ticket_unsettled ticket_settled ticket_served
