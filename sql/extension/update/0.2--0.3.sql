@@ -176,6 +176,9 @@ END $$;
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund_call', '');
 \new function item_hold item_confirm item_cancel
 
+-- The very seat
+\new function ticket_buy_seats ticket_hold_seats ticket_reserve_seats ticket_reseat
+
 -- Part of a hold, longer holds, another passenger
 \new function ticket_hold_extend ticket_transfer
 
