@@ -41,6 +41,9 @@ SELECT ticket_open('PL1', '2031-08-02', 'PL-F', 'infinity') > 0 AS opened;
 SELECT count(*), count(*) FILTER (WHERE free) AS free FROM ticket_places('PL1', 'PLA', 'PLC', '2031-08-02');
 SELECT ticket_close('PL1', '2031-08-01');
 SELECT count(*), count(*) FILTER (WHERE free) AS free FROM ticket_places('PL1', 'PLA', 'PLC', '2031-08-01');
+-- Nor when the sale of the trip is over.
+SELECT ticket_open('PL1', CURRENT_DATE + 1, 'PL-F', sale_margin => '3 days') > 0 AS opened;
+SELECT count(*), count(*) FILTER (WHERE free) AS free FROM ticket_places('PL1', 'PLA', 'PLC', CURRENT_DATE + 1);
 
 -- A formation of unnumbered places has no row.
 INSERT INTO ticket_formation (formation, coach, seat_class, places) VALUES ('PL-S', '01', 'standing', 5);

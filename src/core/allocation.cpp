@@ -136,12 +136,12 @@ std::uint32_t choose_single(const SeatMap& map, const SeatGeometry* geometry,
         const std::uint8_t wish =
             geometry != nullptr && choice.count > 0 ? choice.items[0] : kNoWish;
         if (wish >= kWishProperty) {
-            const auto suits = [&](std::uint32_t seat) noexcept {
-                return honours(geometry[seat], seat, wish, choice.words);
+            const auto suits = [=, words = choice.words](std::uint32_t seat) noexcept {
+                return honours(geometry[seat], seat, wish, words);
             };
             return choose_wished(map, wish, suits, request, start);
         }
-        const auto suits = [&](std::uint32_t seat) noexcept {
+        const auto suits = [=](std::uint32_t seat) noexcept {
             return honours(geometry[seat], wish);
         };
         return choose_wished(map, wish, suits, request, start);

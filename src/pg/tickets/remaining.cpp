@@ -7,7 +7,6 @@
 #include "tickets/departure_argument.hpp"
 #include "tickets/on_sale.hpp"
 #include "tickets/stations.hpp"
-#include "tickets/ticket_purchase.hpp"
 #include "tickets/trip_end.hpp"
 
 extern "C" {
