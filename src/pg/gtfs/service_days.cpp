@@ -45,9 +45,9 @@ void cover(Service* service, DateADT first, DateADT last) {
     service->runs = runs;
 }
 
-// Monday is 0.
+// Monday is 0. Day 0, 2000-01-01, was a Saturday, and no day is before it.
 int day_of_week(DateADT day) {
-    return (j2day(day + POSTGRES_EPOCH_JDATE) + 6) % 7;
+    return (day + 5) % kDayColumns;
 }
 
 void read_week(const FeedCursor& row, Services* services) {
