@@ -33,7 +33,7 @@ CALL write_order(5, 8, :root);
 \set VERBOSITY terse
 CALL write_order(5, 0, :root);
 CALL write_order(5, -3, :root);
-CALL write_order(5, 1, :root, 'held');
+CALL write_order(5, 1, :root, 'paid');
 \set VERBOSITY default
 SELECT left_of();
 -- UPDATE of quantity, status, inventory; several rows in any order of taking and giving

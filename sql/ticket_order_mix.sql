@@ -52,6 +52,22 @@ SELECT states, first, outcome('ticket_confirm(%s)', states, first) AS confirm FR
 SELECT states, first, outcome('ticket_cancel(%s)', states, first) AS cancel FROM mixes ORDER BY n;
 SELECT states, first, outcome('ticket_refund(%s)', states, first) AS refund FROM mixes ORDER BY n;
 SELECT states, first, outcome('ticket_change(%s, ''OM2'', ''OMA'', ''OMC'', ''2032-08-01'')', states, first) AS change FROM mixes ORDER BY n;
+-- Held for longer are the tickets that are held.
+SELECT states, first, outcome('ticket_hold_extend(%s, ''2 days'')', states, first) AS extend FROM mixes ORDER BY n;
+-- Tickets that are named have to be held, or cancelled or expired already, whatever the others are.
+SELECT outcome('ticket_cancel(%s, ''{1}'')', '{held,sold}', 1) AS held_of_held_and_sold, outcome('ticket_cancel(%s, ''{1,3}'')', '{held,sold}', 1) AS both, outcome('ticket_cancel(%s, ''{1,3,5}'')', '{held,expired,cancelled}', 1) AS what_is_over_stays,
+       outcome('ticket_cancel(%s, ''{1}'')', '{refunded,held}', 1) AS refunded, outcome('ticket_cancel(%s, ''{1}'')', '{changed,held}', 1) AS changed;
+-- A held ticket without a time stays so; one whose time is over is over, and so is the order.
+SELECT mix(5, '{held,held}', 1) AS id \gset
+UPDATE ticket_order SET held_until = NULL WHERE order_id = :id AND ticket_no = 1;
+SELECT ticket_no, held_until IS NULL AS without, held_until > now() + interval '47 hours' AS longer FROM ticket_hold_extend(:id, '2 days');
+BEGIN;
+UPDATE ticket_order SET held_until = now() - interval '1 hour' WHERE order_id = :id AND ticket_no = 3;
+\set VERBOSITY sqlstate
+SELECT * FROM ticket_hold_extend(:id, '2 days');
+\set VERBOSITY default
+ROLLBACK;
+SELECT count(*) FROM ticket_cancel(:id);
 -- Tickets that are named have to be sold, each of them.
 SELECT outcome('ticket_refund(%s, ''{1}'')', '{sold,held}', 1), outcome('ticket_refund(%s, ''{3}'')', '{sold,held}', 1), outcome('ticket_refund(%s, ''{1,3}'')', '{sold,cancelled}', 1);
 SELECT outcome('ticket_change(%s, ''OM2'', ''OMA'', ''OMC'', ''2032-08-01'', ticket_nos => ''{3}'')', '{held,sold}', 1), outcome('ticket_change(%s, ''OM2'', ''OMA'', ''OMC'', ''2032-08-01'', ticket_nos => ''{1,3}'')', '{held,sold}', 1);

@@ -21,13 +21,14 @@ enum class Allocation : int {
 inline constexpr std::uint8_t kWindow = 1;  // SeatGeometry::flags: the seat is at a window
 inline constexpr std::uint8_t kAisle = 2;   // SeatGeometry::flags: the seat is at an aisle
 
-// Where a seat is. The seats of a class are ordered by (coach, row, letter).
+// Where a seat is, and what is known of it. The seats of a class are ordered by coach, and those of
+// a group follow each other.
 struct SeatGeometry {
     std::uint16_t coach;
-    std::uint16_t row;    // unique within its coach only
-    std::uint8_t letter;  // 'A'..'Z', or 0 for none
-    std::uint8_t flags;   // kWindow | kAisle
-    std::uint16_t reserved;
+    std::uint16_t row;         // number of its group in its coach; 0: the seat is in no group
+    std::uint8_t letter;       // of a label like "12F"; 0: none
+    std::uint8_t flags;        // kWindow | kAisle
+    std::uint16_t properties;  // number of its set of properties in the layout; 0: none
 };
 
 static_assert(sizeof(SeatGeometry) == 8);

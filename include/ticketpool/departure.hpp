@@ -1,54 +1,25 @@
-// What is in shared memory: routes, layouts and departures. All three are single blocks with byte
-// offsets inside, so that a block built in private memory can be copied in as it is.
+// What is in shared memory: routes, layouts (layout.hpp) and departures. All three are single
+// blocks with byte offsets inside, so that a block built in private memory can be copied in as it
+// is.
 //
 // A route is a stop list, a layout the seats of a formation; both are immutable and shared by all
 // departures opened with them. A departure is the mutable part: one mask (8, 16, 32 or 1 to 4 x 64
 // bits) per seat.
 #pragma once
 
-#include <boost/interprocess/offset_ptr.hpp>
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
-#include "ticketpool/allocation.hpp"
+#include "ticketpool/layout.hpp"
 #include "ticketpool/place_counter.hpp"
 #include "ticketpool/quota.hpp"
 #include "ticketpool/seat_map.hpp"
 #include "ticketpool/segment_mask.hpp"
+#include "ticketpool/shared_part.hpp"
 
 namespace ticketpool {
-
-template <typename T>
-using SharedPtr = boost::interprocess::offset_ptr<T>;
-
-inline constexpr int kMaxNameBytes = 63;  // train, station, class, coach: codes, not prose
-
-// A string inside a block: offset from the block's start.
-struct TextRef {
-    uint32_t offset;
-    uint32_t length;
-};
-
-// Head of an immutable shared block. The directory lock guards `next` and `departures`.
-struct SharedPart {
-    uint32_t database;  // key: database, order table's oid, id of the row
-    uint32_t relation;
-    int64_t id;
-    uint32_t bytes;              // of the whole block
-    uint32_t departures;         // departures in memory that refer to this block
-    SharedPtr<SharedPart> next;  // in its hash chain
-
-    const char* at(uint32_t offset) const noexcept {
-        return reinterpret_cast<const char*>(this) + offset;
-    }
-    bool equals(TextRef text, const char* data, std::size_t length) const noexcept {
-        return text.length == length && std::memcmp(at(text.offset), data, length) == 0;
-    }
-};
 
 struct Stop {
     TextRef station;     // code
@@ -82,56 +53,6 @@ struct Route {
     bool find_trip(uint32_t from_hash, const char* from, std::size_t from_length, uint32_t to_hash,
                    const char* to, std::size_t to_length, Trip* trip) const noexcept;
 };
-
-struct LayoutClass {
-    TextRef name;
-    uint32_t first_seat;  // index into Layout::geometry()
-    uint32_t seats;
-};
-
-struct LayoutCoach {
-    TextRef name;
-    uint32_t class_index;
-    uint32_t places;        // unnumbered; 0: a coach with seats
-    uint32_t place_number;  // which of the coaches with places it is
-    uint32_t reserved;
-};
-
-struct Layout {
-    SharedPart head;
-    uint32_t class_count;
-    uint32_t coach_count;
-    uint32_t seat_count;
-    uint32_t coaches_offset;
-    uint32_t geometry_offset;
-    uint32_t place_coaches;  // coaches with places
-    // LayoutClass[class_count], LayoutCoach[coach_count], SeatGeometry[seat_count], strings follow
-
-    const LayoutClass* classes() const noexcept {
-        return reinterpret_cast<const LayoutClass*>(this + 1);
-    }
-    const LayoutCoach* coaches() const noexcept {
-        return reinterpret_cast<const LayoutCoach*>(head.at(coaches_offset));
-    }
-    const SeatGeometry* geometry(uint32_t class_index) const noexcept {
-        return reinterpret_cast<const SeatGeometry*>(head.at(geometry_offset)) +
-               classes()[class_index].first_seat;
-    }
-    // Index of the class, or -1.
-    int find_class(const char* name, std::size_t length) const noexcept;
-    // Index of the class's coach with places of this name, or -1.
-    int find_place_coach(uint32_t class_index, const char* coach,
-                         std::size_t length) const noexcept;
-    // Seats and places of a class.
-    uint32_t capacity(uint32_t class_index) const noexcept;
-    // Index of the seat in its class, or -1. `label` is row number and letter: 12F.
-    int64_t find_seat(uint32_t class_index, const char* coach, std::size_t coach_length,
-                      const char* label, std::size_t label_length) const noexcept;
-};
-
-// "12F" -> row 12, letter 'F'. False: not a seat label.
-bool parse_seat_label(const char* label, std::size_t length, uint16_t* row,
-                      uint8_t* letter) noexcept;
 
 // When a departure is on sale: its "sale words" in memory are opens_at, closes_at and status.
 //
@@ -230,7 +151,6 @@ struct alignas(64) Departure {
 };
 
 static_assert(std::is_standard_layout_v<Route> && std::is_trivially_destructible_v<Route>);
-static_assert(std::is_standard_layout_v<Layout> && std::is_trivially_destructible_v<Layout>);
 static_assert(std::is_standard_layout_v<Departure> && std::is_trivially_destructible_v<Departure>);
 static_assert(std::atomic<SaleStatus>::is_always_lock_free);
 static_assert(std::atomic<int64_t>::is_always_lock_free && sizeof(std::atomic<int64_t>) == 8);
@@ -238,6 +158,5 @@ static_assert(std::atomic<uint16_t>::is_always_lock_free);
 static_assert(sizeof(Departure) == 64);
 static_assert(alignof(Departure) == 64);
 static_assert(sizeof(Route) % alignof(Stop) == 0);
-static_assert(sizeof(Layout) % alignof(LayoutClass) == 0);
 
 }  // namespace ticketpool

@@ -193,12 +193,26 @@ COMMENT ON FUNCTION @extschema@.ticket_confirm(bigint) IS
     'else equal ones, else no row';
 REVOKE ALL ON FUNCTION @extschema@.ticket_confirm(bigint) FROM PUBLIC;
 
-CREATE OR REPLACE FUNCTION @extschema@.ticket_cancel(order_id bigint)
+CREATE OR REPLACE FUNCTION @extschema@.ticket_cancel(order_id bigint, ticket_nos int[] DEFAULT NULL)
     RETURNS SETOF @extschema@.ticket_order
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
-COMMENT ON FUNCTION @extschema@.ticket_cancel(bigint) IS
-    'gives up a hold; its seats are free once the transaction has committed';
-REVOKE ALL ON FUNCTION @extschema@.ticket_cancel(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.ticket_cancel(bigint, int[]) IS
+    'gives up all or some tickets of a hold; their seats are free once the transaction has committed';
+REVOKE ALL ON FUNCTION @extschema@.ticket_cancel(bigint, int[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_hold_extend(order_id bigint, ttl interval)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_hold_extend(bigint, interval) IS
+    'holds an unpaid order for ttl from now, if that is longer than it is held already';
+REVOKE ALL ON FUNCTION @extschema@.ticket_hold_extend(bigint, interval) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_transfer(order_id bigint, ticket_no int, passenger_id bigint)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_transfer(bigint, int, bigint) IS
+    'gives a held or sold ticket to another passenger, if the rules allow it';
+REVOKE ALL ON FUNCTION @extschema@.ticket_transfer(bigint, int, bigint) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_change(order_id bigint, train text, from_station text,
     to_station text, service_date date, seat_class text DEFAULT NULL, seat_choice text DEFAULT NULL,
@@ -462,13 +476,40 @@ COMMENT ON FUNCTION @extschema@.item_check_many(@extschema@.item_request[]) IS
     'raises the error of item_buy_many if a request is malformed; sells nothing';
 REVOKE ALL ON FUNCTION @extschema@.item_check_many(@extschema@.item_request[]) FROM PUBLIC;
 
-CREATE OR REPLACE FUNCTION @extschema@.item_refund(order_id bigint)
+CREATE OR REPLACE FUNCTION @extschema@.item_hold(item_id bigint, user_id bigint,
+    quantity bigint DEFAULT 1, request_id uuid DEFAULT NULL, inventory_id bigint DEFAULT NULL,
+    ttl interval DEFAULT NULL)
     RETURNS SETOF @extschema@.item_order
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
-COMMENT ON FUNCTION @extschema@.item_refund(bigint) IS
-    'gives an order back; its units are free once the transaction has committed. A second call '
-    'returns its row, unchanged';
-REVOKE ALL ON FUNCTION @extschema@.item_refund(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.item_hold(bigint, bigint, bigint, uuid, bigint, interval) IS
+    'like item_buy, but the units are held while the user pays: for ttl, or ticketpool.hold_ttl if '
+    'it is NULL';
+REVOKE ALL ON FUNCTION @extschema@.item_hold(bigint, bigint, bigint, uuid, bigint, interval) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_confirm(order_id bigint)
+    RETURNS SETOF @extschema@.item_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.item_confirm(bigint) IS
+    'a hold is paid: it is sold. After it has expired, it gets units of its inventory if there are '
+    'any; no row: there are too few';
+REVOKE ALL ON FUNCTION @extschema@.item_confirm(bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_cancel(order_id bigint)
+    RETURNS SETOF @extschema@.item_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.item_cancel(bigint) IS
+    'gives up a hold; its units are free once the transaction has committed';
+REVOKE ALL ON FUNCTION @extschema@.item_cancel(bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.item_refund(order_id bigint, quantity bigint DEFAULT NULL,
+    request_id uuid DEFAULT NULL)
+    RETURNS SETOF @extschema@.item_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.item_refund(bigint, bigint, uuid) IS
+    'gives units of a sold order back, all of them if quantity is NULL; they are free once the '
+    'transaction has committed. A second call with the request_id, or for an order that is '
+    'refunded, returns its row, unchanged';
+REVOKE ALL ON FUNCTION @extschema@.item_refund(bigint, bigint, uuid) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.item_split(item_id bigint, parts int,
     user_ids bigint[] DEFAULT NULL)

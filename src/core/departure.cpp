@@ -1,4 +1,4 @@
-// Look-ups in routes and layouts, and the memory of a departure: see departure.hpp.
+// Look-ups in routes, and the memory of a departure: see departure.hpp.
 #include "ticketpool/departure.hpp"
 
 #include <algorithm>
@@ -36,95 +36,6 @@ bool Route::find_trip(uint32_t from_hash, const char* from, std::size_t from_len
     // From a station to itself is not a trip, even if the train calls there twice.
     return found && !head.equals(stop[trip->from].station, head.at(stop[trip->to].station.offset),
                                  stop[trip->to].station.length);
-}
-
-int Layout::find_class(const char* name, std::size_t length) const noexcept {
-    for (uint32_t i = 0; i < class_count; i++) {
-        if (head.equals(classes()[i].name, name, length)) {
-            return static_cast<int>(i);
-        }
-    }
-    return -1;
-}
-
-int Layout::find_place_coach(uint32_t class_index, const char* coach,
-                             std::size_t length) const noexcept {
-    for (uint32_t i = 0; i < coach_count; i++) {
-        if (coaches()[i].class_index == class_index && coaches()[i].places > 0 &&
-            head.equals(coaches()[i].name, coach, length)) {
-            return static_cast<int>(i);
-        }
-    }
-    return -1;
-}
-
-uint32_t Layout::capacity(uint32_t class_index) const noexcept {
-    uint32_t capacity = classes()[class_index].seats;
-    for (uint32_t i = 0; place_coaches > 0 && i < coach_count; i++) {
-        capacity += coaches()[i].class_index == class_index ? coaches()[i].places : 0;
-    }
-    return capacity;
-}
-
-bool parse_seat_label(const char* label, std::size_t length, uint16_t* row,
-                      uint8_t* letter) noexcept {
-    if (length < 2 || length > 5 || label[0] == '0') {
-        return false;
-    }
-    unsigned number = 0;
-    for (std::size_t i = 0; i + 1 < length; i++) {
-        if (label[i] < '0' || label[i] > '9') {
-            return false;
-        }
-        number = number * 10 + static_cast<unsigned>(label[i] - '0');
-    }
-    const char last = label[length - 1];
-    if (last < 'A' || last > 'Z') {
-        return false;
-    }
-    *row = static_cast<uint16_t>(number);
-    *letter = static_cast<uint8_t>(last);
-    return true;
-}
-
-int64_t Layout::find_seat(uint32_t class_index, const char* coach, std::size_t coach_length,
-                          const char* label, std::size_t label_length) const noexcept {
-    uint16_t row;
-    uint8_t letter;
-    if (!parse_seat_label(label, label_length, &row, &letter)) {
-        return -1;
-    }
-    int coach_index = -1;
-    for (uint32_t i = 0; i < coach_count && coach_index < 0; i++) {
-        if (coaches()[i].class_index == class_index &&
-            head.equals(coaches()[i].name, coach, coach_length)) {
-            coach_index = static_cast<int>(i);
-        }
-    }
-    if (coach_index < 0) {
-        return -1;
-    }
-    // Seats are in order of (coach, row, letter).
-    const auto key = [](uint32_t c, uint32_t r, uint32_t l) {
-        return (uint64_t{c} << 32) | (r << 8) | l;
-    };
-    const uint64_t wanted = key(static_cast<uint32_t>(coach_index), row, letter);
-    const SeatGeometry* seat = geometry(class_index);
-    uint32_t low = 0;
-    uint32_t high = classes()[class_index].seats;
-    while (low < high) {
-        const uint32_t middle = low + (high - low) / 2;
-        if (key(seat[middle].coach, seat[middle].row, seat[middle].letter) < wanted) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    if (low < classes()[class_index].seats &&
-        key(seat[low].coach, seat[low].row, seat[low].letter) == wanted) {
-        return low;
-    }
-    return -1;
 }
 
 namespace {

@@ -151,6 +151,10 @@ bool plan_row(Plan& plan) noexcept {
     Rank best;
     std::uint32_t end = 0;
     for (std::uint32_t begin = 0; begin < seats; begin = end) {
+        if (geometry[begin].row == 0) {  // in no group: together with no other seat
+            end = begin + 1;
+            continue;
+        }
         Row row;
         row.begin = begin;
         for (end = begin; end < seats && geometry[end].coach == geometry[begin].coach &&

@@ -24,6 +24,9 @@ Datum ticket_cancel(PG_FUNCTION_ARGS);
 Datum ticket_refund(PG_FUNCTION_ARGS);
 Datum ticket_get(PG_FUNCTION_ARGS);
 Datum item_buy(PG_FUNCTION_ARGS);
+Datum item_hold(PG_FUNCTION_ARGS);
+Datum item_confirm(PG_FUNCTION_ARGS);
+Datum item_cancel(PG_FUNCTION_ARGS);
 Datum item_refund(PG_FUNCTION_ARGS);
 }
 
@@ -35,6 +38,9 @@ static constexpr ticketpool::CalledFunction kOrderFunctions[] = {{"ticket_buy", 
                                                                  {"ticket_refund", ticket_refund},
                                                                  {"ticket_get", ticket_get},
                                                                  {"item_buy", item_buy},
+                                                                 {"item_hold", item_hold},
+                                                                 {"item_confirm", item_confirm},
+                                                                 {"item_cancel", item_cancel},
                                                                  {"item_refund", item_refund}};
 
 void _PG_init(void) {

@@ -1,5 +1,6 @@
-# Payment against expiry: holds of a few milliseconds are paid while several sessions sweep and
-# others buy. Either payment or expiry wins, and a seat that was sold on stays with its buyer.
+# Payment against expiry: holds of a few milliseconds are paid, given up in part and held for longer
+# while several sessions sweep and others buy. Either payment or expiry wins, nothing runs out before
+# its time, and a seat that was sold on stays with its buyer.
 use strict;
 use warnings;
 
@@ -29,8 +30,37 @@ sub rows { my ($text) = @_; return join ' ', map { my (undef, $no, $seat, $statu
 sub check_order
 {
 	my ($session, $order, $expected, $what) = @_;
-	my $now = rows($session->run("SELECT $columns FROM ticket_order WHERE order_id = $order"));
+	my $now = rows($session->run("SELECT $columns FROM ticket_order WHERE order_id = $order AND status <> 'cancelled'"));
 	die "$what $order was ($expected) and is ($now)" if $now ne $expected;
+	return;
+}
+
+# Gives up the second ticket. True: it was in time.
+sub give_up_part
+{
+	my ($session, $order, $log) = @_;
+	my $given = rows($session->run("SELECT $columns FROM ticket_cancel($order, '{2}')"));
+	die $session->output unless $session->is_ok;
+	die "ticket 2 of $order was given up and is ($given)" unless $given =~ /^2:\w+:(cancelled|expired)$/;
+	print $log "part $1\n";
+	return $1 eq 'cancelled';
+}
+
+# Asks for more time. After that nothing may run out before it is over.
+sub hold_longer
+{
+	my ($session, $order, $log) = @_;
+	my $held = $session->run("SELECT string_agg(status, ' ') FROM ticket_hold_extend($order, '6 ms')");
+	if (!$session->is_ok)
+	{
+		die $session->output unless $session->sqlstate eq 'TK005';
+		print $log "too late\n";
+		return;
+	}
+	die "held for longer: $held" unless $held =~ /^held( held)?$/;
+	print $log "held longer\n";
+	my $early = $session->run("SELECT count(*) FROM ticket_order WHERE order_id = $order AND status = 'expired' AND clock_timestamp() < held_until");
+	die "order $order ran out before its time" if $early ne '0';
 	return;
 }
 
@@ -53,11 +83,14 @@ sub payer
 		}
 		else
 		{
-			nap($ttl / 1000 * (0.5 + rand));
+			$held =~ s/ .*// if $party == 2 && rand() < 0.3 && give_up_part($session, $order, $log);
+			nap($ttl / 1000 * (0.5 + rand) / 2);
+			hold_longer($session, $order, $log) if rand() < 0.3;
+			nap($ttl / 1000 * (0.5 + rand) / 2);
 			my $paid = rows($session->run("SELECT $columns FROM ticket_confirm($order)"));
 			die $session->output unless $session->is_ok;
 			(my $in_place = $held) =~ s/held/sold/g;
-			my $now = rows($session->run("SELECT $columns FROM ticket_order WHERE order_id = $order"));
+			my $now = rows($session->run("SELECT $columns FROM ticket_order WHERE order_id = $order AND status <> 'cancelled'"));
 			if ($paid eq '')
 			{
 				# Expired, and no seats are left for it: its old seats are in the row, and it is not
@@ -135,7 +168,7 @@ ok(wait_workers($others), 'purchases were left alone, and no seat was ever live 
 my %count;
 $count{$_}++ for map { /^\d+ ([a-z ]+[a-z])/ } log_lines($payers), log_lines($others);
 note(join ', ', map { "$_: $count{$_}" } sort keys %count);
-cmp_ok($count{$_} // 0, '>', 0, "there was: $_") for 'same seats', 'other seats', 'refused', 'swept', 'bought';
+cmp_ok($count{$_} // 0, '>', 0, "there was: $_") for 'same seats', 'other seats', 'refused', 'swept', 'bought', 'part cancelled', 'held longer', 'too late';
 
 # What is still held runs out, and no hold remains.
 ok(becomes_true($node, 'postgres', q{SELECT count(*) = 0 FROM ticket_order WHERE status = 'held'}), 'what was not paid runs out');

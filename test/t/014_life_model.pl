@@ -1,6 +1,6 @@
-# Thousands of random steps of a ticket's whole life (hold, pay, cancel, run out, refund, change,
-# quotas, channels, batches, unnumbered places, rules) against a plain model, seen by the session
-# that takes the steps and by another one.
+# Thousands of random steps of a ticket's whole life (hold, hold for longer, pay, cancel, run out,
+# refund, change, give to another passenger, quotas, channels, batches, unnumbered places, rules)
+# against a plain model, seen by the session that takes the steps and by another one.
 # TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
 use warnings;
@@ -39,8 +39,8 @@ my %seats = (first => [ map { "01/$_" } qw(1A 1C 1D 1F) ], second => [ map { "02
 my %places = (first => {}, second => { '03' => 4 }, standing => { '04' => 5, '05' => 3 });
 my @channels = (undef, undef, 'web', 'agency');
 
-# The state: orders and quotas. A ticket: [ ticket_no, seat or undef, coach ]. Orders that are no
-# longer of use are removed.
+# The state: orders and quotas. A ticket: [ ticket_no, seat or undef, coach, passenger ]; the
+# passenger is there only if the ticket was transferred. Orders that are no longer of use are removed.
 #   order: { id, on (departure's number), class, from, to, channel, status, tickets }
 #   quota: { id, on, class, from, to, channel, seats }
 my $state = { orders => {}, quotas => {} };
@@ -337,23 +337,60 @@ sub expire
 {
 	my ($order) = @_;
 	run("UPDATE ticket_order SET held_until = clock_timestamp() - interval '1 second' WHERE order_id = $order->{id}");
-	sweep("order $order->{id}", "SELECT bool_and(status = 'expired') FROM ticket_order WHERE order_id = $order->{id} AND held_until IS NOT NULL");
+	sweep("order $order->{id}", "SELECT bool_and(status = 'expired') FROM ticket_order WHERE order_id = $order->{id} AND held_until IS NOT NULL AND status <> 'cancelled'");
 	$order->{status} = 'expired';
 	$count{expired}++;
+	return;
+}
+
+# A part: what is left is the order from here on.
+sub give_part
+{
+	my ($order, $call, $status) = @_;
+	my ($ticket) = splice @{ $order->{tickets} }, rand @{ $order->{tickets} }, 1;
+	my $sql = "SELECT ticket_no, status FROM $call($order->{id}, ARRAY[$ticket->[0]])";
+	my $got = run($sql);
+	trouble("$sql: $got") if $got ne "$ticket->[0]|$status";
+	$order->{part} = 1;
+	$count{"$status in part"}++;
 	return;
 }
 
 sub refund
 {
 	my ($order) = @_;
-	return set_status($order, "ticket_refund($order->{id})", 'refunded') if @{ $order->{tickets} } == 1 || rand() < 0.6;
-	# A part: that ticket is an order of its own from here on, as far as the model goes.
-	my ($ticket) = splice @{ $order->{tickets} }, rand @{ $order->{tickets} }, 1;
-	my $sql = "SELECT ticket_no, status FROM ticket_refund($order->{id}, ARRAY[$ticket->[0]])";
-	my $got = run($sql);
-	trouble("$sql: $got") if $got ne "$ticket->[0]|refunded";
-	$order->{part} = 1;
-	$count{'refunded in part'}++;
+	return @{ $order->{tickets} } == 1 || rand() < 0.6 ? set_status($order, "ticket_refund($order->{id})", 'refunded') : give_part($order, 'ticket_refund', 'refunded');
+}
+
+sub cancel
+{
+	my ($order) = @_;
+	return give_part($order, 'ticket_cancel', 'cancelled') if $order->{status} eq 'held' && @{ $order->{tickets} } > 1 && rand() < 0.7;
+	return set_status($order, "ticket_cancel($order->{id})", $order->{status} eq 'held' ? 'cancelled' : $order->{status});
+}
+
+sub extend
+{
+	my ($order) = @_;
+	my $sql = "SELECT ticket_no, seat, coach, held_until > clock_timestamp() + interval '110 minutes' FROM ticket_hold_extend($order->{id}, '2 hours') ORDER BY 1";
+	my ($got, $expected) = (run($sql), numbers($order) =~ s/$/|t/mgr);
+	trouble("$sql: $got, not $expected") if $got ne $expected;
+	$count{'held longer'}++;
+	return;
+}
+
+# To a passenger who has nothing yet. The rules are asked without the ticket.
+sub transfer
+{
+	my ($order) = @_;
+	my $ticket = any(@{ $order->{tickets} });
+	my $passenger = 1000 + $step;
+	my $sql = "SELECT ticket_no, seat, coach, status, passenger_id FROM ticket_transfer($order->{id}, $ticket->[0], $passenger)";
+	return run_refused($sql) if is_refused($order, 0);
+	my ($got, $expected) = (run($sql), join '|', $ticket->[0], $ticket->[1] // '', $ticket->[2], $order->{status}, $passenger);
+	trouble("$sql: $got, not $expected") if $got ne $expected;
+	$ticket->[3] = $passenger;
+	$count{transferred}++;
 	return;
 }
 
@@ -435,8 +472,9 @@ sub refuse
 {
 	my $order = order_of(qw(held sold cancelled refunded expired changed)) // return;
 	my %forbidden = (
-		held => [ 'ticket_refund(%d)', "ticket_change(%d, 'T1', 'S1', 'S2', '$day', 'first')" ], sold => ['ticket_cancel(%d)'], cancelled => ['ticket_confirm(%d)', 'ticket_refund(%d)' ],
-		refunded => [ 'ticket_cancel(%d)' ], expired => [ 'ticket_refund(%d)' ], changed => [ 'ticket_cancel(%d)', 'ticket_refund(%d)', 'ticket_confirm(%d)' ]);
+		held => [ 'ticket_refund(%d)', "ticket_change(%d, 'T1', 'S1', 'S2', '$day', 'first')" ], sold => [ 'ticket_cancel(%d)', q{ticket_cancel(%d, '{1}')}, q{ticket_hold_extend(%d, '1 h')} ],
+		cancelled => [ 'ticket_confirm(%d)', 'ticket_refund(%d)', q{ticket_hold_extend(%d, '1 h')}, 'ticket_transfer(%d, 1, 8)' ], refunded => [ 'ticket_cancel(%d)', 'ticket_transfer(%d, 1, 8)' ],
+		expired => [ 'ticket_refund(%d)', q{ticket_hold_extend(%d, '1 h')}, 'ticket_transfer(%d, 1, 8)' ], changed => [ 'ticket_cancel(%d)', 'ticket_refund(%d)', 'ticket_confirm(%d)' ]);
 	return if $order->{part};
 	my $sql = sprintf "SELECT * FROM " . any(@{ $forbidden{ $order->{status} } }), $order->{id};
 	$session->run($sql);
@@ -501,8 +539,10 @@ sub step
 	if ($kind < 0.33) { take() }
 	elsif ($kind < 0.37) { take_many() }
 	elsif ($kind < 0.47) { with(\&confirm, qw(held held expired sold)) }
-	elsif ($kind < 0.52) { with(sub { set_status($_[0], "ticket_cancel($_[0]{id})", $_[0]{status} eq 'held' ? 'cancelled' : $_[0]{status}) }, qw(held cancelled expired)) }
-	elsif ($kind < 0.58) { with(\&expire, 'held') }
+	elsif ($kind < 0.52) { with(\&cancel, qw(held held cancelled expired)) }
+	elsif ($kind < 0.54) { with(\&extend, 'held') }
+	elsif ($kind < 0.56) { with(\&transfer, qw(held sold)) }
+	elsif ($kind < 0.60) { with(\&expire, 'held') }
 	elsif ($kind < 0.70) { with(\&refund, 'sold') }
 	elsif ($kind < 0.78) { with(\&change, 'sold') }
 	elsif ($kind < 0.84) { reserve() }
@@ -546,11 +586,14 @@ is(join("\n", sort split /\n/, run(q{SELECT concat_ws(' ', order_id, ticket_no, 
 	join("\n", @expected), 'the live tickets are what the model says');
 is(run(q{SELECT string_agg(reservation_id::text, ' ' ORDER BY reservation_id) FROM ticket_reservation WHERE status = 'open'}),
 	join(' ', sort { $a <=> $b } keys %{ $state->{quotas} }), 'so are the open quotas');
+my %passengers = map { split /\|/ } split /\n/, run(q{SELECT order_id || ' ' || ticket_no, passenger_id FROM ticket_order});
+my @wrong = grep { my $o = $_; grep { defined $_->[3] && $passengers{"$o->{id} $_->[0]"} != $_->[3] } @{ $o->{tickets} } } values %{ $state->{orders} };
+is(join(' ', map { $_->{id} } @wrong), '', 'so are the passengers');
 $_->quit for $session, $other;
 in_flight_is_empty($node, 'postgres', 'model');
 agrees($node, 'postgres', 'model');
 note(join ', ', map { "$_: $count{$_}" } sort keys %count);
-cmp_ok($count{$_} // 0, '>', 0, "there were: $_") for 'tickets', 'sold out', 'batches', 'cancelled', 'expired', 'refunded', 'refunded in part', 'changed', 'not changed',
+cmp_ok($count{$_} // 0, '>', 0, "there were: $_") for 'tickets', 'sold out', 'batches', 'cancelled', 'expired', 'refunded', 'refunded in part', 'cancelled in part', 'held longer', 'transferred', 'changed', 'not changed',
   'late, same seats', 'late, other seats', 'late, nothing left', 'quotas', 'recycled', 'refused', 'refused by a rule', 'transactions';
 
 $node->stop;

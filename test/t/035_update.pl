@@ -353,8 +353,9 @@ my $items = 'SELECT order_id, item_id, user_id, buy_quantity, status, request_id
 my $second_items = $node->safe_psql('second', $items);
 $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/second", '-d', $node->connstr('second') ], 'a dump of 0.2');
 # After the dump: it could not be restored with rights on a function that has got an argument since.
-$node->safe_psql('second', qq{ALTER TABLE item_order ADD COLUMN note text; GRANT EXECUTE ON FUNCTION ticket_change TO seller;
-	ALTER FUNCTION ticket_change SET ticketpool.allocation = first_fit;
+$node->safe_psql('second', qq{ALTER TABLE item_order ADD COLUMN note text; GRANT EXECUTE ON FUNCTION ticket_change, ticket_cancel TO seller;
+	ALTER FUNCTION ticket_change SET ticketpool.allocation = first_fit; ALTER FUNCTION ticket_cancel SET ticketpool.hold_ttl = '7 min';
+	CREATE VIEW given_up AS SELECT seat FROM ticket_cancel(1);
 	CREATE VIEW exchanged AS SELECT seat FROM ticket_change(1, 'T1', 'S1', 'S2', '$day');
 	CREATE FUNCTION exchange(id bigint) RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM ticket_change(id, 'T1', 'S1', 'S2', '$day'); END;
 	CREATE FUNCTION exchange_by_name(id bigint) RETURNS bigint LANGUAGE sql AS \$f\$ SELECT count(*) FROM ticket_change(id, 'T1', 'S1', 'S2', '$day') \$f\$});
@@ -366,18 +367,21 @@ is($open->run('EXECUTE rows_of(5000)'), '4|old', 'a session with plans of the ta
 my (undef, undef, $dependents) = $node->psql('second', 'ALTER EXTENSION ticketpool UPDATE', extra_params => [ '-v', 'VERBOSITY=verbose' ]);
 like($dependents, qr/ERROR:\s+2BP01: function ticket_change cannot be replaced because other objects depend on it\n.*DETAIL:\s+These call it with its old arguments: function exchange\(bigint\), view exchanged\.\n.*HINT:\s+Drop them, update the extension, and create them again\./s,
 	'what depends on a function that gets arguments is named');
-is($node->safe_psql('second', q{SELECT extversion FROM pg_extension WHERE extname = 'ticketpool'}), '0.2', 'and nothing is updated');
 $node->safe_psql('second', 'DROP VIEW exchanged; DROP FUNCTION exchange');
+like(($node->psql('second', 'ALTER EXTENSION ticketpool UPDATE'))[2], qr/function ticket_cancel cannot be replaced.*\n.*: view given_up\./, 'on each of these functions');
+is($node->safe_psql('second', q{SELECT extversion FROM pg_extension WHERE extname = 'ticketpool'}), '0.2', 'and nothing is updated');
+$node->safe_psql('second', 'DROP VIEW given_up');
 $node->safe_psql('second', 'ALTER EXTENSION ticketpool UPDATE');
 is($node->safe_psql('second', q{SELECT has_function_privilege('seller', 'ticket_refund(bigint,int[])', 'EXECUTE'), has_function_privilege('seller', 'ticket_pool()', 'EXECUTE'),
 	has_table_privilege('seller', 'ticket_pool', 'SELECT'), has_function_privilege('public', oid, 'EXECUTE') FROM pg_proc WHERE proname = 'ticket_buy';
-	SELECT proname, proconfig FROM pg_proc WHERE proname IN ('ticket_rule_user_limit', 'ticket_change') ORDER BY 1;
-	SELECT has_function_privilege('seller', 'ticket_change(bigint,text,text,text,date,text,text,int[],uuid)', 'EXECUTE')}), "t|t|t|t\nticket_change|{ticketpool.allocation=first_fit}\nticket_rule_user_limit|{ticketpool.user_limit=8}\nt", q{updated from 0.2: users' grants and settings of functions are still there});
+	SELECT proname, proconfig FROM pg_proc WHERE proname IN ('ticket_rule_user_limit', 'ticket_change', 'ticket_cancel') ORDER BY 1;
+	SELECT has_function_privilege('seller', 'ticket_change(bigint,text,text,text,date,text,text,int[],uuid)', 'EXECUTE'), has_function_privilege('seller', 'ticket_cancel(bigint,int[])', 'EXECUTE')}),
+	"t|t|t|t\nticket_cancel|{\"ticketpool.hold_ttl=7 min\"}\nticket_change|{ticketpool.allocation=first_fit}\nticket_rule_user_limit|{ticketpool.user_limit=8}\nt|t", q{updated from 0.2: users' grants and settings of functions are still there});
 my @granted = sort(slurp_file_of_dump('second') =~ /^GRANT \w+ ON (\w+ public\.\w+)[^\n]* TO (?:seller|PUBLIC);$/mg);
 like(($node->psql('second', 'SELECT exchange_by_name(0)'))[2], qr/order 0 does not exist/, 'a function that calls it by name goes on');
-is(join(', ', @granted), 'FUNCTION public.ticket_buy, FUNCTION public.ticket_change, FUNCTION public.ticket_pool, FUNCTION public.ticket_refund, TABLE public.ticket_pool',
+is(join(', ', @granted), 'FUNCTION public.ticket_buy, FUNCTION public.ticket_cancel, FUNCTION public.ticket_change, FUNCTION public.ticket_pool, FUNCTION public.ticket_refund, TABLE public.ticket_pool',
 	'and a dump keeps the grants');
-$node->safe_psql('second', q{REVOKE EXECUTE ON FUNCTION ticket_buy FROM PUBLIC; DROP OWNED BY seller; ALTER FUNCTION ticket_rule_user_limit RESET ALL; ALTER FUNCTION ticket_change RESET ALL; DROP FUNCTION exchange_by_name});
+$node->safe_psql('second', q{REVOKE EXECUTE ON FUNCTION ticket_buy FROM PUBLIC; DROP OWNED BY seller; ALTER FUNCTION ticket_rule_user_limit RESET ALL; ALTER FUNCTION ticket_change RESET ALL; ALTER FUNCTION ticket_cancel RESET ALL; DROP FUNCTION exchange_by_name});
 is($node->safe_psql('second', $orders), $second_rows, 'its orders');
 is($node->safe_psql('second', $items), $second_items, 'and its items');
 is($open->run('EXECUTE rows_of(5000)'), '4|old', 'the session goes on with its plans');

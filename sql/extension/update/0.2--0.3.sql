@@ -161,6 +161,24 @@ DROP INDEX @extschema@.item_order_live;
 CREATE INDEX item_order_live ON @extschema@.item_order (item_id, user_id)
     WHERE status IN ('held', 'sold');
 CREATE INDEX item_order_held ON @extschema@.item_order (held_until) WHERE status = 'held';
+CREATE TABLE @extschema@.item_refund (
+    order_id    bigint,
+    request_id  uuid,
+    quantity    bigint,
+    create_time timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (order_id, request_id)
+);
+DO $$
+BEGIN
+    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.item_refund OWNER TO %s',
+        (SELECT relowner::regrole FROM pg_catalog.pg_class
+         WHERE oid OPERATOR(pg_catalog.=) '@extschema@.item_order'::regclass));
+END $$;
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund', '');
+\new function item_hold item_confirm item_cancel
+
+-- Part of a hold, longer holds, another passenger
+\new function ticket_hold_extend ticket_transfer
 
 -- Functions that have new arguments at their end. Each new function takes the place of the old one,
 -- with the rights that users have granted on it and the settings that they have given it. GRANT
@@ -172,7 +190,9 @@ ALTER FUNCTION @extschema@.ticket_change(bigint, text, text, text, date, text, t
     RENAME TO ticket_change_0_2;
 ALTER FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz)
     RENAME TO ticket_open_0_2;
-\new function ticket_change ticket_open ticket_retime ticket_skip_stop
+ALTER FUNCTION @extschema@.ticket_cancel(bigint) RENAME TO ticket_cancel_0_2;
+ALTER FUNCTION @extschema@.item_refund(bigint) RENAME TO item_refund_0_2;
+\new function item_refund ticket_cancel ticket_change ticket_open ticket_retime ticket_skip_stop
 DO $$
 DECLARE
     one record;
@@ -185,7 +205,9 @@ BEGIN
         ('ticket_change', '(bigint, text, text, text, date, text, text, int[])',
             '(bigint, text, text, text, date, text, text, int[], uuid)'),
         ('ticket_open', '(text, date, text, timestamptz, timestamptz)',
-            '(text, date, text, timestamptz, timestamptz, text, interval, text)')
+            '(text, date, text, timestamptz, timestamptz, text, interval, text)'),
+        ('ticket_cancel', '(bigint)', '(bigint, int[])'),
+        ('item_refund', '(bigint)', '(bigint, bigint, uuid)')
         ) AS replaced (name, old_arguments, new_arguments)
     LOOP
         old_oid := ('@extschema@.' OPERATOR(pg_catalog.||) one.name OPERATOR(pg_catalog.||) '_0_2'

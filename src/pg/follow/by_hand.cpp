@@ -42,14 +42,15 @@ struct WantedSeat {
     const Layout* layout = ref.departure->layout.get();
     const Stop* stops = ref.departure->route->stops();
     const bool is_place = ticket.place_coach >= 0;
-    const SeatGeometry* seat =
-        is_place ? nullptr : &layout->geometry(ticket.class_index)[ticket.seat];
-    const uint32_t coach = is_place ? static_cast<uint32_t>(ticket.place_coach) : seat->coach;
-    const char* name = printable(text_of(layout->head, layout->coaches()[coach].name));
+    const char* coach =
+        printable(is_place ? text_of(layout->head, layout->coaches()[ticket.place_coach].name)
+                           : coach_name(layout, ticket.class_index, ticket.seat));
+    const char* seat =
+        is_place ? nullptr : printable(seat_label(layout, ticket.class_index, ticket.seat));
     ereport(ERROR,
             (errcode(ERRCODE_EXCLUSION_VIOLATION),
-             is_place ? errmsg("coach %s has no place left", name)
-                      : errmsg("seat %u%c of coach %s is taken", seat->row, seat->letter, name),
+             is_place ? errmsg("coach %s has no place left", coach)
+                      : errmsg("seat %s of coach %s is taken", seat, coach),
              errdetail("Ticket %d of order " INT64_FORMAT
                        " would travel between stops %d and %d of departure " INT64_FORMAT
                        ", where another live ticket, a quota or a running transaction has it.",

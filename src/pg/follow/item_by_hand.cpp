@@ -8,6 +8,7 @@
 #include "follow/wanted.hpp"
 #include "load/directory.hpp"
 #include "load/item_pins.hpp"
+#include "pool/deadlines.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_claim.hpp"
 #include "pool/stock_ledger.hpp"
@@ -219,6 +220,15 @@ void claim_row(const Catalog& catalog, TupleTableSlot* row) {
     claim_by_hand(wanted);
 }
 
+// The worker has to know when a hold that was written by hand runs out.
+void note_deadline_of_hold(const Catalog& catalog, TupleTableSlot* row) {
+    bool no_deadline;
+    const Datum held_until = row_value(row, item_held_column(catalog), &no_deadline);
+    if (!no_deadline && same_text(row_text(row, kItemStatus), {"held", 4})) {
+        deadline_at_commit(DatumGetTimestampTz(held_until));
+    }
+}
+
 void follow(const Catalog& catalog, const RowEvent& rows) {
     const auto [before, after] = rows;
     if (is_own_item_event(before, after)) {
@@ -226,6 +236,9 @@ void follow(const Catalog& catalog, const RowEvent& rows) {
     }
     const bool was_live = before != nullptr && is_live_item_row(before);
     const bool live = after != nullptr && is_live_item_row(after);
+    if (live) {
+        note_deadline_of_hold(catalog, after);
+    }
     if (was_live && live && same_units(before, after)) {
         return;
     }

@@ -2,6 +2,7 @@
 #include "follow/own_events.hpp"
 
 #include "server/table_scan.hpp"
+#include "tables/inventory_rows.hpp"
 #include "tables/item_rows.hpp"
 #include "tables/own_writes.hpp"
 #include "ticketpool/order_status.hpp"
@@ -99,8 +100,8 @@ static bool is_own_item_row(const OwnWrite& write, TupleTableSlot* before) {
     if (before == nullptr) {
         return write.change == OwnChange::kInsert;
     }
-    return write.change == OwnChange::kEnd && row_int64(before, kItemOrderId) == write.order_id &&
-           row_int64(before, kItemId) == write.departure_id;
+    return (write.change == OwnChange::kEnd || write.change == OwnChange::kLive) &&
+           row_int64(before, kItemOrderId) == write.order_id;
 }
 
 static bool is_item_as_expected(const OwnWrite& write, TupleTableSlot* before,
@@ -108,8 +109,9 @@ static bool is_item_as_expected(const OwnWrite& write, TupleTableSlot* before,
     if (after == nullptr) {
         return false;
     }
-    if (write.change == OwnChange::kEnd) {
-        return same_units(before, after) && !is_live_item_row(after);
+    if (write.row == nullptr) {
+        return same_units(before, after) &&
+               is_live_item_row(after) == (write.change == OwnChange::kLive);
     }
     for (const AttrNumber column : {kItemId, kItemInventory, kItemQuantity}) {
         if (row_int64(after, column) != DatumGetInt64(write.row->value[column])) {
@@ -136,7 +138,7 @@ bool is_own_item_event(TupleTableSlot* before, TupleTableSlot* after) {
 }
 
 bool is_live_item_row(TupleTableSlot* row) {
-    return same_text(row_text(row, kItemStatus), {"sold", 4});
+    return is_live_status(row_text(row, kItemStatus));
 }
 
 bool same_units(TupleTableSlot* before, TupleTableSlot* after) {

@@ -1,16 +1,18 @@
-// item_refund: a sold order becomes refunded. Its units are free for others once the transaction
-// has committed, and for the transaction itself at once.
-#include "load/item_pins.hpp"
-#include "pool/announcement.hpp"
+// item_refund: a sold order gives units back, some or all. They are free for others once the
+// transaction has committed, and for the transaction itself at once.
+//
+// A call with a request_id that has given units back leaves a row in the table item_refund, in the
+// same transaction. It is read and written only while the order's row is locked, which every such
+// call changes. So of two calls with one request_id the second waits for the first, and then finds
+// its row, or does not find it because the first rolled back. Where the isolation level hides the
+// row, it also hides the order's new version, and locking that is 40001. The row is a plain one: a
+// dump, a standby and an update keep it like the order itself.
+#include "items/item_orders.hpp"
 #include "pool/shared_memory.hpp"
-#include "pool/stock_claim.hpp"
-#include "pool/stock_ledger.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
-#include "server/row_return.hpp"
-#include "tables/inventory_rows.hpp"
 #include "tables/own_writes.hpp"
 
 extern "C" {
@@ -20,98 +22,109 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-struct SoldOrder {
+struct RefundCall {
     int64_t order_id;
-    int64_t item_id;
-    int64_t inventory_id;
-    int64_t units;
-    bool is_sold;
+    int64_t quantity;
+    bool all;  // quantity is NULL
+    bool has_request;
+    Datum request_id;
 };
 
-int execute_by_id(const char* sql, int64_t id) {
-    Oid types[] = {INT8OID};
-    Datum values[] = {Int64GetDatum(id)};
-    return execute_planned(sql, 1, types, values, nullptr);
+RefundCall read_call(FunctionCallInfo fcinfo) {
+    RefundCall call{PG_GETARG_INT64(0), 0, PG_ARGISNULL(1), !PG_ARGISNULL(2), 0};
+    if (!call.all) {
+        call.quantity = PG_GETARG_INT64(1);
+    }
+    if (call.has_request) {
+        call.request_id = PG_GETARG_DATUM(2);
+    }
+    if (!call.all && call.quantity <= 0) {
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("quantity must be positive"),
+                 errdetail(INT64_FORMAT " units cannot be given back.", call.quantity),
+                 errhint("Give one unit or more back, or pass NULL for all of them.")));
+    }
+    return call;
 }
 
-Datum column(int number) {
-    bool is_null;
-    return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, &is_null);
-}
-
-// Locks the order's row to the end of the transaction.
-SoldOrder lock_order_row(const Catalog& catalog, int64_t order_id) {
-    const char* sql = psprintf(
-        "SELECT item_id, inventory_id, buy_quantity, status = 'sold' FROM %s "
-        "WHERE order_id = $1 FOR NO KEY UPDATE",
-        qualified_name(catalog.item_order));
-    if (execute_by_id(sql, order_id) != SPI_OK_SELECT) {
-        elog(ERROR, "could not read order " INT64_FORMAT, order_id);
+// Was the call made before? 22023 if its request_id asked for another quantity then.
+bool is_repeated(const Catalog& catalog, const RefundCall& call) {
+    const char* sql = psprintf("SELECT quantity FROM %s WHERE order_id = $1 AND request_id = $2",
+                               qualified_name(catalog.refund));
+    Oid types[] = {INT8OID, UUIDOID};
+    Datum values[] = {Int64GetDatum(call.order_id), call.request_id};
+    if (execute_planned(sql, 2, types, values, nullptr) != SPI_OK_SELECT) {
+        elog(ERROR, "could not read refunds of order " INT64_FORMAT, call.order_id);
     }
     if (SPI_processed == 0) {
+        return false;
+    }
+    bool was_all;
+    const int64_t first =
+        DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &was_all));
+    if (was_all != call.all || (!was_all && first != call.quantity)) {
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("request_id was used for another refund"),
+             was_all ? errdetail("The first call asked for all units of order " INT64_FORMAT ".",
+                                 call.order_id)
+                     : errdetail("The first call asked for " INT64_FORMAT
+                                 " of the units of order " INT64_FORMAT ".",
+                                 first, call.order_id),
+             errhint("Use a new request_id for each refund.")));
+    }
+    return true;
+}
+
+void note_request(const Catalog& catalog, const RefundCall& call) {
+    const char* sql =
+        psprintf("INSERT INTO %s (order_id, request_id, quantity) VALUES ($1, $2, $3)",
+                 qualified_name(catalog.refund));
+    Oid types[] = {INT8OID, UUIDOID, INT8OID};
+    Datum values[] = {Int64GetDatum(call.order_id), call.request_id, Int64GetDatum(call.quantity)};
+    execute_own_on(catalog.refund, sql, 3, types, values, call.all ? "  n" : nullptr,
+                   SPI_OK_INSERT);
+    if (SPI_processed != 1) {
+        report_not_written(sql);
+    }
+}
+
+// An order that is refunded keeps the number of units that its last refund gave back.
+void check_call(const ItemOrder& order, const RefundCall& call) {
+    if (order.status != OrderStatus::kSold && order.status != OrderStatus::kRefunded) {
+        refuse_item_order(order, gettext_noop("order %lld cannot be refunded"),
+                          gettext_noop("Only a sold order can be refunded. Give up a hold with "
+                                       "item_cancel."));
+    }
+    if (call.quantity > order.units) {
         ereport(ERROR,
-                (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", order_id),
-                 detail_of_no_order("item_order"), hint_of_no_order()));
-    }
-    return SoldOrder{order_id, DatumGetInt64(column(1)), DatumGetInt64(column(2)),
-                     DatumGetInt64(column(3)), DatumGetBool(column(4))};
-}
-
-void change_quantity(const Catalog& catalog, const char* sign, int64_t id, int64_t units) {
-    const char* sql =
-        psprintf("UPDATE %s SET quantity = quantity %s $2, modify_time = now() WHERE id = $1",
-                 qualified_name(catalog.inventory), sign);
-    Oid types[] = {INT8OID, INT8OID};
-    Datum values[] = {Int64GetDatum(id), Int64GetDatum(units)};
-    const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.inventory};
-    if (execute_own(write, true, sql, 2, types, values, nullptr) != SPI_OK_UPDATE ||
-        SPI_processed != 1) {
-        ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-                        errmsg("inventory " INT64_FORMAT " was not changed", id),
-                        errdetail("A trigger or a policy on item_inventory left its row out."),
-                        errhint("Let a trigger raise an error instead.")));
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                 errmsg("order " INT64_FORMAT " has fewer units", order.order_id),
+                 errdetail("It has " INT64_FORMAT ", and " INT64_FORMAT " are to be given back.",
+                           order.units, call.quantity),
+                 errhint("Pass NULL for all units.")));
     }
 }
 
-// The stock to which the units go: the one that they came from. Null: that stock is not there, so
-// the units were never taken out of a stock. The units of a merged inventory go to the root, in its
-// row and in memory. The root's row is locked first, as in item_merge. If the merge commits only
-// after this look, the units go to the merged stock, which is also right.
-Stock* stock_of_order(const Catalog& catalog, const ItemRef& ref, const SoldOrder& order) {
-    Stock* root = ref.item->root();
-    if (order.inventory_id == root->inventory_id ||
-        !is_merged_inventory(catalog, order.inventory_id)) {
-        return ref.item->find(order.inventory_id);
+void refund(const Catalog& catalog, const RefundCall& call) {
+    const ItemOrder order = require_item_order(catalog, call.order_id);
+    if (call.has_request && is_repeated(catalog, call)) {
+        return;
     }
-    change_quantity(catalog, "+", root->inventory_id, order.units);
-    change_quantity(catalog, "-", order.inventory_id, order.units);
-    return root;
-}
-
-void refund(const Catalog& catalog, const SoldOrder& order) {
-    // Pin before the row changes: nobody may rebuild the item from a row whose release is pending.
-    const ItemRef ref = pin_item_or_lock(catalog, order.item_id);
-    const char* sql =
-        psprintf("UPDATE %s SET status = 'refunded', modify_time = now() WHERE order_id = $1",
-                 qualified_name(catalog.item_order));
-    const OwnWrite write{OwnChange::kEnd, order.item_id, order.order_id, nullptr,
-                         catalog.item_order};
-    Oid types[] = {INT8OID};
-    Datum values[] = {Int64GetDatum(order.order_id)};
-    if (execute_own(write, true, sql, 1, types, values, nullptr) != SPI_OK_UPDATE ||
-        SPI_processed != 1) {
-        ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-                        errmsg("order " INT64_FORMAT " was not changed", order.order_id),
-                        errdetail("A trigger or a policy on item_order left its row out."),
-                        errhint("Let a trigger raise an error where a refund may not happen.")));
+    check_call(order, call);
+    if (order.status == OrderStatus::kRefunded) {
+        return;
     }
-    const bool counts = ref.item != nullptr && order.units > 0;
-    Stock* stock = counts ? stock_of_order(catalog, ref, order) : nullptr;
-    if (stock != nullptr) {
-        stock_reserve(1);  // reserved after the triggers ran: they may have bought
-        stock_add_release(stock_ref(ref, stock), order.units);
+    if (call.all || call.quantity == order.units) {
+        end_item_order(catalog, order, OrderStatus::kRefunded, OfLocked::kWait);
+    } else {
+        shrink_item_order(catalog, order, call.quantity);
     }
     count(shared.mine->counters.refunds);
+    if (call.has_request) {
+        note_request(catalog, call);
+    }
 }
 
 }  // namespace
@@ -124,20 +137,13 @@ TICKETPOOL_FUNCTION(item_refund) {
     PreventCommandIfReadOnly("item_refund()");
     ReturnSetInfo* result = require_set_result(fcinfo);
     begin_result(fcinfo);
+    const RefundCall call = read_call(fcinfo);
     const Catalog& catalog = catalog_of(fcinfo);
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();
-    const SoldOrder order = lock_order_row(catalog, PG_GETARG_INT64(0));
-    if (order.is_sold) {
-        refund(catalog, order);
-    }
-    const char* sql =
-        psprintf("SELECT * FROM %s WHERE order_id = $1", qualified_name(catalog.item_order));
-    if (execute_by_id(sql, order.order_id) != SPI_OK_SELECT) {
-        elog(ERROR, "could not read order " INT64_FORMAT, order.order_id);
-    }
-    return_spi_rows(result);
+    refund(catalog, call);
+    return_item_order(catalog, call.order_id, result);
     SPI_finish();
     owner_end(scope);
     return 0;

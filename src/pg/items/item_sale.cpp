@@ -1,4 +1,4 @@
-// item_buy and item_remaining.
+// item_buy, item_hold and item_remaining. (What becomes of a hold is in item_hold.cpp.)
 //
 // All units of a purchase come from one inventory: the named one if one is named; otherwise the
 // root or, in order of their ids, one of the split-off inventories without a seller. Of a stock,
@@ -7,9 +7,11 @@
 
 #include "load/item_pins.hpp"
 #include "pool/claim_retry.hpp"
+#include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/stock_claim.hpp"
 #include "pool/stock_ledger.hpp"
+#include "purchase/hold_time.hpp"
 #include "purchase/request_locks.hpp"
 #include "purchase/rules.hpp"
 #include "server/call_scan.hpp"
@@ -75,10 +77,15 @@ Stock* claim_item(const ItemPurchase& purchase) {
 // Arguments, request ids, rows
 // ---------------------------------------------------------------------------------------------
 
-static RequestDigest digest_of(const ItemPurchase& purchase) {
+RequestDigest item_digest(int64_t item_id, int64_t quantity) {
     RequestDigest digest{};
-    digest_set(&digest, kDigestItem, digest_hash(purchase.item_id));
-    digest_set(&digest, kDigestQuantity, digest_hash(purchase.quantity));
+    digest_set(&digest, kDigestItem, digest_hash(item_id));
+    digest_set(&digest, kDigestQuantity, digest_hash(quantity));
+    return digest;
+}
+
+static RequestDigest digest_of(const ItemPurchase& purchase) {
+    RequestDigest digest = item_digest(purchase.item_id, purchase.quantity);
     if (purchase.named) {
         digest_set(&digest, kDigestInventory, digest_hash(purchase.inventory_id) | 1);
     }
@@ -212,7 +219,7 @@ RuleCall rule_call(const ItemPurchase& purchase) {
 }
 
 void build_item_order(const Catalog& catalog, const ItemPurchase& purchase, int64_t inventory_id,
-                      Datum sold, RowValues* row) {
+                      Datum status, RowValues* row) {
     count(shared.mine->counters.buys);
     memset(row->is_null, true, sizeof row->is_null);
     set_value(row, kItemOrderId, Int64GetDatum(next_item_order_id(catalog)));
@@ -220,11 +227,14 @@ void build_item_order(const Catalog& catalog, const ItemPurchase& purchase, int6
     set_value(row, kItemId, Int64GetDatum(purchase.item_id));
     set_value(row, kItemUser, Int64GetDatum(purchase.user_id));
     set_value(row, kItemQuantity, Int64GetDatum(purchase.quantity));
-    set_value(row, kItemStatus, sold);
+    set_value(row, kItemStatus, status);
     set_value(row, kItemCreated, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
     if (purchase.request_id != nullptr) {
         set_value(row, kItemRequest, UUIDPGetDatum(purchase.request_id));
         set_value(row, kItemRequestDigest, digest_datum(purchase.asked));
+    }
+    if (purchase.holds) {
+        set_value(row, kItemHeldUntil, TimestampTzGetDatum(purchase.held_until));
     }
 }
 
@@ -259,9 +269,22 @@ void sell_item(FunctionCallInfo fcinfo, const Catalog& catalog, ItemPurchase* wa
     if (stock != nullptr) {
         begin_result(fcinfo);
         RowValues row;
-        build_item_order(catalog, purchase, stock->inventory_id, CStringGetTextDatum("sold"), &row);
+        const Datum status = CStringGetTextDatum(purchase.holds ? "held" : "sold");
+        build_item_order(catalog, purchase, stock->inventory_id, status, &row);
         insert_item_orders(catalog, &row, 1, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
+        if (purchase.holds) {
+            deadline_at_commit(purchase.held_until);
+        }
     }
+}
+
+void read_call(FunctionCallInfo fcinfo, ItemPurchase* purchase) {
+    ItemArguments arguments;
+    for (int i = 0; i < kItemArguments; i++) {
+        arguments.value[i] = PG_GETARG_DATUM(i);
+        arguments.is_null[i] = PG_ARGISNULL(i);
+    }
+    read_item_purchase(arguments, purchase);
 }
 
 }  // namespace
@@ -273,13 +296,23 @@ TICKETPOOL_FUNCTION(item_buy) {
     PreventCommandIfReadOnly("item_buy()");
     require_set_result(fcinfo);
     const Catalog& catalog = catalog_of(fcinfo);
-    ItemArguments arguments;
-    for (int i = 0; i < kItemArguments; i++) {
-        arguments.value[i] = PG_GETARG_DATUM(i);
-        arguments.is_null[i] = PG_ARGISNULL(i);
-    }
     ItemPurchase purchase;
-    read_item_purchase(arguments, &purchase);
+    read_call(fcinfo, &purchase);
+    sell_item(fcinfo, catalog, &purchase);
+    return 0;
+}
+
+TICKETPOOL_FUNCTION(item_hold) {
+    using namespace ticketpool;
+    require_shared_memory();
+    PreventCommandIfReadOnly("item_hold()");
+    require_set_result(fcinfo);
+    const TimestampTz deadline = hold_deadline(fcinfo, kItemArguments);
+    const Catalog& catalog = catalog_of(fcinfo);
+    ItemPurchase purchase;
+    read_call(fcinfo, &purchase);
+    purchase.holds = true;
+    purchase.held_until = deadline;
     sell_item(fcinfo, catalog, &purchase);
     return 0;
 }

@@ -21,9 +21,11 @@ struct ItemPurchase {
     RequestDigest asked;          // with a request_id
     bool named;                   // inventory_id was passed
     int64_t inventory_id;
+    TimestampTz held_until;  // of a hold
+    bool holds;              // not paid yet
 };
 
-// The arguments of item_buy.
+// The arguments of item_buy. item_hold has one more, its ttl.
 enum ItemArgument { kArgItem, kArgUser, kArgQuantity, kArgRequest, kArgInventory, kItemArguments };
 struct ItemArguments {
     Datum value[kItemArguments];
@@ -54,8 +56,11 @@ RuleCall rule_call(const ItemPurchase& purchase);
 // Claims the units and pins the item. Returns the stock that all of them came from; null: sold out.
 Stock* claim_item(const ItemPurchase& purchase);
 
-// Fills a row of item_order. `sold`: the status as a datum, made once for many rows.
+// Fills a row of item_order. `status` as a datum, made once for many rows.
 void build_item_order(const Catalog& catalog, const ItemPurchase& purchase, int64_t inventory_id,
-                      Datum sold, RowValues* row);
+                      Datum status, RowValues* row);
+
+// What a call without an inventory_id asked for, as its row keeps it.
+RequestDigest item_digest(int64_t item_id, int64_t quantity);
 
 }  // namespace ticketpool

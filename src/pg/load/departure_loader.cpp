@@ -2,6 +2,7 @@
 #include "load/departure_loader.hpp"
 
 #include "load/fill.hpp"
+#include "load/shared_layout.hpp"
 #include "load/shared_parts.hpp"
 #include "load/undecided.hpp"
 #include "load/undecided_ledgers.hpp"

@@ -21,7 +21,7 @@ namespace {
 // ---------------------------------------------------------------------------------------------
 
 bool is_live_order_of(TupleTableSlot* row, int64_t item_id) {
-    return row_int64(row, kItemId) == item_id && same_text(row_text(row, kItemStatus), {"sold", 4});
+    return row_int64(row, kItemId) == item_id && is_live_status(row_text(row, kItemStatus));
 }
 
 void read_orders(const Catalog& catalog, int64_t item_id, UndecidedItem* undecided) {

@@ -5,7 +5,8 @@
 // For one inventory, a transaction's rows tell how many units it leaves more or less free:
 //
 //   an order inserted by it, and live        less, by the order's units
-//   a live order, refunded or deleted by it  more
+//   a live order, ended or deleted by it     more
+//   a live order that it changed             the difference: none if it paid for a hold
 //   a quantity that it changed               the difference
 //
 // The sum says what the transaction's ledger was, as far as anybody could tell: units that the

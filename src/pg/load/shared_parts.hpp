@@ -1,4 +1,4 @@
-// Routes and layouts in the pool, shared by departures.
+// Routes in the pool, shared by departures.
 #pragma once
 
 #include "server/catalog.hpp"
@@ -6,10 +6,9 @@
 
 namespace ticketpool {
 
-// The part in the pool; it is loaded if it is not there. The departure that is being loaded is
+// The route in the pool; it is loaded if it is not there. The departure that is being loaded is
 // counted as a user of it.
 SharedPart* shared_route(const Catalog& catalog, int64_t route_id);
-SharedPart* shared_layout(const Catalog& catalog, int64_t layout_id);
 
 // Columns of ticket_route.
 enum RouteColumn : AttrNumber {

@@ -262,19 +262,21 @@ void report_differences(const Proof& proof) {
     for (uint32_t c = 0; c < layout->class_count; c++) {
         for (uint32_t seat = 0; seat < layout->classes()[c].seats; seat++) {
             const SeatState* state = state_of_seat(proof, c, seat);
-            const SeatGeometry& geometry = layout->geometry(c)[seat];
-            const char* coach =
-                printable(text_of(layout->head, layout->coaches()[geometry.coach].name));
+            if (!state->missing.any() && !state->extra.any()) {
+                continue;
+            }
+            const char* coach = printable(coach_name(layout, c, seat));
+            const char* label = printable(seat_label(layout, c, seat));
             if (state->missing.any()) {
                 report(proof,
                        psprintf("coach %s seat %s is sold but free in the pool between stops %s",
-                                coach, seat_label(geometry), stretch(departure, state->missing)));
+                                coach, label, stretch(departure, state->missing)));
             }
             if (state->extra.any() && !claims_without_row) {
                 report(
                     proof,
                     psprintf("coach %s seat %s is taken in the pool but not sold between stops %s",
-                             coach, seat_label(geometry), stretch(departure, state->extra)));
+                             coach, label, stretch(departure, state->extra)));
             }
         }
     }

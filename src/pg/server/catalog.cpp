@@ -130,6 +130,8 @@ Catalog resolve(Oid schema) {
         {&catalog.item_order_request, "item_order_request"},
         {&catalog.item_order_held, "item_order_held"},
         {&catalog.item_order_sequence, "item_order_id_seq"},
+        {&catalog.refund, "item_refund"},
+        {&catalog.refund_pkey, "item_refund_pkey"},
         {&catalog.question, "item_question"},
         {&catalog.question_pkey, "item_question_pkey"},
         {&catalog.gate, "item_gate"},

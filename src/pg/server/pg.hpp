@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <string_view>
 
 #include "ticketpool/arena.hpp"
 #include "ticketpool/departure.hpp"
@@ -157,6 +158,10 @@ struct Text {
 inline Text text_of(Datum datum) {
     const text* value = DatumGetTextPP(datum);
     return {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
+}
+
+inline Text text_of(std::string_view view) {
+    return {view.data(), view.size()};
 }
 
 inline Text text_of(const SharedPart& part, TextRef ref) {

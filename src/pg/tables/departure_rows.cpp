@@ -183,16 +183,13 @@ bool read_reservation(TupleTableSlot* slot, const Departure* departure, Reservat
     row->count = 0;
     row->named = static_cast<uint32_t>(seats.count);
     for (int i = 0; i < seats.count; i++) {
-        // coach/seat; a coach's name may contain a slash, a seat's label never does
         const Text name = seats.nulls[i] ? Text{"", 0} : text_of(seats.values[i]);
-        size_t slash = name.length;
-        while (slash > 0 && name.data[slash - 1] != '/') {
-            slash--;
-        }
-        const int64_t number = slash == 0
-                                   ? -1
-                                   : layout->find_seat(row->class_index, name.data, slash - 1,
-                                                       name.data + slash, name.length - slash);
+        Text coach;
+        Text label;
+        const int64_t number = split_seat_name(name, &coach, &label)
+                                   ? layout->find_seat(row->class_index, coach.data, coach.length,
+                                                       label.data, label.length)
+                                   : -1;
         if (number >= 0) {
             row->numbers[row->count++] = static_cast<uint32_t>(number);
         }
@@ -208,14 +205,39 @@ bool is_loadable(const Catalog& catalog, int64_t departure_id) {
            has_row(catalog.layout_coach, catalog.layout_coach_pkey, row.layout_id);
 }
 
-constexpr size_t kMaxSeatLabel = 6;  // a row number of at most five digits, and a letter
+Text seat_label(const Layout* layout, uint32_t class_index, uint32_t seat) {
+    return text_of(layout->label(layout->classes()[class_index].first_seat + seat));
+}
 
-const char* seat_label(const SeatGeometry& seat) {
-    char* label = static_cast<char*>(palloc(kMaxSeatLabel + 1));
-    const int digits = pg_ultoa_n(seat.row, label);
-    label[digits] = static_cast<char>(seat.letter);
-    label[digits + 1] = '\0';
-    return label;
+Text coach_name(const Layout* layout, uint32_t class_index, uint32_t seat) {
+    const uint32_t coach = layout->geometry(class_index)[seat].coach;
+    return text_of(layout->head, layout->coaches()[coach].name);
+}
+
+Datum seat_name(const Layout* layout, uint32_t class_index, uint32_t seat) {
+    const Text coach = coach_name(layout, class_index, seat);
+    const Text label = seat_label(layout, class_index, seat);
+    const size_t length = coach.length + 1 + label.length;
+    text* name = static_cast<text*>(palloc(VARHDRSZ + length));
+    SET_VARSIZE(name, VARHDRSZ + length);
+    char* to = VARDATA(name);
+    memcpy(to, coach.data, coach.length);
+    to[coach.length] = '/';
+    memcpy(to + coach.length + 1, label.data, label.length);
+    return PointerGetDatum(name);
+}
+
+bool split_seat_name(Text name, Text* coach, Text* label) {
+    size_t slash = name.length;
+    while (slash > 0 && name.data[slash - 1] != '/') {
+        slash--;
+    }
+    if (slash == 0) {
+        return false;
+    }
+    *coach = {name.data, slash - 1};
+    *label = {name.data + slash, name.length - slash};
+    return true;
 }
 
 }  // namespace ticketpool

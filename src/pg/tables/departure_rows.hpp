@@ -114,7 +114,15 @@ Misfit locate_ticket(const TicketColumns& columns, const Departure* departure, L
 Misfit read_live_ticket(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* departure,
                         LiveTicket* ticket);
 
-// The seat's label as column seat has it, "12F"; palloc'd.
-const char* seat_label(const SeatGeometry& seat);
+// The label of the class's seat as column seat has it, and the name of its coach: views of the
+// layout.
+Text seat_label(const Layout* layout, uint32_t class_index, uint32_t seat);
+Text coach_name(const Layout* layout, uint32_t class_index, uint32_t seat);
+
+// A seat as arguments and ticket_reservation name it, coach/seat: a text datum.
+Datum seat_name(const Layout* layout, uint32_t class_index, uint32_t seat);
+// Divides such a name at its last slash: the coach's name may have some, the label has none. False:
+// it has no slash.
+bool split_seat_name(Text name, Text* coach, Text* label);
 
 }  // namespace ticketpool

@@ -4,6 +4,7 @@
 #include "pool/prepared.hpp"
 #include "server/table_scan.hpp"
 #include "tables/item_rows.hpp"
+#include "ticketpool/order_status.hpp"
 
 namespace ticketpool {
 
@@ -156,6 +157,11 @@ void read_live_orders(const Catalog& catalog, int64_t item_id, Snapshot snapshot
         }
     }
     reader_close(&reader);
+}
+
+bool is_live_status(Text status) {
+    OrderStatus parsed;
+    return parse_order_status(status.data, status.length, &parsed) && is_live(parsed);
 }
 
 LiveOrder copy_order(TupleTableSlot* slot) {

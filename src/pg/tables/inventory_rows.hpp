@@ -54,6 +54,8 @@ struct LiveOrder {
     ItemPointerData tid;
 };
 LiveOrder copy_order(TupleTableSlot* slot);
+// Is an order with this status live? It then takes its units, like a ticket its seat.
+bool is_live_status(Text status);
 
 // Rows of an item whose transaction is prepared: item_undecided.hpp.
 struct UndecidedOrder {

@@ -27,30 +27,34 @@ const TableShape kShape{"item_order",
                          {"request_id", UUIDOID, true},
                          {"create_time", TIMESTAMPTZOID, false},
                          {"modify_time", TIMESTAMPTZOID, true},
-                         {"request_digest", UUIDOID, true}},
-                        3,
+                         {"request_digest", UUIDOID, true},
+                         {"held_until", TIMESTAMPTZOID, true}},
+                        4,
                         {{{kItemOrderId}, 1, true, false, 0},
                          {{kItemId, kItemUser}, 2, false, true, 0},
-                         {{kItemUser, kItemRequest}, 2, true, true, kItemRequest}},
+                         {{kItemUser, kItemRequest}, 2, true, true, kItemRequest},
+                         {{kItemHeldUntil}, 1, false, true, kItemHeldUntil}},
                         kItemOrderId,
                         kItemId,
                         kItemStatus,
-                        "sold"};
+                        {"sold", "held"}};
+static_assert(kItemOrderColumns <= kMostColumns);
 
 constinit CachedTarget cache{};
 
 const RowTarget& find_target(const Catalog& catalog) {
     if (unlikely(!cache.is_of(catalog.item_order))) {
         const Oid indexes[] = {catalog.item_order_pkey, catalog.item_order_live,
-                               catalog.item_order_request};
+                               catalog.item_order_request, catalog.item_order_held};
         keep_target(catalog, kShape, catalog.item_order, indexes, &cache);
     }
     return cache.target;
 }
 
-// With the table locked: were the items on which this transaction has claims loaded from the tables
-// as they are now? (As for tickets, order_rows.hpp.)
-void require_same_epoch(const Catalog& catalog) {
+}  // namespace
+
+// As for tickets, order_rows.hpp.
+void require_same_item_epoch(const Catalog& catalog) {
     DirectorySlot* slot =
         pinned_of_other_epoch(catalog.item_order, kItemDate, item_epoch_of(catalog));
     if (slot != nullptr && !item_epoch_is_own()) {
@@ -63,8 +67,6 @@ void require_same_epoch(const Catalog& catalog) {
     }
 }
 
-}  // namespace
-
 void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count,
                         ReturnSetInfo* result) {
     // Once the table is open for writing, nothing about it changes.
@@ -72,7 +74,7 @@ void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count
     if (heap == nullptr) {
         report_gone();
     }
-    require_same_epoch(catalog);
+    require_same_item_epoch(catalog);
     RowTarget target = find_target(catalog);
     target.direct = target.direct && !rights_are_watched();
     write_rows(catalog, kShape, target, heap, catalog.item_order, rows, count, result);
@@ -81,6 +83,10 @@ void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count
 
 AttrNumber item_digest_column(const Catalog& catalog) {
     return find_target(catalog).column[kItemRequestDigest];
+}
+
+AttrNumber item_held_column(const Catalog& catalog) {
+    return find_target(catalog).column[kItemHeldUntil];
 }
 
 void lock_item_orders(const Catalog& catalog, LOCKMODE mode) {

@@ -17,16 +17,22 @@ enum ItemOrderColumn : AttrNumber {
     kItemRequest,
     kItemCreated,
     kItemModified,
-    kItemRequestDigest,  // a user's columns may precede it in the table: item_digest_column()
-    kItemOrderColumns = kItemRequestDigest
+    kItemRequestDigest,  // a user's columns may precede these two in the table: see below
+    kItemHeldUntil,
+    kItemOrderColumns = kItemHeldUntil
 };
 
 // Inserts rows and appends them, as stored, to the result set (which may be null).
 void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count,
                         ReturnSetInfo* result);
 
-// The number of request_digest in the table.
+// The number of request_digest, and of held_until, in the table.
 AttrNumber item_digest_column(const Catalog& catalog);
+AttrNumber item_held_column(const Catalog& catalog);
+
+// With the table locked for writing: 40001 unless the items on which this transaction has claims
+// were loaded from the tables as they are now.
+void require_same_item_epoch(const Catalog& catalog);
 
 // Locks item_order to the end of the transaction. It is locked before any other table of items
 // (order_leaf.hpp).

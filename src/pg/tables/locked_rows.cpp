@@ -396,13 +396,17 @@ void write_seat_by_sql(const LockedRows& rows, const LockedRow& row) {
                   row.values.is_null[kSeat] ? "    n" : nullptr, 1);
 }
 
+enum class Column { kDetail, kNote };
+
 // To the trigger that follows hand-written rows, this is nothing.
-void write_note_by_sql(const LockedRows& rows, LockedRow* const* wanted, int count,
-                       OrderColumn column, Datum value, bool is_null) {
+void write_column_by_sql(const LockedRows& rows, LockedRow* const* wanted, int count, Column kind,
+                         OrderColumn column, Datum value, bool is_null) {
     const RowValues& order = rows.row[0].values;
     const char* sql = psprintf(
-        "UPDATE %s SET %s = $4 WHERE order_id = $1 AND ticket_no = ANY ($2) AND service_date = $3",
-        qualified_name(rows.relation), order_shape.column[column].name);
+        "UPDATE %s SET %s = $4%s WHERE order_id = $1 AND ticket_no = ANY ($2) AND service_date = "
+        "$3",
+        qualified_name(rows.relation), order_shape.column[column].name,
+        kind == Column::kDetail ? ", changed_at = now()" : "");
     Oid types[] = {INT8OID, INT4ARRAYOID, DATEOID, order_shape.column[column].type};
     Datum values[] = {order.value[kOrderId], ticket_array(wanted, count), order.value[kServiceDate],
                       value};
@@ -460,21 +464,37 @@ void write_status(const LockedRows& rows, LockedRow* const* wanted, int count, O
     CommandCounterIncrement();
 }
 
-void write_note(const LockedRows& rows, LockedRow* const* wanted, int count, OrderColumn column,
-                Datum value, bool is_null) {
+static void write_column(const LockedRows& rows, LockedRow* const* wanted, int count, Column kind,
+                         OrderColumn column, Datum value, bool is_null) {
     if (!is_direct(rows)) {
-        write_note_by_sql(rows, wanted, count, column, value, is_null);
+        write_column_by_sql(rows, wanted, count, kind, column, value, is_null);
         return;
     }
     Relation heap = table_open(rows.leaf.relation, NoLock);
     for (int i = 0; i < count; i++) {
         LockedRow* row = wanted[i];
+        uint32_t changed = column_bit(column);
         row->values.value[column] = value;
         row->values.is_null[column] = is_null;
-        update_order(rows.leaf, heap, row->values, column_bit(column), &row->tuple);
+        if (kind == Column::kDetail) {
+            set_value(&row->values, kChangedAt,
+                      TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+            changed |= column_bit(kChangedAt);
+        }
+        update_order(rows.leaf, heap, row->values, changed, &row->tuple);
     }
     table_close(heap, NoLock);
     CommandCounterIncrement();
+}
+
+void write_detail(const LockedRows& rows, LockedRow* const* wanted, int count, OrderColumn column,
+                  Datum value) {
+    write_column(rows, wanted, count, Column::kDetail, column, value, false);
+}
+
+void write_note(const LockedRows& rows, LockedRow* const* wanted, int count, OrderColumn column,
+                Datum value, bool is_null) {
+    write_column(rows, wanted, count, Column::kNote, column, value, is_null);
 }
 
 void write_seat(const LockedRows& rows, LockedRow* row) {

@@ -56,7 +56,10 @@ bool try_lock_order_rows_of(const Catalog& catalog, int64_t order_id, DateADT da
 void write_status(const LockedRows& rows, LockedRow* const* wanted, int count, OrderStatus to,
                   int64_t changed_to);
 
-// Gives a column that means nothing to the pool this value in rows of the order.
+// Gives a column that means nothing to the pool this value in rows of the order. A detail is the
+// customer's: changed_at says when it was changed. A note is our own.
+void write_detail(const LockedRows& rows, LockedRow* const* wanted, int count, OrderColumn column,
+                  Datum value);
 void write_note(const LockedRows& rows, LockedRow* const* wanted, int count, OrderColumn column,
                 Datum value, bool is_null);
 

@@ -50,7 +50,7 @@ constinit const TableShape order_shape{
     kOrderId,
     kDepartureId,
     0,
-    nullptr};
+    {}};
 static_assert(kOrderColumns <= kMostColumns && kOrderIndexes <= kMostIndexes);
 
 namespace {

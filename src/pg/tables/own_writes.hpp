@@ -12,8 +12,8 @@ namespace ticketpool {
 
 enum class OwnChange {
     kInsert,  // of `row`
-    kLive,    // tickets become live, or stay live
-    kEnd,     // tickets, or an order of an item, stop being live
+    kLive,    // tickets, or an order of an item, become live, or stay live
+    kEnd,     // these stop being live
     kMove,    // tickets get other seats, and stay as live as they are
     kLeave,   // rows of a departure that leaves this node are deleted
     kArrive,  // rows of a departure that nobody can use yet are inserted
@@ -26,7 +26,7 @@ struct OwnWrite {
     OwnChange change;
     int64_t departure_id;  // of the rows of ticket_order; of item_order: item_id
     int64_t order_id;      // 0: all orders of the departure
-    const RowValues* row;  // kInsert
+    const RowValues* row;  // kInsert; kLive of an order of an item: its new units, null: the same
     // The table that is written; ticket_departure also for the tables of a departure's parts.
     // InvalidOid: ticket_order, whichever partition.
     Oid table = InvalidOid;

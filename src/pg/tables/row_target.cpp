@@ -40,12 +40,12 @@ const ColumnShape* own_column(const TableShape& shape, const char* name) {
     return nullptr;
 }
 
-// Does the check look at the status alone, and is it true for what we write there?
+// Does the check look at the status alone, and is it true for all that we write there?
 bool is_harmless_check(const TableShape& shape, Relation relation, const char* expression) {
     Node* node = static_cast<Node*>(stringToNode(expression));
     const AttrNumber status =
         get_attnum(RelationGetRelid(relation),
-                   shape.written == nullptr ? "" : shape.column[shape.status].name);
+                   shape.written[0] == nullptr ? "" : shape.column[shape.status].name);
     Bitmapset* columns = nullptr;
     pull_varattnos(node, 1, &columns);
     int column;
@@ -56,12 +56,19 @@ bool is_harmless_check(const TableShape& shape, Relation relation, const char* e
     EState* estate = CreateExecutorState();
     ExprContext* context = GetPerTupleExprContext(estate);
     TupleTableSlot* slot = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsVirtual);
-    memset(slot->tts_isnull, true, static_cast<size_t>(slot->tts_tupleDescriptor->natts));
-    slot->tts_values[status - 1] = CStringGetTextDatum(shape.written);
-    slot->tts_isnull[status - 1] = false;
-    ExecStoreVirtualTuple(slot);
-    context->ecxt_scantuple = slot;
-    const bool holds = ExecCheck(ExecPrepareExpr(reinterpret_cast<Expr*>(node), estate), context);
+    ExprState* check = ExecPrepareExpr(reinterpret_cast<Expr*>(node), estate);
+    bool holds = true;
+    for (const char* written : shape.written) {
+        if (written != nullptr && holds) {
+            ExecClearTuple(slot);
+            memset(slot->tts_isnull, true, static_cast<size_t>(slot->tts_tupleDescriptor->natts));
+            slot->tts_values[status - 1] = CStringGetTextDatum(written);
+            slot->tts_isnull[status - 1] = false;
+            ExecStoreVirtualTuple(slot);
+            context->ecxt_scantuple = slot;
+            holds = ExecCheck(check, context);
+        }
+    }
     ExecDropSingleTupleTableSlot(slot);
     FreeExecutorState(estate);
     return holds;

@@ -12,6 +12,7 @@ namespace ticketpool {
 inline constexpr int kMostColumns = 21;
 inline constexpr int kMostIndexes = 5;
 inline constexpr int kMostExtraIndexes = 8;
+inline constexpr int kMostWritten = 2;
 
 // The columns of a row, by number in the shape; index 0 is not used.
 struct RowValues {
@@ -49,10 +50,11 @@ struct TableShape {
     IndexShape index[kMostIndexes];
     AttrNumber id;  // of the order
     AttrNumber of;  // of the departure or item
-    // Checks that look at the column `status` alone are allowed if they are true for `written`, the
-    // only value that we write there. `written` null: no check is allowed.
+    // Checks that look at the column `status` alone are allowed if they are true for all of
+    // `written`, the values that we write there without the executor; no value: no check is
+    // allowed.
     AttrNumber status;
-    const char* written;
+    const char* written[kMostWritten];
 };
 
 // A table, or a partition, of a shape.

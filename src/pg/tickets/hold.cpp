@@ -1,10 +1,16 @@
-// ticket_hold, ticket_confirm, ticket_cancel: seats locked while the user pays.
+// ticket_hold, ticket_confirm, ticket_cancel: seats locked while the user pays. (A longer hold:
+// hold_extend.cpp.)
 //
 // A hold's claim is like a purchase's. Its row says 'held' until `held_until`; then the worker lets
 // the hold expire (sweep.cpp). Payment and expiry lock the order's rows, in order of ticket number,
 // or change the only row on the condition that nobody else has changed or locked it. So one of them
 // is first and decides. A payment after expiry gets what is free by then: the old seats if nobody
 // took them, or equal ones, or nothing.
+//
+// Tickets of a hold can be given up one by one. What is left is the order from then on: a payment,
+// the expiry and a refund pass over cancelled tickets (OrderCall in orders.hpp). A cancellation
+// locks only the rows that it names. A payment or an expiry of the whole order locks all of them,
+// so each named ticket is either given up first and then passed over, or paid or expired first.
 #include "tickets/hold.hpp"
 
 #include "load/directory.hpp"
@@ -15,7 +21,6 @@
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
-#include "server/settings.hpp"
 #include "tables/order_rows.hpp"
 #include "tickets/on_sale.hpp"
 #include "tickets/orders.hpp"
@@ -29,31 +34,6 @@ namespace ticketpool {
 namespace {
 
 constexpr int kArgTtl = 10;
-constexpr int64_t kMaxTtl = 366 * USECS_PER_DAY;
-
-}  // namespace
-
-TimestampTz hold_deadline(FunctionCallInfo fcinfo, int argument) {
-    const TimestampTz now = GetCurrentTimestamp();
-    TimestampTz deadline;
-    if (PG_ARGISNULL(argument)) {
-        deadline = now + int64_t{setting_hold_ttl} * USECS_PER_SEC;
-    } else {
-        const Interval* ttl = PG_GETARG_INTERVAL_P(argument);
-        // Any number of months is refused whatever their length, and sums could overflow.
-        const bool too_long = ttl->month != 0 || ttl->day > 366 || ttl->day < -366 ||
-                              ttl->time > kMaxTtl || ttl->time < -kMaxTtl;
-        deadline = too_long ? now : now + ttl->time + ttl->day * USECS_PER_DAY;
-    }
-    if (deadline <= now || deadline > now + kMaxTtl) {
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ttl is out of range"),
-                        errdetail("A hold lasts more than nothing and at most 366 days."),
-                        errhint("Pass NULL for \"ticketpool.hold_ttl\".")));
-    }
-    return deadline;
-}
-
-namespace {
 
 // Makes a purchase of alike tickets that are to be bought again.
 void purchase_again(const Order& order, const Ticket* tickets, int count, Purchase* purchase) {
@@ -193,8 +173,8 @@ bool confirm_in_place(const Catalog& catalog, int64_t order_id, ReturnSetInfo* r
     return true;
 }
 
-void cancel(Order* order) {
-    choose_tickets(order, OrderCall::kCancel, false);
+void cancel(Order* order, bool named) {
+    choose_tickets(order, OrderCall::kCancel, named);
     set_status(order, OrderStatus::kHeld, OrderStatus::kCancelled);
 }
 
@@ -206,12 +186,12 @@ void begin_change(FunctionCallInfo fcinfo, const char* command) {
     begin_result(fcinfo);
 }
 
-// Locks the order's rows and pins its departures.
-void begin_order(FunctionCallInfo fcinfo, OwnerScope* scope, Order* order) {
+// Locks the order's rows, or those that are named, and pins its departures.
+void begin_order(FunctionCallInfo fcinfo, TicketNos named, OwnerScope* scope, Order* order) {
     const Catalog& catalog = catalog_of(fcinfo);
     owner_begin(catalog, scope);
     SPI_connect();
-    lock_order(catalog, PG_GETARG_INT64(0), TicketNos{nullptr}, order);
+    lock_order(catalog, PG_GETARG_INT64(0), named, order);
 }
 
 void end_order(const OwnerScope& scope) {
@@ -249,7 +229,7 @@ TICKETPOOL_FUNCTION(ticket_confirm) {
                          reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo))) {
         return 0;
     }
-    begin_order(fcinfo, &scope, &order);
+    begin_order(fcinfo, TicketNos{nullptr}, &scope, &order);
     if (confirm(catalog_of(fcinfo), &order)) {
         return_order(order, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
     }
@@ -262,8 +242,10 @@ TICKETPOOL_FUNCTION(ticket_cancel) {
     OwnerScope scope;
     Order order;
     begin_change(fcinfo, "ticket_cancel()");
-    begin_order(fcinfo, &scope, &order);
-    cancel(&order);
+    (void)catalog_of(fcinfo);  // an older version's function has one argument
+    const TicketNos named = parse_ticket_nos(fcinfo, 1);
+    begin_order(fcinfo, named, &scope, &order);
+    cancel(&order, named.array != nullptr);
     return_order(order, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
     end_order(scope);
     return 0;

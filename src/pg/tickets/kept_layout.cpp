@@ -4,9 +4,11 @@
 #include "server/arrays.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
+#include "ticketpool/layout_builder.hpp"
 
 extern "C" {
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
 }
 
 namespace ticketpool {
@@ -20,13 +22,77 @@ constexpr const char* kCoachOrder =
     "length(substring(coach FROM '^[0-9]+')), substring(coach FROM '^[0-9]+') COLLATE \"C\", coach "
     "COLLATE \"C\", seat_class COLLATE \"C\"";
 
-const char* layout_digest() {
+// The digest of a formation whose labels are all plain and of whose seats nothing else is known. It
+// is the one that version 0.2 stored, so it may not change.
+const char* plain_digest() {
     return psprintf(
         "md5(string_agg(concat_ws('/', octet_length(coach), coach, octet_length(seat_class), "
         "seat_class, coalesce(array_to_string(seats, ','), '-'), coalesce(places::text, '-')), '/' "
         "ORDER BY %s))::uuid",
         kCoachOrder);
 }
+
+// A text array as text from which it can be read again: the length of each element before it.
+const char* texts(const char* array) {
+    return psprintf(
+        "coalesce((SELECT string_agg(coalesce(octet_length(e)::text || ':' || e, '-'), "
+        "',' ORDER BY n) FROM unnest(%s) WITH ORDINALITY AS list(e, n)), '-')",
+        array);
+}
+
+// The digest of any other formation. The text that is hashed begins with a letter, the one of a
+// plain formation with a digit.
+const char* seats_digest() {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    appendStringInfo(&sql,
+                     "md5('seats/' || string_agg(concat_ws('/', octet_length(coach), coach, "
+                     "octet_length(seat_class), seat_class, %s, coalesce(places::text, '-'), %s",
+                     texts("seats"), texts("seat_groups"));
+    for (const char* column : {"xs", "ys", "decks"}) {
+        appendStringInfo(&sql, ", coalesce(array_to_string(%s, ',', '-'), '-')", column);
+    }
+    appendStringInfo(&sql, ", %s), '/' ORDER BY %s))::uuid", texts("properties"), kCoachOrder);
+    return sql.data;
+}
+
+// The coaches of the formation with what is kept of their seats: arrays as ticket_layout_coach has
+// them. A list of common table expressions, `kept` at its end.
+const char* kept_coaches(const Catalog& catalog) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    appendStringInfo(
+        &sql,
+        "seat AS (SELECT f.coach, f.seat_class, l.n, d.seat_group, d.x, d.y, d.deck, "
+        "(SELECT string_agg(w, ' ' ORDER BY w COLLATE \"C\") FROM unnest(d.properties) w) "
+        "AS words FROM %s f CROSS JOIN unnest(f.seats) WITH ORDINALITY AS l(label, n) "
+        "LEFT JOIN %s d ON d.formation = f.formation AND d.coach = f.coach AND d.seat = l.label "
+        "WHERE f.formation = $1), detail AS (SELECT coach, seat_class",
+        qualified_name(catalog.formation), qualified_name(catalog.formation_seat));
+    const struct {
+        const char* column;
+        const char* array;
+    } details[] = {{"seat_group", "seat_groups"},
+                   {"x", "xs"},
+                   {"y", "ys"},
+                   {"deck", "decks"},
+                   {"words", "properties"}};
+    for (const auto& detail : details) {
+        appendStringInfo(&sql, ", CASE WHEN count(%s) > 0 THEN array_agg(%s ORDER BY n) END AS %s",
+                         detail.column, detail.column, detail.array);
+    }
+    appendStringInfo(&sql,
+                     " FROM seat GROUP BY coach, seat_class), "
+                     "kept AS (SELECT f.seats, f.places, coach, seat_class, seat_groups, xs, ys, "
+                     "decks, properties FROM %s f LEFT JOIN detail USING (coach, seat_class) "
+                     "WHERE f.formation = $1)",
+                     qualified_name(catalog.formation));
+    return sql.data;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Checks
+// ---------------------------------------------------------------------------------------------
 
 [[noreturn]] void report_bad_formation(Text formation, Text coach, const char* detail) {
     ereport(ERROR,
@@ -36,8 +102,37 @@ const char* layout_digest() {
              errdetail_internal("%s", detail), errhint("Correct its row in ticket_formation.")));
 }
 
-// Appends the coach's labels as numbers; refuses what is not a label.
-void check_labels(Text formation, Text coach, Datum seats, uint32_t* labels, uint64* count) {
+[[noreturn]] void report_bad_seat(Text formation, Text coach, Text seat, const char* detail) {
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("seat \"%s\" of coach \"%s\" of formation \"%s\" cannot be sold",
+                           printable(seat), printable(coach), printable(formation)),
+                    errdetail_internal("%s", detail),
+                    errhint("Correct its row in ticket_formation_seat.")));
+}
+
+// Is it a row number (1 to 9999) and a letter (A to Z)? Version 0.2 knew no other labels.
+bool is_plain_label(Text label) {
+    if (label.length < 2 || label.length > 5 || label.data[0] == '0') {
+        return false;
+    }
+    for (size_t i = 0; i + 1 < label.length; i++) {
+        if (label.data[i] < '0' || label.data[i] > '9') {
+            return false;
+        }
+    }
+    const char last = label.data[label.length - 1];
+    return last >= 'A' && last <= 'Z';
+}
+
+// The labels of one coach, of all its classes.
+struct Labels {
+    Text* label;
+    uint64 count;
+    bool all_plain;  // those of the formation so far
+};
+
+// Appends the labels of a row; refuses what is not a label.
+void add_labels(Text formation, Text coach, Datum seats, Labels* labels) {
     Datum* values;
     bool* nulls;
     int elements;
@@ -49,16 +144,58 @@ void check_labels(Text formation, Text coach, Datum seats, uint32_t* labels, uin
     deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &elements);
     for (int i = 0; i < elements; i++) {
         const Text label = nulls[i] ? Text{"", 0} : text_of(values[i]);
-        uint16_t row;
-        uint8_t letter;
-        if (nulls[i] || !parse_seat_label(label.data, label.length, &row, &letter)) {
+        if (!is_seat_label({label.data, label.length})) {
             report_bad_formation(
                 formation, coach,
-                psprintf(_("Seat \"%s\" is not a row number (1 to 9999) and a letter (A to Z)."),
+                psprintf(_("Seat \"%s\" is not a label: 1 to 31 bytes without slashes, control "
+                           "characters, and blanks at its ends."),
                          printable(label)));
         }
-        labels[(*count)++] = static_cast<uint32_t>(row) << 8 | letter;
+        labels->label[labels->count++] = label;
+        labels->all_plain = labels->all_plain && is_plain_label(label);
     }
+}
+
+// Shorter labels first, so that seats in their usual order are in order.
+int compare_labels(const void* a, const void* b) {
+    const Text* left = static_cast<const Text*>(a);
+    const Text* right = static_cast<const Text*>(b);
+    if (left->length != right->length) {
+        return left->length < right->length ? -1 : 1;
+    }
+    return memcmp(left->data, right->data, left->length);
+}
+
+void check_unique(Text formation, Text coach, const Labels& labels) {
+    uint64 rising = 1;
+    while (rising < labels.count &&
+           compare_labels(&labels.label[rising - 1], &labels.label[rising]) < 0) {
+        rising++;
+    }
+    if (rising >= labels.count) {
+        return;
+    }
+    qsort(labels.label, labels.count, sizeof(Text), compare_labels);
+    for (uint64 i = 1; i < labels.count; i++) {
+        if (compare_labels(&labels.label[i - 1], &labels.label[i]) == 0) {
+            report_bad_formation(
+                formation, coach,
+                psprintf(_("Seat \"%s\" is there twice."), printable(labels.label[i])));
+        }
+    }
+}
+
+void check_coach_name(Text formation, Text coach) {
+    if (coach.length == 0 || coach.length > kMaxLabelBytes) {
+        report_bad_formation(
+            formation, coach,
+            psprintf(_("Its name has %zu bytes, not 1 to %zu."), coach.length, kMaxLabelBytes));
+    }
+}
+
+[[noreturn]] void report_too_many(const char* message, uint64 limit, const char* hint) {
+    ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg_internal("%s", message),
+                    errdetail("The limit is " UINT64_FORMAT ".", limit), errhint("%s", hint)));
 }
 
 uint64 seats_of_formation(Text formation) {
@@ -66,7 +203,7 @@ uint64 seats_of_formation(Text formation) {
     for (uint64 i = 0; i < SPI_processed; i++) {
         bool is_null;
         const Text coach = text_column(i, 1, &is_null);
-        check_name(NameOf::kCoach, coach);
+        check_coach_name(formation, coach);
         check_name(NameOf::kSeatClass, text_column(i, 2, &is_null));
         bool no_seats;
         bool no_places;
@@ -88,13 +225,132 @@ uint64 seats_of_formation(Text formation) {
             seats += static_cast<uint64>(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
         }
         if (seats > kMaxSeats) {
-            ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                            errmsg("formation \"%s\" has too many seats", printable(formation)),
-                            errdetail("The limit is " UINT64_FORMAT ".", kMaxSeats),
-                            errhint("Sell it as two trains.")));
+            report_too_many(
+                psprintf(_("formation \"%s\" has too many seats"), printable(formation)), kMaxSeats,
+                _("Sell it as two trains."));
         }
     }
     return seats;
+}
+
+// Checks the labels of all coaches, the rows of the last query. Are they all plain?
+bool check_labels(Text formation) {
+    Labels labels{static_cast<Text*>(palloc_extended(
+                      seats_of_formation(formation) * sizeof(Text) + 1, MCXT_ALLOC_HUGE)),
+                  0, true};
+    uint64 most = 0;
+    for (uint64 i = 0; i < SPI_processed; i++) {
+        bool is_null;
+        const Text coach = text_column(i, 1, &is_null);
+        const Datum seats =
+            SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &is_null);
+        if (!is_null) {
+            add_labels(formation, coach, seats, &labels);
+        }
+        // Labels are unique in a coach, which may have several classes.
+        if (i + 1 == SPI_processed || !same_text(coach, text_column(i + 1, 1, &is_null))) {
+            check_unique(formation, coach, labels);
+            most = Max(most, labels.count);
+            labels.count = 0;
+        }
+    }
+    if (!labels.all_plain && most > kMaxGroups) {
+        report_too_many(
+            psprintf(_("a coach of formation \"%s\" has too many seats"), printable(formation)),
+            kMaxGroups, _("Sell it as two coaches."));
+    }
+    return labels.all_plain;
+}
+
+bool is_property(Text word) {
+    if (word.length == 0 || word.length > kMaxPropertyBytes) {
+        return false;
+    }
+    for (size_t i = 0; i < word.length; i++) {
+        const char c = word.data[i];
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-') {
+            return false;
+        }
+    }
+    return true;
+}
+
+// What is wrong with the properties of a seat; null: nothing.
+const char* fault_of_properties(Datum properties) {
+    Datum* values;
+    bool* nulls;
+    int count;
+    ArrayType* array = DatumGetArrayTypeP(properties);
+    if (ARR_NDIM(array) > 1) {
+        return _("Its properties are not a list of words.");
+    }
+    if (ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)) > static_cast<int>(kMaxProperties)) {
+        return psprintf(_("It has more than %zu properties."), kMaxProperties);
+    }
+    deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
+    for (int i = 0; i < count; i++) {
+        const Text word = nulls[i] ? Text{"", 0} : text_of(values[i]);
+        if (!is_property(word)) {
+            return psprintf(
+                _("Property \"%s\" is not 1 to %zu of the signs a to z, 0 to 9, _ and -."),
+                printable(word), kMaxPropertyBytes);
+        }
+        for (int j = 0; j < i; j++) {
+            if (same_text(word, text_of(values[j]))) {
+                return psprintf(_("Property \"%s\" is there twice."), printable(word));
+            }
+        }
+    }
+    return nullptr;
+}
+
+// Checks the rows of ticket_formation_seat, whose coaches have passed.
+void check_details(const KeptSource& source) {
+    const Text formation = source.name;
+    select_rows(source,
+                psprintf("SELECT d.coach, d.seat, l.label IS NOT NULL, d.seat_group, d.properties "
+                         "FROM %s d LEFT JOIN (SELECT coach, label FROM %s, unnest(seats) AS label "
+                         "WHERE formation = $1) l ON l.coach = d.coach AND l.label = d.seat "
+                         "WHERE d.formation = $1 ORDER BY d.coach COLLATE \"C\", "
+                         "d.seat COLLATE \"C\"",
+                         qualified_name(source.catalog.formation_seat),
+                         qualified_name(source.catalog.formation)));
+    for (uint64 i = 0; i < SPI_processed; i++) {
+        bool is_null;
+        const Text coach = text_column(i, 1, &is_null);
+        const Text seat = text_column(i, 2, &is_null);
+        if (!DatumGetBool(
+                SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &is_null))) {
+            report_bad_seat(formation, coach, seat, _("The formation does not have this seat."));
+        }
+        const Text group = text_column(i, 4, &is_null);
+        if (!is_null && (group.length == 0 || group.length > kMaxNameBytes)) {
+            report_bad_seat(formation, coach, seat,
+                            psprintf(_("Its seat_group has %zu bytes, not 1 to %d."), group.length,
+                                     kMaxNameBytes));
+        }
+        const Datum properties =
+            SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 5, &is_null);
+        const char* fault = is_null ? nullptr : fault_of_properties(properties);
+        if (fault != nullptr) {
+            report_bad_seat(formation, coach, seat, fault);
+        }
+    }
+}
+
+pg_uuid_t digest_of_seats(const KeptSource& source) {
+    select_rows(source, psprintf("WITH %s SELECT (SELECT %s FROM kept), (SELECT count(DISTINCT w) "
+                                 "FROM kept, unnest(properties) w)",
+                                 kept_coaches(source.catalog), seats_digest()));
+    bool is_null;
+    const int64_t sets =
+        DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &is_null));
+    if (sets > static_cast<int64_t>(kMaxPropertySets)) {
+        report_too_many(psprintf(_("seats of formation \"%s\" have too many sets of properties"),
+                                 printable(source.name)),
+                        kMaxPropertySets, _("Leave out properties that nobody asks for."));
+    }
+    return digest_column(1);
 }
 
 }  // namespace
@@ -102,10 +358,13 @@ uint64 seats_of_formation(Text formation) {
 pg_uuid_t check_formation(const KeptSource& source) {
     const Text formation = source.name;
     const char* coaches = qualified_name(source.catalog.formation);
-    select_rows(source, psprintf("SELECT coach, seat_class, seats, places, "
-                                 "(SELECT %s FROM %s WHERE formation = $1) "
-                                 "FROM %s WHERE formation = $1 ORDER BY %s",
-                                 layout_digest(), coaches, coaches, kCoachOrder));
+    select_rows(source,
+                psprintf("SELECT coach, seat_class, seats, places, "
+                         "(SELECT %s FROM %s WHERE formation = $1), "
+                         "EXISTS (SELECT FROM %s WHERE formation = $1) "
+                         "FROM %s WHERE formation = $1 ORDER BY %s",
+                         plain_digest(), coaches, qualified_name(source.catalog.formation_seat),
+                         coaches, kCoachOrder));
     if (SPI_processed == 0) {
         ereport(ERROR, (errcode(kErrorNoDeparture),
                         errmsg("formation \"%s\" does not exist", printable(formation)),
@@ -113,35 +372,21 @@ pg_uuid_t check_formation(const KeptSource& source) {
                         errhint("Load its coaches into ticket_formation first.")));
     }
     if (SPI_processed > kMaxCoaches) {
-        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                        errmsg("formation \"%s\" has too many coaches", printable(formation)),
-                        errdetail("The limit is " UINT64_FORMAT ".", kMaxCoaches),
-                        errhint("Sell it as two trains.")));
+        report_too_many(psprintf(_("formation \"%s\" has too many coaches"), printable(formation)),
+                        kMaxCoaches, _("Sell it as two trains."));
     }
-    uint32_t* labels =
-        static_cast<uint32_t*>(palloc(seats_of_formation(formation) * sizeof(uint32_t) + 1));
-    uint64 count = 0;
-    for (uint64 i = 0; i < SPI_processed; i++) {
-        bool is_null;
-        const Text coach = text_column(i, 1, &is_null);
-        if (i > 0 && !same_text(coach, text_column(i - 1, 1, &is_null))) {
-            count = 0;  // labels are unique in a coach, which may have several classes
-        }
-        const Datum seats =
-            SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3, &is_null);
-        if (!is_null) {
-            check_labels(formation, coach, seats, labels, &count);
-        }
-        qsort(labels, count, sizeof(uint32_t), compare_numbers);
-        for (uint64 j = 1; j < count; j++) {
-            if (labels[j] == labels[j - 1]) {
-                report_bad_formation(
-                    formation, coach,
-                    psprintf(_("Seat %u%c is there twice."), labels[j] >> 8, labels[j] & 0xFF));
-            }
-        }
+    const pg_uuid_t plain = digest_column(5);
+    bool is_null;
+    const bool has_details =
+        DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6, &is_null));
+    const bool all_plain = check_labels(formation);
+    if (all_plain && !has_details) {
+        return plain;
     }
-    return digest_column(5);
+    if (has_details) {
+        check_details(source);
+    }
+    return digest_of_seats(source);
 }
 
 int64_t keep_layout(const KeptSource& source, const pg_uuid_t& digest) {
@@ -149,12 +394,13 @@ int64_t keep_layout(const KeptSource& source, const pg_uuid_t& digest) {
     return keep_part(
         source, {catalog.layout, catalog.layout_digest, 0, digest},
         psprintf("WITH l AS (INSERT INTO %s (digest) VALUES ($2) "
-                 "ON CONFLICT (digest) DO NOTHING RETURNING layout_id) "
-                 "INSERT INTO %s (layout_id, position, coach, seat_class, seats, places) "
+                 "ON CONFLICT (digest) DO NOTHING RETURNING layout_id), %s "
+                 "INSERT INTO %s (layout_id, position, coach, seat_class, seats, places, "
+                 "seat_groups, xs, ys, decks, properties) "
                  "SELECT l.layout_id, row_number() OVER (ORDER BY %s), coach, seat_class, "
-                 "seats, places FROM l, %s WHERE formation = $1",
-                 qualified_name(catalog.layout), qualified_name(catalog.layout_coach), kCoachOrder,
-                 qualified_name(catalog.formation)));
+                 "seats, places, seat_groups, xs, ys, decks, properties FROM l, kept",
+                 qualified_name(catalog.layout), kept_coaches(catalog),
+                 qualified_name(catalog.layout_coach), kCoachOrder));
 }
 
 }  // namespace ticketpool

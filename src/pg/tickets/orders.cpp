@@ -53,7 +53,7 @@ Text text_column(const LockedRow& row, OrderColumn column) {
 // No row has the order_id and one of these numbers. Which is missing, the order or the tickets?
 // Both are TK005.
 [[noreturn]] void report_no_ticket(const Catalog& catalog, int64_t order_id,
-                                   const SortedNumbers& named) {
+                                   const SortedNumbers& named, bool one) {
     refuse_moved(catalog, MovedKind::kOrder, order_id);
     ereport(ERROR,
             (errcode(kErrorOrder),
@@ -63,7 +63,8 @@ Text text_column(const LockedRow& row, OrderColumn column) {
                              "this order_id and one of these ticket_nos.")
                  : errdetail("No row of ticket_order has this order_id and one of these "
                              "ticket_nos."),
-             errhint("Check the order_id, or leave ticket_nos out for all tickets.")));
+             one ? errhint("Check the order_id and the ticket_no.")
+                 : errhint("Check the order_id, or leave ticket_nos out for all tickets.")));
 }
 
 // Ereports TK005 unless the order has every named ticket.
@@ -173,7 +174,7 @@ void lock_order(const Catalog& catalog, int64_t order_id, TicketNos named, Order
     const SortedNumbers numbers = sort_numbers(named.array);
     if (!lock_order_rows(catalog, order_id, numbers, &order->rows)) {
         if (numbers.count > 0) {
-            report_no_ticket(catalog, order_id, numbers);
+            report_no_ticket(catalog, order_id, numbers, named.one);
         }
         report_no_order(catalog, order_id);
     }
@@ -233,7 +234,12 @@ constexpr CallShape kCalls[] = {
      gettext_noop("ticket %d of order %lld cannot be refunded"),
      gettext_noop("Only sold tickets can be refunded.")},
     {kSoldBit, 0, kSoldBit, gettext_noop("ticket %d of order %lld cannot be changed"),
-     gettext_noop("Only sold tickets can be changed.")}};
+     gettext_noop("Only sold tickets can be changed.")},
+    {kHeldBit, 0, kHeldBit, gettext_noop("ticket %d of order %lld cannot be held for longer"),
+     gettext_noop("Only a hold that is not over can be extended.")},
+    {kHeldBit | kSoldBit, 0, kHeldBit | kSoldBit,
+     gettext_noop("ticket %d of order %lld cannot be given to another passenger"),
+     gettext_noop("Only held and sold tickets can be transferred.")}};
 
 // The first ticket with one of the statuses, or null.
 const Ticket* first_with(const Order& order, uint32_t statuses) {
@@ -343,6 +349,11 @@ void set_status(Order* order, OrderStatus from, OrderStatus to, int64_t changed_
     }
 }
 
+void set_detail(const Order& order, OrderColumn column, Datum value) {
+    const int count = pick_rows(order, [](const Ticket&) { return true; });
+    write_detail(order.rows, order.picked, count, column, value);
+}
+
 void set_seats(const Order& order, const Ticket* tickets, int count, const Claimed* claims) {
     for (int i = 0; i < count; i++) {
         const Layout* layout = tickets[i].ref.departure->layout.get();
@@ -351,9 +362,10 @@ void set_seats(const Order& order, const Ticket* tickets, int count, const Claim
         uint32_t coach = static_cast<uint32_t>(claims[i].source.place_coach);
         row->is_null[kSeat] = number < 0;
         if (number >= 0) {
-            const SeatGeometry& seat = layout->geometry(claims[i].source.class_index)[number];
-            coach = seat.coach;
-            set_value(row, kSeat, CStringGetTextDatum(seat_label(seat)));
+            const uint32_t class_index = claims[i].source.class_index;
+            coach = layout->geometry(class_index)[number].coach;
+            set_value(row, kSeat,
+                      text_datum(seat_label(layout, class_index, static_cast<uint32_t>(number))));
         }
         set_value(row, kCoach, text_datum(text_of(layout->head, layout->coaches()[coach].name)));
         write_seat(order.rows, tickets[i].row);

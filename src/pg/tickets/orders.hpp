@@ -41,6 +41,7 @@ struct Order {
 // The ticket numbers that a caller named; null: all tickets.
 struct TicketNos {
     ArrayType* array;
+    bool one = false;  // the argument was a single ticket_no
 };
 TicketNos parse_ticket_nos(FunctionCallInfo fcinfo, int argument);
 
@@ -73,12 +74,16 @@ bool try_lock_order_of(const Catalog& catalog, int64_t order_id, DateADT date, i
 //
 // A refund returns its rows also if what is left is held or expired and a ticket is refunded: then
 // the call repeats an earlier one. An order that is sold in part has to be refunded first; then
-// what is still held can be cancelled. If tickets are named, each of them has to be sold (or
-// refunded already).
+// what is still held can be cancelled. If tickets are named, each of them has to be sold, or, for a
+// cancellation, held (or refunded, cancelled or expired already).
 //
 // A call returns the tickets that it is about: a payment all tickets except cancelled ones, a
 // cancellation all except sold, refunded and exchanged ones, a refund the sold and refunded ones.
-enum class OrderCall { kConfirm, kCancel, kRefund, kChange };
+//
+// Two more calls change neither status nor seat. A longer hold is for the tickets that are held,
+// whatever the others are; TK005 if there are none. Another passenger is for a ticket that is
+// named, and held or sold.
+enum class OrderCall { kConfirm, kCancel, kRefund, kChange, kExtend, kTransfer };
 
 // Drops the tickets that the call leaves alone. Ereports TK005 if the call has nothing to do.
 // `named`: the caller chose the tickets, so none may be dropped.
@@ -121,6 +126,9 @@ int gather_alike(Ticket* tickets, int count, Alike alike) {
 // Tickets that stop being live are released at commit. `changed_to`: the order on another node that
 // replaces them; 0: none.
 void set_status(Order* order, OrderStatus from, OrderStatus to, int64_t changed_to = 0);
+
+// Gives a column that means nothing to the pool this value in the rows of all tickets of `order`.
+void set_detail(const Order& order, OrderColumn column, Datum value);
 
 // Writes the seats of `claims`, one for each ticket, into the tickets' rows.
 void set_seats(const Order& order, const Ticket* tickets, int count, const Claimed* claims);

@@ -149,10 +149,9 @@ TICKETPOOL_FUNCTION(ticket_seat_map) {
                 line[i] = (taken.w[i / 64] >> (i % 64) & 1) != 0 ? '#' : '.';
             }
             line[map.segments] = '\0';
-            const SeatGeometry& geometry = layout->geometry(c)[seat];
-            const Text coach = text_of(layout->head, layout->coaches()[geometry.coach].name);
-            Datum value = CStringGetTextDatum(
-                psprintf("%2s %4s  %s", printable(coach), seat_label(geometry), line));
+            Datum value =
+                CStringGetTextDatum(psprintf("%2s %4s  %s", printable(coach_name(layout, c, seat)),
+                                             printable(seat_label(layout, c, seat)), line));
             bool is_null = false;
             tuplestore_putvalues(result->setResult, result->setDesc, &value, &is_null);
         }

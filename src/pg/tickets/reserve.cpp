@@ -46,10 +46,7 @@ Datum seat_list(const Departure* departure, const ReservationRow& row) {
     const Layout* layout = departure->layout.get();
     Datum* names = static_cast<Datum*>(palloc(row.count * sizeof(Datum)));
     for (uint32_t i = 0; i < row.count; i++) {
-        const SeatGeometry& seat = layout->geometry(row.class_index)[row.numbers[i]];
-        const Text coach = text_of(layout->head, layout->coaches()[seat.coach].name);
-        names[i] = CStringGetTextDatum(
-            psprintf("%.*s/%s", static_cast<int>(coach.length), coach.data, seat_label(seat)));
+        names[i] = seat_name(layout, row.class_index, row.numbers[i]);
     }
     return PointerGetDatum(
         construct_array(names, static_cast<int>(row.count), TEXTOID, -1, false, TYPALIGN_INT));

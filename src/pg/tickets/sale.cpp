@@ -70,9 +70,10 @@ void build_orders(const Catalog& catalog, const Purchase& purchase, const Claime
         uint32_t coach = static_cast<uint32_t>(claims[i].source.place_coach);
         rows[i].is_null[kSeat] = true;
         if (number >= 0) {
-            const SeatGeometry& seat = layout->geometry(purchase.class_index)[number];
-            coach = seat.coach;
-            set_value(&rows[i], kSeat, CStringGetTextDatum(seat_label(seat)));
+            const uint32_t class_index = purchase.class_index;
+            coach = layout->geometry(class_index)[number].coach;
+            set_value(&rows[i], kSeat,
+                      text_datum(seat_label(layout, class_index, static_cast<uint32_t>(number))));
         }
         set_value(&rows[i], kTicketNo, Int32GetDatum(static_cast<int32_t>(i + 1)));
         set_value(&rows[i], kPassengerId, Int64GetDatum(purchase.passengers[i]));

@@ -68,7 +68,7 @@ void letters_of_class(const Layout* layout, uint32_t class_index, char* letters)
     size_t count = 0;
     for (uint32_t i = 0; i < layout->classes()[class_index].seats; i++) {
         const uint8_t letter = layout->geometry(class_index)[i].letter;
-        if (!seen[letter]) {
+        if (letter != 0 && !seen[letter]) {
             seen[letter] = true;
             letters[count++] = static_cast<char>(letter);
         }

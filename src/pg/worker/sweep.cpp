@@ -7,6 +7,9 @@
 // search finds the next deadline, so the two cannot disagree. The orders found then expire, a few
 // in each transaction, all of one partition.
 //
+// Holds of units are found and expire in the same way, with item_order as one more partition and
+// its index item_order_held.
+//
 // Whether a ticket is due is said by its own row, whatever its ticket number is: held tickets of an
 // order expire even if other tickets of the order were cancelled, paid, moved or deleted by hand.
 // Tickets of the order that are held without a time expire with them.
@@ -22,11 +25,13 @@
 
 #include <algorithm>
 
+#include "items/item_orders.hpp"
 #include "pool/shared_memory.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/subtransaction.hpp"
 #include "server/table_scan.hpp"
+#include "tables/item_rows.hpp"
 #include "tickets/orders.hpp"
 #include "tickets/reserve.hpp"
 
@@ -115,17 +120,16 @@ DueHold* add_hold(Sweep* sweep) {
     return &sweep->holds[sweep->count++];
 }
 
-// Reads a partition's held rows, the earliest first, up to the first that is not due.
-void read_held_rows(TableReader* reader, Sweep* sweep, size_t limit) {
-    OrderLeaf leaf{};
+// Reads a table's held rows, the earliest first, up to the first that is not due, and calls
+// due_row(held_until) with those before it.
+template <typename DueRow>
+void read_held_rows(TableReader* reader, AttrNumber held_column, Sweep* sweep, size_t limit,
+                    DueRow due_row) {
     const TimestampTz now = GetCurrentTimestamp();
     for (size_t found = 0; reader_next(reader); found++) {
         bool is_null;
-        if (found == 0) {
-            find_order_columns(reader->heap, &leaf);
-        }
         const TimestampTz held_until =
-            DatumGetTimestampTz(row_value(reader->row, leaf.column[kHeldUntil], &is_null));
+            DatumGetTimestampTz(row_value(reader->row, held_column, &is_null));
         if (is_null) {
             return;  // held without a time, and so are the rest
         }
@@ -133,12 +137,20 @@ void read_held_rows(TableReader* reader, Sweep* sweep, size_t limit) {
             sweep->soonest = Min(sweep->soonest, held_until);
             return;
         }
+        due_row(held_until);
+    }
+}
+
+void read_held_tickets(TableReader* reader, Sweep* sweep, size_t limit) {
+    OrderLeaf leaf{};
+    find_order_columns(reader->heap, &leaf);
+    read_held_rows(reader, leaf.column[kHeldUntil], sweep, limit, [&](TimestampTz held_until) {
         *add_hold(sweep) =
             DueHold{row_int64(reader->row, leaf.column[kOrderId]),
                     row_int64(reader->row, leaf.column[kDepartureId]), held_until,
                     DatumGetDateADT(row_datum(reader->row, leaf.column[kServiceDate])),
                     RelationGetRelid(reader->heap)};
-    }
+    });
 }
 
 int compare_orders(const void* a, const void* b) {
@@ -193,7 +205,7 @@ void look_into(Oid heap, Oid index, Sweep* sweep, size_t limit) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
     reader_open(&reader, heap, index, snapshot);
-    read_held_rows(&reader, sweep, limit);
+    read_held_tickets(&reader, sweep, limit);
     reader_close(&reader);
     drop_snapshot(snapshot);
     rows_to_orders(sweep, first);
@@ -212,6 +224,31 @@ void lock_and_look_into(Oid heap, Oid index, Sweep* sweep, size_t limit) {
     look_into(heap, index, sweep, limit);
     UnlockRelationOid(index, AccessShareLock);
     UnlockRelationOid(heap, AccessShareLock);
+}
+
+// The same for orders of items, which are in one table.
+void lock_and_look_into_items(const Catalog& catalog, Sweep* sweep, size_t limit) {
+    lock_for_look(catalog.item_order);
+    lock_for_look(catalog.item_order_held);
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, catalog.item_order, catalog.item_order_held, snapshot);
+    read_held_rows(&reader, item_held_column(catalog), sweep, limit, [&](TimestampTz held_until) {
+        *add_hold(sweep) =
+            DueHold{row_int64(reader.row, kItemOrderId), 0, held_until, 0, catalog.item_order};
+    });
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    UnlockRelationOid(catalog.item_order_held, AccessShareLock);
+    UnlockRelationOid(catalog.item_order, AccessShareLock);
+}
+
+void find_due_items(const Catalog& catalog, Sweep* sweep, size_t limit) {
+    const Outcome outcome = guarded([&] { lock_and_look_into_items(catalog, sweep, limit); },
+                                    warn_of_partition, static_cast<int64_t>(catalog.item_order));
+    if (outcome != Outcome::kDone) {
+        note_left(sweep, outcome, GetCurrentTimestamp());
+    }
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -237,8 +274,20 @@ void keep_due_tickets(Order* order) {
     order->count = due > 0 ? kept : 0;  // it may have been paid, or held for longer
 }
 
+bool expire_item(const Catalog& catalog, int64_t order_id) {
+    ItemOrder order;
+    const bool due = lock_item_order(catalog, order_id, OfLocked::kFail, &order) && order.is_due;
+    if (due) {  // otherwise it was paid or given up, or is held for longer
+        end_item_order(catalog, order, OrderStatus::kExpired, OfLocked::kFail);
+    }
+    return due;
+}
+
 // False: nothing of the order is due any more.
 bool expire(const Catalog& catalog, const DueHold& hold) {
+    if (hold.leaf == catalog.item_order) {
+        return expire_item(catalog, hold.order_id);
+    }
     Order order;
     if (!try_lock_order_of(catalog, hold.order_id, hold.date, hold.departure_id, &order)) {
         return false;
@@ -248,7 +297,7 @@ bool expire(const Catalog& catalog, const DueHold& hold) {
     return order.count > 0;
 }
 
-// The end of the next holds that are of one partition, at most `limit`.
+// The end of the next holds that are of one table, at most `limit`.
 size_t end_of_batch(const Sweep& sweep, size_t limit) {
     size_t end = sweep.next;
     while (end < sweep.count && end < sweep.next + limit &&
@@ -287,8 +336,9 @@ void begin_sweep(Sweep* sweep, MemoryContext context) {
     sweep->overdue = INT64_MAX;
 }
 
-void find_due_holds(const Catalog& catalog, Sweep* sweep, size_t limit) {
-    CommandCounterIncrement();  // so that this transaction's own holds are seen, too
+namespace {
+
+void find_due_tickets(const Catalog& catalog, Sweep* sweep, size_t limit) {
     if (!try_lock_orders(catalog)) {
         note_left(sweep, Outcome::kBusy, GetCurrentTimestamp());
         return;
@@ -311,6 +361,20 @@ void find_due_holds(const Catalog& catalog, Sweep* sweep, size_t limit) {
     list_free(indexes);
 }
 
+// Locks what the next holds are rows of, without waiting.
+bool try_lock_for_expiry(const Catalog& catalog, Oid leaf) {
+    return (leaf == catalog.item_order || try_lock_orders(catalog)) &&
+           ConditionalLockRelationOid(leaf, RowExclusiveLock);
+}
+
+}  // namespace
+
+void find_due_holds(const Catalog& catalog, Sweep* sweep, size_t limit) {
+    CommandCounterIncrement();  // so that this transaction's own holds are seen, too
+    find_due_tickets(catalog, sweep, limit);
+    find_due_items(catalog, sweep, limit);
+}
+
 void put_off_holds(Sweep* sweep, size_t count) {
     DueHold* end = sweep->holds + sweep->count;
     if (count < sweep->count) {
@@ -323,9 +387,7 @@ bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit) {
     if (sweep->next == end) {
         return false;
     }
-    const bool locked =
-        try_lock_orders(catalog) &&
-        ConditionalLockRelationOid(sweep->holds[sweep->next].leaf, RowExclusiveLock);
+    const bool locked = try_lock_for_expiry(catalog, sweep->holds[sweep->next].leaf);
     const TimestampTz stop = GetCurrentTimestamp() + kMostTime;
     OwnerScope scope;
     scope_begin(catalog, &scope);

@@ -1,4 +1,5 @@
-// What runs out by itself: finding and expiring holds, returning quotas; see sweep.cpp.
+// What runs out by itself: finding and expiring holds of seats and of units, returning quotas; see
+// sweep.cpp.
 #pragma once
 
 #include "server/catalog.hpp"
@@ -6,13 +7,13 @@
 
 namespace ticketpool {
 
-// An order of one departure with at least one ticket whose time is over.
+// An order of one departure with at least one ticket whose time is over, or an order of an item.
 struct DueHold {
     int64_t order_id;
-    int64_t departure_id;
+    int64_t departure_id;    // 0: of an item
     TimestampTz held_until;  // the earliest time of its due tickets
-    DateADT date;            // of the partition in which it was found
-    Oid leaf;                // that partition
+    DateADT date;            // of the partition in which it was found; of an item: 0
+    Oid leaf;                // that partition, or item_order
 };
 
 // The state of a sweep, which takes several transactions.
@@ -32,14 +33,14 @@ struct Sweep {
 
 void begin_sweep(Sweep* sweep, MemoryContext context);
 
-// Finds the holds whose time is over, at most `limit` rows of each partition, and the earliest
-// deadline after them. Afterwards it holds no lock except the one on ticket_order.
+// Finds the holds whose time is over, at most `limit` rows of each partition and of item_order, and
+// the earliest deadline after them. Afterwards it holds no lock except the one on ticket_order.
 void find_due_holds(const Catalog& catalog, Sweep* sweep, size_t limit);
 
 // Moves the first `count` holds behind the others, so that they are tried last.
 void put_off_holds(Sweep* sweep, size_t count);
 
-// Lets the next holds expire in the running transaction: at most `limit`, all of one partition.
+// Lets the next holds expire in the running transaction: at most `limit`, all of one table.
 // False: none were left to try.
 bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit);
 
