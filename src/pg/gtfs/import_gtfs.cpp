@@ -158,9 +158,10 @@ int64_t formation_of_row(Import* import) {
         return 0;
     }
     const Text least = trimmed(feed_text(import->trips, 4));
-    return least.length == 0 || !same_text(feed_text(import->trips, 4), feed_text(import->trips, 5))
-               ? -1
-               : number_of_text(&import->formations.index, least);
+    if (least.length == 0 || !same_text(least, trimmed(feed_text(import->trips, 5)))) {
+        return -1;
+    }
+    return number_of_text(&import->formations.index, least);
 }
 
 // Reads the trip that the cursor of trips is at, and goes to the next one.

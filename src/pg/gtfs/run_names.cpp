@@ -107,10 +107,13 @@ bool same_list(const Day& day, const FeedRun& run, const OnSale& sale) {
     return same;
 }
 
-bool same_ends(const Day& day, const FeedRun& run, const OnSale& sale) {
+// Between the same ends, at nearly the same time?
+bool similar_list(const Day& day, const FeedRun& run, const OnSale& sale) {
     const KeptList& list = kept_list(day, sale.route_id);
     const FeedTrip& trip = *run.trip;
-    return list.count > 0 && same_text(list.stations[0], station_of(day, trip.calls[0])) &&
+    const int64_t later = list.count > 0 ? run.start - list.times[0] : SECS_PER_HOUR;
+    return later > -SECS_PER_HOUR && later < SECS_PER_HOUR &&
+           same_text(list.stations[0], station_of(day, trip.calls[0])) &&
            same_text(list.stations[list.count - 1], station_of(day, trip.calls[trip.count - 1]));
 }
 
@@ -155,6 +158,15 @@ bool trip_runs(const Day& day, const Services& services, Text trip_id) {
     return false;
 }
 
+// Which run of its day this is, from 1: the suffix that it has in a new timetable.
+int place_of(const Day& day, const Services& services, const FeedRun& run) {
+    int place = 1;
+    for (const FeedRun* other = day.numbers->runs; other != &run; other++) {
+        place += static_cast<int>(runs_on(services.list[other->trip->service], day.date));
+    }
+    return place;
+}
+
 // Takes the runs off `running` that are on sale, by this way to find them.
 template <typename Find>
 void recognise(Day* day, Find find) {
@@ -191,8 +203,9 @@ void recognise_all(Day* day, const Services& services) {
     });
     recognise(day, [&](FeedRun* run) {
         OnSale* sale = find_other(*day, [&](const OnSale& other) {
-            return other.trip_id.data == nullptr ||
-                   (!trip_runs(*day, services, other.trip_id) && same_ends(*day, *run, other));
+            return other.trip_id.data == nullptr ? other.suffix == place_of(*day, services, *run)
+                                                 : !trip_runs(*day, services, other.trip_id) &&
+                                                       similar_list(*day, *run, other);
         });
         if (sale != nullptr && run->other_days++ == 0) {
             run->other_day = day->date;
@@ -236,12 +249,15 @@ int compare_new_runs(const void* a, const void* b) {
 }
 
 void warn_of_other_times(const FeedRun& run) {
+    const char* train = printable(run.other_train);
+    const char* day = date_text(run.other_day);
     warn_of_trip(
         run.trip->id,
-        psprintf(
-            _("Train \"%s\" of %s is on sale with other stops or times, and so on %d day(s) in "
-              "all."),
-            printable(run.other_train), date_text(run.other_day), run.other_days));
+        run.other_days == 1
+            ? psprintf(_("On %s train \"%s\" is on sale with other stops or times."), day, train)
+            : psprintf(_("On %s train \"%s\" is on sale with other stops or times, and so on %d "
+                         "days in all."),
+                       day, train, run.other_days));
 }
 
 }  // namespace

@@ -10,9 +10,11 @@
 //      its times.
 //   2. What is left may be from an edition of the feed that has other trip_ids, or was opened
 //      without a feed. The same stations at the same times are the same run.
-//   3. What is still left is a run with other times: of a departure that was opened without a feed;
-//      or of a trip that does not run on that day any more, if the train's two ends are the same. It
-//      stays on sale as it is, with a WARNING: a second departure would be a train that does not
+//   3. What is still left is a run with other times, of a departure
+//        that was opened without a feed under the name that the run has in a new timetable,
+//        or from a trip that does not run on that day any more, between the same two ends, and less
+//        than an hour earlier or later.
+//      It stays on sale as it is, with a WARNING: a second departure would be a train that does not
 //      exist.
 #pragma once
 
