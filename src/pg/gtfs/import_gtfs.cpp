@@ -14,6 +14,7 @@
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
+#include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"
 #include "tables/order_leaf.hpp"
 #include "tickets/kept_parts.hpp"
@@ -62,9 +63,13 @@ void write_stations(const Catalog& catalog, Datum* codes, Datum* names, int coun
         "INSERT INTO %s (station, name) SELECT s.station, s.name FROM unnest($1, $2) AS s "
         "(station, name) ON CONFLICT (station) DO NOTHING",
         qualified_name(catalog.station));
-    if (execute_planned(sql, lengthof(types), types, values, nullptr) != SPI_OK_INSERT) {
+    // With an older snapshot, REPEATABLE READ would refuse to leave a row alone that it does not
+    // see.
+    Snapshot snapshot = take_fresh_snapshot();
+    if (execute_planned(sql, lengthof(types), types, values, nullptr, snapshot) != SPI_OK_INSERT) {
         report_not_written(sql);
     }
+    drop_snapshot(snapshot);
     SPI_finish();
     owner_end(scope);
 }
