@@ -12,10 +12,12 @@ SELECT count(*) > 10 AS functions FROM member WHERE classid = 'pg_proc'::regclas
 SELECT p.oid::regprocedure AS function, p.proargnames[1:p.pronargs] AS arguments FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
 WHERE p.proname IN ('ticket_open', 'ticket_close', 'ticket_remaining', 'ticket_remaining_matrix', 'ticket_search', 'ticket_trains', 'ticket_buy', 'ticket_refund',
                     'ticket_verify', 'ticket_seat_map', 'ticket_hold', 'ticket_confirm', 'ticket_cancel', 'ticket_change', 'ticket_buy_many', 'ticket_withdraw',
+                    'ticket_buy_seats', 'ticket_hold_seats', 'ticket_reserve_seats', 'ticket_reseat',
                     'ticket_reserve', 'ticket_recycle', 'ticket_why') ORDER BY p.proname;
 SELECT proname, pg_get_function_result(p.oid) AS result FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND objid = p.oid
 WHERE p.proname IN ('ticket_open', 'ticket_close', 'ticket_remaining', 'ticket_remaining_matrix', 'ticket_search', 'ticket_trains', 'ticket_buy', 'ticket_refund',
                     'ticket_verify', 'ticket_seat_map', 'ticket_hold', 'ticket_confirm', 'ticket_cancel', 'ticket_change', 'ticket_buy_many', 'ticket_withdraw',
+                    'ticket_buy_seats', 'ticket_hold_seats', 'ticket_reserve_seats', 'ticket_reseat',
                     'ticket_reserve', 'ticket_recycle', 'ticket_why') ORDER BY p.proname;
 -- The promised columns are there, in order, with their types. (There may be more.)
 SELECT attrelid::regclass AS relation, string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) AS columns FROM pg_attribute

@@ -35,6 +35,10 @@ SELECT * FROM ticket_buy_many('{}');
 SELECT ticket_withdraw('GR1', '2031-05-01');
 SELECT ticket_reserve('GR1', '2031-05-01', 'second', 'agency', 1, 'GRA', 'GRB');
 SELECT ticket_recycle(1);
+SELECT * FROM ticket_buy_seats('GR1', 'GRA', 'GRB', 1, '{01/1A}', '2031-05-01');
+SELECT * FROM ticket_hold_seats('GR1', 'GRA', 'GRB', 1, '{01/1A}', '2031-05-01');
+SELECT ticket_reserve_seats('GR1', '2031-05-01', 'agency', '{01/1A}');
+SELECT * FROM ticket_reseat(1);
 SELECT ticket_sweep();
 SELECT ticket_rule_user_limit(1, 1, '{1}', 1, 2);
 SELECT ticket_rule_no_overlap(1, 1, '{1}', 1, 2);
@@ -120,6 +124,21 @@ TABLE ticket_rule;
 SELECT ticket_withdraw('GR1', '2031-05-01');
 RESET ROLE;
 UPDATE ticket_rule SET enabled = false WHERE on_kind = 'ticket';
+
+-- The very seat
+SELECT ticket_open('GR1', '2031-05-03', 'GR-F') > 0 AS opened;
+GRANT EXECUTE ON FUNCTION ticket_buy_seats, ticket_hold_seats, ticket_reseat, ticket_reserve_seats TO regress_ticket_seller;
+SET ROLE regress_ticket_seller;
+SELECT order_id AS order_7 FROM ticket_hold_seats('GR1', 'GRA', 'GRB', 13, '{01/1B}', '2031-05-03') \gset
+SELECT status FROM ticket_reseat(:order_7);
+SELECT status FROM ticket_cancel(:order_7);
+SELECT order_id AS order_8, seat FROM ticket_buy_seats('GR1', 'GRA', 'GRB', 13, '{01/1B}', '2031-05-03') \gset
+SELECT status FROM ticket_refund(:order_8);
+SELECT ticket_reserve_seats('GR1', '2031-05-03', 'agency', '{01/1B}') AS reservation_2 \gset
+SELECT current_user;
+RESET ROLE;
+SELECT ticket_recycle(:reservation_2);
+REVOKE ALL ON FUNCTION ticket_buy_seats, ticket_hold_seats, ticket_reseat, ticket_reserve_seats FROM regress_ticket_seller;
 
 -- The dispatcher's part can be granted as well.
 GRANT EXECUTE ON FUNCTION ticket_open, ticket_close, ticket_seat_map, ticket_verify, ticket_reserve, ticket_recycle, ticket_withdraw, ticket_sweep TO regress_ticket_seller;

@@ -27,6 +27,8 @@ struct Stop {
     int32_t stop_no;
     int64_t arrives;  // microseconds since midnight of the service date; kNoTime: none
     int64_t departs;
+    bool no_boarding;  // no trip starts here
+    bool no_alighting;
 };
 inline constexpr int64_t kNoTime = INT64_MIN;
 
@@ -48,8 +50,8 @@ struct Route {
 
     // Does the train call at the station with this code?
     bool calls_at(uint32_t hash, const char* code, std::size_t length) const noexcept;
-    // The trip between two station codes: the one with fewest stops, on a tie the earlier one.
-    // False if there is none.
+    // The trip between two station codes, from a call where passengers may board to one where they
+    // may alight: the one with fewest stops, on a tie the earlier one. False if there is none.
     bool find_trip(uint32_t from_hash, const char* from, std::size_t from_length, uint32_t to_hash,
                    const char* to, std::size_t to_length, Trip* trip) const noexcept;
 };
@@ -93,13 +95,46 @@ struct Route {
 // of this memory is lost with it, and the rows are loaded again.
 enum class SaleStatus : uint8_t { kOpen, kClosed, kWithdrawn, kMoving };
 
+inline constexpr int32_t kNoMargin = -1;
+
 struct SaleTimes {
     int64_t opens_at;   // server time stamps, microseconds
     int64_t closes_at;  // kNoTime: until closed
     SaleStatus status;
+    int32_t margin = kNoMargin;  // see Departure::sale_margin
 };
 
-inline constexpr int32_t kNoMargin = -1;
+// Which stop list a departure has: its "route" in memory. ticket_retime and ticket_skip_stop give
+// it another one with the same stops, and different times or flags.
+//
+// The row's route_id is authoritative. The pointer says what its last committed version says, a
+// moment later; the session that changes the row sees the new route at once, by its ledger.
+//
+// Who writes it when:
+//   the loader       before any other session can find the departure
+//   a change         has the row locked and updated, and the departure pinned. It finds the new
+//                    route in the pool or copies it there, counts itself as a user of it and
+//                    allocates an OldRoute: all that may fail. Then it takes its turn among the
+//                    sale writers (below) and is entered in the ledger. Its commit swaps the
+//                    pointer under the directory lock and puts the old route, with the departure's
+//                    count as a user of it, into the OldRoute, which joins the slot's chain. A
+//                    rollback, also to a savepoint, gives the new route and the OldRoute back
+//
+// Who reads it: a session that has announced or pinned the departure, without a lock. What it has
+// read stays valid until it ends the announcement, also if the pointer changes meanwhile, because
+// routes never change, and an old one is freed only with the departure's slot, which nobody then
+// has announced. A session that reads the pointer twice may get two routes; both have the same stop
+// numbers and stations, so only times and flags may differ. A buyer who has read the old one just
+// before the swap buys by it: nobody waits for buyers.
+//
+// Two changes are stored in the order of their row versions: that is what turns are for. If a
+// change swaps to a route that is in the chain already, the chain does not grow.
+//
+// The departure cannot be evicted between the commit of the row and the swap, because the change
+// has it pinned; a session that loads it afterwards finds the new row. A change by hand of route_id
+// is refused while there are live orders, and otherwise has the departure loaded again
+// (by_hand_tables.cpp). PREPARE is refused after a change. On a standby, what was loaded before is
+// loaded again. If a process is killed, all of this memory is lost with it.
 
 struct alignas(64) Departure {
     int64_t departure_id;
@@ -108,11 +143,13 @@ struct alignas(64) Departure {
     std::atomic<SaleStatus> status;
     std::atomic<uint8_t> reserved;
     uint16_t service_date;  // days since 2000-01-01
-    int32_t sale_margin;    // seconds that the sale of a trip ends before boarding; kNoMargin: none
+    // Seconds before the train leaves the boarding stop that the sale of a trip ends; kNoMargin:
+    // the sale ends with closes_at. One of the sale words.
+    std::atomic<int32_t> sale_margin;
     uint32_t bytes;
     uint16_t segments;
     std::atomic<uint16_t> sale_writers;
-    SharedPtr<Route> route;
+    std::atomic<int64_t> route_at;  // the Route, in bytes from here
     SharedPtr<Layout> layout;
     std::atomic<uint64_t> quotas;  // the first Quota, in bytes from here; 0: none
     // ClassControl[class_count] in whole cache lines, then the words of all seats, class by class
@@ -121,7 +158,17 @@ struct alignas(64) Departure {
 
     static std::size_t bytes_required(const Layout& layout, int segments) noexcept;
     // Writes an empty departure (every seat free) over raw memory of bytes_required().
-    static Departure* init_in_place(void* memory, Route* route, Layout* layout) noexcept;
+    static Departure* init_in_place(void* memory, const Route* route, Layout* layout) noexcept;
+
+    const Route* route() const noexcept {
+        return reinterpret_cast<const Route*>(reinterpret_cast<const char*>(this) +
+                                              route_at.load(std::memory_order_acquire));
+    }
+    // Only the loader and a change call this.
+    void set_route(const Route* route) noexcept {
+        route_at.store(reinterpret_cast<const char*>(route) - reinterpret_cast<const char*>(this),
+                       std::memory_order_release);
+    }
 
     // Only the writer whose turn it is calls this.
     void set_sale(const SaleTimes& sale) noexcept {
@@ -130,6 +177,7 @@ struct alignas(64) Departure {
         }
         opens_at.store(sale.opens_at, std::memory_order_relaxed);
         closes_at.store(sale.closes_at, std::memory_order_relaxed);
+        sale_margin.store(sale.margin, std::memory_order_relaxed);
         if (sale.status == SaleStatus::kOpen) {
             status.store(sale.status, std::memory_order_seq_cst);
         }

@@ -129,7 +129,7 @@ struct Layout {
     std::string_view seat_group(std::uint32_t seat) const noexcept;
     SeatDetail detail(std::uint32_t seat) const noexcept;
 
-    // The words of a set of properties (SeatGeometry::properties), sorted, with blanks between
+    // The words of a set of properties (SeatGeometry::properties), with blanks between
     // them. Set 0 has none.
     std::string_view property_set(std::uint32_t number) const noexcept;
 

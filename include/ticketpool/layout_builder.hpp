@@ -14,7 +14,7 @@ namespace ticketpool {
 struct SeatInput {
     std::string_view label;
     std::string_view group;       // empty: the row of its label
-    std::string_view properties;  // different words, sorted, with single blanks between them
+    std::string_view properties;  // different words with single blanks between them
     SeatDetail detail;
 };
 

@@ -185,6 +185,38 @@ COMMENT ON FUNCTION @extschema@.ticket_hold(text, text, text, bigint, date, text
 REVOKE ALL ON FUNCTION @extschema@.ticket_hold(text, text, text, bigint, date, text, bigint[], text, text, uuid, interval)
     FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION @extschema@.ticket_buy_seats(train text, from_station text, to_station text,
+    user_id bigint, seats text[], service_date date DEFAULT CURRENT_DATE,
+    passengers bigint[] DEFAULT NULL, channel text DEFAULT NULL, request_id uuid DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_buy_seats(text, text, text, bigint, text[], date, bigint[], text, uuid) IS
+    'sells exactly these seats, named as coach/seat, to as many passengers; returns the tickets, or no '
+    'row when one of the seats is taken';
+REVOKE ALL ON FUNCTION @extschema@.ticket_buy_seats(text, text, text, bigint, text[], date, bigint[], text, uuid)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_hold_seats(train text, from_station text, to_station text,
+    user_id bigint, seats text[], service_date date DEFAULT CURRENT_DATE,
+    passengers bigint[] DEFAULT NULL, channel text DEFAULT NULL, request_id uuid DEFAULT NULL,
+    ttl interval DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_hold_seats(text, text, text, bigint, text[], date, bigint[], text, uuid, interval) IS
+    'locks exactly these seats, named as coach/seat, while the user pays, for ttl or '
+    'ticketpool.hold_ttl; no row: one of them is taken';
+REVOKE ALL ON FUNCTION @extschema@.ticket_hold_seats(text, text, text, bigint, text[], date, bigint[], text, uuid, interval)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_reseat(order_id bigint, ticket_nos int[] DEFAULT NULL,
+    seats text[] DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_order
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_reseat(bigint, int[], text[]) IS
+    'gives held or sold tickets of an order other seats on the same train and trip: those that are '
+    'named as coach/seat, or any others of the same class; no row: not to be had, nothing changed';
+REVOKE ALL ON FUNCTION @extschema@.ticket_reseat(bigint, int[], text[]) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION @extschema@.ticket_confirm(order_id bigint)
     RETURNS SETOF @extschema@.ticket_order
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
@@ -323,6 +355,16 @@ COMMENT ON FUNCTION @extschema@.ticket_reserve(text, date, text, text, int, text
     'sets seats aside for a channel over a stretch, as many as asked or none; returns the '
     'reservation, or NULL when too few are free';
 REVOKE ALL ON FUNCTION @extschema@.ticket_reserve(text, date, text, text, int, text, text, timestamptz)
+    FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_reserve_seats(train text, service_date date,
+    channel text, seats text[], from_station text DEFAULT NULL, to_station text DEFAULT NULL,
+    release_at timestamptz DEFAULT NULL)
+    RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_reserve_seats(text, date, text, text[], text, text, timestamptz) IS
+    'sets exactly these seats of one class, named as coach/seat, aside for a channel over a stretch, '
+    'or over the whole way; returns the reservation, or NULL when one of them is not free';
+REVOKE ALL ON FUNCTION @extschema@.ticket_reserve_seats(text, date, text, text[], text, text, timestamptz)
     FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_recycle(reservation bigint)

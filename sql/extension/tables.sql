@@ -148,7 +148,7 @@ COMMENT ON COLUMN @extschema@.ticket_layout_coach.ys IS
 COMMENT ON COLUMN @extschema@.ticket_layout_coach.decks IS
     'deck of ticket_formation_seat, for each seat; NULL: no seat has one';
 COMMENT ON COLUMN @extschema@.ticket_layout_coach.properties IS
-    'properties of ticket_formation_seat, for each seat, sorted and with blanks between them; '
+    'properties of ticket_formation_seat, for each seat, with blanks between them; '
     'NULL: no seat has one';
 
 CREATE SEQUENCE @extschema@.ticket_departure_departure_id_seq;

@@ -23,13 +23,14 @@ bool Route::find_trip(uint32_t from_hash, const char* from, std::size_t from_len
     bool found = false;
     for (int i = 0; i < static_cast<int>(stop_count); i++) {
         // Only the last call at `from` before a call at `to` can begin the shortest trip to it.
-        if (stop[i].code_hash == to_hash && last_from >= 0 &&
+        if (stop[i].code_hash == to_hash && last_from >= 0 && !stop[i].no_alighting &&
             head.equals(stop[i].station, to, to_length) &&
             (!found || i - last_from < trip->to - trip->from)) {
             *trip = {last_from, i};
             found = true;
         }
-        if (stop[i].code_hash == from_hash && head.equals(stop[i].station, from, from_length)) {
+        if (stop[i].code_hash == from_hash && !stop[i].no_boarding &&
+            head.equals(stop[i].station, from, from_length)) {
             last_from = i;
         }
     }
@@ -63,13 +64,13 @@ std::size_t Departure::bytes_required(const Layout& layout, int segments) noexce
     return sizeof(Departure) + end;
 }
 
-Departure* Departure::init_in_place(void* memory, Route* route, Layout* layout) noexcept {
+Departure* Departure::init_in_place(void* memory, const Route* route, Layout* layout) noexcept {
     const std::size_t bytes = bytes_required(*layout, route->segments());
     Departure* departure = new (memory) Departure{};
     departure->bytes = static_cast<uint32_t>(bytes);
-    departure->sale_margin = kNoMargin;
+    departure->sale_margin.store(kNoMargin, std::memory_order_relaxed);
     departure->segments = static_cast<uint16_t>(route->segments());
-    departure->route = route;
+    departure->set_route(route);
     departure->layout = layout;
     for (uint32_t i = 0; i < layout->class_count; i++) {
         new (&departure->controls()[i]) ClassControl{};

@@ -29,59 +29,96 @@ std::string name(Input& input) {
 }
 
 std::string label(Input& input) {
-    if (input.byte() % 8 == 0) return input.text(6);
+    const std::uint8_t form = input.byte() % 8;
+    if (form == 0) return input.text(6);
+    if (form == 1) return std::to_string(input.between(0, 60));
+    if (form == 2) {
+        const std::string letter(1, static_cast<char>('A' + input.byte() % 27));
+        return letter + std::to_string(input.between(0, 12));
+    }
     return std::to_string(input.between(0, input.byte() % 2 == 0 ? 12 : 10'050)) +
            static_cast<char>('A' + input.byte() % 27);
 }
 
-bool is_label(const std::string& text) {
-    if (text.size() < 2 || text.size() > 5 || text[0] == '0') return false;
-    if (text.back() < 'A' || text.back() > 'Z') return false;
-    return std::all_of(text.begin(), text.end() - 1, [](char c) { return c >= '0' && c <= '9'; });
+std::string group(Input& input) {
+    static const std::string groups[] = {"", "", "1", "A", "I", "II", "bay 7"};
+    return groups[input.byte() % 7];
 }
 
-// A formation without faults: coaches of other names or classes, seats in order, no seat twice.
+std::string properties(Input& input) {
+    static const std::string sets[] = {"",      "",           "aisle",        "window",
+                                       "lower", "quiet wifi", "aisle window", "windowless"};
+    return sets[input.byte() % 8];
+}
+
+// A formation without faults: coaches of other names or classes, seats in any order, no seat twice.
 std::vector<CoachPlan> plan(Input& input) {
     std::vector<CoachPlan> coaches;
     std::set<std::pair<std::string, std::string>> known;
+    std::set<std::pair<std::string, std::string>> labels;
     const int count = input.between(1, 8);
     for (int i = 0; i < count; ++i) {
         CoachPlan coach{name(input), name(input), {}, 0};
         if (!known.insert({coach.name, coach.seat_class}).second) continue;
-        if (input.byte() % 4 == 0) {
+        const bool notes = input.byte() % 2 == 0;
+        const int wanted = input.byte() % 4 == 0 ? 0 : input.between(1, 30);
+        for (int s = 0; s < wanted; ++s) {
+            const std::string seat = label(input);
+            if (!is_seat_label(seat) || !labels.insert({coach.name, seat}).second) continue;
+            coach.seats.push_back(seat);
+            if (notes) {
+                SeatDetail detail{};
+                detail.x = input.byte();
+                detail.known = detail.x != 0 ? kHasX : 0;
+                coach.notes.push_back({group(input), properties(input), detail});
+            }
+        }
+        if (coach.seats.empty()) {
             coach.places = static_cast<std::uint32_t>(input.between(1, 1000));
-        } else {
-            std::set<std::pair<int, char>> seats;
-            const int wanted = input.between(1, 30);
-            for (int s = 0; s < wanted; ++s) {
-                const std::string seat = label(input);
-                if (is_label(seat)) seats.insert({std::stoi(seat), seat.back()});
-            }
-            for (const auto& [row, letter] : seats) {
-                coach.seats.push_back(std::to_string(row) + letter);
-            }
-            if (coach.seats.empty()) coach.seats.push_back("1A");
         }
         coaches.push_back(coach);
     }
     return coaches;
 }
 
+// What the layout says of the seats of a class.
+void compare_class(const TestLayout& test, std::uint32_t class_index) {
+    const Layout& layout = *test.layout;
+    const std::vector<ModelSeat> model = model_seats(test.wanted, test.classes[class_index]);
+    FUZZ_CHECK(layout.classes()[class_index].seats == model.size());
+    std::uint32_t seat = layout.classes()[class_index].first_seat;
+    for (const ModelSeat& wanted : model) {
+        const SeatGeometry& geometry = layout.seats()[seat];
+        const SeatDetail detail = layout.detail(seat);
+        FUZZ_CHECK(geometry.coach == wanted.coach);
+        FUZZ_CHECK(layout.label(seat) == wanted.label);
+        FUZZ_CHECK(layout.seat_group(seat) == wanted.group);
+        FUZZ_CHECK((geometry.row == 0) == wanted.group.empty());
+        FUZZ_CHECK(layout.property_set(geometry.properties) == wanted.note.properties);
+        FUZZ_CHECK(detail.x == wanted.note.detail.x && detail.known == wanted.note.detail.known);
+        FUZZ_CHECK(layout.listed_seat(layout.coaches()[wanted.coach],
+                                      static_cast<std::uint32_t>(wanted.place)) == seat);
+        ++seat;
+    }
+}
+
 void compare_seat(TestLayout& test, std::uint32_t class_index, const std::string& coach,
                   const std::string& wanted) {
     std::int64_t found = -1;
     int with_places = -1;
-    std::int64_t seat = 0;
+    const std::vector<ModelSeat> model = model_seats(test.wanted, test.classes[class_index]);
+    for (std::size_t i = 0; i < model.size(); ++i) {
+        if (test.wanted[model[i].coach].name == coach && model[i].label == wanted) {
+            found = static_cast<std::int64_t>(i);
+        }
+    }
     for (std::size_t i = 0; i < test.wanted.size(); ++i) {
         const CoachPlan& other = test.wanted[i];
         if (other.seat_class != test.classes[class_index]) continue;
         if (other.name == coach && other.places > 0) with_places = static_cast<int>(i);
-        for (const std::string& here : other.seats) {
-            if (other.name == coach && here == wanted) found = seat;
-            ++seat;
-        }
     }
     FUZZ_CHECK(test.find_seat(class_index, coach, wanted) == found);
+    FUZZ_CHECK(found < 0 || test.find_named(coach, wanted) == std::pair(class_index, found));
     FUZZ_CHECK(test.find_place_coach(class_index, coach) == with_places);
 }
 
@@ -155,13 +192,14 @@ void labels(Input input) {
     while (!input.empty()) {
         const std::string text = label(input);
         const std::vector<char> exact(text.begin(), text.end());
-        std::uint16_t row = 0;
-        std::uint8_t letter = 0;
-        const bool read = parse_seat_label(exact.data(), exact.size(), &row, &letter);
-        FUZZ_CHECK(read == is_label(text));
-        if (!read) continue;
-        FUZZ_CHECK(row >= 1 && row <= 9999 && letter >= 'A' && letter <= 'Z');
-        FUZZ_CHECK(std::to_string(row) + static_cast<char>(letter) == text);
+        const std::string_view view(exact.data(), exact.size());
+        const std::string row(row_of_label(view));
+        const std::uint8_t letter = letter_of_label(view);
+        FUZZ_CHECK(row == model_row(text));
+        FUZZ_CHECK(letter == 0 || row + static_cast<char>(letter) == text);
+        FUZZ_CHECK(!is_seat_label(view) ||
+                   (text.size() <= 31 && text.find_first_of("/\n\x7F") == std::string::npos &&
+                    text.front() != ' ' && text.back() != ' '));
     }
 }
 
@@ -169,6 +207,7 @@ void layouts(Input input) {
     const std::vector<CoachPlan> coaches = plan(input);
     if (coaches.empty()) return;
     TestLayout test(coaches);
+    FUZZ_CHECK(test.status == Status::kOk);
     for (std::size_t c = 0; c < test.classes.size(); ++c) {
         FUZZ_CHECK(test.find_class(test.classes[c]) == static_cast<int>(c));
         std::uint32_t capacity = 0;
@@ -179,6 +218,7 @@ void layouts(Input input) {
                 compare_seat(test, static_cast<std::uint32_t>(c), coach.name, seat);
             }
         }
+        compare_class(test, static_cast<std::uint32_t>(c));
         FUZZ_CHECK(test.layout->capacity(static_cast<std::uint32_t>(c)) == capacity);
     }
     const std::string unknown = name(input);

@@ -61,10 +61,12 @@ $node->safe_psql('postgres', qq{
 	SELECT count(*) FROM (SELECT order_id FROM item_order WHERE user_id % 5 = 0) o, item_refund(order_id);
 	SELECT item_merge((SELECT min(id) FROM item_inventory WHERE item_id = 1 AND parent_id IS NOT NULL));
 	SELECT count(*) FROM (SELECT order_id FROM item_order WHERE user_id % 7 = 0 AND status = 'sold') o, item_refund(order_id);
+	SELECT count(*) FROM item_hold(1, 601, 3, ttl => '1 day') UNION ALL SELECT count(*) FROM item_hold(1, 602, 2) h, LATERAL item_cancel(h.order_id);
+	SELECT count(*) FROM item_buy(1, 603, 9) b, LATERAL item_refund(b.order_id, 4, '$item_request');
 	INSERT INTO item_question VALUES (1, 1, 'how many', 'five');
 	SELECT item_ask(1, 7), item_answer(1, 7, 'five')});
 
-my @tables = qw(item_inventory item_order item_question item_gate ticket_station ticket_stop ticket_formation ticket_route ticket_route_call ticket_layout ticket_layout_coach
+my @tables = qw(item_inventory item_order item_refund item_question item_gate ticket_station ticket_stop ticket_formation ticket_route ticket_route_call ticket_layout ticket_layout_coach
   ticket_departure ticket_reservation ticket_order);
 # What each channel sees of the train with quotas, and what the rules are.
 sub quotas
@@ -119,6 +121,9 @@ for my $way (sort keys %ways)
 
 	is($node->safe_psql($copy, "SELECT count(*) FROM item_order o JOIN item_buy(1, 7, 5, '$item_request') b USING (order_id)"), '1',
 		"$way: of an item, too");
+	is($node->safe_psql($copy, qq{SELECT buy_quantity FROM item_refund((SELECT order_id FROM item_order WHERE user_id = 603), 4, '$item_request')}), '5',
+		"$way: a refund that was made before is not made again");
+	is($node->safe_psql($copy, qq{SELECT status, buy_quantity FROM item_confirm((SELECT order_id FROM item_order WHERE user_id = 601))}), 'sold|3', "$way: a hold of units can be paid");
 
 	# Sales go on.
 	is($node->safe_psql($copy, q{SELECT b.buy_quantity FROM item_buy(2, 1, 50, inventory_id => (SELECT id FROM item_inventory WHERE user_id = 71)) b}), '50',

@@ -1,6 +1,6 @@
 # Thousands of random steps of a ticket's whole life (hold, hold for longer, pay, cancel, run out,
-# refund, change, give to another passenger, quotas, channels, batches, unnumbered places, rules)
-# against a plain model, seen by the session that takes the steps and by another one.
+# refund, change, take the very seat or another one, give to another passenger, quotas, channels,
+# batches, unnumbered places, rules) against a plain model, seen by the session that takes the steps and by another one.
 # TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
 use warnings;
@@ -254,6 +254,67 @@ sub take
 	return;
 }
 
+sub some_seats { my ($class, $count) = @_; my @left = @{ $seats{$class} }; return map { splice @left, rand @left, 1 } 1 .. $count }
+sub array_of { return "'{" . join(',', @_) . "}'" }
+
+# Exactly these seats, or nothing.
+sub take_seats
+{
+	my $wish = { %{ wish() }, class => any('first', 'second') };
+	my @names = some_seats($wish->{class}, 1 + int rand 3);
+	my $status = rand() < 0.6 ? 'held' : 'sold';
+	my $sql = "SELECT $columns FROM " . ($status eq 'held' ? 'ticket_hold_seats' : 'ticket_buy_seats') . '(' . trip($wish) . ', 7, ' . array_of(@names) . ', ' . date($wish) . ', ' . array_of(1 .. @names)
+	  . ', channel => ' . quoted($wish->{channel}) . ($status eq 'held' ? q{, ttl => '1 hour')} : ')');
+	return run_refused($sql) if is_refused($wish, scalar @names);
+	my $free = free_seats($state, $wish);
+	my $expected = (grep { !$free->{$_} } @names) ? '' : "@names";
+	my ($id, @tickets) = read_rows($sql, run($sql), $wish, $status);
+	my $got = join ' ', map { "$_->[2]/$_->[1]" } @tickets;
+	trouble("$sql: $got, not $expected") if $got ne $expected;
+	$count{@tickets ? 'very seats' : 'very seats taken'}++;
+	return unless @tickets;
+	$state->{orders}{$id} = { id => $id, %{$wish}{qw(on class from to channel)}, status => $status, tickets => [@tickets] };
+	note_taken($wish, @names);
+	return;
+}
+
+# Other seats for some tickets of a live order: those that are named, or any others.
+sub reseat
+{
+	my ($order) = @_;
+	return if grep { !defined $_->[1] } @{ $order->{tickets} };
+	my @tickets = @{ $order->{tickets} };
+	splice @tickets, rand @tickets, 1 if @tickets > 1 && rand() < 0.5;
+	my $named = rand() < 0.6;
+	my @own = map { "$_->[2]/$_->[1]" } @tickets;
+	my @names = !$named ? () : @own > 1 && rand() < 0.3 ? reverse @own : some_seats($order->{class}, scalar @tickets);
+	# What would be free if these tickets were not there.
+	my %before = (%$state, orders => { %{ $state->{orders} }, $order->{id} => { %$order, tickets => [ grep { my $t = $_; !grep { $_ == $t } @tickets } @{ $order->{tickets} } ] } });
+	my $free = free_seats(\%before, $order);
+	my $sql = "SELECT $columns FROM ticket_reseat($order->{id}, " . array_of(map { $_->[0] } @tickets) . ($named ? ', ' . array_of(@names) : '') . ')';
+	my (undef, @got) = read_rows($sql, run($sql), $order, $order->{status});
+	my @now = map { defined $_->[1] ? "$_->[2]/$_->[1]" : "a place in $_->[2]" } @got;
+	if ($named)
+	{
+		my $expected = (grep { !$free->{$_} } @names) ? '' : "@names";
+		trouble("$sql: @now, not $expected") if "@now" ne $expected;
+	}
+	elsif (@now)
+	{
+		trouble("$sql: @now instead of @own") if @now != @own || grep { !/^a place/ && !delete $free->{$_} } @now or grep { $now[$_] eq $own[$_] } 0 .. $#own;
+	}
+	else
+	{
+		delete @{$free}{@own};
+		trouble("$sql: nothing, although these are free: " . join ' ', sort keys %$free) if keys %$free >= @own;
+	}
+	$count{@now ? 'other seats for live tickets' : 'no other seats'}++;
+	return unless @now;
+	@{ $tickets[$_] }[ 1, 2 ] = @{ $got[$_] }[ 1, 2 ] for 0 .. $#tickets;
+	note_taken($order, grep { !/^a place/ } @now);
+	return;
+}
+
 sub take_many
 {
 	my @wishes = map { wish() } 1 .. 2 + int(rand 4);
@@ -420,12 +481,16 @@ sub change
 sub reserve
 {
 	my $wish = { %{ wish() }, channel => any('web', 'agency'), class => any('first', 'second') };
-	my $number = 1 + int rand 4;
+	my @names = rand() < 0.4 ? some_seats($wish->{class}, 1 + int rand 2) : ();
+	my $number = @names || 1 + int rand 4;
 	my $d = $departures[ $wish->{on} ];
-	my $sql = "SELECT ticket_reserve('$d->{train}', $d->{date}, '$wish->{class}', '$wish->{channel}', $number, 'S$wish->{from}', 'S$wish->{to}', " . any('NULL', 'clock_timestamp() + interval $$1 hour$$') . ')';
+	my $sql = 'SELECT ' . (@names ? "ticket_reserve_seats('$d->{train}', $d->{date}, '$wish->{channel}', " . array_of(@names) : "ticket_reserve('$d->{train}', $d->{date}, '$wish->{class}', '$wish->{channel}', $number")
+	  . ", 'S$wish->{from}', 'S$wish->{to}', " . any('NULL', 'clock_timestamp() + interval $$1 hour$$') . ')';
 	my $id = run($sql);
 	my $free = free_seats($state, { %$wish, channel => undef });
-	trouble("$sql: '$id' where " . keys(%$free) . ' were free') if ($id ne '') != (keys %$free >= $number);
+	my $can = @names ? !grep { !$free->{$_} } @names : keys %$free >= $number;
+	trouble("$sql: '$id' where " . keys(%$free) . ' were free') if ($id ne '') != $can;
+	$count{'very seats set aside'} += @names if $id ne '';
 	return if $id eq '';
 	my @seats = split /,/, run("SELECT array_to_string(seat_list, ',') FROM ticket_reservation WHERE reservation_id = $id");
 	trouble("$sql: @seats") if @seats != $number || grep { !delete $free->{$_} } @seats;
@@ -536,7 +601,9 @@ sub with { my ($do, @statuses) = @_; my $order = order_of(@statuses); $do->($ord
 sub step
 {
 	my $kind = rand;
-	if ($kind < 0.33) { take() }
+	if ($kind < 0.26) { take() }
+	elsif ($kind < 0.30) { take_seats() }
+	elsif ($kind < 0.33) { with(\&reseat, qw(held sold)) }
 	elsif ($kind < 0.37) { take_many() }
 	elsif ($kind < 0.47) { with(\&confirm, qw(held held expired sold)) }
 	elsif ($kind < 0.52) { with(\&cancel, qw(held held cancelled expired)) }
@@ -593,7 +660,7 @@ $_->quit for $session, $other;
 in_flight_is_empty($node, 'postgres', 'model');
 agrees($node, 'postgres', 'model');
 note(join ', ', map { "$_: $count{$_}" } sort keys %count);
-cmp_ok($count{$_} // 0, '>', 0, "there were: $_") for 'tickets', 'sold out', 'batches', 'cancelled', 'expired', 'refunded', 'refunded in part', 'cancelled in part', 'held longer', 'transferred', 'changed', 'not changed',
+cmp_ok($count{$_} // 0, '>', 0, "there were: $_") for 'tickets', 'sold out', 'batches', 'cancelled', 'expired', 'refunded', 'refunded in part', 'cancelled in part', 'held longer', 'transferred', 'very seats', 'very seats taken', 'very seats set aside', 'other seats for live tickets', 'no other seats', 'changed', 'not changed',
   'late, same seats', 'late, other seats', 'late, nothing left', 'quotas', 'recycled', 'refused', 'refused by a rule', 'transactions';
 
 $node->stop;

@@ -1,5 +1,5 @@
-# Thousands of random steps of plain quantities (buy, refund, add, split, merge, batches,
-# savepoints, rollbacks, crashes) against a plain model, seen by the session that takes the steps
+# Thousands of random steps of plain quantities (buy, hold, pay, give up, expire, refund all or some,
+# add, split, merge, batches, savepoints, rollbacks, crashes) against a plain model, seen by the session that takes the steps
 # and by another one.
 # TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
@@ -18,8 +18,8 @@ my $operations = $ENV{TICKETPOOL_OPS} // 6000;
 my $node = new_server('item_model', conf => "ticketpool.memory = 2MB\nmax_prepared_transactions = 5");
 my @items = (1, 2, 3);
 
-# The state: inventories { id, item, parent, seller, quantity, merged } and live and refunded orders
-# { id, item, inventory, quantity, live }.
+# The state: inventories { id, item, parent, seller, quantity, merged } and orders { id, item,
+# inventory, quantity, status, requests }.
 my $state = { inventories => {}, orders => {} };
 # An open transaction: the state before it, its savepoints, and what it took from each item on the
 # way.
@@ -27,6 +27,7 @@ my $transaction;
 my ($step, @trouble, %count);
 my ($session, $other);
 
+sub is_live { my ($order) = @_; return $order->{status} eq 'held' || $order->{status} eq 'sold' }
 sub any { return $_[ rand @_ ] }
 sub sum { my $sum = 0; $sum += $_ for @_; return $sum }
 
@@ -51,7 +52,7 @@ sub sold
 {
 	my ($in) = @_;
 	my %sold;
-	$sold{ $_->{inventory} } += $_->{quantity} for grep { $_->{live} } values %{ $in->{orders} };
+	$sold{ $_->{inventory} } += $_->{quantity} for grep { is_live($_) } values %{ $in->{orders} };
 	return \%sold;
 }
 
@@ -82,14 +83,14 @@ sub note_taken { my ($item, $quantity) = @_; $transaction->{taken}{$item} += $qu
 
 sub enter
 {
-	my ($sql, $item, $quantity, $named, $text) = @_;
+	my ($sql, $item, $quantity, $named, $text, $status) = @_;
 	my $source = source_of($item, $quantity, $named);
 	my ($id, $inventory, $got) = split /\|/, $text;
 	trouble("$sql: $text where " . ($source ? "inventory $source->{id}" : 'nothing') . ' was expected')
 	  if defined $id ? !$source || $inventory != $source->{id} || $got != $quantity : $source;
 	$count{defined $id ? 'bought' : 'sold out'}++;
 	return unless defined $id;
-	$state->{orders}{$id} = { id => $id, item => $item, inventory => $inventory, quantity => $quantity, live => 1 };
+	$state->{orders}{$id} = { id => $id, item => $item, inventory => $inventory, quantity => $quantity, status => $status // 'sold' };
 	note_taken($item, $quantity);
 	return;
 }
@@ -99,8 +100,11 @@ sub buy
 	my $item = any(@items);
 	my $quantity = rand() < 0.5 ? 1 : 1 + int rand 40;
 	my $named = rand() < 0.3 ? any(map { $_->{id} } inventories_of($state, $item)) : undef;
-	my $sql = "SELECT order_id, inventory_id, buy_quantity FROM item_buy($item, 7, $quantity" . (defined $named ? ", inventory_id => $named" : '') . ')';
-	enter($sql, $item, $quantity, $named, run($sql));
+	my ($function, $status) = rand() < 0.4 ? ('item_hold', 'held') : ('item_buy', 'sold');
+	my $sql = "SELECT order_id, inventory_id, buy_quantity FROM $function($item, 7, $quantity" . (defined $named ? ", inventory_id => $named" : '')
+	  . ($status eq 'held' ? q{, ttl => '1 day')} : ')');
+	enter($sql, $item, $quantity, $named, run($sql), $status);
+	$count{$status}++;
 	return;
 }
 
@@ -118,14 +122,97 @@ sub buy_many
 	return;
 }
 
+sub any_order { my ($status) = @_; return any(sort { $a->{id} <=> $b->{id} } grep { !$status || $_->{status} eq $status } values %{ $state->{orders} }) }
+
+# A call for an order, in a savepoint: the row that it has to return, or undef for TK005.
+sub order_call
+{
+	my ($call, $order, $expected) = @_;
+	my $sql = "SELECT order_id, inventory_id, buy_quantity, status FROM $call";
+	$session->run('SAVEPOINT before_call') if $transaction;
+	my $got = $session->run($sql);
+	if (!$session->is_ok)
+	{
+		trouble("$sql: " . $session->sqlstate . " $got") if defined $expected || $session->sqlstate ne 'TK005';
+		$session->run('ROLLBACK TO before_call') if $transaction;
+		$count{TK005}++;
+	}
+	elsif (($expected // 'TK005') ne $got) { trouble("$sql: $got, not " . ($expected // 'TK005')) }
+	return;
+}
+sub row_of { my ($order) = @_; return join '|', @$order{qw(id inventory quantity status)} }
+
+# All units or some; a part with a request_id, which is asked for again sometimes.
 sub refund
 {
-	my $order = any(sort { $a->{id} <=> $b->{id} } values %{ $state->{orders} }) // return;
-	my $sql = "SELECT order_id, buy_quantity, status FROM item_refund($order->{id})";
-	my $got = run($sql);
-	trouble("$sql: $got") if $got ne "$order->{id}|$order->{quantity}|refunded";
-	$count{ $order->{live} ? 'refunded' : 'refunded again' }++;
-	$order->{live} = 0;
+	my $order = any_order() // return;
+	my ($id, $units) = @$order{qw(id quantity)};
+	if ($order->{requests} && rand() < 0.5)
+	{
+		my ($request, $asked) = @{ any(@{ $order->{requests} }) };
+		order_call("item_refund($id, $asked, '$request')", $order, row_of($order));
+		$count{'the same request'}++;
+	}
+	elsif ($order->{status} ne 'sold' || $units == 1 || rand() < 0.6)
+	{
+		my $known = $order->{status} =~ /sold|refunded/;
+		$count{ $order->{status} eq 'sold' ? 'refunded' : 'refunded again' }++ if $known;
+		$order->{status} = 'refunded' if $known;
+		order_call(any("item_refund($id)", "item_refund($id, $units)"), $order, $known ? row_of($order) : undef);
+	}
+	else
+	{
+		my $part = 1 + int rand($units - 1);
+		my $request = sprintf '00000000-0000-0000-0000-%012d', $step;
+		$order->{quantity} -= $part;
+		order_call("item_refund($id, $part, '$request')", $order, row_of($order));
+		push @{ $order->{requests} }, [ $request, $part ];
+		$count{'refunded in part'}++;
+	}
+	return;
+}
+
+# Payment in time, late or again. Late: the units of the same inventory, or of the root that it was merged into.
+sub confirm
+{
+	my $order = any_order(any('expired', undef)) // any_order() // return;
+	my $status = $order->{status};
+	return order_call("item_confirm($order->{id})", $order, undef) if $status =~ /refunded|cancelled/;
+	if ($status eq 'expired')
+	{
+		my $inventory = $state->{inventories}{ $order->{inventory} };
+		my $serves = $inventory->{merged} ? $state->{inventories}{ $inventory->{parent} } : $inventory;
+		my $from = free_in($state, $serves) >= $order->{quantity} ? $serves : undef;
+		$count{ $from ? 'paid late' : 'paid too late' }++;
+		return order_call("item_confirm($order->{id})", $order, '') unless $from;
+		$order->{inventory} = $from->{id};
+		note_taken($order->{item}, $order->{quantity});
+	}
+	$count{ $status eq 'held' ? 'paid' : 'paid again' }++ if $status ne 'expired';
+	$order->{status} = 'sold';
+	order_call("item_confirm($order->{id})", $order, row_of($order));
+	return;
+}
+
+sub cancel
+{
+	my $order = any_order() // return;
+	return order_call("item_cancel($order->{id})", $order, undef) if $order->{status} =~ /sold|refunded/;
+	$count{ $order->{status} eq 'held' ? 'cancelled' : 'cancelled again' }++;
+	$order->{status} = 'cancelled' if $order->{status} eq 'held';
+	order_call("item_cancel($order->{id})", $order, row_of($order));
+	return;
+}
+
+# Its time is over. In a transaction of its own the worker may come first.
+sub expire
+{
+	my $order = any_order('held') // return;
+	run("UPDATE item_order SET held_until = clock_timestamp() WHERE order_id = $order->{id}");
+	run('SELECT ticket_sweep()');
+	trouble("order $order->{id} did not expire") unless await(sub { run("SELECT status FROM item_order WHERE order_id = $order->{id}") eq 'expired' });
+	$order->{status} = 'expired';
+	$count{expired}++;
 	return;
 }
 
@@ -238,11 +325,11 @@ sub check
 	return;
 }
 
-# Refunded orders are no longer of use after a while.
+# Orders that are over are no longer of use after a while.
 sub forget
 {
 	return if $transaction;
-	my @gone = grep { !$_->{live} && rand() < 0.05 } values %{ $state->{orders} };
+	my @gone = grep { !is_live($_) && rand() < 0.05 } values %{ $state->{orders} };
 	delete $state->{orders}{ $_->{id} } for @gone;
 	return;
 }
@@ -250,9 +337,12 @@ sub forget
 sub step
 {
 	my $kind = rand;
-	if ($kind < 0.45) { buy() }
-	elsif ($kind < 0.50) { buy_many() }
-	elsif ($kind < 0.72) { refund() }
+	if ($kind < 0.40) { buy() }
+	elsif ($kind < 0.44) { buy_many() }
+	elsif ($kind < 0.56) { refund() }
+	elsif ($kind < 0.63) { confirm() }
+	elsif ($kind < 0.68) { cancel() }
+	elsif ($kind < 0.72) { expire() }
 	elsif ($kind < 0.78) { add() }
 	elsif ($kind < 0.81) { split_item() }
 	elsif ($kind < 0.84) { merge() }
@@ -294,8 +384,8 @@ for my $n (1 .. $operations)
 }
 is(join("\n", @trouble), '', "$operations random operations are answered as the model says (TICKETPOOL_SEED=$seed)");
 end_transaction('COMMIT') if $transaction;
-is(run(q{SELECT order_id, inventory_id, buy_quantity FROM item_order WHERE status = 'sold' ORDER BY 1}),
-	join("\n", map { "$_->{id}|$_->{inventory}|$_->{quantity}" } sort { $a->{id} <=> $b->{id} } grep { $_->{live} } values %{ $state->{orders} }),
+is(run(q{SELECT order_id, inventory_id, buy_quantity, status FROM item_order WHERE status IN ('held', 'sold') ORDER BY 1}),
+	join("\n", map { row_of($_) } sort { $a->{id} <=> $b->{id} } grep { is_live($_) } values %{ $state->{orders} }),
 	'the live orders are what the model says');
 my %on_sale;
 $on_sale{ $_->{item} } += $_->{quantity} for values %{ $state->{inventories} };
@@ -310,7 +400,7 @@ stop_and_start($node, 'immediate');
 is(join(' ', map { $node->safe_psql('postgres', "SELECT item_remaining($_)") } @items), "@left", 'after a crash the tables lead to the same counts');
 is(join(' ', map { remaining($state, $_) } @items), "@left", 'which are those of the model');
 note(join ', ', map { "$_: $count{$_}" } sort keys %count);
-cmp_ok($count{$_} // 0, '>', 0, "there were: $_") for 'bought', 'sold out', 'batches', 'refunded', 'refunded again', 'added', 'not added', 'split', 'merged', 'rolled back', 'transactions';
+cmp_ok($count{$_} // 0, '>', 0, "there were: $_") for 'bought', 'sold out', 'batches', 'refunded', 'refunded again', 'refunded in part', 'the same request', 'held', 'paid', 'paid again', 'paid late', 'paid too late', 'cancelled', 'cancelled again', 'expired', 'TK005', 'added', 'not added', 'split', 'merged', 'rolled back', 'transactions';
 
 $node->stop;
 done_testing();

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TicketpoolTest;
 
-my $node = new_server('prepared', conf => "max_prepared_transactions = 100\nmax_connections = 120\nticketpool.memory = 2MB");
+my $node = new_server('prepared', conf => "max_prepared_transactions = 120\nmax_connections = 140\nticketpool.memory = 2MB");
 make_formation($node, 'postgres', 'tiny', 10);
 $node->safe_psql('postgres', q{
 	INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('f', '1', 'second', '{1A,1B,1C,1D}');
@@ -52,6 +52,10 @@ $node->safe_psql('postgres', q{
 	END $$;
 	CREATE FUNCTION buy(item bigint, quantity bigint, inventory bigint DEFAULT NULL) RETURNS bigint LANGUAGE sql AS
 		'SELECT order_id FROM item_buy($1, 1, $2, inventory_id => $3)';
+	CREATE FUNCTION hold(item bigint, quantity bigint) RETURNS bigint LANGUAGE sql AS
+		$$SELECT order_id FROM item_hold($1, 1, $2, ttl => '1 day')$$;
+	CREATE FUNCTION expire(hold bigint) RETURNS int LANGUAGE sql AS
+		'UPDATE item_order SET held_until = clock_timestamp() WHERE order_id = $1; SELECT ticket_sweep()';
 	CREATE FUNCTION child(item bigint) RETURNS bigint LANGUAGE sql AS
 		'SELECT max(id) FROM item_inventory WHERE item_id = $1 AND parent_id IS NOT NULL'});
 
@@ -115,6 +119,17 @@ my @scenarios = (
 	[ 'units refunded', q{I; SELECT note(TD, 'x', buy(I, 4))}, q{SELECT item_refund(noted(TD, 'x'))}, '6 1', '10 1', '6 1' ],
 	[ 'units refunded and bought again in part', q{I; SELECT note(TD, 'x', buy(I, 10))}, q{SELECT item_refund(noted(TD, 'x')); SELECT buy(I, 4)}, '0 1', '6 1', '0 1' ],
 	[ 'units bought and refunded', 'I', q{SELECT note(TD, 'x', buy(I, 4)); SELECT item_refund(noted(TD, 'x'))}, '6 1', '10 1', '10 1', '10 1' ],
+	[ 'units held', 'I', q{SELECT hold(I, 3)}, '7 1', '7 1', '10 1' ],
+	[ 'units held and paid', 'I', q{SELECT item_confirm(hold(I, 3)); SELECT hold(I, 2)}, '5 1', '5 1', '10 1' ],
+	[ 'a hold of units paid', q{I; SELECT note(TD, 'x', hold(I, 4))}, q{SELECT item_confirm(noted(TD, 'x'))}, '6 1', '6 1', '6 1' ],
+	[ 'a hold of units given up', q{I; SELECT note(TD, 'x', hold(I, 4))}, q{SELECT item_cancel(noted(TD, 'x'))}, '6 1', '10 1', '6 1' ],
+	[ 'a hold of units that ran out', q{I; SELECT note(TD, 'x', hold(I, 4))}, q{SELECT expire(noted(TD, 'x'))}, '6 1', '10 1', '6 1' ],
+	[ 'units paid late', q{I; SELECT note(TD, 'x', hold(I, 4)); SELECT expire(noted(TD, 'x'))}, q{SELECT item_confirm(noted(TD, 'x'))}, '6 1', '6 1', '10 1' ],
+	[ 'units that ran out and were paid late', q{I; SELECT note(TD, 'x', hold(I, 4))}, q{SELECT expire(noted(TD, 'x')); SELECT item_confirm(noted(TD, 'x'))}, '6 1', '6 1', '6 1' ],
+	[ 'some units refunded', q{I; SELECT note(TD, 'x', buy(I, 4))}, q{SELECT item_refund(noted(TD, 'x'), 3, '00000000-0000-0000-0000-000000000001')}, '6 1', '9 1', '6 1' ],
+	[ 'some units refunded and bought again', q{I; SELECT note(TD, 'x', buy(I, 10))}, q{SELECT item_refund(noted(TD, 'x'), 7); SELECT buy(I, 5); SELECT item_refund(noted(TD, 'x'), 1)}, '0 1', '3 1', '0 1' ],
+	[ 'some units of a merged inventory refunded', q{I; SELECT item_split(I, 2); SELECT note(TD, 'x', buy(I, 4, child(I))); SELECT item_merge(child(I))},
+		q{SELECT item_refund(noted(TD, 'x'), 3)}, '6 2', '9 2', '6 2' ],
 	[ 'units added', 'I', q{SELECT item_add(I, 5)}, '10 1', '15 1', '10 1' ],
 	[ 'units added and bought', 'I', q{SELECT item_add(I, 5); SELECT buy(I, 12)}, '3 1', '3 1', '10 1' ],
 	[ 'units taken out', q{I; SELECT buy(I, 2)}, q{SELECT item_add(I, -5)}, '3 1', '3 1', '8 1' ],

@@ -44,7 +44,10 @@ sub item_step
 	my $kind = rand;
 	return $kind < 0.4 ? $session->run("SELECT count(*) FROM item_buy($item, $number, 1 + (random() * 5)::int, inventory_id => " . (rand() < 0.3 ? $child : 'NULL') . ')')
 	  : $kind < 0.5 ? $session->run("SELECT count(*) FROM item_buy_many(ARRAY[ROW($item, $number, 2, NULL, NULL), ROW($item, $number, 1, NULL, NULL)]::item_request[])")
-	  : $kind < 0.8 ? $session->run("SELECT count(*) FROM item_refund((SELECT order_id FROM item_order WHERE item_id = $item AND status = 'sold' ORDER BY random() LIMIT 1))")
+	  : $kind < 0.6 ? $session->run("SELECT count(*) FROM item_hold($item, $number, 1 + (random() * 5)::int, ttl => '1 day')")
+	  : $kind < 0.7 ? $session->run('SELECT count(*) FROM ' . (rand() < 0.5 ? 'item_confirm' : 'item_cancel') . "((SELECT order_id FROM item_order WHERE item_id = $item AND status = 'held' ORDER BY random() LIMIT 1))")
+	  : $kind < 0.75 ? $session->run("SELECT count(*) FROM item_refund((SELECT order_id FROM item_order WHERE item_id = $item AND status = 'sold' AND buy_quantity > 1 ORDER BY random() LIMIT 1), 1)")
+	  : $kind < 0.85 ? $session->run("SELECT count(*) FROM item_refund((SELECT order_id FROM item_order WHERE item_id = $item AND status = 'sold' ORDER BY random() LIMIT 1))")
 	  : $kind < 0.9 ? $session->run("SELECT item_add($item, " . (rand() < 0.5 ? -3 : 3) . ')')
 	  : $kind < 0.95 ? $session->run("SELECT count(*) FROM item_split($item, 2" . (rand() < 0.5 ? ', ARRAY[7, 8]' : '') . ')')
 	  : $session->run("SELECT item_merge($child)");

@@ -353,9 +353,10 @@ my $items = 'SELECT order_id, item_id, user_id, buy_quantity, status, request_id
 my $second_items = $node->safe_psql('second', $items);
 $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/second", '-d', $node->connstr('second') ], 'a dump of 0.2');
 # After the dump: it could not be restored with rights on a function that has got an argument since.
-$node->safe_psql('second', qq{ALTER TABLE item_order ADD COLUMN note text; GRANT EXECUTE ON FUNCTION ticket_change, ticket_cancel TO seller;
-	ALTER FUNCTION ticket_change SET ticketpool.allocation = first_fit; ALTER FUNCTION ticket_cancel SET ticketpool.hold_ttl = '7 min';
+$node->safe_psql('second', qq{ALTER TABLE item_order ADD COLUMN note text; GRANT EXECUTE ON FUNCTION ticket_open, ticket_change, ticket_cancel, item_refund TO seller;
+	ALTER FUNCTION ticket_change SET ticketpool.allocation = first_fit; ALTER FUNCTION ticket_cancel SET ticketpool.hold_ttl = '7 min'; ALTER FUNCTION item_refund SET work_mem = '8MB';
 	CREATE VIEW given_up AS SELECT seat FROM ticket_cancel(1);
+	CREATE VIEW given_back AS SELECT status FROM item_refund(1);
 	CREATE VIEW exchanged AS SELECT seat FROM ticket_change(1, 'T1', 'S1', 'S2', '$day');
 	CREATE FUNCTION exchange(id bigint) RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM ticket_change(id, 'T1', 'S1', 'S2', '$day'); END;
 	CREATE FUNCTION exchange_by_name(id bigint) RETURNS bigint LANGUAGE sql AS \$f\$ SELECT count(*) FROM ticket_change(id, 'T1', 'S1', 'S2', '$day') \$f\$});
@@ -367,21 +368,27 @@ is($open->run('EXECUTE rows_of(5000)'), '4|old', 'a session with plans of the ta
 my (undef, undef, $dependents) = $node->psql('second', 'ALTER EXTENSION ticketpool UPDATE', extra_params => [ '-v', 'VERBOSITY=verbose' ]);
 like($dependents, qr/ERROR:\s+2BP01: function ticket_change cannot be replaced because other objects depend on it\n.*DETAIL:\s+These call it with its old arguments: function exchange\(bigint\), view exchanged\.\n.*HINT:\s+Drop them, update the extension, and create them again\./s,
 	'what depends on a function that gets arguments is named');
-$node->safe_psql('second', 'DROP VIEW exchanged; DROP FUNCTION exchange');
-like(($node->psql('second', 'ALTER EXTENSION ticketpool UPDATE'))[2], qr/function ticket_cancel cannot be replaced.*\n.*: view given_up\./, 'on each of these functions');
 is($node->safe_psql('second', q{SELECT extversion FROM pg_extension WHERE extname = 'ticketpool'}), '0.2', 'and nothing is updated');
-$node->safe_psql('second', 'DROP VIEW given_up');
+$node->safe_psql('second', 'DROP VIEW exchanged; DROP FUNCTION exchange');
+for my $replaced ([ ticket_cancel => 'given_up' ], [ item_refund => 'given_back' ])
+{
+	my ($function, $view) = @$replaced;
+	like(($node->psql('second', 'ALTER EXTENSION ticketpool UPDATE'))[2], qr/function $function cannot be replaced.*\n.*: view $view\./, "of $function, too");
+	$node->safe_psql('second', "DROP VIEW $view");
+}
 $node->safe_psql('second', 'ALTER EXTENSION ticketpool UPDATE');
 is($node->safe_psql('second', q{SELECT has_function_privilege('seller', 'ticket_refund(bigint,int[])', 'EXECUTE'), has_function_privilege('seller', 'ticket_pool()', 'EXECUTE'),
 	has_table_privilege('seller', 'ticket_pool', 'SELECT'), has_function_privilege('public', oid, 'EXECUTE') FROM pg_proc WHERE proname = 'ticket_buy';
-	SELECT proname, proconfig FROM pg_proc WHERE proname IN ('ticket_rule_user_limit', 'ticket_change', 'ticket_cancel') ORDER BY 1;
-	SELECT has_function_privilege('seller', 'ticket_change(bigint,text,text,text,date,text,text,int[],uuid)', 'EXECUTE'), has_function_privilege('seller', 'ticket_cancel(bigint,int[])', 'EXECUTE')}),
-	"t|t|t|t\nticket_cancel|{\"ticketpool.hold_ttl=7 min\"}\nticket_change|{ticketpool.allocation=first_fit}\nticket_rule_user_limit|{ticketpool.user_limit=8}\nt|t", q{updated from 0.2: users' grants and settings of functions are still there});
+	SELECT proname, proconfig FROM pg_proc WHERE proname IN ('ticket_rule_user_limit', 'ticket_change', 'ticket_cancel', 'item_refund') ORDER BY 1;
+	SELECT proname, has_function_privilege('seller', oid, 'EXECUTE') FROM pg_proc WHERE proname IN ('ticket_open', 'ticket_change', 'ticket_cancel', 'item_refund') ORDER BY 1}),
+	join("\n", 't|t|t|t', 'item_refund|{work_mem=8MB}', 'ticket_cancel|{"ticketpool.hold_ttl=7 min"}', 'ticket_change|{ticketpool.allocation=first_fit}', 'ticket_rule_user_limit|{ticketpool.user_limit=8}',
+		map { "$_|t" } qw(item_refund ticket_cancel ticket_change ticket_open)), q{updated from 0.2: users' grants and settings of functions are still there});
 my @granted = sort(slurp_file_of_dump('second') =~ /^GRANT \w+ ON (\w+ public\.\w+)[^\n]* TO (?:seller|PUBLIC);$/mg);
 like(($node->psql('second', 'SELECT exchange_by_name(0)'))[2], qr/order 0 does not exist/, 'a function that calls it by name goes on');
-is(join(', ', @granted), 'FUNCTION public.ticket_buy, FUNCTION public.ticket_cancel, FUNCTION public.ticket_change, FUNCTION public.ticket_pool, FUNCTION public.ticket_refund, TABLE public.ticket_pool',
+is(join(', ', @granted), join(', ', map({ "FUNCTION public.$_" } qw(item_refund ticket_buy ticket_cancel ticket_change ticket_open ticket_pool ticket_refund)), 'TABLE public.ticket_pool'),
 	'and a dump keeps the grants');
-$node->safe_psql('second', q{REVOKE EXECUTE ON FUNCTION ticket_buy FROM PUBLIC; DROP OWNED BY seller; ALTER FUNCTION ticket_rule_user_limit RESET ALL; ALTER FUNCTION ticket_change RESET ALL; ALTER FUNCTION ticket_cancel RESET ALL; DROP FUNCTION exchange_by_name});
+$node->safe_psql('second', q{REVOKE EXECUTE ON FUNCTION ticket_buy FROM PUBLIC; DROP OWNED BY seller; ALTER FUNCTION ticket_rule_user_limit RESET ALL; ALTER FUNCTION ticket_change RESET ALL; ALTER FUNCTION ticket_cancel RESET ALL;
+	ALTER FUNCTION item_refund RESET ALL; DROP FUNCTION exchange_by_name});
 is($node->safe_psql('second', $orders), $second_rows, 'its orders');
 is($node->safe_psql('second', $items), $second_items, 'and its items');
 is($open->run('EXECUTE rows_of(5000)'), '4|old', 'the session goes on with its plans');
@@ -393,6 +400,9 @@ is($node->safe_psql('second', qq{SELECT count(*), min(note), count(request_diges
 like(($node->psql('second', qq{SELECT count(*) FROM ticket_buy('T2', 'S1', 'S4', 92, '$day', 'second', '{1,2}', request_id => '00000000-0000-0000-0000-000000000002')}))[2],
 	qr/request_id was used for another number of passengers/, 'and told from another by its rows');
 is($node->safe_psql('second', q{SELECT count(*) FROM item_buy(5, 1, 3, '00000000-0000-0000-0000-000000000101'); SELECT item_remaining(5)}), "1\n82", 'one of an item, too');
+is($node->safe_psql('second', q{SELECT buy_quantity FROM item_order o, item_refund(o.order_id, 2, '00000000-0000-0000-0000-000000000300') r (id, a, b, c, left_of) WHERE o.user_id = 3; SELECT left_of FROM item_order o, item_refund(o.order_id, 2, '00000000-0000-0000-0000-000000000300') r (id, a, b, c, left_of) WHERE o.user_id = 3;
+	SELECT count(*) FROM item_buy(5, 3, 3, '00000000-0000-0000-0000-000000000103'); SELECT item_remaining(5)}), "3\n1\n1\n84", 'and gives some of its units back, once');
+is($node->safe_psql('second', q{SELECT c.status FROM item_hold(5, 3) h, LATERAL item_confirm(h.order_id) c}), 'sold', 'units are held and paid');
 is($node->safe_psql('second', q{SELECT string_agg(order_id || ' ' || service_date - date '} . $day . q{', ', ' ORDER BY order_id, service_date) FROM ticket_order_day}), '777 0, 778 0, 778 1', 'imported orders are entered');
 is($node->safe_psql('second', 'SELECT count(*) FROM ticket_refund(777)'), '2', 'and found');
 is($node->safe_psql('second', 'SELECT count(*) FROM ticket_order o, ticket_refund(o.order_id) WHERE o.user_id = 17; SELECT count(*) > 0 FROM touched'), "1\nt", q{the user's trigger fires});

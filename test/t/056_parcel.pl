@@ -87,7 +87,9 @@ sub says_moved
 		close => "SELECT ticket_close('T1', '$day')", withdraw => "SELECT ticket_withdraw('T1', '$day')",
 		open => "SELECT ticket_open('T1', '$day', 'big')", reserve => "SELECT ticket_reserve('T1', '$day', 'second', 'x', 1, 'S1', 'S10')",
 		confirm => "SELECT ticket_confirm($id)", cancel => "SELECT ticket_cancel($id)", refund => "SELECT ticket_refund($id)", get => "SELECT ticket_get($id)",
-		part => "SELECT ticket_refund($id, ARRAY[1])", imported => 'SELECT ticket_refund(77)',
+		part => "SELECT ticket_refund($id, ARRAY[1])", give_up => "SELECT ticket_cancel($id, ARRAY[1])", extend => "SELECT ticket_hold_extend($id, '1 hour')",
+		transfer => "SELECT ticket_transfer($id, 1, 8)", reseat => "SELECT ticket_reseat($id)", set => "SELECT ticket_buy_seats('T1', 'S1', 'S10', 1, '{001/1A}', '$day')",
+		hold_set => "SELECT ticket_hold_seats('T1', 'S1', 'S10', 1, '{001/1A}', '$day')", reserve_set => "SELECT ticket_reserve_seats('T1', '$day', 'x', '{001/1A}')", imported => 'SELECT ticket_refund(77)',
 		change => "SELECT ticket_change($id, 'T2', 'S1', 'S10', '$day')", recycle => "SELECT ticket_recycle($reservation)");
 	is(join(' ', map { my $got = error_of($node, $calls{$_}); $got eq '08001' ? () : "$_: $got" } sort keys %calls), '', "$label: every call is told that it has moved");
 	like(output_of($node, "SELECT ticket_buy('T1', 'S1', 'S10', 1, '$day')"), qr/has moved to another node.*Node 2 has it/s, "$label: and where to");

@@ -108,7 +108,15 @@ same_error(@$_) for (
 	[ TK005 => "ticket_refund($no_order)" ], [ TK005 => "ticket_confirm($no_order)" ], [ TK005 => "ticket_cancel($no_order)" ], [ TK005 => "ticket_refund($held)" ],
 	[ TK005 => "ticket_cancel($sold)" ], [ TK005 => "ticket_confirm($cancelled)" ], [ TK005 => "ticket_change($held, $trip, '$day')" ], [ TK005 => "ticket_change($refunded, $trip, '$day')" ],
 	[ TK005 => "ticket_refund($sold, '{9}')" ], [ TK005 => "ticket_refund($no_date)" ],
-	[ TK005 => 'item_refund(' . ($item_order + 128 * 1000) . ')', 3 ],
+	[ TK005 => "ticket_cancel($held, '{1,9}')" ], [ TK005 => "ticket_cancel($sold, '{1}')" ], [ TK005 => "ticket_hold_extend($sold, '1 hour')" ], [ TK005 => "ticket_hold_extend($no_order, NULL)" ],
+	[ TK001 => "ticket_buy_seats($trip, 7, '{001/1A}', '2031-12-31')" ], [ TK002 => "ticket_hold_seats('A1', 'S2', 'S1', 7, '{001/1A}', '$day')" ], [ '22023' => "ticket_buy_seats($trip, 7, '{1/no such}', '$day')" ],
+	[ '22023' => "ticket_buy_seats($trip, 7, '{}', '$day')" ], [ TK003 => "ticket_hold_seats($trip, 7, '{001/1A}', date '$day' + 5)" ], [ '22023' => "ticket_reserve_seats('A1', '$day', 'c', '{1/no such}')" ],
+	[ TK005 => "ticket_reseat($cancelled)" ], [ TK005 => "ticket_reseat($no_order)" ], [ '22023' => "ticket_reseat($sold, '{1}', '{1/no such}')" ],
+	[ '22023' => "ticket_hold_extend($held, '-1 hour')" ], [ '22023' => "ticket_cancel($held, '{}')" ], [ '22004' => "ticket_cancel($held, '{NULL}')" ],
+	[ TK005 => "ticket_transfer($cancelled, 1, 8)" ], [ TK005 => "ticket_transfer($sold, 2, 8)" ], [ TK005 => "ticket_transfer($no_order, 1, 8)" ],
+	[ TK005 => 'item_refund(' . ($item_order + 128 * 1000) . ')', 3 ], [ TK005 => 'item_confirm(' . ($item_order + 128 * 1000) . ')', 3 ], [ TK005 => 'item_cancel(' . ($item_order + 128 * 1000) . ')', 3 ],
+	[ TK005 => "item_cancel($item_order)", 3 ], [ '22023' => "item_refund($item_order, 3)", 3 ], [ '22023' => "item_refund($item_order, 0)", 3 ], [ '22023' => "item_hold(77, 5, 0)", 3 ],
+	[ '22023' => "item_hold(77, 5, 1, ttl => '-1 hour')", 3 ],
 	[ TK006 => "ticket_buy($trip, 7, date '$day' + 3)" ], [ TK006 => "ticket_buy($trip, 7, '$day', 'third')" ], [ TK006 => "ticket_remaining($trip, '$day', 'third')" ],
 	[ TK006 => "ticket_reserve('A1', '$day', 'third', 'c', 2, 'S1', 'S2')" ],
 	[ '22023' => "ticket_buy($trip, 7, '$day', passengers => '{}')" ], [ '22023' => "ticket_buy($trip, 7, '$day', seat_choice => '?')" ],
@@ -122,10 +130,13 @@ same_error(@$_) for (
 # NULL in the place of each argument without a default, and of each with one.
 for my $case ([ ticket_buy => 1, "'A1'", "'S1'", "'S2'", 7, "'$day'" ], [ ticket_hold => 1, "'A1'", "'S1'", "'S2'", 7, "'$day'" ], [ ticket_remaining => 1, "'A1'", "'S1'", "'S2'", "'$day'" ],
 	[ ticket_open => 1, "'A1'", "'2031-12-30'", "'one'", "'2020-01-01'" ], [ ticket_close => 1, "'A1'", "'$day'" ], [ ticket_withdraw => 1, "'A1'", "'$day'" ],
-	[ ticket_remaining_matrix => 1, "'A1'", "'$day'" ], [ ticket_refund => 1, $sold ], [ ticket_confirm => 1, $sold ], [ ticket_cancel => 1, $cancelled ],
+	[ ticket_remaining_matrix => 1, "'A1'", "'$day'" ], [ ticket_refund => 1, $sold ], [ ticket_confirm => 1, $sold ], [ ticket_cancel => 1, $cancelled, "'{1}'" ],
+	[ ticket_buy_seats => 1, "'A1'", "'S1'", "'S2'", 7, "'{001/1A}'", "'$day'" ], [ ticket_hold_seats => 1, "'A1'", "'S1'", "'S2'", 7, "'{001/1A}'", "'$day'" ],
+	[ ticket_reserve_seats => 1, "'A1'", "'$day'", "'c'", "'{001/1A}'" ], [ ticket_reseat => 1, $sold, "'{1}'" ],
+	[ ticket_hold_extend => 1, $held, "'1 hour'" ], [ ticket_transfer => 1, $sold, 1, 8 ],
 	[ ticket_change => 1, $sold, "'A1'", "'S1'", "'S2'", "'$day'" ], [ ticket_reserve => 1, "'A1'", "'$day'", "'second'", "'c'", 1, "'S1'", "'S2'" ],
 	[ ticket_search => 1, "'S1'", "'S2'", "'$day'" ], [ ticket_trains => 1, "'S1'", "'S2'", "'$day'" ], [ ticket_why => 1, "'A1'", "'S1'", "'S2'", "'$day'" ], [ ticket_recycle => 1, 1 ],
-	[ item_buy => 3, 77, 5, 1 ], [ item_open => 3, 78, 5 ], [ item_add => 3, 77, 1 ], [ item_remaining => 3, 77 ], [ item_refund => 3, $item_order ], [ item_split => 3, 77, 2 ], [ item_merge => 3, 1 ],
+	[ item_buy => 3, 77, 5, 1 ], [ item_open => 3, 78, 5 ], [ item_add => 3, 77, 1 ], [ item_remaining => 3, 77 ], [ item_refund => 3, $item_order ], [ item_hold => 3, 77, 5, 1 ], [ item_confirm => 3, $item_order ], [ item_cancel => 3, $item_order ], [ item_split => 3, 77, 2 ], [ item_merge => 3, 1 ],
 	[ item_ask => 3, 77, 5 ], [ item_answer => 3, 77, 5, "'x'" ])
 {
 	my ($function, $number, @arguments) = @$case;
@@ -142,7 +153,7 @@ for my $case ([ ticket_buy => 1, "'A1'", "'S1'", "'S2'", 7, "'$day'" ], [ ticket
 
 # What only the router can find.
 for my $case ([ TK001 => "ticket_buy('never assigned', 'S1', 'S2', 7, '$day')" ], [ TK001 => "ticket_buy('A1', 'S1', 'S2', 7, '2019-12-31')" ], [ TK001 => "ticket_remaining('never assigned', 'S1', 'S2', '$day')" ],
-	[ TK001 => "item_buy(99, 5)" ], [ TK001 => 'item_remaining(99)' ], [ TK005 => 'ticket_refund(' . (($sold & ~127) | 99) . ')' ], [ TK005 => 'ticket_refund(-1)' ], [ TK005 => 'ticket_confirm(9223372036854775807)' ],
+	[ TK001 => "item_buy(99, 5)" ], [ TK001 => 'item_hold(99, 5)' ], [ TK005 => 'item_confirm(' . (($item_order & ~127) | 99) . ')' ], [ TK001 => 'item_remaining(99)' ], [ TK005 => 'ticket_refund(' . (($sold & ~127) | 99) . ')' ], [ TK005 => 'ticket_refund(-1)' ], [ TK005 => 'ticket_confirm(9223372036854775807)' ],
 	[ TK005 => 'item_refund(' . (($item_order & ~127) | 99) . ')' ], [ TK002 => "ticket_search('no such', 'S2', '$day')" ], [ TK002 => "ticket_trains('S1', 'no such', '$day')" ],
 	[ TK001 => "ticket_where('never assigned', '$day')" ], [ TK005 => 'ticket_where(' . (($sold & ~127) | 99) . ')' ])
 {
@@ -355,9 +366,9 @@ outcome($router, 'ROLLBACK');
 # ---------------------------------------------------------------------------------------------------------------------
 my $before = join ' ', map { $fleet->on($_, 'SELECT count(*), count(*) FILTER (WHERE status IN (\'held\', \'sold\')) FROM ticket_order') } $fleet->numbers;
 my $request = "('C1', 'S1', 'S2', 7, '$day', NULL, NULL, NULL, NULL, NULL)";
-my @changes = ("ticket_buy($c1, 7, '$day')", "ticket_hold($c1, 7, '$day')", "ticket_confirm($held)", "ticket_cancel($held)", "ticket_refund($sold)", "ticket_change($sold, $c1, '$day')", "ticket_buy_many(ARRAY[$request]::ticket_request[])",
+my @changes = ("ticket_buy($c1, 7, '$day')", "ticket_hold($c1, 7, '$day')", "ticket_confirm($held)", "ticket_cancel($held)", "ticket_cancel($held, '{1}')", "ticket_hold_extend($held, '1 hour')", "ticket_transfer($held, 1, 9)", "ticket_reseat($held)", "ticket_buy_seats($c1, 7, '{001/1A}', '$day')", "ticket_hold_seats($c1, 7, '{001/1A}', '$day')", "ticket_reserve_seats('C1', '$day', 'c', '{001/1A}')", "ticket_refund($sold)", "ticket_change($sold, $c1, '$day')", "ticket_buy_many(ARRAY[$request]::ticket_request[])",
 	"ticket_open('C1', '2031-07-01', 'one')", "ticket_close('C1', '$day')", "ticket_withdraw('C1', '$day')", "ticket_reserve('C1', '$day', 'second', 'c', 2, 'S1', 'S2')", 'ticket_recycle(1)',
-	'item_open(80, 5)', 'item_add(77, 5)', 'item_buy(77, 5)', 'item_buy_many(ARRAY[(77, 5, 1, NULL, NULL)]::item_request[])', "item_refund($item_order)", 'item_split(77, 2)', 'item_merge(3)', "item_answer(77, 5, 'x')",
+	'item_open(80, 5)', 'item_add(77, 5)', 'item_buy(77, 5)', 'item_buy_many(ARRAY[(77, 5, 1, NULL, NULL)]::item_request[])', "item_refund($item_order)", "item_refund($item_order, 1, '$uuid')", 'item_hold(77, 5)', "item_confirm($item_order)", "item_cancel($item_order)", 'item_split(77, 2)', 'item_merge(3)', "item_answer(77, 5, 'x')",
 	'router_settle()');
 sub is_refused
 {

@@ -125,7 +125,7 @@ sub both
 		($got->{id}) = ($got->{rows}[0] // '') =~ /^(\d+)\|/;
 		s/^\d+\|// for @{ $got->{rows} };
 		# An error may name the order.
-		for my $field (qw(message detail hint)) { $got->{$field} =~ s/\b\d{10,}\b/ID/g if defined $got->{$field} }
+		for my $field (qw(message detail hint)) { $got->{$field} =~ s/\b\d{10,}\b|(?<=\border )\d+/ID/g if defined $got->{$field} }
 	}
 	trouble(ref $sql ? "$what: " . $sql->('router') : $sql, $got{router}, $got{whole}) if same_answer($got{router}) ne same_answer($got{whole});
 	$count{$what}{ $got{router}{state} ne '00000' ? $got{router}{state} : @{ $got{router}{rows} } ? 'rows' : 'none' }++;
@@ -167,11 +167,26 @@ my %operation = (
 		remember($departure, @got);
 		both(repeat => $sql) if $request ne 'NULL' && defined $got[0]{id} && rand() < 0.3;
 	},
+	seats => sub {
+		my ($departure, $trip, $date) = wish();
+		my $seats = any("'{1/1A}'", "'{1/1A,1/1C}'", "'{1/1C,1/1A}'", "'{1/1F}'", "'{1/1B}'", "'{2/1A,1/1A}'", "'{2/2A,2/2B}'");
+		my $request = any('NULL', request_id());
+		my $sql = "SELECT order_id, $columns, request_id FROM " . any('ticket_buy_seats', 'ticket_hold_seats') . "($trip, @{[ 1 + int rand 5 ]}, $seats, $date, @{[ any('NULL', 'NULL', q{'{1}'}, q{'{1,2}'}) ]}, @{[ channel() ]}, $request)";
+		my @got = both(seats => $sql);
+		remember($departure, @got);
+		both(repeat => $sql) if $request ne 'NULL' && defined $got[0]{id} && rand() < 0.3;
+	},
+	reseat => sub {
+		my $order = any(@orders) // return;
+		my $more = any('', ", '{1}'", ", '{1}', '{1/1C}'", ", '{1,2}', '{1/1A,1/1C}'", ", '{2,1}', '{2/1A,2/2B}'");
+		both(reseat => sub { "SELECT order_id, $columns FROM ticket_reseat($order->{$_[0]}$more)" });
+	},
 	life => sub {
 		my $order = any(@orders) // return;
-		my $function = any(qw(ticket_confirm ticket_confirm ticket_cancel ticket_refund ticket_refund ticket_get));
+		my $function = any(qw(ticket_confirm ticket_confirm ticket_cancel ticket_cancel ticket_refund ticket_refund ticket_get ticket_hold_extend ticket_transfer));
 		return if $function eq 'ticket_get' && !$knows_get;
-		my $more = $function eq 'ticket_refund' ? any('', '', ", '{1}'", ", '{1,2}'", ", '{9}'") : '';
+		my $more = $function =~ /refund|cancel/ ? any('', '', ", '{1}'", ", '{1,2}'", ", '{9}'") : $function eq 'ticket_hold_extend' ? any(", '2 hours'", ', NULL', ", '0'")
+		  : $function eq 'ticket_transfer' ? ', ' . any(1, 1, 2, 9) . ', ' . any(1, 7, 8, 'NULL') : '';
 		both($function => sub { "SELECT order_id, $columns FROM $function($order->{$_[0]}$more)" });
 	},
 	change => sub {
@@ -191,7 +206,8 @@ my %operation = (
 	reserve => sub {
 		my ($departure, undef, $date) = wish();
 		my ($from, $to) = @{ $departure->{stations} }[ 0, 1 ];
-		my @got = both(reserve => "SELECT r, r IS NOT NULL FROM ticket_reserve('$departure->{train}', $date, 'second', 'agency', @{[ 1 + int rand 3 ]}, '$from', '$to') r");
+		my $call = any("ticket_reserve('$departure->{train}', $date, 'second', 'agency', @{[ 1 + int rand 3 ]}, '$from', '$to')", "ticket_reserve_seats('$departure->{train}', $date, 'agency', @{[ any(q('{1/1A}'), q('{1/1C,1/1F}')) ]})");
+		my @got = both(reserve => "SELECT r, r IS NOT NULL FROM $call r");
 		push @reservations, { router => $got[0]{id}, whole => $got[1]{id} } if defined $got[0]{id} && defined $got[1]{id};
 	},
 	recycle => sub {
@@ -208,7 +224,7 @@ my %operation = (
 my $item_columns = 'order_id, item_id, user_id, buy_quantity, status, request_id';
 $operation{item_buy} = sub {
 	my ($item, $request) = (any(@items), any('NULL', request_id()));
-	my $sql = "SELECT $item_columns FROM item_buy($item, @{[ 1 + int rand 5 ]}, @{[ any(1, 2, 5, 12, 0) ]}, $request)";
+	my $sql = "SELECT $item_columns FROM @{[ any('item_buy', 'item_hold') ]}($item, @{[ 1 + int rand 5 ]}, @{[ any(1, 2, 5, 12, 0) ]}, $request)";
 	my @got = both(item_buy => $sql);
 	push @item_orders, { router => $got[0]{id}, whole => $got[1]{id} } if defined $got[0]{id} && defined $got[1]{id};
 	both(item_repeat => $sql) if $request ne 'NULL' && defined $got[0]{id} && rand() < 0.3;
@@ -218,9 +234,15 @@ $operation{item} = sub {
 	if (rand() < 0.3) { both(item_remaining => "SELECT 0, item_remaining($item)") }
 	elsif (rand() < 0.3) { both(item_add => "SELECT 0, item_add($item, @{[ any(3, 1, -2, -50) ]})") }
 	elsif (rand() < 0.5) { both(item_batch => 'SELECT order_id, request_no, item_id, buy_quantity FROM item_buy_many(ARRAY[' . join(', ', map { "(@{[ any(@items) ]}, 7, @{[ any(1, 3, 30) ]}, @{[ request_id() ]}, NULL)" } 1 .. 2 + int rand 4) . ']::item_request[])') }
-	elsif ($order) { both(item_refund => sub { "SELECT $item_columns FROM item_refund($order->{$_[0]})" }) }
+	elsif ($order)
+	{
+		my $function = any(qw(item_refund item_refund item_confirm item_cancel));
+		my $more = $function eq 'item_refund' ? any('', ', 1', ', 9', ", 1, @{[ request_id() ]}") : '';
+		my $sql = sub { "SELECT $item_columns FROM $function($order->{$_[0]}$more)" };
+		both($function => $sql) for 1 .. $more =~ /-/ ? 2 : 1;
+	}
 };
-my @kinds = ((('buy') x 6), (('life') x 5), (('change') x 2), (('count') x 2), 'search', 'reserve', 'recycle', 'batch', (('item_buy') x 3), (('item') x 2));
+my @kinds = ((('buy') x 6), (('life') x 5), (('change') x 2), (('seats') x 2), 'reseat', (('count') x 2), 'search', 'reserve', 'recycle', 'batch', (('item_buy') x 3), (('item') x 2));
 for (1 .. $operations)
 {
 	$step = $_;

@@ -167,66 +167,6 @@ TEST(Layout, CapacityIsSeatsAndPlaces) {
     EXPECT_EQ(seats.layout->capacity(1), 1U);
 }
 
-TEST(SeatLabel, RowAndLetter) {
-    struct Case {
-        const char* label;
-        int row;  // 0: not a label
-        char letter;
-    };
-    const Case cases[] = {
-        {"1A", 1, 'A'},
-        {"9Z", 9, 'Z'},
-        {"10B", 10, 'B'},
-        {"12F", 12, 'F'},
-        {"100C", 100, 'C'},
-        {"999D", 999, 'D'},
-        {"9999F", 9999, 'F'},
-        {"", 0, 0},
-        {"1", 0, 0},
-        {"A", 0, 0},
-        {"12", 0, 0},
-        {"A1", 0, 0},
-        {"AA", 0, 0},
-        {"0A", 0, 0},
-        {"01A", 0, 0},
-        {"1a", 0, 0},
-        {"1AB", 0, 0},
-        {"1 A", 0, 0},
-        {" 1A", 0, 0},
-        {"1A ", 0, 0},
-        {"-1A", 0, 0},
-        {"+1A", 0, 0},
-        {"1.A", 0, 0},
-        {"12345F", 0, 0},
-        {"10000A", 0, 0},
-        {"1@", 0, 0},
-        {"1[", 0, 0},
-        {"1/A", 0, 0},
-        {"1:A", 0, 0},
-        {"1\xC3\x84", 0, 0},
-        {"\xFF"
-         "A",
-         0, 0},
-    };
-    for (const Case& test : cases) {
-        std::uint16_t row = 4711;
-        std::uint8_t letter = 42;
-        ASSERT_EQ(parse_seat_label(test.label, std::strlen(test.label), &row, &letter),
-                  test.row != 0)
-            << test.label;
-        if (test.row != 0) {
-            EXPECT_EQ(row, test.row);
-            EXPECT_EQ(letter, test.letter);
-        }
-    }
-    // The text is not terminated: what follows it must not be read.
-    std::uint16_t row;
-    std::uint8_t letter;
-    ASSERT_TRUE(parse_seat_label("12F4", 3, &row, &letter));
-    EXPECT_EQ(row, 12);
-    EXPECT_FALSE(parse_seat_label("1\0A", 3, &row, &letter));
-}
-
 // A departure in memory that was filled with rubbish, with rubbish behind it.
 class TestDeparture {
   public:

@@ -40,7 +40,7 @@ struct WantedSeat {
 
 [[noreturn]] void report_taken(const DepartureRef& ref, const LiveTicket& ticket) {
     const Layout* layout = ref.departure->layout.get();
-    const Stop* stops = ref.departure->route->stops();
+    const Stop* stops = ref.departure->route()->stops();
     const bool is_place = ticket.place_coach >= 0;
     const char* coach =
         printable(is_place ? text_of(layout->head, layout->coaches()[ticket.place_coach].name)

@@ -151,9 +151,8 @@ void follow_departure(const Catalog& catalog, const RowEvent& rows) {
     // A new name is stored in the turn of the sale words, so two renames reach memory in their
     // order.
     if (renamed || before.opens_at != after.opens_at || before.closes_at != after.closes_at ||
-        before.status != after.status) {
-        sale_at_commit(catalog, after.departure_id,
-                       SaleTimes{after.opens_at, after.closes_at, after.status});
+        before.status != after.status || before.margin != after.margin) {
+        sale_at_commit(catalog, after.departure_id, sale_times(after));
     }
 }
 

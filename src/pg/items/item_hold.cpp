@@ -43,13 +43,18 @@ Stock* stock_on_sale(const ItemRef& ref, int64_t inventory_id) {
     return serves->on_sale ? serves : nullptr;
 }
 
-// A merged inventory may have been given units back since, which are sold to the root's buyers.
-Stock* claim_again(const ItemRef& ref, const ItemOrder& order, Stock* serves) {
-    Stock* own = ref.item->find(order.inventory_id);
-    if (claim_from_stock(ref, serves, order.units)) {
+// Claims the units. Merged inventories may have been given units back, which are sold to the root's
+// buyers. Null: no stock has enough.
+const Stock* claim_again(const ItemRef& ref, Stock* serves, int64_t units) {
+    if (claim_from_stock(ref, serves, units)) {
         return serves;
     }
-    return own != serves && claim_from_stock(ref, own, order.units) ? own : nullptr;
+    Stock* stock = serves == ref.item->root() ? ref.item->after(serves) : nullptr;
+    while (stock != nullptr &&
+           !(is_usable(stock) && is_merged(ref, stock) && claim_from_stock(ref, stock, units))) {
+        stock = ref.item->after(stock);
+    }
+    return stock;
 }
 
 // Payment after expiry. False: there are too few units, and nothing has changed.
@@ -62,7 +67,7 @@ bool confirm_late(const Catalog& catalog, const ItemOrder& order) {
     if (has_rules(catalog, RuleKind::kItem)) {
         check_rules(catalog, rule_call(order));
     }
-    const Stock* stock = claim_again(ref, order, serves);
+    const Stock* stock = claim_again(ref, serves, order.units);
     if (stock == nullptr) {
         return false;
     }

@@ -98,13 +98,13 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint3
     loading_set_block(departure);
     departure->departure_id = row.departure_id;
     departure->service_date = static_cast<uint16_t>(row.service_date);
-    departure->set_sale({row.opens_at, row.closes_at, row.status});
+    departure->set_sale(sale_times(row));
     Undecided undecided{};
     if (max_prepared_xacts > 0 && !RecoveryInProgress()) {
         DepartureRow again;
         read_undecided(catalog, departure, &undecided);
         if (read_departure_row(catalog, row.departure_id, &again)) {
-            departure->set_sale({again.opens_at, again.closes_at, again.status});
+            departure->set_sale(sale_times(again));
         }
     }
     // What this transaction wrote by hand is not visible to others yet: its triggers claim it.

@@ -24,6 +24,17 @@ TextRef put_text(BlockWriter* writer, Text value) {
     return ref;
 }
 
+// The flags of a stop list; none if the column is NULL, which says the usual of every stop.
+Elements flags_of(TupleTableSlot* row, RouteColumn column) {
+    bool is_null;
+    const Datum value = row_value(row, column, &is_null);
+    return is_null ? Elements{} : elements_of(value, BOOLOID, 1, true, TYPALIGN_CHAR);
+}
+
+bool flag_of(const Elements& flags, int stop, bool usual) {
+    return stop >= flags.count || flags.nulls[stop] ? usual : DatumGetBool(flags.values[stop]);
+}
+
 SharedPart* build_route(const Catalog& catalog, TupleTableSlot* row) {
     const int64_t route_id = row_int64(row, kRouteId);
     const Elements numbers =
@@ -34,6 +45,9 @@ SharedPart* build_route(const Catalog& catalog, TupleTableSlot* row) {
         elements_of(row_datum(row, kRouteArrives), INTERVALOID, 16, false, TYPALIGN_DOUBLE);
     const Elements departs =
         elements_of(row_datum(row, kRouteDeparts), INTERVALOID, 16, false, TYPALIGN_DOUBLE);
+    const Elements boarding = flags_of(row, kRouteBoarding);
+    const Elements alighting = flags_of(row, kRouteAlighting);
+    const Elements skipped = flags_of(row, kRouteSkipped);
     const int count = numbers.count;
     if (count < 2 || count > kMaxStops || stations.count != count || arrives.count != count ||
         departs.count != count) {
@@ -69,17 +83,16 @@ SharedPart* build_route(const Catalog& catalog, TupleTableSlot* row) {
         stop->departs = departs.nulls[i]
                             ? kNoTime
                             : interval_microseconds(DatumGetIntervalP(departs.values[i]));
+        const bool passes = flag_of(skipped, i, false);
+        stop->no_boarding = passes || !flag_of(boarding, i, true);
+        stop->no_alighting = passes || !flag_of(alighting, i, true);
     }
     return &route->head;
 }
 
 }  // namespace
 
-SharedPart* shared_route(const Catalog& catalog, int64_t route_id) {
-    SharedPart* part = loading_find_route(catalog, route_id);
-    if (part != nullptr) {
-        return part;
-    }
+SharedPart* read_route(const Catalog& catalog, int64_t route_id) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
     reader_open(&reader, catalog.route, catalog.route_pkey, snapshot);
@@ -87,10 +100,15 @@ SharedPart* shared_route(const Catalog& catalog, int64_t route_id) {
     if (!reader_next(&reader)) {
         report_damaged("ticket_route", route_id);
     }
-    part = loading_add_route(build_route(catalog, reader.row));
+    SharedPart* part = build_route(catalog, reader.row);
     reader_close(&reader);
     drop_snapshot(snapshot);
     return part;
+}
+
+SharedPart* shared_route(const Catalog& catalog, int64_t route_id) {
+    SharedPart* part = loading_find_route(catalog, route_id);
+    return part != nullptr ? part : loading_add_route(read_route(catalog, route_id));
 }
 
 }  // namespace ticketpool

@@ -9,6 +9,8 @@ namespace ticketpool {
 // The route in the pool; it is loaded if it is not there. The departure that is being loaded is
 // counted as a user of it.
 SharedPart* shared_route(const Catalog& catalog, int64_t route_id);
+// The route as its row says, palloc'd: what the pool would have.
+SharedPart* read_route(const Catalog& catalog, int64_t route_id);
 
 // Columns of ticket_route.
 enum RouteColumn : AttrNumber {
@@ -18,7 +20,10 @@ enum RouteColumn : AttrNumber {
     kRouteStopNos,
     kRouteStations,
     kRouteArrives,
-    kRouteDeparts
+    kRouteDeparts,
+    kRouteBoarding,
+    kRouteAlighting,
+    kRouteSkipped
 };
 
 }  // namespace ticketpool

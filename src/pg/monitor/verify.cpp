@@ -249,7 +249,7 @@ const char* stretch(const Departure* departure, const SegmentMask& bits) {
             last = i;
         }
     }
-    const Stop* stops = departure->route->stops();
+    const Stop* stops = departure->route()->stops();
     return psprintf("%d and %d", stops[first].stop_no, stops[last + 1].stop_no);
 }
 
@@ -295,8 +295,8 @@ void report_places(const Proof& proof) {
                 report(proof, psprintf("coach %s has %u places taken in the pool and %u sold "
                                        "between stops %d and %d",
                                        printable(text_of(layout->head, layout->coaches()[c].name)),
-                                       taken, state->sold, departure->route->stops()[s].stop_no,
-                                       departure->route->stops()[s + 1].stop_no));
+                                       taken, state->sold, departure->route()->stops()[s].stop_no,
+                                       departure->route()->stops()[s + 1].stop_no));
             }
         }
     }

@@ -69,7 +69,7 @@ void fill_state(const DepartureRef& ref, const SeatSource& source, SourceState* 
 
 // All sources of a demand. In the common case there is only one, and it goes to `one`.
 SourceList list_sources(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel,
-                        SourceState* one) {
+                        const PlacesWanted& places, SourceState* one) {
     Departure* departure = ref.departure;
     const Layout* layout = departure->layout.get();
     int quotas = 0;
@@ -98,7 +98,8 @@ SourceList list_sources(const DepartureRef& ref, uint32_t class_index, Trip trip
         fill_state(ref, seats_of_class(ref.slot, class_index), &list.states[list.count++]);
     }
     for (uint32_t i = 0; layout->place_coaches > 0 && i < layout->coach_count; i++) {
-        if (layout->coaches()[i].class_index == class_index && layout->coaches()[i].places > 0) {
+        if (layout->coaches()[i].class_index == class_index && layout->coaches()[i].places > 0 &&
+            !places.none && places.other_than != static_cast<int32_t>(i)) {
             fill_state(ref, {ref.slot, class_index, 0, static_cast<int32_t>(i)},
                        &list.states[list.count++]);
         }
@@ -121,16 +122,6 @@ uint32_t free_in_all(const SourceList& list, Trip trip) {
         free += free_in(list.states[i], trip);
     }
     return free;
-}
-
-// Enters one claim: no-fail after ledger_reserve().
-void enter(const SeatSource& source, const SeatClaim& claim) {
-    if (claim.from_pool.any()) {
-        ledger_add_claim(source, claim.seat, claim.from_pool);
-    }
-    if (claim.from_own.any()) {
-        ledger_take_over(source, claim.seat, claim.from_own);
-    }
 }
 
 // After an attempt on a quota: what the attempt has undone may belong to the departure by now. See
@@ -183,7 +174,7 @@ Status claim_seats_of(const Demand& demand, const SourceState& state, uint32_t p
         pin_slot(demand.ref.slot);
         for (uint32_t i = 0; i < party; i++) {
             claimed[i] = Claimed{state.source, room.seats[i]};
-            enter(state.source, room.seats[i]);
+            enter_claim(claimed[i]);
         }
     }
     return status;
@@ -205,7 +196,7 @@ Status claim_places_of(const Demand& demand, SourceState* state, uint32_t party,
         }
         claim.from_pool = claim.from_pool & ~claim.from_own;
         claimed[i] = Claimed{state->source, claim};
-        enter(state->source, claim);
+        enter_claim(claimed[i]);
     }
     return Status::kOk;
 }
@@ -286,6 +277,9 @@ Status claim_split(const Demand& demand, SourceList* list, const Room& room, Cla
 // Tries each source by itself, then all of them together.
 Status try_demand(const Demand& demand, SourceList* list, const Room& room, Claimed* claimed) {
     const SourceState& first = list->states[0];
+    if (list->count == 0) {
+        return Status::kSoldOut;
+    }
     if (list->count == 1 && !is_places(first) && first.source.quota == 0 && first.own_count == 0) {
         return claim_unless_known(demand, first, room, claimed);
     }
@@ -335,8 +329,8 @@ bool claim_demand(const Demand& demand, Claimed* claimed) {
     }
     ledger_reserve(entries_needed(demand));
     const bool is_claimed = claim_until_decided(demand.ref.slot, [&] {
-        SourceList list =
-            list_sources(demand.ref, demand.class_index, demand.trip, demand.channel, &one);
+        SourceList list = list_sources(demand.ref, demand.class_index, demand.trip, demand.channel,
+                                       demand.places, &one);
         return try_demand(demand, &list, room, claimed);
     });
     if (!is_claimed) {
@@ -372,28 +366,64 @@ static bool claim_named_of(const Demand& demand, SourceState* state, uint32_t pa
     const bool taken = try_claim_all(state->map, room, count);
     settle(demand, *state);
     for (uint32_t i = 0; taken && i < party; i++) {
-        enter(state->source, claimed[i].claim);
+        enter_claim(claimed[i]);
     }
     return taken;
 }
 
-bool claim_named(const Demand& demand, Claimed* claimed) {
-    prepared_resolve(demand.ref.slot);
-    SourceState one;
-    const SourceList list =
-        list_sources(demand.ref, demand.class_index, demand.trip, demand.channel, &one);
-    Claimed* sorted = static_cast<Claimed*>(palloc(demand.party * sizeof(Claimed)));
-    SeatClaim* room = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
-    uint32_t* passenger = static_cast<uint32_t*>(palloc(demand.party * sizeof(uint32_t)));
-    ledger_reserve(entries_needed(demand));
-    pin_slot(demand.ref.slot);
+// How many of the party's named seats and places are in the source.
+static uint32_t named_in(const SourceState& state, uint32_t party, const Claimed* claimed) {
+    uint32_t part = 0;
+    for (uint32_t p = 0; p < party; p++) {
+        part += same_source(claimed[p].source, state.source) ? 1 : 0;
+    }
+    return part;
+}
+
+// Are all named seats and places of the source free? Its loads suit a careful look.
+static bool are_free(const Demand& demand, const SourceState& state, const Claimed* claimed) {
+    if (is_places(state)) {
+        return free_in(state, demand.trip) >= named_in(state, demand.party, claimed);
+    }
+    const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
+    for (uint32_t p = 0; p < demand.party; p++) {
+        const uint32_t seat = claimed[p].claim.seat;
+        if (same_source(claimed[p].source, state.source) &&
+            !seat_is_free(state.map, seat, trip & ~ledger_own_bits(state.source, seat))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// One attempt at the named seats, which leaves `claimed` as it is unless it succeeds. `sorted` and
+// `passenger` have room for the party.
+static Status try_named(const Demand& demand, SourceList* list, Claimed* sorted, SeatClaim* room,
+                        uint32_t* passenger, Claimed* claimed) {
     ClassControl* control = &demand.ref.departure->controls()[demand.class_index];
+    uint32_t known = 0;
+    for (int i = 0; i < list->count; i++) {
+        known += named_in(list->states[i], demand.party, claimed);
+    }
+    if (known < demand.party) {
+        return Status::kSoldOut;  // a quota was given back
+    }
+    const Status look = look_carefully(*control, [&] {
+        bool free = true;
+        for (int i = 0; i < list->count && free; i++) {
+            free = are_free(demand, list->states[i], claimed);
+        }
+        return free;
+    });
+    if (look != Status::kOk) {
+        return look;
+    }
     const size_t mark = ledger_mark();
     uint32_t got = 0;
     bool taken = true;
     begin_attempt(*control);
-    for (int i = 0; i < list.count && taken; i++) {
-        SourceState* state = &list.states[i];
+    for (int i = 0; i < list->count && taken; i++) {
+        SourceState* state = &list->states[i];
         uint32_t part = 0;
         for (uint32_t p = 0; p < demand.party; p++) {
             if (same_source(claimed[p].source, state->source)) {
@@ -408,7 +438,6 @@ bool claim_named(const Demand& demand, Claimed* claimed) {
             got += part;
         }
     }
-    taken = taken && got == demand.party;
     if (!taken) {
         ledger_undo_to(mark);
     }
@@ -416,7 +445,21 @@ bool claim_named(const Demand& demand, Claimed* claimed) {
     for (uint32_t p = 0; taken && p < demand.party; p++) {
         claimed[passenger[p]] = sorted[p];
     }
-    return taken;
+    return taken ? Status::kOk : Status::kLookAgain;
+}
+
+bool claim_named(const Demand& demand, Claimed* claimed) {
+    SourceState one;
+    Claimed* sorted = static_cast<Claimed*>(palloc(demand.party * sizeof(Claimed)));
+    SeatClaim* room = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
+    uint32_t* passenger = static_cast<uint32_t*>(palloc(demand.party * sizeof(uint32_t)));
+    ledger_reserve(entries_needed(demand));
+    pin_slot(demand.ref.slot);
+    return claim_until_decided(demand.ref.slot, [&] {
+        SourceList list = list_sources(demand.ref, demand.class_index, demand.trip, demand.channel,
+                                       kAnyPlaces, &one);
+        return try_named(demand, &list, sorted, room, passenger, claimed);
+    });
 }
 
 static Status try_exact(const Demand& demand, const SeatSource& source, uint32_t seat,
@@ -458,8 +501,17 @@ bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, 
 
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel) {
     SourceState one;
-    const SourceList list = list_sources(ref, class_index, trip, channel, &one);
+    const SourceList list = list_sources(ref, class_index, trip, channel, kAnyPlaces, &one);
     return free_in_all(list, trip);
+}
+
+void enter_claim(const Claimed& claimed) {
+    if (claimed.claim.from_pool.any()) {
+        ledger_add_claim(claimed.source, claimed.claim.seat, claimed.claim.from_pool);
+    }
+    if (claimed.claim.from_own.any()) {
+        ledger_take_over(claimed.source, claimed.claim.seat, claimed.claim.from_own);
+    }
 }
 
 int64_t seat_number(const DepartureRef& ref, const Claimed& claimed) {

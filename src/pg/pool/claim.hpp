@@ -12,6 +12,13 @@
 
 namespace ticketpool {
 
+// Which coaches with unnumbered places serve a demand.
+struct PlacesWanted {
+    bool none;           // numbered seats only
+    int32_t other_than;  // all coaches except this one; -1: all
+};
+inline constexpr PlacesWanted kAnyPlaces{false, -1};
+
 // What to claim.
 struct Demand {
     DepartureRef ref;
@@ -21,6 +28,7 @@ struct Demand {
     SeatChoice choice;
     Text channel;  // data null: none
     bool apart;    // each seat is chosen by itself, wherever the others are: for a quota
+    PlacesWanted places = kAnyPlaces;
 };
 
 // What one passenger got.
@@ -43,6 +51,10 @@ bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, 
 
 // The number of seats and places that could be bought now, as this transaction sees them.
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel);
+
+// Enters a claim that was taken in the pool in the ledger: no-fail after ledger_reserve() and
+// pin_slot().
+void enter_claim(const Claimed& claimed);
 
 // The number of a claimed seat in its class; -1: an unnumbered place.
 int64_t seat_number(const DepartureRef& ref, const Claimed& claimed);

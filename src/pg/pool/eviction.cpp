@@ -3,6 +3,7 @@
 #include "pool/eviction.hpp"
 
 #include "pool/directory_key.hpp"
+#include "pool/reroute.hpp"
 #include "server/errors.hpp"
 
 namespace ticketpool {
@@ -37,6 +38,24 @@ void part_drop(SharedPtr<SharedPart>* table, SharedPart* part) {
     }
     *link = part->next;
     shared.arena.deallocate(part);
+}
+
+SharedPart* part_use(SharedPtr<SharedPart>* table, const SharedPart* built) {
+    SharedPart* part = part_find(table, built->database, built->relation, built->id);
+    if (part == nullptr) {
+        part = static_cast<SharedPart*>(allocate_or_evict(built->bytes));
+        if (part == nullptr) {
+            return nullptr;
+        }
+        memcpy(static_cast<void*>(part), static_cast<const void*>(built), built->bytes);
+        SharedPtr<SharedPart>* head =
+            part_bucket(table, built->database, built->relation, built->id);
+        part->departures = 0;
+        part->next = *head;
+        *head = part;
+    }
+    part->departures++;
+    return part;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -87,7 +106,8 @@ static void clear_slot(uint32_t index, uint64_t version) {
         free_item(slot.item());
     } else if (slot.block) {
         Departure* departure = slot.departure();
-        part_drop(shared.routes, &departure->route->head);
+        part_drop(shared.routes, part_of(departure->route()));
+        drop_old_routes(index);
         part_drop(shared.layouts, &departure->layout->head);
         free_departure(departure);
     }

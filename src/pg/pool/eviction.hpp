@@ -35,6 +35,9 @@ SharedPtr<SharedPart>* part_bucket(SharedPtr<SharedPart>* table, Oid database, O
                                    int64_t id);
 SharedPart* part_find(SharedPtr<SharedPart>* table, Oid database, Oid relation, int64_t id);
 void part_drop(SharedPtr<SharedPart>* table, SharedPart* part);
+// The part in the pool that is equal to `built`, which is copied there unless it is there already.
+// It counts the caller as a user. Null: there is no memory.
+SharedPart* part_use(SharedPtr<SharedPart>* table, const SharedPart* built);
 
 // As allocate_or_evict(), but takes the lock itself and ereports 53200.
 void* require_memory(size_t bytes);

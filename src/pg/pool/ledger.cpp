@@ -7,6 +7,7 @@
 #include "pool/prepared.hpp"
 #include "pool/stock_ledger.hpp"
 #include "pool/undo_log.hpp"
+#include "server/errors.hpp"
 
 namespace ticketpool {
 
@@ -17,6 +18,11 @@ struct Ledger : UndoLog<Entry, Kind::kClosing> {
     bool preparing;            // PREPARE TRANSACTION has taken its copy, or found nothing to copy
 };
 constinit Ledger ledger{};
+
+Rerouting rerouting_of(const Entry& entry) {
+    return {reinterpret_cast<SharedPart*>(entry.bits.w[0]),
+            reinterpret_cast<OldRoute*>(entry.bits.w[1])};
+}
 
 Entry* append(Kind kind, const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
     if (unlikely(!is_pinned(source.slot))) {
@@ -31,6 +37,10 @@ Entry* append(Kind kind, uint32_t slot) {
 }
 
 void undo(const Entry& entry) {
+    if (entry.kind == Kind::kRoute) {
+        give_up_rerouting(rerouting_of(entry));
+        ledger_routes--;
+    }
     undo_entry(entry);
     if (entry.kind == Kind::kClaim) {
         publish_claims(entry.source.slot, -1);
@@ -96,6 +106,14 @@ void ledger_add_sale(uint32_t slot, const SaleTimes& sale, size_t since) {
     Entry* entry = append_sale(Kind::kSale, slot, status);
     entry->bits.w[0] = static_cast<uint64_t>(sale.opens_at);
     entry->bits.w[1] = static_cast<uint64_t>(sale.closes_at);
+    entry->bits.w[2] = static_cast<uint64_t>(int64_t{sale.margin});
+}
+
+void ledger_add_route(uint32_t slot, const Rerouting& rerouting) {
+    Entry* entry = append_sale(Kind::kRoute, slot, SaleStatus::kOpen);
+    entry->bits.w[0] = reinterpret_cast<uint64_t>(rerouting.route);
+    entry->bits.w[1] = reinterpret_cast<uint64_t>(rerouting.node);
+    ledger_routes++;
 }
 
 uint32_t ledger_sale_writes(uint32_t slot) {
@@ -188,6 +206,16 @@ uint32_t* ledger_own_places(const SeatSource& source, int segments) {
     return places;
 }
 
+SegmentMask ledger_own_bits(const SeatSource& source, uint32_t seat) {
+    SegmentMask bits{};
+    ledger.for_each(Kind::kRelease, [&](const Entry& entry) {
+        if (entry.seat == seat && frees(entry, source)) {
+            bits = bits | entry.bits;
+        }
+    });
+    return bits;
+}
+
 uint32_t ledger_own_free(const SeatSource& source, OwnFree** own) {
     *own = nullptr;
     if (ledger_release_count() == 0) {
@@ -212,6 +240,18 @@ uint32_t ledger_own_free(const SeatSource& source, OwnFree** own) {
     return merged;
 }
 
+constinit size_t ledger_routes = 0;
+
+const Route* ledger_route(uint32_t slot, const Departure* departure) {
+    for (size_t i = ledger.count; i > 0; i--) {
+        const Entry& entry = ledger.entries[i - 1];
+        if (entry.kind == Kind::kRoute && entry.source.slot == slot) {
+            return reinterpret_cast<const Route*>(rerouting_of(entry).route);
+        }
+    }
+    return departure->route();
+}
+
 SaleStatus ledger_status(uint32_t slot, const Departure* departure) {
     for (size_t i = ledger.count_of(Kind::kStatus) > 0 ? ledger.count : 0; i > 0; i--) {
         const Entry& entry = ledger.entries[i - 1];
@@ -227,7 +267,13 @@ SaleStatus ledger_status(uint32_t slot, const Departure* departure) {
 // ---------------------------------------------------------------------------------------------
 
 void ledger_settle() {
-    ledger.settle(settle_entry);
+    ledger.settle([](const Entry& entry) {
+        if (entry.kind == Kind::kRoute) {
+            finish_rerouting(entry.source.slot, rerouting_of(entry));
+            ledger_routes--;
+        }
+        settle_entry(entry);
+    });
 }
 
 void ledger_undo_level(int level) {
@@ -239,6 +285,14 @@ void ledger_promote_level(int level) {
 }
 
 void ledger_prepare() {
+    if (ledger_routes > 0) {
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("cannot PREPARE a transaction that has changed the stop list of a "
+                               "departure"),
+                        errdetail("The pool follows ticket_retime and ticket_skip_stop in the "
+                                  "session that commits."),
+                        errhint("Use COMMIT.")));
+    }
     ledger.preparing = true;
     if (my_pins.count == 0) {
         return;

@@ -7,6 +7,8 @@
 //   sale        its new sale times and status, by hand         commit: store them
 //   bar         a departure withdrawn, at once                 commit: it stays so; abort: its
 //                                                              status comes back
+//   route       another stop list, by ticket_retime or      commit: the departure gets it; abort: it
+//               ticket_skip_stop                           is given back
 //   quota       a quota that ticket_reserve set up             commit: everybody's; abort: closed
 //   closing     a quota that ticket_recycle gives back         commit: closed
 //   opened      a departure whose ticket_open is uncommitted   commit: everybody's; abort: it is
@@ -28,7 +30,9 @@
 // decision settles it there: see prepared.hpp.
 #pragma once
 
+#include "pool/announcement.hpp"
 #include "pool/ledger_entry.hpp"
+#include "pool/reroute.hpp"
 #include "server/pg.hpp"
 
 namespace ticketpool {
@@ -52,6 +56,8 @@ void ledger_add_sale(uint32_t slot, const SaleTimes& sale, size_t since);
 uint32_t ledger_sale_writes(uint32_t slot);
 bool ledger_has_sale(uint32_t slot);
 void ledger_add_opened(uint32_t slot);
+// Another route for a departure, from begin_rerouting(); after wait_for_sale_turn(), too.
+void ledger_add_route(uint32_t slot, const Rerouting& rerouting);
 // A quota that this transaction has set up; one that it closes.
 void ledger_add_quota(const SeatSource& source);
 void ledger_add_closing(const SeatSource& source);
@@ -74,16 +80,26 @@ void ledger_undo_to(size_t mark);
 // What this transaction's refunds will free, by seat, in palloc'd memory. For this transaction it
 // is free already.
 uint32_t ledger_own_free(const SeatSource& source, OwnFree** own);
+// The same of one seat.
+SegmentMask ledger_own_bits(const SeatSource& source, uint32_t seat);
 // The same for places: how many on each of the departure's segments; null: none.
 uint32_t* ledger_own_places(const SeatSource& source, int segments);
+
+// The route as this transaction sees it, of a departure that it has announced or pinned.
+extern constinit size_t ledger_routes;  // changes of routes in the ledger
+const Route* ledger_route(uint32_t slot, const Departure* departure);
+inline const Route* route_of(const DepartureRef& ref) {
+    return likely(ledger_routes == 0) ? ref.departure->route()
+                                      : ledger_route(ref.slot, ref.departure);
+}
 
 // The sale status as this transaction sees it.
 SaleStatus ledger_status(uint32_t slot, const Departure* departure);
 
 // For the transaction callbacks -----------------------------------------------------------------
 
-// Copies the ledger to shared memory, where it outlives this session. May ereport; nothing changes
-// hands yet.
+// Copies the ledger to shared memory, where it outlives this session. May ereport (0A000 if the
+// transaction has changed a route); nothing changes hands yet.
 void ledger_prepare();
 
 // No-fail, like all that follow. The copy is given up, or owns everything from now on.

@@ -71,7 +71,8 @@ void settle_entry(const Entry& entry) {
         departure_of(entry)->status.store(barred_status(entry), std::memory_order_seq_cst);
     } else if (entry.kind == Kind::kSale) {
         departure_of(entry)->set_sale({static_cast<int64_t>(entry.bits.w[0]),
-                                       static_cast<int64_t>(entry.bits.w[1]), entry.status});
+                                       static_cast<int64_t>(entry.bits.w[1]), entry.status,
+                                       static_cast<int32_t>(entry.bits.w[2])});
     } else if (entry.kind == Kind::kOpened) {
         shared.slots[entry.source.slot].maker.store(0, std::memory_order_release);
     }

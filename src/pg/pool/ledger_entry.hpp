@@ -32,6 +32,7 @@ enum class Kind : uint8_t {
     kStatus,
     kSale,
     kBar,
+    kRoute,
     kOpened,
     kQuota,
     kClosing
@@ -44,8 +45,9 @@ struct Entry {
     uint32_t seat;
     size_t release;  // take-over: index of the release entry
     SaleStatus status;
-    SegmentMask bits;  // kSale: opens_at and closes_at are in its first two words; kBar: kMovingBar
-                       // in the first one, if the departure moves to another node
+    SegmentMask bits;  // kSale: opens_at, closes_at and the margin are in its first three words;
+                       // kBar: kMovingBar in the first one, if the departure moves to another node;
+                       // kRoute: what its Rerouting has, as addresses
 };
 
 inline constexpr uint64_t kMovingBar = 1;
@@ -54,10 +56,11 @@ inline SaleStatus barred_status(const Entry& entry) {
     return entry.bits.w[0] == kMovingBar ? SaleStatus::kMoving : SaleStatus::kWithdrawn;
 }
 
-// Does it write sale words? Then it has a turn (see SaleStatus in departure.hpp) until it is
-// settled or undone.
+// Does it write sale words, or the route? Then it has a turn (see SaleStatus in departure.hpp)
+// until it is settled or undone.
 inline bool writes_sale(const Entry& entry) {
-    return entry.kind == Kind::kStatus || entry.kind == Kind::kSale || entry.kind == Kind::kBar;
+    return entry.kind == Kind::kStatus || entry.kind == Kind::kSale || entry.kind == Kind::kBar ||
+           entry.kind == Kind::kRoute;
 }
 
 // Does the entry have a say in how the transaction ends? A take-over has none: it has taken its

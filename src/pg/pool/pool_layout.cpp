@@ -130,6 +130,9 @@ constexpr Piece kPieces[] = {
     {[](const PoolSize& size) { return size.slots * sizeof(SlotTrain); },
      attach_to<&Shared::trains>,
      [](const PoolSize& size) { start_all(shared.trains, size.slots); }},
+    {[](const PoolSize& size) { return size.slots * sizeof(SharedPtr<OldRoute>); },
+     attach_to<&Shared::old_routes>,
+     [](const PoolSize& size) { start_all(shared.old_routes, size.slots); }},
     // The last piece is not a part of ticketpool.memory, but added to it.
     {[](const PoolSize& size) { return size.backends * sizeof(BackendSlot); },
      attach_to<&Shared::backends>,

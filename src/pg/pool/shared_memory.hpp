@@ -7,6 +7,7 @@
 //   BackendSlot[]   one for each backend: what it reads and pins right now, and its counters
 //   StandbyLoad[]   one for each slot: what a standby has loaded (see standby.hpp)
 //   SlotTrain[]     one for each slot: the name of its train
+//   OldRoute*[]     one for each slot: the routes that its departure had before (see reroute.hpp)
 //   DatabaseDue[]   one for each database: when the worker is due there (see deadlines.hpp)
 //   arena           all the rest of ticketpool.memory: routes, layouts, departures, items
 //
@@ -130,6 +131,7 @@ struct Coldest {
 };
 
 struct PreparedLedger;  // prepared.hpp
+struct OldRoute;        // reroute.hpp
 struct DatabaseDue;     // deadlines.hpp
 struct StandbyLoad;     // standby.hpp
 
@@ -168,10 +170,11 @@ struct Shared {
     SharedPtr<SharedPart>* layouts;
     DirectorySlot* slots;
     BackendSlot* backends;
-    DatabaseDue* databases;  // kMaxDatabases
-    StandbyLoad* standby;    // slot_count
-    SlotTrain* trains;       // slot_count
-    BackendSlot* mine;       // this backend's, once used
+    DatabaseDue* databases;           // kMaxDatabases
+    StandbyLoad* standby;             // slot_count
+    SlotTrain* trains;                // slot_count
+    SharedPtr<OldRoute>* old_routes;  // slot_count: chains; changed under the directory lock
+    BackendSlot* mine;                // this backend's, once used
     Arena arena;
 };
 extern constinit Shared shared;

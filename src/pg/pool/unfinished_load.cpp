@@ -26,21 +26,11 @@ SharedPart* find_part(SharedPtr<SharedPart>* table, SharedPart** mine, const Cat
 
 SharedPart* add_part(SharedPtr<SharedPart>* table, SharedPart** mine, const SharedPart* built) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    SharedPart* part = part_find(table, built->database, built->relation, built->id);
+    SharedPart* part = part_use(table, built);
     if (part == nullptr) {
-        part = static_cast<SharedPart*>(allocate_or_evict(built->bytes));
-        if (part == nullptr) {
-            LWLockRelease(shared.control->lock);
-            report_out_of_memory(built->bytes);
-        }
-        memcpy(static_cast<void*>(part), static_cast<const void*>(built), built->bytes);
-        SharedPtr<SharedPart>* head =
-            part_bucket(table, built->database, built->relation, built->id);
-        part->departures = 0;
-        part->next = *head;
-        *head = part;
+        LWLockRelease(shared.control->lock);
+        report_out_of_memory(built->bytes);
     }
-    part->departures++;
     *mine = part;
     LWLockRelease(shared.control->lock);
     return part;

@@ -3,6 +3,7 @@
 #include "purchase/route_times.hpp"
 
 #include "load/shared_parts.hpp"
+#include "pool/ledger.hpp"
 #include "server/arrays.hpp"
 #include "server/table_scan.hpp"
 
@@ -78,11 +79,12 @@ constinit CachedLongest longest{};
 
 }  // namespace
 
-bool trip_times(const Departure* departure, Trip trip, TripTimes* times) {
-    const Stop& from = departure->route->stops()[trip.from];
-    const Stop& to = departure->route->stops()[trip.to];
-    return set_times(departure->service_date, from.departs, from.arrives, to.arrives, to.departs,
-                     times);
+bool trip_times(const DepartureRef& ref, Trip trip, TripTimes* times) {
+    const Stop* stops = route_of(ref)->stops();
+    const Stop& from = stops[trip.from];
+    const Stop& to = stops[trip.to];
+    return set_times(ref.departure->service_date, from.departs, from.arrives, to.arrives,
+                     to.departs, times);
 }
 
 bool trip_times(const Catalog& catalog, int64_t route_id, DateADT date, int32_t from_stop,

@@ -1,6 +1,7 @@
 // When trains are under way: the times of stop lists, in the local time in which they are written.
 #pragma once
 
+#include "pool/announcement.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 
@@ -13,8 +14,9 @@ struct TripTimes {
     int64_t arrives;
 };
 
-// The times of a trip of a departure in memory. False: a stop has no time.
-bool trip_times(const Departure* departure, Trip trip, TripTimes* times);
+// The times of a trip of a departure in memory, as this transaction sees its stop list. False: a
+// stop has no time.
+bool trip_times(const DepartureRef& ref, Trip trip, TripTimes* times);
 // The times of a trip on a service date, by the stop list's row in ticket_route as the active
 // snapshot sees it. False: the stop list does not have these stops, or a stop has no time.
 bool trip_times(const Catalog& catalog, int64_t route_id, DateADT date, int32_t from_stop,

@@ -239,14 +239,15 @@ int find_node_of_order(const Twin& twin, int64_t order_id) {
 
 namespace {
 
-Datum by_id(FunctionCallInfo fcinfo, IdOf of, bool changes) {
+Datum by_id(FunctionCallInfo fcinfo, IdOf of, Effect effect) {
     const Twin& twin = twin_of(fcinfo);
-    if (changes) {
+    if (effect != Effect::kNone) {
         require_no_transaction(twin);
     }
     require_argument(fcinfo, 0, twin.arguments[0].name);
-    const Answer answer = call_by_id(twin, PG_GETARG_INT64(0), of, encode_arguments(fcinfo, twin),
-                                     changes ? Effect::kAgain : Effect::kNone);
+    const Answer answer =
+        call_by_id(twin, PG_GETARG_INT64(0), of, encode_arguments(fcinfo, twin),
+                   effect != Effect::kNone && twin.takes_request_id ? Effect::kRequest : effect);
     return return_answer(fcinfo, twin, answer);
 }
 
@@ -254,13 +255,18 @@ Datum by_id(FunctionCallInfo fcinfo, IdOf of, bool changes) {
 }  // namespace ticketpool
 
 TICKETPOOL_FUNCTION(router_change_by_order) {
-    return ticketpool::by_id(fcinfo, ticketpool::IdOf::kOrder, true);
+    return ticketpool::by_id(fcinfo, ticketpool::IdOf::kOrder, ticketpool::Effect::kAgain);
+}
+
+// Of what a second call would do once more.
+TICKETPOOL_FUNCTION(router_change_order_once) {
+    return ticketpool::by_id(fcinfo, ticketpool::IdOf::kOrder, ticketpool::Effect::kUnknown);
 }
 
 TICKETPOOL_FUNCTION(router_read_by_order) {
-    return ticketpool::by_id(fcinfo, ticketpool::IdOf::kOrder, false);
+    return ticketpool::by_id(fcinfo, ticketpool::IdOf::kOrder, ticketpool::Effect::kNone);
 }
 
 TICKETPOOL_FUNCTION(router_change_by_id) {
-    return ticketpool::by_id(fcinfo, ticketpool::IdOf::kOther, true);
+    return ticketpool::by_id(fcinfo, ticketpool::IdOf::kOther, ticketpool::Effect::kAgain);
 }

@@ -28,13 +28,48 @@ const config_enum_entry kAllocations[] = {
     {nullptr, 0, false},
 };
 
+char* setting_timezone;
+pg_tz* zone_at_start = nullptr;
+pg_tz* chosen_zone = nullptr;  // null: zone_at_start
+
+bool check_timezone(char** value, void**, GucSource) {
+    if ((*value)[0] == '\0') {
+        return true;
+    }
+    pg_tz* zone = pg_tzset(*value);
+    if (zone == nullptr) {
+        GUC_check_errdetail("The server does not know a time zone of this name.");
+        return false;
+    }
+    if (!pg_tz_acceptable(zone)) {
+        GUC_check_errdetail("PostgreSQL does not support leap seconds.");
+        return false;
+    }
+    return true;
+}
+
+// Found at once: the check has loaded it.
+void assign_timezone(const char* value, void*) {
+    chosen_zone = value[0] == '\0' ? nullptr : pg_tzset(value);
+}
+
 constexpr int kDefaultMemoryKb = 64 * 1024;
 constexpr int kMinMemoryKb = 2 * 1024;
 constexpr int kMaxMemoryKb = 1024 * 1024 * 1024;  // 1 TB
 
 }  // namespace
 
+pg_tz* sale_timezone() {
+    return chosen_zone != nullptr ? chosen_zone : zone_at_start;
+}
+
 void define_settings() {
+    zone_at_start = session_timezone;  // the library is loaded when the server starts
+    DefineCustomStringVariable(
+        "ticketpool.timezone",
+        "The time zone in which timetables are written, for the end of sales by sale_margin.",
+        "Empty: the server's TimeZone when it was started.", &setting_timezone, "", PGC_SIGHUP, 0,
+        check_timezone, assign_timezone, nullptr);
     DefineCustomIntVariable(
         "ticketpool.memory", "Shared memory reserved for the seat pool at server start.",
         "Departures that do not fit make room for each other, coldest first, and are rebuilt from "

@@ -1,6 +1,12 @@
 // Every setting of the extension. doc/reference.md describes them.
 #pragma once
 
+#include "server/pg.hpp"
+
+extern "C" {
+#include "pgtime.h"
+}
+
 namespace ticketpool {
 
 extern int setting_memory_kb;   // ticketpool.memory: the whole pool
@@ -22,6 +28,9 @@ extern int setting_exchange_ttl;     // router.exchange_ttl: seconds
 extern int setting_call_timeout;     // router.call_timeout: milliseconds
 
 void define_settings();
+// The time zone of timetables: ticketpool.timezone, or the server's TimeZone at its start.
+pg_tz* sale_timezone();
+
 // Those of a router. They need no preload.
 void define_router_settings();
 

@@ -15,6 +15,17 @@ SaleStatus parse_status(Text status) {
                                               : SaleStatus::kWithdrawn;
 }
 
+// A part of a second counts as a whole one. What ticket_open would refuse has been written by hand.
+int32_t margin_seconds(const Interval* margin) {
+    constexpr int32_t kMostDays = 24000;  // in seconds, they fit into the result
+    if (margin->day > kMostDays || margin->time > kMostDays * USECS_PER_DAY) {
+        return INT32_MAX;
+    }
+    const int64_t length = margin->day < -kMostDays ? 0 : Max(interval_microseconds(margin), 0);
+    return static_cast<int32_t>(
+        Min((length + USECS_PER_SEC - 1) / USECS_PER_SEC, int64_t{INT32_MAX}));
+}
+
 // What to look for: a name if `train` is set, otherwise an id.
 struct DepartureKey {
     Text train;
@@ -77,6 +88,8 @@ void read_departure(TupleTableSlot* slot, DepartureRow* row) {
     const Datum closes_at = row_value(slot, kDepClosesAt, &is_null);
     row->closes_at = is_null ? kNoTime : DatumGetTimestampTz(closes_at);
     row->status = sale_status_of_row(slot);
+    const Datum margin = row_value(slot, kDepSaleMargin, &is_null);
+    row->margin = is_null ? kNoMargin : margin_seconds(DatumGetIntervalP(margin));
     row->route_id = row_int64(slot, kDepRouteId);
     row->layout_id = row_int64(slot, kDepLayoutId);
     const Text train = row_text(slot, kDepTrain);
@@ -105,7 +118,7 @@ bool read_own_departure_row(const Catalog& catalog, int64_t departure_id, Depart
 }
 
 Misfit locate_ticket(const TicketColumns& columns, const Departure* departure, LiveTicket* ticket) {
-    const Route* route = departure->route.get();
+    const Route* route = departure->route();
     const Layout* layout = departure->layout.get();
     const int class_index = layout->find_class(columns.seat_class.data, columns.seat_class.length);
     const int from = stop_index(route, columns.from_stop);
@@ -169,8 +182,8 @@ bool read_reservation(TupleTableSlot* slot, const Departure* departure, Reservat
     const int class_index = layout->find_class(seat_class.data, seat_class.length);
     row->reservation_id = row_int64(slot, kResId);
     row->channel = copy_text(row_text(slot, kResChannel));
-    row->stretch = {stop_index(departure->route.get(), row_int32(slot, kResFrom)),
-                    stop_index(departure->route.get(), row_int32(slot, kResTo))};
+    row->stretch = {stop_index(departure->route(), row_int32(slot, kResFrom)),
+                    stop_index(departure->route(), row_int32(slot, kResTo))};
     const Elements seats =
         elements_of(row_datum(slot, kResSeatList), TEXTOID, -1, false, TYPALIGN_INT);
     if (class_index < 0 || row->stretch.from < 0 || row->stretch.to <= row->stretch.from ||

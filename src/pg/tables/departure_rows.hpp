@@ -14,6 +14,7 @@ struct DepartureRow {
     int64_t opens_at;
     int64_t closes_at;  // kNoTime: none
     SaleStatus status;
+    int32_t margin;  // seconds; kNoMargin: none
     int64_t route_id;
     int64_t layout_id;
     bool own_insert;  // inserted by the running transaction
@@ -29,8 +30,15 @@ enum DepartureColumn : AttrNumber {
     kDepClosesAt,
     kDepStatus,
     kDepRouteId,
-    kDepLayoutId
+    kDepLayoutId,
+    kDepCreatedAt,
+    kDepSaleMargin
 };
+
+// What a departure in memory has to know of its row's sale.
+inline SaleTimes sale_times(const DepartureRow& row) {
+    return {row.opens_at, row.closes_at, row.status, row.margin};
+}
 
 // A row of ticket_departure.
 void read_departure(TupleTableSlot* row, DepartureRow* departure);

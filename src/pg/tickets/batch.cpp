@@ -90,7 +90,7 @@ struct TicketBatch {
     }
 
     bool may_sell(const Purchase& purchase) const {
-        return is_on_sale(purchase.ref) &&
+        return is_on_sale(purchase.ref, purchase.trip) &&
                purchase.party <= purchase.ref.departure->layout->capacity(purchase.class_index);
     }
 

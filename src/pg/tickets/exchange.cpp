@@ -78,7 +78,7 @@ RequestDigest digest_as_written(const ExchangeWish& wish) {
 }
 
 uint64_t hash_of_stops(const Purchase& purchase) {
-    const Stop* stops = purchase.ref.departure->route->stops();
+    const Stop* stops = purchase.ref.departure->route()->stops();
     return digest_hash(stops[purchase.trip.to].stop_no,
                        digest_hash(stops[purchase.trip.from].stop_no));
 }
@@ -115,12 +115,13 @@ void digest_as_resolved(const Exchange& exchange, RequestDigest* digest) {
 }
 
 // The departure, announced, and the trip.
-void find_new_trip(const Catalog& catalog, const ExchangeWish& wish, Purchase* purchase) {
+void find_new_trip(const Catalog& catalog, const ExchangeWish& wish, TripUse use,
+                   Purchase* purchase) {
     purchase->ref = directory_find(catalog, wish.train, wish.date);
     if (purchase->ref.departure == nullptr) {
         report_no_departure(catalog, wish.train, wish.date);
     }
-    purchase->trip = find_trip(catalog, purchase->ref, wish.from, wish.to);
+    purchase->trip = find_trip(catalog, purchase->ref, wish.from, wish.to, use);
 }
 
 }  // namespace
@@ -138,7 +139,7 @@ bool find_first_exchange(const Catalog& catalog, const ExchangeWish& wish, int64
         return false;
     }
     if (!is_same_trip_as_written(*first, purchase)) {
-        find_new_trip(catalog, wish, &purchase);
+        find_new_trip(catalog, wish, TripUse::kAsked, &purchase);
         digest_set(&purchase.asked, kDigestStops, hash_of_stops(purchase));
         end_announcement();
     }
@@ -173,7 +174,7 @@ void parse_new_trip(const Catalog& catalog, const ExchangeWish& wish, const Orde
     purchase->party = static_cast<uint32_t>(order.count);
     purchase->passengers = passengers_of(order.tickets, order.count);
     purchase->request_id = wish.request_id;
-    find_new_trip(catalog, wish, purchase);
+    find_new_trip(catalog, wish, TripUse::kSale, purchase);
     ledger_reserve(0);
     pin_slot(purchase->ref.slot);
     end_announcement();
@@ -243,7 +244,7 @@ void resolve_exchange(const Catalog& catalog, const ExchangeWish& wish, Order* o
             exchange->group[g].purchase.asked = digest;
         }
     }
-    require_on_sale(exchange->whole.ref);
+    require_on_sale(exchange->whole.ref, exchange->whole.trip);
 }
 
 // ---------------------------------------------------------------------------------------------

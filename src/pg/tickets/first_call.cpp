@@ -52,7 +52,7 @@ bool same_class(const RequestDigest& a, const RequestDigest& b) {
 // Two requests that are written alike are the same request. The class is also the same if neither
 // call names it.
 bool is_written_alike(const RequestDigest& first, const RequestDigest& now) {
-    const bool named = (digest_get(now, kDigestClass) & kClassNamed) != 0;
+    const bool named = names_seats(now) || (digest_get(now, kDigestClass) & kClassNamed) != 0;
     return digest_same(first, now, kDigestTrain) && digest_same(first, now, kDigestStations) &&
            digest_same(first, now, kDigestParty) &&
            (named ? same_class(first, now) : (digest_get(first, kDigestClass) & kClassNamed) == 0);
@@ -77,10 +77,28 @@ bool is_same_choice(const RequestDigest& first, const RequestDigest& now, Digest
                : (digest_get(first, field) & named) == 0;
 }
 
+// At least one of the two calls names its seats.
+void check_same_seats(const Before& before, const RequestDigest& now) {
+    const RequestDigest& first = *before.asked;
+    if (!names_seats(now)) {
+        report_other_request(before, _("request_id was used for a purchase of named seats"));
+    }
+    if (!names_seats(first)) {
+        report_other_request(before, _("request_id was used for a purchase that named no seats"));
+    }
+    if (!digest_same(first, now, kDigestClass) || !digest_same(first, now, kDigestParty)) {
+        report_other_request(before, _("request_id was used for other seats"));
+    }
+}
+
 // Compares digests; the names of this call have been resolved.
 void check_same_request(const Before& before, const RequestDigest& now, uint32_t party) {
     const RequestDigest& first = *before.asked;
     check_same_trip(before, now);
+    if (names_seats(first) || names_seats(now)) {
+        check_same_seats(before, now);
+        return;
+    }
     if (!same_class(first, now)) {
         report_other_request(before, _("request_id was used for another class"));
     }
@@ -92,7 +110,7 @@ void check_same_request(const Before& before, const RequestDigest& now, uint32_t
 // Compares what can be compared with rows that have no digest.
 void check_same_rows(const Before& before, const Purchase& purchase) {
     const Departure* departure = purchase.ref.departure;
-    const Stop* stops = departure->route->stops();
+    const Stop* stops = departure->route()->stops();
     const Layout* layout = departure->layout.get();
     const Text seat_class = text_of(layout->head, layout->classes()[purchase.class_index].name);
     if (DatumGetInt64(before.row.value[kDepartureId]) != departure->departure_id) {
@@ -102,7 +120,8 @@ void check_same_rows(const Before& before, const Purchase& purchase) {
         DatumGetInt32(before.row.value[kToStop]) != stops[purchase.trip.to].stop_no) {
         report_other_request(before, _("request_id was used for another trip"));
     }
-    if (!same_text(text_of(before.row.value[kSeatClass]), seat_class)) {
+    if (purchase.seats == nullptr &&
+        !same_text(text_of(before.row.value[kSeatClass]), seat_class)) {
         report_other_request(before, _("request_id was used for another class"));
     }
     if (static_cast<uint32_t>(before.tickets) != purchase.party) {
@@ -208,7 +227,7 @@ bool find_first_call(const Catalog& catalog, const BuyArguments& arguments, Purc
         report_other_request(before, _("request_id was used for an exchange"));
     }
     if (before.asked == nullptr || !is_written_alike(*before.asked, purchase->asked)) {
-        resolve_purchase(arguments, catalog, purchase);
+        resolve_purchase(arguments, catalog, purchase, TripUse::kAsked);
         if (before.asked == nullptr) {
             check_same_rows(before, *purchase);
         } else {

@@ -96,7 +96,7 @@ bool confirm_late(const Catalog& catalog, Order* order) {
     Ticket* tickets = expired_tickets(*order, &count);
     for (int i = 0; i < count; i++) {
         if (tickets[i].ref.departure == nullptr || !tickets[i].located ||
-            !is_on_sale(tickets[i].ref)) {
+            !may_sell_again(tickets[i].ref, tickets[i].trip)) {
             return false;
         }
     }

@@ -64,8 +64,9 @@ const char* kept_coaches(const Catalog& catalog) {
     appendStringInfo(
         &sql,
         "seat AS (SELECT f.coach, f.seat_class, l.n, d.seat_group, d.x, d.y, d.deck, "
-        "(SELECT string_agg(w, ' ' ORDER BY w COLLATE \"C\") FROM unnest(d.properties) w) "
-        "AS words FROM %s f CROSS JOIN unnest(f.seats) WITH ORDINALITY AS l(label, n) "
+        "(SELECT string_agg(w, ' ' ORDER BY at) FROM unnest(d.properties) WITH ORDINALITY "
+        "AS list(w, at)) AS words FROM %s f CROSS JOIN unnest(f.seats) WITH ORDINALITY AS l(label, "
+        "n) "
         "LEFT JOIN %s d ON d.formation = f.formation AND d.coach = f.coach AND d.seat = l.label "
         "WHERE f.formation = $1), detail AS (SELECT coach, seat_class",
         qualified_name(catalog.formation), qualified_name(catalog.formation_seat));

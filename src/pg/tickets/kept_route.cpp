@@ -58,8 +58,9 @@ const char* time_text(const Interval* time) {
 }
 
 void check_time(Text train, const Interval* time) {
-    if (time->month != 0 || interval_microseconds(time) < 0 ||
-        interval_microseconds(time) > kLatestTime) {
+    constexpr int32_t kAnyDays = 1000000;  // more would overflow
+    if (time->month != 0 || time->day < -kAnyDays || time->day > kAnyDays ||
+        interval_microseconds(time) < 0 || interval_microseconds(time) > kLatestTime) {
         report_bad_stops(train,
                          _("A time is negative, counts in months, or is more than 366 days."));
     }
@@ -193,7 +194,7 @@ void note_unknown_stations(Text train, const CheckedRoute& route) {
     }
 }
 
-RouteStops read_stops(const KeptSource& source) {
+bool find_stops(const KeptSource& source, RouteStops* stops) {
     select_rows(
         source,
         psprintf("SELECT array_agg(stop_no ORDER BY stop_no), array_agg(station ORDER BY "
@@ -207,13 +208,19 @@ RouteStops read_stops(const KeptSource& source) {
     };
     bool none;
     SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &none);
-    if (none) {
+    *stops = {column(1), column(2), column(3), column(4), column(5), column(6), 0};
+    return !none;
+}
+
+RouteStops read_stops(const KeptSource& source) {
+    RouteStops stops;
+    if (!find_stops(source, &stops)) {
         ereport(ERROR, (errcode(kErrorNoDeparture),
                         errmsg("train \"%s\" does not exist", printable(source.name)),
                         errdetail("ticket_stop has no row of it."),
                         errhint("Load its stops into ticket_stop first.")));
     }
-    return {column(1), column(2), column(3), column(4), column(5), column(6), 0};
+    return stops;
 }
 
 CheckedRoute check_route(const KeptSource& source, const RouteStops& stops) {

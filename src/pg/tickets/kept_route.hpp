@@ -19,8 +19,9 @@ struct RouteStops {
     Datum skipped;    // boolean[]: where the train passes through; 0: nowhere
 };
 
-// The stops that ticket_stop has of a train, as the snapshot sees them. Ereports TK001 if there is
-// none.
+// The stops that ticket_stop has of a train, as the snapshot sees them. False: it has none.
+// read_stops() ereports TK001 then.
+bool find_stops(const KeptSource& source, RouteStops* stops);
 RouteStops read_stops(const KeptSource& source);
 
 // A stop list that can be sold.

@@ -6,6 +6,7 @@
 #include "server/errors.hpp"
 #include "tables/epoch.hpp"
 #include "tables/moved_away.hpp"
+#include "tickets/trip_end.hpp"
 
 namespace ticketpool {
 
@@ -40,9 +41,20 @@ bool has_partition(const DepartureRef& ref) {
              errhint("Try again."), err_generic_string(PG_DIAG_CONSTRAINT_NAME, kMovingField)));
 }
 
+[[noreturn]] void report_over(const DepartureRef& ref, int stop) {
+    const Route* route = route_of(ref);
+    ereport(ERROR, (errcode(kErrorNotOnSale),
+                    errmsg("train \"%s\" of %s is not on sale any more from \"%s\"",
+                           printable(directory_train(ref)), date_text(ref.departure->service_date),
+                           printable(text_of(route->head, route->stops()[stop].station))),
+                    errdetail("The sale of this trip ended at %s.",
+                              timestamptz_to_str(sale_end_at(ref, stop))),
+                    errhint("Choose another train.")));
+}
+
 }  // namespace
 
-bool is_on_sale(const DepartureRef& ref) {
+bool is_on_sale(const DepartureRef& ref, Trip trip) {
     if (!has_partition(ref)) {
         return false;
     }
@@ -50,7 +62,18 @@ bool is_on_sale(const DepartureRef& ref) {
     if (unlikely(state == Sale::kMoving)) {
         report_moving(ref);
     }
-    return state == Sale::kOpen;
+    return state == Sale::kOpen && !is_over_at(ref, trip.from);
+}
+
+bool may_sell_again(const DepartureRef& ref, Trip trip) {
+    const Stop* stops = route_of(ref)->stops();
+    return is_on_sale(ref, trip) && !stops[trip.from].no_boarding && !stops[trip.to].no_alighting;
+}
+
+void require_at_rest(const DepartureRef& ref) {
+    if (unlikely(ledger_status(ref.slot, ref.departure) == SaleStatus::kMoving)) {
+        report_moving(ref);
+    }
 }
 
 bool shows_seats(const DepartureRef& ref) {
@@ -61,7 +84,18 @@ bool shows_seats(const DepartureRef& ref) {
     return state == Sale::kOpen || state == Sale::kMoving;
 }
 
-void require_on_sale(const DepartureRef& ref) {
+bool shows_seats(const DepartureRef& ref, Trip trip) {
+    return shows_seats(ref) && !is_over_at(ref, trip.from);
+}
+
+void require_on_sale(const DepartureRef& ref, Trip trip) {
+    require_departure_on_sale(ref);
+    if (is_over_at(ref, trip.from)) {
+        report_over(ref, trip.from);
+    }
+}
+
+void require_departure_on_sale(const DepartureRef& ref) {
     const Sale state = sale_state(ref);
     if (state == Sale::kOpen) {
         return;

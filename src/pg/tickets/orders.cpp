@@ -239,7 +239,10 @@ constexpr CallShape kCalls[] = {
      gettext_noop("Only a hold that is not over can be extended.")},
     {kHeldBit | kSoldBit, 0, kHeldBit | kSoldBit,
      gettext_noop("ticket %d of order %lld cannot be given to another passenger"),
-     gettext_noop("Only held and sold tickets can be transferred.")}};
+     gettext_noop("Only held and sold tickets can be transferred.")},
+    {kHeldBit | kSoldBit, 0, kHeldBit | kSoldBit,
+     gettext_noop("ticket %d of order %lld cannot get another seat"),
+     gettext_noop("Only held and sold tickets have seats.")}};
 
 // The first ticket with one of the statuses, or null.
 const Ticket* first_with(const Order& order, uint32_t statuses) {

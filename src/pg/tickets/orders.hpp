@@ -72,6 +72,8 @@ bool try_lock_order_of(const Catalog& catalog, int64_t order_id, DateADT date, i
 //                                              is cancelled,      refunded, else TK005;
 //                                              else TK005         change: TK005
 //
+// Other seats are given to held and sold tickets, if there is one, whatever the others are.
+//
 // A refund returns its rows also if what is left is held or expired and a ticket is refunded: then
 // the call repeats an earlier one. An order that is sold in part has to be refunded first; then
 // what is still held can be cancelled. If tickets are named, each of them has to be sold, or, for a
@@ -83,7 +85,7 @@ bool try_lock_order_of(const Catalog& catalog, int64_t order_id, DateADT date, i
 // Two more calls change neither status nor seat. A longer hold is for the tickets that are held,
 // whatever the others are; TK005 if there are none. Another passenger is for a ticket that is
 // named, and held or sold.
-enum class OrderCall { kConfirm, kCancel, kRefund, kChange, kExtend, kTransfer };
+enum class OrderCall { kConfirm, kCancel, kRefund, kChange, kExtend, kTransfer, kReseat };
 
 // Drops the tickets that the call leaves alone. Ereports TK005 if the call has nothing to do.
 // `named`: the caller chose the tickets, so none may be dropped.

@@ -9,6 +9,11 @@
 #include "tickets/on_sale.hpp"
 #include "tickets/stations.hpp"
 #include "tickets/ticket_purchase.hpp"
+#include "tickets/trip_end.hpp"
+
+extern "C" {
+#include "lib/stringinfo.h"
+}
 
 namespace ticketpool {
 
@@ -82,7 +87,7 @@ TICKETPOOL_FUNCTION(ticket_remaining) {
         find_trip(catalog, ref, text_of(PG_GETARG_DATUM(1)), text_of(PG_GETARG_DATUM(2)));
     const ClassRange range = class_range(ref, fcinfo, 4);
     uint32_t remaining = 0;
-    if (shows_seats(ref)) {
+    if (shows_seats(ref, trip)) {
         for (uint32_t i = range.first; i < range.last; i++) {
             remaining += count_remaining(ref, i, trip, channel);
         }
@@ -112,15 +117,20 @@ TICKETPOOL_FUNCTION(ticket_remaining_matrix) {
         remaining_matrix(ref.departure->seat_map(i), own, own_count, cells, scratch);
         add_places(ref, i, cells);
     }
-    const Route* route = ref.departure->route.get();
+    const Route* route = route_of(ref);
     for (int from = 0; from < stops; from++) {
-        for (int to = from + 1; to < stops; to++) {
-            const Stop& start = route->stops()[from];
+        const Stop& start = route->stops()[from];
+        const bool over = is_over_at(ref, from);
+        for (int to = from + 1; to < stops && !start.no_boarding; to++) {
             const Stop& end = route->stops()[to];
-            Datum values[] = {text_datum(text_of(route->head, start.station)),
-                              text_datum(text_of(route->head, end.station)),
-                              Int32GetDatum(start.stop_no), Int32GetDatum(end.stop_no),
-                              Int32GetDatum(static_cast<int32_t>(cells[from * stops + to]))};
+            if (end.no_alighting) {
+                continue;
+            }
+            Datum values[] = {
+                text_datum(text_of(route->head, start.station)),
+                text_datum(text_of(route->head, end.station)), Int32GetDatum(start.stop_no),
+                Int32GetDatum(end.stop_no),
+                Int32GetDatum(over ? 0 : static_cast<int32_t>(cells[from * stops + to]))};
             bool nulls[lengthof(values)] = {};
             tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
         }
@@ -128,6 +138,42 @@ TICKETPOOL_FUNCTION(ticket_remaining_matrix) {
     end_announcement();
     return 0;
 }
+
+namespace ticketpool {
+namespace {
+
+// Columns that the text takes on a terminal.
+int columns_of(Text text) {
+    int columns = 0;
+    const char* end = text.data + text.length;
+    for (const char* at = text.data; at < end; at += pg_mblen(at)) {
+        columns += Max(pg_dsplen(at), 0);
+    }
+    return columns;
+}
+
+// Of all seats of a class: the longest name of a coach, and the longest label.
+struct Widths {
+    int coach = 2;
+    int label = 4;
+};
+
+Widths widths_of(const Layout* layout, uint32_t class_index) {
+    Widths widths;
+    for (uint32_t seat = 0; seat < layout->classes()[class_index].seats; seat++) {
+        widths.coach = Max(widths.coach, columns_of(coach_name(layout, class_index, seat)));
+        widths.label = Max(widths.label, columns_of(seat_label(layout, class_index, seat)));
+    }
+    return widths;
+}
+
+void append_right(StringInfo line, Text text, int width) {
+    appendStringInfoSpaces(line, width - columns_of(text));
+    appendBinaryStringInfo(line, text.data, static_cast<int>(text.length));
+}
+
+}  // namespace
+}  // namespace ticketpool
 
 TICKETPOOL_FUNCTION(ticket_seat_map) {
     using namespace ticketpool;
@@ -140,18 +186,22 @@ TICKETPOOL_FUNCTION(ticket_seat_map) {
     const DepartureRef ref = require_departure(catalog, fcinfo, 0, 1);
     const ClassRange range = class_range(ref, fcinfo, 2);
     const Layout* layout = ref.departure->layout.get();
-    char line[kMaxSegments + 1];
+    StringInfoData line;
+    initStringInfo(&line);
     for (uint32_t c = range.first; c < range.last; c++) {
         const SeatMap map = ref.departure->seat_map(c);
+        const Widths widths = widths_of(layout, c);
         for (uint32_t seat = 0; seat < map.seats; seat++) {
             const SegmentMask taken = load_seat(map, seat);
+            resetStringInfo(&line);
+            append_right(&line, coach_name(layout, c, seat), widths.coach);
+            appendStringInfoChar(&line, ' ');
+            append_right(&line, seat_label(layout, c, seat), widths.label);
+            appendStringInfoString(&line, "  ");
             for (int i = 0; i < map.segments; i++) {
-                line[i] = (taken.w[i / 64] >> (i % 64) & 1) != 0 ? '#' : '.';
+                appendStringInfoChar(&line, (taken.w[i / 64] >> (i % 64) & 1) != 0 ? '#' : '.');
             }
-            line[map.segments] = '\0';
-            Datum value =
-                CStringGetTextDatum(psprintf("%2s %4s  %s", printable(coach_name(layout, c, seat)),
-                                             printable(seat_label(layout, c, seat)), line));
+            Datum value = text_datum({line.data, static_cast<size_t>(line.len)});
             bool is_null = false;
             tuplestore_putvalues(result->setResult, result->setDesc, &value, &is_null);
         }

@@ -1,4 +1,5 @@
-// ticket_reserve and ticket_recycle: seats set aside for a channel over a stretch.
+// ticket_reserve, ticket_reserve_seats and ticket_recycle: seats set aside for a channel over a
+// stretch.
 //
 // A quota's row in ticket_reservation names its seats. In memory it is a Quota (quota.hpp has the
 // protocol). Setting up a quota claims its seats like a purchase and gives them to the quota.
@@ -9,7 +10,7 @@
 
 #include "load/directory.hpp"
 #include "load/fill.hpp"
-#include "pool/claim.hpp"
+#include "pool/claim_set.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
@@ -19,6 +20,7 @@
 #include "tables/departure_rows.hpp"
 #include "tables/moved_away.hpp"
 #include "tables/own_writes.hpp"
+#include "tickets/named_seats.hpp"
 #include "tickets/on_sale.hpp"
 #include "tickets/stations.hpp"
 #include "tickets/ticket_purchase.hpp"
@@ -41,6 +43,17 @@ enum ReserveArgument {
     kArgRelease
 };
 
+// Of ticket_reserve_seats.
+enum ReserveSeatsArgument {
+    kSeatsArgTrain,
+    kSeatsArgDate,
+    kSeatsArgChannel,
+    kSeatsArgSeats,
+    kSeatsArgFrom,
+    kSeatsArgTo,
+    kSeatsArgRelease
+};
+
 // The seats as an array of coach/seat, in the order of the train.
 Datum seat_list(const Departure* departure, const ReservationRow& row) {
     const Layout* layout = departure->layout.get();
@@ -54,7 +67,7 @@ Datum seat_list(const Departure* departure, const ReservationRow& row) {
 
 int64_t write_reservation(const Catalog& catalog, const DepartureRef& ref,
                           const ReservationRow& row, bool released, TimestampTz release_at) {
-    const Route* route = ref.departure->route.get();
+    const Route* route = ref.departure->route();
     const Layout* layout = ref.departure->layout.get();
     Oid types[] = {INT8OID, DATEOID, TEXTOID,        TEXTOID,     INT4OID,
                    INT4OID, INT4OID, TIMESTAMPTZOID, TEXTARRAYOID};
@@ -119,6 +132,60 @@ bool claim_seats_of(const DepartureRef& ref, Text train, int32_t seats, Reservat
     return true;
 }
 
+// The class of all of the seats; 22023 if there are several.
+uint32_t class_of_seats(const DepartureRef& ref, const NamedSeats& seats) {
+    const uint32_t class_index = seats.seat[0].class_index;
+    for (uint32_t i = 1; i < seats.count; i++) {
+        if (seats.seat[i].class_index != class_index) {
+            const Layout* layout = ref.departure->layout.get();
+            const auto name = [&](uint32_t c) {
+                return printable(text_of(layout->head, layout->classes()[c].name));
+            };
+            ereport(ERROR,
+                    (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                     errmsg("the seats are of several classes"),
+                     errdetail("Seat \"%s\" is of class \"%s\", seat \"%s\" of class \"%s\".",
+                               printable(seats.name[0]), name(class_index),
+                               printable(seats.name[i]), name(seats.seat[i].class_index)),
+                     errhint("Set the seats of each class aside by themselves.")));
+        }
+    }
+    return class_index;
+}
+
+// Claims exactly these seats for a quota and notes their numbers in the row. False: one is taken.
+bool claim_named_seats(const DepartureRef& ref, const NamedSeats& seats, ReservationRow* row) {
+    Claimed* claimed = static_cast<Claimed*>(palloc(seats.count * sizeof(Claimed)));
+    if (!claim_set({ref, row->stretch, {nullptr, 0}, seats.seat, seats.count}, claimed)) {
+        return false;
+    }
+    row->count = seats.count;
+    row->numbers = static_cast<uint32_t*>(palloc(row->count * sizeof(uint32_t)));
+    for (uint32_t i = 0; i < row->count; i++) {
+        row->numbers[i] = claimed[i].claim.seat;
+    }
+    qsort(row->numbers, row->count, sizeof(uint32_t), compare_numbers);
+    return true;
+}
+
+// A stretch of which one end may be left out: then it begins or ends where the train does.
+Trip find_stretch(const Catalog& catalog, const DepartureRef& ref, const Text* from,
+                  const Text* to) {
+    const Route* route = ref.departure->route();
+    const int last = route->segments();
+    if (from == nullptr && to == nullptr) {
+        return {0, last};
+    }
+    const auto call = [&](int stop) {
+        const Text code = text_of(route->head, route->stops()[stop].station);
+        const char* name = psprintf("%.*s#%d", static_cast<int>(code.length), code.data,
+                                    route->stops()[stop].stop_no);
+        return Text{name, strlen(name)};
+    };
+    return find_trip(catalog, ref, from == nullptr ? call(0) : *from,
+                     to == nullptr ? call(last) : *to);
+}
+
 // Quotas that were given back, or whose ticket_reserve was rolled back, keep their memory until the
 // departure leaves memory: running transactions may still give seats back to them.
 bool is_mostly_closed(Departure* departure) {
@@ -146,7 +213,16 @@ DepartureRef find_for_reserve(const Catalog& catalog, Text train, DateADT date) 
 
 void require_not_closed(const DepartureRef& ref) {
     if (ledger_status(ref.slot, ref.departure) != SaleStatus::kOpen) {
-        require_on_sale(ref);
+        require_departure_on_sale(ref);
+    }
+}
+
+void check_release(FunctionCallInfo fcinfo, int argument) {
+    if (!PG_ARGISNULL(argument) && PG_GETARG_TIMESTAMPTZ(argument) <= GetCurrentTimestamp()) {
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("release_at is in the past"),
+                 errdetail("The seats would return at once."),
+                 errhint("Pass NULL to keep them until ticket_recycle.")));
     }
 }
 
@@ -163,12 +239,45 @@ void check_arguments(FunctionCallInfo fcinfo) {
                         errdetail("%d seats cannot be set aside.", PG_GETARG_INT32(kArgSeats)),
                         errhint("Ask for one seat or more.")));
     }
-    if (!PG_ARGISNULL(kArgRelease) && PG_GETARG_TIMESTAMPTZ(kArgRelease) <= GetCurrentTimestamp()) {
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("release_at is in the past"),
-                 errdetail("The seats would return at once."),
-                 errhint("Pass NULL to keep them until ticket_recycle.")));
+    check_release(fcinfo, kArgRelease);
+}
+
+void check_seats_arguments(FunctionCallInfo fcinfo) {
+    require_argument(fcinfo, kSeatsArgTrain, "train");
+    require_argument(fcinfo, kSeatsArgDate, "service_date");
+    require_argument(fcinfo, kSeatsArgChannel, "channel");
+    check_channel(text_of(PG_GETARG_DATUM(kSeatsArgChannel)));
+    check_release(fcinfo, kSeatsArgRelease);
+}
+
+// Pins the departure for a quota, which is on sale, or will be.
+void pin_for_reserve(const Catalog& catalog, const DepartureRef& ref) {
+    require_not_closed(ref);
+    ledger_reserve(1);
+    pin_slot(ref.slot);
+    end_announcement();
+    require_order_leaf(catalog, ref.departure->service_date);
+}
+
+// Writes the row of a quota whose seats are claimed, and sets the quota up in memory. Returns its
+// id. `argument`: release_at.
+int64_t set_aside(FunctionCallInfo fcinfo, const Catalog& catalog, const DepartureRef& ref,
+                  int argument, ReservationRow* row) {
+    const bool released = !PG_ARGISNULL(argument);
+    const TimestampTz release_at = released ? PG_GETARG_TIMESTAMPTZ(argument) : 0;
+    OwnerScope scope;
+    owner_begin(catalog, &scope);
+    SPI_connect();
+    row->reservation_id = write_reservation(catalog, ref, *row, released, release_at);
+    SPI_finish();
+    owner_end(scope);
+    ledger_reserve(1);
+    const Quota* quota = add_quota(ref, *row, GetTopTransactionId());
+    ledger_add_quota({ref.slot, row->class_index, ref.departure->offset_of(quota), -1});
+    if (released) {
+        deadline_at_commit(release_at);
     }
+    return row->reservation_id;
 }
 
 // Claims what is unsold in a quota, to be released in the departure at commit. Returns the number
@@ -279,33 +388,43 @@ TICKETPOOL_FUNCTION(ticket_reserve) {
     const DepartureRef ref = find_for_reserve(catalog, train, PG_GETARG_DATEADT(kArgDate));
     ReservationRow row{};
     row.stretch = find_trip(catalog, ref, text_of(PG_GETARG_DATUM(kArgFrom)),
-                            text_of(PG_GETARG_DATUM(kArgTo)));
+                            text_of(PG_GETARG_DATUM(kArgTo)), TripUse::kStretch);
     const bool no_class = PG_ARGISNULL(kArgClass);
     row.class_index = resolve_class(ref, no_class, no_class ? 0 : PG_GETARG_DATUM(kArgClass));
     row.channel = text_of(PG_GETARG_DATUM(kArgChannel));
-    require_not_closed(ref);
-    ledger_reserve(1);
-    pin_slot(ref.slot);
-    end_announcement();
-    require_order_leaf(catalog, ref.departure->service_date);
+    pin_for_reserve(catalog, ref);
     if (!claim_seats_of(ref, train, PG_GETARG_INT32(kArgSeats), &row)) {
         PG_RETURN_NULL();
     }
-    const bool released = !PG_ARGISNULL(kArgRelease);
-    const TimestampTz release_at = released ? PG_GETARG_TIMESTAMPTZ(kArgRelease) : 0;
-    OwnerScope scope;
-    owner_begin(catalog, &scope);
-    SPI_connect();
-    row.reservation_id = write_reservation(catalog, ref, row, released, release_at);
-    SPI_finish();
-    owner_end(scope);
-    ledger_reserve(1);
-    const Quota* quota = add_quota(ref, row, GetTopTransactionId());
-    ledger_add_quota({ref.slot, row.class_index, ref.departure->offset_of(quota), -1});
-    if (released) {
-        deadline_at_commit(release_at);
+    PG_RETURN_INT64(set_aside(fcinfo, catalog, ref, kArgRelease, &row));
+}
+
+TICKETPOOL_FUNCTION(ticket_reserve_seats) {
+    using namespace ticketpool;
+    require_shared_memory();
+    check_seats_arguments(fcinfo);
+    NamedSeats seats = read_seats(fcinfo, kSeatsArgSeats);
+    PreventCommandIfReadOnly("ticket_reserve_seats()");
+    const Catalog& catalog = catalog_of(fcinfo);
+    lock_orders(catalog, AccessShareLock);
+    const DepartureRef ref = find_for_reserve(catalog, text_of(PG_GETARG_DATUM(kSeatsArgTrain)),
+                                              PG_GETARG_DATEADT(kSeatsArgDate));
+    ReservationRow row{};
+    Text station[2];
+    const bool from = !PG_ARGISNULL(kSeatsArgFrom);
+    const bool to = !PG_ARGISNULL(kSeatsArgTo);
+    station[0] = from ? text_of(PG_GETARG_DATUM(kSeatsArgFrom)) : Text{nullptr, 0};
+    station[1] = to ? text_of(PG_GETARG_DATUM(kSeatsArgTo)) : Text{nullptr, 0};
+    row.stretch =
+        find_stretch(catalog, ref, from ? &station[0] : nullptr, to ? &station[1] : nullptr);
+    resolve_seats(ref, &seats);
+    row.class_index = class_of_seats(ref, seats);
+    row.channel = text_of(PG_GETARG_DATUM(kSeatsArgChannel));
+    pin_for_reserve(catalog, ref);
+    if (!claim_named_seats(ref, seats, &row)) {
+        PG_RETURN_NULL();
     }
-    PG_RETURN_INT64(row.reservation_id);
+    PG_RETURN_INT64(set_aside(fcinfo, catalog, ref, kSeatsArgRelease, &row));
 }
 
 TICKETPOOL_FUNCTION(ticket_recycle) {

@@ -2,6 +2,7 @@
 // write them.
 #include "tickets/sale.hpp"
 
+#include "pool/claim_set.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "purchase/request_locks.hpp"
@@ -11,6 +12,7 @@
 #include "tables/departure_rows.hpp"
 #include "tables/order_rows.hpp"
 #include "tickets/first_call.hpp"
+#include "tickets/named_seats.hpp"
 #include "tickets/on_sale.hpp"
 
 namespace ticketpool {
@@ -30,14 +32,28 @@ Datum passenger_array(const Purchase& purchase) {
 
 Demand demand_of(const Purchase& purchase) {
     return Demand{purchase.ref,    purchase.class_index, purchase.trip, purchase.party,
-                  purchase.choice, purchase.channel,     false};
+                  purchase.choice, purchase.channel,     false,         kAnyPlaces};
+}
+
+// Claims the party's seats, whichever they are or exactly those that are named.
+static bool claim_seats_of(const Purchase& purchase, Claimed* claims) {
+    if (purchase.seats == nullptr) {
+        return claim_demand(demand_of(purchase), claims);
+    }
+    return claim_set({purchase.ref, purchase.trip, purchase.channel, purchase.seats->seat,
+                      purchase.seats->count},
+                     claims);
+}
+
+static Datum class_datum(const Layout* layout, uint32_t class_index) {
+    return text_datum(text_of(layout->head, layout->classes()[class_index].name));
 }
 
 void build_orders(const Catalog& catalog, const Purchase& purchase, const Claimed* claims,
                   OrderValues* rows) {
     const Departure* departure = purchase.ref.departure;
     const Layout* layout = departure->layout.get();
-    const Stop* stops = departure->route->stops();
+    const Stop* stops = departure->route()->stops();
     count(shared.mine->counters.buys, purchase.party);
     OrderValues row;
     memset(row.is_null, true, sizeof row.is_null);
@@ -45,8 +61,7 @@ void build_orders(const Catalog& catalog, const Purchase& purchase, const Claime
     set_value(&row, kDepartureId, Int64GetDatum(departure->departure_id));
     set_value(&row, kServiceDate, DateADTGetDatum(purchase.service_date));
     set_value(&row, kUserId, Int64GetDatum(purchase.user_id));
-    set_value(&row, kSeatClass,
-              text_datum(text_of(layout->head, layout->classes()[purchase.class_index].name)));
+    set_value(&row, kSeatClass, class_datum(layout, claims[0].source.class_index));
     set_value(&row, kFromStop, Int32GetDatum(stops[purchase.trip.from].stop_no));
     set_value(&row, kToStop, Int32GetDatum(stops[purchase.trip.to].stop_no));
     set_value(&row, kStatus, CStringGetTextDatum(status_name(purchase.status)));
@@ -65,12 +80,15 @@ void build_orders(const Catalog& catalog, const Purchase& purchase, const Claime
         set_value(&row, kRequestDigest, digest_datum(purchase.asked));
     }
     for (uint32_t i = 0; i < purchase.party; i++) {
+        const uint32_t class_index = claims[i].source.class_index;
         rows[i] = row;
+        if (class_index != claims[0].source.class_index) {
+            set_value(&rows[i], kSeatClass, class_datum(layout, class_index));
+        }
         const int64_t number = seat_number(purchase.ref, claims[i]);
         uint32_t coach = static_cast<uint32_t>(claims[i].source.place_coach);
         rows[i].is_null[kSeat] = true;
         if (number >= 0) {
-            const uint32_t class_index = purchase.class_index;
             coach = layout->geometry(class_index)[number].coach;
             set_value(&rows[i], kSeat,
                       text_datum(seat_label(layout, class_index, static_cast<uint32_t>(number))));
@@ -106,8 +124,9 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& a
     }
     resolve_purchase(arguments, catalog, wanted);
     const Purchase& purchase = *wanted;
-    require_on_sale(purchase.ref);
-    if (purchase.party > purchase.ref.departure->layout->capacity(purchase.class_index)) {
+    require_on_sale(purchase.ref, purchase.trip);
+    if (purchase.seats == nullptr &&
+        purchase.party > purchase.ref.departure->layout->capacity(purchase.class_index)) {
         end_announcement();
         return;  // more than the class has
     }
@@ -120,7 +139,7 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& a
     Claimed* claims = purchase.party == 1
                           ? &one
                           : static_cast<Claimed*>(palloc(purchase.party * sizeof(Claimed)));
-    const bool claimed = claim_demand(demand_of(purchase), claims);
+    const bool claimed = claim_seats_of(purchase, claims);
     end_announcement();
     if (claimed) {
         begin_result(fcinfo);
@@ -131,7 +150,7 @@ void sell(FunctionCallInfo fcinfo, const Catalog& catalog, const BuyArguments& a
 
 RuleCall rule_call(const Purchase& purchase) {
     const Departure* departure = purchase.ref.departure;
-    const Stop* stops = departure->route->stops();
+    const Stop* stops = departure->route()->stops();
     RuleCall call{};
     call.kind = RuleKind::kTicket;
     call.user_id = purchase.user_id;
@@ -144,7 +163,7 @@ RuleCall rule_call(const Purchase& purchase) {
     call.party = purchase.party;
     call.tickets = purchase.party;
     call.service_date = departure->service_date;
-    call.has_times = trip_times(departure, purchase.trip, &call.times);
+    call.has_times = trip_times(purchase.ref, purchase.trip, &call.times);
     return call;
 }
 

@@ -4,9 +4,17 @@
 // so the cost of a search depends on the trains that go there, not on all trains. A session keeps
 // the routes of a pair until a route is added or the stations change. A route's departures of a
 // day, whatever train they are sold as, are then found in ticket_departure. A session keeps these
-// until a departure is added, removed or changed by hand. What is left is counted in memory.
+// until a departure is added, removed, gets another stop list or is changed by hand. What is left
+// is counted in memory.
+//
+// What is kept may be a moment behind memory: a departure gets its new stop list at the commit, and
+// other sessions learn of it a moment later. Such a departure is shown by the new list, in the
+// place of the old one. If a session learns of changes while it searches, it searches again, so
+// that no departure is missing or there twice because it was looked for with what was kept before
+// and after.
 #include "load/directory.hpp"
 #include "pool/claim.hpp"
+#include "pool/ledger.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/table_scan.hpp"
@@ -62,15 +70,20 @@ struct CachedRuns {
 constexpr uint32_t kRunCacheSize = 4096;
 constinit CachedRuns* run_cache = nullptr;  // kRunCacheSize entries, allocated at first use
 
-// Each call at which a passenger may board, with the next call at the other station. $1, $2: the
-// stations. %s: tables and further conditions.
+// Each call at which a passenger may board, with the next call at the other station where one may
+// alight. $1, $2: the stations. %s: tables and further conditions.
 constexpr const char* kPairQuery =
     "SELECT p.route_id, p.from_index, p.to_index, r.stop_nos[p.from_index + 1], "
     "r.stop_nos[p.to_index + 1], t.departs, t.arrives "
     "FROM (SELECT DISTINCT ON (a.route_id, a.stop_index) a.route_id, a.stop_index AS from_index, "
     "b.stop_index AS to_index "
     "FROM %s AS a JOIN %s AS b ON b.route_id = a.route_id AND b.stop_index > a.stop_index%s "
+    "JOIN %s AS f ON f.route_id = a.route_id "
     "WHERE a.station = ANY ($1) AND b.station = ANY ($2)%s "
+    "AND coalesce(f.boarding[a.stop_index + 1], true) "
+    "AND coalesce(f.alighting[b.stop_index + 1], true) "
+    "AND NOT coalesce(f.skipped[a.stop_index + 1], false) "
+    "AND NOT coalesce(f.skipped[b.stop_index + 1], false) "
     "ORDER BY a.route_id, a.stop_index, b.stop_index) AS p JOIN %s AS r USING (route_id), "
     "LATERAL (SELECT (extract(epoch FROM coalesce(r.departs[p.from_index + 1], "
     "r.arrives[p.from_index + 1])) * 1000000)::bigint AS departs, "
@@ -115,8 +128,8 @@ const char* pair_query(const Catalog& catalog, const StationArgument& from,
             routes);
     }
     return psprintf(kPairQuery, calls, calls,
-                    from.has_stop_no && to.has_stop_no ? "" : " AND a.station <> b.station", named,
-                    routes);
+                    from.has_stop_no && to.has_stop_no ? "" : " AND a.station <> b.station", routes,
+                    named, routes);
 }
 
 void read_pair(const Catalog& catalog, Text from_text, Text to_text, CachedPair* pair) {
@@ -261,9 +274,45 @@ void return_connection(const DepartureRef& ref, const Connection& connection, Da
     }
 }
 
+// Does what is kept have the departure among those of the route?
+bool is_run_of(const Catalog& catalog, int64_t route_id, DateADT date, int64_t departure_id) {
+    const CachedRuns& runs = find_runs(catalog, route_id, date);
+    for (int i = 0; i < runs.count; i++) {
+        if (runs.departure_ids[i] == departure_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// A departure that was kept as one of a route has another one by now. Sets *connection to the same
+// calls by that one. False: no passenger may travel between them any more, or not on this day, or
+// the departure is found by its new route, too.
+bool follow_route(const Catalog& catalog, const CachedPair* pair, const Route* route, DateADT date,
+                  int64_t departure_id, Connection* connection) {
+    if (connection->trip.from < 0 || connection->trip.to > route->segments()) {
+        return false;
+    }
+    const Stop& from = route->stops()[connection->trip.from];
+    const Stop& to = route->stops()[connection->trip.to];
+    for (int i = 0; i < pair->count; i++) {
+        if (pair->connections[i].route_id == route->head.id &&
+            pair->connections[i].trip.from == connection->trip.from &&
+            is_run_of(catalog, route->head.id, date, departure_id)) {
+            return false;
+        }
+    }
+    const int64_t day = connection->departs / USECS_PER_DAY;
+    connection->route_id = route->head.id;
+    connection->departs = from.departs != kNoTime ? from.departs : from.arrives;
+    connection->arrives = to.arrives != kNoTime ? to.arrives : to.departs;
+    return from.stop_no == connection->from_stop && to.stop_no == connection->to_stop &&
+           !from.no_boarding && !to.no_alighting && connection->departs / USECS_PER_DAY == day;
+}
+
 // Returns the route's departures that leave on the day.
-void return_runs(const Catalog& catalog, const Connection& connection, DateADT travel_date,
-                 bool with_classes, ReturnSetInfo* result) {
+void return_runs(const Catalog& catalog, const CachedPair* pair, const Connection& connection,
+                 DateADT travel_date, bool with_classes, ReturnSetInfo* result) {
     const DateADT date = travel_date - static_cast<DateADT>(connection.departs / USECS_PER_DAY);
     // The ids are copied: loading a departure may replace what is kept.
     const CachedRuns& runs = find_runs(catalog, connection.route_id, date);
@@ -277,10 +326,13 @@ void return_runs(const Catalog& catalog, const Connection& connection, DateADT t
     }
     for (int i = 0; i < count; i++) {
         const DepartureRef ref = directory_find_id(catalog, ids[i]);
-        if (ref.departure != nullptr && ref.departure->route->head.id == connection.route_id &&
-            ref.departure->service_date == date && is_in_range(connection.trip, ref.departure) &&
-            shows_seats(ref)) {
-            return_connection(ref, connection, travel_date, with_classes, result);
+        Connection now = connection;
+        if (ref.departure != nullptr && ref.departure->service_date == date &&
+            is_in_range(connection.trip, ref.departure) &&
+            (likely(route_of(ref)->head.id == connection.route_id) ||
+             follow_route(catalog, pair, route_of(ref), date, ids[i], &now)) &&
+            shows_seats(ref, connection.trip)) {
+            return_connection(ref, now, travel_date, with_classes, result);
         }
         end_announcement();
     }
@@ -295,16 +347,27 @@ Datum search(FunctionCallInfo fcinfo, bool with_classes) {
     InitMaterializedSRF(fcinfo, 0);
     const Catalog& catalog = catalog_of(fcinfo);
     const DateADT travel_date = PG_GETARG_DATEADT(2);
-    AcceptInvalidationMessages();  // notes of departures that do not exist must not be stale
-    const CachedPair* pair =
-        find_pair(catalog, text_of(PG_GETARG_DATUM(0)), text_of(PG_GETARG_DATUM(1)));
     constexpr DateADT kMaxDate = 1 << 20;  // later than every departure, and safe as a timestamp
     if (travel_date < -kMaxDate || travel_date > kMaxDate) {
+        find_pair(catalog, text_of(PG_GETARG_DATUM(0)), text_of(PG_GETARG_DATUM(1)));
         return 0;
     }
-    for (int i = 0; i < pair->count; i++) {
-        CHECK_FOR_INTERRUPTS();
-        return_runs(catalog, pair->connections[i], travel_date, with_classes, result);
+    // Under a storm of changes the last attempt counts.
+    for (int attempts = 0; attempts < 5; attempts++) {
+        tuplestore_clear(result->setResult);
+        AcceptInvalidationMessages();  // notes of departures that do not exist must not be stale
+        const uint64_t routes = route_generation;
+        const uint64_t departures = departure_generation;
+        const CachedPair* pair =
+            find_pair(catalog, text_of(PG_GETARG_DATUM(0)), text_of(PG_GETARG_DATUM(1)));
+        for (int i = 0; i < pair->count; i++) {
+            CHECK_FOR_INTERRUPTS();
+            return_runs(catalog, pair, pair->connections[i], travel_date, with_classes, result);
+        }
+        AcceptInvalidationMessages();
+        if (likely(routes == route_generation && departures == departure_generation)) {
+            break;
+        }
     }
     return 0;
 }

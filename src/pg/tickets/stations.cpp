@@ -3,8 +3,10 @@
 #include "tickets/stations.hpp"
 
 #include "load/directory.hpp"
+#include "pool/ledger.hpp"
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"
+#include "tickets/trip_end.hpp"
 
 namespace ticketpool {
 
@@ -174,7 +176,7 @@ void take_code(const StationCode& code, TripEnd* end) {
 // or name.
 bool find_station_of_train(const Catalog& catalog, const DepartureRef& ref, Text station,
                            TripEnd* end) {
-    const Route* route = ref.departure->route.get();
+    const Route* route = route_of(ref);
     const uint32_t hash = text_hash(station);
     end->code = {nullptr, 0};
     end->call = -1;
@@ -208,7 +210,7 @@ bool find_station_of_train(const Catalog& catalog, const DepartureRef& ref, Text
 // Finds the call that is named. It may be at any of the stations of that name.
 void find_call(const Catalog& catalog, const DepartureRef& ref, Text station, int32_t stop_no,
                TripEnd* end) {
-    const Route* route = ref.departure->route.get();
+    const Route* route = route_of(ref);
     int stop = 0;
     while (stop < static_cast<int>(route->stop_count) && route->stops()[stop].stop_no != stop_no) {
         stop++;
@@ -247,31 +249,84 @@ void find_end(const Catalog& catalog, const DepartureRef& ref, Text station, Tri
     }
 }
 
+// A departure's stop list, and the ends of a trip.
+struct Wanted {
+    const DepartureRef& ref;
+    const Route* route;
+    TripEnd from;
+    TripEnd to;
+};
+
+// What makes no difference to a look for a trip.
+enum Ignored { kNothing = 0, kMargin = 1, kAlighting = 2, kBoarding = 4 };
+
 // The trip with the fewest stops between two ends; of equal ones, the earlier. False: none.
-bool shortest_trip(const Route* route, const TripEnd& from, const TripEnd& to, Trip* trip) {
-    const auto is_at = [route](int stop, const TripEnd& end) {
-        return end.call >= 0 ? stop == end.call : is_call(route, stop, end.code);
-    };
-    if (from.code.data != nullptr && to.code.data != nullptr && from.call < 0 && to.call < 0) {
-        return route->find_trip(from.hash, from.code.data, from.code.length, to.hash, to.code.data,
-                                to.code.length, trip);
-    }
+bool shortest_trip(const Wanted& wanted, int ignored, Trip* trip) {
+    const Route* route = wanted.route;
+    const TripEnd& from = wanted.from;
+    const TripEnd& to = wanted.to;
     if (from.code.data == nullptr || to.code.data == nullptr ||
         (same_text(from.code, to.code) && (from.call < 0 || to.call < 0))) {
         return false;
     }
+    const auto is_at = [route](int stop, const TripEnd& end) {
+        return end.call >= 0 ? stop == end.call : is_call(route, stop, end.code);
+    };
+    const auto may_board = [&](int stop) {
+        return ((ignored & kBoarding) != 0 || !route->stops()[stop].no_boarding) &&
+               ((ignored & kMargin) != 0 || !is_over_at(wanted.ref, stop));
+    };
     int last_from = -1;
     bool found = false;
     for (int i = 0; i < static_cast<int>(route->stop_count); i++) {
-        if (last_from >= 0 && is_at(i, to) && (!found || i - last_from < trip->to - trip->from)) {
+        if (last_from >= 0 && is_at(i, to) && (!found || i - last_from < trip->to - trip->from) &&
+            ((ignored & kAlighting) != 0 || !route->stops()[i].no_alighting)) {
             *trip = {last_from, i};
             found = true;
         }
-        if (is_at(i, from)) {
+        if (is_at(i, from) && may_board(i)) {
             last_from = i;
         }
     }
     return found;
+}
+
+// The usual case: two stations, and no margin.
+bool find_usual_trip(const Wanted& wanted, Trip* trip) {
+    const TripEnd& from = wanted.from;
+    const TripEnd& to = wanted.to;
+    return from.code.data != nullptr && to.code.data != nullptr && from.call < 0 && to.call < 0 &&
+           !has_margin(wanted.ref) &&
+           wanted.route->find_trip(from.hash, from.code.data, from.code.length, to.hash,
+                                   to.code.data, to.code.length, trip);
+}
+
+// There is a trip, except that passengers may not board where it starts, or not alight where it
+// ends. `from` and `to` are as the caller wrote them.
+[[noreturn]] void report_closed_stop(const Wanted& wanted, Text from, Text to) {
+    const char* train = printable(directory_train(wanted.ref));
+    Trip trip;
+    if (shortest_trip(wanted, kMargin | kAlighting, &trip)) {
+        ereport(ERROR, (errcode(kErrorNoTrip),
+                        errmsg("passengers may not alight from train \"%s\" at \"%s\"", train,
+                               printable(to)),
+                        errdetail("The train takes passengers on only there, or passes through."),
+                        errhint("ticket_remaining_matrix shows the trips of a train.")));
+    }
+    ereport(ERROR,
+            (errcode(kErrorNoTrip),
+             errmsg("passengers may not board train \"%s\" at \"%s\"", train, printable(from)),
+             errdetail("The train lets passengers alight only there, or passes through."),
+             errhint("ticket_remaining_matrix shows the trips of a train.")));
+}
+
+[[noreturn]] void report_no_trip(const Wanted& wanted, Text from, Text to) {
+    ereport(ERROR, (errcode(kErrorNoTrip),
+                    errmsg("train \"%s\" does not go from \"%s\" to \"%s\"",
+                           printable(directory_train(wanted.ref)), printable(from), printable(to)),
+                    errdetail("The train calls at one of them only, or in the other order, or "
+                              "they are one station."),
+                    errhint("ticket_remaining_matrix shows the trips of a train.")));
 }
 
 }  // namespace
@@ -293,22 +348,44 @@ StationArgument find_stations(const Catalog& catalog, Text station) {
     return argument;
 }
 
-Trip find_trip(const Catalog& catalog, const DepartureRef& ref, Text from, Text to) {
-    const Route* route = ref.departure->route.get();
+Trip find_trip(const Catalog& catalog, const DepartureRef& ref, Text from, Text to, TripUse use) {
+    Wanted wanted{ref, route_of(ref), {}, {}};
     Trip trip;
-    TripEnd start;
-    TripEnd end;
-    find_end(catalog, ref, from, &start);
-    find_end(catalog, ref, to, &end);
-    if (!shortest_trip(route, start, end, &trip)) {
-        ereport(ERROR, (errcode(kErrorNoTrip),
-                        errmsg("train \"%s\" does not go from \"%s\" to \"%s\"",
-                               printable(directory_train(ref)), printable(from), printable(to)),
-                        errdetail("The train calls at one of them only, or in the other order, or "
-                                  "they are one station."),
-                        errhint("ticket_remaining_matrix shows the trips of a train.")));
+    find_end(catalog, ref, from, &wanted.from);
+    find_end(catalog, ref, to, &wanted.to);
+    if (use != TripUse::kStretch &&
+        (likely(find_usual_trip(wanted, &trip)) || shortest_trip(wanted, kNothing, &trip) ||
+         shortest_trip(wanted, kMargin, &trip))) {
+        return trip;
+    }
+    if (!shortest_trip(wanted, kMargin | kAlighting | kBoarding, &trip)) {
+        report_no_trip(wanted, from, to);
+    }
+    if (use == TripUse::kSale) {
+        report_closed_stop(wanted, from, to);
     }
     return trip;
+}
+
+bool* find_calls(const Catalog& catalog, const DepartureRef& ref, Text station) {
+    const Route* route = route_of(ref);
+    TripEnd end;
+    find_end(catalog, ref, station, &end);
+    bool* here = static_cast<bool*>(palloc0(route->stop_count));
+    bool any = false;
+    for (int i = 0; i < static_cast<int>(route->stop_count); i++) {
+        here[i] =
+            end.call >= 0 ? i == end.call : end.code.data != nullptr && is_call(route, i, end.code);
+        any = any || here[i];
+    }
+    if (!any) {
+        ereport(ERROR, (errcode(kErrorNoTrip),
+                        errmsg("train \"%s\" does not call at \"%s\"",
+                               printable(directory_train(ref)), printable(station)),
+                        errdetail("Its stop list does not have the station."),
+                        errhint("ticket_remaining_matrix shows the calls of a train.")));
+    }
+    return here;
 }
 
 }  // namespace ticketpool

@@ -31,10 +31,23 @@ struct StationArgument {
 // All stations that the text may mean; ereports TK002 if there is none.
 StationArgument find_stations(const Catalog& catalog, Text station);
 
+// What a trip is looked for.
+enum class TripUse {
+    kSale,     // to be sold or counted: passengers must be allowed to board and to alight
+    kAsked,    // to be compared with an earlier request: as kSale, if there is such a trip
+    kStretch,  // to set seats aside: whoever boards
+};
+
 // Finds the trip between two texts; ereports TK002 if the train does not go from one to the other.
 // A name that several stations have means the one at which the train calls. Between two stations
-// the trip is the one with the fewest stops; of equal ones, the earlier. From a station to itself
-// there is a trip only if both calls are named.
-Trip find_trip(const Catalog& catalog, const DepartureRef& ref, Text from, Text to);
+// the trip is the one with the fewest stops among those whose sale has not ended (trip_end.hpp), if
+// there is one; of equal ones, the earlier. From a station to itself there is a trip only if both
+// calls are named.
+Trip find_trip(const Catalog& catalog, const DepartureRef& ref, Text from, Text to,
+               TripUse use = TripUse::kSale);
+
+// Which stops of the departure are meant by a station, or by a call: palloc'd, for each stop.
+// Ereports TK002 if there is none.
+bool* find_calls(const Catalog& catalog, const DepartureRef& ref, Text station);
 
 }  // namespace ticketpool

@@ -4,6 +4,7 @@
 #include "load/directory.hpp"
 #include "server/errors.hpp"
 #include "tables/moved_away.hpp"
+#include "tickets/named_seats.hpp"
 #include "tickets/stations.hpp"
 
 namespace ticketpool {
@@ -141,14 +142,22 @@ static RequestDigest digest_as_written(const BuyArguments& arguments, uint32_t p
 
 static void digest_as_resolved(Purchase* purchase) {
     const Departure* departure = purchase->ref.departure;
-    const Stop* stops = departure->route->stops();
-    const Layout* layout = departure->layout.get();
-    const Text name = text_of(layout->head, layout->classes()[purchase->class_index].name);
-    const uint64_t named = digest_get(purchase->asked, kDigestClass) & kClassNamed;
+    const Stop* stops = departure->route()->stops();
     digest_set(&purchase->asked, kDigestStops,
                digest_hash(stops[purchase->trip.to].stop_no,
                            digest_hash(stops[purchase->trip.from].stop_no)));
+    if (purchase->seats != nullptr) {
+        return;
+    }
+    const Layout* layout = departure->layout.get();
+    const Text name = text_of(layout->head, layout->classes()[purchase->class_index].name);
+    const uint64_t named = digest_get(purchase->asked, kDigestClass) & kClassNamed;
     digest_set(&purchase->asked, kDigestClass, (digest_hash(name) & ~kClassNamed) | named);
+}
+
+void digest_seats(uint64_t hash, RequestDigest* digest) {
+    digest_set(digest, kDigestClass, hash >> 24);
+    digest_set(digest, kDigestParty, hash | kSeatsNamed);
 }
 
 void read_purchase(const BuyArguments& arguments, Purchase* purchase) {
@@ -169,16 +178,21 @@ void read_purchase(const BuyArguments& arguments, Purchase* purchase) {
     }
 }
 
-void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase) {
+void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase,
+                      TripUse use) {
     const Text train = text_of(arguments.value[kArgTrain]);
     purchase->ref = directory_find(catalog, train, purchase->service_date);
     if (purchase->ref.departure == nullptr) {
         report_no_departure(catalog, train, purchase->service_date);
     }
     purchase->trip = find_trip(catalog, purchase->ref, text_of(arguments.value[kArgFrom]),
-                               text_of(arguments.value[kArgTo]));
-    purchase->class_index =
-        resolve_class(purchase->ref, arguments.is_null[kArgClass], arguments.value[kArgClass]);
+                               text_of(arguments.value[kArgTo]), use);
+    if (purchase->seats != nullptr) {
+        resolve_seats(purchase->ref, purchase->seats);
+    } else {
+        purchase->class_index =
+            resolve_class(purchase->ref, arguments.is_null[kArgClass], arguments.value[kArgClass]);
+    }
     if (!arguments.is_null[kArgChoice]) {
         parse_choice(text_of(arguments.value[kArgChoice]), purchase);
     }

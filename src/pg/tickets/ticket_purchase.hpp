@@ -6,8 +6,11 @@
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "ticketpool/order_status.hpp"
+#include "tickets/stations.hpp"
 
 namespace ticketpool {
+
+struct NamedSeats;
 
 // A purchase of tickets: checked, with names resolved.
 struct Purchase {
@@ -19,6 +22,7 @@ struct Purchase {
     const int64_t* passengers;  // as many as `party`
     uint32_t party;
     SeatChoice choice;
+    NamedSeats* seats;  // exactly these, without class and choice; null: any seats of the class
     const pg_uuid_t* request_id;  // null: none
     RequestDigest asked;          // with a request_id
     Text channel;                 // data null: none
@@ -40,7 +44,8 @@ void read_arguments(FunctionCallInfo fcinfo, BuyArguments* arguments);
 void read_purchase(const BuyArguments& arguments, Purchase* purchase);
 
 // To be called after read_purchase(): resolves names and announces the departure.
-void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase);
+void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase,
+                      TripUse use = TripUse::kSale);
 
 // Ereports 22023 if the text is not a seat choice. The class and the party must be known.
 void parse_choice(Text text, Purchase* purchase);
@@ -53,6 +58,13 @@ inline constexpr DigestField kDigestStops{7, 3};
 inline constexpr DigestField kDigestClass{10, 3};  // with kClassNamed
 inline constexpr DigestField kDigestParty{13, 3};
 inline constexpr uint64_t kClassNamed = 1;  // the caller wrote a class
+// Of a purchase of named seats, instead of class and party: the seats, with kSeatsNamed in the
+// place of the party.
+inline constexpr uint64_t kSeatsNamed = 1ULL << 23;
+void digest_seats(uint64_t hash, RequestDigest* digest);
+inline bool names_seats(const RequestDigest& digest) {
+    return (digest_get(digest, kDigestParty) & kSeatsNamed) != 0;
+}
 // Of an exchange, instead of the party: the numbers of the old tickets, with kTicketsNamed.
 inline constexpr DigestField kDigestTickets = kDigestParty;
 inline constexpr uint64_t kTicketsNamed = 1;  // the caller wrote the numbers

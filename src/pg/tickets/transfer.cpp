@@ -49,7 +49,7 @@ RuleCall rule_call(const Order& order, const Ticket& ticket, const int64_t* pass
     call.party = 1;
     call.tickets = 1;
     call.service_date = order.service_date;
-    call.has_times = ticket.located && trip_times(ticket.ref.departure, ticket.trip, &call.times);
+    call.has_times = ticket.located && trip_times(ticket.ref, ticket.trip, &call.times);
     return call;
 }
 

@@ -177,7 +177,7 @@ void explain(FunctionCallInfo fcinfo, Answer* answer) {
         last = first + 1;
     }
     answer->outcome = "not_on_sale";
-    if (!shows_seats(ref)) {
+    if (!shows_seats(ref, trip)) {
         return;
     }
     for (uint32_t i = first; i < last; i++) {

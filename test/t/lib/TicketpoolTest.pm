@@ -374,7 +374,7 @@ sub items_agree
 	my ($node, $database, $label) = @_;
 	is($node->safe_psql($database, q{
 		SELECT item_id, sum(quantity - sold) FILTER (WHERE status <> 'closed'), item_remaining(item_id)
-		FROM item_inventory i, LATERAL (SELECT coalesce(sum(buy_quantity), 0) AS sold FROM item_order o WHERE o.inventory_id = i.id AND o.item_id = i.item_id AND o.status = 'sold') o
+		FROM item_inventory i, LATERAL (SELECT coalesce(sum(buy_quantity), 0) AS sold FROM item_order o WHERE o.inventory_id = i.id AND o.item_id = i.item_id AND o.status IN ('held', 'sold')) o
 		WHERE EXISTS (SELECT FROM item_inventory r WHERE r.item_id = i.item_id AND parent_id IS NULL)
 		GROUP BY item_id HAVING coalesce(sum(quantity - sold) FILTER (WHERE status <> 'closed'), 0) <> item_remaining(item_id) OR min(quantity - sold) < 0}),
 		'', "$label: of each item there is left what the tables say");

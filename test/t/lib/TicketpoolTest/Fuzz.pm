@@ -115,7 +115,8 @@ sub evil_rules
 # ---------------------------------------------------------------------------------------------------------------------
 my @days = map { "'2031-05-0$_'" } 1 .. 4;
 
-# Valid values, by the argument's name. $w: the worker, which remembers the ids that it was given.
+# Valid values, by the argument's name. They are told the worker, which remembers the ids that it was
+# given, the function and the argument.
 my %right = (
 	train => sub { any(q{'T1'}, q{'T1'}, q{'T1'}, q{'N2'}, q{'W3'}, q{'P4'}, sprintf(q{'L%d'}, 1 + rand 12)) },
 	from_station => sub { any(q{'S1'}, q{'S1'}, q{'S2'}, q{'Station 1'}) },
@@ -130,17 +131,24 @@ my %right = (
 	seat_choice => sub { any('NULL', 'NULL', q{'A'}, q{'AF'}, q{'window'}, q{'window,aisle'}) },
 	request_id => sub { any('NULL', 'NULL', sprintf(q{'00000000-0000-0000-0000-0000000000%02x'}, rand 40)) },
 	ttl => sub { any('NULL', q{'1 hour'}, q{'30 ms'}) },
+	ticket_no => sub { any(1, 1, 2) },
+	passenger_id => sub { 1 + int rand 20 },
+	station => sub { any(q{'S2'}, q{'S3'}, q{'S3#3'}, q{'Station 2'}) },
+	stops_of => sub { any('NULL', 'NULL', q{'T1'}, q{'N2'}) },
+	sale_margin => sub { any('NULL', q{'1 hour'}, q{'10 days'}) },
+	binding => sub { q{'now'} },
+	unseated => sub { any(q{'refuse'}, q{'refund'}) },
 	order_id => sub { $_[0]->known($_[1]->{name} =~ /^item/ ? 'item_order' : 'ticket_order') },
 	ticket_nos => sub { any('NULL', 'NULL', q{'{1}'}, q{'{1,2}'}) },
 	reservation => sub { $_[0]->known('reservation') },
 	release_at => sub { any('NULL', 'pg_catalog.clock_timestamp()', q{'2031-01-01'}) },
 	opens_at => sub { q{'2020-01-01'} },
 	closes_at => sub { any('NULL', q{'2031-01-01'}) },
-	seats => sub { 1 + int rand 3 },
+	seats => sub { $_[2]{type} !~ /_text$/ ? 1 + int rand 3 : any(q{'{1/1A}'}, q{'{1/1B,1/1A}'}, q{'{2/3C,2/3D}'}, q{'{3/6F}'}, q{'{1/1A,2/2B,3/3C}'}, 'NULL') },
 	departure_id => sub { 1 + int rand 12 },
 	item_id => sub { 1 + int rand 8 },
-	inventory_id => sub { $_[1]->{name} eq 'item_buy' && rand() < 0.7 ? 'NULL' : $_[0]->known('inventory') },
-	quantity => sub { 1 + int rand 5 },
+	inventory_id => sub { $_[1]->{name} =~ /^item_(buy|hold)$/ && rand() < 0.7 ? 'NULL' : $_[0]->known('inventory') },
+	quantity => sub { $_[1]->{name} eq 'item_refund' ? any('NULL', 1, 1, 2) : 1 + int rand 5 },
 	parts => sub { 1 + int rand 3 },
 	user_ids => sub { any('NULL', q{'{1,2}'}) },
 	answer => sub { any(q{'42'}, q{'no'}) },
@@ -162,6 +170,9 @@ my %wrong = (
 	interval => [ 'NULL', q{'0'}, q{'-1 day'}, q{'1 microsecond'}, q{'100 years'}, q{'178000000 years'}, q{'-178000000 years'}, q{'2147483647 days 9223372036854775 ms'} ],
 	uuid => [ 'NULL', q{'00000000-0000-0000-0000-000000000000'}, q{'ffffffff-ffff-ffff-ffff-ffffffffffff'}, 'pg_catalog.gen_random_uuid()' ],
 	_int4 => [ 'NULL', q{'{}'}, q{'{NULL}'}, q{'{0}'}, q{'{-1}'}, q{'{1,1,1}'}, q{'{{1,2},{3,4}}'}, q{'[5:6]={1,2}'}, q{'{2147483647}'}, q{'{1,NULL,2}'}, 'pg_catalog.array_fill(1, ARRAY[1000000])' ],
+	_text => [ 'NULL', q{'{}'}, q{'{NULL}'}, q{'{""}'}, q{'{1A}'}, q{'{1/}'}, q{'{/1A}'}, q{'{1/1A,1/1A}'}, q{'{{1/1A},{1/1B}}'}, q{'[5:5]={1/1A}'}, q{'{9/1A}'}, q{'{1/1A,9/x}'}, q{'{"1/1A; --"}'}, q{'{a/b/c}'},
+		'ARRAY[pg_catalog.repeat(\'x\', 1000000)]', 'pg_catalog.array_fill(\'1/1A\'::pg_catalog.text, ARRAY[1000000])',
+		'(SELECT pg_catalog.array_agg(pg_catalog.format(\'1/%s\', i)) FROM pg_catalog.generate_series(1, 20000) i)' ],
 	_int8 => [ 'NULL', q{'{}'}, q{'{NULL}'}, q{'{0}'}, q{'{-1,-1}'}, q{'{1,1,1}'}, q{'{{1,2},{3,4}}'}, q{'[5:6]={1,2}'}, q{'{9223372036854775807}'}, q{'{1,NULL,2}'},
 		'(SELECT pg_catalog.array_agg(pg_catalog.int8(i)) FROM pg_catalog.generate_series(1, 2000) i)', 'pg_catalog.array_fill(pg_catalog.int8(7), ARRAY[1000000])',
 		'(SELECT pg_catalog.array_agg(pg_catalog.int8(i)) FROM pg_catalog.generate_series(1, 1000000) i)' ],
@@ -173,7 +184,7 @@ sub argument
 	my ($schema, $type) = split /\./, $argument->{type};
 	my $right = $right{ $argument->{name} };
 	# An argument unknown here gets a value of its type.
-	return $right->($worker, $function) . "::$argument->{type}" if $is_right && $right;
+	return $right->($worker, $function, $argument) . "::$argument->{type}" if $is_right && $right;
 	return requests_gone_wrong($worker, $function) . "::$argument->{type}" if $type =~ /^_(ticket|item)_request$/;
 	return any(@huge_text) if $type eq 'text' && rand() < 0.05;
 	return any(@{ $wrong{$type} // ['NULL'] }) . "::$argument->{type}";
@@ -253,12 +264,12 @@ sub call_statement
 	my ($worker, $function) = @_;
 	my $call = call($worker, $function);
 	# Ids for later use: those of what this worker made.
-	if ($function->{name} =~ /^(ticket_(buy|hold|change)|item_buy)$/ && rand() < 0.6)
+	if ($function->{name} =~ /^(ticket_(buy|hold)(_seats)?|ticket_change|item_(buy|hold))$/ && rand() < 0.6)
 	{
 		my $kind = $function->{name} =~ /^item/ ? 'item_order' : 'ticket_order';
 		return ("SELECT DISTINCT order_id FROM $call", $kind, $function);
 	}
-	return ("SELECT $call", 'reservation', $function) if $function->{name} eq 'ticket_reserve' && rand() < 0.6;
+	return ("SELECT $call", 'reservation', $function) if $function->{name} =~ /^ticket_reserve/ && rand() < 0.6;
 	return ("SELECT id FROM $call", 'inventory', $function) if $function->{name} eq 'item_split' && rand() < 0.6;
 	return (any(@places[ 0 .. 2 ], @places)->($call), undef, $function);
 }
