@@ -56,8 +56,10 @@ SELECT train, trip_start, calls FROM lists JOIN ticket_departure USING (train, s
 SELECT * FROM ticket_station ORDER BY 1;
 SELECT count(*) AS rows_of_stops FROM ticket_stop;
 SELECT train, from_stop, to_stop, departs, arrives, remaining FROM ticket_search('Alpha', 'Gamma', '2031-05-04');
+-- Nobody may board the night train at Beta.
 SELECT train, departs FROM ticket_search('Beta', 'Gamma', '2031-05-05');
-SELECT seat FROM ticket_buy('T/2', 'Beta', 'Alpha', 7, '2031-05-04');
+SELECT train, service_date, departs FROM ticket_search('Gamma', 'D', '2031-05-05');
+SELECT count(seat) FROM ticket_buy('T/2', 'Beta', 'Alpha', 7, '2031-05-04');
 SELECT * FROM ticket_verify();
 
 -- Again: nothing is new. What is new is opened; what is open keeps its name, also if it is not the first any more, and its times.
