@@ -50,7 +50,8 @@ struct SeatRequest {
     Allocation policy = Allocation::kBestFit;
     std::uint64_t seed = 0;  // spreads concurrent buyers; any value, ideally a new one each call
     SeatChoice choice;
-    bool apart = false;  // each seat chosen by itself, wherever the others are
+    bool apart = false;        // each seat chosen by itself, wherever the others are
+    bool only_wished = false;  // a single seat: one that honours the wish, or none
     const OwnFree* own = nullptr;
     std::uint32_t own_count = 0;
 };
@@ -62,8 +63,8 @@ std::size_t scratch_bytes(std::uint32_t seats, std::uint32_t party, int words_pe
 // Chooses request.party seats and claims them, all or none.
 //
 // A single seat follows the policy; if it has a wish, seats that honour it come first. A party gets
-// one row if any row has room, else one coach (the tightest stretch of seat order), else few
-// coaches. Among candidates that keep the party equally close together, the one that honours most
+// one group of seats (a row, a bay) if any has room, else one coach (the tightest stretch of seat
+// order), else few coaches. Among candidates that keep the party equally close together, the one that honours most
 // wishes wins; then the policy decides: the smallest sum of free runs, the first, or the first from
 // a random start. A party that stays `apart` gets the seats that its passengers would get one by
 // one.
@@ -82,5 +83,10 @@ Status claim_seats(SeatMap& map, const SeatGeometry* geometry, const SeatRequest
 // count_free for a buyer whose own refunds hold `own`: their bits count as free.
 std::uint32_t count_free_with_own(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
                                   std::uint32_t own_count) noexcept;
+
+// Sets free[s] for each seat s that such a buyer could have over the trip. `numbers`: the places in
+// `free` of the map's seats; null: as they are. The other entries of `free` are left as they are.
+void mark_free(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
+               std::uint32_t own_count, const std::uint32_t* numbers, bool* free) noexcept;
 
 }  // namespace ticketpool

@@ -57,12 +57,16 @@ struct SetPiece {
 // Brings the pieces into the order of the protocol.
 void sort_set(SetPiece* pieces, std::uint32_t count) noexcept;
 
-// One attempt. The pieces are sorted, each seat of a map at most once.
-bool try_claim_set(const SetPiece* pieces, std::uint32_t count) noexcept;
+// One attempt. The pieces are sorted, each seat of a map at most once. If there are several,
+// half_way() is called once the first of them is claimed, unless it is null: for tests.
+bool try_claim_set(const SetPiece* pieces, std::uint32_t count,
+                   void (*half_way)() = nullptr) noexcept;
 
 // Looks carefully at each seat and then makes one attempt. kOk: the bits of all pieces are the
 // caller's. Otherwise nothing is held: kSoldOut (a finished claim has a bit of one of the seats) or
-// kLookAgain. The pieces are sorted, each seat of a map at most once.
-Status claim_set_once(const SetPiece* pieces, std::uint32_t count) noexcept;
+// kLookAgain. The pieces are sorted, each seat of a map at most once. A lost race is added to
+// *lost_races if it is not null.
+Status claim_set_once(const SetPiece* pieces, std::uint32_t count,
+                      std::uint32_t* lost_races = nullptr, void (*half_way)() = nullptr) noexcept;
 
 }  // namespace ticketpool

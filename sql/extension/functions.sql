@@ -58,6 +58,15 @@ COMMENT ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, times
 REVOKE ALL ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz, text,
     interval, text) FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION @extschema@.ticket_import_gtfs(gtfs_schema name, first_day date,
+    last_day date, formation text DEFAULT NULL, number_column text DEFAULT 'trip_short_name')
+    RETURNS TABLE (train text, service_date date, departure_id bigint, trip_id text)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_import_gtfs(name, date, date, text, text) IS
+    'puts the runs of a GTFS feed on sale that are not yet, for these days; the feed is in tables of '
+    'the schema, which are read with the caller''s rights; returns what it opened';
+REVOKE ALL ON FUNCTION @extschema@.ticket_import_gtfs(name, date, date, text, text) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION @extschema@.ticket_close(train text, service_date date)
     RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_close(text, date) IS
@@ -99,6 +108,16 @@ COMMENT ON FUNCTION @extschema@.ticket_remaining_matrix(text, date, text) IS
     'seats left for every pair of stops, as for a purchase that names its stops as '
     'station#stop_no; all classes if seat_class is NULL';
 
+CREATE OR REPLACE FUNCTION @extschema@.ticket_places(train text, from_station text,
+    to_station text, service_date date DEFAULT CURRENT_DATE, seat_class text DEFAULT NULL,
+    channel text DEFAULT NULL)
+    RETURNS TABLE (seat_class text, coach text, seat text, free boolean, seat_group text, x int,
+                   y int, deck int, properties text[])
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1000;
+COMMENT ON FUNCTION @extschema@.ticket_places(text, text, text, date, text, text) IS
+    'every numbered seat, whether it could be bought now over the whole trip, and what is known of '
+    'it; none is free when not on sale';
+
 CREATE OR REPLACE FUNCTION @extschema@.ticket_search(from_station text, to_station text,
     travel_date date DEFAULT CURRENT_DATE)
     RETURNS TABLE (train text, service_date date, from_stop int, to_stop int, departs timestamp,
@@ -122,6 +141,14 @@ CREATE OR REPLACE FUNCTION @extschema@.ticket_seat_map(train text, service_date 
 COMMENT ON FUNCTION @extschema@.ticket_seat_map(text, date, text) IS
     'a picture of one class: a line per seat, a column per segment; # taken, . free';
 REVOKE ALL ON FUNCTION @extschema@.ticket_seat_map(text, date, text) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_seat_svg(train text, service_date date,
+    seat_class text DEFAULT NULL, from_station text DEFAULT NULL, to_station text DEFAULT NULL)
+    RETURNS text AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_seat_svg(text, date, text, text, text) IS
+    'an SVG picture of the coaches with the seats that are free over the trip, or over the whole '
+    'way';
+REVOKE ALL ON FUNCTION @extschema@.ticket_seat_svg(text, date, text, text, text) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
 -- Selling

@@ -167,6 +167,8 @@ CREATE TABLE @extschema@.ticket_departure (
     layout_id    bigint NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now(),
     sale_margin  interval,
+    trip_id      text,
+    trip_start   interval,
     UNIQUE (train, service_date)
 );
 ALTER SEQUENCE @extschema@.ticket_departure_departure_id_seq OWNED BY @extschema@.ticket_departure.departure_id;
@@ -179,6 +181,11 @@ COMMENT ON COLUMN @extschema@.ticket_departure.closes_at IS
 COMMENT ON COLUMN @extschema@.ticket_departure.sale_margin IS
     'a trip is on sale until that long before the train leaves its boarding stop; NULL: until '
     'closes_at';
+COMMENT ON COLUMN @extschema@.ticket_departure.trip_id IS
+    'the trip of a GTFS feed that ticket_import_gtfs opened it from; NULL: it was opened without a '
+    'feed';
+COMMENT ON COLUMN @extschema@.ticket_departure.trip_start IS
+    'which of the starts that the feed''s frequencies have; NULL: the trip has no frequencies';
 COMMENT ON COLUMN @extschema@.ticket_departure.route_id IS
     'its stop list: another after ticket_retime and ticket_skip_stop';
 COMMENT ON COLUMN @extschema@.ticket_departure.layout_id IS 'the formation it was opened with';
@@ -454,17 +461,17 @@ CREATE INDEX item_order_live ON @extschema@.item_order (item_id, user_id)
 CREATE INDEX item_order_held ON @extschema@.item_order (held_until) WHERE status = 'held';
 CREATE UNIQUE INDEX item_order_request ON @extschema@.item_order (user_id, request_id) WHERE request_id IS NOT NULL;
 
-CREATE TABLE @extschema@.item_refund (
+CREATE TABLE @extschema@.item_refund_call (
     order_id    bigint,
     request_id  uuid,
     quantity    bigint,
     create_time timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (order_id, request_id)
 );
-COMMENT ON TABLE @extschema@.item_refund IS
+COMMENT ON TABLE @extschema@.item_refund_call IS
     'which calls of item_refund with a request_id have given units back, so that a repeated call '
     'gives back nothing more (kept by item_refund)';
-COMMENT ON COLUMN @extschema@.item_refund.quantity IS
+COMMENT ON COLUMN @extschema@.item_refund_call.quantity IS
     'the quantity that the call asked for; NULL: all units';
 
 CREATE TABLE @extschema@.item_question (
@@ -569,4 +576,4 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_inventory_id_seq', 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_node', 'WHERE node <> 0');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_node_drawn_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_formation_seat', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund_call', '');

@@ -18,7 +18,7 @@ constexpr int kMaxTries = 64;  // plans made before kLookAgain
 
 // Hands out the claimed seats: moves to out[i] a seat that honours passenger i's wish, as far as
 // the seats allow.
-void seat_passengers(const SeatGeometry* geometry, const SeatRequest& request,
+void seat_by_letters(const SeatGeometry* geometry, const SeatRequest& request,
                      SeatClaim* out) noexcept {
     const std::uint32_t wishes = std::min<std::uint32_t>(request.choice.count, request.party);
     std::uint32_t seated = 0;  // passengers who have their wish, one bit each (kMaxSeatChoices)
@@ -37,9 +37,45 @@ void seat_passengers(const SeatGeometry* geometry, const SeatRequest& request,
     }
 }
 
-static_assert(kMaxSeatChoices <= 32);
+void seat_same(const SameWish& wish, std::uint32_t party, SeatClaim* out) noexcept {
+    std::uint32_t next = 0;
+    for (std::uint32_t i = 0; i < party; ++i) {
+        if (wish.honours(out[i].seat)) std::swap(out[next++], out[i]);
+    }
+}
+
+void seat_any(const AnyWishes& wishes, std::uint32_t party, SeatClaim* out) noexcept {
+    Matching matching;
+    for (std::uint32_t j = 0; j < party; ++j) {
+        matching.add(j, [&](std::uint32_t at) noexcept { return wishes.suits(out[at].seat); });
+    }
+    std::uint32_t at[kMaxSeatChoices];  // where the seat is that honours passenger i's wish
+    const std::uint32_t passengers = std::min(party, kMaxSeatChoices);
+    for (std::uint32_t i = 0; i < passengers; ++i) at[i] = matching.seat_of(i);
+    for (std::uint32_t i = 0; i < passengers; ++i) {
+        if (at[i] == Matching::kNone || at[i] == i) continue;
+        std::swap(out[i], out[at[i]]);
+        for (std::uint32_t k = i + 1; k < passengers; ++k) {
+            if (at[k] == i) at[k] = at[i];
+        }
+    }
+}
+
+void seat_passengers(const SeatGeometry* geometry, const SeatRequest& request,
+                     SeatClaim* out) noexcept {
+    switch (kind_of_wishes(geometry, request)) {
+        case WishKind::kSame:
+            return seat_same(SameWish(geometry, request), request.party, out);
+        case WishKind::kAny:
+            return seat_any(AnyWishes(geometry, request), request.party, out);
+        default:
+            return seat_by_letters(geometry, request, out);
+    }
+}
 
 // ---- one seat -------------------------------------------------------------------------------
+
+constexpr std::uint32_t kUnwished = 2 * kMaxSegments;  // added to the rank: more than any free run
 
 // Best seat so far in a scan; a smaller rank wins, and the first of equals.
 struct BestSingle {
@@ -48,14 +84,12 @@ struct BestSingle {
 };
 
 // The rank puts the wish above the free run: a seat that honours the wish beats any that does not.
-// True if the scan met a seat that cannot be bettered.
-template <typename Bits>
-bool scan_single(const SeatWords<Bits>& seats, int segments, const SeatGeometry* geometry,
+// True if the scan met a seat that cannot be bettered. `honours`: of a seat's number.
+template <typename Bits, typename Honours>
+bool scan_single(const SeatWords<Bits>& seats, int segments, std::uint8_t wish, Honours honours,
                  const SeatRequest& request, std::uint32_t begin, std::uint32_t end,
                  BestSingle& best) noexcept {
     const bool best_fit = request.policy == Allocation::kBestFit;
-    const std::uint8_t wish =
-        geometry != nullptr && request.choice.count > 0 ? request.choice.items[0] : kNoWish;
     const auto exact = static_cast<std::uint32_t>(request.to - request.from);
     OwnCursor own(request.own, request.own_count);
     for (std::uint32_t seat = begin; seat < end; ++seat) {
@@ -65,7 +99,7 @@ bool scan_single(const SeatWords<Bits>& seats, int segments, const SeatGeometry*
         if (best_fit) {
             rank = static_cast<std::uint32_t>(free_run(taken, request.from, request.to, segments));
         }
-        if (wish != kNoWish && !honours(geometry[seat], wish)) rank += 2 * kMaxSegments;
+        if (wish != kNoWish && !honours(seat)) rank += kUnwished;
         if (rank < best.rank) best = {seat, rank};
         if (rank == exact) return true;
     }
@@ -81,18 +115,36 @@ std::uint32_t first_free(const SeatWords<Bits>& seats, const SegmentMask& trip, 
     return kNoSeat;
 }
 
+template <typename Honours>
+std::uint32_t choose_wished(const SeatMap& map, std::uint8_t wish, Honours honours,
+                            const SeatRequest& request, std::uint32_t start) noexcept {
+    return with_words(map, [&](const auto& seats) noexcept {
+        BestSingle best;
+        if (!scan_single(seats, map.segments, wish, honours, request, start, map.seats, best)) {
+            scan_single(seats, map.segments, wish, honours, request, 0, start, best);
+        }
+        return request.only_wished && best.rank >= kUnwished ? kNoSeat : best.seat;
+    });
+}
+
 std::uint32_t choose_single(const SeatMap& map, const SeatGeometry* geometry,
                             const SeatRequest& request, int attempt) noexcept {
     const std::uint32_t start =
         request.policy == Allocation::kFirstFit ? 0 : spread(request.seed, attempt, map.seats);
     if (request.own_count > 0 || request.choice.count > 0) {
-        return with_words(map, [&](const auto& seats) noexcept {
-            BestSingle best;
-            if (!scan_single(seats, map.segments, geometry, request, start, map.seats, best)) {
-                scan_single(seats, map.segments, geometry, request, 0, start, best);
-            }
-            return best.seat;
-        });
+        const SeatChoice& choice = request.choice;
+        const std::uint8_t wish =
+            geometry != nullptr && choice.count > 0 ? choice.items[0] : kNoWish;
+        if (wish >= kWishProperty) {
+            const auto suits = [=, words = choice.words](std::uint32_t seat) noexcept {
+                return honours(geometry[seat], seat, wish, words);
+            };
+            return choose_wished(map, wish, suits, request, start);
+        }
+        const auto suits = [=](std::uint32_t seat) noexcept {
+            return honours(geometry[seat], wish);
+        };
+        return choose_wished(map, wish, suits, request, start);
     }
     if (request.policy == Allocation::kBestFit) {
         const TripScan scan{request.trip, request.from, request.to, map.segments};
@@ -166,6 +218,19 @@ std::uint32_t count_free_with_own(const SeatMap& map, const SegmentMask& trip, c
             free += seats.is_free(seat, trip.and_not(cursor.bits(seat))) ? 1U : 0U;
         }
         return free;
+    });
+}
+
+void mark_free(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
+               std::uint32_t own_count, const std::uint32_t* numbers, bool* free) noexcept {
+    with_words(map, [&](const auto& seats) noexcept {
+        OwnCursor cursor(own, own_count);
+        for (std::uint32_t seat = 0; seat < map.seats; ++seat) {
+            if (seats.is_free(seat, trip.and_not(cursor.bits(seat)))) {
+                free[numbers == nullptr ? seat : numbers[seat]] = true;
+            }
+        }
+        return true;
     });
 }
 

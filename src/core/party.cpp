@@ -24,7 +24,6 @@ struct Plan {
     const SeatMap& map;
     const SeatGeometry* geometry;
     const SeatRequest& request;
-    Wants wants;
     std::uint32_t start;    // where the cyclic order of seats begins
     std::uint32_t coaches;  // entries of coach
     std::uint32_t* chosen;  // planned seats, request.party entries
@@ -113,26 +112,59 @@ bool pick_in_row(const Plan& plan, Row& row, Suits suits) noexcept {
     return true;
 }
 
-// Picks the party's seats in a row that has room for it: wishes first, then the policy.
-Rank pick_row(const Plan& plan, Row& row) noexcept {
+// Picks the seats of a row that honour wishes, as many as possible.
+void pick_wished(const Plan& plan, const LetterWishes&, Row& row) noexcept {
     const SeatRequest& request = plan.request;
     std::uint32_t wished = 0;  // passengers whose wish is honoured, one bit each
-    if (plan.wants.total > 0) {
-        const std::uint32_t wishes = std::min<std::uint32_t>(request.choice.count, request.party);
-        for (int round = 0; round < kRounds; ++round) {
-            for (std::uint32_t i = 0; i < wishes; ++i) {
-                if ((wished >> i & 1U) != 0) continue;
-                const std::uint8_t wish = request.choice.items[i];
-                const bool found = pick_in_row(plan, row, [&](std::uint32_t seat) noexcept {
-                    return suits_round(plan.geometry[seat], wish, round);
-                });
-                if (found) wished |= 1U << i;
-            }
+    const std::uint32_t wishes = std::min<std::uint32_t>(request.choice.count, request.party);
+    for (int round = 0; round < kRounds; ++round) {
+        for (std::uint32_t i = 0; i < wishes; ++i) {
+            if ((wished >> i & 1U) != 0) continue;
+            const std::uint8_t wish = request.choice.items[i];
+            const bool found = pick_in_row(plan, row, [&](std::uint32_t seat) noexcept {
+                return suits_round(plan.geometry[seat], wish, round);
+            });
+            if (found) wished |= 1U << i;
         }
     }
+}
+
+void pick_wished(const Plan& plan, const SameWish& wish, Row& row) noexcept {
+    while (
+        row.picks < plan.request.party &&
+        pick_in_row(plan, row, [&](std::uint32_t seat) noexcept { return wish.honours(seat); })) {
+    }
+}
+
+void pick_wished(const Plan& plan, const AnyWishes& wishes, Row& row) noexcept {
+    Matching matching;
+    std::uint64_t looked_at = 0;
+    for (std::uint32_t n = 0; n < row.free; ++n) {
+        std::uint32_t next = kMaxRow;
+        for (std::uint32_t i = 0; i < row.free; ++i) {
+            if ((looked_at >> i & 1U) != 0) continue;
+            if (next == kMaxRow ||
+                (plan.best_fit() && plan.run[row.seat[i]] < plan.run[row.seat[next]])) {
+                next = i;
+            }
+        }
+        looked_at |= std::uint64_t{1} << next;
+        if (matching.add(next,
+                         [&](std::uint32_t i) noexcept { return wishes.suits(row.seat[i]); })) {
+            row.picked |= std::uint64_t{1} << next;
+            ++row.picks;
+        }
+    }
+}
+
+// Picks the party's seats in a row that has room for it: wishes first, then the policy.
+template <typename Wishes>
+Rank pick_row(const Plan& plan, const Wishes& wishes, Row& row) noexcept {
+    const SeatRequest& request = plan.request;
+    if (wishes.total() > 0) pick_wished(plan, wishes, row);
     Rank rank;
     rank.span = 0;
-    rank.unhonoured = plan.wants.total - row.picks;
+    rank.unhonoured = wishes.total() - row.picks;
     while (row.picks < request.party) {
         pick_in_row(plan, row, [](std::uint32_t) noexcept { return true; });
     }
@@ -143,18 +175,15 @@ Rank pick_row(const Plan& plan, Row& row) noexcept {
     return rank;
 }
 
-// The whole party in one row. False if no row has room.
-bool plan_row(Plan& plan) noexcept {
+// The whole party in one row. False if no row has room. Seats of row 0 are in no row.
+template <typename Wishes>
+bool plan_row(Plan& plan, const Wishes& wishes) noexcept {
     const SeatGeometry* geometry = plan.geometry;
     const std::uint32_t seats = plan.map.seats;
     if (geometry == nullptr || plan.request.party > kMaxRow) return false;
     Rank best;
     std::uint32_t end = 0;
     for (std::uint32_t begin = 0; begin < seats; begin = end) {
-        if (geometry[begin].row == 0) {  // in no group: together with no other seat
-            end = begin + 1;
-            continue;
-        }
         Row row;
         row.begin = begin;
         for (end = begin; end < seats && geometry[end].coach == geometry[begin].coach &&
@@ -163,7 +192,8 @@ bool plan_row(Plan& plan) noexcept {
             if (plan.run[end] != 0 && row.free < kMaxRow) row.seat[row.free++] = end;
         }
         if (end - begin > kMaxRow || row.free < plan.request.party) continue;
-        const Rank rank = pick_row(plan, row);
+        if (geometry[begin].row == 0) continue;  // in no group
+        const Rank rank = pick_row(plan, wishes, row);
         if (!rank.better_than(best)) continue;
         best = rank;
         std::uint32_t n = 0;
@@ -183,10 +213,11 @@ struct Stretch {
 
 // Slides a window of `size` free seats along one coach and keeps the best. `tally` holds the seats
 // planned elsewhere, and is left as it was found.
-void slide_over_coach(const Plan& plan, std::uint32_t index, std::uint32_t size, Tally& tally,
-                      Stretch& best) noexcept {
+template <typename Wishes>
+void slide_over_coach(const Plan& plan, const Wishes& wishes, std::uint32_t index,
+                      std::uint32_t size, typename Wishes::Tally& tally, Stretch& best) noexcept {
     const Coach& coach = plan.coach[index];
-    const bool wishes = plan.wants.total > 0;
+    const bool any = wishes.total() > 0;
     std::uint32_t first = coach.begin;
     std::uint32_t inside = 0;
     std::uint64_t runs = 0;
@@ -194,61 +225,66 @@ void slide_over_coach(const Plan& plan, std::uint32_t index, std::uint32_t size,
         if (plan.run[last] == 0) continue;
         if (inside == 0) first = last;
         runs += plan.run[last];
-        if (wishes) tally.add(plan.geometry[last]);
+        if (any) wishes.add(tally, last);
         if (++inside < size) continue;
         Rank rank;
         rank.span = last - first;
         rank.runs = plan.best_fit() ? runs : 0;
         rank.distance = distance(plan.start, first, plan.map.seats);
         if (rank.span <= best.rank.span) {
-            if (wishes) rank.unhonoured = plan.wants.total - honoured(plan.wants, tally);
+            if (any) rank.unhonoured = wishes.total() - wishes.honoured(tally);
             if (rank.better_than(best.rank)) best = {rank, index, first};
         }
         runs -= plan.run[first];
-        if (wishes) tally.remove(plan.geometry[first]);
+        if (any) wishes.remove(tally, first);
         --inside;
         ++first;
         while (first < last && plan.run[first] == 0) ++first;
     }
-    for (; wishes && inside > 0; ++first) {
+    for (; any && inside > 0; ++first) {
         if (plan.run[first] == 0) continue;
-        tally.remove(plan.geometry[first]);
+        wishes.remove(tally, first);
         --inside;
     }
 }
 
 // The tightest stretch of `size` free seats in any one coach.
-Stretch find_stretch(const Plan& plan, std::uint32_t size, Tally& tally) noexcept {
+template <typename Wishes>
+Stretch find_stretch(const Plan& plan, const Wishes& wishes, std::uint32_t size,
+                     typename Wishes::Tally& tally) noexcept {
     Stretch best;
     for (std::uint32_t i = 0; i < plan.coaches; ++i) {
-        if (plan.coach[i].free >= size) slide_over_coach(plan, i, size, tally, best);
+        if (plan.coach[i].free >= size) slide_over_coach(plan, wishes, i, size, tally, best);
     }
     return best;
 }
 
-void take_stretch(Plan& plan, std::uint32_t first, std::uint32_t size, std::uint32_t& planned,
-                  Tally& tally) noexcept {
+template <typename Wishes>
+void take_stretch(Plan& plan, const Wishes& wishes, std::uint32_t first, std::uint32_t size,
+                  std::uint32_t& planned, typename Wishes::Tally& tally) noexcept {
     for (std::uint32_t seat = first; size > 0; ++seat) {
         if (plan.run[seat] == 0) continue;
         plan.chosen[planned++] = seat;
-        if (plan.wants.total > 0) tally.add(plan.geometry[seat]);
+        if (wishes.total() > 0) wishes.add(tally, seat);
         --size;
     }
 }
 
 // Of the coaches from `at` on that have as many free seats as coach `at`, the one that honours most
 // wishes together with what is planned already.
-std::uint32_t most_honoured_coach(const Plan& plan, std::uint32_t at, const Tally& tally) noexcept {
+template <typename Wishes>
+std::uint32_t most_honoured_coach(const Plan& plan, const Wishes& wishes, std::uint32_t at,
+                                  const typename Wishes::Tally& tally) noexcept {
     std::uint32_t best = at;
-    std::uint32_t best_honoured = honoured(plan.wants, tally);
-    if (best_honoured == plan.wants.total) return at;
+    std::uint32_t best_honoured = wishes.honoured(tally);
+    if (best_honoured == wishes.total()) return at;
     const std::uint32_t end = std::min(plan.coaches, at + kMaxEqualCoaches);
     for (std::uint32_t i = at; i < end && plan.coach[i].free == plan.coach[at].free; ++i) {
-        Tally with = tally;
+        typename Wishes::Tally with = tally;
         for (std::uint32_t seat = plan.coach[i].begin; seat < plan.coach[i].end; ++seat) {
-            if (plan.run[seat] != 0) with.add(plan.geometry[seat]);
+            if (plan.run[seat] != 0) wishes.add(with, seat);
         }
-        const std::uint32_t count = honoured(plan.wants, with);
+        const std::uint32_t count = wishes.honoured(with);
         if (count > best_honoured) {
             best = i;
             best_honoured = count;
@@ -258,7 +294,8 @@ std::uint32_t most_honoured_coach(const Plan& plan, std::uint32_t at, const Tall
 }
 
 // In few coaches: whole coaches, the emptiest first, until one coach holds the rest.
-void plan_anywhere(Plan& plan, Tally& tally) noexcept {
+template <typename Wishes>
+void plan_anywhere(Plan& plan, const Wishes& wishes, typename Wishes::Tally& tally) noexcept {
     const std::uint32_t seats = plan.map.seats;
     std::sort(plan.coach, plan.coach + plan.coaches, [&](const Coach& a, const Coach& b) noexcept {
         if (a.free != b.free) return a.free > b.free;
@@ -268,33 +305,46 @@ void plan_anywhere(Plan& plan, Tally& tally) noexcept {
     for (std::uint32_t at = 0; at < plan.coaches && planned < plan.request.party; ++at) {
         const std::uint32_t need = plan.request.party - planned;
         if (plan.coach[at].free >= need) {
-            const Stretch rest = find_stretch(plan, need, tally);
-            take_stretch(plan, rest.first, need, planned, tally);
+            const Stretch rest = find_stretch(plan, wishes, need, tally);
+            take_stretch(plan, wishes, rest.first, need, planned, tally);
             break;
         }
-        if (plan.wants.total > 0) {
-            std::swap(plan.coach[at], plan.coach[most_honoured_coach(plan, at, tally)]);
+        if (wishes.total() > 0) {
+            std::swap(plan.coach[at], plan.coach[most_honoured_coach(plan, wishes, at, tally)]);
         }
-        take_stretch(plan, plan.coach[at].begin, plan.coach[at].free, planned, tally);
+        take_stretch(plan, wishes, plan.coach[at].begin, plan.coach[at].free, planned, tally);
         plan.coach[at].free = 0;
     }
     std::sort(plan.chosen, plan.chosen + planned);
 }
 
 // Chooses the party's seats in ascending order; false if too few are free.
-bool plan_party(Plan& plan) noexcept {
+template <typename Wishes>
+bool plan_party(Plan& plan, const Wishes& wishes) noexcept {
     const std::uint32_t party = plan.request.party;
     if (survey(plan) < party) return false;
-    if (plan_row(plan)) return true;
-    Tally tally;
-    const Stretch stretch = find_stretch(plan, party, tally);
+    if (plan_row(plan, wishes)) return true;
+    typename Wishes::Tally tally;
+    const Stretch stretch = find_stretch(plan, wishes, party, tally);
     if (stretch.coach == UINT32_MAX) {
-        plan_anywhere(plan, tally);
+        plan_anywhere(plan, wishes, tally);
     } else {
         std::uint32_t planned = 0;
-        take_stretch(plan, stretch.first, party, planned, tally);
+        take_stretch(plan, wishes, stretch.first, party, planned, tally);
     }
     return true;
+}
+
+bool plan_together(Plan& plan) noexcept {
+    const SeatRequest& request = plan.request;
+    switch (kind_of_wishes(plan.geometry, request)) {
+        case WishKind::kSame:
+            return plan_party(plan, SameWish(plan.geometry, request));
+        case WishKind::kAny:
+            return plan_party(plan, AnyWishes(plan.geometry, request));
+        default:
+            return plan_party(plan, LetterWishes(plan.geometry, request));
+    }
 }
 
 // Chooses the seats that the policy gives to one passenger after the other, in ascending order;
@@ -346,10 +396,8 @@ const std::uint32_t* choose_party(const SeatMap& map, const SeatGeometry* geomet
     auto* coach = reinterpret_cast<Coach*>(at);
     at += align8(std::size_t{map.seats} * sizeof(Coach));
     auto* run = reinterpret_cast<std::uint16_t*>(at);
-    Plan plan{map,   geometry, request, geometry != nullptr ? wants_of(request) : Wants{},
-              start, 0,        chosen,  coach,
-              run};
-    return (request.apart ? plan_apart(plan) : plan_party(plan)) ? chosen : nullptr;
+    Plan plan{map, geometry, request, start, 0, chosen, coach, run};
+    return (request.apart ? plan_apart(plan) : plan_together(plan)) ? chosen : nullptr;
 }
 
 }  // namespace ticketpool

@@ -31,13 +31,14 @@ void sort_set(SetPiece* pieces, std::uint32_t count) noexcept {
     });
 }
 
-bool try_claim_set(const SetPiece* pieces, std::uint32_t count) noexcept {
+bool try_claim_set(const SetPiece* pieces, std::uint32_t count, void (*half_way)()) noexcept {
     const bool several = is_several_words(pieces, count);
     if (several) for_each_class(pieces, count, begin_attempt);
     std::uint32_t done = 0;
     for (; done < count; ++done) {
         SeatMap map = pieces[done].map;
         if (!try_claim(map, pieces[done].seat, pieces[done].bits)) break;
+        if (done == 0 && count > 1 && half_way != nullptr) half_way();
     }
     const bool taken = done == count;
     while (!taken && done > 0) {
@@ -52,14 +53,17 @@ bool try_claim_set(const SetPiece* pieces, std::uint32_t count) noexcept {
     return taken;
 }
 
-Status claim_set_once(const SetPiece* pieces, std::uint32_t count) noexcept {
+Status claim_set_once(const SetPiece* pieces, std::uint32_t count, std::uint32_t* lost_races,
+                      void (*half_way)()) noexcept {
     for (std::uint32_t i = 0; i < count; ++i) {
         const Status look = look_carefully(*pieces[i].map.control, [&]() noexcept {
             return seat_is_free(pieces[i].map, pieces[i].seat, pieces[i].bits);
         });
         if (look != Status::kOk) return look;
     }
-    return try_claim_set(pieces, count) ? Status::kOk : Status::kLookAgain;
+    if (try_claim_set(pieces, count, half_way)) return Status::kOk;
+    if (lost_races != nullptr) ++*lost_races;
+    return Status::kLookAgain;
 }
 
 }  // namespace ticketpool

@@ -165,7 +165,9 @@ class Sale {
         wanted.seed = input.number(2);
         wanted.apart = input.byte() % 4 == 0;
         const std::string text = input.byte() % 3 == 0 ? input.text(12) : "";
-        parse_seat_choice(text.data(), text.size(), wanted.party, nullptr, &wanted.choice);
+        ChoiceWords words;
+        parse_seat_choice(text.data(), text.size(), wanted.party, ChoiceVocabulary{},
+                          &wanted.choice, &words);
         wanted.own = own.data();
         wanted.own_count = static_cast<std::uint32_t>(own.size());
         return wanted;

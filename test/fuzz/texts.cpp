@@ -11,12 +11,23 @@ namespace ticketpool::fuzz {
 
 namespace {
 
-std::string written(const SeatChoice& choice) {
+std::string written(const SeatChoice& choice, const ChoiceWords& words) {
     std::string text;
     for (int i = 0; i < choice.count; ++i) {
         const std::uint8_t item = choice.items[i];
-        text += item == kWishWindow ? ",window" : item == kWishAisle ? ",aisle" : "";
-        if (item >= 'A') text += std::string(",") + static_cast<char>(item);
+        text += ",";
+        if (item >= kWishSeat) {
+            const std::uint32_t seat = words.seat[item - kWishSeat];
+            text += seat == 20 ? "a/b/7" : "01/" + std::to_string(seat + 1) + "A";
+        } else if (item >= kWishProperty) {
+            const WordText word = words.property[item - kWishProperty];
+            text.append(word.data, word.length);
+        } else if (item >= 'A') {
+            text += static_cast<char>(item);
+        } else {
+            text += item == kWishWindow ? "WINDOW" : item == kWishAisle ? "aisle" : "no/seat";
+        }
+        if (choice.is_for_all) break;
     }
     return text.empty() ? text : text.substr(1);
 }
@@ -157,34 +168,52 @@ void compare_departure(Input& input, TestLayout& test) {
 
 void choices(Input input) {
     static const char* const extras[] = {nullptr, "", "GHJ", "z", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"};
-    const char* extra = extras[input.byte() % 5];
+    const std::uint8_t kind = input.byte();
+    const char* extra = extras[kind % 5];
+    const ChoiceVocabulary vocabulary = kind < 64
+                                            ? ChoiceVocabulary{extra, nullptr, nullptr, nullptr}
+                                            : test_vocabulary(extra, kind % 2 == 0);
     const auto passengers = static_cast<std::uint32_t>(input.number(input.byte() % 3));
     std::string text;
-    static const std::string words[] = {"window", "AISLE", ",", " ", "a", "F", "Window,", "\t"};
+    static const std::string words[] = {"window", "AISLE", ",",      " ",       "a",     "F",
+                                        "x",      "\t",    "quiet,", "Window,", "01/3A", "01/4A,",
+                                        "a/b/7",  "/",     "lower",  "no/seat"};
     while (!input.empty() && text.size() < 300) {
         const std::uint8_t what = input.byte();
-        text += what < 128 ? words[what % 8] : input.text(4);
+        text += what < 128 ? words[what % 16] : input.text(4);
     }
     // At the end of its memory, so that a read past it is noticed.
     const std::vector<char> exact(text.begin(), text.end());
     SeatChoice choice;
     choice.count = 77;
-    const Status status = parse_seat_choice(exact.data(), exact.size(), passengers, extra, &choice);
+    ChoiceWords meant;
+    const Status status =
+        parse_seat_choice(exact.data(), exact.size(), passengers, vocabulary, &choice, &meant);
     FUZZ_CHECK(status == Status::kOk || status == Status::kMalformed);
     FUZZ_CHECK(choice.count <= kMaxSeatChoices && choice.count <= passengers);
     FUZZ_CHECK(status == Status::kOk || choice.count == 0);
+    FUZZ_CHECK(meant.properties <= kMaxSeatChoices && meant.seats <= kMaxSeatChoices);
     for (std::uint32_t i = 0; i < kMaxSeatChoices; ++i) {
         const std::uint8_t item = choice.items[i];
-        FUZZ_CHECK(i < choice.count
-                       ? item == kWishWindow || item == kWishAisle || (item >= 'A' && item <= 'Z')
-                       : item == kNoWish);
+        if (i >= choice.count) {
+            FUZZ_CHECK(item == kNoWish);
+        } else if (item >= kWishSeat) {
+            FUZZ_CHECK(item - kWishSeat < static_cast<int>(meant.seats));
+        } else if (item >= kWishProperty) {
+            FUZZ_CHECK(item - kWishProperty < static_cast<int>(meant.properties));
+        } else {
+            FUZZ_CHECK(item <= kWishAisle || (item >= 'A' && item <= 'Z'));
+        }
+        FUZZ_CHECK(!choice.is_for_all || i >= choice.count || item == choice.items[0]);
     }
+    if (passengers > kMaxSeatChoices) return;
     // What was understood once is understood again when it is written out in full.
-    const std::string again = written(choice);
+    const std::string again = written(choice, meant);
     SeatChoice twin;
-    FUZZ_CHECK(parse_seat_choice(again.data(), again.size(), passengers, extra, &twin) ==
-               Status::kOk);
-    FUZZ_CHECK(twin.count == choice.count &&
+    ChoiceWords meant_again;
+    FUZZ_CHECK(parse_seat_choice(again.data(), again.size(), passengers, vocabulary, &twin,
+                                 &meant_again) == Status::kOk);
+    FUZZ_CHECK(twin.count == choice.count && twin.is_for_all == choice.is_for_all &&
                std::memcmp(twin.items, choice.items, sizeof twin.items) == 0);
 }
 

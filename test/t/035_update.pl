@@ -279,6 +279,7 @@ sub sells_on
 		SELECT count(*) FROM ticket_buy('T2', 'S1', 'S4', 3004, '$second', 'second');
 		SELECT count(item_open(1, 10)); SELECT count(*) FROM item_buy(1, 1, 4); SELECT item_remaining(1)}),
 		"1\n1\n1\n1\n1\n1\nt\n1\n1\n1\n1\n1\n6", "$label: sales of each kind");
+	is($of->safe_psql($database, 'SELECT count(DISTINCT layout_id), (SELECT count(*) FROM ticket_layout) FROM ticket_departure'), '1|1', "$label: the seats of a formation are found again");
 	is($of->safe_psql($database, q{SELECT count(*) FROM ticket_order WHERE user_id = 92}), '1', "$label: a request of 0.1 is known");
 	agrees($of, $database, "$label, after sales");
 	$of->safe_psql($database, qq{
@@ -355,6 +356,7 @@ $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/second", '-d', $node->connstr(
 # After the dump: it could not be restored with rights on a function that has got an argument since.
 $node->safe_psql('second', qq{ALTER TABLE item_order ADD COLUMN note text; GRANT EXECUTE ON FUNCTION ticket_open, ticket_change, ticket_cancel, item_refund TO seller;
 	ALTER FUNCTION ticket_change SET ticketpool.allocation = first_fit; ALTER FUNCTION ticket_cancel SET ticketpool.hold_ttl = '7 min'; ALTER FUNCTION item_refund SET work_mem = '8MB';
+	CREATE VIEW opening AS SELECT ticket_open('T1', '$day', 'F');
 	CREATE VIEW given_up AS SELECT seat FROM ticket_cancel(1);
 	CREATE VIEW given_back AS SELECT status FROM item_refund(1);
 	CREATE VIEW exchanged AS SELECT seat FROM ticket_change(1, 'T1', 'S1', 'S2', '$day');
@@ -370,7 +372,7 @@ like($dependents, qr/ERROR:\s+2BP01: function ticket_change cannot be replaced b
 	'what depends on a function that gets arguments is named');
 is($node->safe_psql('second', q{SELECT extversion FROM pg_extension WHERE extname = 'ticketpool'}), '0.2', 'and nothing is updated');
 $node->safe_psql('second', 'DROP VIEW exchanged; DROP FUNCTION exchange');
-for my $replaced ([ ticket_cancel => 'given_up' ], [ item_refund => 'given_back' ])
+for my $replaced ([ ticket_open => 'opening' ], [ ticket_cancel => 'given_up' ], [ item_refund => 'given_back' ])
 {
 	my ($function, $view) = @$replaced;
 	like(($node->psql('second', 'ALTER EXTENSION ticketpool UPDATE'))[2], qr/function $function cannot be replaced.*\n.*: view $view\./, "of $function, too");

@@ -19,6 +19,8 @@ for my $node ($from, $to)
 	make_train($node, 'postgres', 'T1', 10);
 	make_train($node, 'postgres', 'T2', 10);
 	make_formation($node, 'postgres', 'big', 400);
+	$node->safe_psql('postgres', q{INSERT INTO ticket_formation VALUES ('big', '100', 'second', ARRAY['12下', 'Cabin 7', 'a,b', ''';"']);
+		INSERT INTO ticket_formation_seat (formation, coach, seat, seat_group, x, y, deck, properties) VALUES ('big', '100', '12下', 'bay, "6"', 1, -1, NULL, '{window,lower}')});
 }
 open_departures($from, 'postgres', 'T1', 'big', 3);
 open_departures($from, 'postgres', 'T2', 'big', 1);
@@ -89,7 +91,8 @@ sub says_moved
 		confirm => "SELECT ticket_confirm($id)", cancel => "SELECT ticket_cancel($id)", refund => "SELECT ticket_refund($id)", get => "SELECT ticket_get($id)",
 		part => "SELECT ticket_refund($id, ARRAY[1])", give_up => "SELECT ticket_cancel($id, ARRAY[1])", extend => "SELECT ticket_hold_extend($id, '1 hour')",
 		transfer => "SELECT ticket_transfer($id, 1, 8)", reseat => "SELECT ticket_reseat($id)", set => "SELECT ticket_buy_seats('T1', 'S1', 'S10', 1, '{001/1A}', '$day')",
-		hold_set => "SELECT ticket_hold_seats('T1', 'S1', 'S10', 1, '{001/1A}', '$day')", reserve_set => "SELECT ticket_reserve_seats('T1', '$day', 'x', '{001/1A}')", imported => 'SELECT ticket_refund(77)',
+		hold_set => "SELECT ticket_hold_seats('T1', 'S1', 'S10', 1, '{001/1A}', '$day')", reserve_set => "SELECT ticket_reserve_seats('T1', '$day', 'x', '{001/1A}')", retime => "SELECT ticket_retime('T1', '$day')",
+		skip => "SELECT ticket_skip_stop('T1', '$day', 'S3')", imported => 'SELECT ticket_refund(77)',
 		change => "SELECT ticket_change($id, 'T2', 'S1', 'S10', '$day')", recycle => "SELECT ticket_recycle($reservation)");
 	is(join(' ', map { my $got = error_of($node, $calls{$_}); $got eq '08001' ? () : "$_: $got" } sort keys %calls), '', "$label: every call is told that it has moved");
 	like(output_of($node, "SELECT ticket_buy('T1', 'S1', 'S10', 1, '$day')"), qr/has moved to another node.*Node 2 has it/s, "$label: and where to");
@@ -180,6 +183,7 @@ is($to->safe_psql('postgres', "SELECT note FROM ticket_order WHERE user_id = 30"
 is($to->safe_psql('postgres', "SELECT order_id FROM ticket_buy('T1', 'S2', 'S8', 21, '$day', request_id => md5('21')::uuid)"), $id, 'a buyer who repeats finds the first purchase');
 is($to->safe_psql('postgres', "SELECT ticket_remaining('T1', 'S1', 'S10', '$day', channel => 'agency') - ticket_remaining('T1', 'S1', 'S10', '$day')"), '15', 'the quota is there');
 is($to->safe_psql('postgres', 'SELECT question FROM item_question'), 'Why?', 'the question, too');
+is($to->safe_psql('postgres', 'SELECT count(*), (SELECT count(DISTINCT layout_id) FROM ticket_departure) FROM ticket_layout'), '1|1', 'its seats are those that the target knows');
 is($to->safe_psql('postgres', "SELECT count(*) FROM ticket_refund($id) WHERE status = 'refunded'"), '1', 'a refund on the target');
 is($to->safe_psql('postgres', 'SELECT count(*) FROM ticket_refund(77)'), '1', 'of an imported order, too');
 is($to->safe_psql('postgres', "SELECT count(*) FROM ticket_order o, ticket_confirm(o.order_id) c WHERE o.user_id = 301 AND c.status = 'sold'"), '1', 'a payment on the target');
@@ -200,17 +204,63 @@ $to->safe_psql('postgres', "SELECT ticket_move_in('$short')");
 $from->safe_psql('postgres', "SELECT ticket_move_done('$short')");
 is($to->safe_psql('postgres', "SELECT s.next_deadline <= o.held_until FROM ticket_sweep_status s, ticket_order o WHERE s.database = 'postgres' AND o.order_id = $brief"), 't', 'the sweeper knows of a hold that comes without anything else');
 
+# Real coaches: labels and what is known of seats, stops where nobody boards or alights, the end of the
+# sale, seats that are blocked, a hold that is given up in part and held for longer. The target has
+# neither the stop list nor the formation.
+$from->safe_psql('postgres', qq{
+	INSERT INTO ticket_stop (train, stop_no, station, arrives, departs, boarding, alighting) VALUES ('L1', 1, 'S1', NULL, '8:00', true, true), ('L1', 2, 'S2', '9:00', '9:05', false, true),
+		('L1', 4, 'S3', '10:00', '10:05', true, false), ('L1', 7, 'S4', '11:00', NULL, true, true);
+	INSERT INTO ticket_formation VALUES ('sleeper', 'Wagen 1', 'soft', '{12下,12上,"Cabin 7",A12,37,12F}', NULL), ('sleeper', '2', 'hard', NULL, 4);
+	INSERT INTO ticket_formation_seat VALUES ('sleeper', 'Wagen 1', '12下', 'bay 12', 1, 2, 0, '{lower,window}'), ('sleeper', 'Wagen 1', '12上', 'bay 12', NULL, NULL, 1, '{upper}');
+	SELECT ticket_open('L1', '$day', 'sleeper', '2020-01-01', NULL, NULL, '90 minutes');
+	SELECT ticket_reserve_seats('L1', '$day', 'staff', '{Wagen 1/37}');
+	SELECT count(*) FROM ticket_hold_seats('L1', 'S1', 'S4', 900, '{Wagen 1/12上,Wagen 1/A12,Wagen 1/12下}', '$day', '{1,2,3}');
+	SELECT count(*) FROM ticket_order o, ticket_cancel(o.order_id, '{2}') WHERE o.user_id = 900 AND o.ticket_no = 1;
+	SELECT count(*) FROM ticket_order o, ticket_hold_extend(o.order_id, '5 hours') WHERE o.user_id = 900 AND o.ticket_no = 1;
+	SELECT count(*) FROM ticket_order o, ticket_transfer(o.order_id, 3, 4) WHERE o.user_id = 900 AND o.ticket_no = 3});
+my $coaches = qq{SELECT d.train, d.formation, d.sale_margin, to_jsonb(r) - 'route_id' - 'digest', (SELECT jsonb_agg(to_jsonb(c) - 'layout_id' ORDER BY position) FROM ticket_layout_coach c WHERE c.layout_id = d.layout_id)
+	FROM ticket_departure d JOIN ticket_route r USING (route_id) WHERE d.train = 'L1';
+	SELECT to_jsonb(o) - 'first' - 'note' - 'legs' FROM ticket_order o JOIN ticket_departure USING (departure_id) WHERE train = 'L1' ORDER BY order_id, ticket_no;
+	SELECT m.* FROM unnest('{soft,hard}'::text[]) c, ticket_remaining_matrix('L1', '$day', c) m; SELECT ticket_seat_map('L1', '$day', 'soft')};
+my $whole = $from->safe_psql('postgres', $coaches);
+my $real = new_parcel();
+$from->safe_psql('postgres', "SELECT ticket_move_out('$real', 'L1', '$day', 2)");
+copy_parts($from, $to, $real);
+$from->safe_psql('postgres', "SELECT ticket_move_ready('$real')");
+$to->safe_psql('postgres', "SELECT ticket_move_in('$real')");
+$from->safe_psql('postgres', "SELECT ticket_move_done('$real')");
+is($to->safe_psql('postgres', $coaches), $whole, 'labels, groups, properties, flags, margin, quota and orders have come along');
+is($to->safe_psql('postgres', "SELECT count(*) FROM ticket_buy_seats('L1', 'S1', 'S4', 1, '{Wagen 1/37}', '$day')"), '0', 'a seat that is blocked stays so');
+is($to->safe_psql('postgres', "SELECT c.ticket_no, c.passenger_id, c.coach, c.seat, c.status FROM ticket_order o, ticket_confirm(o.order_id) c WHERE o.user_id = 900 AND o.ticket_no = 1"),
+	"1|1|Wagen 1|12上|sold\n3|4|Wagen 1|12下|sold", 'what is left of a hold is paid');
+is($to->safe_psql('postgres', "SELECT seat FROM ticket_buy_seats('L1', 'S1', 'S4', 1, '{Wagen 1/A12}', '$day')"), 'A12', 'and what was given up is sold');
+is(error_of($to, "SELECT ticket_buy('L1', 'S1', 'S3', 1, '$day', 'soft')"), 'TK002', 'nobody may alight where nobody might');
+# A stop that it passes, and home with that; the first node has the stop list and undoes it.
+is($to->safe_psql('postgres', "SELECT count(*) FROM ticket_skip_stop('L1', '$day', 'S1')"), '3', 'a stop is skipped on the target: the tickets from there');
+is(error_of($to, "SELECT ticket_retime('L1', '$day')"), '22023', 'its stop list is not on this node');
+$from->safe_psql('postgres', 'ALTER TABLE ticket_order ADD COLUMN first text');
+$real = new_parcel();
+$to->safe_psql('postgres', "SELECT ticket_move_out('$real', 'L1', '$day', 2)");
+copy_parts($to, $from, $real);
+$to->safe_psql('postgres', "SELECT ticket_move_ready('$real')");
+$from->safe_psql('postgres', "SELECT ticket_move_in('$real')");
+$to->safe_psql('postgres', "SELECT ticket_move_done('$real')");
+is(error_of($from, "SELECT ticket_buy('L1', 'S1', 'S4', 1, '$day', 'soft')"), 'TK002', 'it is skipped at home, too');
+$from->safe_psql('postgres', "UPDATE ticket_stop SET arrives = arrives + interval '7 min' WHERE train = 'L1'; SELECT ticket_retime('L1', '$day')");
+is($from->safe_psql('postgres', "SELECT arrives[4], boarding, skipped FROM ticket_departure d JOIN ticket_route USING (route_id) WHERE d.train = 'L1'"), '11:07:00|{t,f,t,t}|', 'the new times, and the stop is called at again');
+is($from->safe_psql('postgres', "SELECT seat FROM ticket_buy_seats('L1', 'S1', 'S4', 1, '{Wagen 1/12F}', '$day')"), '12F', 'and sold');
+agrees($to, 'postgres', 'real coaches');
+
 # And back to the first node, by a move of its own: nothing there remembers the first one.
 $orders = $to->safe_psql('postgres', $all_orders);
 my $second = new_parcel();
 $to->safe_psql('postgres', "SELECT ticket_move_out('$second', 'T1', '$day', 2)");
 says_moved($to, 'second move');
-$from->safe_psql('postgres', 'ALTER TABLE ticket_order ADD COLUMN first text');
 copy_parts($to, $from, $second);
 $to->safe_psql('postgres', "SELECT ticket_move_ready('$second')");
 $from->safe_psql('postgres', "SELECT ticket_move_in('$second')");
 $to->safe_psql('postgres', "SELECT ticket_move_done('$second')");
-is($from->safe_psql('postgres', "SELECT string_agg(direction, ',') FROM ticket_parcel WHERE service_date = '$day'"), 'in', 'the first move is forgotten');
+is($from->safe_psql('postgres', "SELECT string_agg(direction, ',') FROM ticket_parcel WHERE train = 'T1' AND service_date = '$day'"), 'in', 'the first move is forgotten');
 is($from->safe_psql('postgres', "SELECT count(*), count(DISTINCT (order_id, ticket_no)) FROM ticket_order WHERE $departure"), join('|', (scalar split /\n/, $orders) x 2), 'all orders are back');
 agrees($from, 'postgres', 'home, source');
 agrees($to, 'postgres', 'home, target');

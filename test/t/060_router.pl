@@ -150,6 +150,13 @@ is(ask("SELECT string_agg(train || ' ' || seat_class, ', ') FROM ticket_search('
 	'A4 second, A4 first, A1 second, A1 first, A2 second, A2 first, A3 second, A3 first', 'in order of departure, classes as on the node');
 like(ask("SELECT * FROM ticket_search('S1', 'Nowhere', '$day')"), qr/TK002: station "Nowhere" does not exist/, 'unknown station');
 is(ask("SELECT count(*) FROM ticket_remaining_matrix('T1', '$day', 'second')"), 10, 'the matrix');
+is(ask("SELECT count(*) FILTER (WHERE free) = ticket_remaining('T1', 'S1', 'S3', '$day'), min(seat), min(properties::text) FROM ticket_places('T1', 'S1', 'S3', '$day')"), 't|1A|{}', 'the seats');
+is(ask("SELECT count(*) FROM ticket_skip_stop('A4', '$day', 'R2')"), 0, 'a train passes a stop: nobody is concerned');
+is(ask("SELECT string_agg(train || ' ' || seat_class, ', ') FROM ticket_search('R1', 'R2', '$day') WHERE train > 'A3'"), '', 'and is not found there');
+is(ask("SELECT ticket_retime('A4', '$day')"), '', 'it calls there again');
+is(ask("SELECT count(*) FROM ticket_search('R1', 'R2', '$day') WHERE train > 'A3'"), 2, 'and is found');
+is(ask("SELECT ticket_open('A4', '$day'::date + 9, 'G', '2020-01-01', stops_of => 'T2', sale_margin => '5 days') > 0"), 't', 'opened with the stops of another train');
+is(ask("SELECT string_agg(DISTINCT train || ' ' || departs::time, ', ') FROM ticket_search('S1', 'S3', '$day'::date + 9)"), 'A4 00:10:00', 'and found there');
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Batches
@@ -262,6 +269,7 @@ is(ask("SELECT count(*) FROM $buy"), 1, 'another node sells');
 ask("UPDATE router_node SET read_conninfo = 'host=/nonexistent' WHERE node = 1");
 is(ask("SELECT count(*) FROM ticket_search('R1', 'R3', '$day')"), 8, 'the primary answers where the standby does not');
 is(ask("SELECT count(*) FROM ticket_remaining_matrix('T1', '$day', 'second')"), 10, 'for the matrix, too');
+is(ask("SELECT count(*) FROM ticket_places('T1', 'S1', 'S3', '$day')"), 10, 'and for the seats');
 $third->start;
 is(ask("SELECT count(*) FROM $third_buy"), 1, 'it is back');
 

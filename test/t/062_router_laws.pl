@@ -109,6 +109,9 @@ same_error(@$_) for (
 	[ TK005 => "ticket_cancel($sold)" ], [ TK005 => "ticket_confirm($cancelled)" ], [ TK005 => "ticket_change($held, $trip, '$day')" ], [ TK005 => "ticket_change($refunded, $trip, '$day')" ],
 	[ TK005 => "ticket_refund($sold, '{9}')" ], [ TK005 => "ticket_refund($no_date)" ],
 	[ TK005 => "ticket_cancel($held, '{1,9}')" ], [ TK005 => "ticket_cancel($sold, '{1}')" ], [ TK005 => "ticket_hold_extend($sold, '1 hour')" ], [ TK005 => "ticket_hold_extend($no_order, NULL)" ],
+	[ TK001 => "ticket_places($trip, '2031-12-31')" ], [ TK002 => "ticket_places('A1', 'S2', 'S1', '$day')" ], [ TK006 => "ticket_places($trip, '$day', 'third')" ],
+	[ TK001 => "ticket_retime('A1', '2031-12-31')" ], [ TK002 => "ticket_skip_stop('A1', '$day', 'no such')" ], [ TK001 => "ticket_skip_stop('A1', '2031-12-31', 'S2')" ],
+	[ '22023' => "ticket_open('A1', '2031-12-31', 'one', sale_margin => '-1 hour')" ], [ '22023' => "ticket_open('A1', '2031-12-31', 'one', binding => 'late')" ], [ TK001 => "ticket_open('A1', '2031-12-31', 'one', stops_of => 'no such')" ],
 	[ TK001 => "ticket_buy_seats($trip, 7, '{001/1A}', '2031-12-31')" ], [ TK002 => "ticket_hold_seats('A1', 'S2', 'S1', 7, '{001/1A}', '$day')" ], [ '22023' => "ticket_buy_seats($trip, 7, '{1/no such}', '$day')" ],
 	[ '22023' => "ticket_buy_seats($trip, 7, '{}', '$day')" ], [ TK003 => "ticket_hold_seats($trip, 7, '{001/1A}', date '$day' + 5)" ], [ '22023' => "ticket_reserve_seats('A1', '$day', 'c', '{1/no such}')" ],
 	[ TK005 => "ticket_reseat($cancelled)" ], [ TK005 => "ticket_reseat($no_order)" ], [ '22023' => "ticket_reseat($sold, '{1}', '{1/no such}')" ],
@@ -131,6 +134,7 @@ same_error(@$_) for (
 for my $case ([ ticket_buy => 1, "'A1'", "'S1'", "'S2'", 7, "'$day'" ], [ ticket_hold => 1, "'A1'", "'S1'", "'S2'", 7, "'$day'" ], [ ticket_remaining => 1, "'A1'", "'S1'", "'S2'", "'$day'" ],
 	[ ticket_open => 1, "'A1'", "'2031-12-30'", "'one'", "'2020-01-01'" ], [ ticket_close => 1, "'A1'", "'$day'" ], [ ticket_withdraw => 1, "'A1'", "'$day'" ],
 	[ ticket_remaining_matrix => 1, "'A1'", "'$day'" ], [ ticket_refund => 1, $sold ], [ ticket_confirm => 1, $sold ], [ ticket_cancel => 1, $cancelled, "'{1}'" ],
+	[ ticket_places => 1, "'A1'", "'S1'", "'S2'", "'$day'" ], [ ticket_retime => 1, "'A1'", "'$day'" ], [ ticket_skip_stop => 1, "'A1'", "'$day'", "'S2'" ],
 	[ ticket_buy_seats => 1, "'A1'", "'S1'", "'S2'", 7, "'{001/1A}'", "'$day'" ], [ ticket_hold_seats => 1, "'A1'", "'S1'", "'S2'", 7, "'{001/1A}'", "'$day'" ],
 	[ ticket_reserve_seats => 1, "'A1'", "'$day'", "'c'", "'{001/1A}'" ], [ ticket_reseat => 1, $sold, "'{1}'" ],
 	[ ticket_hold_extend => 1, $held, "'1 hour'" ], [ ticket_transfer => 1, $sold, 1, 8 ],
@@ -367,7 +371,7 @@ outcome($router, 'ROLLBACK');
 my $before = join ' ', map { $fleet->on($_, 'SELECT count(*), count(*) FILTER (WHERE status IN (\'held\', \'sold\')) FROM ticket_order') } $fleet->numbers;
 my $request = "('C1', 'S1', 'S2', 7, '$day', NULL, NULL, NULL, NULL, NULL)";
 my @changes = ("ticket_buy($c1, 7, '$day')", "ticket_hold($c1, 7, '$day')", "ticket_confirm($held)", "ticket_cancel($held)", "ticket_cancel($held, '{1}')", "ticket_hold_extend($held, '1 hour')", "ticket_transfer($held, 1, 9)", "ticket_reseat($held)", "ticket_buy_seats($c1, 7, '{001/1A}', '$day')", "ticket_hold_seats($c1, 7, '{001/1A}', '$day')", "ticket_reserve_seats('C1', '$day', 'c', '{001/1A}')", "ticket_refund($sold)", "ticket_change($sold, $c1, '$day')", "ticket_buy_many(ARRAY[$request]::ticket_request[])",
-	"ticket_open('C1', '2031-07-01', 'one')", "ticket_close('C1', '$day')", "ticket_withdraw('C1', '$day')", "ticket_reserve('C1', '$day', 'second', 'c', 2, 'S1', 'S2')", 'ticket_recycle(1)',
+	"ticket_open('C1', '2031-07-01', 'one')", "ticket_close('C1', '$day')", "ticket_retime('C1', '$day')", "ticket_skip_stop('C1', '$day', 'S2')", "ticket_withdraw('C1', '$day')", "ticket_reserve('C1', '$day', 'second', 'c', 2, 'S1', 'S2')", 'ticket_recycle(1)',
 	'item_open(80, 5)', 'item_add(77, 5)', 'item_buy(77, 5)', 'item_buy_many(ARRAY[(77, 5, 1, NULL, NULL)]::item_request[])', "item_refund($item_order)", "item_refund($item_order, 1, '$uuid')", 'item_hold(77, 5)', "item_confirm($item_order)", "item_cancel($item_order)", 'item_split(77, 2)', 'item_merge(3)', "item_answer(77, 5, 'x')",
 	'router_settle()');
 sub is_refused

@@ -200,7 +200,15 @@ my %operation = (
 		my ($departure, $trip, $date, $class) = wish();
 		both(any(qw(remaining why)) eq 'why' ? (why => "SELECT 0, outcome, remaining, held, with_seat_change FROM ticket_why($trip, $date, $class, @{[ 1 + int rand 6 ]}, @{[ channel() ]})")
 			: (remaining => "SELECT 0, r FROM ticket_remaining($trip, $date, $class, @{[ channel() ]}) r"));
+		both(places => "SELECT 0, p.* FROM ticket_places($trip, $date, $class, @{[ channel() ]}) p") if rand() < 0.5;
 		both(matrix => "SELECT 0, m.* FROM ticket_remaining_matrix('$departure->{train}', $date, $class) m") if rand() < 0.3;
+	},
+	skip => sub {
+		my $departure = any(@departures);
+		my $date = "date '$day' + $departure->{n}";
+		my $station = any(@{ $departure->{stations} });
+		return both(retime => "SELECT 0, ticket_retime('$departure->{train}', $date)") if rand() < 0.6;
+		both(skip => "SELECT 0, count(*), min(ticket_no) FROM ticket_skip_stop('$departure->{train}', $date, '$station')");
 	},
 	search => sub { both(search => sprintf "SELECT 0, s.* FROM ticket_search('%s', '%s', date '$day' + %d) s", any(@stations), any(@stations), int rand($days + 1)) },
 	reserve => sub {
@@ -242,7 +250,7 @@ $operation{item} = sub {
 		both($function => $sql) for 1 .. $more =~ /-/ ? 2 : 1;
 	}
 };
-my @kinds = ((('buy') x 6), (('life') x 5), (('change') x 2), (('seats') x 2), 'reseat', (('count') x 2), 'search', 'reserve', 'recycle', 'batch', (('item_buy') x 3), (('item') x 2));
+my @kinds = ((('buy') x 6), (('life') x 5), (('change') x 2), (('seats') x 2), 'reseat', 'skip', (('count') x 2), 'search', 'reserve', 'recycle', 'batch', (('item_buy') x 3), (('item') x 2));
 for (1 .. $operations)
 {
 	$step = $_;

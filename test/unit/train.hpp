@@ -8,6 +8,7 @@
 #include <new>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ticketpool/allocation.hpp"
@@ -126,8 +127,29 @@ class Train {
 
 inline SeatChoice choice_of(const char* text, std::uint32_t passengers) {
     SeatChoice choice;
-    parse_seat_choice(text, std::strlen(text), passengers, nullptr, &choice);
+    ChoiceWords words;
+    parse_seat_choice(text, std::strlen(text), passengers, ChoiceVocabulary{}, &choice, &words);
     return choice;
+}
+
+// A class's words for tests: the properties 'quiet', 'lower', 'x' and, if asked for, 'window';
+// coach 01 has the seats 1A to 9A, numbered from 0, and coach a/b has the seat 7, number 20.
+inline ChoiceVocabulary test_vocabulary(const char* letters = nullptr, bool has_window = false) {
+    const auto has_property = [](const void* context, WordText word) noexcept {
+        const std::string_view text(word.data, word.length);
+        return text == "quiet" || text == "lower" || text == "x" ||
+               (context != nullptr && text == "window");
+    };
+    const auto find_seat = [](const void*, WordText coach, WordText label) noexcept {
+        const std::string_view name(coach.data, coach.length);
+        const std::string_view seat(label.data, label.length);
+        if (name == "a/b" && seat == "7") return std::int64_t{20};
+        const bool is_seat =
+            name == "01" && seat.size() == 2 && seat[0] >= '1' && seat[0] <= '9' && seat[1] == 'A';
+        return is_seat ? std::int64_t{seat[0] - '1'} : std::int64_t{-1};
+    };
+    static const bool window = true;
+    return {letters, has_window ? &window : nullptr, has_property, find_seat};
 }
 
 // The same class as a table of booleans, written to be obviously right.

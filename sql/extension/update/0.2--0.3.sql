@@ -119,6 +119,7 @@ ALTER TABLE @extschema@.ticket_reservation ALTER COLUMN reservation_id SET DEFAU
     @extschema@.ticket_next_id('@extschema@.ticket_reservation_reservation_id_seq'::pg_catalog.regclass);
 ALTER TABLE @extschema@.item_inventory ALTER COLUMN id SET DEFAULT
     @extschema@.ticket_next_id('@extschema@.item_inventory_id_seq'::pg_catalog.regclass);
+\new function ticket_places ticket_seat_svg
 \new function ticket_get ticket_check_many item_check_many
 \new function ticket_exchange_ask ticket_change_back ticket_last_day
 \new function ticket_change_away ticket_exchange_hold ticket_unsettled ticket_settled ticket_served
@@ -147,7 +148,9 @@ ALTER TABLE @extschema@.ticket_route ADD COLUMN boarding boolean[], ADD COLUMN a
     ADD COLUMN skipped boolean[];
 ALTER TABLE @extschema@.ticket_layout_coach ADD COLUMN seat_groups text[], ADD COLUMN xs int[],
     ADD COLUMN ys int[], ADD COLUMN decks int[], ADD COLUMN properties text[];
-ALTER TABLE @extschema@.ticket_departure ADD COLUMN sale_margin interval;
+ALTER TABLE @extschema@.ticket_departure ADD COLUMN sale_margin interval, ADD COLUMN trip_id text,
+    ADD COLUMN trip_start interval;
+\new function ticket_import_gtfs
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_formation_seat', '');
 
 -- Other rolling stock
@@ -162,7 +165,7 @@ DROP INDEX @extschema@.item_order_live;
 CREATE INDEX item_order_live ON @extschema@.item_order (item_id, user_id)
     WHERE status IN ('held', 'sold');
 CREATE INDEX item_order_held ON @extschema@.item_order (held_until) WHERE status = 'held';
-CREATE TABLE @extschema@.item_refund (
+CREATE TABLE @extschema@.item_refund_call (
     order_id    bigint,
     request_id  uuid,
     quantity    bigint,
@@ -171,12 +174,15 @@ CREATE TABLE @extschema@.item_refund (
 );
 DO $$
 BEGIN
-    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.item_refund OWNER TO %s',
+    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.item_refund_call OWNER TO %s',
         (SELECT relowner::regrole FROM pg_catalog.pg_class
          WHERE oid OPERATOR(pg_catalog.=) '@extschema@.item_order'::regclass));
 END $$;
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund_call', '');
 \new function item_hold item_confirm item_cancel
+
+-- The very seat
+\new function ticket_buy_seats ticket_hold_seats ticket_reserve_seats ticket_reseat
 
 -- Part of a hold, longer holds, another passenger
 \new function ticket_hold_extend ticket_transfer

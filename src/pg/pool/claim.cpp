@@ -156,14 +156,43 @@ void count_lost_races(uint32_t lost_races) {
     }
 }
 
+// The wishes of so many of the party.
+SeatChoice choice_of_part(const SeatChoice& choice, uint32_t part) {
+    if (choice.count <= part) {
+        return choice;
+    }
+    if (!choice.is_for_all) {
+        return SeatChoice{};  // whose wish is whose, is unknown
+    }
+    SeatChoice of_part = choice;
+    of_part.count = static_cast<uint8_t>(part);
+    return of_part;
+}
+
+// What the words mean in a quota, whose seats have other numbers than in the class.
+WishWords words_in_quota(const WishWords& words, Quota* quota) {
+    WishWords in_quota = words;
+    for (uint32_t& seat : in_quota.seat) {
+        const int64_t number = seat == kNotInMap ? -1 : quota->find(seat);
+        seat = number < 0 ? kNotInMap : static_cast<uint32_t>(number);
+    }
+    return in_quota;
+}
+
+enum class Wish { kIfPossible, kRequired };
+
 // Claims so many numbered seats of one source and enters them. Allocates nothing: it may run inside
 // an attempt.
 Status claim_seats_of(const Demand& demand, const SourceState& state, uint32_t party,
-                      const Room& room, Claimed* claimed) {
+                      const Room& room, Claimed* claimed, Wish wish = Wish::kIfPossible) {
     SeatRequest request = request_for(demand, state, party);
-    request.choice = demand.choice;
-    if (request.choice.count > party) {
-        request.choice = SeatChoice{};  // only a part of the party: whose wish it is, is unknown
+    request.choice = choice_of_part(demand.choice, party);
+    request.only_wished = wish == Wish::kRequired;
+    WishWords in_quota;
+    if (request.choice.words != nullptr && state.source.quota != 0) {
+        in_quota = words_in_quota(*request.choice.words,
+                                  demand.ref.departure->quota_at(state.source.quota));
+        request.choice.words = &in_quota;
     }
     uint32_t lost_races = 0;
     SeatMap map = state.map;
@@ -275,6 +304,22 @@ Status claim_split(const Demand& demand, SourceList* list, const Room& room, Cla
     return got == demand.party ? Status::kOk : Status::kLookAgain;
 }
 
+// Claims a seat that honours the wish of the only passenger, from the first source that has one.
+Status claim_wished(const Demand& demand, const SourceList& list, const Room& room,
+                    Claimed* claimed) {
+    for (int i = 0; i < list.count; i++) {
+        if (is_places(list.states[i])) {
+            continue;
+        }
+        const Status status =
+            claim_seats_of(demand, list.states[i], 1, room, claimed, Wish::kRequired);
+        if (status != Status::kSoldOut) {
+            return status;
+        }
+    }
+    return Status::kSoldOut;
+}
+
 // Tries each source by itself, then all of them together.
 Status try_demand(const Demand& demand, SourceList* list, const Room& room, Claimed* claimed) {
     const SourceState& first = list->states[0];
@@ -283,6 +328,13 @@ Status try_demand(const Demand& demand, SourceList* list, const Room& room, Clai
     }
     if (list->count == 1 && !is_places(first) && first.source.quota == 0 && first.own_count == 0) {
         return claim_unless_known(demand, first, room, claimed);
+    }
+    if (demand.party == 1 && list->count > 1 && demand.choice.count > 0 &&
+        demand.choice.items[0] != kNoWish) {
+        const Status status = claim_wished(demand, *list, room, claimed);
+        if (status != Status::kSoldOut) {
+            return status;
+        }
     }
     bool busy = false;
     for (int i = 0; i < list->count; i++) {
@@ -527,6 +579,28 @@ void enter_claim(const Claimed& claimed) {
     if (claimed.claim.from_own.any()) {
         ledger_take_over(claimed.source, claimed.claim.seat, claimed.claim.from_own);
     }
+}
+
+void mark_free_seats(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel,
+                     bool* free) {
+    SourceState one;
+    const SourceList list = list_sources(ref, class_index, trip, channel, kAnyPlaces, &one);
+    const SegmentMask bits = trip_mask(trip.from, trip.to);
+    memset(free, 0, ref.departure->layout->classes()[class_index].seats);
+    for (int i = 0; i < list.count; i++) {
+        const SourceState& state = list.states[i];
+        const uint32_t* numbers = state.source.quota == 0
+                                      ? nullptr
+                                      : ref.departure->quota_at(state.source.quota)->numbers();
+        mark_free(state.map, bits, state.own, state.own_count, numbers, free);
+    }
+}
+
+uint32_t count_free_in_coach(const DepartureRef& ref, uint32_t coach_index, Trip trip) {
+    const uint32_t class_index = ref.departure->layout->coaches()[coach_index].class_index;
+    SourceState state;
+    fill_state(ref, {ref.slot, class_index, 0, static_cast<int32_t>(coach_index)}, &state);
+    return free_in(state, trip);
 }
 
 int64_t seat_number(const DepartureRef& ref, const Claimed& claimed) {

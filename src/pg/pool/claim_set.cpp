@@ -7,6 +7,7 @@
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/sources.hpp"
+#include "server/stop_point.hpp"
 #include "ticketpool/quota.hpp"
 #include "ticketpool/seat_set.hpp"
 
@@ -73,15 +74,21 @@ void settle_quotas(const SetDemand& demand, const Claimed* claimed) {
     }
 }
 
+void stop_half_way() {
+    TICKETPOOL_STOP_POINT("half-claimed");
+}
+
 Status try_set(const SetDemand& demand, SetPiece* pieces, Claimed* claimed) {
     locate(demand, pieces, claimed);
-    const Status status = claim_set_once(pieces, demand.count);
+    uint32_t lost_races = 0;
+    const Status status = claim_set_once(pieces, demand.count, &lost_races, stop_half_way);
     if (status == Status::kOk) {
         pin_slot(demand.ref.slot);
         for (uint32_t i = 0; i < demand.count; i++) {
             enter_claim(claimed[i]);
         }
-    } else if (status == Status::kLookAgain) {
+    } else if (lost_races > 0) {
+        count(shared.mine->counters.lost_races, lost_races);
         settle_quotas(demand, claimed);
     }
     return status;

@@ -18,6 +18,7 @@
 //
 //   committed     a transaction's rows are committed for everybody, and no callback has run
 //   rolled-back   the same for a rollback
+//   half-claimed  of a set of named seats, the first is claimed and the others are not
 #pragma once
 
 #include "server/pg.hpp"

@@ -12,6 +12,7 @@
 #include "tables/order_rows.hpp"
 #include "tickets/on_sale.hpp"
 #include "tickets/sale.hpp"
+#include "tickets/seat_wish.hpp"
 #include "tickets/stations.hpp"
 
 namespace ticketpool {
@@ -180,19 +181,31 @@ void parse_new_trip(const Catalog& catalog, const ExchangeWish& wish, const Orde
     end_announcement();
 }
 
+bool has_several_classes(const Exchange& exchange) {
+    for (int g = 1; g < exchange.groups; g++) {
+        if (exchange.group[g].purchase.class_index != exchange.group[0].purchase.class_index) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // Picks a group's wishes out of those of all passengers, which are in order of the old tickets.
 void parse_group_choice(const Exchange& exchange, Group* group) {
-    Purchase all = exchange.whole;
-    all.class_index = group->purchase.class_index;
-    parse_choice(exchange.wish->choice, &all);
+    const SeatChoice all = parse_choice(
+        exchange.wish->choice,
+        {exchange.whole.ref, group->purchase.class_index, has_several_classes(exchange)},
+        exchange.whole.party);
     SeatChoice* choice = &group->purchase.choice;
+    choice->words = all.words;
+    choice->is_for_all = all.is_for_all;
     uint32_t next = 0;
     for (int i = 0; i < exchange.order->count && next < group->purchase.party; i++) {
         if (exchange.order->tickets[i].row != group->tickets[next].row) {
             continue;
         }
-        if (next < kMaxSeatChoices && i < all.choice.count) {
-            choice->items[next] = all.choice.items[i];
+        if (next < kMaxSeatChoices && (all.is_for_all || i < all.count)) {
+            choice->items[next] = all.items[all.is_for_all ? 0 : i];
             choice->count = static_cast<uint8_t>(next + 1);
         }
         next++;
@@ -222,9 +235,9 @@ void parse_groups(Exchange* exchange) {
         group->purchase.class_index = resolve_class(
             exchange->whole.ref, false,
             wish.keeps_class ? text_datum(group->tickets[0].seat_class) : wish.seat_class);
-        if (wish.choice.data != nullptr) {
-            parse_group_choice(*exchange, group);
-        }
+    }
+    for (int g = 0; wish.choice.data != nullptr && g < exchange->groups; g++) {
+        parse_group_choice(*exchange, &exchange->group[g]);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "load/directory.hpp"
 #include "purchase/request_digest.hpp"
 #include "server/errors.hpp"
+#include "tables/departure_rows.hpp"
 
 namespace ticketpool {
 
@@ -40,26 +41,14 @@ uint64_t hash_of_names(const Text* name, uint32_t count) {
     return hash;
 }
 
-// Where the label begins in coach/seat; 0: there is no slash. A coach's name may have slashes.
-size_t label_offset(Text name) {
-    size_t slash = name.length;
-    while (slash > 0 && name.data[slash - 1] != '/') {
-        slash--;
-    }
-    return slash;
-}
-
-// The class of the seat, and its number there; -1: no such seat.
-int64_t find_named_seat(const Layout* layout, Text coach, Text label, uint32_t* class_index) {
-    for (uint32_t c = 0; c < layout->class_count; c++) {
-        const int64_t number =
-            layout->find_seat(c, coach.data, coach.length, label.data, label.length);
-        if (number >= 0) {
-            *class_index = c;
-            return number;
-        }
-    }
-    return -1;
+// The seat's number in its class; -1: the departure does not have it.
+int64_t find_seat(const Layout* layout, Text name, uint32_t* class_index) {
+    Text coach;
+    Text label;
+    return split_seat_name(name, &coach, &label)
+               ? layout->find_named_seat(coach.data, coach.length, label.data, label.length,
+                                         class_index)
+               : -1;
 }
 
 }  // namespace
@@ -99,13 +88,8 @@ void resolve_seats(const DepartureRef& ref, NamedSeats* seats) {
     seats->seat = static_cast<NamedSeat*>(palloc(seats->count * sizeof(NamedSeat)));
     for (uint32_t i = 0; i < seats->count; i++) {
         const Text name = seats->name[i];
-        const size_t label = label_offset(name);
         NamedSeat* seat = &seats->seat[i];
-        const int64_t number =
-            label == 0
-                ? -1
-                : find_named_seat(layout, {name.data, label - 1},
-                                  {name.data + label, name.length - label}, &seat->class_index);
+        const int64_t number = find_seat(layout, name, &seat->class_index);
         if (number < 0) {
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                             errmsg("train \"%s\" has no seat \"%s\"",

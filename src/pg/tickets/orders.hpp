@@ -72,8 +72,6 @@ bool try_lock_order_of(const Catalog& catalog, int64_t order_id, DateADT date, i
 //                                              is cancelled,      refunded, else TK005;
 //                                              else TK005         change: TK005
 //
-// Other seats are given to held and sold tickets, if there is one, whatever the others are.
-//
 // A refund returns its rows also if what is left is held or expired and a ticket is refunded: then
 // the call repeats an earlier one. An order that is sold in part has to be refunded first; then
 // what is still held can be cancelled. If tickets are named, each of them has to be sold, or, for a
@@ -82,9 +80,10 @@ bool try_lock_order_of(const Catalog& catalog, int64_t order_id, DateADT date, i
 // A call returns the tickets that it is about: a payment all tickets except cancelled ones, a
 // cancellation all except sold, refunded and exchanged ones, a refund the sold and refunded ones.
 //
-// Two more calls change neither status nor seat. A longer hold is for the tickets that are held,
-// whatever the others are; TK005 if there are none. Another passenger is for a ticket that is
-// named, and held or sold.
+// Three more calls change no status. A longer hold is for the tickets that are held, whatever the
+// others are; TK005 if there are none. Another passenger is for a ticket that is named, and held or
+// sold. Other seats are given to tickets that are held or sold, whatever the others are; TK005 if
+// there are none.
 enum class OrderCall { kConfirm, kCancel, kRefund, kChange, kExtend, kTransfer, kReseat };
 
 // Drops the tickets that the call leaves alone. Ereports TK005 if the call has nothing to do.

@@ -1,14 +1,12 @@
 // What is left: ticket_remaining, ticket_remaining_matrix and ticket_seat_map, all from memory.
-#include "load/directory.hpp"
 #include "pool/claim.hpp"
 #include "pool/ledger.hpp"
 #include "server/errors.hpp"
 #include "tables/departure_rows.hpp"
-#include "tables/moved_away.hpp"
 #include "ticketpool/matrix.hpp"
+#include "tickets/departure_argument.hpp"
 #include "tickets/on_sale.hpp"
 #include "tickets/stations.hpp"
-#include "tickets/ticket_purchase.hpp"
 #include "tickets/trip_end.hpp"
 
 extern "C" {
@@ -18,31 +16,6 @@ extern "C" {
 namespace ticketpool {
 
 namespace {
-
-DepartureRef require_departure(const Catalog& catalog, FunctionCallInfo fcinfo, int train_argument,
-                               int date_argument) {
-    const Text train = text_of(PG_GETARG_DATUM(train_argument));
-    const DateADT date = PG_GETARG_DATEADT(date_argument);
-    const DepartureRef ref = directory_find(catalog, train, date);
-    if (ref.departure == nullptr) {
-        report_no_departure(catalog, train, date);
-    }
-    return ref;
-}
-
-// Classes [first, last): the named one, or all if the argument is NULL.
-struct ClassRange {
-    uint32_t first;
-    uint32_t last;
-};
-
-ClassRange class_range(const DepartureRef& ref, FunctionCallInfo fcinfo, int argument) {
-    if (PG_ARGISNULL(argument)) {
-        return {0, ref.departure->layout->class_count};
-    }
-    const uint32_t index = resolve_class(ref, false, PG_GETARG_DATUM(argument));
-    return {index, index + 1};
-}
 
 // Adds the unnumbered places of a class: for each pair of stops, those of the scarcest segment
 // between them.

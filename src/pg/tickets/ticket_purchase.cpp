@@ -6,6 +6,7 @@
 #include "server/errors.hpp"
 #include "tables/moved_away.hpp"
 #include "tickets/named_seats.hpp"
+#include "tickets/seat_wish.hpp"
 #include "tickets/stations.hpp"
 
 namespace ticketpool {
@@ -64,20 +65,6 @@ void parse_passengers(const BuyArguments& arguments, Purchase* purchase) {
     purchase->party = static_cast<uint32_t>(count);
 }
 
-// The letters of the seats of a class, each once.
-void letters_of_class(const Layout* layout, uint32_t class_index, char* letters) {
-    bool seen[256] = {};
-    size_t count = 0;
-    for (uint32_t i = 0; i < layout->classes()[class_index].seats; i++) {
-        const uint8_t letter = layout->geometry(class_index)[i].letter;
-        if (letter != 0 && !seen[letter]) {
-            seen[letter] = true;
-            letters[count++] = static_cast<char>(letter);
-        }
-    }
-    letters[count] = '\0';
-}
-
 }  // namespace
 
 uint32_t resolve_class(const DepartureRef& ref, bool is_null, Datum seat_class) {
@@ -102,22 +89,6 @@ uint32_t resolve_class(const DepartureRef& ref, bool is_null, Datum seat_class) 
                  errhint("ticket_search shows the classes of a train.")));
     }
     return static_cast<uint32_t>(index);
-}
-
-void parse_choice(Text text, Purchase* purchase) {
-    char letters[32];
-    letters_of_class(purchase->ref.departure->layout.get(), purchase->class_index, letters);
-    if (parse_seat_choice(text.data, text.length, purchase->party, letters, &purchase->choice) !=
-        Status::kOk) {
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("\"%s\" is not a seat choice", printable(text)),
-                        errdetail_plural("A choice is at most one letter a passenger, or window, "
-                                         "or aisle; there is %u passenger.",
-                                         "A choice is at most one letter a passenger, or window, "
-                                         "or aisle; there are %u passengers.",
-                                         purchase->party, purchase->party),
-                        errhint("For example 'F', 'AB' for two passengers, or 'window'.")));
-    }
 }
 
 void read_arguments(FunctionCallInfo fcinfo, BuyArguments* arguments) {
@@ -195,7 +166,8 @@ void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Pur
             resolve_class(purchase->ref, arguments.is_null[kArgClass], arguments.value[kArgClass]);
     }
     if (!arguments.is_null[kArgChoice]) {
-        parse_choice(text_of(arguments.value[kArgChoice]), purchase);
+        purchase->choice = parse_choice(text_of(arguments.value[kArgChoice]),
+                                        {purchase->ref, purchase->class_index}, purchase->party);
     }
     if (purchase->request_id != nullptr) {
         digest_as_resolved(purchase);

@@ -47,9 +47,6 @@ void read_purchase(const BuyArguments& arguments, Purchase* purchase);
 void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase,
                       TripUse use = TripUse::kSale);
 
-// Ereports 22023 if the text is not a seat choice. The class and the party must be known.
-void parse_choice(Text text, Purchase* purchase);
-
 // The fields of Purchase::asked. Once names are resolved, it also has the stops that the stations
 // mean, and the class's name if none was written.
 inline constexpr DigestField kDigestTrain{0, 4};
