@@ -309,6 +309,10 @@ my @owner = (
 	q{UPDATE ticket_departure SET closes_at = NULL, opens_at = '2020-01-01', status = 'open' WHERE status <> 'open'},
 	q{INSERT INTO ticket_formation VALUES ('F' || (random() * 9)::int, 'x', repeat('c', (random() * 70)::int), ARRAY['1A', '1A', NULL, '0A', '99999Z'])},
 	q{INSERT INTO ticket_formation VALUES ('F9', random()::text, 'c', NULL, (random() * 2e9)::int * (random() * 3 - 1)::int)},
+	q{INSERT INTO ticket_formation VALUES ('F' || (random() * 9)::int, 'y', 'c', ARRAY[chr(1 + (random() * 300)::int), random()::text, repeat('l', (random() * 40)::int)])},
+	q{INSERT INTO ticket_formation_seat (formation, coach, seat, seat_group, x, properties) SELECT formation, coach, seat, repeat('g', (random() * 70)::int), random() * 2e9, ARRAY[chr(1 + (random() * 300)::int), left(random()::text, 3)]
+		FROM ticket_formation, unnest(seats) AS seat WHERE formation ~ '^F[03-9]' AND seat IS NOT NULL AND random() < 0.3 ON CONFLICT DO NOTHING},
+	q{DELETE FROM ticket_formation_seat WHERE random() < 0.5},
 	q{DELETE FROM ticket_formation WHERE formation ~ '^F[03-9]'},
 	q{INSERT INTO ticket_stop SELECT 'X' || (random() * 9)::int, (random() * 1e9)::int, 'S1', '-178000000 years', '178000000 years'},
 	q{ALTER TABLE ticket_order ADD COLUMN IF NOT EXISTS note text},
