@@ -1,5 +1,5 @@
--- A party picks its seats on a map: the second row of a coach in which three free seats are side by
--- side, shown before and after. Somebody else has bought a window seat near it.
+-- A party picks its seats on a map: A, B and C of a row with no seat taken, in a coach in which
+-- somebody else has just bought a window seat. Rows of the coach before and after.
 SELECT o.seat AS taken FROM ticket_buy('G13', '北京南', '上海虹桥', 1, CURRENT_DATE, 'second', seat_choice => 'window') AS o \gset
 CREATE TEMP VIEW coach AS
 SELECT coach, string_agg(CASE WHEN free THEN seat ELSE '(' || seat || ')' END, ' ' ORDER BY n) AS row_of_seats, seat_group::int AS row_no
