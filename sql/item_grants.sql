@@ -27,7 +27,7 @@ SELECT item_rule_question_gate(1601, 1, 1);
 SELECT ticket_rule_question_gate(1601, 1, '{1}', 1, 2);
 TABLE item_inventory;
 TABLE item_order;
-TABLE item_refund;
+TABLE item_refund_call;
 TABLE item_question;
 TABLE item_gate;
 TABLE item_pool;
@@ -55,7 +55,7 @@ SELECT status FROM item_confirm(:held);
 SELECT order_id AS given_up FROM item_hold(1601, 1, 2) \gset
 SELECT status FROM item_cancel(:given_up);
 SELECT buy_quantity FROM item_refund(:held, 1, '00000000-0000-0000-0000-000000001601');
-TABLE public.item_refund;
+TABLE public.item_refund_call;
 SELECT count(*) FROM item_buy_many(ARRAY[(1601, 1, 1, NULL, NULL)]::item_request[]);
 SELECT * FROM item_buy(1601, 1, 100);
 SELECT current_user, item_remaining(1601);
@@ -96,4 +96,4 @@ DROP ROLE regress_item_public, regress_item_seller, regress_item_monitor;
 SELECT oid::regprocedure AS function, proargnames AS arguments, pg_get_function_result(oid) AS result FROM pg_proc
 WHERE proname IN ('item_open', 'item_add', 'item_remaining', 'item_buy', 'item_buy_many', 'item_hold', 'item_confirm', 'item_cancel', 'item_refund', 'item_split', 'item_merge', 'item_ask', 'item_answer', 'item_verify') ORDER BY proname;
 SELECT attrelid::regclass AS relation, string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum) AS columns FROM pg_attribute
-WHERE attrelid IN ('item_inventory'::regclass, 'item_question'::regclass, 'item_order'::regclass, 'item_refund'::regclass, 'item_request'::regclass, 'item_pool'::regclass) AND attnum > 0 AND NOT attisdropped GROUP BY 1 ORDER BY 1::text;
+WHERE attrelid IN ('item_inventory'::regclass, 'item_question'::regclass, 'item_order'::regclass, 'item_refund_call'::regclass, 'item_request'::regclass, 'item_pool'::regclass) AND attnum > 0 AND NOT attisdropped GROUP BY 1 ORDER BY 1::text;

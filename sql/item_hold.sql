@@ -132,6 +132,7 @@ CALL try(format('item_refund(%s, -1)', :p));
 CALL try(format('item_refund(%s, -1, rid(1))', :p));
 CALL try('item_refund(NULL, 1)');
 CALL try('item_refund(-1, 1)');
+CALL try('item_refund(''-1'')');
 -- A retry changes nothing more, also when the first call was for all.
 SELECT buy_quantity, status FROM item_refund(:p, 1, rid(2));
 SELECT buy_quantity, status FROM item_refund(:p, 1, rid(2));
@@ -146,7 +147,7 @@ SELECT buy_quantity, status FROM item_refund(:p);
 SELECT buy_quantity, status FROM item_refund(:p, 2);
 CALL try(format('item_refund(%s, 3)', :p));
 SELECT left_of(1701);
-SELECT quantity, right(request_id::text, 1) AS request FROM item_refund WHERE order_id = :p ORDER BY request_id;
+SELECT quantity, right(request_id::text, 1) AS request FROM item_refund_call WHERE order_id = :p ORDER BY request_id;
 -- The last units by number; a request that rolled back was none; one order's request_id is not another's.
 SELECT order_id AS p FROM item_buy(1701, 4, 5) \gset
 BEGIN;
@@ -260,15 +261,27 @@ SELECT order_id AS x FROM item_hold(1701, 1, 3) \gset
 ALTER TABLE item_order ENABLE TRIGGER noticed;
 CALL try(format('item_confirm(%s)', :x));
 CALL try(format('item_cancel(%s)', :x));
+CREATE OR REPLACE FUNCTION noticed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.status := CASE NEW.status WHEN 'sold' THEN 'cancelled' ELSE 'sold' END; RETURN NEW; END $$;
+CALL try(format('item_confirm(%s)', :x));
+CALL try(format('item_cancel(%s)', :x));
 CREATE OR REPLACE FUNCTION noticed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
 CALL try(format('item_confirm(%s)', :x));
 CALL try(format('item_cancel(%s)', :x));
 DROP TRIGGER noticed ON item_order;
 SELECT status FROM item_confirm(:x);
-CREATE TRIGGER noticed BEFORE INSERT ON item_refund FOR EACH ROW EXECUTE FUNCTION noticed();
+CREATE TRIGGER noticed BEFORE INSERT ON item_refund_call FOR EACH ROW EXECUTE FUNCTION noticed();
 CALL try(format('item_refund(%s, 1, rid(6))', :x));
 SELECT left_of(1701);
-DROP TRIGGER noticed ON item_refund;
+DROP TRIGGER noticed ON item_refund_call;
+-- What a trigger has lengthened since the sweep has found it is held on.
+CREATE OR REPLACE FUNCTION noticed() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE public.item_order SET held_until = 'infinity' WHERE user_id = 42; RETURN NULL; END $$;
+BEGIN;
+SELECT count(*) FROM item_hold(1701, 41) a, item_hold(1701, 42) b;
+CREATE TRIGGER noticed AFTER UPDATE ON item_order FOR EACH ROW WHEN (NEW.status = 'expired') EXECUTE FUNCTION noticed();
+UPDATE item_order SET held_until = clock_timestamp() + user_id * interval '1 ms' - interval '1 s' WHERE user_id IN (41, 42);
+SELECT count(ticket_sweep());
+SELECT user_id, status, held_until = 'infinity' AS on_and_on FROM item_order WHERE user_id IN (41, 42) ORDER BY user_id;
+ROLLBACK;
 -- A check of the user's that refuses held orders is asked.
 ALTER TABLE item_order ADD CONSTRAINT paid CHECK (status <> 'held') NOT VALID;
 CALL try('item_hold(1701, 1)');

@@ -454,17 +454,17 @@ CREATE INDEX item_order_live ON @extschema@.item_order (item_id, user_id)
 CREATE INDEX item_order_held ON @extschema@.item_order (held_until) WHERE status = 'held';
 CREATE UNIQUE INDEX item_order_request ON @extschema@.item_order (user_id, request_id) WHERE request_id IS NOT NULL;
 
-CREATE TABLE @extschema@.item_refund (
+CREATE TABLE @extschema@.item_refund_call (
     order_id    bigint,
     request_id  uuid,
     quantity    bigint,
     create_time timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (order_id, request_id)
 );
-COMMENT ON TABLE @extschema@.item_refund IS
+COMMENT ON TABLE @extschema@.item_refund_call IS
     'which calls of item_refund with a request_id have given units back, so that a repeated call '
     'gives back nothing more (kept by item_refund)';
-COMMENT ON COLUMN @extschema@.item_refund.quantity IS
+COMMENT ON COLUMN @extschema@.item_refund_call.quantity IS
     'the quantity that the call asked for; NULL: all units';
 
 CREATE TABLE @extschema@.item_question (
@@ -569,4 +569,4 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_inventory_id_seq', 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_node', 'WHERE node <> 0');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_node_drawn_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_formation_seat', '');
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund_call', '');

@@ -72,7 +72,7 @@ $node->safe_psql('postgres', qq{
 	INSERT INTO item_question VALUES (1, 1, 'how many', 'five');
 	SELECT item_ask(1, 7), item_answer(1, 7, 'five')});
 
-my @tables = qw(item_inventory item_order item_refund item_question item_gate ticket_station ticket_stop ticket_formation ticket_formation_seat ticket_route ticket_route_call ticket_layout ticket_layout_coach
+my @tables = qw(item_inventory item_order item_refund_call item_question item_gate ticket_station ticket_stop ticket_formation ticket_formation_seat ticket_route ticket_route_call ticket_layout ticket_layout_coach
   ticket_departure ticket_reservation ticket_order);
 # What each channel sees of the train with quotas, and what the rules are.
 sub quotas

@@ -51,8 +51,13 @@ class TestRoute {
         route = new (block_.at(0)) Route{};
         route->stop_count = static_cast<std::uint32_t>(stations.size());
         for (std::size_t i = 0; i < stations.size(); ++i) {
-            new (&route->stops()[i]) Stop{block_.put(stations[i]), hash(stations[i]),
-                                          static_cast<std::int32_t>(i + 1), kNoTime, kNoTime};
+            new (&route->stops()[i]) Stop{block_.put(stations[i]),
+                                          hash(stations[i]),
+                                          static_cast<std::int32_t>(i + 1),
+                                          kNoTime,
+                                          kNoTime,
+                                          false,
+                                          false};
         }
     }
 

@@ -51,13 +51,27 @@ TEST(Route, StationsCalledAtTwice) {
     EXPECT_EQ(TestRoute({"A", "A", "B", "B"}, good_hash).trip("A", "B"), Stops(1, 2));
 }
 
-std::optional<Stops> naive_trip(const std::vector<std::string>& stations, const std::string& from,
-                                const std::string& to) {
+TEST(Route, WhereOneMayBoardAndAlight) {
+    const TestRoute loop({"A", "B", "C", "A", "B"}, good_hash);
+    EXPECT_EQ(loop.trip("A", "B"), Stops(0, 1));
+    loop.route->stops()[1].no_alighting = true;
+    EXPECT_EQ(loop.trip("A", "B"), Stops(3, 4));
+    EXPECT_EQ(loop.trip("B", "A"), Stops(1, 3));
+    loop.route->stops()[3].no_boarding = true;
+    EXPECT_EQ(loop.trip("A", "B"), Stops(0, 4));
+    loop.route->stops()[0].no_boarding = true;
+    EXPECT_EQ(loop.trip("A", "B"), std::nullopt);
+    EXPECT_EQ(loop.trip("C", "A"), Stops(2, 3));
+}
+
+std::optional<Stops> naive_trip(const TestRoute& line, const std::vector<std::string>& stations,
+                                const std::string& from, const std::string& to) {
+    const Stop* stops = line.route->stops();
     std::optional<Stops> best;
     for (int i = 0; i < static_cast<int>(stations.size()); ++i) {
         for (int j = i + 1; j < static_cast<int>(stations.size()); ++j) {
-            if (stations[i] == from && stations[j] == to && from != to &&
-                (!best || j - i < best->second - best->first)) {
+            if (stations[i] == from && stations[j] == to && from != to && !stops[i].no_boarding &&
+                !stops[j].no_alighting && (!best || j - i < best->second - best->first)) {
                 best = Stops(i, j);
             }
         }
@@ -72,11 +86,15 @@ TEST(Route, EveryTripAgreesWithTheModel) {
         std::vector<std::string> stations(2 + random() % 11);
         for (std::string& station : stations) station = codes[random() % (codes.size() - 1)];
         const TestRoute line(stations, round % 2 == 0 ? good_hash : no_hash);
+        for (std::size_t i = 0; round % 3 == 0 && i < stations.size(); ++i) {
+            line.route->stops()[i].no_boarding = random() % 4 == 0;
+            line.route->stops()[i].no_alighting = random() % 4 == 0;
+        }
         for (const std::string& from : codes) {
             ASSERT_EQ(line.calls_at(from),
                       std::find(stations.begin(), stations.end(), from) != stations.end());
             for (const std::string& to : codes) {
-                ASSERT_EQ(line.trip(from, to), naive_trip(stations, from, to));
+                ASSERT_EQ(line.trip(from, to), naive_trip(line, stations, from, to));
             }
         }
     }
@@ -232,7 +250,7 @@ TEST(Departure, IsEmptyAndNeedsItsBytes) {
         EXPECT_EQ(test.bytes, 64U + 64U + std::max(read_bytes, seat_bytes + 3U * segments * 4));
         EXPECT_EQ(departure.bytes, test.bytes);
         EXPECT_EQ(departure.segments, segments);
-        EXPECT_EQ(departure.route.get(), line.route);
+        EXPECT_EQ(departure.route(), line.route);
         EXPECT_EQ(departure.layout.get(), layout.layout);
         EXPECT_EQ(departure.status.load(), SaleStatus::kOpen);
         EXPECT_EQ(departure.first_quota(), nullptr);

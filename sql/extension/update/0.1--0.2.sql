@@ -84,6 +84,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_gate', '');
 
 \new function ticket_preload ticket_rule_question_gate
 \new function item_open item_add item_remaining item_buy item_buy_many
+-- As it was then; the next step replaces it.
 CREATE FUNCTION @extschema@.item_refund(order_id bigint) RETURNS SETOF @extschema@.item_order
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
 REVOKE ALL ON FUNCTION @extschema@.item_refund(bigint) FROM PUBLIC;

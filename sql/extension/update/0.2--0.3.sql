@@ -160,7 +160,7 @@ DROP INDEX @extschema@.item_order_live;
 CREATE INDEX item_order_live ON @extschema@.item_order (item_id, user_id)
     WHERE status IN ('held', 'sold');
 CREATE INDEX item_order_held ON @extschema@.item_order (held_until) WHERE status = 'held';
-CREATE TABLE @extschema@.item_refund (
+CREATE TABLE @extschema@.item_refund_call (
     order_id    bigint,
     request_id  uuid,
     quantity    bigint,
@@ -169,11 +169,11 @@ CREATE TABLE @extschema@.item_refund (
 );
 DO $$
 BEGIN
-    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.item_refund OWNER TO %s',
+    EXECUTE pg_catalog.format('ALTER TABLE @extschema@.item_refund_call OWNER TO %s',
         (SELECT relowner::regrole FROM pg_catalog.pg_class
          WHERE oid OPERATOR(pg_catalog.=) '@extschema@.item_order'::regclass));
 END $$;
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund_call', '');
 \new function item_hold item_confirm item_cancel
 
 -- Part of a hold, longer holds, another passenger

@@ -1,12 +1,12 @@
 // item_refund: a sold order gives units back, some or all. They are free for others once the
 // transaction has committed, and for the transaction itself at once.
 //
-// A call with a request_id that has given units back leaves a row in the table item_refund, in the
-// same transaction. It is read and written only while the order's row is locked, which every such
-// call changes. So of two calls with one request_id the second waits for the first, and then finds
-// its row, or does not find it because the first rolled back. Where the isolation level hides the
-// row, it also hides the order's new version, and locking that is 40001. The row is a plain one: a
-// dump, a standby and an update keep it like the order itself.
+// A call with a request_id that has given units back leaves a row in the table item_refund_call, in
+// the same transaction. It is read and written only while the order's row is locked, which every
+// such call changes. So of two calls with one request_id the second waits for the first, and then
+// finds its row, or does not find it because the first rolled back. Where the isolation level hides
+// the row, it also hides the order's new version, and locking that is 40001. The row is a plain
+// one: a dump, a standby and an update keep it like the order itself.
 #include "items/item_orders.hpp"
 #include "pool/shared_memory.hpp"
 #include "server/call_scan.hpp"
@@ -50,7 +50,7 @@ RefundCall read_call(FunctionCallInfo fcinfo) {
 // Was the call made before? 22023 if its request_id asked for another quantity then.
 bool is_repeated(const Catalog& catalog, const RefundCall& call) {
     const char* sql = psprintf("SELECT quantity FROM %s WHERE order_id = $1 AND request_id = $2",
-                               qualified_name(catalog.refund));
+                               qualified_name(catalog.refund_call));
     Oid types[] = {INT8OID, UUIDOID};
     Datum values[] = {Int64GetDatum(call.order_id), call.request_id};
     if (execute_planned(sql, 2, types, values, nullptr) != SPI_OK_SELECT) {
@@ -80,10 +80,10 @@ bool is_repeated(const Catalog& catalog, const RefundCall& call) {
 void note_request(const Catalog& catalog, const RefundCall& call) {
     const char* sql =
         psprintf("INSERT INTO %s (order_id, request_id, quantity) VALUES ($1, $2, $3)",
-                 qualified_name(catalog.refund));
+                 qualified_name(catalog.refund_call));
     Oid types[] = {INT8OID, UUIDOID, INT8OID};
     Datum values[] = {Int64GetDatum(call.order_id), call.request_id, Int64GetDatum(call.quantity)};
-    execute_own_on(catalog.refund, sql, 3, types, values, call.all ? "  n" : nullptr,
+    execute_own_on(catalog.refund_call, sql, 3, types, values, call.all ? "  n" : nullptr,
                    SPI_OK_INSERT);
     if (SPI_processed != 1) {
         report_not_written(sql);
@@ -137,8 +137,8 @@ TICKETPOOL_FUNCTION(item_refund) {
     PreventCommandIfReadOnly("item_refund()");
     ReturnSetInfo* result = require_set_result(fcinfo);
     begin_result(fcinfo);
+    const Catalog& catalog = catalog_of(fcinfo);  // first: in version 0.2 there was one argument
     const RefundCall call = read_call(fcinfo);
-    const Catalog& catalog = catalog_of(fcinfo);
     OwnerScope scope;
     owner_begin(catalog, &scope);
     SPI_connect();

@@ -24,7 +24,7 @@ struct Catalog {
     Oid inventory, inventory_pkey, inventory_root, inventory_item, inventory_sequence;
     Oid item_order, item_order_pkey, item_order_live, item_order_request, item_order_held;
     Oid item_order_sequence;
-    Oid refund, refund_pkey;  // of items: calls with a request_id
+    Oid refund_call, refund_call_pkey;
     Oid question, question_pkey, gate, gate_pkey;
     Oid parcel, parcel_pkey, parcel_departure, parcel_part, moved, moved_pkey;
     Oid node, node_one, node_drawn;
