@@ -1,6 +1,8 @@
 -- A party picks its seats on a map: A, B and C of a row with no seat taken, in a coach in which
 -- somebody else has just bought a window seat. Rows of the coach before and after.
+SET ticketpool.allocation = first_fit;
 SELECT o.seat AS taken FROM ticket_buy('G13', '北京南', '上海虹桥', 1, CURRENT_DATE, 'second', seat_choice => 'window') AS o \gset
+RESET ticketpool.allocation;
 CREATE TEMP VIEW coach AS
 SELECT coach, string_agg(CASE WHEN free THEN seat ELSE '(' || seat || ')' END, ' ' ORDER BY n) AS row_of_seats, seat_group::int AS row_no
 FROM ticket_places('G13', '北京南', '上海虹桥', CURRENT_DATE, 'second') WITH ORDINALITY AS p (seat_class, coach, seat, free, seat_group, x, y, deck, properties, n)
