@@ -91,6 +91,11 @@ step "The fullest seats of G125 tomorrow, a column a stretch: ticket_seat_map('G
 value "SELECT string_agg(name, ' ' ORDER BY stop_no) FROM ticket_stop JOIN ticket_station USING (station) WHERE train = 'G125'"
 value "SELECT seat FROM ticket_seat_map('G125', CURRENT_DATE + 1, 'second') AS seat ORDER BY length(replace(seat, '.', '')) DESC LIMIT 8"
 
+step 'A party of three points at seats of G13 today: ticket_places shows a coach, ticket_hold_seats holds the very seats, ticket_confirm pays'
+show -f demo/pick.sql
+value "SELECT ticket_seat_svg('G13', CURRENT_DATE, NULL, '北京南', '上海虹桥')" >build/demo-seats.svg
+say 'The coaches as they are now, drawn by ticket_seat_svg for a browser: build/demo-seats.svg'
+
 step "Paying takes time: holds run out and quotas return by themselves, late payments and exchanges find their seat"
 sql -f demo/life.sql | sed '$d'
 

@@ -589,6 +589,9 @@ void mark_free_seats(const DepartureRef& ref, uint32_t class_index, Trip trip, T
     memset(free, 0, ref.departure->layout->classes()[class_index].seats);
     for (int i = 0; i < list.count; i++) {
         const SourceState& state = list.states[i];
+        if (is_places(state)) {
+            continue;
+        }
         const uint32_t* numbers = state.source.quota == 0
                                       ? nullptr
                                       : ref.departure->quota_at(state.source.quota)->numbers();
