@@ -302,6 +302,23 @@ void report_places(const Proof& proof) {
     }
 }
 
+// Has the departure another stop list in memory than in its row? On a standby it may be behind.
+bool has_other_route(const Proof& proof) {
+    DepartureRow row;
+    const int64_t route_id = proof.ref.departure->route()->head.id;
+    return !RecoveryInProgress() &&
+           read_departure_row(*proof.catalog, proof.ref.departure->departure_id, &row) &&
+           row.route_id != route_id && row.route_id != route_of(proof.ref)->head.id;
+}
+
+void verify_route(const Proof& proof) {
+    bool differs = has_other_route(proof);
+    look_again(differs, kLooks, [&] { return differs = has_other_route(proof); });
+    if (differs) {
+        report(proof, "it has another stop list in the pool than in its row");
+    }
+}
+
 void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnSetInfo* result) {
     Proof proof{};
     proof.catalog = &catalog;
@@ -331,6 +348,9 @@ void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnS
     if (differs && proof.ref.departure != nullptr) {
         report_differences(proof);
         report_places(proof);
+    }
+    if (proof.ref.departure != nullptr) {
+        verify_route(proof);
     }
 }
 
