@@ -322,6 +322,23 @@ void report_places(const Proof& proof) {
     }
 }
 
+// Has the departure another stop list in memory than in its row? On a standby it may be behind.
+bool has_other_route(const Proof& proof) {
+    DepartureRow row;
+    const int64_t route_id = proof.ref.departure->route()->head.id;
+    return !RecoveryInProgress() &&
+           read_departure_row(*proof.catalog, proof.ref.departure->departure_id, &row) &&
+           row.route_id != route_id && row.route_id != route_of(proof.ref)->head.id;
+}
+
+void verify_route(const Proof& proof) {
+    bool differs = has_other_route(proof);
+    look_again(differs, kLooks, [&] { return differs = has_other_route(proof); });
+    if (differs) {
+        report(proof, "it has another stop list in the pool than in its row");
+    }
+}
+
 // False: the departure has got other seats meanwhile, and was not verified.
 bool verify_once(const Catalog& catalog, int64_t departure_id, bool required,
                  ReturnSetInfo* result) {
@@ -354,6 +371,9 @@ bool verify_once(const Catalog& catalog, int64_t departure_id, bool required,
     if (differs && proof.ref.departure != nullptr) {
         report_differences(proof);
         report_places(proof);
+    }
+    if (proof.ref.departure != nullptr && !proof.replaced) {
+        verify_route(proof);
     }
     // This transaction's own reform: what is in memory is what others still see.
     return !proof.replaced || ledger_is_reforming(proof.ref.slot);

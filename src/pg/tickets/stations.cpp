@@ -253,8 +253,8 @@ void find_end(const Catalog& catalog, const DepartureRef& ref, Text station, Tri
 struct Wanted {
     const DepartureRef& ref;
     const Route* route;
-    TripEnd from;
-    TripEnd to;
+    const TripEnd& from;
+    const TripEnd& to;
 };
 
 // What makes no difference to a look for a trip.
@@ -349,10 +349,12 @@ StationArgument find_stations(const Catalog& catalog, Text station) {
 }
 
 Trip find_trip(const Catalog& catalog, const DepartureRef& ref, Text from, Text to, TripUse use) {
-    Wanted wanted{ref, route_of(ref), {}, {}};
+    TripEnd start;
+    TripEnd end;
     Trip trip;
-    find_end(catalog, ref, from, &wanted.from);
-    find_end(catalog, ref, to, &wanted.to);
+    find_end(catalog, ref, from, &start);
+    find_end(catalog, ref, to, &end);
+    const Wanted wanted{ref, route_of(ref), start, end};
     if (use != TripUse::kStretch &&
         (likely(find_usual_trip(wanted, &trip)) || shortest_trip(wanted, kNothing, &trip) ||
          shortest_trip(wanted, kMargin, &trip))) {
