@@ -125,6 +125,12 @@ SELECT coach, seat FROM ticket_buy_seats('VS1', 'VSA', 'VSC', 1, '{02/1F,01/2A}'
 DELETE FROM ticket_rule WHERE rule = 'public.very_refused';
 DROP FUNCTION very_refused;
 
+-- Labels of any text
+INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('VS-L', 'hall 1', 'any', '{F12,"Cabin 7",37,12下,"a,b"}');
+SELECT ticket_open('VS1', '2033-04-06', 'VS-L') > 0 AS opened;
+SELECT ticket_no, coach, seat FROM ticket_buy_seats('VS1', 'VSA', 'VSD', 1, '{hall 1/12下,hall 1/37,"hall 1/a,b",hall 1/Cabin 7}', '2033-04-06');
+SELECT r.ticket_no, r.coach, r.seat FROM ticket_order o, ticket_reseat(o.order_id, '{1}', '{hall 1/F12}') AS r WHERE o.departure_id = (SELECT departure_id FROM ticket_departure WHERE train = 'VS1' AND service_date = '2033-04-06') AND o.ticket_no = 1;
+
 -- A train of more than 64 segments: a seat is several words.
 INSERT INTO ticket_station (station, name) SELECT 'VW' || i, 'Very wide ' || i FROM generate_series(1, 200) i;
 INSERT INTO ticket_stop (train, stop_no, station, arrives, departs) SELECT 'VW', i, 'VW' || i, make_interval(mins => i * 10), make_interval(mins => i * 10 + 1) FROM generate_series(1, 200) i;

@@ -37,6 +37,13 @@ SELECT ticket_reserve_seats('RS2', '2033-05-01', 'broken', '{02/1A}') AS quota, 
 SELECT from_stop, to_stop FROM ticket_reservation WHERE reservation_id IN (:quota, :quota_2) ORDER BY reservation_id;
 SELECT * FROM ticket_verify();
 
+-- Where nobody may board or alight, a stretch can begin and end all the same.
+INSERT INTO ticket_stop (train, stop_no, station, arrives, departs, boarding, alighting) VALUES
+    ('RS3', 1, 'RSA', NULL, '8:00', false, false), ('RS3', 2, 'RSB', '9:00', '9:02', true, true), ('RS3', 3, 'RSC', '10:00', '10:02', true, true), ('RS3', 4, 'RSD', '11:00', NULL, false, false);
+SELECT ticket_open('RS3', '2033-05-01', 'RS-F') > 0 AS opened;
+SELECT ticket_reserve_seats('RS3', '2033-05-01', 'staff', '{02/1A}') > 0 AS whole, ticket_reserve_seats('RS3', '2033-05-01', 'staff', '{02/1B}', to_station => 'RSC') > 0 AS part, ticket_reserve_seats('RS3', '2033-05-01', 'staff', '{02/1C}', 'RSB', 'RSD') > 0 AS part;
+SELECT * FROM ticket_verify();
+
 -- In a transaction
 BEGIN;
 SELECT order_id FROM ticket_buy_seats('RS1', 'RSA', 'RSD', 1, '{02/1A}', '2033-05-03') \gset

@@ -58,6 +58,15 @@ COMMENT ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, times
 REVOKE ALL ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz, text,
     interval, text) FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION @extschema@.ticket_import_gtfs(gtfs_schema name, first_day date,
+    last_day date, formation text DEFAULT NULL, number_column text DEFAULT 'trip_short_name')
+    RETURNS TABLE (train text, service_date date, departure_id bigint, trip_id text)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_import_gtfs(name, date, date, text, text) IS
+    'puts the runs of a GTFS feed on sale that are not yet, for these days; the feed is in tables of '
+    'the schema, which are read with the caller''s rights; returns what it opened';
+REVOKE ALL ON FUNCTION @extschema@.ticket_import_gtfs(name, date, date, text, text) FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION @extschema@.ticket_close(train text, service_date date)
     RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_close(text, date) IS

@@ -167,6 +167,8 @@ CREATE TABLE @extschema@.ticket_departure (
     layout_id    bigint NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now(),
     sale_margin  interval,
+    trip_id      text,
+    trip_start   interval,
     UNIQUE (train, service_date)
 );
 ALTER SEQUENCE @extschema@.ticket_departure_departure_id_seq OWNED BY @extschema@.ticket_departure.departure_id;
@@ -179,6 +181,11 @@ COMMENT ON COLUMN @extschema@.ticket_departure.closes_at IS
 COMMENT ON COLUMN @extschema@.ticket_departure.sale_margin IS
     'a trip is on sale until that long before the train leaves its boarding stop; NULL: until '
     'closes_at';
+COMMENT ON COLUMN @extschema@.ticket_departure.trip_id IS
+    'the trip of a GTFS feed that ticket_import_gtfs opened it from; NULL: it was opened without a '
+    'feed';
+COMMENT ON COLUMN @extschema@.ticket_departure.trip_start IS
+    'which of the starts that the feed''s frequencies have; NULL: the trip has no frequencies';
 COMMENT ON COLUMN @extschema@.ticket_departure.route_id IS
     'its stop list: another after ticket_retime and ticket_skip_stop';
 COMMENT ON COLUMN @extschema@.ticket_departure.layout_id IS 'the formation it was opened with';

@@ -34,9 +34,15 @@ $node->safe_psql('postgres', qq{
 make_train($node, 'postgres', 'T3', 6);
 make_formation($node, 'postgres', 'mixed', 40);
 $node->safe_psql('postgres', q{INSERT INTO ticket_formation VALUES ('mixed', '010', 'second', NULL, 15), ('mixed', '011', 'standing', NULL, 20)});
+# Berths with labels of any text.
+$node->safe_psql('postgres', q{INSERT INTO ticket_formation VALUES ('mixed', '012', 'berth', ARRAY['12下', 'Cabin 7', 'a,b', '12上', 'F12', ''';--"']);
+	INSERT INTO ticket_formation_seat (formation, coach, seat, seat_group, x, properties) VALUES
+		('mixed', '012', '12下', 'bay, 6', 1, '{window,lower}'), ('mixed', '012', '12上', 'bay, 6', NULL, NULL), ('mixed', '012', 'a,b', NULL, -3, '{}')});
 open_departures($node, 'postgres', 'T3', 'mixed', 1);
 $node->safe_psql('postgres', qq{
 	SELECT ticket_reserve('T3', '$day', 'second', 'agency', 8, 'S1', 'S4');
+	SELECT ticket_reserve('T3', '$day', 'berth', 'agency', 2, 'S4', 'S6');
+	SELECT count(*) FROM ticket_buy('T3', 'S1', 'S4', 3000, '$day', 'berth', passengers => ARRAY[1, 2, 3, 4]);
 	SELECT ticket_reserve('T3', '$day', 'second', 'web', 5, 'S2', 'S6', now() + interval '1 day');
 	SELECT ticket_recycle(ticket_reserve('T3', '$day', 'second', 'web', 3, 'S1', 'S3'));
 	SELECT count(*) FROM generate_series(1, 5) i, ticket_buy('T3', 'S1', 'S3', i, '$day', 'second', channel => 'agency');
@@ -66,7 +72,7 @@ $node->safe_psql('postgres', qq{
 	INSERT INTO item_question VALUES (1, 1, 'how many', 'five');
 	SELECT item_ask(1, 7), item_answer(1, 7, 'five')});
 
-my @tables = qw(item_inventory item_order item_refund_call item_question item_gate ticket_station ticket_stop ticket_formation ticket_route ticket_route_call ticket_layout ticket_layout_coach
+my @tables = qw(item_inventory item_order item_refund_call item_question item_gate ticket_station ticket_stop ticket_formation ticket_formation_seat ticket_route ticket_route_call ticket_layout ticket_layout_coach
   ticket_departure ticket_reservation ticket_order);
 # What each channel sees of the train with quotas, and what the rules are.
 sub quotas
@@ -74,7 +80,7 @@ sub quotas
 	my ($database) = @_;
 	return $node->safe_psql($database, qq{
 		SELECT c, class, f, t, ticket_remaining('T3', 'S' || f, 'S' || t, '$day', class, c)
-		FROM unnest(ARRAY[NULL, 'agency', 'web']) c, unnest(ARRAY['second', 'standing']) class, generate_series(1, 6) f, generate_series(f + 1, 6) t ORDER BY 1, 2, 3, 4;
+		FROM unnest(ARRAY[NULL, 'agency', 'web']) c, unnest(ARRAY['second', 'standing', 'berth']) class, generate_series(1, 6) f, generate_series(f + 1, 6) t ORDER BY 1, 2, 3, 4;
 		SELECT rule, on_kind, enabled FROM ticket_rule WHERE enabled;
 		SELECT item_remaining(1), item_remaining(2);
 		SELECT * FROM item_verify()});
@@ -137,11 +143,13 @@ for my $way (sort keys %ways)
 		1, "$way: a restored order can be refunded");
 	my ($held) = split /\n/, $node->safe_psql($copy, q{SELECT order_id FROM ticket_order WHERE status = 'held' ORDER BY 1});
 	is($node->safe_psql($copy, "SELECT status FROM ticket_confirm($held)"), 'sold', "$way: a hold can be paid");
-	like($node->safe_psql($copy, q{SELECT string_agg(ticket_recycle(reservation_id)::text, ' ') FROM ticket_reservation WHERE status = 'open'}), qr/^\d+ \d+$/, "$way: quotas can be returned");
+	like($node->safe_psql($copy, q{SELECT string_agg(ticket_recycle(reservation_id)::text, ' ') FROM ticket_reservation WHERE status = 'open'}), qr/^\d+ \d+ \d+$/, "$way: quotas can be returned");
 	my ($status, undef, $err) = $node->psql($copy, "SELECT * FROM ticket_buy('T2', 'S1', 'S2', 9999, '$day')", extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
 	like($err, qr/TK004/, "$way: the rules are asked");
 	($status, undef, $err) = $node->psql($copy, "SELECT * FROM ticket_buy('T1', 'S1', 'S2', 1, date '$day' + 2)", extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
 	like($err, qr/TK003/, "$way: what was closed is closed");
+	is($node->safe_psql($copy, "SELECT string_agg(seat, ' ' ORDER BY seat COLLATE \"C\") FROM ticket_buy('T3', 'S4', 'S6', 1, '$day', 'berth', ARRAY[1, 2])"),
+		'12上 12下', "$way: two berths of one bay");
 	make_formation($node, $copy, 'new', 30);
 	is($node->safe_psql($copy, qq{SELECT ticket_open('T1', date '$day' + 9, 'new', '2020-01-01') > (SELECT max(departure_id) FROM ticket_departure)}),
 		't', "$way: departure ids do not clash");

@@ -279,6 +279,7 @@ sub sells_on
 		SELECT count(*) FROM ticket_buy('T2', 'S1', 'S4', 3004, '$second', 'second');
 		SELECT count(item_open(1, 10)); SELECT count(*) FROM item_buy(1, 1, 4); SELECT item_remaining(1)}),
 		"1\n1\n1\n1\n1\n1\nt\n1\n1\n1\n1\n1\n6", "$label: sales of each kind");
+	is($of->safe_psql($database, 'SELECT count(DISTINCT layout_id), (SELECT count(*) FROM ticket_layout) FROM ticket_departure'), '1|1', "$label: the seats of a formation are found again");
 	is($of->safe_psql($database, q{SELECT count(*) FROM ticket_order WHERE user_id = 92}), '1', "$label: a request of 0.1 is known");
 	agrees($of, $database, "$label, after sales");
 	$of->safe_psql($database, qq{

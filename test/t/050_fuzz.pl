@@ -31,6 +31,7 @@ my %contract = map { $_ => 1 } (
 	'25006', '40001', '42501',    # read-only, serialization failure or hidden twin, no right
 	'53200', '54000',             # the pool is full; more than the limits allow
 	'55000', '55006',             # not in this state; withdraw meets prepared claims
+	'3F000', '42P01', '42703',    # a feed that is not there
 	'08001',                      # a departure that is on its way to another node, or has moved there
 	'0A000', '57014', '22003',             # not supported; cancelled; stock beyond bigint
 	'39P01');                     # a trigger function that was called, or does not belong to that table
@@ -68,6 +69,15 @@ $node->safe_psql('postgres', q{
 	SELECT count(item_open(i, 60 * i)) FROM generate_series(1, 6) i;
 	SELECT count(*) FROM item_split(5, 3); SELECT count(*) FROM item_split(6, 2, '{1,2}');
 	INSERT INTO item_question SELECT i, n, 'The answer to everything?', '42' FROM generate_series(1, 4) i, generate_series(1, 2) n;
+	CREATE SCHEMA feed;
+	CREATE TABLE feed.stops AS SELECT 'S' || n AS stop_id, 'G' || n AS stop_name, CASE WHEN n > 3 THEN 'S1' END AS parent_station FROM generate_series(1, 4) n;
+	CREATE TABLE feed.routes AS SELECT 'r' AS route_id, 'R' AS route_short_name;
+	CREATE TABLE feed.trips AS SELECT 'r' AS route_id, 's' || n % 3 AS service_id, 't' || n AS trip_id, 'G' || n % 4 AS number FROM generate_series(1, 12) n;
+	CREATE TABLE feed.stop_times AS SELECT trip_id, 'S' || 1 + n AS stop_id, n::text AS stop_sequence, CASE WHEN n <> 1 THEN n || substr(':00:0x', 1, 6 - length(trip_id) % 2) || '0' END AS departure_time
+		FROM feed.trips, generate_series(0, 3) n;
+	CREATE TABLE feed.calendar_dates AS SELECT 's' || n % 2 AS service_id, '2031050' || n AS date, '1' AS exception_type FROM generate_series(1, 4) n;
+	CREATE TABLE feed.frequencies AS SELECT 't4' AS trip_id, '5:00:00' AS start_time, '05:20:00' AS end_time, '600' AS headway_secs;
+	GRANT USAGE ON SCHEMA feed TO seller; GRANT SELECT ON ALL TABLES IN SCHEMA feed TO seller;
 	GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO seller;
 	GRANT CREATE ON SCHEMA public TO seller;
 	GRANT SELECT ON pg_backend_memory_contexts TO seller, nobody;

@@ -19,6 +19,8 @@ for my $node ($from, $to)
 	make_train($node, 'postgres', 'T1', 10);
 	make_train($node, 'postgres', 'T2', 10);
 	make_formation($node, 'postgres', 'big', 400);
+	$node->safe_psql('postgres', q{INSERT INTO ticket_formation VALUES ('big', '100', 'second', ARRAY['12下', 'Cabin 7', 'a,b', ''';"']);
+		INSERT INTO ticket_formation_seat (formation, coach, seat, seat_group, x, y, deck, properties) VALUES ('big', '100', '12下', 'bay, "6"', 1, -1, NULL, '{window,lower}')});
 }
 open_departures($from, 'postgres', 'T1', 'big', 3);
 open_departures($from, 'postgres', 'T2', 'big', 1);
@@ -181,6 +183,7 @@ is($to->safe_psql('postgres', "SELECT note FROM ticket_order WHERE user_id = 30"
 is($to->safe_psql('postgres', "SELECT order_id FROM ticket_buy('T1', 'S2', 'S8', 21, '$day', request_id => md5('21')::uuid)"), $id, 'a buyer who repeats finds the first purchase');
 is($to->safe_psql('postgres', "SELECT ticket_remaining('T1', 'S1', 'S10', '$day', channel => 'agency') - ticket_remaining('T1', 'S1', 'S10', '$day')"), '15', 'the quota is there');
 is($to->safe_psql('postgres', 'SELECT question FROM item_question'), 'Why?', 'the question, too');
+is($to->safe_psql('postgres', 'SELECT count(*), (SELECT count(DISTINCT layout_id) FROM ticket_departure) FROM ticket_layout'), '1|1', 'its seats are those that the target knows');
 is($to->safe_psql('postgres', "SELECT count(*) FROM ticket_refund($id) WHERE status = 'refunded'"), '1', 'a refund on the target');
 is($to->safe_psql('postgres', 'SELECT count(*) FROM ticket_refund(77)'), '1', 'of an imported order, too');
 is($to->safe_psql('postgres', "SELECT count(*) FROM ticket_order o, ticket_confirm(o.order_id) c WHERE o.user_id = 301 AND c.status = 'sold'"), '1', 'a payment on the target');

@@ -277,6 +277,19 @@ TEST(Party, RowsOfDifferentCoachesAreDifferent) {
     EXPECT_EQ(coaches_of(train).size(), 2U);
 }
 
+// Seats in no group: a coach of them is not one row, and a row of another coach is better.
+TEST(Party, SeatsInNoGroupAreNotARow) {
+    Train train(40, 6);
+    for (std::uint32_t seat = 0; seat < 20; ++seat) train.geometry[seat].row = 0;
+    ASSERT_EQ(train.claim(train.request(0, 6, 5, Allocation::kFirstFit)), Status::kOk);
+    EXPECT_EQ(train.claims[0].seat, 20U);
+    EXPECT_EQ(rows_of(train).size(), 1U);
+    // If no row has room, they are as good as any stretch of a coach.
+    for (SeatGeometry& seat : train.geometry) seat.row = 0;
+    ASSERT_EQ(train.claim(train.request(0, 6, 5, Allocation::kFirstFit)), Status::kOk);
+    for (std::uint32_t i = 0; i < 5; ++i) EXPECT_EQ(train.claims[i].seat, i);
+}
+
 TEST(Party, BestFitTakesTheRowWithTheSmallestSumOfRuns) {
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
         Train train(20, 20);

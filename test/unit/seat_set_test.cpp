@@ -197,7 +197,7 @@ TEST(SeatSetThreads, NobodyIsRefusedForAnAttemptThatFails) {
             }
         });
         int refused = 0;
-        for (int round = 0; round < 10 * kRounds; ++round) {
+        for (int round = 0; round < 4 * kRounds; ++round) {
             Status status = claim(wanted);
             for (; status == Status::kLookAgain; status = claim(wanted)) std::this_thread::yield();
             refused += status == Status::kOk ? 0 : 1;

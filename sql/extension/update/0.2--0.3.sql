@@ -148,7 +148,9 @@ ALTER TABLE @extschema@.ticket_route ADD COLUMN boarding boolean[], ADD COLUMN a
     ADD COLUMN skipped boolean[];
 ALTER TABLE @extschema@.ticket_layout_coach ADD COLUMN seat_groups text[], ADD COLUMN xs int[],
     ADD COLUMN ys int[], ADD COLUMN decks int[], ADD COLUMN properties text[];
-ALTER TABLE @extschema@.ticket_departure ADD COLUMN sale_margin interval;
+ALTER TABLE @extschema@.ticket_departure ADD COLUMN sale_margin interval, ADD COLUMN trip_id text,
+    ADD COLUMN trip_start interval;
+\new function ticket_import_gtfs
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_formation_seat', '');
 
 -- Items that are held while they are paid

@@ -557,11 +557,19 @@ uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip tri
     return free_in_all(list, trip);
 }
 
+void enter_claim(const Claimed& claimed) {
+    if (claimed.claim.from_pool.any()) {
+        ledger_add_claim(claimed.source, claimed.claim.seat, claimed.claim.from_pool);
+    }
+    if (claimed.claim.from_own.any()) {
+        ledger_take_over(claimed.source, claimed.claim.seat, claimed.claim.from_own);
+    }
+}
+
 void mark_free_seats(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel,
                      bool* free) {
     SourceState one;
-    const SourceList list =
-        list_sources(ref, class_index, trip, channel, PlacesWanted{true, -1}, &one);
+    const SourceList list = list_sources(ref, class_index, trip, channel, kAnyPlaces, &one);
     const SegmentMask bits = trip_mask(trip.from, trip.to);
     memset(free, 0, ref.departure->layout->classes()[class_index].seats);
     for (int i = 0; i < list.count; i++) {
@@ -578,15 +586,6 @@ uint32_t count_free_in_coach(const DepartureRef& ref, uint32_t coach_index, Trip
     SourceState state;
     fill_state(ref, {ref.slot, class_index, 0, static_cast<int32_t>(coach_index)}, &state);
     return free_in(state, trip);
-}
-
-void enter_claim(const Claimed& claimed) {
-    if (claimed.claim.from_pool.any()) {
-        ledger_add_claim(claimed.source, claimed.claim.seat, claimed.claim.from_pool);
-    }
-    if (claimed.claim.from_own.any()) {
-        ledger_take_over(claimed.source, claimed.claim.seat, claimed.claim.from_own);
-    }
 }
 
 int64_t seat_number(const DepartureRef& ref, const Claimed& claimed) {

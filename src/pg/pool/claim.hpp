@@ -52,16 +52,16 @@ bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, 
 // The number of seats and places that could be bought now, as this transaction sees them.
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel);
 
+// Enters a claim that was taken in the pool in the ledger: no-fail after ledger_reserve() and
+// pin_slot().
+void enter_claim(const Claimed& claimed);
+
 // The numbered ones of these seats: sets free[n] for each seat n of the class.
 void mark_free_seats(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel,
                      bool* free);
 
 // The unnumbered places of a coach that could be bought now, as this transaction sees them.
 uint32_t count_free_in_coach(const DepartureRef& ref, uint32_t coach_index, Trip trip);
-
-// Enters a claim that was taken in the pool in the ledger: no-fail after ledger_reserve() and
-// pin_slot().
-void enter_claim(const Claimed& claimed);
 
 // The number of a claimed seat in its class; -1: an unnumbered place.
 int64_t seat_number(const DepartureRef& ref, const Claimed& claimed);

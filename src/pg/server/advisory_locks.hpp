@@ -16,6 +16,7 @@ enum class AdvisoryLock : uint16_t {
                    // by_hand.cpp, item_by_hand.cpp
     kPeople = 5,   // users and passengers, while rules are asked about them: rules.cpp
     kMove = 6,     // a departure that router_move is moving: move.cpp
+    kImport = 7,   // ticket_import_gtfs: import_gtfs.cpp
 };
 
 inline LOCKTAG advisory_tag(AdvisoryLock what, uint32_t first, uint32_t second) {

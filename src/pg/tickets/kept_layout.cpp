@@ -32,28 +32,16 @@ const char* plain_digest() {
         kCoachOrder);
 }
 
-// A text array as text from which it can be read again: the length of each element before it.
-const char* texts(const char* array) {
+// The digest of any other formation, from its rows as text: which value ends where can be told from
+// that. It begins with a letter, the text of a plain formation with a digit.
+const char* seats_digest(const Catalog& catalog) {
     return psprintf(
-        "coalesce((SELECT string_agg(coalesce(octet_length(e)::text || ':' || e, '-'), "
-        "',' ORDER BY n) FROM unnest(%s) WITH ORDINALITY AS list(e, n)), '-')",
-        array);
-}
-
-// The digest of any other formation. The text that is hashed begins with a letter, the one of a
-// plain formation with a digit.
-const char* seats_digest() {
-    StringInfoData sql;
-    initStringInfo(&sql);
-    appendStringInfo(&sql,
-                     "md5('seats/' || string_agg(concat_ws('/', octet_length(coach), coach, "
-                     "octet_length(seat_class), seat_class, %s, coalesce(places::text, '-'), %s",
-                     texts("seats"), texts("seat_groups"));
-    for (const char* column : {"xs", "ys", "decks"}) {
-        appendStringInfo(&sql, ", coalesce(array_to_string(%s, ',', '-'), '-')", column);
-    }
-    appendStringInfo(&sql, ", %s), '/' ORDER BY %s))::uuid", texts("properties"), kCoachOrder);
-    return sql.data;
+        "md5('seats' || (SELECT string_agg(ROW(coach, seat_class, seats, places)::text, '' "
+        "ORDER BY %s) FROM %s WHERE formation = $1) || coalesce((SELECT '/' || "
+        "string_agg(ROW(coach, seat, seat_group, x, y, deck, properties)::text, '' "
+        "ORDER BY coach COLLATE \"C\", seat COLLATE \"C\") FROM %s WHERE formation = $1), "
+        "''))::uuid",
+        kCoachOrder, qualified_name(catalog.formation), qualified_name(catalog.formation_seat));
 }
 
 // The coaches of the formation with what is kept of their seats: arrays as ticket_layout_coach has
@@ -339,19 +327,26 @@ void check_details(const KeptSource& source) {
     }
 }
 
-pg_uuid_t digest_of_seats(const KeptSource& source) {
-    select_rows(source, psprintf("WITH %s SELECT (SELECT %s FROM kept), (SELECT count(DISTINCT w) "
-                                 "FROM kept, unnest(properties) w)",
-                                 kept_coaches(source.catalog), seats_digest()));
+void check_property_sets(const KeptSource& source) {
+    select_rows(source, psprintf("SELECT count(DISTINCT properties) FROM %s WHERE formation = $1",
+                                 qualified_name(source.catalog.formation_seat)));
     bool is_null;
     const int64_t sets =
-        DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &is_null));
+        DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
     if (sets > static_cast<int64_t>(kMaxPropertySets)) {
         report_too_many(psprintf(_("seats of formation \"%s\" have too many sets of properties"),
                                  printable(source.name)),
                         kMaxPropertySets, _("Leave out properties that nobody asks for."));
     }
+}
+
+pg_uuid_t digest_of_seats(const KeptSource& source) {
+    select_rows(source, psprintf("SELECT %s", seats_digest(source.catalog)));
     return digest_column(1);
+}
+
+KeptPart layout_part(const Catalog& catalog, const pg_uuid_t& digest) {
+    return {catalog.layout, catalog.layout_digest, 0, digest};
 }
 
 }  // namespace
@@ -384,16 +379,19 @@ pg_uuid_t check_formation(const KeptSource& source) {
     if (all_plain && !has_details) {
         return plain;
     }
-    if (has_details) {
+    const pg_uuid_t digest = digest_of_seats(source);
+    // Rows that are kept with this digest have passed before.
+    if (has_details && !is_kept(layout_part(source.catalog, digest))) {
         check_details(source);
+        check_property_sets(source);
     }
-    return digest_of_seats(source);
+    return digest;
 }
 
 int64_t keep_layout(const KeptSource& source, const pg_uuid_t& digest) {
     const Catalog& catalog = source.catalog;
     return keep_part(
-        source, {catalog.layout, catalog.layout_digest, 0, digest},
+        source, layout_part(catalog, digest),
         psprintf("WITH l AS (INSERT INTO %s (digest) VALUES ($2) "
                  "ON CONFLICT (digest) DO NOTHING RETURNING layout_id), %s "
                  "INSERT INTO %s (layout_id, position, coach, seat_class, seats, places, "

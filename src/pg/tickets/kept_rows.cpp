@@ -65,6 +65,10 @@ int64_t find_part(const KeptPart& part, Text name) {
 
 }  // namespace
 
+bool is_kept(const KeptPart& part) {
+    return find_part(part, Text{"", 0}) != 0;
+}
+
 int64_t keep_part(const KeptSource& source, const KeptPart& part, const KeptInsert& insert) {
     int64_t id = find_part(part, source.name);
     if (id == 0) {

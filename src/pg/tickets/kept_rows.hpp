@@ -35,6 +35,9 @@ struct KeptPart {
     pg_uuid_t digest;
 };
 
+// Is there a row with this digest? For parts that all may use.
+bool is_kept(const KeptPart& part);
+
 // The id of the row with this digest: of an existing row, or of the row that `insert` ($1: the
 // name, $2: the digest) writes. If another session is writing that row, `insert` waits for it, and
 // writes nothing if that session commits.

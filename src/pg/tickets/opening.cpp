@@ -63,8 +63,9 @@ void lock_for_opening(const Catalog& catalog, DateADT date) {
 
 int64_t open_departure(const Catalog& catalog, const Opening& opening) {
     ensure_order_leaf(catalog, opening.date);
-    Oid types[] = {TEXTOID,        DATEOID,     TEXTOID, TIMESTAMPTZOID,
-                   TIMESTAMPTZOID, INTERVALOID, INT8OID, INT8OID};
+    const bool of_trip = opening.trip_id.data != nullptr;
+    Oid types[] = {TEXTOID,     DATEOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+                   INTERVALOID, INT8OID, INT8OID, TEXTOID,        INTERVALOID};
     Datum values[] = {text_datum(opening.train),
                       DateADTGetDatum(opening.date),
                       text_datum(opening.formation),
@@ -72,14 +73,25 @@ int64_t open_departure(const Catalog& catalog, const Opening& opening) {
                       TimestampTzGetDatum(opening.closes_at),
                       IntervalPGetDatum(opening.sale_margin),
                       Int64GetDatum(opening.route_id),
-                      Int64GetDatum(opening.layout_id)};
-    const char nulls[] = {
-        ' ', ' ', ' ', ' ', opening.closes ? ' ' : 'n', opening.sale_margin == nullptr ? 'n' : ' ',
-        ' ', ' ', '\0'};
+                      Int64GetDatum(opening.layout_id),
+                      of_trip ? text_datum(opening.trip_id) : Datum{0},
+                      IntervalPGetDatum(opening.trip_start)};
+    const auto null_unless = [](bool given) { return given ? ' ' : 'n'; };
+    const char nulls[] = {' ',
+                          ' ',
+                          ' ',
+                          ' ',
+                          null_unless(opening.closes),
+                          null_unless(opening.sale_margin != nullptr),
+                          ' ',
+                          ' ',
+                          null_unless(of_trip),
+                          null_unless(opening.trip_start != nullptr),
+                          '\0'};
     const char* sql = psprintf(
         "INSERT INTO %s (train, service_date, formation, opens_at, closes_at, sale_margin, "
-        "route_id, layout_id) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING departure_id",
+        "route_id, layout_id, trip_id, trip_start) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING departure_id",
         qualified_name(catalog.departure));
     execute_own_on(catalog.departure, sql, lengthof(types), types, values, nulls,
                    SPI_OK_INSERT_RETURNING);

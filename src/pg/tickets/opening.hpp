@@ -15,6 +15,8 @@ struct Opening {
     bool closes;
     TimestampTz closes_at;
     const Interval* sale_margin;  // null: none
+    Text trip_id;                 // of the feed that it is from; `data` null: of none
+    const Interval* trip_start;   // the start that frequencies has; null: none
     int64_t route_id;
     int64_t layout_id;
 };

@@ -183,7 +183,7 @@ Trip find_stretch(const Catalog& catalog, const DepartureRef& ref, const Text* f
         return Text{name, strlen(name)};
     };
     return find_trip(catalog, ref, from == nullptr ? call(0) : *from,
-                     to == nullptr ? call(last) : *to);
+                     to == nullptr ? call(last) : *to, TripUse::kStretch);
 }
 
 // Quotas that were given back, or whose ticket_reserve was rolled back, keep their memory until the
