@@ -29,11 +29,11 @@ COMMENT ON TABLE @extschema@.ticket_stop IS 'timetable: the stops of each train,
 COMMENT ON COLUMN @extschema@.ticket_stop.station IS
     'code; a row of ticket_station gives it a name';
 COMMENT ON COLUMN @extschema@.ticket_stop.arrives IS
-    'since midnight of the service date; past 24:00 for a night train; NULL at the first stop. '
-    'From one time to the next it falls by at most two hours';
+    'since midnight of the service date; past 24:00 for a night train; NULL at the first stop, and '
+    'where it is unknown. From one time to the next it falls by at most two hours';
 COMMENT ON COLUMN @extschema@.ticket_stop.departs IS
-    'since midnight of the service date; past 24:00 for a night train; NULL at the last stop. From '
-    'one time to the next it falls by at most two hours';
+    'since midnight of the service date; past 24:00 for a night train; NULL at the last stop, and '
+    'where it is unknown. From one time to the next it falls by at most two hours';
 COMMENT ON COLUMN @extschema@.ticket_stop.boarding IS
     'whether passengers may board here; if not, no trip starts here';
 COMMENT ON COLUMN @extschema@.ticket_stop.alighting IS
