@@ -166,3 +166,4 @@ SELECT * FROM ticket_verify();
 UPDATE ticket_order SET coach = '12', seat = '2F' WHERE user_id = 3 AND ticket_no = 1 AND service_date = '2031-05-01';
 UPDATE ticket_order SET coach = '02', seat = '2F' WHERE user_id = 3 AND ticket_no = 1 AND service_date = '2031-05-01';
 SELECT * FROM ticket_verify();
+DROP FUNCTION tickets, reform;
