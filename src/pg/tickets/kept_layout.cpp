@@ -9,6 +9,7 @@
 extern "C" {
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 }
 
 namespace ticketpool {
@@ -113,6 +114,33 @@ bool is_plain_label(Text label) {
     return last >= 'A' && last <= 'Z';
 }
 
+// A blank of Unicode (White_Space) that is not of ASCII.
+bool is_wide_blank(pg_wchar c) {
+    return c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+// Is it a label also for the control characters and blanks that UTF-8 writes with several bytes?
+// The core knows those of ASCII.
+bool is_label(Text label) {
+    if (!is_seat_label({label.data, label.length})) {
+        return false;
+    }
+    if (GetDatabaseEncoding() != PG_UTF8) {
+        return true;
+    }
+    pg_wchar c = 0;
+    for (size_t i = 0; i < label.length;) {
+        const auto* at = reinterpret_cast<const unsigned char*>(label.data + i);
+        c = utf8_to_unicode(at);
+        if ((c >= 0x80 && c <= 0x9F) || (i == 0 && is_wide_blank(c))) {
+            return false;
+        }
+        i += static_cast<size_t>(pg_utf_mblen(at));
+    }
+    return !is_wide_blank(c);
+}
+
 // The labels of one coach, of all its classes.
 struct Labels {
     Text* label;
@@ -133,7 +161,7 @@ void add_labels(Text formation, Text coach, Datum seats, Labels* labels) {
     deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &elements);
     for (int i = 0; i < elements; i++) {
         const Text label = nulls[i] ? Text{"", 0} : text_of(values[i]);
-        if (!is_seat_label({label.data, label.length})) {
+        if (!is_label(label)) {
             report_bad_formation(
                 formation, coach,
                 psprintf(_("Seat \"%s\" is not a label: 1 to 31 bytes without slashes, control "
