@@ -36,12 +36,26 @@ namespace {
 
 constexpr int kArgTtl = 10;
 
+// -1: the departure has no such class (any more).
+int class_of(const Ticket& ticket) {
+    return ticket.ref.departure->layout->find_class(ticket.seat_class.data,
+                                                    ticket.seat_class.length);
+}
+
+// Can seats be claimed for the ticket again? Its own one may be gone: its departure may have other
+// coaches by now (ticket_reform).
+bool may_claim_again(const Ticket& ticket) {
+    return ticket.ref.departure != nullptr && ticket.trip.from >= 0 &&
+           ticket.trip.from < ticket.trip.to && class_of(ticket) >= 0 &&
+           may_sell_again(ticket.ref, ticket.trip);
+}
+
 // Makes a purchase of alike tickets that are to be bought again.
 void purchase_again(const Order& order, const Ticket* tickets, int count, Purchase* purchase) {
     *purchase = Purchase{};
     purchase->ref = tickets[0].ref;
     purchase->trip = tickets[0].trip;
-    purchase->class_index = tickets[0].source.class_index;
+    purchase->class_index = static_cast<uint32_t>(class_of(tickets[0]));
     purchase->channel = tickets[0].channel;
     purchase->service_date = order.service_date;
     purchase->user_id = order.user_id;
@@ -99,8 +113,7 @@ bool confirm_late(const Catalog& catalog, Order* order) {
         if (tickets[i].ref.departure != nullptr && is_barred(tickets[i].ref)) {
             report_barred(tickets[i].ref);  // whether there is a seat is not known yet
         }
-        if (tickets[i].ref.departure == nullptr || !tickets[i].located ||
-            !may_sell_again(tickets[i].ref, tickets[i].trip)) {
+        if (!may_claim_again(tickets[i])) {
             return false;
         }
     }
