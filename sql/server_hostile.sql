@@ -22,7 +22,7 @@ CREATE SCHEMA hostile AUTHORIZATION regress_ticket_hostile;
 GRANT USAGE ON SCHEMA hostile_feed TO regress_ticket_hostile;
 GRANT SELECT ON ALL TABLES IN SCHEMA hostile_feed TO regress_ticket_hostile;
 GRANT EXECUTE ON FUNCTION ticket_open, ticket_close, ticket_buy, ticket_refund, ticket_verify, ticket_seat_map,
-    ticket_buy_seats, ticket_hold_seats, ticket_hold_extend, ticket_transfer, ticket_reseat, ticket_confirm, ticket_cancel, ticket_change, ticket_reserve_seats, ticket_recycle, ticket_retime, ticket_skip_stop, ticket_seat_svg, ticket_import_gtfs, item_open, item_hold, item_confirm, item_cancel, item_refund, item_verify TO regress_ticket_hostile;
+    ticket_buy_seats, ticket_hold_seats, ticket_hold_extend, ticket_transfer, ticket_reseat, ticket_confirm, ticket_cancel, ticket_change, ticket_reserve_seats, ticket_recycle, ticket_retime, ticket_skip_stop, ticket_seat_svg, ticket_reform, ticket_import_gtfs, item_open, item_hold, item_confirm, item_cancel, item_refund, item_verify TO regress_ticket_hostile;
 GRANT CREATE ON SCHEMA public TO regress_ticket_hostile;
 GRANT TEMPORARY ON DATABASE :"DBNAME" TO regress_ticket_hostile;
 SET ROLE regress_ticket_hostile;
@@ -99,6 +99,7 @@ SELECT public.ticket_recycle(:reservation);
 SELECT pg_catalog.left(public.ticket_seat_svg('HO1', '2031-05-04'), 4);
 SELECT seat FROM public.ticket_skip_stop('HO1', '2031-05-04', 'HOB') ORDER BY 1;
 SELECT public.ticket_retime('HO1', '2031-05-04');
+SELECT outcome, new_coach IS NULL AS nowhere FROM public.ticket_reform('HO1', '2031-05-04', 'HO-F', 'refund') ORDER BY 1;
 SELECT train, trip_id FROM public.ticket_import_gtfs('hostile_feed', '2031-05-05', '2031-05-05', 'HO-S');
 SELECT train, trip_id FROM public.ticket_import_gtfs('hostile_feed', '2031-05-05', '2031-05-05', 'HO-S');
 SELECT pg_catalog.int8send(public.item_open(95001, 10)) IS NOT NULL AS opened;
@@ -154,7 +155,7 @@ SELECT ticket_import_gtfs('hostile_feed; --', '2031-05-05', '2031-05-05', 'HO-F'
 SET client_min_messages = warning;
 DROP SCHEMA "Feed ""%s'; --", hostile, hostile_feed CASCADE;
 REVOKE ALL ON FUNCTION ticket_open, ticket_close, ticket_buy, ticket_refund, ticket_verify, ticket_seat_map,
-    ticket_buy_seats, ticket_hold_seats, ticket_hold_extend, ticket_transfer, ticket_reseat, ticket_confirm, ticket_cancel, ticket_change, ticket_reserve_seats, ticket_recycle, ticket_retime, ticket_skip_stop, ticket_seat_svg, ticket_import_gtfs, item_open, item_hold, item_confirm, item_cancel, item_refund, item_verify FROM regress_ticket_hostile;
+    ticket_buy_seats, ticket_hold_seats, ticket_hold_extend, ticket_transfer, ticket_reseat, ticket_confirm, ticket_cancel, ticket_change, ticket_reserve_seats, ticket_recycle, ticket_retime, ticket_skip_stop, ticket_seat_svg, ticket_reform, ticket_import_gtfs, item_open, item_hold, item_confirm, item_cancel, item_refund, item_verify FROM regress_ticket_hostile;
 REVOKE ALL ON SCHEMA public FROM regress_ticket_hostile;
 REVOKE ALL ON DATABASE :"DBNAME" FROM regress_ticket_hostile;
 DROP ROLE regress_ticket_hostile;
