@@ -2,7 +2,7 @@
 INSERT INTO ticket_station (station, name) VALUES ('HOA', 'Hostile A'), ('HOB', 'Hostile B');
 INSERT INTO ticket_stop (train, stop_no, station, arrives, departs) VALUES ('HO1', 1, 'HOA', NULL, '8:00'), ('HO1', 2, 'HOB', '9:00', NULL);
 INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('HO-F', '01', 'second', '{1A,1B,1C}');
-INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('HO-S', '01', 'second', '{1A,F12,12下}'), ('HO-S', '02', 'first', '{1}');
+INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('HO-S', '01', 'second', '{1A,F12,12下}'), ('HO-S', '02', 'first', '{1}'), ('HO-M', '09', 'second', '{1A}');
 INSERT INTO ticket_formation_seat (formation, coach, seat, seat_group, x, properties) VALUES ('HO-S', '01', '12下', 'bay', 3, '{lower,quiet}');
 -- A feed that the role may read.
 CREATE SCHEMA hostile_feed;
@@ -100,7 +100,7 @@ SELECT public.ticket_recycle(:reservation);
 SELECT pg_catalog.left(public.ticket_seat_svg('HO1', '2031-05-04'), 4);
 SELECT seat FROM public.ticket_skip_stop('HO1', '2031-05-04', 'HOB') ORDER BY 1;
 SELECT public.ticket_retime('HO1', '2031-05-04');
-SELECT outcome, new_coach IS NULL AS nowhere FROM public.ticket_reform('HO1', '2031-05-04', 'HO-F', 'refund') ORDER BY 1;
+SELECT outcome, new_coach IS NULL AS nowhere FROM public.ticket_reform('HO1', '2031-05-01', 'HO-M', 'refund') ORDER BY 1;
 SELECT train, trip_id FROM public.ticket_import_gtfs('hostile_feed', '2031-05-05', '2031-05-05', 'HO-S');
 SELECT train, trip_id FROM public.ticket_import_gtfs('hostile_feed', '2031-05-05', '2031-05-05', 'HO-S');
 SELECT pg_catalog.int8send(public.item_open(95001, 10)) IS NOT NULL AS opened;
@@ -142,8 +142,8 @@ SELECT seat_class, coach, seat FROM ticket_buy(E'HO''"\\%s$1', E'HO''A', E'HO"B;
 SELECT status FROM ticket_refund((SELECT order_id FROM ticket_order WHERE service_date = '2031-05-03' AND seat_class = E'se''cond"; --'));
 SELECT coach, seat, free, seat_group FROM ticket_places(E'HO''"\\%s$1', E'HO''A', E'HO"B;--', '2031-05-03', E'se''cond"; --');
 SELECT seat FROM ticket_buy_seats(E'HO''"\\%s$1', E'HO''A', E'HO"B;--', 1, array[E'''1"/1A'], '2031-05-03', channel => E'x''); --');
-SELECT ticket_reserve_seats('HO1', '2031-05-04', E'x''"\\%s; --', '{01/1C}') > 0 AS reserved;
-SELECT seat FROM ticket_buy_seats('HO1', 'HOA', 'HOB', 1, '{01/1C}', '2031-05-04', channel => E'x''"\\%s; --');
+SELECT ticket_reserve_seats('HO1', '2031-05-04', E'x''"\\%s; --', '{01/F12}') > 0 AS reserved;
+SELECT seat FROM ticket_buy_seats('HO1', 'HOA', 'HOB', 1, '{01/F12}', '2031-05-04', channel => E'x''"\\%s; --');
 CREATE SCHEMA "Feed ""%s'; --";
 CREATE TABLE "Feed ""%s'; --".trips AS SELECT service_id, trip_id, E'HO''"\\%s$1' AS "num""%s'; --" FROM hostile_feed.trips;
 CREATE TABLE "Feed ""%s'; --".stops AS TABLE hostile_feed.stops;
