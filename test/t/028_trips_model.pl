@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use TicketpoolTest;
 
-use constant LISTS => $ENV{TICKETPOOL_LISTS} // 60;
+use constant LISTS => $ENV{TICKETPOOL_LISTS} // 40;
 
 seed();
 my $node = new_server('trips', conf => "timezone = 'UTC'\nticketpool.memory = '16MB'");
