@@ -80,6 +80,7 @@ sub look
 	until (-e $over_file)
 	{
 		my $found = $session->run($what);
+		select(undef, undef, undef, 0.02);
 		die "$what: $found" unless $found eq '' && ($session->is_ok || $number == 18 && $session->sqlstate eq 'TK003');
 	}
 	return;
