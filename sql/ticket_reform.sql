@@ -166,3 +166,25 @@ SELECT * FROM ticket_verify();
 UPDATE ticket_order SET coach = '12', seat = '2F' WHERE user_id = 3 AND ticket_no = 1 AND service_date = '2031-05-01';
 UPDATE ticket_order SET coach = '02', seat = '2F' WHERE user_id = 3 AND ticket_no = 1 AND service_date = '2031-05-01';
 SELECT * FROM ticket_verify();
+
+-- A late payment: the seat is gone, another one of the class is as good; the class is gone
+INSERT INTO ticket_formation (formation, coach, seat_class, seats, places) VALUES
+    ('l1', '1', 'c', string_to_array('1A,1B,1C,1D', ','), NULL), ('l1', '2', 's', NULL, 3),
+    ('l2', '1', 'c', string_to_array('1A,1B', ','), NULL), ('l2', '7', 'c', string_to_array('1A', ','), NULL), ('l2', '8', 's', NULL, 2),
+    ('l3', '1', 'c', string_to_array('1A,1B,1C', ','), NULL);
+SELECT ticket_open('T', '2031-05-04', 'l1') > 0 AS opened;
+SELECT order_id AS late_two FROM ticket_hold_seats('T', 'A', 'D', 1, ARRAY['1/1C', '1/1B'], '2031-05-04') WHERE ticket_no = 1 \gset
+SELECT order_id AS late_place FROM ticket_hold('T', 'A', 'D', 2, '2031-05-04', 's') \gset
+SELECT order_id AS late_one FROM ticket_hold_seats('T', 'B', 'C', 3, ARRAY['1/1D'], '2031-05-04') \gset
+UPDATE ticket_order SET status = 'expired' WHERE service_date = '2031-05-04';
+SELECT * FROM reform('l2', day => '2031-05-04');
+SELECT coach, seat, status FROM ticket_confirm(:late_two);
+SELECT coach, seat, status FROM ticket_confirm(:late_place);
+SELECT coach, seat, status FROM ticket_confirm(:late_one);
+SELECT coach, seat, status FROM ticket_confirm(:late_one);
+SELECT * FROM ticket_verify();
+UPDATE ticket_order SET status = 'expired' WHERE service_date = '2031-05-04' AND user_id = 2;
+SELECT * FROM reform('l3', day => '2031-05-04');
+SELECT coach, seat, status FROM ticket_confirm(:late_place);
+SELECT * FROM ticket_verify();
+DROP FUNCTION tickets, reform;

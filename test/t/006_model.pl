@@ -163,6 +163,49 @@ sub buy
 	return;
 }
 
+# The very seats, of any class, or none of them.
+sub buy_seats
+{
+	my ($session) = @_;
+	my ($departure, $arguments, undef, $from, $to) = wish();
+	my $number = $session->{number};
+	my (%class_of, %free);
+	for my $class (keys %{ $departure->{seats} })
+	{
+		my $busy = TicketpoolTest::Model::busy($departure, $class, $from, $to, $number);
+		for (@{ $departure->{seats}{$class} }) { $class_of{$_} = $class; $free{$_} = 1 unless $busy->{$_} }
+	}
+	my @left = sort keys %class_of;
+	# Often some that can be had, so that many are.
+	my @free = sort keys %free;
+	@left = @free if @free > 3 && rand() < 0.5;
+	my @seats = map { splice @left, rand @left, 1 } 1 .. 1 + int rand(@left < 4 ? @left : 4);
+	my $sql = "SELECT order_id, ticket_no, coach || ' ' || seat, seat_class, from_stop, to_stop FROM ticket_buy_seats($arguments, 7, ARRAY["
+	  . join(', ', map { quoted(s{ }{/}r) } @seats) . "], '$departure->{date}')";
+	my @rows = map { [ split /\|/ ] } split /\n/, run($session, $sql);
+	my @taken = grep { !$free{$_} } @seats;
+	my ($board, $leave) = ($departure->{stops}[$from][0], $departure->{stops}[$to][0]);
+	my $expected = @taken ? '' : join "\n", map { join '|', $_ + 1, $seats[$_], $class_of{ $seats[$_] }, $board, $leave } 0 .. $#seats;
+	my $got = join "\n", map { join '|', @{$_}[ 1 .. 5 ] } @rows;
+	trouble("session $number: $sql: $got, not $expected; taken: @taken") if $got ne $expected;
+	$count{ @rows ? 'very seats' : 'very seats taken' }++;
+	$model->bought($session, $departure, $_->[3], $from, $to, @{$_}[ 0 .. 2 ]) for @rows;
+	return;
+}
+
+# Seat by seat, in the order of coaches and seats.
+sub check_places
+{
+	my ($session) = @_;
+	my ($departure, $arguments, $class, $from, $to) = wish();
+	my $busy = TicketpoolTest::Model::busy($departure, $class, $from, $to, $session->{number});
+	my $sql = "SELECT coach || ' ' || seat, free FROM ticket_places($arguments, '$departure->{date}', " . quoted($class) . ')';
+	my ($got, $expected) = (run($session, $sql), join "\n", map { "$_|" . ($busy->{$_} ? 'f' : 't') } @{ $departure->{seats}{$class} });
+	trouble("session $session->{number}: $sql: $got, not $expected") if $got ne $expected;
+	$count{'seat by seat'}++;
+	return;
+}
+
 sub refund
 {
 	my ($session) = @_;
@@ -274,7 +317,8 @@ sub step
 	my $other = $sessions[ 1 - $session->{number} ];
 	my $kind = rand;
 	my $open = $session->{open};
-	if ($kind < 0.45) { buy($session) }
+	if ($kind < 0.38) { buy($session) }
+	elsif ($kind < 0.45) { buy_seats($session) }
 	elsif ($kind < 0.62) { refund($session) }
 	elsif ($kind < 0.66) { failure($session) }
 	elsif ($kind < 0.69) { exception($session) }
@@ -296,7 +340,8 @@ sub step
 		run($session, 'ROLLBACK');
 		$model->rollback($session);
 	}
-	elsif ($kind < 0.955) { check_matrix($session) }
+	elsif ($kind < 0.95) { check_matrix($session) }
+	elsif ($kind < 0.955) { check_places($session) }
 	elsif ($kind < 0.965)
 	{
 		my $found = run($session, 'SELECT * FROM ticket_verify(' . any(@{ $model->{departures} })->{id} . ')');
@@ -369,7 +414,7 @@ for my $which (sort keys %opens)
 	in_flight_is_empty($node, $which, $which);
 	agrees($node, $which, $which, q{d.train NOT LIKE 'X%'});
 	note("$which: " . join ', ', map { "$_ $count{$_}" } sort keys %count);
-	cmp_ok($count{$_} // 0, '>', 0, "$which: there were $_") for 'tickets', 'refunds', 'sold out', 'best fits', 'errors', 'exceptions', 'savepoints', 'evictions';
+	cmp_ok($count{$_} // 0, '>', 0, "$which: there were $_") for 'tickets', 'refunds', 'sold out', 'best fits', 'errors', 'exceptions', 'savepoints', 'evictions', 'very seats', 'very seats taken', 'seat by seat';
 }
 
 $node->stop;

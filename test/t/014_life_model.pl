@@ -1,6 +1,7 @@
 # Thousands of random steps of a ticket's whole life (hold, hold for longer, pay, cancel, run out,
 # refund, change, take the very seat or another one, give to another passenger, quotas, channels,
-# batches, unnumbered places, rules) against a plain model, seen by the session that takes the steps and by another one.
+# batches, unnumbered places, rules, other rolling stock) against a plain model, seen by the session
+# that takes the steps and by another one.
 # TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
 use warnings;
@@ -25,7 +26,19 @@ $node->safe_psql('postgres', q{
 		('mixed', '02', 'second', '{1A,1B,1C,1D,1F,2A,2B,2C,2D,2F}', NULL),
 		('mixed', '03', 'second', NULL, 4),
 		('mixed', '04', 'standing', NULL, 5),
-		('mixed', '05', 'standing', NULL, 3)});
+		('mixed', '05', 'standing', NULL, 3),
+		-- as many seats, half of them elsewhere
+		('other', '01', 'first', '{1A,1C,2A,2C}', NULL),
+		('other', '12', 'second', '{1A,1B,1C,1D,1F}', NULL),
+		('other', '02', 'second', '{1F,1D,1C,1B,1A}', NULL),
+		('other', '03', 'second', NULL, 2),
+		('other', '06', 'second', NULL, 3),
+		('other', '05', 'standing', NULL, 8),
+		-- too few; a coach is of the other class
+		('short', '01', 'second', '{1A,1C,1D,1F}', NULL),
+		('short', '02', 'first', '{1A,1B,1C,1D}', NULL),
+		('short', '03', 'second', NULL, 4),
+		('short', '04', 'standing', NULL, 4)});
 $node->safe_psql('postgres', q{
 	CREATE FUNCTION no_third(bigint, bigint, bigint[], from_stop int, int) RETURNS text STABLE LANGUAGE sql AS
 		$$ SELECT 'nobody gets on at the third stop' WHERE from_stop = 3 $$;
@@ -35,15 +48,23 @@ open_departures($node, 'postgres', 'T2', 'mixed', 1);
 my @departures = (
 	{ train => 'T1', date => "date '$day'", stops => 8 }, { train => 'T1', date => "date '$day' + 1", stops => 8 },
 	{ train => 'T2', date => "date '$day'", stops => 30 });
-my %seats = (first => [ map { "01/$_" } qw(1A 1C 1D 1F) ], second => [ map { "02/$_" } qw(1A 1B 1C 1D 1F 2A 2B 2C 2D 2F) ], standing => []);
-my %places = (first => {}, second => { '03' => 4 }, standing => { '04' => 5, '05' => 3 });
+# formation => class => seats; formation => class => coach => places
+my %seats_of = (
+	mixed => { first => [ map { "01/$_" } qw(1A 1C 1D 1F) ], second => [ map { "02/$_" } qw(1A 1B 1C 1D 1F 2A 2B 2C 2D 2F) ], standing => [] },
+	other => { first => [ map { "01/$_" } qw(1A 1C 2A 2C) ], second => [ map({ "12/$_" } qw(1A 1B 1C 1D 1F)), map({ "02/$_" } qw(1F 1D 1C 1B 1A)) ], standing => [] },
+	short => { first => [ map { "02/$_" } qw(1A 1B 1C 1D) ], second => [ map { "01/$_" } qw(1A 1C 1D 1F) ], standing => [] });
+my %places_of = (
+	mixed => { first => {}, second => { '03' => 4 }, standing => { '04' => 5, '05' => 3 } },
+	other => { first => {}, second => { '03' => 2, '06' => 3 }, standing => { '05' => 8 } },
+	short => { first => {}, second => { '03' => 4 }, standing => { '04' => 4 } });
 my @channels = (undef, undef, 'web', 'agency');
 
-# The state: orders and quotas. A ticket: [ ticket_no, seat or undef, coach, passenger ]; the
+# The state: orders, quotas, each departure's formation, and calls with a request_id that can be
+# repeated: [ SQL, its first answer ]. A ticket: [ ticket_no, seat or undef, coach, passenger ]; the
 # passenger is there only if the ticket was transferred. Orders that are no longer of use are removed.
 #   order: { id, on (departure's number), class, from, to, channel, status, tickets }
 #   quota: { id, on, class, from, to, channel, seats }
-my $state = { orders => {}, quotas => {} };
+my $state = { orders => {}, quotas => {}, formations => [ ('mixed') x @departures ], requests => [] };
 # An open transaction: the state before it, what it took on the way, and for places the highest
 # count it reached.
 my $transaction;
@@ -103,6 +124,10 @@ sub toggle_rule
 	return;
 }
 
+sub seats { my ($in, $wish) = @_; return @{ $seats_of{ $in->{formations}[ $wish->{on} ] }{ $wish->{class} } } }
+sub places { my ($in, $wish) = @_; return $places_of{ $in->{formations}[ $wish->{on} ] }{ $wish->{class} } }
+sub coaches_with_places { my ($in, $on) = @_; return map { keys %{ places($in, { on => $on, class => $_ }) } } qw(first second standing) }
+
 sub overlaps { my ($a, $b) = @_; return $a->{from} < $b->{to} && $b->{from} < $a->{to} }
 
 # The numbered seats of a state that are free for the wish { on, class, from, to, channel }: no live
@@ -110,7 +135,7 @@ sub overlaps { my ($a, $b) = @_; return $a->{from} < $b->{to} && $b->{from} < $a
 sub free_seats
 {
 	my ($in, $wish) = @_;
-	my %free = map { $_ => 1 } @{ $seats{ $wish->{class} } };
+	my %free = map { $_ => 1 } seats($in, $wish);
 	for my $order (values %{ $in->{orders} })
 	{
 		next unless $order->{on} == $wish->{on} && is_live($order) && overlaps($order, $wish);
@@ -147,10 +172,11 @@ sub free_places
 {
 	my ($in, $wish, $load) = @_;
 	my %free;
-	for my $coach (keys %{ $places{ $wish->{class} } })
+	my $places = places($in, $wish);
+	for my $coach (keys %$places)
 	{
 		my $of = $load ? $load->{"$wish->{on} $coach"} : load_of($in, $wish->{on}, $coach);
-		$free{$coach} = $places{ $wish->{class} }{$coach} - max(@{$of}[ $wish->{from} .. $wish->{to} - 1 ]);
+		$free{$coach} = $places->{$coach} - max(@{$of}[ $wish->{from} .. $wish->{to} - 1 ]);
 	}
 	return \%free;
 }
@@ -161,11 +187,11 @@ sub sum { my $sum = 0; $sum += $_ for @_; return $sum }
 # on the way has taken.
 sub remaining { my ($wish) = @_; return keys(%{ free_seats($state, $wish) }) + sum(values %{ free_places($state, $wish) }) }
 
-sub remaining_for_others
+sub seats_for_others
 {
 	my ($wish) = @_;
-	return remaining($wish) unless $transaction;
 	my %free = %{ free_seats($state, $wish) };
+	return \%free unless $transaction;
 	my $before = free_seats($transaction->{before}, $wish);
 	delete @free{ grep { !$before->{$_} } keys %free };
 	for my $taken (@{ $transaction->{taken} })
@@ -173,7 +199,14 @@ sub remaining_for_others
 		next unless $taken->{on} == $wish->{on} && overlaps($taken, $wish);
 		delete @free{ @{ $taken->{seats} } };
 	}
-	return keys(%free) + sum(values %{ free_places($state, $wish, $transaction->{fullest}) });
+	return \%free;
+}
+
+sub remaining_for_others
+{
+	my ($wish) = @_;
+	return remaining($wish) unless $transaction;
+	return keys(%{ seats_for_others($wish) }) + sum(values %{ free_places($state, $wish, $transaction->{fullest}) });
 }
 
 # After something was taken in a transaction.
@@ -254,17 +287,42 @@ sub take
 	return;
 }
 
-sub some_seats { my ($class, $count) = @_; my @left = @{ $seats{$class} }; return map { splice @left, rand @left, 1 } 1 .. $count }
+sub some_seats { my ($wish, $count) = @_; my @left = seats($state, $wish); return map { splice @left, rand @left, 1 } 1 .. (@left < $count ? @left : $count) }
 sub array_of { return "'{" . join(',', @_) . "}'" }
+
+# Calls with a request_id: their rows come back, whatever has become of the tickets.
+sub request_id { return rand() < 0.5 ? 'NULL' : sprintf q{'00000000-0000-0000-0000-%012d'}, $step }
+
+sub note_request
+{
+	my ($request, $call, $id, @tickets) = @_;
+	return if $request eq 'NULL' || !@tickets;
+	push @{ $state->{requests} }, [ "SELECT order_id, ticket_no $call ORDER BY 2", join "\n", map { "$id|$_->[0]" } @tickets ];
+	shift @{ $state->{requests} } if @{ $state->{requests} } > 20;
+	return;
+}
+
+sub repeat
+{
+	my ($sql, $expected) = @{ any(@{ $state->{requests} }) // return };
+	my $got = run($sql);
+	trouble("$sql: $got, not $expected") if $got ne $expected;
+	$count{'the same request'}++;
+	return;
+}
 
 # Exactly these seats, or nothing.
 sub take_seats
 {
 	my $wish = { %{ wish() }, class => any('first', 'second') };
-	my @names = some_seats($wish->{class}, 1 + int rand 3);
+	my @names = some_seats($wish, 1 + int rand 3);
 	my $status = rand() < 0.6 ? 'held' : 'sold';
-	my $sql = "SELECT $columns FROM " . ($status eq 'held' ? 'ticket_hold_seats' : 'ticket_buy_seats') . '(' . trip($wish) . ', 7, ' . array_of(@names) . ', ' . date($wish) . ', ' . array_of(1 .. @names)
-	  . ', channel => ' . quoted($wish->{channel}) . ($status eq 'held' ? q{, ttl => '1 hour')} : ')');
+	my $request = request_id();
+	my $call = sub {
+		return 'FROM ' . ($status eq 'held' ? 'ticket_hold_seats' : 'ticket_buy_seats') . '(' . trip($wish) . ', 7, ' . array_of(@_) . ', ' . date($wish) . ', ' . array_of(1 .. @names)
+		  . ', channel => ' . quoted($wish->{channel}) . ", request_id => $request" . ($status eq 'held' ? q{, ttl => '1 hour')} : ')');
+	};
+	my $sql = "SELECT $columns " . $call->(@names);
 	return run_refused($sql) if is_refused($wish, scalar @names);
 	my $free = free_seats($state, $wish);
 	my $expected = (grep { !$free->{$_} } @names) ? '' : "@names";
@@ -273,6 +331,8 @@ sub take_seats
 	trouble("$sql: $got, not $expected") if $got ne $expected;
 	$count{@tickets ? 'very seats' : 'very seats taken'}++;
 	return unless @tickets;
+	# The same seats in another order are the same request.
+	note_request($request, $call->(reverse @names), $id, @tickets);
 	$state->{orders}{$id} = { id => $id, %{$wish}{qw(on class from to channel)}, status => $status, tickets => [@tickets] };
 	note_taken($wish, @names);
 	return;
@@ -287,7 +347,8 @@ sub reseat
 	splice @tickets, rand @tickets, 1 if @tickets > 1 && rand() < 0.5;
 	my $named = rand() < 0.6;
 	my @own = map { "$_->[2]/$_->[1]" } @tickets;
-	my @names = !$named ? () : @own > 1 && rand() < 0.3 ? reverse @own : some_seats($order->{class}, scalar @tickets);
+	my @names = !$named ? () : @own > 1 && rand() < 0.3 ? reverse @own : some_seats($order, scalar @tickets);
+	return if $named && @names < @tickets;
 	# What would be free if these tickets were not there.
 	my %before = (%$state, orders => { %{ $state->{orders} }, $order->{id} => { %$order, tickets => [ grep { my $t = $_; !grep { $_ == $t } @tickets } @{ $order->{tickets} } ] } });
 	my $free = free_seats(\%before, $order);
@@ -368,7 +429,7 @@ sub confirm
 	my $party = @{ $order->{tickets} };
 	my ($seats, $places) = (free_seats($state, $order), free_places($state, $order));
 	my $same = 1;
-	for (@{ $order->{tickets} }) { $same = 0 unless defined $_->[1] ? delete $seats->{"$_->[2]/$_->[1]"} : $places->{ $_->[2] }-- > 0 }
+	for (@{ $order->{tickets} }) { $same = 0 unless defined $_->[1] ? delete $seats->{"$_->[2]/$_->[1]"} : ($places->{ $_->[2] }-- // 0) > 0 }
 	my $before = numbers($order);
 	delete $state->{orders}{ $order->{id} } unless remaining($order) < $party && !@tickets;
 	my $id = $order->{id};
@@ -463,8 +524,10 @@ sub change
 	$wish = { %$wish, on => $order->{on}, from => 1, to => 8, class => $order->{class} } if rand() < 0.5;
 	$wish->{channel} = $order->{channel};
 	my $party = @{ $order->{tickets} };
-	my $sql = "SELECT $columns FROM ticket_change($order->{id}, " . trip($wish) . ', ' . date($wish) . ", '$wish->{class}', ticket_nos => ARRAY["
-	  . join(', ', map { $_->[0] } @{ $order->{tickets} }) . '])';
+	my $request = request_id();
+	my $call = "FROM ticket_change($order->{id}, " . trip($wish) . ', ' . date($wish) . ", '$wish->{class}', ticket_nos => ARRAY["
+	  . join(', ', map { $_->[0] } @{ $order->{tickets} }) . "], request_id => $request)";
+	my $sql = "SELECT $columns $call";
 	$order->{status} = 'changed';
 	if (is_refused($wish, $party))
 	{
@@ -475,13 +538,14 @@ sub change
 	enter($sql, $wish, 'sold', $party, $id, @tickets);
 	$order->{status} = 'sold' unless @tickets;
 	$count{@tickets ? 'changed' : 'not changed'}++;
+	note_request($request, $call, $id, @tickets);
 	return;
 }
 
 sub reserve
 {
 	my $wish = { %{ wish() }, channel => any('web', 'agency'), class => any('first', 'second') };
-	my @names = rand() < 0.4 ? some_seats($wish->{class}, 1 + int rand 2) : ();
+	my @names = rand() < 0.4 ? some_seats($wish, 1 + int rand 2) : ();
 	my $number = @names || 1 + int rand 4;
 	my $d = $departures[ $wish->{on} ];
 	my $sql = 'SELECT ' . (@names ? "ticket_reserve_seats('$d->{train}', $d->{date}, '$wish->{channel}', " . array_of(@names) : "ticket_reserve('$d->{train}', $d->{date}, '$wish->{class}', '$wish->{channel}', $number")
@@ -555,7 +619,7 @@ sub begin
 	$transaction = { before => dclone($state), taken => [], fullest => {} };
 	for my $on (0 .. $#departures)
 	{
-		$transaction->{fullest}{"$on $_"} = load_of($state, $on, $_) for map { keys %{ $places{$_} } } keys %places;
+		$transaction->{fullest}{"$on $_"} = load_of($state, $on, $_) for coaches_with_places($state, $on);
 	}
 	$count{transactions}++;
 	return;
@@ -579,6 +643,151 @@ sub check
 	trouble("$sql is $got, not $mine") if $got ne $mine;
 	$got = $other->run($sql);
 	trouble("$sql is $got for others, not $others") if $got ne $others;
+	check_seats($wish) if rand() < 0.2;
+	return;
+}
+
+# Seat by seat: as a list for both, and as a picture (for no channel).
+sub check_seats
+{
+	my ($wish) = @_;
+	my $all = join ' ', sort(seats($state, $wish));
+	my $sql = "SELECT coach || '/' || seat, free FROM ticket_places(" . trip($wish) . ', ' . date($wish) . ", '$wish->{class}', " . quoted($wish->{channel}) . ') ORDER BY 1';
+	my %expected = (mine => free_seats($state, $wish), others => seats_for_others($wish));
+	for my $whose (sort keys %expected)
+	{
+		my @rows = map { [ split /\|/ ] } split /\n/, $whose eq 'mine' ? run($sql) : $other->run($sql);
+		my ($listed, $got, $free) = (join(' ', sort(map { $_->[0] } @rows)), join(' ', sort(map { $_->[1] eq 't' ? $_->[0] : () } @rows)), join(' ', sort keys %{ $expected{$whose} }));
+		trouble("$sql has $listed, not $all") if $listed ne $all;
+		trouble("$sql is $got for $whose, not $free") if $got ne $free;
+	}
+	my ($train, $from, $to) = split /, /, trip($wish);
+	$sql = "SELECT coalesce(string_agg(m[2], ' ' ORDER BY m[2] COLLATE \"C\") FILTER (WHERE m[1] = 'free'), '') || '|' || count(*) FROM regexp_matches(ticket_seat_svg($train, " . date($wish)
+	  . ", '$wish->{class}', $from, $to), 'class=\"seat (free|taken)\"[^>]*><title>([^<]*)</title>', 'g') m";
+	my ($got, $free) = (run($sql), join('|', join(' ', sort(keys %{ free_seats($state, { %$wish, channel => undef }) })), scalar(split / /, $all)));
+	trouble("$sql is $got, not $free") if $got ne $free;
+	$count{'seat by seat'}++;
+	return;
+}
+
+# Other rolling stock: who has the seat there keeps it; the others are on seats that nobody has, or there are too few seats.
+sub reform
+{
+	return if $transaction;
+	my $on = int rand @departures;
+	my $formation = any(sort keys %seats_of);
+	my $unseated = any('refuse', 'refund');
+	my @orders = sort { $a->{id} <=> $b->{id} } grep { $_->{on} == $on && is_live($_) } values %{ $state->{orders} };
+	my $after = dclone($state);
+	$after->{formations}[$on] = $formation;
+	$after->{orders}{ $_->{id} }{tickets} = [] for @orders;
+	# Tickets whose seat there is in the new formation, and the number of others in each class.
+	my (%moves, %must_move);
+	for my $order (@orders)
+	{
+		my %there = map { $_ => 1 } seats($after, $order);
+		for my $ticket (grep { defined $_->[1] } @{ $order->{tickets} })
+		{
+			next if $there{"$ticket->[2]/$ticket->[1]"};
+			$moves{"$order->{id} $ticket->[0]"} = 1;
+			$must_move{ $order->{class} }++;
+		}
+	}
+	my $where = "'$departures[$on]{train}', $departures[$on]{date}";
+	my $sql = "SELECT order_id, ticket_no, seat_class, old_coach, old_seat, new_coach, new_seat, outcome FROM ticket_reform($where, '$formation', '$unseated')";
+	my $undone = rand() < 0.2;
+	run('BEGIN') if $undone;
+	my $text = $session->run($sql);
+	if (!$session->is_ok)
+	{
+		my $state_of = $session->sqlstate;
+		run('ROLLBACK') if $undone;
+		trouble("$sql: $state_of $text") if $state_of ne 'TK007' || $unseated eq 'refund';
+		# With a seat for each that nobody has at any stop, nobody is left over.
+		my $wanted = grep {
+			my $class = $_;
+			my %free = %{ free_seats($state, { on => $on, class => $class, from => 1, to => $departures[$on]{stops} }) };
+			my @new = seats($after, { on => $on, class => $class });
+			my %taken = map { my $o = $_; map { defined $_->[1] ? ("$_->[2]/$_->[1]" => 1) : () } @{ $o->{tickets} } } grep { $_->{class} eq $class } @orders;
+			my $standing = sum(map { my $o = $_; scalar grep { !defined $_->[1] } @{ $o->{tickets} } } grep { $_->{class} eq $class } @orders);
+			(grep { !$taken{$_} } @new) + sum(values %{ places($after, { on => $on, class => $class }) }) < ($must_move{$class} // 0) + $standing
+		} qw(first second standing);
+		trouble("$sql: $text, although each could have a seat of its own") unless $wanted;
+		$count{'too few seats'}++;
+		return;
+	}
+	# (Quotas that shrink are named in a NOTICE.)
+	my %row = map { my @row = split /\|/, $_, -1; ("$row[0] $row[1]" => \@row) } grep { !/^psql:/ } split /\n/, $text;
+	my $got = $other->run("SELECT formation FROM ticket_departure WHERE train = '$departures[$on]{train}' AND service_date = $departures[$on]{date}");
+	trouble("$sql: others see $got") if $got ne ($undone ? $state->{formations}[$on] : $formation);
+	if ($undone)
+	{
+		# A buyer waits, and is told so.
+		my $buy = "SELECT * FROM ticket_buy('$departures[$on]{train}', 'S1', 'S2', 8, $departures[$on]{date}, 'second')";
+		if (rand() < 0.2)
+		{
+			$other->run($buy);
+			trouble("$buy: " . $other->sqlstate) if $other->sqlstate ne 'TK003';
+		}
+		check();
+		run('ROLLBACK');
+		$count{'reform undone'}++;
+		return;
+	}
+	for my $order (@orders)
+	{
+		my $kept = $after->{orders}{ $order->{id} };
+		for my $ticket (@{ $order->{tickets} })
+		{
+			my $row = delete $row{"$order->{id} $ticket->[0]"};
+			if (!$row)
+			{
+				trouble("$sql: order $order->{id} $ticket->[0] has stayed where nothing is") if $moves{"$order->{id} $ticket->[0]"};
+				push @{ $kept->{tickets} }, $ticket;
+				next;
+			}
+			trouble("$sql: order $order->{id} $ticket->[0] moved, but its seat is there") if defined $ticket->[1] && !$moves{"$order->{id} $ticket->[0]"};
+			my (undef, undef, $class, $old_coach, $old_seat, $coach, $seat, $outcome) = @$row;
+			trouble("$sql: @$row") if $class ne $order->{class} || $old_coach ne $ticket->[2] || $old_seat ne ($ticket->[1] // '') || $outcome ne ($coach ne '' ? 'moved' : $order->{status} eq 'sold' ? 'refunded' : 'cancelled');
+			$count{"reform: $outcome"}++;
+			if ($coach eq '') { $kept->{part} = 1; next }
+			push @{ $kept->{tickets} }, [ $ticket->[0], $seat eq '' ? undef : $seat, $coach, $ticket->[3] // () ];
+		}
+		delete $after->{orders}{ $order->{id} } unless @{ $kept->{tickets} };
+	}
+	trouble("$sql: @{ $row{$_} }") for sort keys %row;
+	# No seat twice, no coach beyond its places, nothing that the formation does not have.
+	my @now = grep { $_->{on} == $on && is_live($_) } values %{ $after->{orders} };
+	for my $order (@now)
+	{
+		my %others = (%$after, quotas => {}, orders => { map { $_->{id} => $_ } grep { $_ != $order } @now });
+		my $free = free_seats(\%others, $order);
+		my $free_places = free_places(\%others, $order);
+		trouble("$sql: order $order->{id} is on what it cannot have: " . numbers($order)) if grep { defined $_->[1] ? !delete $free->{"$_->[2]/$_->[1]"} : ($free_places->{ $_->[2] }-- // 0) <= 0 } @{ $order->{tickets} };
+	}
+	# Quotas: seats that nobody has, except those who bought from it.
+	for my $quota (sort { $a->{id} <=> $b->{id} } grep { $_->{on} == $on } values %{ $after->{quotas} })
+	{
+		my ($status, $number, $list) = split /\|/, run("SELECT status, seats, array_to_string(seat_list, ',') FROM ticket_reservation WHERE reservation_id = $quota->{id}");
+		if ($status ne 'open') { delete $after->{quotas}{ $quota->{id} }; $count{'quotas given back'}++; next }
+		my @names = split /,/, $list;
+		my %there = map { $_ => 1 } seats($after, $quota);
+		trouble("$sql: quota $quota->{id}: $number seats, $list") if $number != @names || @names > @{ $quota->{seats} } || grep { !delete $there{$_} } @names;
+		for my $order (grep { overlaps($_, $quota) && ($_->{channel} // '') ne $quota->{channel} } @now)
+		{
+			my %of = map { defined $_->[1] ? ("$_->[2]/$_->[1]" => 1) : () } @{ $order->{tickets} };
+			trouble("$sql: quota $quota->{id} has a seat of order $order->{id}: $list") if grep { $of{$_} } @names;
+		}
+		for my $another (grep { $_->{on} == $on && $_->{id} < $quota->{id} && overlaps($_, $quota) } values %{ $after->{quotas} })
+		{
+			my %of = map { $_ => 1 } @{ $another->{seats} };
+			trouble("$sql: quotas $another->{id} and $quota->{id} meet") if grep { $of{$_} } @names;
+		}
+		$count{ @names < @{ $quota->{seats} } ? 'quotas with fewer seats' : 'quotas as large as before' }++;
+		$quota->{seats} = \@names;
+	}
+	$state = $after;
+	$count{reforms}++;
 	return;
 }
 
@@ -603,7 +812,8 @@ sub step
 	my $kind = rand;
 	if ($kind < 0.26) { take() }
 	elsif ($kind < 0.30) { take_seats() }
-	elsif ($kind < 0.33) { with(\&reseat, qw(held sold)) }
+	elsif ($kind < 0.32) { with(\&reseat, qw(held sold)) }
+	elsif ($kind < 0.33) { repeat() }
 	elsif ($kind < 0.37) { take_many() }
 	elsif ($kind < 0.47) { with(\&confirm, qw(held held expired sold)) }
 	elsif ($kind < 0.52) { with(\&cancel, qw(held held cancelled expired)) }
@@ -613,7 +823,8 @@ sub step
 	elsif ($kind < 0.70) { with(\&refund, 'sold') }
 	elsif ($kind < 0.78) { with(\&change, 'sold') }
 	elsif ($kind < 0.84) { reserve() }
-	elsif ($kind < 0.88) { recycle() }
+	elsif ($kind < 0.87) { recycle() }
+	elsif ($kind < 0.89) { reform() }
 	elsif ($kind < 0.90) { refuse() }
 	elsif ($kind < 0.94) { begin() unless $transaction }
 	elsif ($kind < 0.98) { end_transaction(any('COMMIT', 'ROLLBACK')) if $transaction }
@@ -661,7 +872,8 @@ in_flight_is_empty($node, 'postgres', 'model');
 agrees($node, 'postgres', 'model');
 note(join ', ', map { "$_: $count{$_}" } sort keys %count);
 cmp_ok($count{$_} // 0, '>', 0, "there were: $_") for 'tickets', 'sold out', 'batches', 'cancelled', 'expired', 'refunded', 'refunded in part', 'cancelled in part', 'held longer', 'transferred', 'very seats', 'very seats taken', 'very seats set aside', 'other seats for live tickets', 'no other seats', 'changed', 'not changed',
-  'late, same seats', 'late, other seats', 'late, nothing left', 'quotas', 'recycled', 'refused', 'refused by a rule', 'transactions';
+  'late, same seats', 'late, other seats', 'late, nothing left', 'quotas', 'recycled', 'refused', 'refused by a rule', 'transactions', 'the same request', 'seat by seat',
+  'reforms', 'too few seats', 'reform undone', 'reform: moved', 'reform: refunded', 'quotas as large as before';
 
 $node->stop;
 done_testing();

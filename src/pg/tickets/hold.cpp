@@ -41,7 +41,7 @@ void purchase_again(const Order& order, const Ticket* tickets, int count, Purcha
     *purchase = Purchase{};
     purchase->ref = tickets[0].ref;
     purchase->trip = tickets[0].trip;
-    purchase->class_index = tickets[0].source.class_index;
+    purchase->class_index = static_cast<uint32_t>(tickets[0].class_index);
     purchase->channel = tickets[0].channel;
     purchase->service_date = order.service_date;
     purchase->user_id = order.user_id;
@@ -90,6 +90,13 @@ Ticket* expired_tickets(const Order& order, int* count) {
     return tickets;
 }
 
+// Has the departure the ticket's stops and class, and sells the trip? The seat may have gone with
+// its coach (ticket_reform).
+bool is_to_be_had(const Ticket& ticket) {
+    return ticket.ref.departure != nullptr && ticket.class_index >= 0 && ticket.trip.from >= 0 &&
+           ticket.trip.to > ticket.trip.from && may_sell_again(ticket.ref, ticket.trip);
+}
+
 // Payment after expiry: either all expired tickets get seats again, or none. False: none, and
 // nothing has changed.
 bool confirm_late(const Catalog& catalog, Order* order) {
@@ -99,8 +106,7 @@ bool confirm_late(const Catalog& catalog, Order* order) {
         if (tickets[i].ref.departure != nullptr && is_barred(tickets[i].ref)) {
             report_barred(tickets[i].ref);  // whether there is a seat is not known yet
         }
-        if (tickets[i].ref.departure == nullptr || !tickets[i].located ||
-            !may_sell_again(tickets[i].ref, tickets[i].trip)) {
+        if (!is_to_be_had(tickets[i])) {
             return false;
         }
     }

@@ -15,9 +15,6 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-constexpr uint64 kMaxSeats = 1000000;  // of one departure
-constexpr uint64 kMaxCoaches = 4096;
-
 // The order of the coaches in the train: by number if the coach has one.
 constexpr const char* kCoachOrder =
     "length(substring(coach FROM '^[0-9]+')), substring(coach FROM '^[0-9]+') COLLATE \"C\", coach "
@@ -251,7 +248,7 @@ uint64 seats_of_formation(Text formation) {
 }
 
 // Checks the labels of all coaches, the rows of the last query. Are they all plain?
-bool check_labels(Text formation) {
+bool check_labels(Text formation, bool has_details) {
     Labels labels{static_cast<Text*>(palloc_extended(
                       seats_of_formation(formation) * sizeof(Text) + 1, MCXT_ALLOC_HUGE)),
                   0, true};
@@ -271,7 +268,8 @@ bool check_labels(Text formation) {
             labels.count = 0;
         }
     }
-    if (!labels.all_plain && most > kMaxGroups) {
+    // Each seat may be a group of its own, unless groups are the rows of plain labels.
+    if ((!labels.all_plain || has_details) && most > kMaxGroups) {
         report_too_many(
             psprintf(_("a coach of formation \"%s\" has too many seats"), printable(formation)),
             kMaxGroups, _("Sell it as two coaches."));
@@ -403,7 +401,7 @@ pg_uuid_t check_formation(const KeptSource& source) {
     bool is_null;
     const bool has_details =
         DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6, &is_null));
-    const bool all_plain = check_labels(formation);
+    const bool all_plain = check_labels(formation, has_details);
     if (all_plain && !has_details) {
         return plain;
     }
