@@ -111,8 +111,31 @@ void require_name(const RowEvent& rows) {
     }
 }
 
+// Statements of ours change the status, the stop list, or the seats with the name of their
+// formation, and tell memory of that alone.
+void check_own_change(const Catalog& catalog, const RowEvent& rows) {
+    if (rows.before == nullptr || rows.after == nullptr) {
+        return;
+    }
+    DepartureRow before;
+    DepartureRow after;
+    read_departure(rows.before, &before);
+    read_departure(rows.after, &after);
+    const int changes =
+        static_cast<int>(before.status != after.status) +
+        static_cast<int>(before.route_id != after.route_id) +
+        static_cast<int>(before.layout_id != after.layout_id || !same_column(rows, kDepFormation));
+    if (changes != 1 || strcmp(before.train, after.train) != 0 ||
+        before.departure_id != after.departure_id || before.service_date != after.service_date ||
+        before.opens_at != after.opens_at || before.closes_at != after.closes_at ||
+        before.margin != after.margin) {
+        report_changed_by_trigger(catalog.departure);
+    }
+}
+
 void follow_departure(const Catalog& catalog, const RowEvent& rows) {
     if (is_own_event(catalog.departure)) {
+        check_own_change(catalog, rows);
         return;
     }
     DepartureRow before;
