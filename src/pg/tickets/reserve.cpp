@@ -181,14 +181,8 @@ Trip find_stretch(const Catalog& catalog, const DepartureRef& ref, const Text* f
     if (from == nullptr && to == nullptr) {
         return {0, last};
     }
-    const auto call = [&](int stop) {
-        const Text code = text_of(route->head, route->stops()[stop].station);
-        const char* name = psprintf("%.*s#%d", static_cast<int>(code.length), code.data,
-                                    route->stops()[stop].stop_no);
-        return Text{name, strlen(name)};
-    };
-    return find_trip(catalog, ref, from == nullptr ? call(0) : *from,
-                     to == nullptr ? call(last) : *to, TripUse::kStretch);
+    return find_trip(catalog, ref, from == nullptr ? name_of_call(route, 0) : *from,
+                     to == nullptr ? name_of_call(route, last) : *to, TripUse::kStretch);
 }
 
 // Quotas that were given back, or whose ticket_reserve was rolled back, keep their memory until the

@@ -81,12 +81,11 @@ uint32_t resolve_class(const DepartureRef& ref, bool is_null, Datum seat_class) 
     const Text name = text_of(seat_class);
     const int index = layout->find_class(name.data, name.length);
     if (index < 0) {
-        ereport(ERROR,
-                (errcode(kErrorClass),
-                 errmsg("train \"%s\" has no class \"%s\"", printable(directory_train(ref)),
-                        printable(name)),
-                 errdetail("The formation that the departure was opened with does not have it."),
-                 errhint("ticket_search shows the classes of a train.")));
+        ereport(ERROR, (errcode(kErrorClass),
+                        errmsg("train \"%s\" has no class \"%s\"", printable(directory_train(ref)),
+                               printable(name)),
+                        errdetail("The departure's formation does not have it."),
+                        errhint("ticket_search shows the classes of a train.")));
     }
     return static_cast<uint32_t>(index);
 }
