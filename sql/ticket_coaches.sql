@@ -1,6 +1,6 @@
 -- Seats as they are painted: labels of any text, groups, properties; formations of India, China, a bus, a cinema and a ferry.
 \set home :DBNAME
-CREATE DATABASE regression_coaches;
+CREATE DATABASE regression_coaches ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
 \c regression_coaches
 SET client_min_messages = warning;
 CREATE EXTENSION ticketpool;
@@ -171,6 +171,9 @@ SELECT n, what FROM (VALUES
     (22, refused(NULL, seats => ARRAY[E'1\x7f'])), (23, refused(NULL, seats => ARRAY[repeat('x', 32)])), (24, refused(NULL, seats => ARRAY['一二三四五六七八九十一'])),
     (25, refused(NULL, seats => '{""}')), (26, refused(NULL, seats => '{NULL}')), (27, refused(NULL, seats => '{a,b,a}')), (28, refused(NULL, coach => repeat('c', 32))),
     (29, refused(NULL, coach => '')), (30, refused(NULL, seats => (SELECT array_agg('s' || n) FROM generate_series(1, 65536) AS n) || '{last}'))) AS v (n, what) ORDER BY n;
+-- Control characters and blanks of more than one byte: 0080 to 009F anywhere, a blank at an end.
+SELECT to_hex(c), left(refused(NULL, seats => ARRAY[chr(c) || 'A']), 6) AS first, left(refused(NULL, seats => ARRAY['1' || chr(c) || 'A']), 6) AS inside, left(refused(NULL, seats => ARRAY['12' || chr(c)]), 6) AS last
+FROM unnest('{127,128,133,159,160,161,5760,8191,8192,8202,8203,8232,8233,8239,8287,12287,12288,12289}'::int[]) AS c;
 \set VERBOSITY default
 INSERT INTO ticket_formation VALUES ('bad', '1', 'x', '{1A}');
 INSERT INTO ticket_formation_seat (formation, coach, seat) VALUES ('bad', '1', '1B');

@@ -187,3 +187,4 @@ UPDATE ticket_order SET status = 'expired' WHERE service_date = '2031-05-04' AND
 SELECT * FROM reform('l3', day => '2031-05-04');
 SELECT coach, seat, status FROM ticket_confirm(:late_place);
 SELECT * FROM ticket_verify();
+DROP FUNCTION tickets, reform;

@@ -14,6 +14,9 @@ INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('ST-F
 SELECT count(ticket_open(t, '2031-09-01', 'ST-F')) FROM unnest('{ST1,ST2,ST3,ST4}'::text[]) AS t;
 -- Many days in a transaction: said once
 SELECT count(ticket_open('ST1', '2031-10-01'::date + d, 'ST-F')) FROM generate_series(0, 2) AS d;
+-- Not said of a departure that is on sale
+SELECT ticket_skip_stop('ST1', '2031-10-01', 'STA#5');
+SELECT ticket_retime('ST1', '2031-10-01');
 
 -- A code without a name is a station like others; and where another station has it for a name, the code goes first.
 SELECT from_stop, to_stop FROM ticket_buy('ST1', 'STA', 'STX', 1, '2031-09-01');

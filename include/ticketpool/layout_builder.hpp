@@ -34,6 +34,8 @@ struct LayoutInput {
     std::uint32_t coach_count;
 };
 
+inline constexpr std::uint32_t kMaxSeats = 1000000;            // of one layout
+inline constexpr std::uint32_t kMaxCoaches = 4096;             // of one layout
 inline constexpr std::uint32_t kMaxGroups = UINT16_MAX;        // of the seats of one coach
 inline constexpr std::uint32_t kMaxPropertySets = UINT16_MAX;  // of one layout
 
@@ -50,7 +52,9 @@ LayoutRoom layout_room(const LayoutInput& input) noexcept;
 // aisles as their properties say. In other classes, the seats with the first and the last letter of
 // a coach are at windows, and C and D are at the aisle (A B C | D F, A C | D F).
 //
-// kMalformed: a seat's label is none. kNoMemory: more than kMaxGroups or kMaxPropertySets.
+// kMalformed: a seat's label is none, its group has more than kMaxNameBytes, its properties are not
+// what they should be, or there are more than kMaxSeats or kMaxCoaches. kNoMemory: more than
+// kMaxGroups or kMaxPropertySets.
 Status build_layout(const LayoutInput& input, void* block, void* scratch) noexcept;
 
 }  // namespace ticketpool

@@ -58,6 +58,7 @@ function take(verb, kind, name,    i, found) {
       found = 1
     }
   if (!found) fail(step ": no part declares " kind " " name)
+  if (taken[kind, name]++) fail(step ": takes " kind " " name " twice")
 }
 
 function print_comments(    lines, n, i, inside) {

@@ -30,7 +30,7 @@ struct Builder {
     std::uint32_t seat;       // seats written
     std::uint32_t* first_of;  // scratch, an entry a seat of the coach, in the order of its list
     std::uint32_t* order;     // the same
-    WordsOfSeat* words;         // scratch, an entry a seat with properties
+    WordsOfSeat* words;       // scratch, an entry a seat with properties
     std::uint32_t word_count;
 
     char* at(std::uint32_t offset) const noexcept {
@@ -326,13 +326,33 @@ void number_classes(const LayoutInput& input, LayoutCoach* coaches) noexcept {
     }
 }
 
-bool all_labels(const LayoutInput& input) noexcept {
-    for (std::uint32_t i = 0; i < input.coach_count; ++i) {
-        for (std::uint32_t j = 0; j < input.coaches[i].seat_count; ++j) {
-            if (!is_seat_label(input.coaches[i].seats[j].label)) return false;
-        }
+// At most kMaxProperties words of a fitting length, with single blanks between them?
+bool are_properties(std::string_view words) noexcept {
+    std::size_t count = words.empty() ? 0 : 1;
+    std::size_t begin = 0;
+    for (std::size_t i = 0; i <= words.size() && !words.empty(); ++i) {
+        if (i < words.size() && words[i] != ' ') continue;
+        if (i == begin || i - begin > kMaxPropertyBytes) return false;
+        count += i < words.size() ? 1 : 0;
+        begin = i + 1;
     }
-    return true;
+    return count <= kMaxProperties;
+}
+
+bool is_seat(const SeatInput& seat) noexcept {
+    return is_seat_label(seat.label) && seat.group.size() <= kMaxNameBytes &&
+           are_properties(seat.properties);
+}
+
+// Can all of it be kept, and what is kept be shown in buffers of a fixed size?
+bool is_well_formed(const LayoutInput& input) noexcept {
+    std::uint64_t seats = 0;
+    for (std::uint32_t i = 0; i < input.coach_count; ++i) seats += input.coaches[i].seat_count;
+    if (seats > kMaxSeats || input.coach_count > kMaxCoaches) return false;
+    return std::all_of(input.coaches, input.coaches + input.coach_count,
+                       [](const CoachInput& coach) noexcept {
+                           return std::all_of(coach.seats, coach.seats + coach.seat_count, is_seat);
+                       });
 }
 
 // Numbers of seats.
@@ -384,7 +404,7 @@ LayoutRoom layout_room(const LayoutInput& input) noexcept {
 }
 
 Status build_layout(const LayoutInput& input, void* block, void* scratch) noexcept {
-    if (!all_labels(input)) return Status::kMalformed;
+    if (!is_well_formed(input)) return Status::kMalformed;
     const Counts counts = count_seats(input);
     auto* const after_words = static_cast<char*>(scratch) + counts.word_bytes();
     Builder builder{input,

@@ -237,6 +237,20 @@ TEST(Layout, RefusesWhatCannotBeKept) {
     EXPECT_EQ(TestLayout({{"1", "a", {"1A", ""}, 0}}).status, Status::kMalformed);
     EXPECT_EQ(TestLayout({{"1", "a", {"1/A"}, 0}}).status, Status::kMalformed);
     EXPECT_EQ(TestLayout({{"1", "a", {std::string(32, 'x')}, 0}}).status, Status::kMalformed);
+    const auto status_with = [](const std::string& group, const std::string& properties) {
+        return TestLayout({{"1", "a", {"1A"}, 0, {{group, properties, {}}}}}).status;
+    };
+    EXPECT_EQ(status_with(std::string(63, 'g'), {}), Status::kOk);
+    EXPECT_EQ(status_with(std::string(64, 'g'), {}), Status::kMalformed);
+    std::string words = "p1";
+    for (int i = 2; i <= 16; ++i) words += " p" + std::to_string(i);
+    EXPECT_EQ(status_with({}, words), Status::kOk);
+    EXPECT_EQ(status_with({}, words + " p17"), Status::kMalformed);
+    EXPECT_EQ(status_with({}, std::string(31, 'p')), Status::kOk);
+    for (const std::string& bad : {std::string(32, 'p'), std::string(" p"), std::string("p "),
+                                   std::string("p  q"), std::string(" ")}) {
+        EXPECT_EQ(status_with({}, bad), Status::kMalformed) << bad;
+    }
     std::vector<std::string> rows;
     for (std::uint32_t i = 1; i <= kMaxGroups; ++i) rows.push_back(std::to_string(i) + "A");
     TestLayout most({{"1", "a", rows, 0}});

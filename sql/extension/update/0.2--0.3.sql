@@ -187,9 +187,6 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund_call', '');
 -- Part of a hold, longer holds, another passenger
 \new function ticket_hold_extend ticket_transfer
 
--- The very seat
-\new function ticket_buy_seats ticket_hold_seats ticket_reserve_seats ticket_reseat
-
 -- Functions that have new arguments at their end. Each new function takes the place of the old one,
 -- with the rights that users have granted on it and the settings that they have given it. GRANT
 -- would make the grants part of the extension here, and pg_dump would omit them; so the list itself

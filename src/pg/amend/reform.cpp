@@ -3,27 +3,24 @@
 // In one transaction:
 //
 // 1. The formation is checked and kept as a layout, as by ticket_open. The departure's row is
-// locked:
-//    one change of the departure at a time.
+//    locked: one change of the departure at a time.
 // 2. The departure in memory is barred (SeatChange::kBarred, seq_cst; undone by rollback). Whoever
-//    announces it from now on reads this, and claims nothing new (load/reforming.hpp: waits a second
-//    at most, then TK003). Its sale words stay, so counts are the old ones, and a closed departure
-//    stays closed.
+//    announces it from now on reads this, and claims nothing new (load/reforming.hpp: waits a
+//    second at most, then TK003). Its sale words stay, so counts are the old ones, and a closed
+//    departure stays closed.
 // 3. This session waits for all who announced or pinned it before. All that they have claimed is in
 //    rows that are committed, or given back. Prepared transactions: 55006.
 // 4. The live rows are locked, in the order in which all sessions lock an order's rows, and then
-// the
-//    open reservations. A session that had locked such a row before goes on as ever, also with claims
-//    for that very ticket (another seat by hand): it ends before this step does, and step 5 reads what
-//    it has committed. A session that comes later waits for the row, and then finds the new departure.
-//    Then the state is kUnderWay: from here to the end the rows say all there is.
+//    the open reservations. A session that had locked such a row before goes on as ever, also with
+//    claims for that very ticket (another seat, by ticket_reseat or by hand): it ends before this
+//    step does, and step 5 reads what it has committed. A session that comes later waits for the
+//    row, and then finds the new departure. Then the state is kUnderWay: from here to the end the
+//    rows say all there is.
 // 5. Who sits where is planned in private memory (reform_plan.hpp). TK007 here has changed nothing.
 // 6. The rows are written: tickets, reservations, the departure with its new layout. The departure
-// in
-//    memory stays as it is, for those who count.
+//    in memory stays as it is, for those who count.
 // 7. At commit, the departure in memory is taken out of the directory, and the next session that
-// looks
-//    for it loads it from the rows.
+//    looks for it loads it from the rows.
 //
 // Others see the commit a moment before step 7 (commit_marks.hpp). In that moment the old departure
 // is found, still kUnderWay. Buyers go on waiting. A session that gets the lock of a row that step

@@ -1,11 +1,10 @@
 // Plans who sits where in another formation: see reform_plan.hpp.
 #include "amend/reform_plan.hpp"
 
+#include "amend/reform_planner.hpp"
 #include "load/shared_layout.hpp"
 #include "load/shared_parts.hpp"
-#include "server/arrays.hpp"
 #include "server/table_scan.hpp"
-#include "ticketpool/order_status.hpp"
 
 extern "C" {
 #include "lib/stringinfo.h"
@@ -13,21 +12,6 @@ extern "C" {
 
 namespace ticketpool {
 namespace {
-
-// Bits that a quota would like to keep, taken in the map so that tickets go elsewhere first.
-struct Wanted {
-    uint32_t class_index;
-    uint32_t seat;
-    SegmentMask bits;
-};
-
-struct Planner {
-    ReformPlan plan;
-    int* on_seat;  // for each seat of the layout: the first rider on it, or -1
-    Wanted* wanted;
-    size_t wanted_count;
-    bool* gave_way;  // for each class: the seats that quotas want are open to all
-};
 
 Departure* departure_with(const Catalog& catalog, const DepartureRow& row, int64_t layout_id) {
     const Route* route = reinterpret_cast<const Route*>(read_route(catalog, row.route_id));
@@ -40,10 +24,6 @@ Departure* departure_with(const Catalog& catalog, const DepartureRow& row, int64
     departure->departure_id = row.departure_id;
     departure->service_date = static_cast<uint16_t>(row.service_date);
     return departure;
-}
-
-const Layout* layout_of(const Planner& planner) {
-    return planner.plan.departure->layout.get();
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -109,71 +89,9 @@ void read_riders(const OrderLeaf& leaf, ReformPlan* plan) {
     qsort(plan->riders, static_cast<size_t>(plan->rider_count), sizeof(Rider), compare_ids);
 }
 
-void read_aside(TupleTableSlot* row, const Departure* departure, Aside* aside) {
-    *aside = Aside{};
-    aside->reservation_id = row_int64(row, kResId);
-    aside->seat_class = copy_text(row_text(row, kResClass));
-    aside->channel = copy_text(row_text(row, kResChannel));
-    LiveTicket ticket;
-    locate_ticket(
-        {aside->seat_class, {"", 0}, {"", 0}, row_int32(row, kResFrom), row_int32(row, kResTo)},
-        departure, &ticket);
-    aside->stretch = ticket.trip;
-    if (ticket.trip.from < 0 || ticket.trip.to <= ticket.trip.from) {
-        return;  // it does not fit the stop list, and stays as it is
-    }
-    aside->bits = trip_mask(ticket.trip.from, ticket.trip.to);
-    aside->class_index =
-        departure->layout->find_class(aside->seat_class.data, aside->seat_class.length);
-    const Elements names =
-        elements_of(PointerGetDatum(PG_DETOAST_DATUM_COPY(row_datum(row, kResSeatList))), TEXTOID,
-                    -1, false, TYPALIGN_INT);
-    const size_t room = static_cast<size_t>(Max(names.count, 1));
-    aside->coach = static_cast<Text*>(palloc0(2 * room * sizeof(Text)));
-    aside->seat = aside->coach + room;
-    aside->number = static_cast<uint32_t*>(palloc(room * sizeof(uint32_t)));
-    for (int i = 0; i < names.count; i++) {
-        if (!names.nulls[i]) {
-            split_seat_name(text_of(names.values[i]), &aside->coach[aside->named],
-                            &aside->seat[aside->named]);
-            aside->number[aside->named++] = kNoNumber;
-        }
-    }
-}
-
-int compare_asides(const void* a, const void* b) {
-    const int64_t left = static_cast<const Aside*>(a)->reservation_id;
-    const int64_t right = static_cast<const Aside*>(b)->reservation_id;
-    return left < right ? -1 : static_cast<int>(left > right);
-}
-
-void read_asides(const Catalog& catalog, ReformPlan* plan) {
-    int room = 16;
-    plan->asides = static_cast<Aside*>(palloc(static_cast<size_t>(room) * sizeof(Aside)));
-    TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, catalog.reservation, catalog.reservation_open, snapshot);
-    reader_key_int64(&reader, plan->departure->departure_id);
-    while (reader_next(&reader)) {
-        if (plan->aside_count == room) {
-            room *= 2;
-            plan->asides = static_cast<Aside*>(
-                repalloc_huge(plan->asides, static_cast<size_t>(room) * sizeof(Aside)));
-        }
-        read_aside(reader.row, plan->departure, &plan->asides[plan->aside_count++]);
-    }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
-    qsort(plan->asides, static_cast<size_t>(plan->aside_count), sizeof(Aside), compare_asides);
-}
-
 // ---------------------------------------------------------------------------------------------
 // Tickets that stay
 // ---------------------------------------------------------------------------------------------
-
-int* on_seat(const Planner& planner, uint32_t class_index, uint32_t number) {
-    return &planner.on_seat[layout_of(planner)->classes()[class_index].first_seat + number];
-}
 
 void sit(Planner* planner, Rider* rider, uint32_t number, RiderFate fate) {
     int* first = on_seat(*planner, static_cast<uint32_t>(rider->class_index), number);
@@ -182,10 +100,6 @@ void sit(Planner* planner, Rider* rider, uint32_t number, RiderFate fate) {
     rider->number = number;
     rider->next_on_seat = *first;
     *first = static_cast<int>(rider - planner->plan.riders);
-}
-
-SeatMap map_of(const Planner& planner, int class_index) {
-    return planner.plan.departure->seat_map(static_cast<uint32_t>(class_index));
 }
 
 void keep_numbered(Planner* planner) {
@@ -254,50 +168,6 @@ void keep_unnumbered(Planner* planner, Rider** riders, int count) {
 // ---------------------------------------------------------------------------------------------
 // Tickets that move
 // ---------------------------------------------------------------------------------------------
-
-void keep_for_quotas(Planner* planner) {
-    size_t room = 1;
-    for (int q = 0; q < planner->plan.aside_count; q++) {
-        room += planner->plan.asides[q].named;
-    }
-    planner->wanted = static_cast<Wanted*>(palloc(room * sizeof(Wanted)));
-    for (int q = 0; q < planner->plan.aside_count; q++) {
-        const Aside& aside = planner->plan.asides[q];
-        for (uint32_t i = 0; i < aside.named && aside.class_index >= 0; i++) {
-            const uint32_t class_index = static_cast<uint32_t>(aside.class_index);
-            const int64_t seat = layout_of(*planner)->find_seat(
-                class_index, aside.coach[i].data, aside.coach[i].length, aside.seat[i].data,
-                aside.seat[i].length);
-            if (seat < 0) {
-                continue;
-            }
-            SeatMap map = map_of(*planner, aside.class_index);
-            const uint32_t number = static_cast<uint32_t>(seat);
-            const SegmentMask bits = aside.bits & ~load_seat(map, number);
-            if (bits.any() && try_claim(map, number, bits)) {
-                planner->wanted[planner->wanted_count++] = Wanted{class_index, number, bits};
-            }
-        }
-    }
-}
-
-// Tickets come before quotas. True: there may be more free seats than before.
-bool make_quotas_give_way(Planner* planner, int class_index) {
-    if (planner->gave_way[class_index]) {
-        return false;
-    }
-    planner->gave_way[class_index] = true;
-    bool any = false;
-    for (size_t i = 0; i < planner->wanted_count; i++) {
-        const Wanted& wanted = planner->wanted[i];
-        if (wanted.class_index == static_cast<uint32_t>(class_index)) {
-            SeatMap map = map_of(*planner, class_index);
-            release(map, wanted.seat, wanted.bits);
-            any = true;
-        }
-    }
-    return any;
-}
 
 // The first rider of the order.
 int first_of_order(const ReformPlan& plan, int64_t order_id) {
@@ -473,133 +343,6 @@ int pick(const ReformPlan& plan, RiderFate fate, Rider** riders) {
     }
     qsort(riders, static_cast<size_t>(count), sizeof(Rider*), compare_length);
     return count;
-}
-
-// ---------------------------------------------------------------------------------------------
-// Quotas
-// ---------------------------------------------------------------------------------------------
-
-bool is_named_by(const Aside& aside, Text coach, Text seat) {
-    for (uint32_t i = 0; i < aside.named; i++) {
-        if (same_text(aside.seat[i], seat) && same_text(aside.coach[i], coach)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// Was the ticket sold from the quota?
-bool is_of_aside(const Aside& aside, const Rider& rider) {
-    return rider.seat.data != nullptr && rider.class_index == aside.class_index &&
-           rider.bits.is_subset_of(aside.bits) && is_named_by(aside, rider.coach, rider.seat);
-}
-
-struct QuotaBits {
-    SegmentMask* of_seat;  // of the class's seats, by number: what quotas have of them
-};
-
-// May the quota have the seat: is all of its stretch free, or sold from the quota?
-bool may_have(const Planner& planner, const Aside& aside, const QuotaBits& quotas,
-              uint32_t number) {
-    if ((quotas.of_seat[number] & aside.bits).any()) {
-        return false;
-    }
-    for (int i = *on_seat(planner, static_cast<uint32_t>(aside.class_index), number); i >= 0;
-         i = planner.plan.riders[i].next_on_seat) {
-        const Rider& rider = planner.plan.riders[i];
-        if ((rider.bits & aside.bits).any() && !is_of_aside(aside, rider)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-void give_seat(const Planner& planner, Aside* aside, const QuotaBits& quotas, uint32_t which,
-               uint32_t number) {
-    SeatMap map = map_of(planner, aside->class_index);
-    const SegmentMask free = aside->bits & ~load_seat(map, number);
-    if (free.any()) {
-        try_claim(map, number, free);
-    }
-    quotas.of_seat[number] = quotas.of_seat[number] | aside->bits;
-    aside->number[which] = number;
-    aside->count++;
-}
-
-void keep_seat(const Planner& planner, Aside* aside, const QuotaBits& quotas, uint32_t which) {
-    const int64_t seat = layout_of(planner)->find_seat(
-        static_cast<uint32_t>(aside->class_index), aside->coach[which].data,
-        aside->coach[which].length, aside->seat[which].data, aside->seat[which].length);
-    if (seat >= 0 && may_have(planner, *aside, quotas, static_cast<uint32_t>(seat))) {
-        give_seat(planner, aside, quotas, which, static_cast<uint32_t>(seat));
-    }
-}
-
-// The seat to which a ticket has moved that was sold on this seat of the quota.
-void follow_ticket(const Planner& planner, Aside* aside, const QuotaBits& quotas, uint32_t which) {
-    for (int i = 0; i < planner.plan.rider_count; i++) {
-        const Rider& rider = planner.plan.riders[i];
-        if (rider.fate == RiderFate::kMoved && rider.number != kNoNumber &&
-            rider.class_index == aside->class_index &&
-            same_text(rider.coach, aside->coach[which]) && rider.seat.data != nullptr &&
-            same_text(rider.seat, aside->seat[which]) && rider.bits.is_subset_of(aside->bits) &&
-            may_have(planner, *aside, quotas, rider.number)) {
-            give_seat(planner, aside, quotas, which, rider.number);
-            return;
-        }
-    }
-}
-
-void get_other_seat(const Planner& planner, Aside* aside, const QuotaBits& quotas, uint32_t which) {
-    SeatMap map = map_of(planner, aside->class_index);
-    SeatRequest request{};
-    request.trip = aside->bits;
-    request.from = aside->stretch.from;
-    request.to = aside->stretch.to;
-    SeatClaim claim;
-    if (map.seats > 0 &&
-        claim_seats(map, layout_of(planner)->geometry(static_cast<uint32_t>(aside->class_index)),
-                    request, nullptr, &claim) == Status::kOk) {
-        give_seat(planner, aside, quotas, which, claim.seat);
-    }
-}
-
-template <typename Step>
-void for_each_lost(const Planner& planner, QuotaBits* quotas, Step step) {
-    for (int q = 0; q < planner.plan.aside_count; q++) {
-        Aside* aside = &planner.plan.asides[q];
-        for (uint32_t i = 0; aside->class_index >= 0 && i < aside->named; i++) {
-            CHECK_FOR_INTERRUPTS();
-            if (aside->number[i] == kNoNumber) {
-                step(planner, aside, quotas[aside->class_index], i);
-            }
-        }
-    }
-}
-
-void seat_quotas(Planner* planner) {
-    const Layout* layout = layout_of(*planner);
-    if (planner->plan.aside_count == 0) {
-        return;
-    }
-    QuotaBits* quotas = static_cast<QuotaBits*>(palloc(layout->class_count * sizeof(QuotaBits)));
-    for (uint32_t c = 0; c < layout->class_count; c++) {
-        make_quotas_give_way(planner, static_cast<int>(c));
-        quotas[c].of_seat = static_cast<SegmentMask*>(MemoryContextAllocExtended(
-            CurrentMemoryContext, Max(layout->classes()[c].seats, 1u) * sizeof(SegmentMask),
-            MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
-    }
-    for_each_lost(*planner, quotas, keep_seat);
-    for_each_lost(*planner, quotas,
-                  [](const Planner& by, Aside* aside, const QuotaBits& bits, uint32_t which) {
-                      aside->changed = true;
-                      follow_ticket(by, aside, bits, which);
-                  });
-    for_each_lost(*planner, quotas, get_other_seat);
-    for (int q = 0; q < planner->plan.aside_count; q++) {
-        Aside* aside = &planner->plan.asides[q];
-        aside->changed = aside->changed || (aside->class_index < 0 && aside->bits.any());
-    }
 }
 
 }  // namespace

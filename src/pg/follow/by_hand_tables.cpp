@@ -91,7 +91,7 @@ void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
              errmsg("the formation of a departure cannot be changed by hand"),
              errdetail("Train \"%s\" of %s is sold with the seats that its formation had when it "
-                       "was opened.",
+                       "was opened or last reformed.",
                        row.train, date_text(row.service_date)),
              errhint("ticket_reform gives it the seats of another formation, and its tickets "
                      "seats there.")));

@@ -94,6 +94,7 @@ bool read_seats(TupleTableSlot* row, CoachInput* coach) {
 LayoutInput read_coaches(const Catalog& catalog, int64_t layout_id) {
     uint32_t count = 0;
     uint32_t room = 32;
+    uint64_t places_of_all = 0;
     CoachInput* coaches = static_cast<CoachInput*>(palloc(room * sizeof(CoachInput)));
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
@@ -111,7 +112,9 @@ LayoutInput read_coaches(const Catalog& catalog, int64_t layout_id) {
         coach->name = view_of(copy_text(row_text(reader.row, kCoachName)));
         coach->seat_class = view_of(copy_text(row_text(reader.row, kCoachClass)));
         coach->places = no_places ? 0 : static_cast<uint32_t>(places);
-        if (!read_seats(reader.row, coach)) {
+        places_of_all += coach->places;
+        if (!read_seats(reader.row, coach) || (!no_places && coach->seat_count > 0) ||
+            places_of_all > kMaxSeats) {
             report_damaged("ticket_layout_coach", layout_id);
         }
     }

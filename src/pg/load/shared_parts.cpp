@@ -35,6 +35,22 @@ bool flag_of(const Elements& flags, int stop, bool usual) {
     return stop >= flags.count || flags.nulls[stop] ? usual : DatumGetBool(flags.values[stop]);
 }
 
+// The time at a stop; kNoTime if it has none. False: sums of such a time could overflow.
+bool read_time(const Elements& times, int stop, int64_t* time) {
+    constexpr int64_t kMostDays = 100000;
+    *time = kNoTime;
+    if (times.nulls[stop]) {
+        return true;
+    }
+    const Interval* interval = DatumGetIntervalP(times.values[stop]);
+    if (interval->day < -kMostDays || interval->day > kMostDays ||
+        interval->time < -kMostDays * USECS_PER_DAY || interval->time > kMostDays * USECS_PER_DAY) {
+        return false;
+    }
+    *time = interval_microseconds(interval);
+    return true;
+}
+
 SharedPart* build_route(const Catalog& catalog, TupleTableSlot* row) {
     const int64_t route_id = row_int64(row, kRouteId);
     const Elements numbers =
@@ -77,12 +93,9 @@ SharedPart* build_route(const Catalog& catalog, TupleTableSlot* row) {
         stop->station = put_text(&writer, station);
         stop->code_hash = text_hash(station);
         stop->stop_no = DatumGetInt32(numbers.values[i]);
-        stop->arrives = arrives.nulls[i]
-                            ? kNoTime
-                            : interval_microseconds(DatumGetIntervalP(arrives.values[i]));
-        stop->departs = departs.nulls[i]
-                            ? kNoTime
-                            : interval_microseconds(DatumGetIntervalP(departs.values[i]));
+        if (!read_time(arrives, i, &stop->arrives) || !read_time(departs, i, &stop->departs)) {
+            report_damaged("ticket_route", route_id);
+        }
         const bool passes = flag_of(skipped, i, false);
         stop->no_boarding = passes || !flag_of(boarding, i, true);
         stop->no_alighting = passes || !flag_of(alighting, i, true);

@@ -18,36 +18,52 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-// Does another session use the departure, in a call or in its transaction? If one has pinned it to
-// the end of its transaction (or may have, as it has more pins than its slot shows), sets *pinner
-// to that backend; else *pinner is negative, if it was.
-bool others_use(uint32_t slot, int* pinner) {
-    bool own_is_shared = is_pinned(slot);
-    int overflown = -1;
-    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
-        const BackendSlot& backend = shared.backends[i];
-        const bool mine = &backend == shared.mine;
-        if (!mine && backend.pin_count.load(std::memory_order_acquire) > kBackendPins) {
-            overflown = static_cast<int>(i);
-        }
-        if (!mine && backend.reading.load(std::memory_order_seq_cst) == slot + 1) {
+bool has_pinned(const BackendSlot& backend, uint32_t slot) {
+    for (const auto& pin : backend.pins) {
+        if (pin.load(std::memory_order_seq_cst) == slot + 1) {
             return true;
         }
-        for (const auto& pin : backend.pins) {
-            if (pin.load(std::memory_order_seq_cst) == slot + 1) {
-                if (!mine) {
-                    *pinner = static_cast<int>(i);
-                    return true;
-                }
-                own_is_shared = false;
-            }
-        }
     }
-    // After all readings: a pin is set before the reading that it replaces is cleared.
-    const bool is_used =
-        shared.slots[slot].shared_pins.load(std::memory_order_seq_cst) > (own_is_shared ? 1u : 0u);
-    *pinner = is_used ? overflown : -1;
-    return is_used;
+    return false;
+}
+
+// Are there backends that have used the departure, in a call or in a transaction, ever since the
+// wait began? passed[i]: backend i has been seen not to. What it does afterwards it has begun
+// afterwards, so it need not be waited for, and those who only look at the departure, one after
+// another, don't keep anybody waiting. If one has pinned it to the end of its transaction (or may
+// have, as it has more pins than its slot shows), sets *pinner to that backend; else *pinner is
+// negative.
+bool others_use(uint32_t slot, bool* passed, int* pinner) {
+    bool own_is_shared = is_pinned(slot);
+    bool used = false;
+    int overflown = -1;
+    *pinner = -1;
+    for (uint32_t i = 0; i < shared.control->backend_count; i++) {
+        const BackendSlot& backend = shared.backends[i];
+        if (&backend == shared.mine) {
+            own_is_shared = own_is_shared && !has_pinned(backend, slot);
+            continue;
+        }
+        if (backend.pin_count.load(std::memory_order_acquire) > kBackendPins) {
+            overflown = static_cast<int>(i);
+        }
+        if (passed[i]) {
+            continue;
+        }
+        // First the reading: a pin is set before the reading that it replaces is cleared.
+        const bool reads = backend.reading.load(std::memory_order_seq_cst) == slot + 1;
+        const bool pins = has_pinned(backend, slot);
+        *pinner = pins ? static_cast<int>(i) : *pinner;
+        passed[i] = !reads && !pins;
+        used = used || !passed[i];
+    }
+    // After all readings. These pins are counted, so nobody knows whose they are.
+    if (!used && shared.slots[slot].shared_pins.load(std::memory_order_seq_cst) >
+                     (own_is_shared ? 1u : 0u)) {
+        *pinner = overflown;
+        return true;
+    }
+    return used;
 }
 
 // Waits for the end of another backend's transaction as for a lock: the server's deadlock detector
@@ -134,25 +150,28 @@ void refuse_prepared_change(const Catalog& catalog, int64_t departure_id) {
 static bool wait_while_used(uint32_t slot, OfPrepared of_prepared, TimestampTz until) {
     long pause = 100;
     int pinner = -1;
+    bool* passed = static_cast<bool*>(palloc0(shared.control->backend_count * sizeof(bool)));
+    bool is_over = true;
     const uint64_t version = shared.slots[slot].version.load(std::memory_order_acquire);
     while (shared.slots[slot].version.load(std::memory_order_acquire) == version &&
-           others_use(slot, &pinner)) {
+           others_use(slot, passed, &pinner)) {
         CHECK_FOR_INTERRUPTS();
         prepared_resolve(slot);
         if (of_prepared == OfPrepared::kRefuse) {
             require_none_prepared(slot);
         }
         if (until != 0 && GetCurrentTimestamp() >= until) {
-            return false;
+            is_over = false;
+            break;
         }
         if (pinner >= 0 && until == 0) {
             wait_for_transaction(pinner);
         }
-        pinner = -1;
         pg_usleep(pause);  // pins go a moment after the end of their transaction is visible
         pause = Min(pause * 2, kLongestPauseMicros);
     }
-    return true;
+    pfree(passed);
+    return is_over;
 }
 
 void wait_for_others(uint32_t slot, OfPrepared of_prepared) {

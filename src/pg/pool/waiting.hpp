@@ -13,10 +13,11 @@ bool waits_for_me(int pid);
 // What to do about prepared transactions that are not decided: they may stay so for ever.
 enum class OfPrepared { kWait, kRefuse };
 
-// Waits, interruptibly, until nobody else has announced or pinned the departure in this slot, or
-// until the slot has changed hands. The server's deadlock detector finds a circle of such waits.
-// Prepared transactions that are decided meanwhile are settled. kRefuse: an undecided one is an
-// error (55006).
+// Waits, interruptibly, until everybody else has been seen not to have announced or pinned the
+// departure in this slot, or until the slot has changed hands. Who announces it after the call
+// began is not waited for: the caller has stored before what such a session reads then. The
+// server's deadlock detector finds a circle of such waits. Prepared transactions that are decided
+// meanwhile are settled. kRefuse: an undecided one is an error (55006).
 void wait_for_others(uint32_t slot, OfPrepared of_prepared);
 // The same until a time at most. False: somebody still uses it. It looks again and again instead of
 // waiting for a lock, so a circle of waits ends at that time.

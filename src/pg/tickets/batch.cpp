@@ -81,7 +81,7 @@ struct TicketBatch {
     }
 
     void check(Request* request) const {
-        resolve_purchase(request->arguments, catalog, &request->purchase);
+        resolve_purchase(request->arguments, catalog, &request->purchase, ResolveFor::kCheck);
         end_announcement();
     }
 

@@ -2,6 +2,7 @@
 // and rows. See exchange.hpp.
 #include "tickets/exchange.hpp"
 
+#include "load/directory.hpp"
 #include "load/reforming.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
@@ -118,7 +119,8 @@ void digest_as_resolved(const Exchange& exchange, RequestDigest* digest) {
 // The departure, announced, and the trip.
 void find_new_trip(const Catalog& catalog, const ExchangeWish& wish, TripUse use,
                    Purchase* purchase) {
-    purchase->ref = find_unbarred(catalog, wish.train, wish.date);
+    purchase->ref = use == TripUse::kAsked ? directory_find(catalog, wish.train, wish.date)
+                                           : find_unbarred(catalog, wish.train, wish.date);
     if (purchase->ref.departure == nullptr) {
         report_no_departure(catalog, wish.train, wish.date);
     }

@@ -227,7 +227,7 @@ bool find_first_call(const Catalog& catalog, const BuyArguments& arguments, Purc
         report_other_request(before, _("request_id was used for an exchange"));
     }
     if (before.asked == nullptr || !is_written_alike(*before.asked, purchase->asked)) {
-        resolve_purchase(arguments, catalog, purchase, TripUse::kAsked);
+        resolve_purchase(arguments, catalog, purchase, ResolveFor::kComparison);
         if (before.asked == nullptr) {
             check_same_rows(before, *purchase);
         } else {

@@ -36,26 +36,12 @@ namespace {
 
 constexpr int kArgTtl = 10;
 
-// -1: the departure has no such class (any more).
-int class_of(const Ticket& ticket) {
-    return ticket.ref.departure->layout->find_class(ticket.seat_class.data,
-                                                    ticket.seat_class.length);
-}
-
-// Can seats be claimed for the ticket again? Its own one may be gone: its departure may have other
-// coaches by now (ticket_reform).
-bool may_claim_again(const Ticket& ticket) {
-    return ticket.ref.departure != nullptr && ticket.trip.from >= 0 &&
-           ticket.trip.from < ticket.trip.to && class_of(ticket) >= 0 &&
-           may_sell_again(ticket.ref, ticket.trip);
-}
-
 // Makes a purchase of alike tickets that are to be bought again.
 void purchase_again(const Order& order, const Ticket* tickets, int count, Purchase* purchase) {
     *purchase = Purchase{};
     purchase->ref = tickets[0].ref;
     purchase->trip = tickets[0].trip;
-    purchase->class_index = static_cast<uint32_t>(class_of(tickets[0]));
+    purchase->class_index = static_cast<uint32_t>(tickets[0].class_index);
     purchase->channel = tickets[0].channel;
     purchase->service_date = order.service_date;
     purchase->user_id = order.user_id;
@@ -104,6 +90,13 @@ Ticket* expired_tickets(const Order& order, int* count) {
     return tickets;
 }
 
+// Has the departure the ticket's stops and class, and sells the trip? The seat may have gone with
+// its coach (ticket_reform).
+bool is_to_be_had(const Ticket& ticket) {
+    return ticket.ref.departure != nullptr && ticket.class_index >= 0 && ticket.trip.from >= 0 &&
+           ticket.trip.to > ticket.trip.from && may_sell_again(ticket.ref, ticket.trip);
+}
+
 // Payment after expiry: either all expired tickets get seats again, or none. False: none, and
 // nothing has changed.
 bool confirm_late(const Catalog& catalog, Order* order) {
@@ -113,7 +106,7 @@ bool confirm_late(const Catalog& catalog, Order* order) {
         if (tickets[i].ref.departure != nullptr && is_barred(tickets[i].ref)) {
             report_barred(tickets[i].ref);  // whether there is a seat is not known yet
         }
-        if (!may_claim_again(tickets[i])) {
+        if (!is_to_be_had(tickets[i])) {
             return false;
         }
     }

@@ -9,13 +9,11 @@
 extern "C" {
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 }
 
 namespace ticketpool {
 namespace {
-
-constexpr uint64 kMaxSeats = 1000000;  // of one departure
-constexpr uint64 kMaxCoaches = 4096;
 
 // The order of the coaches in the train: by number if the coach has one.
 constexpr const char* kCoachOrder =
@@ -113,6 +111,33 @@ bool is_plain_label(Text label) {
     return last >= 'A' && last <= 'Z';
 }
 
+// A blank of Unicode (White_Space) that is not of ASCII.
+bool is_wide_blank(pg_wchar c) {
+    return c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+// Is it a label also for the control characters and blanks that UTF-8 writes with several bytes?
+// The core knows those of ASCII.
+bool is_label(Text label) {
+    if (!is_seat_label({label.data, label.length})) {
+        return false;
+    }
+    if (GetDatabaseEncoding() != PG_UTF8) {
+        return true;
+    }
+    pg_wchar c = 0;
+    for (size_t i = 0; i < label.length;) {
+        const auto* at = reinterpret_cast<const unsigned char*>(label.data + i);
+        c = utf8_to_unicode(at);
+        if ((c >= 0x80 && c <= 0x9F) || (i == 0 && is_wide_blank(c))) {
+            return false;
+        }
+        i += static_cast<size_t>(pg_utf_mblen(at));
+    }
+    return !is_wide_blank(c);
+}
+
 // The labels of one coach, of all its classes.
 struct Labels {
     Text* label;
@@ -133,7 +158,7 @@ void add_labels(Text formation, Text coach, Datum seats, Labels* labels) {
     deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &elements);
     for (int i = 0; i < elements; i++) {
         const Text label = nulls[i] ? Text{"", 0} : text_of(values[i]);
-        if (!is_seat_label({label.data, label.length})) {
+        if (!is_label(label)) {
             report_bad_formation(
                 formation, coach,
                 psprintf(_("Seat \"%s\" is not a label: 1 to 31 bytes without slashes, control "
@@ -223,7 +248,7 @@ uint64 seats_of_formation(Text formation) {
 }
 
 // Checks the labels of all coaches, the rows of the last query. Are they all plain?
-bool check_labels(Text formation) {
+bool check_labels(Text formation, bool has_details) {
     Labels labels{static_cast<Text*>(palloc_extended(
                       seats_of_formation(formation) * sizeof(Text) + 1, MCXT_ALLOC_HUGE)),
                   0, true};
@@ -243,7 +268,8 @@ bool check_labels(Text formation) {
             labels.count = 0;
         }
     }
-    if (!labels.all_plain && most > kMaxGroups) {
+    // Each seat may be a group of its own, unless groups are the rows of plain labels.
+    if ((!labels.all_plain || has_details) && most > kMaxGroups) {
         report_too_many(
             psprintf(_("a coach of formation \"%s\" has too many seats"), printable(formation)),
             kMaxGroups, _("Sell it as two coaches."));
@@ -375,7 +401,7 @@ pg_uuid_t check_formation(const KeptSource& source) {
     bool is_null;
     const bool has_details =
         DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 6, &is_null));
-    const bool all_plain = check_labels(formation);
+    const bool all_plain = check_labels(formation, has_details);
     if (all_plain && !has_details) {
         return plain;
     }

@@ -290,7 +290,6 @@ int64_t keep_route(const Catalog& catalog, Text train, const RouteStops& stops) 
     Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
     const KeptSource source{catalog, snapshot, train};
     const CheckedRoute route = check_route(source, stops);
-    note_unknown_stations(train, route);
     const int64_t id = keep_route(source, route);
     UnregisterSnapshot(snapshot);
     return id;

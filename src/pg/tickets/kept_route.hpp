@@ -41,8 +41,8 @@ void note_unknown_stations(Text train, const CheckedRoute& route);
 // The id of the route with these stops, which is made if it is not there.
 int64_t keep_route(const KeptSource& source, const CheckedRoute& route);
 
-// All of that: checks the stops, notes unknown stations, and returns the route's id. Call inside
-// SPI and owner_begin().
+// Checks the stops and returns the route's id, for stations that are known to be meant: those of a
+// departure on sale, or of a feed. Call inside SPI and owner_begin().
 int64_t keep_route(const Catalog& catalog, Text train, const RouteStops& stops);
 
 }  // namespace ticketpool

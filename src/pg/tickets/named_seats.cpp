@@ -94,8 +94,7 @@ void resolve_seats(const DepartureRef& ref, NamedSeats* seats) {
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                             errmsg("train \"%s\" has no seat \"%s\"",
                                    printable(directory_train(ref)), printable(name)),
-                            errdetail("The formation that the departure was opened with does not "
-                                      "have it."),
+                            errdetail("The formation of the departure does not have it."),
                             errhint("Name each seat as coach/seat, for example '07/12F'.")));
         }
         seat->seat = static_cast<uint32_t>(number);

@@ -96,6 +96,8 @@ void locate(Ticket* ticket) {
     LiveTicket found;
     ticket->located = locate_ticket(columns, ref.departure, &found) == Misfit::kNone;
     ticket->trip = found.trip;
+    ticket->class_index =
+        ref.departure->layout->find_class(ticket->seat_class.data, ticket->seat_class.length);
     if (!ticket->located) {
         return;
     }

@@ -24,7 +24,8 @@ struct Ticket {
     SeatSource source;  // where the ticket's claim is, and the seat's number there
     uint32_t seat;
     SegmentMask bits;  // of its trip
-    Trip trip;
+    Trip trip;         // this and the class also if it is not located: -1 for what there is not
+    int class_index;
 };
 
 // An order, or the named tickets of it, in order of ticket number. Strings are palloc'd.

@@ -14,6 +14,7 @@
 // If the new seats are not to be had, claims and releases are taken out of the ledger again. No row
 // has been touched by then. A rollback, also to a savepoint, undoes rows and ledger alike. If the
 // process dies, the rows of committed transactions say who sits where.
+#include "load/reforming.hpp"
 #include "pool/claim_set.hpp"
 #include "pool/ledger.hpp"
 #include "server/call_scan.hpp"
@@ -107,6 +108,9 @@ Moves list_moves(const Order& order, TicketNos named, const NamedSeats* seats) {
     for (int i = 0; i < order.count; i++) {
         Move* move = &moves.move[i];
         move->ticket = order.tickets[i];
+        if (move->ticket.ref.departure != nullptr && ledger_is_reforming(move->ticket.ref.slot)) {
+            report_barred(move->ticket.ref);  // the pool has only the old seats
+        }
         if (move->ticket.ref.departure == nullptr || !move->ticket.located) {
             report_not_located(order, move->ticket);
         }

@@ -81,12 +81,11 @@ uint32_t resolve_class(const DepartureRef& ref, bool is_null, Datum seat_class) 
     const Text name = text_of(seat_class);
     const int index = layout->find_class(name.data, name.length);
     if (index < 0) {
-        ereport(ERROR,
-                (errcode(kErrorClass),
-                 errmsg("train \"%s\" has no class \"%s\"", printable(directory_train(ref)),
-                        printable(name)),
-                 errdetail("The formation that the departure was opened with does not have it."),
-                 errhint("ticket_search shows the classes of a train.")));
+        ereport(ERROR, (errcode(kErrorClass),
+                        errmsg("train \"%s\" has no class \"%s\"", printable(directory_train(ref)),
+                               printable(name)),
+                        errdetail("The formation of the departure does not have it."),
+                        errhint("ticket_search shows the classes of a train.")));
     }
     return static_cast<uint32_t>(index);
 }
@@ -151,9 +150,12 @@ void read_purchase(const BuyArguments& arguments, Purchase* purchase) {
 }
 
 void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase,
-                      TripUse use) {
+                      ResolveFor purpose) {
     const Text train = text_of(arguments.value[kArgTrain]);
-    purchase->ref = find_unbarred(catalog, train, purchase->service_date);
+    const TripUse use = purpose == ResolveFor::kComparison ? TripUse::kAsked : TripUse::kSale;
+    purchase->ref = purpose == ResolveFor::kSale
+                        ? find_unbarred(catalog, train, purchase->service_date)
+                        : directory_find(catalog, train, purchase->service_date);
     if (purchase->ref.departure == nullptr) {
         report_no_departure(catalog, train, purchase->service_date);
     }

@@ -43,9 +43,17 @@ void read_arguments(FunctionCallInfo fcinfo, BuyArguments* arguments);
 // arguments, so neither may be moved.
 void read_purchase(const BuyArguments& arguments, Purchase* purchase);
 
+// What the resolved purchase is for. Only who is about to buy waits for a departure that is being
+// changed (load/reforming.hpp).
+enum class ResolveFor {
+    kSale,
+    kComparison,  // with an earlier request: the trip need not be for sale any more
+    kCheck        // nothing is bought
+};
+
 // To be called after read_purchase(): resolves names and announces the departure.
 void resolve_purchase(const BuyArguments& arguments, const Catalog& catalog, Purchase* purchase,
-                      TripUse use = TripUse::kSale);
+                      ResolveFor purpose = ResolveFor::kSale);
 
 // The fields of Purchase::asked. Once names are resolved, it also has the stops that the stations
 // mean, and the class's name if none was written.
