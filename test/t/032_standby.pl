@@ -18,6 +18,8 @@ my $primary = new_server('one', streaming => 1,
 make_train($primary, 'postgres', 'T', 5);
 make_formation($primary, 'postgres', 'f', 20);
 $primary->safe_psql('postgres', q{INSERT INTO ticket_formation (formation, coach, seat_class, places) VALUES ('f', '9', 'standing', 3)});
+$primary->safe_psql('postgres', q{INSERT INTO ticket_formation (formation, coach, seat_class, seats, places) SELECT 'g', 'N' || coach, seat_class, seats, places FROM ticket_formation;
+	INSERT INTO ticket_formation_seat (formation, coach, seat, seat_group, x, properties) VALUES ('g', 'N001', '4F', 'bay', 5, '{quiet}'), ('f', '001', '1A', 'bay', NULL, '{window}')});
 open_departures($primary, 'postgres', 'T', 'f', 4);
 my $order = $primary->safe_psql('postgres', "SELECT order_id FROM ticket_buy('T', 'S1', 'S3', 1, '$day', 'second')");
 $primary->safe_psql('postgres', "SELECT ticket_reserve('T', '$day', 'second', 'web', 2, 'S1', 'S5')");
@@ -57,6 +59,9 @@ my %questions = (
 	ticket_why => "SELECT * FROM ticket_why('T', 'S1', 'S5', '$day', 'second', 18)",
 	ticket_verify => 'SELECT * FROM ticket_verify()',
 	ticket_seat_map => "SELECT * FROM ticket_seat_map('T', '$day', 'second')",
+	ticket_places => "SELECT * FROM ticket_places('T', 'S1', 'S5', '$day', NULL, 'web')",
+	'ticket_places between calls' => "SELECT * FROM ticket_places('T', 'S1#1', 'Station S3#3', '$day', 'second')",
+	ticket_seat_svg => "SELECT ticket_seat_svg('T', '$day', NULL, 'S3', 'S5')",
 	ticket_get => "SELECT * FROM ticket_get($order)",
 	'ticket_get of an imported order' => 'SELECT * FROM ticket_get(4242)',
 	'ticket_get of no order' => 'SELECT * FROM ticket_get(4243)',
@@ -83,6 +88,16 @@ my %writes = (
 	ticket_settled => "SELECT ticket_settled($order, 4711)",
 	ticket_exchange_hold => "SELECT * FROM ticket_exchange_hold(4711, 1, '{1}', '{1}', '{second}', '{NULL}', 'T', 'S1', 'S3', '$day')",
 	ticket_reserve => "SELECT ticket_reserve('T', '$day', 'second', 'web', 2, 'S1', 'S5')",
+	ticket_reserve_seats => "SELECT ticket_reserve_seats('T', '$day', 'web', '{001/1A}')",
+	ticket_buy_seats => "SELECT * FROM ticket_buy_seats('T', 'S1', 'S3', 1, '{001/1A}', '$day')",
+	ticket_hold_seats => "SELECT * FROM ticket_hold_seats('T', 'S1', 'S3', 1, '{001/1A}', '$day')",
+	ticket_reseat => "SELECT * FROM ticket_reseat($order)",
+	ticket_transfer => "SELECT * FROM ticket_transfer($order, 1, 9)",
+	ticket_hold_extend => "SELECT * FROM ticket_hold_extend($order, NULL)",
+	ticket_retime => "SELECT ticket_retime('T', '$day')",
+	ticket_skip_stop => "SELECT * FROM ticket_skip_stop('T', '$day', 'S2')",
+	ticket_reform => "SELECT * FROM ticket_reform('T', '$day', 'f')",
+	ticket_import_gtfs => "SELECT * FROM ticket_import_gtfs('feed', '$day', '$day', 'f')",
 	ticket_recycle => 'SELECT ticket_recycle(1)',
 	ticket_sweep => 'SELECT ticket_sweep()',
 	item_buy => 'SELECT * FROM item_buy(1, 1)',
@@ -126,6 +141,16 @@ my @changes = (
 	"SELECT ticket_reserve('T', '$day', 'second', 'web', 3, 'S2', 'S4')",
 	'SELECT ticket_recycle(min(reservation_id)) FROM ticket_reservation',
 	"SELECT ticket_hold('T', 'S1', 'S5', 1, '$day', 'standing', ttl => '1 hour')",
+	"SELECT ticket_open('T', date '$day' + 20, 'f', '2020-01-01')",
+	"SELECT ticket_buy_seats('T', 'S2', 'S4', 1, '{001/4F,001/4D}', date '$day' + 20)",
+	"SELECT ticket_reserve_seats('T', date '$day' + 20, 'staff', '{001/4C}')",
+	"SELECT ticket_reseat(order_id, '{1}') FROM ticket_order WHERE service_date = date '$day' + 20 AND ticket_no = 1 AND status = 'sold'",
+	"SELECT ticket_cancel(min(order_id), '{2}') FROM ticket_hold('T', 'S1', 'S5', 1, date '$day' + 20, 'second', '{1,2,3}', ttl => '1 hour')",
+	"SELECT ticket_change(order_id, 'T', 'S1', 'S2', date '$day' + 20, request_id => '00000000-0000-0000-0000-000000000032') FROM ticket_order WHERE service_date = date '$day' + 20 AND ticket_no = 1 AND status = 'sold' LIMIT 1",
+	"UPDATE ticket_stop SET departs = departs + interval '1 minute' WHERE stop_no = 1; SELECT ticket_retime('T', date '$day' + 20)",
+	"SELECT count(*) FROM ticket_skip_stop('T', date '$day' + 20, 'S3')",
+	"SELECT count(*) FROM ticket_reform('T', date '$day' + 20, 'g')",
+	"SELECT ticket_open('T', date '$day' + 11, 'g', '2020-01-01', stops_of => 'T', sale_margin => '1 hour')",
 	"SELECT ticket_open('T', date '$day' + 10, 'f', '2020-01-01')",
 	"SELECT ticket_withdraw('T', date '$day' + 10)",
 	"SELECT ticket_close('T', date '$day' + 3)",
@@ -135,6 +160,8 @@ for my $change (@changes)
 	$primary->safe_psql('postgres', $change);
 	catch_up($primary, $standby);
 	both(q{SELECT d.service_date, m.* FROM ticket_departure d, ticket_remaining_matrix(d.train, d.service_date, NULL) m}, "replayed: $change");
+	both("SELECT d.service_date, p.* FROM ticket_departure d, ticket_places(d.train, 'S1', 'S5', d.service_date) p", "replayed, seat by seat: $change");
+	both("SELECT n, t.* FROM generate_series(0, 20) n, ticket_trains('S1', 'S5', date '$day' + n) t", "replayed, found: $change");
 	is($standby->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', 'and ticket_verify finds nothing');
 }
 $reader->run("SET ticketpool.standby_staleness = 0");

@@ -62,9 +62,12 @@ $node->safe_psql('postgres', q{
 	INSERT INTO ticket_stop SELECT 'P4', 10 * n, 'S' || 1 + n % 4, interval '20 hours' + interval '1 hour' * n, interval '20 hours' + interval '1 hour' * n FROM generate_series(1, 12) n;
 	INSERT INTO ticket_formation SELECT f, c::text, 'second', ARRAY(SELECT r || l FROM generate_series(1, 6) r, unnest('{A,B,C,D,F}'::text[]) l), NULL
 		FROM unnest('{F1,F2}'::text[]) f, generate_series(1, 3) c;
-	INSERT INTO ticket_formation VALUES ('F1', '9', 'standing', NULL, 15);
+	INSERT INTO ticket_formation VALUES ('F1', '9', 'standing', NULL, 15), ('tiny', '1', 'second', '{1A,1B}', NULL),
+		('painted', '1', 'second', '{1A,1B,12下,F12,"Cabin 7","a,b",61}', NULL), ('painted', '9', 'standing', NULL, 5);
+	INSERT INTO ticket_formation_seat SELECT 'painted', '1', s, CASE WHEN s ~ '[A-Z]$' THEN 'bay' END, n, 1, n % 2, ARRAY['quiet', CASE WHEN n % 2 = 0 THEN 'window' ELSE 'lower' END]
+		FROM unnest('{1B,12下,F12,"a,b"}'::text[]) WITH ORDINALITY AS u (s, n);
 	SELECT count(ticket_open(t, d::date, f, '2020-01-01'))
-		FROM unnest('{T1,N2,W3,P4}'::text[], '{F1,F2,F1,F1}'::text[]) o(t, f), generate_series('2031-05-01'::date, '2031-05-03', '1 day') d;
+		FROM unnest('{T1,N2,W3,P4}'::text[], '{F1,F2,F1,painted}'::text[]) o(t, f), generate_series('2031-05-01'::date, '2031-05-03', '1 day') d;
 	SELECT ticket_reserve('T1', '2031-05-01', 'second', 'web', 5, 'S1', 'S3');
 	SELECT count(item_open(i, 60 * i)) FROM generate_series(1, 6) i;
 	SELECT count(*) FROM item_split(5, 3); SELECT count(*) FROM item_split(6, 2, '{1,2}');

@@ -12,7 +12,8 @@ use TicketpoolTest;
 
 my $day = DAY;
 
-my $nodes = new_server('nodes', plain => 1);
+# Seats in their order, so that the test knows which ones are still free.
+my $nodes = new_server('nodes', plain => 1, conf => 'ticketpool.allocation = first_fit');
 my $router = TicketpoolTest::keep_sessions(PostgreSQL::Test::Cluster->new('router'));
 $router->init(extra => [ '--encoding=UTF8', '--no-locale' ]);
 $router->append_conf('postgresql.conf', "max_connections = 40");
@@ -272,5 +273,34 @@ is(ask("SELECT count(*) FROM ticket_remaining_matrix('T1', '$day', 'second')"), 
 is(ask("SELECT count(*) FROM ticket_places('T1', 'S1', 'S3', '$day')"), 10, 'and for the seats');
 $third->start;
 is(ask("SELECT count(*) FROM $third_buy"), 1, 'it is back');
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The read side: a database that says that it was asked. Of all twins only searches, the matrix and the seats go there.
+# ---------------------------------------------------------------------------------------------------------------------
+
+$nodes->safe_psql('postgres', 'CREATE DATABASE read1');
+$nodes->safe_psql('read1', q{
+	CREATE FUNCTION ticket_call(function text, arguments text[], columns text[] DEFAULT NULL) RETURNS SETOF text[] LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the read side was asked'; END $$;
+	CREATE FUNCTION ticket_call_part(nodes int[], function text, arguments text[], columns text[] DEFAULT NULL) RETURNS SETOF text[] LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the read side was asked'; END $$});
+ask("UPDATE router_node SET read_conninfo = 'host=" . $nodes->host . ' port=' . $nodes->port . " dbname=read1' WHERE node = 1");
+my %value = (train => q{'T1'}, from_station => q{'S1'}, to_station => q{'S3'}, station => q{'S9'}, service_date => "'$day'", travel_date => "'$day'", formation => q{'F'}, seat_class => q{'second'}, channel => q{'c'}, user_id => 7,
+	order_id => 129, reservation => 129, item_id => 10, inventory_id => 129, seats => q{'{001/9Z}'}, ticket_no => 1, passenger_id => 1, ttl => q{'1 hour'}, quantity => 1, parts => 1, answer => q{'x'},
+	requests => q{'{}'});
+my (@asked, @twins);
+for (split /\n/, ask(q{SELECT p.proname || '|' || (SELECT string_agg(p.proargnames[n] || ' ' || format_type(p.proargtypes[n - 1], NULL), ',' ORDER BY n) FROM generate_series(1, p.pronargs - p.pronargdefaults) n)
+	|| CASE WHEN p.proname ~ '_(search|trains)$' THEN ',travel_date date' WHEN p.proargnames[1:p.pronargs] @> '{service_date}' AND p.proname !~ '_(open|close|withdraw|retime|skip_stop|matrix|reserve|reserve_seats|change)$' THEN ',service_date date' ELSE '' END
+	FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' WHERE p.proname ~ '^(ticket|item)_' AND p.proname <> 'ticket_where' AND p.prosrc ~ '^router_' ORDER BY 1}))
+{
+	my ($name, $arguments) = split /\|/;
+	my $row = $name =~ /^(ticket|item)_buy_many$/ ? $1 eq 'ticket' ? "ARRAY[('T1', 'S1', 'S9', 1, '$day', NULL, NULL, NULL, NULL, NULL)]::ticket_request[]" : 'ARRAY[(10, 1, 0, NULL, NULL)]::item_request[]' : undef;
+	my $call = "$name(" . join(', ', map { my ($argument, $type) = split / /, $_, 2; "$argument => " . ($argument eq 'requests' ? $row : ($argument eq 'seats' && $type eq 'integer' ? 0 : $value{$argument} // die "$name: $argument") . "::$type") } split /,/, $arguments) . ')';
+	push @twins, $name;
+	my $got = ask("SELECT count(*) FROM $call");
+	note("$call: $got");
+	push @asked, $name if $got =~ /the read side was asked/;
+}
+cmp_ok(scalar(@twins), '>=', 40, 'all twins are called');
+is("@asked", 'ticket_places ticket_remaining_matrix ticket_search ticket_trains', 'only these ask the read side');
+ask('UPDATE router_node SET read_conninfo = NULL WHERE node = 1');
 
 done_testing();

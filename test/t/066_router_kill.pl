@@ -1,5 +1,6 @@
-# kill -9 of the router's backend, the node's backend, the node and PgBouncer at each step of a
-# purchase, a batch, a payment, a refund and an exchange between nodes. Whoever repeats the call with
+# kill -9 of the router's backend, the node's backend, the node and PgBouncer at each step of
+# purchases (of any seats and of very seats, paid and held), a batch, whatever is done with a ticket,
+# holds and refunds of units, and an exchange between nodes. Whoever repeats the call with
 # its request_id gets its tickets once; an exchange never loses the old ticket without the new one and
 # never keeps both. A node that is down or frozen costs a bounded wait, and the other one sells on.
 # TICKETPOOL_OPS sets the rounds of all of it (1).
@@ -27,6 +28,8 @@ if (!$fleet->has_pooler)
 $fleet->reference('many', 400, K1 => 5, K2 => 5);
 $fleet->assign(K1 => 1, K2 => 2);
 $fleet->open_departures_of('many', 1, 'K1', 'K2');
+$fleet->ask('SELECT router_assign_item(5, 1)');
+$fleet->ask('SELECT item_open(5, 1000)');
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Places to stop on a node: whoever inserts or updates tickets of user 7, or commits them, waits for a
@@ -41,6 +44,9 @@ $fleet->everywhere(q{
 	CREATE TRIGGER stop_update AFTER UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION public.stop_here(2);
 	CREATE TRIGGER stop_delete AFTER DELETE ON ticket_order FOR EACH ROW EXECUTE FUNCTION public.stop_here(4);
 	CREATE TRIGGER stop_note AFTER INSERT OR UPDATE ON ticket_order FOR EACH ROW EXECUTE FUNCTION public.note_it();
+	CREATE TRIGGER stop_insert AFTER INSERT ON item_order FOR EACH ROW EXECUTE FUNCTION public.stop_here(1);
+	CREATE TRIGGER stop_update AFTER UPDATE ON item_order FOR EACH ROW EXECUTE FUNCTION public.stop_here(2);
+	CREATE TRIGGER stop_note AFTER INSERT OR UPDATE ON item_order FOR EACH ROW EXECUTE FUNCTION public.note_it();
 	CREATE CONSTRAINT TRIGGER stop_commit AFTER INSERT ON public.noted DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.stop_here(3)});
 
 # Who waits at a gate of a node.
@@ -119,17 +125,26 @@ sub live { my ($number, $where) = @_; return $fleet->on($number, "SELECT count(*
 for my $round (1 .. $rounds)
 {
 	# -----------------------------------------------------------------------------------------------------------------
-	# A purchase
+	# A purchase: of any two seats, and of two very seats that are named the other way round when it is
+	# repeated; sold and held in turn
 	# -----------------------------------------------------------------------------------------------------------------
+	my $turn = 0;
 	for my $place (qw(insert commit answered))
 	{
 		for my $victim (@victims, 'cancel')
 		{
 			my $label = "a purchase, $place, $victim";
 			my $request = new_request();
-			my $call = "ticket_buy('K1', 'S1', 'S3', 7, '$day', passengers => '{1,2}', request_id => '$request')";
+			my $verb = ++$turn % 2 ? 'buy' : 'hold';
+			my ($call, $repeat) = ("ticket_$verb('K1', 'S1', 'S3', 7, '$day', passengers => '{1,2}', request_id => '$request')") x 2;
+			if ($turn % 4 > 1)
+			{
+				my @seats = map { ($last - 1) % 20 + 1 . $_ } 'A', 'F';
+				($call, $repeat) = map { "ticket_${verb}_seats('K1', 'S1', 'S3', 7, '{004/$_->[0],004/$_->[1]}', '$day', request_id => '$request')" } [@seats], [ reverse @seats ];
+				$label = "very seats, $place, $victim";
+			}
 			is_honest($label, struck($label, $call, 1, $place, $victim), $place, $victim);
-			is(scalar(@{ repeated($label, $call)->{rows} }), 2, "$label: two tickets");
+			is(scalar(@{ repeated($label, $repeat)->{rows} }), 2, "$label: two tickets");
 			is(live(1, "request_id = '$request'"), '2', "$label: and no more");
 		}
 	}
@@ -152,19 +167,58 @@ for my $round (1 .. $rounds)
 	}
 
 	# -----------------------------------------------------------------------------------------------------------------
-	# Paid, given up, refunded: without a request_id they may be repeated as they are
+	# Paid, given up, refunded, held for longer, another passenger: without a request_id they may be
+	# repeated as they are
 	# -----------------------------------------------------------------------------------------------------------------
-	my @calls = ([ ticket_confirm => 'ticket_hold', 'sold' ], [ ticket_cancel => 'ticket_hold', 'cancelled' ], [ ticket_refund => 'ticket_buy', 'refunded' ]);
-	for my $number (0 .. $#victims)
+	my @calls = (
+		[ 'ticket_confirm(%d)', 'ticket_hold', 'sold 1, sold 2' ], [ 'ticket_cancel(%d)', 'ticket_hold', 'cancelled 1, cancelled 2' ], [ 'ticket_refund(%d)', 'ticket_buy', 'refunded 1, refunded 2' ],
+		[ q{ticket_cancel(%d, '{2}')}, 'ticket_hold', 'held 1, cancelled 2' ], [ q{ticket_hold_extend(%d, '3 hours')}, 'ticket_hold', 'held 1, held 2' ], [ 'ticket_transfer(%d, 1, 4711)', 'ticket_buy', 'sold 4711, sold 2' ]);
+	for my $number (0 .. $#calls)
 	{
-		my $victim = $victims[$number];
-		my ($function, $first, $status) = @{ $calls[ ($number + $round) % @calls ] };
+		my $victim = $victims[ ($number + $round) % @victims ];
+		my ($function, $first, $expected) = @{ $calls[$number] };
 		my $place = (qw(update commit))[ ($number + $round) % 2 ];
 		my $label = "$function, $place, $victim";
-		my $id = outcome(client(), "SELECT DISTINCT order_id FROM $first('K1', 'S1', 'S2', 7, '$day')")->{rows}[0];
-		is_honest($label, struck($label, "$function($id)", 1, $place, $victim), $place, $victim);
-		repeated($label, "$function($id)");
-		is($fleet->on(1, "SELECT string_agg(status, ' ') FROM ticket_order WHERE order_id = $id"), $status, "$label: $status");
+		my $id = outcome(client(), "SELECT min(order_id) FROM $first('K1', 'S1', 'S2', 7, '$day', passengers => '{1,2}')")->{rows}[0];
+		my $call = sprintf $function, $id;
+		is_honest($label, struck($label, $call, 1, $place, $victim), $place, $victim);
+		repeated($label, $call);
+		is($fleet->on(1, "SELECT string_agg(status || ' ' || passenger_id, ', ' ORDER BY ticket_no) FROM ticket_order WHERE order_id = $id"), $expected, "$label: $expected");
+		is($fleet->on(1, "SELECT bool_and(held_until > now() + interval '2 hours') FROM ticket_order WHERE order_id = $id"), 't', "$label: for longer") if $function =~ /extend/;
+	}
+	# Other seats: the repeat could move the passenger again. The client is told to look.
+	for my $place (qw(update commit))
+	{
+		my $label = "ticket_reseat, $place";
+		my $id = outcome(client(), "SELECT order_id FROM ticket_buy('K1', 'S1', 'S2', 7, '$day')")->{rows}[0];
+		my $old = $fleet->on(1, "SELECT coach, seat FROM ticket_order WHERE order_id = $id");
+		my $got = struck($label, "ticket_reseat($id)", 1, $place, 'backend');
+		is($got->{state}, '08007', "$label: the client is told so") or note(explain $got);
+		like($got->{hint} // '', qr/Look whether it was done/, "$label: and to look");
+		my $seen;
+		ok(await(sub { $seen = outcome(client(), "SELECT coach, seat FROM ticket_get($id)"); $seen->{state} eq '00000' }), "$label: it looks");
+		is(join('', @{ $seen->{rows} }), $old, "$label: nothing was done");
+	}
+
+	# -----------------------------------------------------------------------------------------------------------------
+	# Units: a hold and a refund of some of them, with a request_id
+	# -----------------------------------------------------------------------------------------------------------------
+	for my $number (0 .. $#victims)
+	{
+		my ($victim, $place) = ($victims[$number], (qw(update commit))[ ($number + $round) % 2 ]);
+		my ($hold, $refund) = (new_request(), new_request());
+		my $label = "item_hold, $victim";
+		my $call = "item_hold(5, 7, 4, '$hold')";
+		is_honest($label, struck($label, $call, 1, $place eq 'update' ? 'insert' : 'commit', $victim), 'insert', $victim);
+		is(scalar(@{ repeated($label, $call)->{rows} }), 1, "$label: held");
+		is($fleet->on(1, "SELECT string_agg(buy_quantity || ' ' || status, ', ') FROM item_order WHERE request_id = '$hold'"), '4 held', "$label: once");
+		my $id = $fleet->on(1, "SELECT order_id FROM item_order WHERE request_id = '$hold'");
+		repeated('item_confirm', "item_confirm($id)");
+		$label = "item_refund, $place, $victim";
+		$call = "item_refund($id, 1, '$refund')";
+		is_honest($label, struck($label, $call, 1, $place, $victim), $place, $victim);
+		repeated($label, $call);
+		is($fleet->on(1, "SELECT buy_quantity || ' ' || status FROM item_order WHERE order_id = $id"), '3 sold', "$label: once");
 	}
 
 	# -----------------------------------------------------------------------------------------------------------------

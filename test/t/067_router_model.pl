@@ -1,6 +1,6 @@
 # Three nodes behind a router against one node that holds everything: random timetables, searched for
 # every pair of stations, and thousands of random purchases, holds, payments, refunds, exchanges,
-# quotas and batches, each made at both. Every answer must be the same, and at the end every count.
+# very seats, quotas, batches, skipped stops and openings, each made at both. Every answer must be the same, and at the end every count.
 # TICKETPOOL_SEED replays a run, TICKETPOOL_OPS sets its length.
 use strict;
 use warnings;
@@ -44,11 +44,14 @@ my $timetable = join ";\n", map({ "INSERT INTO ticket_station VALUES ('$_', 'Sta
 		map {
 			my $arrives = $time + ($number ? any(20, 55, 90, 420) : 0);
 			$time = $arrives + any(0, 5, 10);
-			sprintf "INSERT INTO ticket_stop (train, stop_no, station, arrives, departs) VALUES ('%s', %d, '%s', interval '%d minutes', interval '%d minutes')", $train, ++$number, $_, $arrives, $time
+			sprintf "INSERT INTO ticket_stop (train, stop_no, station, arrives, departs, boarding, alighting) VALUES ('%s', %d, '%s', interval '%d minutes', interval '%d minutes', %s, %s)", $train, ++$number, $_, $arrives, $time,
+				map { rand() < 0.06 ? 'false' : 'true' } 1 .. 2
 		} @{ $trains{$train} }
 	} @names),
 	q{INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('small', '1', 'first', '{1A,1C,1F}'), ('small', '2', 'second', '{1A,1B,1C,1D,1F,2A,2B}')},
 	q{INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('one', '1', 'second', '{1A,1B,1C,1D,1F}')},
+	q{INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('painted', '1', 'second', '{12下,F12,"Cabin 7",61,1A,1B}')},
+	q{INSERT INTO ticket_formation_seat (formation, coach, seat, seat_group, x, y, deck, properties) VALUES ('painted', '1', '12下', 'bay "1"', 3, -4, 2, '{lower,quiet}'), ('painted', '1', '61', 'bay "1"', NULL, 1, NULL, '{window}')},
 	q{INSERT INTO ticket_formation (formation, coach, seat_class, places) VALUES ('small', '3', 'standing', 4)};
 $fleet->everywhere($timetable);
 # Most trains stay on a node; some go to another one from the second day on.
@@ -58,12 +61,14 @@ for my $train (@names)
 	$fleet->ask("SELECT router_assign('$train', $first, '2020-01-01')");
 	$fleet->ask("SELECT router_assign('$train', " . any($fleet->numbers) . ", date '$day' + 1)") if rand() < 0.4;
 }
+# Trains without a stop list of their own.
+$fleet->ask("SELECT router_assign('$_', @{[ any($fleet->numbers) ]}, '2020-01-01')") for 'X1', 'X2';
 my @departures;
-my %formation_of = map { $_ => any(qw(small small one)) } @names;
+my %formation_of = map { $_ => any(qw(small small one painted)) } @names;
 for my $n (0 .. $days - 1)
 {
 	for my $train (grep { rand() < 0.9 } @names) { push @departures, { train => $train, n => $n, stations => $trains{$train}, formation => $formation_of{$train} } }
-	my $calls = join ', ', map { "ticket_open('$_->{train}', date '$day' + $n, '$_->{formation}', '2020-01-01')" } grep { $_->{n} == $n } @departures;
+	my $calls = join ', ', map { "ticket_open('$_->{train}', date '$day' + $n, '$_->{formation}', '2020-01-01'" . (rand() < 0.2 ? ", sale_margin => '1 hour')" : ')') } grep { $_->{n} == $n } @departures;
 	$fleet->ask("SELECT $calls");
 	$fleet->on(0, "SELECT $calls");
 }
@@ -132,6 +137,18 @@ sub both
 	return ($got{router}, $got{whole});
 }
 
+# The same call again, with its request_id: the rows of the first.
+sub again
+{
+	my ($sql, @first) = @_;
+	my @got = both(repeat => $sql);
+	for my $n (0, 1)
+	{
+		trouble('another order: ' . (ref $sql ? $sql->('router') : $sql), @got) if ($got[$n]{id} // '') ne $first[$n]{id};
+	}
+	return;
+}
+
 sub remember
 {
 	my ($departure, $router, $whole) = @_;
@@ -149,7 +166,9 @@ sub wish
 	my $from = int rand($#calls);
 	my $to = $from + 1 + int rand($#calls - $from);
 	my ($a, $b) = rand() < 0.05 ? (any(@stations), any(@stations)) : @calls[ $from, $to ];
-	my $class = $departure->{formation} eq 'one' ? any('second', undef) : any(qw(first second standing), rand() < 0.1 ? undef : 'second');
+	# That very call, by its number.
+	($a, $b) = ("$a#@{[ $from + 1 ]}", "$b#@{[ $to + (rand() < 0.9 ? 1 : 2) ]}") if rand() < 0.1;
+	my $class = $departure->{formation} ne 'small' ? any('second', undef) : any(qw(first second standing), rand() < 0.1 ? undef : 'second');
 	return ($departure, "'$departure->{train}', '$a', '$b'", "date '$day' + $departure->{n}", quoted($class));
 }
 sub passengers { return any('NULL', 'NULL', "'{1,2}'", "'{3,4,5}'", "'{1,2,3,4,5,6}'") }
@@ -162,19 +181,19 @@ my %operation = (
 	buy => sub {
 		my ($departure, $trip, $date, $class) = wish();
 		my $request = any('NULL', request_id());
-		my $sql = "SELECT order_id, $columns, request_id FROM " . any('ticket_buy', 'ticket_hold') . "($trip, @{[ 1 + int rand 5 ]}, $date, $class, @{[ passengers() ]}, @{[ any('NULL', 'NULL', q{'window'}, q{'A'}) ]}, @{[ channel() ]}, $request)";
+		my $sql = "SELECT order_id, $columns, request_id FROM " . any('ticket_buy', 'ticket_hold') . "($trip, @{[ 1 + int rand 5 ]}, $date, $class, @{[ passengers() ]}, @{[ any('NULL', 'NULL', q{'window'}, q{'A'}, q{'quiet'}, q{'1/12下'}) ]}, @{[ channel() ]}, $request)";
 		my @got = both(buy => $sql);
 		remember($departure, @got);
-		both(repeat => $sql) if $request ne 'NULL' && defined $got[0]{id} && rand() < 0.3;
+		again($sql, @got) if $request ne 'NULL' && defined $got[0]{id} && defined $got[1]{id} && rand() < 0.3;
 	},
 	seats => sub {
 		my ($departure, $trip, $date) = wish();
-		my $seats = any("'{1/1A}'", "'{1/1A,1/1C}'", "'{1/1C,1/1A}'", "'{1/1F}'", "'{1/1B}'", "'{2/1A,1/1A}'", "'{2/2A,2/2B}'");
+		my $seats = any("'{1/1A}'", "'{1/1A,1/1C}'", "'{1/1C,1/1A}'", "'{1/1F}'", "'{1/1B}'", "'{2/1A,1/1A}'", "'{2/2A,2/2B}'", "'{1/12下,1/F12}'", q('{"1/Cabin 7"}'));
 		my $request = any('NULL', request_id());
 		my $sql = "SELECT order_id, $columns, request_id FROM " . any('ticket_buy_seats', 'ticket_hold_seats') . "($trip, @{[ 1 + int rand 5 ]}, $seats, $date, @{[ any('NULL', 'NULL', q{'{1}'}, q{'{1,2}'}) ]}, @{[ channel() ]}, $request)";
 		my @got = both(seats => $sql);
 		remember($departure, @got);
-		both(repeat => $sql) if $request ne 'NULL' && defined $got[0]{id} && rand() < 0.3;
+		again($sql, @got) if $request ne 'NULL' && defined $got[0]{id} && defined $got[1]{id} && rand() < 0.3;
 	},
 	reseat => sub {
 		my $order = any(@orders) // return;
@@ -192,9 +211,12 @@ my %operation = (
 	change => sub {
 		my $order = any(@orders) // return;
 		my ($departure, $trip, $date, $class) = wish();
-		my $more = any('', '', ", ticket_nos => '{1}'");
-		my @got = both(change => sub { "SELECT order_id, $columns, changed_from IS NOT NULL FROM ticket_change($order->{$_[0]}, $trip, $date, $class$more)" });
+		my $request = any('NULL', request_id());
+		my $more = any('', '', ", ticket_nos => '{1}'") . ($request eq 'NULL' ? '' : ", request_id => $request");
+		my $sql = sub { "SELECT order_id, $columns, changed_from IS NOT NULL FROM ticket_change($order->{$_[0]}, $trip, $date, $class$more)" };
+		my @got = both(change => $sql);
 		remember($departure, @got);
+		again($sql, @got) if $request ne 'NULL' && defined $got[0]{id} && defined $got[1]{id} && rand() < 0.5;
 	},
 	count => sub {
 		my ($departure, $trip, $date, $class) = wish();
@@ -210,7 +232,14 @@ my %operation = (
 		return both(retime => "SELECT 0, ticket_retime('$departure->{train}', $date)") if rand() < 0.6;
 		both(skip => "SELECT 0, count(*), min(ticket_no) FROM ticket_skip_stop('$departure->{train}', $date, '$station')");
 	},
-	search => sub { both(search => sprintf "SELECT 0, s.* FROM ticket_search('%s', '%s', date '$day' + %d) s", any(@stations), any(@stations), int rand($days + 1)) },
+	open => sub {
+		my ($departure, $n, $of) = (any(@departures), $days + int rand 3, any(@names));
+		my $train = any($departure->{train}, 'X1', 'X2');
+		my $more = any("stops_of => '$of'", "sale_margin => '2 days'", "stops_of => '$of', sale_margin => '0'", "stops_of => 'nowhere'", "sale_margin => '-1 s'", "binding => 'late'", "binding => 'now'");
+		my ($got) = both(open => "SELECT o, o IS NOT NULL FROM ticket_open('$train', date '$day' + $n, '$departure->{formation}', '2020-01-01', $more) o");
+		push @departures, { %$departure, train => $train, n => $n, stations => $more =~ /stops_of/ ? $trains{$of} : $departure->{stations} } if defined $got->{id};
+	},
+	search => sub { both(search => sprintf "SELECT 0, s.* FROM ticket_search('%s', '%s', date '$day' + %d) s", any(@stations), any(@stations), int rand($days + 3)) },
 	reserve => sub {
 		my ($departure, undef, $date) = wish();
 		my ($from, $to) = @{ $departure->{stations} }[ 0, 1 ];
@@ -235,7 +264,7 @@ $operation{item_buy} = sub {
 	my $sql = "SELECT $item_columns FROM @{[ any('item_buy', 'item_hold') ]}($item, @{[ 1 + int rand 5 ]}, @{[ any(1, 2, 5, 12, 0) ]}, $request)";
 	my @got = both(item_buy => $sql);
 	push @item_orders, { router => $got[0]{id}, whole => $got[1]{id} } if defined $got[0]{id} && defined $got[1]{id};
-	both(item_repeat => $sql) if $request ne 'NULL' && defined $got[0]{id} && rand() < 0.3;
+	again($sql, @got) if $request ne 'NULL' && defined $got[0]{id} && defined $got[1]{id} && rand() < 0.3;
 };
 $operation{item} = sub {
 	my ($item, $order) = (any(@items), any(@item_orders));
@@ -250,7 +279,7 @@ $operation{item} = sub {
 		both($function => $sql) for 1 .. $more =~ /-/ ? 2 : 1;
 	}
 };
-my @kinds = ((('buy') x 6), (('life') x 5), (('change') x 2), (('seats') x 2), 'reseat', 'skip', (('count') x 2), 'search', 'reserve', 'recycle', 'batch', (('item_buy') x 3), (('item') x 2));
+my @kinds = ((('buy') x 6), (('life') x 5), (('change') x 2), (('seats') x 2), 'reseat', 'skip', 'open', (('count') x 2), 'search', 'reserve', 'recycle', 'batch', (('item_buy') x 3), (('item') x 2));
 for (1 .. $operations)
 {
 	$step = $_;
