@@ -114,7 +114,7 @@ show -f demo/proof.sql
 
 [ "$(value "SELECT count(*) FROM ticket_verify()")" = 0 ] || die 'The pool and the tables disagree.'
 
-step 'Other rolling stock: tomorrow a coach of G125 is replaced by another one, and its passengers move'
+step 'Other rolling stock for G1 tomorrow, whose second class is sold out: ticket_reform'
 show -f demo/reform.sql
 
 step 'A flash sale: 10,000 units, 16 clients, some roll back, some bring back what they bought; then the same with a row that all of them update'

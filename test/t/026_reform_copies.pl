@@ -45,9 +45,9 @@ sub counts
 }
 
 $node->safe_psql('postgres', qq{
+	SELECT ticket_reserve_seats('T1', '$day', 'broken', ARRAY['001/20F', '002/20F']);
 	SELECT ticket_reserve('T1', '$day', 'second', 'agency', 40, 'S1', 'S6');
 	SELECT ticket_reserve('T1', '$day', 'second', 'web', 30, 'S2', 'S4');
-	SELECT ticket_reserve_seats('T1', '$day', 'broken', ARRAY['001/20F', '002/20F']);
 	SELECT count(*) FROM generate_series(1, 20) i, ticket_buy('T1', 'S1', 'S' || i % 5 + 2, i, '$day', 'second', ARRAY[1, 2], channel => 'agency');
 	SELECT count(*) FROM generate_series(1, 10) i, ticket_hold('T1', 'S2', 'S' || i % 2 + 3, 100 + i, '$day', 'second', channel => 'web', ttl => '1 day');
 	SELECT count(*) FROM generate_series(1, 50) i, ticket_buy('T1', 'S' || i % 3 + 1, 'S' || i % 3 + 4, 200 + i, '$day', 'second', ARRAY[1, 2]);

@@ -1,7 +1,7 @@
 // Plans who sits where in another formation: see reform_plan.hpp.
 #include "amend/reform_plan.hpp"
 
-#include "amend/reform_planner.hpp"
+#include "amend/reform_quotas.hpp"
 #include "load/shared_layout.hpp"
 #include "load/shared_parts.hpp"
 #include "server/table_scan.hpp"

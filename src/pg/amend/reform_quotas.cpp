@@ -1,5 +1,6 @@
 // Plans what quotas get in another formation, after the tickets: see reform_plan.hpp.
-#include "amend/reform_planner.hpp"
+#include "amend/reform_quotas.hpp"
+
 #include "server/arrays.hpp"
 #include "server/table_scan.hpp"
 

@@ -19,6 +19,7 @@
 //   committed     a transaction's rows are committed for everybody, and no callback has run
 //   rolled-back   the same for a rollback
 //   half-claimed  of a set of named seats, the first is claimed and the others are not
+//   reform-barred, reform-locked, reform-written  between the steps of amend/reform.cpp
 #pragma once
 
 #include "server/pg.hpp"

@@ -1,5 +1,4 @@
-// What the two halves of the planning share: the tickets (reform_plan.cpp) and the quotas
-// (reform_quotas.cpp), on a departure with the new seats that is in private memory.
+// The quotas' part of the planning (reform_plan.hpp), and the planner that both parts work on.
 #pragma once
 
 #include "amend/reform_plan.hpp"
@@ -33,8 +32,8 @@ inline SeatMap map_of(const Planner& planner, int class_index) {
     return planner.plan.departure->seat_map(static_cast<uint32_t>(class_index));
 }
 
-// In this order: the open quotas' rows; what they would like to keep, before tickets move; where
-// tickets find nothing else, that is theirs; what is left for quotas.
+// To be called in this order: the open quotas' rows; what they would like to keep, before tickets
+// move; where tickets find nothing else, that is theirs; what is left for quotas.
 void read_asides(const Catalog& catalog, ReformPlan* plan);
 void keep_for_quotas(Planner* planner);
 // True: there may be more free seats of the class than before.
