@@ -88,10 +88,11 @@ SELECT seat, free, seat_group, x, properties FROM public.ticket_places('HO1', 'H
 SELECT pg_catalog.min(order_id) AS order_id FROM public.ticket_buy_seats('HO1', 'HOA#1', 'Hostile B', 1, '{01/1A,02/1}', '2031-05-04', request_id => '00000000-0000-0000-0000-0000000000e3') \gset
 SELECT seat FROM public.ticket_buy_seats('HO1', 'HOA#1', 'Hostile B', 1, '{02/1,01/1A}', '2031-05-04', request_id => '00000000-0000-0000-0000-0000000000e3');
 SELECT seat FROM public.ticket_reseat(:order_id, '{1}', '{01/F12}');
-SELECT seat FROM public.ticket_reseat(:order_id, '{1}');
+SELECT count(*) FROM public.ticket_reseat(:order_id, '{1}');
+SELECT seat FROM public.ticket_reseat(:order_id, '{1}', '{01/12下}');
 SELECT passenger_id FROM public.ticket_transfer(:order_id, 2, 7);
 SELECT seat, seat_class FROM public.ticket_change(:order_id, 'HO1', 'HOA', 'HOB', '2031-05-04', ticket_nos => '{1}', request_id => '00000000-0000-0000-0000-0000000000e4');
-SELECT seat FROM public.ticket_buy('HO1', 'HOA', 'HOB', 1, '2031-05-04', 'second', '{1}', '01/12下') ORDER BY 1;
+SELECT seat FROM public.ticket_buy('HO1', 'HOA', 'HOB', 1, '2031-05-04', 'second', '{1}', '01/1A');
 SELECT order_id FROM public.ticket_hold_seats('HO1', 'HOA', 'HOB', 1, '{01/F12}', '2031-05-04', ttl => '00:01:00'::pg_catalog.interval) \gset
 SELECT status FROM public.ticket_hold_extend(:order_id, '00:02:00'::pg_catalog.interval);
 SELECT status FROM public.ticket_cancel(:order_id, '{1}');

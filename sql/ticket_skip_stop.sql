@@ -71,7 +71,7 @@ RETURNING route_id AS other_number \gset
 INSERT INTO ticket_route (digest, train, stop_nos, stations, arrives, departs)
 SELECT gen_random_uuid(), r.train, stop_nos, '{SKA,SKB,SKC,SKX,SKD}', arrives, departs FROM ticket_route r JOIN ticket_departure d USING (route_id) WHERE d.train = 'SK1'
 RETURNING route_id AS other_station \gset
-\set VERBOSITY terse
+\set VERBOSITY sqlstate
 UPDATE ticket_departure SET route_id = :other_number WHERE train = 'SK1';
 UPDATE ticket_departure SET route_id = :other_station WHERE train = 'SK1';
 UPDATE ticket_departure SET route_id = -1 WHERE train = 'SK1';

@@ -30,7 +30,7 @@ END $$;
 \set reseat 'SELECT string_agg(seat, \',\') FROM ticket_reseat(current_setting(\'tg.order\')::bigint, NULL, \'{01/1B,01/2A}\')'
 SELECT body, outcome(:'reseat', 'ticket_order', 'BEFORE', body)
 FROM unnest(ARRAY['NULL;', 'new.seat := ''2C'';', 'new.seat := NULL;', 'new.coach := ''02'';', 'new.seat_class := ''first'';', 'new.to_stop := 2;',
-    'new.departure_id := 999999;', 'new.channel := ''agency'';', 'new.status := ''refunded'';', 'new.service_date := ''2031-05-02'';']) AS body;
+    'new.departure_id := 999999;', 'new.channel := ''agency'';', 'new.status := ''refunded'';']) AS body;
 SELECT body, outcome(:'reseat', 'ticket_order', 'AFTER', body)
 FROM unnest(ARRAY['NULL;', 'PERFORM public.ticket_reseat(new.order_id);', 'PERFORM public.ticket_reseat(new.order_id, ''{2}'');', 'PERFORM public.ticket_refund(new.order_id);',
     'PERFORM public.ticket_refund(new.order_id, ''{2}'');',
@@ -51,6 +51,8 @@ FROM unnest(ARRAY['NULL;', 'new.route_id := old.route_id;', 'new.route_id := 999
     'new.closes_at := ''-infinity'';', 'new.sale_margin := ''1 hour'';', 'new.train := ''TG2'';', 'new.formation := ''TG-G'';', 'new.service_date := ''2031-05-02'';', 'RETURN NULL;']) AS body;
 SELECT body, outcome('SELECT ticket_close(''TG1'', ''2031-05-01'')', 'ticket_departure', 'BEFORE', body)
 FROM unnest(ARRAY['NULL;', 'new.status := ''open'';', 'new.route_id := 999999;', 'new.opens_at := ''infinity'';']) AS body;
+SELECT body, outcome('SELECT ticket_withdraw(''TG1'', ''2031-05-01'')', 'ticket_departure', 'BEFORE', body)
+FROM unnest(ARRAY['NULL;', 'new.status := ''open'';', 'new.closes_at := ''infinity'';', 'RETURN NULL;']) AS body;
 SELECT body, outcome(:'skip', 'ticket_departure', 'AFTER', body)
 FROM unnest(ARRAY['NULL;', 'PERFORM public.ticket_close(''TG1'', ''2031-05-01'');', 'PERFORM public.ticket_skip_stop(''TG1'', ''2031-05-01'', ''TGB'');',
     'PERFORM public.ticket_retime(''TG1'', ''2031-05-01'');', 'UPDATE public.ticket_departure SET closes_at = ''2031-04-01'' WHERE departure_id = new.departure_id;']) AS body;

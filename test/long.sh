@@ -97,7 +97,7 @@ long_parallel() {
 # programs). The copy's postgres loads the sanitizer's library first. Any finding ends the process.
 sanitized_server() {
   local source=build/sanitized runtime
-  rm -rf "$source" && mkdir -p "$source" && cp -R Makefile src include sql ticketpool.control "$source/" && find "$source" -name '*.[od]' -delete || return 1
+  rm -rf "$source" && mkdir -p "$source" && cp -R Makefile src include sql ticketpool*.control "$source/" && find "$source" -name '*.[od]' -delete || return 1
   make -s -C "$source" -j "$jobs" PG_CONFIG="$pg_config" WERROR= \
     SANITIZE='-O1 -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all -fno-omit-frame-pointer' || return 1
   nm -D "$source/ticketpool.so" | grep -q __asan_report && nm -D "$source/ticketpool.so" | grep -q __ubsan_handle || return 1

@@ -94,6 +94,19 @@ my $passed = qq{SELECT count(*) FROM ticket_search('S1', 'S5', '$day')};
 is($subscriber->safe_psql('postgres', $passed), '0', 'and a skipped stop');
 is(matrix($subscriber, 'postgres'), matrix($publisher, 'postgres'), 'the same seats are left');
 agrees($subscriber, 'postgres', 'times applied');
+$publisher->safe_psql('postgres', "SELECT ticket_retime('T1', '$day')");
+$publisher->wait_for_catchup('whole');
+is($subscriber->safe_psql('postgres', $passed), $publisher->safe_psql('postgres', $passed), 'a stop that is not skipped any more is applied');
+my $new = qq{SELECT count(*) FROM ticket_search('S2', 'S3', date '$day' + 10)};
+my $searching = session($subscriber);
+is($searching->run($new), '0', 'nothing is on sale on another day');
+$_->safe_psql('postgres', qq{SELECT ticket_open('T1', date '$day' + 10, 'small', '2020-01-01'); SELECT ticket_withdraw('T1', date '$day' + 10)}) for $subscriber;    # makes the partition
+$subscriber->safe_psql('postgres', qq{DELETE FROM ticket_departure WHERE service_date = date '$day' + 10});
+is($searching->run($new), '0', 'nor is what is not there any more');
+$publisher->safe_psql('postgres', qq{SELECT ticket_open('T1', date '$day' + 10, 'small', '2020-01-01')});
+$publisher->wait_for_catchup('whole');
+is($searching->run($new), '1', 'a departure that a subscription brings is found by a session that has searched before');
+$searching->quit;
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION whole');
 
 # Plain quantities: orders and inventories, with splits and merges, and what is changed by hand there.

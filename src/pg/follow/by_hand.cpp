@@ -281,7 +281,7 @@ void follow_event(FunctionCallInfo fcinfo, const Catalog& catalog, const Trigger
 }  // namespace
 
 DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id, Writing writing) {
-    if (!directory_has(catalog, departure_id) && !is_loadable(catalog, departure_id)) {
+    if (!directory_has_current(catalog, departure_id) && !is_loadable(catalog, departure_id)) {
         return {kNoSlot, nullptr};
     }
     const DepartureRef ref = writing == Writing::kNew ? find_unbarred(catalog, departure_id)

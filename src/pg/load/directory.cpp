@@ -377,6 +377,15 @@ bool directory_has(const Catalog& catalog, int64_t departure_id) {
     return found;
 }
 
+bool directory_has_current(const Catalog& catalog, int64_t departure_id) {
+    LWLockAcquire(shared.control->lock, LW_SHARED);
+    const uint32_t index = chain_find(key_of(catalog, departure_id));
+    const bool found = index != kNoSlot &&
+                       (shared.slots[index].epoch.load(std::memory_order_acquire) & kStale) == 0;
+    LWLockRelease(shared.control->lock);
+    return found;
+}
+
 bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const DirectorySlot& slot = shared.slots[index];

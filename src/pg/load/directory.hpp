@@ -36,6 +36,8 @@ int64_t require_departure_id(const Catalog& catalog, Text train, DateADT date);
 
 // Is the departure in memory, or being loaded? It may be evicted at any time.
 bool directory_has(const Catalog& catalog, int64_t departure_id);
+// The same, and it is not to be loaded again before its next use.
+bool directory_has_current(const Catalog& catalog, int64_t departure_id);
 
 // Is there an item in slot `index`, loading or not? *item_id: its id.
 bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id);

@@ -2,6 +2,7 @@
 #include "tables/own_writes.hpp"
 
 #include "server/errors.hpp"
+#include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 
 extern "C" {
@@ -49,16 +50,26 @@ void execute_own_on(Oid table, const char* sql, int count, Oid* types, Datum* va
     }
 }
 
-bool was_changed(const char* sql, const char* table, const char* column, int64_t id,
-                 const char* condition) {
-    if (SPI_processed > 0) {
-        return true;
-    }
+static bool is_so(Oid table, const char* column, int64_t id, const char* condition) {
     Oid types[] = {INT8OID};
     Datum values[] = {Int64GetDatum(id)};
-    const char* look = psprintf("SELECT FROM %s WHERE %s = $1 AND %s", table, column, condition);
-    if (SPI_execute_with_args(look, 1, types, values, nullptr, false, 1) != SPI_OK_SELECT ||
-        SPI_processed > 0) {
+    const char* look =
+        psprintf("SELECT FROM %s WHERE %s = $1 AND %s", qualified_name(table), column, condition);
+    if (SPI_execute_with_args(look, 1, types, values, nullptr, false, 1) != SPI_OK_SELECT) {
+        elog(ERROR, "could not read a row of ticketpool");
+    }
+    return SPI_processed > 0;
+}
+
+bool was_changed(const char* sql, Oid table, const char* column, int64_t id, const char* condition,
+                 const char* result) {
+    if (SPI_processed > 0) {
+        if (!is_so(table, column, id, result)) {
+            report_changed_by_trigger(table);
+        }
+        return true;
+    }
+    if (is_so(table, column, id, condition)) {
         report_not_written(sql);
     }
     return false;
@@ -66,8 +77,8 @@ bool was_changed(const char* sql, const char* table, const char* column, int64_t
 
 void require_as_written(Oid table, int column) {
     bool is_null;
-    if (!DatumGetBool(
-            SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &is_null))) {
+    if (SPI_processed > 0 && !DatumGetBool(SPI_getbinval(
+                                 SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &is_null))) {
         report_changed_by_trigger(table);
     }
 }

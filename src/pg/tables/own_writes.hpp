@@ -43,12 +43,13 @@ void execute_own_on(Oid table, const char* sql, int count, Oid* types, Datum* va
                     const char* nulls, int expected, Snapshot snapshot = InvalidSnapshot);
 
 // After an UPDATE of ours, `sql`, that was for one row, the one with `id` in `column`: was the row
-// changed? False: it does not meet the condition. 09000: it meets the condition, but was left out.
-bool was_changed(const char* sql, const char* table, const char* column, int64_t id,
-                 const char* condition);
+// changed? False: it does not meet the condition. 09000: it meets the condition, but was left out,
+// or it was changed and does not meet `result`, because of a trigger.
+bool was_changed(const char* sql, Oid table, const char* column, int64_t id, const char* condition,
+                 const char* result);
 
 // After a statement of ours with RETURNING: 09000 if `column` says that the row is not what the
-// statement wrote, because a trigger has changed it.
+// statement wrote, because a trigger has changed it. Nothing if there is no row.
 void require_as_written(Oid table, int column);
 
 // The statement of ours whose row event may be firing right now. Null: the event belongs to another

@@ -113,11 +113,12 @@ TICKETPOOL_FUNCTION(ticket_close) {
     SPI_connect();
     Oid types[] = {INT8OID};
     Datum values[] = {Int64GetDatum(departure_id)};
-    const char* table = qualified_name(catalog.departure);
-    const char* sql = psprintf(
-        "UPDATE %s SET status = 'closed' WHERE departure_id = $1 AND status = 'open'", table);
+    const char* sql =
+        psprintf("UPDATE %s SET status = 'closed' WHERE departure_id = $1 AND status = 'open'",
+                 qualified_name(catalog.departure));
     execute_own_on(catalog.departure, sql, 1, types, values, nullptr, SPI_OK_UPDATE);
-    const bool closed = was_changed(sql, table, "departure_id", departure_id, "status = 'open'");
+    const bool closed = was_changed(sql, catalog.departure, "departure_id", departure_id,
+                                    "status = 'open'", "status = 'closed'");
     SPI_finish();
     owner_end(scope);
     if (closed) {

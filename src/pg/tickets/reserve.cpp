@@ -358,16 +358,14 @@ int recycle(const Catalog& catalog, int64_t reservation_id) {
         pin_slot(ref.slot);
     }
     end_announcement();
-    const char* update = psprintf(
-        "UPDATE %s SET status = 'recycled' WHERE reservation_id = $1 "
-        "RETURNING coalesce(status = 'recycled', false)",
-        qualified_name(catalog.reservation));
+    const char* update = psprintf("UPDATE %s SET status = 'recycled' WHERE reservation_id = $1",
+                                  qualified_name(catalog.reservation));
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.reservation};
-    if (execute_own(write, true, update, 1, types, values, nullptr) != SPI_OK_UPDATE_RETURNING ||
-        SPI_processed != 1) {
+    if (execute_own(write, true, update, 1, types, values, nullptr) != SPI_OK_UPDATE ||
+        !was_changed(update, catalog.reservation, "reservation_id", reservation_id, "true",
+                     "status = 'recycled'")) {
         report_not_written(update);
     }
-    require_as_written(catalog.reservation, 1);
     Quota* quota = ref.departure == nullptr ? nullptr : find_quota(ref.departure, reservation_id);
     return quota == nullptr ? 0 : empty_quota(ref, quota);
 }

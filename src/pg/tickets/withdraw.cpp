@@ -54,8 +54,8 @@ bool mark_row(const Catalog& catalog, int64_t departure_id) {
     if (execute_own(write, false, sql, 1, types, values, nullptr) != SPI_OK_UPDATE) {
         report_not_written(sql);
     }
-    return was_changed(sql, qualified_name(catalog.departure), "departure_id", departure_id,
-                       "status <> 'withdrawn'");
+    return was_changed(sql, catalog.departure, "departure_id", departure_id,
+                       "status <> 'withdrawn'", "status = 'withdrawn'");
 }
 
 // Notes the releases of all live tickets, which are read before their rows change. Returns the
