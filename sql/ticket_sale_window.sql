@@ -79,6 +79,14 @@ COMMIT;
 SELECT ticket_remaining('CL1', 'CLA', 'CLB', '2031-05-04');
 SELECT count(*) AS stay FROM ticket_order WHERE departure_id IN (SELECT departure_id FROM ticket_departure WHERE train = 'CL1') AND status = 'sold';
 
+-- Written by hand: '-infinity' is a time, and long over.
+SELECT ticket_open('CL1', '2031-05-09', formation, '-infinity') > 0 AS opened FROM ticket_departure WHERE train = 'CL1' LIMIT 1;
+SELECT ticket_remaining('CL1', 'CLA', 'CLB', '2031-05-09') > 0 AS on_sale;
+UPDATE ticket_departure SET closes_at = '-infinity' WHERE train = 'CL1' AND service_date = '2031-05-09';
+SELECT ticket_remaining('CL1', 'CLA', 'CLB', '2031-05-09') > 0 AS on_sale;
+UPDATE ticket_departure SET closes_at = 'infinity' WHERE train = 'CL1' AND service_date = '2031-05-09';
+SELECT ticket_remaining('CL1', 'CLA', 'CLB', '2031-05-09') > 0 AS on_sale;
+
 -- Pool and tables agree, and no two live tickets meet on a seat.
 \set VERBOSITY default
 SELECT * FROM ticket_verify();

@@ -79,6 +79,19 @@ SELECT berths('2031-08-06', '01/11,01/12,lower', '{1,2,3}') ~ '^01/11 01/12 01/(
 SELECT berths('2031-08-07', '01/14', '{1,2,3}') ~ '01/14' AS has_it;
 -- The party sits in the bay that can honour both wishes.
 SELECT berths('2031-08-07', 'upper,a', '{1,2}');
+-- If no group has room for the party, it sits in one coach. There, words go before neighbouring seats; among seats without groups, window and aisle do, too.
+INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES
+    ('SC-G', '1', 'bus', ARRAY(SELECT n::text FROM generate_series(1, 12) AS n)), ('SC-G', '2', 'rows', ARRAY(SELECT n || l FROM generate_series(1, 4) AS n, unnest('{A,B,C}'::text[]) AS l));
+INSERT INTO ticket_formation_seat (formation, coach, seat, properties) VALUES
+    ('SC-G', '1', '1', '{window}'), ('SC-G', '1', '2', '{lower}'), ('SC-G', '1', '7', '{quiet}'), ('SC-G', '1', '9', '{lower,quiet}'), ('SC-G', '1', '12', '{window}'),
+    ('SC-G', '2', '1A', '{table}'), ('SC-G', '2', '4C', '{table}');
+SELECT count(ticket_open('SC1', d::date, 'SC-G')) FROM generate_series('2031-09-01'::date, '2031-09-05', '1 day') AS d;
+SELECT berths('2031-09-01', 'lower', '{1,2}', 'bus') AS lower, berths('2031-09-01', 'window', '{1,2}', 'bus') AS window;
+SELECT berths('2031-09-02', '1/11,1/3', '{1,2}', 'bus') AS very_seats, berths('2031-09-02', 'quiet,window,lower', '{1,2,3}', 'bus') AS as_wished;
+SELECT berths('2031-09-03', 'lower', '{1,2,3}', 'bus') ~ '^1/[29] 1/[29] 1/[3-8]$' AS on_the_shortest_stretch;
+SELECT berths('2031-09-01', 'table', '{1,2,3,4}', 'rows') ~ '^2/(1A|4C) 2/(1A|4C) ' AS as_wished;
+SELECT count(DISTINCT s[1]) AS rows FROM regexp_matches(berths('2031-09-02', 'AAAA', '{1,2,3,4}', 'rows'), '2/(\d)', 'g') AS s;
+SELECT berths('2031-09-03', 'table', '{1,2,3}', 'rows') ~ '^2/(1A 2/1[BC] 2/1[BC]|4C 2/4[AB] 2/4[AB])$' AS in_a_row;
 -- A class in which seats have the property window goes by properties for this word and for aisle.
 SELECT berths('2031-08-08', 'window', '{1}', 'seats') AS window, berths('2031-08-08', 'WINDOW', '{1}', 'seats') <> '03/1B' AS another;
 SELECT berths('2031-08-08', 'aisle', '{1}', 'seats') IS NOT NULL AS sold, berths('2031-08-09', 'table,D', '{1,2}', 'seats');

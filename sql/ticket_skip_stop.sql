@@ -60,5 +60,29 @@ INSERT INTO ticket_station VALUES ('SKX', 'Elsewhere');
 SELECT ticket_skip_stop('SK1', '2032-07-01', 'SKX');
 SELECT ticket_skip_stop('SK1', '2032-07-02', 'SKB');
 SELECT ticket_skip_stop('SK1', '2032-07-01', NULL);
+-- By hand: a stop list with the same stops is taken, others are not while there are tickets.
+SELECT count(*) > 0 AS tickets FROM ticket_order JOIN ticket_departure USING (departure_id) WHERE train = 'SK1' AND ticket_order.status = 'sold';
+INSERT INTO ticket_route (digest, train, stop_nos, stations, arrives, departs, skipped)
+SELECT gen_random_uuid(), r.train, stop_nos, stations, arrives, departs, '{f,t,f,f,f}' FROM ticket_route r JOIN ticket_departure d USING (route_id) WHERE d.train = 'SK1'
+RETURNING route_id AS same_stops \gset
+INSERT INTO ticket_route (digest, train, stop_nos, stations, arrives, departs)
+SELECT gen_random_uuid(), r.train, '{1,2,3,4,6}', stations, arrives, departs FROM ticket_route r JOIN ticket_departure d USING (route_id) WHERE d.train = 'SK1'
+RETURNING route_id AS other_number \gset
+INSERT INTO ticket_route (digest, train, stop_nos, stations, arrives, departs)
+SELECT gen_random_uuid(), r.train, stop_nos, '{SKA,SKB,SKC,SKX,SKD}', arrives, departs FROM ticket_route r JOIN ticket_departure d USING (route_id) WHERE d.train = 'SK1'
+RETURNING route_id AS other_station \gset
+\set VERBOSITY terse
+UPDATE ticket_departure SET route_id = :other_number WHERE train = 'SK1';
+UPDATE ticket_departure SET route_id = :other_station WHERE train = 'SK1';
+UPDATE ticket_departure SET route_id = -1 WHERE train = 'SK1';
+\set VERBOSITY default
+BEGIN;
+UPDATE ticket_departure SET route_id = :same_stops WHERE train = 'SK1';
+ROLLBACK;
+SELECT trips();
+UPDATE ticket_departure SET route_id = :same_stops, closes_at = '2032-06-30' WHERE train = 'SK1';
+SELECT trips();
+SELECT ticket_retime('SK1', '2032-07-01');
+SELECT trips();
 SELECT * FROM ticket_verify();
 DROP FUNCTION trips();

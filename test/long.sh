@@ -10,12 +10,12 @@ long_soak() {
   tap_suite soak test/t/040_soak.pl TICKETPOOL_SOAK_MINUTES=$(((long_seconds + 59) / 60))
 }
 
-# Random operations against plain models: seats, orders and their life, items, stop lists, prepared
+# Random operations against plain models: seats, orders and their life, items, stop lists, trips, feeds, prepared
 # transactions.
 models() {
   local seed status=0
   for ((seed = 0; seed < long_seeds; seed++)); do
-    tap models 'test/t/006_model.pl test/t/014_life_model.pl test/t/015_item_model.pl test/t/026_stops_model.pl test/t/031_prepared_model.pl' TICKETPOOL_SEED=$RANDOM$RANDOM || status=1
+    tap models 'test/t/006_model.pl test/t/014_life_model.pl test/t/015_item_model.pl test/t/026_stops_model.pl test/t/028_trips_model.pl test/t/031_prepared_model.pl test/t/053_gtfs_model.pl' TICKETPOOL_SEED=$RANDOM$RANDOM || status=1
   done
   return $status
 }

@@ -5,7 +5,7 @@
 
 FEED is a zip file or a folder. It prints SQL: a transaction that makes the tables of the files in
 SCHEMA, instead of those that are there, and fills them. Columns are those that the first line of a
-file names. Nothing is checked here: ticket_import_gtfs does that.
+file names; an empty file is left out. What the files say is checked by ticket_import_gtfs.
 """
 import csv
 import io
@@ -15,6 +15,7 @@ import zipfile
 
 # What ticket_import_gtfs reads. Shapes, fares and the rest stay where they are.
 FILES = ("stops", "routes", "trips", "stop_times", "calendar", "calendar_dates", "frequencies")
+NEEDED = ("stops", "trips", "stop_times")
 
 
 def quoted(name):
@@ -47,20 +48,23 @@ def load(table, file, out):
     # A column without a name, or a second one of a name, is nothing that anybody could ask for.
     kept = [i for i, name in enumerate(header) if name and name not in header[:i]]
     columns = ", ".join(quoted(header[i]) + " text" for i in kept)
-    out.write(f"CREATE TABLE {table} ({columns});\n")
     if not kept:
         return
-    out.write(f"COPY {table} FROM STDIN;\n")
+    out.write(f"CREATE TABLE {table} ({columns});\nCOPY {table} FROM STDIN;\n")
     for row in rows:
         if row:
             out.write("\t".join(copy_field(row[i]) if i < len(row) else "\\N" for i in kept) + "\n")
-    out.write("\\.\n")
+    out.write(f"\\.\nANALYZE {table};\n")
 
 
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     feed, schema = sys.argv[1], quoted(sys.argv[2])
+    # Before anything is written: a wrong path must not cost the feed that is loaded.
+    missing = [name + ".txt" for name in NEEDED if not open_file(feed, name + ".txt")]
+    if missing:
+        sys.exit(f"{feed} has no {', '.join(missing)}")
     csv.field_size_limit(1 << 24)
     out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="\n", write_through=False)
     out.write(f"BEGIN;\nSET LOCAL client_encoding = 'UTF8';\nSET LOCAL client_min_messages = warning;\n"
@@ -71,7 +75,6 @@ def main():
         file = open_file(feed, name + ".txt")
         if file:
             load(table, file, out)
-            out.write(f"ANALYZE {table};\n")
     out.write("COMMIT;\n")
     out.flush()
 

@@ -63,11 +63,12 @@ std::size_t scratch_bytes(std::uint32_t seats, std::uint32_t party, int words_pe
 // Chooses request.party seats and claims them, all or none.
 //
 // A single seat follows the policy; if it has a wish, seats that honour it come first. A party gets
-// one group of seats (a row, a bay) if any has room, else one coach (the tightest stretch of seat
-// order), else few coaches. Among candidates that keep the party equally close together, the one that honours most
-// wishes wins; then the policy decides: the smallest sum of free runs, the first, or the first from
-// a random start. A party that stays `apart` gets the seats that its passengers would get one by
-// one.
+// one group of seats (a row, a bay) if any has room, else one coach, else few coaches. Among groups
+// the one that honours most wishes wins. In one coach, wishes for properties and very seats come
+// first, also those for windows and aisles if no seat is in a row; then the tightest stretch of
+// seat order; then the other wishes. Then the policy decides: the smallest sum of free runs, the
+// first, or the first from a random start. A party that stays `apart` gets the seats that its
+// passengers would get one by one.
 //
 // `geometry` has map.seats entries; null means one coach without rows. Rows of more than 64 seats
 // are treated as a stretch of their coach. `out` has room for request.party entries: out[i] is

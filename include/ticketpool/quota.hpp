@@ -64,6 +64,8 @@ struct alignas(64) Quota {
     }
     // Index of the quota's seat that has this number in its class, or -1.
     int64_t find(uint32_t number) noexcept;
+    // What words mean in this quota, from what they mean in the class.
+    WishWords in_own_numbers(const WishWords& words) noexcept;
 };
 
 static_assert(std::is_trivially_destructible_v<Quota>);

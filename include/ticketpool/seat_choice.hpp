@@ -33,6 +33,9 @@ struct SeatChoice {
     bool is_for_all = false;  // every passenger, also one from `count` on, has the wish items[0]
     std::uint8_t items[kMaxSeatChoices] = {};
     const WishWords* words = nullptr;  // with an item from kWishProperty on; never null then
+
+    // The wishes of so many of the party, whichever passengers these are.
+    SeatChoice of_part(std::uint32_t part) const noexcept;
 };
 
 static_assert(std::is_trivially_copyable_v<SeatChoice>);

@@ -29,11 +29,11 @@ COMMENT ON TABLE @extschema@.ticket_stop IS 'timetable: the stops of each train,
 COMMENT ON COLUMN @extschema@.ticket_stop.station IS
     'code; a row of ticket_station gives it a name';
 COMMENT ON COLUMN @extschema@.ticket_stop.arrives IS
-    'since midnight of the service date; past 24:00 for a night train; NULL at the first stop. '
-    'From one time to the next it falls by at most two hours';
+    'since midnight of the service date; past 24:00 for a night train; NULL at the first stop, and '
+    'where it is unknown. From one time to the next it falls by at most two hours';
 COMMENT ON COLUMN @extschema@.ticket_stop.departs IS
-    'since midnight of the service date; past 24:00 for a night train; NULL at the last stop. From '
-    'one time to the next it falls by at most two hours';
+    'since midnight of the service date; past 24:00 for a night train; NULL at the last stop, and '
+    'where it is unknown. From one time to the next it falls by at most two hours';
 COMMENT ON COLUMN @extschema@.ticket_stop.boarding IS
     'whether passengers may board here; if not, no trip starts here';
 COMMENT ON COLUMN @extschema@.ticket_stop.alighting IS
@@ -78,8 +78,8 @@ COMMENT ON COLUMN @extschema@.ticket_formation_seat.properties IS
     'words that a seat_choice may ask for: window, aisle, lower, quiet, ...';
 
 -- ---------------------------------------------------------------------------
--- What a departure was opened with: shared by all departures with the same
--- stop list or the same formation, and never changed afterwards
+-- What a departure has: shared by all departures with the same stop list or
+-- the same formation, and never changed afterwards
 -- ---------------------------------------------------------------------------
 
 CREATE TABLE @extschema@.ticket_route (
@@ -119,7 +119,7 @@ CREATE TABLE @extschema@.ticket_layout (
     digest    uuid NOT NULL UNIQUE
 );
 COMMENT ON TABLE @extschema@.ticket_layout IS
-    'formations that departures were opened with (kept by ticket_open)';
+    'formations that departures have (kept by ticket_open and ticket_reform)';
 COMMENT ON SEQUENCE @extschema@.ticket_layout_layout_id_seq IS 'numbers of formations in this database';
 
 CREATE TABLE @extschema@.ticket_layout_coach (
@@ -174,7 +174,7 @@ CREATE TABLE @extschema@.ticket_departure (
 ALTER SEQUENCE @extschema@.ticket_departure_departure_id_seq OWNED BY @extschema@.ticket_departure.departure_id;
 COMMENT ON TABLE @extschema@.ticket_departure IS 'departures on sale: a train on a service date';
 COMMENT ON COLUMN @extschema@.ticket_departure.formation IS
-    'the formation whose seats it was opened with';
+    'the formation whose seats it has: another after ticket_reform';
 COMMENT ON COLUMN @extschema@.ticket_departure.opens_at IS 'when the sale begins (wall clock)';
 COMMENT ON COLUMN @extschema@.ticket_departure.closes_at IS
     'when the sale ends (wall clock); NULL: when ticket_close is called';
@@ -188,7 +188,8 @@ COMMENT ON COLUMN @extschema@.ticket_departure.trip_start IS
     'which of the starts that the feed''s frequencies have; NULL: the trip has no frequencies';
 COMMENT ON COLUMN @extschema@.ticket_departure.route_id IS
     'its stop list: another after ticket_retime and ticket_skip_stop';
-COMMENT ON COLUMN @extschema@.ticket_departure.layout_id IS 'the formation it was opened with';
+COMMENT ON COLUMN @extschema@.ticket_departure.layout_id IS
+    'its seats, as the formation had them when it was opened or reformed';
 CREATE INDEX ticket_departure_day ON @extschema@.ticket_departure (service_date, route_id);
 COMMENT ON INDEX @extschema@.ticket_departure_day IS
     'departures by day and stop list, for ticket_search';

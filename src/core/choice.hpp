@@ -105,14 +105,17 @@ inline WishKind kind_of_wishes(const SeatGeometry* geometry, const SeatRequest& 
 
 class LetterWishes {
   public:
+    static constexpr bool kOfLetters = true;
     struct Tally {
         std::uint32_t seats[kLetters + 1][4] = {};  // by letter, and by window and aisle
     };
 
     LetterWishes(const SeatGeometry* geometry, const SeatRequest& request) noexcept
-        : geometry_(geometry) {
+        : geometry_(geometry),
+          choice_(request.choice),
+          count_(std::min<std::uint32_t>(request.choice.count, request.party)) {
         if (geometry == nullptr) return;
-        for (std::uint32_t i = 0; i < request.choice.count && i < request.party; ++i) {
+        for (std::uint32_t i = 0; i < count_; ++i) {
             const std::uint8_t wish = request.choice.items[i];
             if (wish == kWishWindow) {
                 ++window_;
@@ -128,6 +131,16 @@ class LetterWishes {
     }
 
     std::uint32_t total() const noexcept { return total_; }
+
+    // The passengers whose wish the seat honours, one bit each.
+    std::uint32_t suits(std::uint32_t seat) const noexcept {
+        std::uint32_t passengers = 0;
+        for (std::uint32_t i = 0; i < count_; ++i) {
+            passengers |= honours(geometry_[seat], choice_.items[i]) ? 1U << i : 0U;
+        }
+        return passengers;
+    }
+
     void add(Tally& tally, std::uint32_t seat) const noexcept { ++slot(tally, seat); }
     void remove(Tally& tally, std::uint32_t seat) const noexcept { --slot(tally, seat); }
 
@@ -160,6 +173,8 @@ class LetterWishes {
     }
 
     const SeatGeometry* geometry_;
+    const SeatChoice& choice_;
+    std::uint32_t count_;
     std::uint32_t letter_[kLetters] = {};
     std::uint32_t window_ = 0;
     std::uint32_t aisle_ = 0;
@@ -168,6 +183,7 @@ class LetterWishes {
 
 class SameWish {
   public:
+    static constexpr bool kOfLetters = false;
     struct Tally {
         std::uint32_t honouring = 0;
     };
@@ -201,6 +217,7 @@ class SameWish {
 
 class AnyWishes {
   public:
+    static constexpr bool kOfLetters = false;
     // Seats counted by what they suit. Seats of kinds beyond kKinds are left out: then fewer wishes
     // may be honoured than could be.
     static constexpr std::uint32_t kKinds = 64;

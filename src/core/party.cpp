@@ -1,4 +1,7 @@
 // Chooses seats for a party: in one row, else in one coach, else in few coaches; see claim_seats().
+// In a coach, wishes for properties and very seats go before neighbouring seats. Letters, windows
+// and aisles come after them, unless no seat is in a row: then nobody knows which seats are
+// neighbours.
 #include "party.hpp"
 
 #include <algorithm>
@@ -259,6 +262,117 @@ Stretch find_stretch(const Plan& plan, const Wishes& wishes, std::uint32_t size,
     return best;
 }
 
+// Is any seat in a row?
+bool has_rows(const Plan& plan) noexcept {
+    const SeatGeometry* geometry = plan.geometry;
+    return geometry != nullptr &&
+           std::any_of(geometry, geometry + plan.map.seats,
+                       [](const SeatGeometry& seat) noexcept { return seat.row != 0; });
+}
+
+// Free seats of one coach, from `first` to `last`, that honour as many wishes as the whole coach
+// can.
+struct WishedStretch {
+    Rank rank;
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+
+    // Here wishes go before the span: the party is in one coach in any case.
+    bool worse_than(const Rank& other) const noexcept {
+        if (other.unhonoured != rank.unhonoured) return other.unhonoured < rank.unhonoured;
+        return other.better_than(rank);
+    }
+};
+
+// Keeps the shortest such stretch of a coach, with at least as many free seats as the party needs.
+template <typename Wishes>
+void look_for_wishes(const Plan& plan, const Wishes& wishes, const Coach& coach,
+                     WishedStretch& best) noexcept {
+    typename Wishes::Tally all;
+    for (std::uint32_t seat = coach.begin; seat < coach.end; ++seat) {
+        if (plan.run[seat] != 0) wishes.add(all, seat);
+    }
+    const std::uint32_t most = wishes.honoured(all);
+    Rank rank;
+    rank.unhonoured = wishes.total() - most;
+    if (most == 0 || rank.unhonoured > best.rank.unhonoured) return;
+    typename Wishes::Tally tally;
+    std::uint32_t first = coach.begin;
+    std::uint32_t inside = 0;
+    std::uint64_t runs = 0;
+    for (std::uint32_t last = coach.begin; last < coach.end; ++last) {
+        if (plan.run[last] == 0) continue;
+        wishes.add(tally, last);
+        runs += plan.run[last];
+        ++inside;
+        if (inside < plan.request.party || wishes.honoured(tally) < most) continue;
+        while (true) {  // as long as the first seat is not needed
+            while (plan.run[first] == 0) ++first;
+            if (inside == plan.request.party) break;
+            wishes.remove(tally, first);
+            if (wishes.honoured(tally) < most) {
+                wishes.add(tally, first);
+                break;
+            }
+            runs -= plan.run[first];
+            --inside;
+            ++first;
+        }
+        rank.span = last - first;
+        rank.runs = plan.best_fit() ? runs : 0;
+        rank.distance = distance(plan.start, first, plan.map.seats);
+        if (best.worse_than(rank)) best = {rank, first, last};
+    }
+}
+
+// Plans the seats of a stretch that honour wishes; how many, in ascending order.
+std::uint32_t take_wished(Plan& plan, const SameWish& wish, const WishedStretch& in) noexcept {
+    std::uint32_t planned = 0;
+    for (std::uint32_t seat = in.first; seat <= in.last && planned < plan.request.party; ++seat) {
+        if (plan.run[seat] != 0 && wish.honours(seat)) plan.chosen[planned++] = seat;
+    }
+    return planned;
+}
+
+template <typename Wishes>
+std::uint32_t take_wished(Plan& plan, const Wishes& wishes, const WishedStretch& in) noexcept {
+    Matching matching;
+    std::uint32_t planned = 0;
+    for (std::uint32_t seat = in.first; seat <= in.last && planned < plan.request.party; ++seat) {
+        if (plan.run[seat] == 0) continue;
+        if (matching.add(seat, [&](std::uint32_t at) noexcept { return wishes.suits(at); })) {
+            plan.chosen[planned++] = seat;
+        }
+    }
+    return planned;
+}
+
+// The whole party in one coach, in seats that honour as many wishes as any coach with room can.
+// False if no coach has room, or none can honour a wish.
+template <typename Wishes>
+bool plan_wishes(Plan& plan, const Wishes& wishes) noexcept {
+    const std::uint32_t party = plan.request.party;
+    WishedStretch best;
+    best.rank.unhonoured = UINT32_MAX;
+    for (std::uint32_t i = 0; i < plan.coaches; ++i) {
+        if (plan.coach[i].free >= party) look_for_wishes(plan, wishes, plan.coach[i], best);
+    }
+    if (best.rank.unhonoured == UINT32_MAX) return false;
+    const std::uint32_t wished = take_wished(plan, wishes, best);
+    std::uint32_t planned = wished;
+    std::uint32_t next = 0;  // of the wished ones, which are in ascending order
+    for (std::uint32_t seat = best.first; planned < party; ++seat) {
+        if (plan.run[seat] == 0) continue;
+        if (next < wished && plan.chosen[next] == seat) {
+            ++next;
+        } else {
+            plan.chosen[planned++] = seat;
+        }
+    }
+    std::sort(plan.chosen, plan.chosen + planned);
+    return true;
+}
+
 template <typename Wishes>
 void take_stretch(Plan& plan, const Wishes& wishes, std::uint32_t first, std::uint32_t size,
                   std::uint32_t& planned, typename Wishes::Tally& tally) noexcept {
@@ -324,6 +438,8 @@ bool plan_party(Plan& plan, const Wishes& wishes) noexcept {
     const std::uint32_t party = plan.request.party;
     if (survey(plan) < party) return false;
     if (plan_row(plan, wishes)) return true;
+    const bool wishes_first = !Wishes::kOfLetters || !has_rows(plan);
+    if (wishes.total() > 0 && wishes_first && plan_wishes(plan, wishes)) return true;
     typename Wishes::Tally tally;
     const Stretch stretch = find_stretch(plan, wishes, party, tally);
     if (stretch.coach == UINT32_MAX) {

@@ -36,6 +36,15 @@ int64_t Quota::find(uint32_t number) noexcept {
     return low < seats && in_class[low] == number ? int64_t{low} : -1;
 }
 
+WishWords Quota::in_own_numbers(const WishWords& words) noexcept {
+    WishWords own = words;
+    for (uint32_t& seat : own.seat) {
+        const int64_t number = seat == kNotInMap ? -1 : find(seat);
+        seat = number < 0 ? kNotInMap : static_cast<uint32_t>(number);
+    }
+    return own;
+}
+
 void give_back(Quota& quota, SeatMap& own, SeatMap& departure, uint32_t seat,
                const SegmentMask& bits) noexcept {
     release(own, seat, bits);

@@ -179,4 +179,12 @@ Status parse_seat_choice(const char* text, std::size_t len, std::uint32_t passen
     return Status::kOk;
 }
 
+SeatChoice SeatChoice::of_part(std::uint32_t part) const noexcept {
+    if (count <= part) return *this;
+    if (!is_for_all) return SeatChoice{};  // whose wish is whose, is unknown
+    SeatChoice of_part = *this;
+    of_part.count = static_cast<std::uint8_t>(part);
+    return of_part;
+}
+
 }  // namespace ticketpool

@@ -63,12 +63,14 @@ $node->safe_psql('postgres', q{
 		SELECT concat(formation, ' ', (SELECT md5(string_agg(t::text, ' ' ORDER BY order_id, ticket_no)) FROM tickets t),
 			(SELECT md5(string_agg(q::text, ' ' ORDER BY reservation_id)) FROM quotas q)) FROM departure $$;
 	CREATE FUNCTION judge(wanted text, mode text) RETURNS SETOF text LANGUAGE sql AS $$
-		WITH after AS (SELECT t.*, r.outcome, r.order_id IS NULL AS kept, t.to_stop - t.from_stop AS length
+		WITH seats AS MATERIALIZED (SELECT * FROM seats), coaches AS MATERIALIZED (SELECT * FROM coaches), quotas AS MATERIALIZED (SELECT * FROM quotas),
+		tickets AS MATERIALIZED (SELECT * FROM tickets),
+		after AS MATERIALIZED (SELECT t.*, r.outcome, r.order_id IS NULL AS kept, t.to_stop - t.from_stop AS length
 			FROM tickets t LEFT JOIN result r USING (order_id, ticket_no)),
 		changed AS (SELECT b.order_id, b.ticket_no FROM before_t b JOIN tickets t USING (order_id, ticket_no)
 			WHERE (b.coach, b.seat, b.status) IS DISTINCT FROM (t.coach, t.seat, t.status)),
-		taken AS (SELECT * FROM after WHERE status IN ('held', 'sold')),
-		unseated AS (SELECT b.*, b.to_stop - b.from_stop AS length FROM result r JOIN before_t b USING (order_id, ticket_no) WHERE outcome <> 'moved')
+		taken AS MATERIALIZED (SELECT * FROM after WHERE status IN ('held', 'sold')),
+		unseated AS MATERIALIZED (SELECT b.*, b.to_stop - b.from_stop AS length FROM result r JOIN before_t b USING (order_id, ticket_no) WHERE outcome <> 'moved')
 		SELECT 'the formation is ' || formation FROM departure WHERE formation <> wanted
 		UNION ALL SELECT 'a ticket is gone or new' FROM before_t b FULL JOIN tickets t USING (order_id, ticket_no) WHERE b.order_id IS NULL OR t.order_id IS NULL
 		UNION ALL SELECT 'another column has changed, or a ticket that is over' FROM before_t b JOIN tickets t USING (order_id, ticket_no)
@@ -241,6 +243,7 @@ for (1 .. $operations)
 	$steps{ any(@names) }->();
 	last if @trouble > 20;
 	trouble('ticket_verify: ' . $other->output) if $step % 50 == 0 && ($other->run('SELECT * FROM ticket_verify()') ne '' || !$other->is_ok);
+	run("DELETE FROM ticket_order WHERE status NOT IN ('held', 'sold', 'expired')") if $step % 100 == 0 && !@open;
 	next if $step % 500 != 0 || @open;
 	agrees($node, 'postgres', "step $step", "d.train = 'T1'");
 }

@@ -74,6 +74,28 @@ ok(becomes_true($subscriber, 'postgres', 'SELECT count(*) = 1 FROM ticket_order 
 agrees($subscriber, 'postgres', 'after the conflict');
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION orders');
 
+# Other times and a skipped stop of a departure with tickets, and what is sold by them.
+$publisher->safe_psql('postgres', 'CREATE PUBLICATION whole FOR TABLE ticket_order, ticket_reservation, ticket_route, ticket_route_call, ticket_departure WITH (publish_via_partition_root = true)');
+$subscriber->safe_psql('postgres', 'TRUNCATE ticket_order');
+$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION whole CONNECTION '$connstr' PUBLICATION whole WITH (copy_data = false)");
+$publisher->safe_psql('postgres', 'TRUNCATE ticket_order');
+$publisher->safe_psql('postgres', qq{SELECT count(*) FROM generate_series(1, 10) i, ticket_buy('T1', 'S1', 'S12', i, date '$day' + i % 3)});
+$publisher->wait_for_catchup('whole');
+$subscriber->safe_psql('postgres', qq{SELECT ticket_remaining('T1', 'S1', 'S12', date '$day' + i) FROM generate_series(0, 2) i});    # in memory before
+$publisher->safe_psql('postgres', qq{
+	SELECT count(*) FROM ticket_skip_stop('T1', '$day', 'S5');
+	UPDATE ticket_stop SET departs = departs + interval '7 minutes', arrives = arrives + interval '7 minutes' WHERE train = 'T1';
+	SELECT ticket_retime('T1', date '$day' + 1);
+	SELECT count(*) FROM generate_series(1, 10) i, ticket_buy('T1', 'S1', 'S12', 20 + i, date '$day' + i % 3)});
+$publisher->wait_for_catchup('whole');
+my $found = qq{SELECT string_agg(t::text, ' ' ORDER BY t) FROM generate_series(0, 2) i, ticket_search('S4', 'S6', date '$day' + i) t};
+is($subscriber->safe_psql('postgres', $found), $publisher->safe_psql('postgres', $found), 'other times are applied');
+my $passed = qq{SELECT count(*) FROM ticket_search('S1', 'S5', '$day')};
+is($subscriber->safe_psql('postgres', $passed), '0', 'and a skipped stop');
+is(matrix($subscriber, 'postgres'), matrix($publisher, 'postgres'), 'the same seats are left');
+agrees($subscriber, 'postgres', 'times applied');
+$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION whole');
+
 # Plain quantities: orders and inventories, with splits and merges, and what is changed by hand there.
 sub units
 {

@@ -7,6 +7,7 @@ use warnings;
 
 use Cwd ();
 use FindBin;
+use IPC::Run ();
 use lib "$FindBin::RealBin/lib";
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -74,6 +75,19 @@ with zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("feed/" + name, "\ufeff" + out.getvalue())
 ZIP
 load_feed('sample', "$temp/sample.zip", 'zipped');
+# A path that is none, or a feed without what every feed has, leaves the tables alone; an empty file is as good as none.
+for my $feed ("$temp/nowhere", $temp, "$home/README.md")
+{
+	my ($out, $err);
+	ok(!IPC::Run::run([ $python, "$home/doc/examples/gtfs.py", $feed, 'gtfs' ], '>', \$out, '2>', \$err) && $out eq '', "$feed: no statement");
+	like($err, qr/^\Q$feed\E has no stops\.txt, trips\.txt, stop_times\.txt$/m, "$feed: why");
+}
+mkdir "$temp/empty" or die;
+system_or_bail('cp', (map { "$home/test/data/sample_gtfs/$_.txt" } qw(stops trips stop_times calendar_dates)), "$temp/empty");
+append_to_file("$temp/empty/$_.txt", $_ eq 'frequencies' ? '' : "\n") for qw(frequencies calendar);
+load_feed('sample', "$temp/empty", 'empty');
+is($node->safe_psql('sample', "SELECT count(*) FROM pg_class WHERE relnamespace = 'empty'::regnamespace AND relname IN ('frequencies', 'calendar')"), 0, 'no table of an empty file');
+is($node->safe_psql('sample', "BEGIN; SELECT count(*) > 0 FROM ticket_import_gtfs('empty', '2019-01-01', '2019-12-31', 'short'); ROLLBACK"), 't', 'a feed with empty files is opened');
 for my $table (qw(stops trips stop_times calendar calendar_dates frequencies))
 {
 	my $columns = $node->safe_psql('sample', "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attname) FROM pg_attribute WHERE attrelid = 'gtfs.$table'::regclass AND attnum > 0");

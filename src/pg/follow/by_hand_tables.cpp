@@ -7,7 +7,9 @@
 //   formation changed           refused (0A000)
 //   train changed               others find it under its new name from the commit on, this
 //                               transaction at once
-//   deleted, or its id, date, stop list or seats changed
+//   other times and flags for the same stops
+//                               the departure is to be loaded again from the commit on
+//   deleted, or its id, date, stops or seats changed
 //                               refused while it has live orders (23503). New claims are barred at
 //                               once (a rollback undoes that), and transactions that have claims
 //                               are waited for, interruptibly, as ticket_withdraw does
@@ -44,6 +46,7 @@
 #include "follow/own_events.hpp"
 #include "follow/trigger_entry.hpp"
 #include "load/directory.hpp"
+#include "load/shared_parts.hpp"
 #include "pool/ledger.hpp"
 #include "pool/sources.hpp"
 #include "pool/waiting.hpp"
@@ -111,8 +114,39 @@ void require_name(const RowEvent& rows) {
     }
 }
 
+// Has the departure only got other times and flags for its stops? A subscriber writes so what
+// ticket_retime and ticket_skip_stop did where the row comes from.
+bool is_rerouted(const Catalog& catalog, const DepartureRow& before, const DepartureRow& after) {
+    return before.departure_id == after.departure_id && before.service_date == after.service_date &&
+           before.layout_id == after.layout_id && before.route_id != after.route_id &&
+           have_same_stops(catalog, before.route_id, after.route_id);
+}
+
+// Statements of ours change the status, the stop list, or the seats with the name of their
+// formation, and tell memory of that alone.
+void check_own_change(const Catalog& catalog, const RowEvent& rows) {
+    if (rows.before == nullptr || rows.after == nullptr) {
+        return;
+    }
+    DepartureRow before;
+    DepartureRow after;
+    read_departure(rows.before, &before);
+    read_departure(rows.after, &after);
+    const int changes =
+        static_cast<int>(before.status != after.status) +
+        static_cast<int>(before.route_id != after.route_id) +
+        static_cast<int>(before.layout_id != after.layout_id || !same_column(rows, kDepFormation));
+    if (changes != 1 || strcmp(before.train, after.train) != 0 ||
+        before.departure_id != after.departure_id || before.service_date != after.service_date ||
+        before.opens_at != after.opens_at || before.closes_at != after.closes_at ||
+        before.margin != after.margin) {
+        report_changed_by_trigger(catalog.departure);
+    }
+}
+
 void follow_departure(const Catalog& catalog, const RowEvent& rows) {
     if (is_own_event(catalog.departure)) {
+        check_own_change(catalog, rows);
         return;
     }
     DepartureRow before;
@@ -127,6 +161,10 @@ void follow_departure(const Catalog& catalog, const RowEvent& rows) {
     if (rows.before == nullptr) {
         follow_new_departure(catalog, after);
         return;
+    }
+    if (rows.after != nullptr && is_rerouted(catalog, before, after)) {
+        stale_at_commit(catalog, before.departure_id);
+        before.route_id = after.route_id;
     }
     if (rows.after == nullptr || before.departure_id != after.departure_id ||
         before.service_date != after.service_date || before.route_id != after.route_id ||

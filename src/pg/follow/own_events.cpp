@@ -34,7 +34,7 @@ bool same_value(OrderColumn column, Datum a, bool a_null, Datum b, bool b_null) 
     }
 }
 
-bool is_as_written(const OrderLeaf& leaf, TupleTableSlot* row, const OrderValues& written) {
+bool is_at_place(const OrderLeaf& leaf, TupleTableSlot* row, const OrderValues& written) {
     for (const OrderColumn column : kPlaceColumns) {
         bool is_null;
         const Datum value = row_value(row, leaf.column[column], &is_null);
@@ -42,7 +42,7 @@ bool is_as_written(const OrderLeaf& leaf, TupleTableSlot* row, const OrderValues
             return false;
         }
     }
-    return is_live_row(leaf, row);
+    return true;
 }
 
 bool is_as_expected(const OwnWrite& write, const OrderLeaf& leaf, TupleTableSlot* before,
@@ -56,7 +56,7 @@ bool is_as_expected(const OwnWrite& write, const OrderLeaf& leaf, TupleTableSlot
     }
     switch (write.change) {
         case OwnChange::kInsert:
-            return is_as_written(leaf, after, *write.row);
+            return is_at_place(leaf, after, *write.row) && is_live_row(leaf, after);
         case OwnChange::kLive:
             return same_place(leaf, before, after) && is_live_row(leaf, after);
         case OwnChange::kEnd:
@@ -64,8 +64,19 @@ bool is_as_expected(const OwnWrite& write, const OrderLeaf& leaf, TupleTableSlot
         case OwnChange::kArrive:
             return true;
         default:
-            return is_live_row(leaf, before) == is_live_row(leaf, after);
+            return is_live_row(leaf, before) == is_live_row(leaf, after) &&
+                   (write.row == nullptr || is_at_place(leaf, after, *write.row));
     }
+}
+
+// The order of a new row says whose it is: a trigger may have given it another departure.
+bool is_of_write(const OwnWrite& write, const OrderLeaf& leaf, TupleTableSlot* before,
+                 TupleTableSlot* after) {
+    TupleTableSlot* row = before == nullptr ? after : before;
+    const bool is_new = before == nullptr && write.change == OwnChange::kInsert;
+    return !OidIsValid(write.table) &&
+           (is_new || row_int64(row, leaf.column[kDepartureId]) == write.departure_id) &&
+           (write.order_id == 0 || row_int64(row, leaf.column[kOrderId]) == write.order_id);
 }
 
 }  // namespace
@@ -76,20 +87,18 @@ bool is_own_event(Oid table) {
 }
 
 bool is_own_event(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot* after) {
-    TupleTableSlot* row = before == nullptr ? after : before;
     const OwnWrite* write = own_write_of_event();
-    if (write == nullptr || OidIsValid(write->table) ||
-        row_int64(row, leaf.column[kDepartureId]) != write->departure_id ||
-        (write->order_id != 0 && row_int64(row, leaf.column[kOrderId]) != write->order_id)) {
+    if (write == nullptr || !is_of_write(*write, leaf, before, after)) {
         return false;
     }
     if (!is_as_expected(*write, leaf, before, after)) {
-        ereport(ERROR, (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
-                        errmsg("a trigger on ticket_order has changed the seat or the status of "
-                               "order " INT64_FORMAT,
-                               row_int64(row, leaf.column[kOrderId])),
-                        errdetail("The row would not agree with what was claimed for it."),
-                        errhint("Let a trigger change other columns, or raise an error.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+                 errmsg("a trigger on ticket_order has changed the seat or the status of "
+                        "order " INT64_FORMAT,
+                        row_int64(before == nullptr ? after : before, leaf.column[kOrderId])),
+                 errdetail("The row would not agree with what was claimed for it."),
+                 errhint("Let a trigger change other columns, or raise an error.")));
     }
     return true;
 }

@@ -12,12 +12,14 @@ namespace {
 
 enum OnSaleColumn { kSaleNumber = 1, kSaleTrain, kSaleDay, kSaleTrip, kSaleStart, kSaleRoute };
 
+constexpr int64_t kUnknownTime = INT64_MIN / 2;  // far from all others
+
 // The stop list of a departure on sale.
 struct KeptList {
     int64_t route_id;
     int count;
     Text* stations;
-    int64_t* times;  // departure, else arrival
+    int64_t* times;  // departure, else arrival; kUnknownTime: neither
     KeptList* next;
 };
 
@@ -84,6 +86,7 @@ const KeptList& kept_list(const Day& day, int64_t route_id) {
         list->stations[i] =
             copy_text(text_of(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &is_null)));
         list->times[i] = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &is_null));
+        list->times[i] = is_null ? kUnknownTime : list->times[i];
     }
     SPI_freetuptable(SPI_tuptable);
     list->next = *day.lists;

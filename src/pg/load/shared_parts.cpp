@@ -105,18 +105,38 @@ SharedPart* build_route(const Catalog& catalog, TupleTableSlot* row) {
 
 }  // namespace
 
-SharedPart* read_route(const Catalog& catalog, int64_t route_id) {
+// Null: there is no such row.
+static SharedPart* find_route(const Catalog& catalog, int64_t route_id) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
     reader_open(&reader, catalog.route, catalog.route_pkey, snapshot);
     reader_key_int64(&reader, route_id);
-    if (!reader_next(&reader)) {
-        report_damaged("ticket_route", route_id);
-    }
-    SharedPart* part = build_route(catalog, reader.row);
+    SharedPart* part = reader_next(&reader) ? build_route(catalog, reader.row) : nullptr;
     reader_close(&reader);
     drop_snapshot(snapshot);
     return part;
+}
+
+SharedPart* read_route(const Catalog& catalog, int64_t route_id) {
+    SharedPart* part = find_route(catalog, route_id);
+    if (part == nullptr) {
+        report_damaged("ticket_route", route_id);
+    }
+    return part;
+}
+
+bool have_same_stops(const Catalog& catalog, int64_t route_id, int64_t other_id) {
+    const auto* route = reinterpret_cast<const Route*>(find_route(catalog, route_id));
+    const auto* other = reinterpret_cast<const Route*>(find_route(catalog, other_id));
+    bool same = route != nullptr && other != nullptr && route->stop_count == other->stop_count;
+    for (uint32_t i = 0; same && i < route->stop_count; i++) {
+        const Stop& stop = route->stops()[i];
+        const Stop& other_stop = other->stops()[i];
+        same =
+            stop.stop_no == other_stop.stop_no &&
+            same_text(text_of(route->head, stop.station), text_of(other->head, other_stop.station));
+    }
+    return same;
 }
 
 SharedPart* shared_route(const Catalog& catalog, int64_t route_id) {

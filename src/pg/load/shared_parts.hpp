@@ -12,6 +12,9 @@ SharedPart* shared_route(const Catalog& catalog, int64_t route_id);
 // The route as its row says, palloc'd: what the pool would have.
 SharedPart* read_route(const Catalog& catalog, int64_t route_id);
 
+// Have the two stop lists the same stations with the same numbers? False if one is not there.
+bool have_same_stops(const Catalog& catalog, int64_t route_id, int64_t other_id);
+
 // Columns of ticket_route.
 enum RouteColumn : AttrNumber {
     kRouteId = 1,

@@ -316,13 +316,7 @@ text* finish(Picture* picture) {
 
 // One end of the trip as a caller would write it: the argument, or the first or the last call.
 Text station_or_call(FunctionCallInfo fcinfo, int argument, const Route* route, int stop) {
-    if (!PG_ARGISNULL(argument)) {
-        return text_of(PG_GETARG_DATUM(argument));
-    }
-    const Text code = text_of(route->head, route->stops()[stop].station);
-    const char* call =
-        psprintf("%.*s#%d", static_cast<int>(code.length), code.data, route->stops()[stop].stop_no);
-    return {call, strlen(call)};
+    return PG_ARGISNULL(argument) ? name_of_call(route, stop) : text_of(PG_GETARG_DATUM(argument));
 }
 
 Trip trip_of(const Catalog& catalog, FunctionCallInfo fcinfo, const DepartureRef& ref, int from,

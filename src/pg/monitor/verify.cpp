@@ -193,7 +193,7 @@ void clear_states(Proof* proof) {
 
 // Settles prepared transactions that were decided. A standby has committed rows only, and its pool
 // does not follow them by itself, so there the departure is loaded again. False: the departure is
-// gone, or has not the same numbers of seats, of coaches with places and of segments any more.
+// gone, or has other seats by now than those whose states the proof has.
 bool bring_up_to_date(Proof* proof, bool recovery) {
     if (proof->ref.departure == nullptr) {
         return false;
@@ -203,25 +203,28 @@ bool bring_up_to_date(Proof* proof, bool recovery) {
         return true;
     }
     const Departure* departure = proof->ref.departure;
-    const int64_t departure_id = departure->departure_id;
-    const uint32_t seats = departure->layout->seat_count;
-    const uint32_t places = departure->layout->place_coaches;
+    const int64_t layout_id = departure->layout->head.id;
     const uint16_t segments = departure->segments;
-    proof->ref = directory_find_id_now(*proof->catalog, departure_id);
+    proof->ref = directory_find_id_now(*proof->catalog, departure->departure_id);
     departure = proof->ref.departure;
-    return departure != nullptr && departure->layout->seat_count == seats &&
-           departure->layout->place_coaches == places && departure->segments == segments;
+    proof->replaced =
+        proof->replaced || (departure != nullptr && (departure->layout->head.id != layout_id ||
+                                                     departure->segments != segments));
+    return departure != nullptr && !proof->replaced;
 }
 
 // Do the rows that a snapshot taken before shows, or may show, have other seats than the departure
-// in memory (SeatChange)? If the state in memory says nothing, no reform had committed by then.
-bool is_replaced_now(const Proof& proof) {
+// in memory (SeatChange)? If the state in memory says nothing, no reform had committed by then. A
+// standby has no such state: there the row says it.
+bool is_replaced_now(const Proof& proof, bool recovery) {
     const Departure* departure = proof.ref.departure;
-    if (departure->seat_change.load(std::memory_order_seq_cst) != SeatChange::kUnderWay) {
+    if (!recovery &&
+        departure->seat_change.load(std::memory_order_seq_cst) != SeatChange::kUnderWay) {
         return false;
     }
     DepartureRow row;
-    return shared.slots[proof.ref.slot].version.load(std::memory_order_seq_cst) != proof.version ||
+    return (!recovery && shared.slots[proof.ref.slot].version.load(std::memory_order_seq_cst) !=
+                             proof.version) ||
            !read_own_departure_row(*proof.catalog, departure->departure_id, &row) ||
            row.layout_id != departure->layout->head.id;
 }
@@ -239,7 +242,7 @@ bool look(Proof* proof, bool first, bool last) {
         read_quotas(proof, nullptr);
     }
     Snapshot snapshot = take_fresh_snapshot();
-    proof->replaced = proof->replaced || (!recovery && is_replaced_now(*proof));
+    proof->replaced = proof->replaced || is_replaced_now(*proof, recovery);
     if (proof->replaced) {
         drop_snapshot(snapshot);
         return false;

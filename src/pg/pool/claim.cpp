@@ -156,29 +156,6 @@ void count_lost_races(uint32_t lost_races) {
     }
 }
 
-// The wishes of so many of the party.
-SeatChoice choice_of_part(const SeatChoice& choice, uint32_t part) {
-    if (choice.count <= part) {
-        return choice;
-    }
-    if (!choice.is_for_all) {
-        return SeatChoice{};  // whose wish is whose, is unknown
-    }
-    SeatChoice of_part = choice;
-    of_part.count = static_cast<uint8_t>(part);
-    return of_part;
-}
-
-// What the words mean in a quota, whose seats have other numbers than in the class.
-WishWords words_in_quota(const WishWords& words, Quota* quota) {
-    WishWords in_quota = words;
-    for (uint32_t& seat : in_quota.seat) {
-        const int64_t number = seat == kNotInMap ? -1 : quota->find(seat);
-        seat = number < 0 ? kNotInMap : static_cast<uint32_t>(number);
-    }
-    return in_quota;
-}
-
 enum class Wish { kIfPossible, kRequired };
 
 // Claims so many numbered seats of one source and enters them. Allocates nothing: it may run inside
@@ -186,12 +163,12 @@ enum class Wish { kIfPossible, kRequired };
 Status claim_seats_of(const Demand& demand, const SourceState& state, uint32_t party,
                       const Room& room, Claimed* claimed, Wish wish = Wish::kIfPossible) {
     SeatRequest request = request_for(demand, state, party);
-    request.choice = choice_of_part(demand.choice, party);
+    request.choice = demand.choice.of_part(party);
     request.only_wished = wish == Wish::kRequired;
     WishWords in_quota;
     if (request.choice.words != nullptr && state.source.quota != 0) {
-        in_quota = words_in_quota(*request.choice.words,
-                                  demand.ref.departure->quota_at(state.source.quota));
+        in_quota = demand.ref.departure->quota_at(state.source.quota)
+                       ->in_own_numbers(*request.choice.words);
         request.choice.words = &in_quota;
     }
     uint32_t lost_races = 0;

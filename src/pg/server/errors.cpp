@@ -60,6 +60,14 @@ void report_not_written(const char* sql) {
                  "ticketpool writes.")));
 }
 
+void report_changed_by_trigger(Oid table) {
+    ereport(ERROR,
+            (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+             errmsg("a trigger on %s has changed what ticketpool writes", get_rel_name(table)),
+             errdetail("The row would not agree with what is in memory."),
+             errhint("Let a trigger change other columns, or raise an error.")));
+}
+
 const char* date_text(DateADT date) {
     return DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(date)));
 }

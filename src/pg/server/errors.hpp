@@ -44,6 +44,9 @@ const char* date_text(DateADT date);
 // 09000: a statement of the extension did not write the rows that it should have.
 [[noreturn]] void report_not_written(const char* sql);
 
+// 09000: a trigger has changed the row that a statement of the extension writes.
+[[noreturn]] void report_changed_by_trigger(Oid table);
+
 // XX001: a row that ticket_open wrote is gone.
 [[noreturn]] void report_damaged(const char* table, int64_t id);
 

@@ -86,7 +86,7 @@ void read_departure(TupleTableSlot* slot, DepartureRow* row) {
     row->service_date = DatumGetDateADT(row_datum(slot, kDepServiceDate));
     row->opens_at = DatumGetTimestampTz(row_datum(slot, kDepOpensAt));
     const Datum closes_at = row_value(slot, kDepClosesAt, &is_null);
-    row->closes_at = is_null ? kNoTime : DatumGetTimestampTz(closes_at);
+    row->closes_at = is_null ? kNoTime : Max(DatumGetTimestampTz(closes_at), kNoTime + 1);
     row->status = sale_status_of_row(slot);
     const Datum margin = row_value(slot, kDepSaleMargin, &is_null);
     row->margin = is_null ? kNoMargin : margin_seconds(DatumGetIntervalP(margin));

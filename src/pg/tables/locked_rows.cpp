@@ -381,19 +381,24 @@ void write_status_by_sql(const LockedRows& rows, LockedRow* const* wanted, int c
     }
 }
 
-void write_seat_by_sql(const LockedRows& rows, const LockedRow& row) {
+// A trigger on the row of another ticket may have refunded this one meanwhile, or moved it.
+void write_seat_by_sql(const LockedRows& rows, const LockedRow& row, const OrderValues& before) {
     const RowValues& order = rows.row[0].values;
-    Oid types[] = {INT8OID, INT4OID, DATEOID, TEXTOID, TEXTOID};
-    Datum values[] = {order.value[kOrderId], row.values.value[kTicketNo], order.value[kServiceDate],
-                      row.values.value[kCoach], row.values.value[kSeat]};
+    Oid types[] = {INT8OID, INT4OID, DATEOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+    Datum values[] = {order.value[kOrderId],     row.values.value[kTicketNo],
+                      order.value[kServiceDate], row.values.value[kCoach],
+                      row.values.value[kSeat],   before.value[kCoach],
+                      before.value[kSeat],       before.value[kStatus]};
+    char nulls[] = "        ";
+    nulls[4] = row.values.is_null[kSeat] ? 'n' : ' ';
+    nulls[6] = before.is_null[kSeat] ? 'n' : ' ';
     const char* sql = psprintf(
         "UPDATE %s SET coach = $4, seat = $5 WHERE order_id = $1 AND ticket_no = $2 AND "
-        "service_date = $3",
+        "service_date = $3 AND coach = $6 AND seat IS NOT DISTINCT FROM $7 AND status = $8",
         qualified_name(rows.relation));
     const OwnWrite write{OwnChange::kMove, departure_of(row), DatumGetInt64(order.value[kOrderId]),
-                         nullptr};
-    update_by_sql(write, false, sql, 5, types, values,
-                  row.values.is_null[kSeat] ? "    n" : nullptr, 1);
+                         &row.values};
+    update_by_sql(write, false, sql, lengthof(types), types, values, nulls, 1);
 }
 
 enum class Column { kDetail, kNote };
@@ -497,9 +502,9 @@ void write_note(const LockedRows& rows, LockedRow* const* wanted, int count, Ord
     write_column(rows, wanted, count, Column::kNote, column, value, is_null);
 }
 
-void write_seat(const LockedRows& rows, LockedRow* row) {
+void write_seat(const LockedRows& rows, LockedRow* row, const OrderValues& before) {
     if (!is_direct(rows)) {
-        write_seat_by_sql(rows, *row);
+        write_seat_by_sql(rows, *row, before);
         return;
     }
     Relation heap = table_open(rows.leaf.relation, NoLock);

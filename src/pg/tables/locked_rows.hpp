@@ -63,8 +63,8 @@ void write_detail(const LockedRows& rows, LockedRow* const* wanted, int count, O
 void write_note(const LockedRows& rows, LockedRow* const* wanted, int count, OrderColumn column,
                 Datum value, bool is_null);
 
-// Writes the coach and the seat in the row's values into the table.
-void write_seat(const LockedRows& rows, LockedRow* row);
+// Writes the coach and the seat in the row's values into the table. `before`: the values so far.
+void write_seat(const LockedRows& rows, LockedRow* row, const OrderValues& before);
 
 // Appends rows of the order, as they are now in the table, to the result set.
 void return_locked_rows(const LockedRows& rows, LockedRow* const* wanted, int count,

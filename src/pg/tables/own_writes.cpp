@@ -64,6 +64,14 @@ bool was_changed(const char* sql, const char* table, const char* column, int64_t
     return false;
 }
 
+void require_as_written(Oid table, int column) {
+    bool is_null;
+    if (!DatumGetBool(
+            SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &is_null))) {
+        report_changed_by_trigger(table);
+    }
+}
+
 const OwnWrite* own_write_of_event() {
     return own_write != nullptr && trigger_depth() == own_depth + 1 ? own_write : nullptr;
 }

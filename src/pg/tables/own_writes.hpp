@@ -26,7 +26,8 @@ struct OwnWrite {
     OwnChange change;
     int64_t departure_id;  // of the rows of ticket_order; of item_order: item_id
     int64_t order_id;      // 0: all orders of the departure
-    const RowValues* row;  // kInsert; kLive of an order of an item: its new units, null: the same
+    const RowValues* row;  // kInsert; kLive of an order of an item: its new units, null: the same;
+                           // kMove of one ticket: as it becomes, null: several
     // The table that is written; ticket_departure also for the tables of a departure's parts.
     // InvalidOid: ticket_order, whichever partition.
     Oid table = InvalidOid;
@@ -45,6 +46,10 @@ void execute_own_on(Oid table, const char* sql, int count, Oid* types, Datum* va
 // changed? False: it does not meet the condition. 09000: it meets the condition, but was left out.
 bool was_changed(const char* sql, const char* table, const char* column, int64_t id,
                  const char* condition);
+
+// After a statement of ours with RETURNING: 09000 if `column` says that the row is not what the
+// statement wrote, because a trigger has changed it.
+void require_as_written(Oid table, int column);
 
 // The statement of ours whose row event may be firing right now. Null: the event belongs to another
 // statement. An event of a user's rewrite rule at the same depth is taken for ours here;

@@ -66,8 +66,8 @@ void check_time(Text train, const Interval* time) {
     }
 }
 
-// Refuses times that fall. A night train whose times were written as a clock shows them would be
-// found on the wrong day.
+// Refuses times that fall below the nearest known one before them. A night train whose times were
+// written as a clock shows them would be found on the wrong day.
 void check_order(Text train, const StopElements& stops, int stop, const Interval** latest) {
     for (const Elements* times : {&stops.arrives, &stops.departs}) {
         if (times->nulls[stop]) {
@@ -115,9 +115,6 @@ void check_stops(Text train, const RouteStops& list) {
                                       "rise."));
         }
         check_name(NameOf::kStation, text_of(stops.stations.values[i]));
-        if (stops.arrives.nulls[i] && stops.departs.nulls[i]) {
-            report_bad_stops(train, _("A stop has neither an arrival nor a departure time."));
-        }
         check_order(train, stops, i, &latest);
     }
 }

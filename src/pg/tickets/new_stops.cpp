@@ -143,9 +143,15 @@ bool write_route(const Change& change, int64_t old_route, int64_t new_route) {
                       Int64GetDatum(new_route)};
     const char* table = qualified_name(change.catalog.departure);
     const char* condition = psprintf("route_id = " INT64_FORMAT, old_route);
-    const char* sql =
-        psprintf("UPDATE %s SET route_id = $3 WHERE departure_id = $1 AND route_id = $2", table);
-    execute_own_on(change.catalog.departure, sql, 3, types, values, nullptr, SPI_OK_UPDATE);
+    const char* sql = psprintf(
+        "UPDATE %s SET route_id = $3 WHERE departure_id = $1 AND route_id = $2 "
+        "RETURNING coalesce(route_id = $3, false)",
+        table);
+    execute_own_on(change.catalog.departure, sql, 3, types, values, nullptr,
+                   SPI_OK_UPDATE_RETURNING);
+    if (SPI_processed > 0) {
+        require_as_written(change.catalog.departure, 1);
+    }
     return was_changed(sql, table, "departure_id", change.departure_id, condition);
 }
 

@@ -398,6 +398,7 @@ void set_seats(const Order& order, const Ticket* tickets, int count, const Claim
         const Layout* layout = tickets[i].ref.departure->layout.get();
         const int64_t number = seat_number(tickets[i].ref, claims[i]);
         OrderValues* row = &tickets[i].row->values;
+        const OrderValues before = *row;
         uint32_t coach = static_cast<uint32_t>(claims[i].source.place_coach);
         row->is_null[kSeat] = number < 0;
         if (number >= 0) {
@@ -407,7 +408,7 @@ void set_seats(const Order& order, const Ticket* tickets, int count, const Claim
                       text_datum(seat_label(layout, class_index, static_cast<uint32_t>(number))));
         }
         set_value(row, kCoach, text_datum(text_of(layout->head, layout->coaches()[coach].name)));
-        write_seat(order.rows, tickets[i].row);
+        write_seat(order.rows, tickets[i].row, before);
     }
 }
 

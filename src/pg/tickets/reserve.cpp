@@ -84,7 +84,10 @@ int64_t write_reservation(const Catalog& catalog, const DepartureRef& ref,
     const char* sql = psprintf(
         "INSERT INTO %s (departure_id, service_date, seat_class, channel, seats, from_stop, "
         "to_stop, release_at, seat_list) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING reservation_id",
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING reservation_id, "
+        "coalesce(departure_id = $1 AND service_date = $2 AND seat_class = $3 AND channel = $4 AND "
+        "seats = $5 AND from_stop = $6 AND to_stop = $7 AND seat_list = $9 AND status = 'open', "
+        "false)",
         qualified_name(catalog.reservation));
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.reservation};
     if (execute_own(write, false, sql, 9, types, values, released ? "         " : "       n ") !=
@@ -93,6 +96,7 @@ int64_t write_reservation(const Catalog& catalog, const DepartureRef& ref,
         report_not_written(sql);
     }
     bool is_null;
+    require_as_written(catalog.reservation, 2);
     return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null));
 }
 
@@ -177,14 +181,8 @@ Trip find_stretch(const Catalog& catalog, const DepartureRef& ref, const Text* f
     if (from == nullptr && to == nullptr) {
         return {0, last};
     }
-    const auto call = [&](int stop) {
-        const Text code = text_of(route->head, route->stops()[stop].station);
-        const char* name = psprintf("%.*s#%d", static_cast<int>(code.length), code.data,
-                                    route->stops()[stop].stop_no);
-        return Text{name, strlen(name)};
-    };
-    return find_trip(catalog, ref, from == nullptr ? call(0) : *from,
-                     to == nullptr ? call(last) : *to, TripUse::kStretch);
+    return find_trip(catalog, ref, from == nullptr ? name_of_call(route, 0) : *from,
+                     to == nullptr ? name_of_call(route, last) : *to, TripUse::kStretch);
 }
 
 // Quotas that were given back, or whose ticket_reserve was rolled back, keep their memory until the
@@ -360,13 +358,16 @@ int recycle(const Catalog& catalog, int64_t reservation_id) {
         pin_slot(ref.slot);
     }
     end_announcement();
-    const char* update = psprintf("UPDATE %s SET status = 'recycled' WHERE reservation_id = $1",
-                                  qualified_name(catalog.reservation));
+    const char* update = psprintf(
+        "UPDATE %s SET status = 'recycled' WHERE reservation_id = $1 "
+        "RETURNING coalesce(status = 'recycled', false)",
+        qualified_name(catalog.reservation));
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, catalog.reservation};
-    if (execute_own(write, true, update, 1, types, values, nullptr) != SPI_OK_UPDATE ||
+    if (execute_own(write, true, update, 1, types, values, nullptr) != SPI_OK_UPDATE_RETURNING ||
         SPI_processed != 1) {
         report_not_written(update);
     }
+    require_as_written(catalog.reservation, 1);
     Quota* quota = ref.departure == nullptr ? nullptr : find_quota(ref.departure, reservation_id);
     return quota == nullptr ? 0 : empty_quota(ref, quota);
 }

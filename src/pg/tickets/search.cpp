@@ -30,12 +30,13 @@ namespace ticketpool {
 namespace {
 
 // A route from one station to the other. Times are in microseconds since midnight of the service
-// date.
+// date; kNoTime: none.
 struct Connection {
     int64_t route_id;
     Trip trip;
     int32_t from_stop;
     int32_t to_stop;
+    int32_t day;  // on which it leaves, from the service date on
     int64_t departs;
     int64_t arrives;
 };
@@ -71,10 +72,14 @@ constexpr uint32_t kRunCacheSize = 4096;
 constinit CachedRuns* run_cache = nullptr;  // kRunCacheSize entries, allocated at first use
 
 // Each call at which a passenger may board, with the next call at the other station where one may
-// alight. $1, $2: the stations. %s: tables and further conditions.
+// alight. $1, $2: the stations. %s: tables and further conditions. A call without a time is on the
+// day of the nearest known time before it.
 constexpr const char* kPairQuery =
     "SELECT p.route_id, p.from_index, p.to_index, r.stop_nos[p.from_index + 1], "
-    "r.stop_nos[p.to_index + 1], t.departs, t.arrives "
+    "r.stop_nos[p.to_index + 1], t.departs, t.arrives, coalesce(t.departs, (SELECT "
+    "extract(epoch FROM coalesce(r.departs[n], r.arrives[n])) * 1000000 "
+    "FROM generate_series(p.from_index, 1, -1) AS n "
+    "WHERE coalesce(r.departs[n], r.arrives[n]) IS NOT NULL LIMIT 1)::bigint, 0) / 86400000000 "
     "FROM (SELECT DISTINCT ON (a.route_id, a.stop_index) a.route_id, a.stop_index AS from_index, "
     "b.stop_index AS to_index "
     "FROM %s AS a JOIN %s AS b ON b.route_id = a.route_id AND b.stop_index > a.stop_index%s "
@@ -93,16 +98,19 @@ constexpr const char* kPairQuery =
     "p.from_index";
 
 void read_connection(uint64 row, Connection* connection) {
-    const auto value = [row](int number) {
-        bool is_null;
+    bool is_null;
+    const auto value = [row, &is_null](int number) {
         return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, &is_null);
     };
     connection->route_id = DatumGetInt64(value(1));
     connection->trip = {DatumGetInt32(value(2)), DatumGetInt32(value(3))};
     connection->from_stop = DatumGetInt32(value(4));
     connection->to_stop = DatumGetInt32(value(5));
-    connection->departs = DatumGetInt64(value(6));
-    connection->arrives = DatumGetInt64(value(7));
+    const int64_t departs = DatumGetInt64(value(6));
+    connection->departs = is_null ? kNoTime : departs;
+    const int64_t arrives = DatumGetInt64(value(7));
+    connection->arrives = is_null ? kNoTime : arrives;
+    connection->day = static_cast<int32_t>(DatumGetInt64(value(8)));
 }
 
 Datum code_array(const StationArgument& station) {
@@ -252,15 +260,17 @@ struct SearchRow {
 
 void return_connection(const DepartureRef& ref, const Connection& connection, DateADT travel_date,
                        bool with_classes, ReturnSetInfo* result) {
-    const int64_t day = connection.departs / USECS_PER_DAY * USECS_PER_DAY;
-    const Timestamp midnight = static_cast<Timestamp>(travel_date) * USECS_PER_DAY;
+    const Timestamp midnight = static_cast<Timestamp>(travel_date - connection.day) * USECS_PER_DAY;
     SearchRow row{};
     row.values[0] = text_datum(directory_train(ref));
     row.values[1] = DateADTGetDatum(ref.departure->service_date);
     row.values[2] = Int32GetDatum(connection.from_stop);
     row.values[3] = Int32GetDatum(connection.to_stop);
-    row.values[4] = TimestampGetDatum(midnight + connection.departs - day);
-    row.values[5] = TimestampGetDatum(midnight + connection.arrives - day);
+    const int64_t times[] = {connection.departs, connection.arrives};
+    for (int i = 0; i < 2; i++) {
+        row.nulls[4 + i] = times[i] == kNoTime;
+        row.values[4 + i] = TimestampGetDatum(row.nulls[4 + i] ? 0 : midnight + times[i]);
+    }
     if (!with_classes) {
         tuplestore_putvalues(result->setResult, result->setDesc, row.values, row.nulls);
         return;
@@ -285,6 +295,19 @@ bool is_run_of(const Catalog& catalog, int64_t route_id, DateADT date, int64_t d
     return false;
 }
 
+int64_t departure_of(const Stop& stop) {
+    return stop.departs != kNoTime ? stop.departs : stop.arrives;
+}
+
+// The day of a call, as kPairQuery has it.
+int32_t day_of_call(const Route* route, int stop) {
+    while (stop > 0 && departure_of(route->stops()[stop]) == kNoTime) {
+        stop--;
+    }
+    const int64_t time = departure_of(route->stops()[stop]);
+    return time == kNoTime ? 0 : static_cast<int32_t>(time / USECS_PER_DAY);
+}
+
 // A departure that was kept as one of a route has another one by now. Sets *connection to the same
 // calls by that one. False: no passenger may travel between them any more, or not on this day, or
 // the departure is found by its new route, too.
@@ -302,18 +325,18 @@ bool follow_route(const Catalog& catalog, const CachedPair* pair, const Route* r
             return false;
         }
     }
-    const int64_t day = connection->departs / USECS_PER_DAY;
     connection->route_id = route->head.id;
-    connection->departs = from.departs != kNoTime ? from.departs : from.arrives;
+    connection->departs = departure_of(from);
     connection->arrives = to.arrives != kNoTime ? to.arrives : to.departs;
     return from.stop_no == connection->from_stop && to.stop_no == connection->to_stop &&
-           !from.no_boarding && !to.no_alighting && connection->departs / USECS_PER_DAY == day;
+           !from.no_boarding && !to.no_alighting &&
+           day_of_call(route, connection->trip.from) == connection->day;
 }
 
 // Returns the route's departures that leave on the day.
 void return_runs(const Catalog& catalog, const CachedPair* pair, const Connection& connection,
                  DateADT travel_date, bool with_classes, ReturnSetInfo* result) {
-    const DateADT date = travel_date - static_cast<DateADT>(connection.departs / USECS_PER_DAY);
+    const DateADT date = travel_date - connection.day;
     // The ids are copied: loading a departure may replace what is kept.
     const CachedRuns& runs = find_runs(catalog, connection.route_id, date);
     const int count = runs.count;

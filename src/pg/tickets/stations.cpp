@@ -369,6 +369,13 @@ Trip find_trip(const Catalog& catalog, const DepartureRef& ref, Text from, Text 
     return trip;
 }
 
+Text name_of_call(const Route* route, int stop) {
+    const Text code = text_of(route->head, route->stops()[stop].station);
+    const char* name =
+        psprintf("%.*s#%d", static_cast<int>(code.length), code.data, route->stops()[stop].stop_no);
+    return {name, strlen(name)};
+}
+
 bool* find_calls(const Catalog& catalog, const DepartureRef& ref, Text station) {
     const Route* route = route_of(ref);
     TripEnd end;

@@ -31,6 +31,9 @@ struct StationArgument {
 // All stations that the text may mean; ereports TK002 if there is none.
 StationArgument find_stations(const Catalog& catalog, Text station);
 
+// The call as a caller would name it: code#stop_no.
+Text name_of_call(const Route* route, int stop);
+
 // What a trip is looked for.
 enum class TripUse {
     kSale,     // to be sold or counted: passengers must be allowed to board and to alight
