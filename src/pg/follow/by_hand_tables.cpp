@@ -123,7 +123,7 @@ bool is_rerouted(const Catalog& catalog, const DepartureRow& before, const Depar
 }
 
 // Statements of ours change the status, the stop list, or the seats with the name of their
-// formation, and tell memory of that alone.
+// formation, and tell memory of that alone. Whether the change is there they look themselves.
 void check_own_change(const Catalog& catalog, const RowEvent& rows) {
     if (rows.before == nullptr || rows.after == nullptr) {
         return;
@@ -136,7 +136,7 @@ void check_own_change(const Catalog& catalog, const RowEvent& rows) {
         static_cast<int>(before.status != after.status) +
         static_cast<int>(before.route_id != after.route_id) +
         static_cast<int>(before.layout_id != after.layout_id || !same_column(rows, kDepFormation));
-    if (changes != 1 || strcmp(before.train, after.train) != 0 ||
+    if (changes > 1 || strcmp(before.train, after.train) != 0 ||
         before.departure_id != after.departure_id || before.service_date != after.service_date ||
         before.opens_at != after.opens_at || before.closes_at != after.closes_at ||
         before.margin != after.margin) {
