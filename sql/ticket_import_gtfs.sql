@@ -95,6 +95,7 @@ SELECT train, trip_id FROM ticket_import_gtfs('feed', '2031-05-06', '2031-05-06'
 SELECT train, trip_id FROM ticket_import_gtfs('feed', '2031-05-06', '2031-05-06', 'GT-F', 'trip_id');
 SELECT train, trip_id FROM ticket_import_gtfs('feed', '2031-05-06', '2031-05-06', 'GT-F', 'route_color');
 SELECT train, trip_id FROM ticket_import_gtfs('feed', '2031-05-06', '2031-05-06', 'GT-F', 'ctid');
+SELECT train, trip_id FROM ticket_import_gtfs('feed', '2031-05-06', '2031-05-06', 'GT-F', repeat('x', 1000000));
 SELECT train, trip_id FROM ticket_import_gtfs('feed', '2031-05-06', '2031-05-06', 'GT-F', NULL);
 
 -- What cannot be opened is told, and the rest is opened.

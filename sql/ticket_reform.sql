@@ -185,6 +185,8 @@ SELECT coach, seat, status FROM ticket_confirm(:late_one);
 SELECT * FROM ticket_verify();
 UPDATE ticket_order SET status = 'expired' WHERE service_date = '2031-05-04' AND user_id = 2;
 SELECT * FROM reform('l3', day => '2031-05-04');
+-- To what it has already
+SELECT * FROM reform('l3', day => '2031-05-04');
 SELECT coach, seat, status FROM ticket_confirm(:late_place);
 SELECT * FROM ticket_verify();
 DROP FUNCTION tickets, reform;

@@ -84,7 +84,7 @@ $node->safe_psql('postgres', "SELECT count(ticket_open('L' || n, '$day', 'large'
 #   change ORDER STATUS    is about to become that      changed ORDER STATUS     was acknowledged
 #   error SQLSTATE         as far as it reached the client
 # ---------------------------------------------------------------------------------------------------------------------
-sub any { return $_[ rand @_ ] }
+sub any { return @_ ? $_[ rand @_ ] : undef }
 
 sub trip
 {
@@ -112,11 +112,34 @@ sub told
 	return 0;
 }
 
+# Two very seats, sold or held.
+sub very_seats
+{
+	my ($user) = @_;
+	my $row = 1 + int rand 6;
+	my $seats = join ',', map { sprintf '0%d/%d%s', 1 + rand 3, $row, $_ } any('A', 'B'), any('C', 'D', 'F');
+	my ($train, $from, $to, undef, $date) = split /, /, trip();
+	return "SELECT DISTINCT order_id, status FROM ticket_buy_seats($train, $from, $to, $user, '{$seats}', $date)" if rand() < 0.5;
+	return sprintf "SELECT DISTINCT order_id, status FROM ticket_hold_seats($train, $from, $to, $user, '{$seats}', $date, ttl => '%d ms')", any(300, 2000, 3_600_000);
+}
+
+# What changes no status: other seats, another passenger, a longer hold, a list of seats.
+sub stay
+{
+	my ($session, $log, $orders) = @_;
+	my ($train, $from, $to, undef, $date) = split /, /, trip();
+	return told($session, $log, "SELECT count(*) FROM ticket_places($train, $from, $to, $date) WHERE free") if rand() < 0.3;
+	my ($order, $status) = @{ any(grep { $_->[2] eq 'ticket' } @$orders) // return };
+	return told($session, $log, "SELECT count(*) FROM ticket_hold_extend($order, '3 seconds')") if $status eq 'held';
+	return told($session, $log, any("SELECT count(*) FROM ticket_reseat($order)", "SELECT count(*) FROM ticket_transfer($order, 1, " . int(rand 1000) . ')'));
+}
+
 # What a purchase of user $user is: SQL that returns order_id and status. $few: not over many departures.
 sub purchase
 {
 	my ($user, $few) = @_;
 	my $kind = $few ? rand 0.95 : rand;
+	return very_seats($user) if $kind < 0.15;
 	return sprintf('SELECT DISTINCT order_id, status FROM ticket_buy(' . trip() . ", passengers => ARRAY[%s]::bigint[])", $user, join ', ', 1 .. any(1, 1, 2, 4)) if $kind < 0.45;
 	return sprintf('SELECT DISTINCT order_id, status FROM ticket_hold(' . trip() . ", ttl => '%d ms')", $user, any(300, 2000, 3_600_000)) if $kind < 0.7;
 	return "SELECT order_id, status FROM item_buy(" . any(1, 2) . ", $user, " . (1 + int rand 3) . ')' if $kind < 0.83;
@@ -214,7 +237,8 @@ my $workers = start_workers($clients, sub {
 			if ($what < 0.02) { told($session, $log, 'SET statement_timeout = ' . any("'2ms'", "'20ms'", '0')) }
 			elsif ($what < 0.03) { told($session, $log, 'SET lock_timeout = ' . any("'5ms'", '0')) }
 			elsif ($what < 0.70) { buy($session, $log, ++$user, \@orders) }
-			elsif ($what < 0.95) { change($session, $log, \@orders) }
+			elsif ($what < 0.90) { change($session, $log, \@orders) }
+			elsif ($what < 0.95) { stay($session, $log, \@orders) }
 			else { told($session, $log, 'SELECT count(*) FROM ticket_remaining_matrix(' . any("'T1'", "'T2'") . ", '$day', NULL)") }
 		}
 		# Some disconnect, some are cut off.

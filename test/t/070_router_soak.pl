@@ -93,6 +93,14 @@ sub buyer
 		return sprintf "'%s', 'S%d', 'S%d'", any(@trains), $from, $to + 1;
 	};
 	my $date = sub { return "date '$day' + " . int rand $days };
+	# Any seat, or a very seat.
+	my $sale = sub {
+		my ($verb, $mine) = @_;
+		my ($trip, $date, $request) = ($trip->(), $date->(), $new_request->());
+		return "ticket_$verb($trip, $number, $date, passengers => '{$mine}', request_id => '$request')" if rand() < 0.6;
+		my $seat = sprintf '001/%d%s', 1 + int rand 2, any(qw(A B C D F));
+		return "ticket_${verb}_seats($trip, $number, '{$seat}', $date, '{$mine}', request_id => '$request')";
+	};
 	my $know = sub {
 		my ($who, $least, $most, $order) = @_;
 		print $log "$who $least $most ", $order // '', "\n";
@@ -108,18 +116,20 @@ sub buyer
 		{
 			my $mine = ++$passenger;
 			$know->($mine, 0, 1);
-			my $got = $call->("SELECT order_id, ticket_no FROM ticket_buy(@{[ $trip->() ]}, $number, @{[ $date->() ]}, passengers => '{$mine}', request_id => '@{[ $new_request->() ]}')");
+			my $got = $call->("SELECT order_id, ticket_no FROM @{[ $sale->('buy', $mine) ]}");
 			$know->($mine, 1, 1, $got->{rows}[0] =~ /^(\d+)/) if $got && @{ $got->{rows} };
 		}
 		elsif ($what eq 'hold')
 		{
 			my $mine = ++$passenger;
 			$know->($mine, 0, 1);
-			my $got = $call->("SELECT order_id FROM ticket_hold(@{[ $trip->() ]}, $number, @{[ $date->() ]}, passengers => '{$mine}', request_id => '@{[ $new_request->() ]}')");
+			my $got = $call->("SELECT order_id FROM @{[ $sale->('hold', $mine) ]}");
 			my $order = $got && $got->{rows}[0] or next;
 			$got = $call->(rand() < 0.8 ? "SELECT status FROM ticket_confirm($order)" : "SELECT status FROM ticket_cancel($order)") or next;
 			my $status = $got->{rows}[0] // '';
 			$know->($mine, 1, 1, $order) if $status eq 'sold';
+			# Another seat changes nothing that is counted here.
+			$once->("SELECT status FROM ticket_reseat($order)") if $status eq 'sold' && rand() < 0.3;
 			$know->($mine, 0, 0) if $status eq 'cancelled';
 		}
 		elsif ($what eq 'batch')

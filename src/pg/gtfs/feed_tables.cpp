@@ -130,7 +130,8 @@ Feed find_feed(const char* schema, const char* number, bool with_formations) {
         if (!OidIsValid(feed.routes.relation) || !has_column(feed.routes, number)) {
             ereport(ERROR,
                     (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                     errmsg("number_column \"%s\" does not exist", number),
+                     errmsg("number_column \"%s\" does not exist",
+                            printable(text_of(std::string_view(number)))),
                      errdetail("Neither trips nor routes of schema \"%s\" has a column of this "
                                "name.",
                                schema),
