@@ -40,7 +40,7 @@ FROM unnest(ARRAY['NULL;', 'new.seat := ''2C'';', 'new.departure_id := 999999;',
 -- Quotas.
 SELECT body, outcome('SELECT ticket_reserve_seats(''TG1'', ''2031-05-01'', ''staff'', ''{01/2B,01/2C}'') > 0', 'ticket_reservation', 'BEFORE', body)
 FROM unnest(ARRAY['NULL;', 'new.seats := 1;', 'new.seat_list := ''{01/2A}'';', 'new.seat_list := NULL;', 'new.channel := ''other'';', 'new.seat_class := ''first'';',
-    'new.from_stop := 2;', 'new.to_stop := 2;', 'new.status := ''recycled'';', 'new.departure_id := 999999;', 'new.service_date := ''2031-05-02'';',
+    'new.from_stop := 2;', 'new.to_stop := 2;', 'new.status := ''recycled'';', 'new.departure_id := 999999;', 'new.service_date := ''2199-05-02'';',
     'new.release_at := ''2031-05-01'';', 'PERFORM public.ticket_recycle(current_setting(''tg.reservation'')::bigint);']) AS body;
 SELECT body, outcome('SELECT ticket_recycle(current_setting(''tg.reservation'')::bigint)', 'ticket_reservation', 'BEFORE', body)
 FROM unnest(ARRAY['NULL;', 'new.status := ''open'';', 'RETURN NULL;', 'new.seats := 5;']) AS body;
@@ -48,7 +48,7 @@ FROM unnest(ARRAY['NULL;', 'new.status := ''open'';', 'RETURN NULL;', 'new.seats
 \set skip 'SELECT count(*) FROM ticket_skip_stop(\'TG1\', \'2031-05-01\', \'TGB\')'
 SELECT body, outcome(:'skip', 'ticket_departure', 'BEFORE', body)
 FROM unnest(ARRAY['NULL;', 'new.route_id := old.route_id;', 'new.route_id := 999999;', 'new.status := ''closed'';', 'new.layout_id := 999999;', 'new.opens_at := ''infinity'';',
-    'new.closes_at := ''-infinity'';', 'new.sale_margin := ''1 hour'';', 'new.train := ''TG2'';', 'new.formation := ''TG-G'';', 'new.service_date := ''2031-05-02'';', 'RETURN NULL;']) AS body;
+    'new.closes_at := ''-infinity'';', 'new.sale_margin := ''1 hour'';', 'new.train := ''TG2'';', 'new.formation := ''TG-G'';', 'new.service_date := ''2199-05-02'';', 'RETURN NULL;']) AS body;
 SELECT body, outcome('SELECT ticket_close(''TG1'', ''2031-05-01'')', 'ticket_departure', 'BEFORE', body)
 FROM unnest(ARRAY['NULL;', 'new.status := ''open'';', 'new.route_id := 999999;', 'new.opens_at := ''infinity'';']) AS body;
 SELECT body, outcome('SELECT ticket_withdraw(''TG1'', ''2031-05-01'')', 'ticket_departure', 'BEFORE', body)
