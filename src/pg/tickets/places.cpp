@@ -69,7 +69,7 @@ struct PlaceRows {
             values[kSeat] = label.set(text_of(layout->label(seat)));
             values[kFree] = BoolGetDatum(free[seat - first_of_class]);
             nulls[kGroup] = group_name.length == 0;
-            values[kGroup] = group.set(group_name);
+            values[kGroup] = nulls[kGroup] ? Datum{0} : group.set(group_name);
             set_int(kX, (detail.known & kHasX) != 0, detail.x);
             set_int(kY, (detail.known & kHasY) != 0, detail.y);
             set_int(kDeck, (detail.known & kHasDeck) != 0, detail.deck);
