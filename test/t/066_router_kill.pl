@@ -139,8 +139,8 @@ for my $round (1 .. $rounds)
 			my ($call, $repeat) = ("ticket_$verb('K1', 'S1', 'S3', 7, '$day', passengers => '{1,2}', request_id => '$request')") x 2;
 			if ($turn % 4 > 1)
 			{
-				my @seats = map { ($last - 1) % 20 + 1 . $_ } 'A', 'F';
-				($call, $repeat) = map { "ticket_${verb}_seats('K1', 'S1', 'S3', 7, '{004/$_->[0],004/$_->[1]}', '$day', request_id => '$request')" } [@seats], [ reverse @seats ];
+				my @seats = split /\n/, $fleet->on(1, "SELECT coach || '/' || seat FROM ticket_places('K1', 'S1', 'S3', '$day') WHERE free LIMIT 2");
+				($call, $repeat) = map { "ticket_${verb}_seats('K1', 'S1', 'S3', 7, '{" . join(',', @$_) . "}', '$day', request_id => '$request')" } [@seats], [ reverse @seats ];
 				$label = "very seats, $place, $victim";
 			}
 			is_honest($label, struck($label, $call, 1, $place, $victim), $place, $victim);
