@@ -3,17 +3,21 @@
 SET ticketpool.allocation = 'first_fit';
 INSERT INTO ticket_station (station, name) VALUES ('RTA', 'Reform A'), ('RTB', 'Reform B'), ('RTC', 'Reform C');
 INSERT INTO ticket_stop (train, stop_no, station, arrives, departs) VALUES ('RT1', 1, 'RTA', NULL, '8:00'), ('RT1', 2, 'RTB', '9:00', '9:05'), ('RT1', 3, 'RTC', '10:00', NULL);
+-- (Coaches 07 and 08 have places to stand.)
+INSERT INTO ticket_formation (formation, coach, seat_class, places) VALUES ('RT-old', '07', 'stand', 2),
+    ('RT-new', '07', 'stand', 1), ('RT-new', '08', 'stand', 1), ('RT-moved', '07', 'stand', 1), ('RT-moved', '08', 'stand', 1), ('RT-other', '08', 'stand', 2);
 INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES
     ('RT-old', '01', 'second', '{1A,1B,1C,1D}'), ('RT-old', '02', 'second', '{1A,1B}'), ('RT-old', '05', 'first', '{1A,1B,1C}'),
     ('RT-new', '01', 'second', '{1A,1B}'), ('RT-new', '03', 'second', '{1A,1B,1C}'),
     ('RT-moved', '01', 'second', '{1A,1B}'), ('RT-moved', '03', 'second', '{1A,1B,1C}'), ('RT-moved', '05', 'first', '{1A,1B,1C}'),
     ('RT-other', '01', 'second', '{1B,1C}'), ('RT-other', '03', 'second', '{1A,1B,1C,1D}');
 SELECT ticket_open('RT1', '2031-05-03', 'RT-old') AS departure \gset
--- One ticket keeps its seat, three are moved, two find none; one quota shrinks, the other is given back.
+-- One ticket keeps its seat and one its place, three are moved and one to another place, two find none; one quota shrinks, the other is given back.
 SELECT min(order_id) AS party FROM ticket_buy_seats('RT1', 'RTA', 'RTC', 1, '{01/1A,01/1C,01/1D}', '2031-05-03') \gset
 SELECT min(order_id) AS hold FROM ticket_hold_seats('RT1', 'RTA', 'RTC', 2, '{02/1A}', '2031-05-03') \gset
 SELECT min(order_id) AS unseated FROM ticket_buy_seats('RT1', 'RTA', 'RTB', 3, '{05/1A}', '2031-05-03') \gset
 SELECT count(*) FROM ticket_hold_seats('RT1', 'RTA', 'RTB', 4, '{05/1B}', '2031-05-03');
+SELECT count(*) FROM ticket_buy('RT1', 'RTA', 'RTC', 5, '2031-05-03', 'stand', '{5,6}');
 SELECT ticket_reserve_seats('RT1', '2031-05-03', 'agency', '{01/1B,02/1B}') AS agency, ticket_reserve_seats('RT1', '2031-05-03', 'staff', '{05/1C}') AS staff \gset
 SELECT count(set_config('rt.' || name, value, false)) FROM (VALUES ('departure', :'departure'), ('party', :'party'), ('hold', :'hold'), ('unseated', :'unseated'),
     ('agency', :'agency'), ('staff', :'staff')) AS s (name, value);
@@ -26,7 +30,9 @@ CREATE FUNCTION wrong() RETURNS SETOF text LANGUAGE sql AS $$
         quotas AS (SELECT reservation_id, seat_class, seat FROM ticket_reservation, unnest(seat_list) AS seat WHERE departure_id = rt('departure') AND status = 'open')
     SELECT 'two on ' || a.coach || '/' || a.seat FROM live a JOIN live b USING (coach, seat, seat_class) WHERE (a.order_id, a.ticket_no) < (b.order_id, b.ticket_no)
         AND a.from_stop < b.to_stop AND b.from_stop < a.to_stop
-    UNION ALL SELECT 'no seat ' || coach || '/' || seat FROM live WHERE (coach, seat_class, seat) NOT IN (SELECT coach, seat_class, seat FROM seats)
+    UNION ALL SELECT 'no seat ' || coach || '/' || seat FROM live WHERE seat IS NOT NULL AND (coach, seat_class, seat) NOT IN (SELECT coach, seat_class, seat FROM seats)
+    UNION ALL SELECT 'too many in ' || coach FROM live JOIN ticket_departure d USING (departure_id) JOIN ticket_layout_coach c USING (layout_id, coach)
+        WHERE seat IS NULL GROUP BY coach, c.places HAVING count(*) > coalesce(c.places, 0)
     UNION ALL SELECT 'no seat ' || seat || ' for a quota' FROM quotas WHERE (seat_class, seat) NOT IN (SELECT seat_class, coach || '/' || seat FROM seats)
     UNION ALL SELECT 'two quotas on ' || a.seat FROM quotas a JOIN quotas b USING (seat) WHERE a.reservation_id < b.reservation_id
     ORDER BY 1 $$;
@@ -42,7 +48,7 @@ BEGIN
     BEGIN
         SELECT string_agg(DISTINCT concat_ws('/', new_coach, new_seat, r.outcome), ' ') INTO got FROM ticket_reform('RT1', '2031-05-03', formation, 'refund') AS r;
     EXCEPTION WHEN OTHERS THEN
-        got := SQLSTATE || ' ' || regexp_replace(SQLERRM, '\d{6,}', 'N');
+        got := SQLSTATE || ' ' || regexp_replace(SQLERRM, '\d{6,}|(?<=departure )\d+', 'N');
     END;
     got := concat_ws(', ', got, (SELECT string_agg(problem, ', ') FROM wrong() AS problem), (SELECT string_agg(problem, ', ') FROM ticket_verify(rt('departure'))));
     RAISE EXCEPTION USING ERRCODE = 'TG000', MESSAGE = got;
@@ -54,9 +60,10 @@ SET client_min_messages = warning;
 -- What a trigger makes of the row of a ticket: of one that finds no seat, and of one that is moved.
 SELECT body, outcome('ticket_order', 'BEFORE', 'IF new.status NOT IN (''held'', ''sold'') THEN ' || body || ' END IF;') AS unseated, outcome('ticket_order', 'BEFORE', body, 'RT-moved') AS moved
 FROM unnest(ARRAY['NULL;', 'new.user_id := 9;', 'new.seat := ''1A'';', 'new.seat := NULL;', 'new.coach := ''01'';', 'new.seat := old.seat; new.coach := old.coach;',
-    'new.seat_class := ''first'';', 'new.from_stop := 2;', 'new.to_stop := 2;', 'new.departure_id := 999999;', 'new.service_date := ''2199-05-02'';', 'new.channel := ''agency'';',
+    'new.seat_class := ''first'';', 'new.from_stop := 2;', 'new.to_stop := new.to_stop - 1;', 'new.departure_id := 999999;', 'new.service_date := ''2199-05-02'';', 'new.channel := ''agency'';',
     'new.status := ''sold'';', 'new.status := ''held'';', 'new.status := ''expired'';', 'new.status := ''refunded'';', 'new.status := ''nonsense'';', 'new.status := old.status;', 'RETURN NULL;',
     'IF new.status = ''held'' THEN RETURN NULL; END IF;', 'IF new.status = ''refunded'' THEN RETURN NULL; END IF;',
+    'IF new.seat IS NULL THEN new.coach := ''07''; END IF;', 'IF new.seat IS NULL THEN new.coach := ''03''; new.seat := ''1A''; END IF;',
     -- On the seat of one that keeps it, of one that is moved before, and on one that the old formation has, but not the new one
     'IF new.order_id = public.rt(''party'') THEN new.coach := ''01''; new.seat := ''1A''; END IF;',
     'IF new.ticket_no = 3 THEN new.seat := ''1A''; new.coach := ''03''; END IF;', 'IF new.ticket_no = 3 THEN new.seat := ''1D''; new.coach := ''01''; END IF;']) AS body;
@@ -93,7 +100,7 @@ FROM unnest(ARRAY['PERFORM public.ticket_refund(public.rt(''party''), ''{1}'');'
 
 -- Quotas.
 SELECT body, outcome('ticket_reservation', 'BEFORE', body)
-FROM unnest(ARRAY['NULL;', 'new.release_at := ''2031-05-01'';', 'new.seats := 5;', 'new.seat_list := old.seat_list;', 'new.seat_list := ''{01/1A}'';', 'new.seat_list := ''{}'';', 'new.channel := ''other'';', 'new.seat_class := ''second'';',
+FROM unnest(ARRAY['NULL;', 'new.release_at := ''2031-05-01'';', 'new.seats := 5;', 'new.seat_list := old.seat_list;', 'new.seat_list := ''{01/1A}'';', 'new.seat_list := ''{}'';', 'new.channel := ''other'';', 'new.seat_class := ''first'';',
     'new.from_stop := 2;', 'new.to_stop := 2;', 'new.status := ''open'';', 'new.status := ''recycled'';', 'new.departure_id := 999999;', 'new.service_date := ''2199-05-02'';',
     'new.reservation_id := 999999;', 'RETURN NULL;', 'PERFORM public.ticket_refund(public.rt(''party''), ''{1}'');', 'PERFORM public.ticket_recycle(public.rt(''agency''));',
     'PERFORM public.ticket_reform(''RT1'', ''2031-05-03'', ''RT-other'', ''refund'');']) AS body;
@@ -114,12 +121,32 @@ FROM unnest(ARRAY['NULL;', 'PERFORM public.ticket_reform(''RT1'', ''2031-05-03''
     'PERFORM public.ticket_close(''RT1'', ''2031-05-03'');', 'PERFORM public.ticket_refund(public.rt(''party''), ''{1}'');', 'PERFORM public.ticket_reseat(public.rt(''party''), ''{1}'');',
     'PERFORM public.ticket_recycle(public.rt(''agency''));']) AS body;
 
--- A rule's statement is at the depth of the reform's own.
+-- Rules. Their statements are at the depth of the reform's own, and come before it.
 SELECT tableoid::regclass AS partition FROM ticket_order WHERE order_id = :party LIMIT 1 \gset
-BEGIN;
-CREATE RULE rt AS ON UPDATE TO ticket_order DO ALSO UPDATE :partition SET coach = '01', seat = '1A' WHERE order_id = rt('party') AND ticket_no = 3;
-SELECT count(*) FROM ticket_reform('RT1', '2031-05-03', 'RT-new', 'refund');
-ROLLBACK;
+CREATE FUNCTION outcome(rule text, formation text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    got text;
+BEGIN
+    EXECUTE 'CREATE RULE rt AS ' || rule;
+    BEGIN
+        SELECT string_agg(DISTINCT concat_ws('/', new_coach, new_seat, r.outcome), ' ') INTO got FROM ticket_reform('RT1', '2031-05-03', formation, 'refund') AS r;
+    EXCEPTION WHEN OTHERS THEN
+        got := SQLSTATE || ' ' || regexp_replace(SQLERRM, '\d{6,}|(?<=departure )\d+', 'N');
+    END;
+    got := concat_ws(', ', got, (SELECT string_agg(problem, ', ') FROM wrong() AS problem));
+    RAISE EXCEPTION USING ERRCODE = 'TG000', MESSAGE = got;
+EXCEPTION WHEN SQLSTATE 'TG000' THEN
+    RETURN SQLERRM;
+END $$;
+SELECT rule, outcome('ON UPDATE TO ' || replace(rule, 'partition', :'partition'), formation)
+FROM (VALUES ('ticket_order DO ALSO SELECT 1', 'RT-new'), ('ticket_order DO INSTEAD NOTHING', 'RT-new'), ('ticket_order WHERE old.ticket_no = 3 DO INSTEAD NOTHING', 'RT-new'),
+    ('ticket_order DO ALSO UPDATE partition SET coach = ''01'', seat = ''1A'' WHERE order_id = rt(''party'') AND ticket_no = 3', 'RT-new'),
+    ('ticket_order DO ALSO UPDATE partition SET coach = ''01'', seat = ''1A'' WHERE order_id = rt(''party'') AND ticket_no = 3', 'RT-moved'),
+    ('ticket_order DO ALSO UPDATE partition SET coach = ''03'', seat = ''1C'' WHERE order_id = rt(''party'') AND ticket_no = 1', 'RT-moved'),
+    ('ticket_reservation DO INSTEAD NOTHING', 'RT-new'),
+    ('ticket_reservation DO ALSO UPDATE partition SET coach = ''01'', seat = ''1B'' WHERE order_id = rt(''party'') AND ticket_no = 1', 'RT-new'),
+    ('ticket_departure DO INSTEAD NOTHING', 'RT-new'),
+    ('ticket_departure DO ALSO UPDATE ticket_reservation SET seat_list = ''{01/1A}'', seats = 1 WHERE reservation_id = rt(''agency'')', 'RT-new')) AS r (rule, formation);
 
 -- What is committed while a trigger refunds whoever is moved.
 CREATE FUNCTION rt_refund() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.ticket_refund(new.order_id, ARRAY[new.ticket_no]); RETURN new; END $$;
@@ -132,4 +159,4 @@ SELECT * FROM wrong();
 SELECT * FROM ticket_verify(:departure);
 SELECT count(*) FROM ticket_buy_seats('RT1', 'RTA', 'RTC', 5, '{03/1A}', '2031-05-03');
 SELECT * FROM ticket_verify(:departure);
-DROP FUNCTION outcome(text, text, text, text, text), wrong(), rt_refund(), rt(text);
+DROP FUNCTION outcome(text, text, text, text, text), outcome(text, text), wrong(), rt_refund(), rt(text);

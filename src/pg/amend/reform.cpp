@@ -323,7 +323,8 @@ void write_quota(const Reform& reform, const ReformPlan& plan, const Aside& asid
             ? psprintf(
                   "UPDATE %s AS r SET seats = $4, seat_list = $5 FROM %s AS old WHERE "
                   "r.departure_id = $1 AND r.service_date = $2 AND r.reservation_id = $3 AND "
-                  "old.reservation_id = $3 RETURNING r.seats = $4 AND r.seat_list = $5 AND "
+                  "old.reservation_id = $3 RETURNING r.reservation_id = $3 AND r.seats = $4 AND "
+                  "r.seat_list = $5 AND "
                   "(r.departure_id, r.service_date, r.seat_class, r.channel, r.from_stop, "
                   "r.to_stop, r.status) = (old.departure_id, old.service_date, "
                   "old.seat_class, old.channel, old.from_stop, old.to_stop, old.status)",

@@ -100,6 +100,14 @@ bool are_asides_as_planned(const ReformPlan& plan, const ReformPlan& now) {
     return true;
 }
 
+[[noreturn]] void report_not_as_planned(Oid table, const char* detail) {
+    ereport(ERROR,
+            (errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+             errmsg("a trigger or rule has changed rows of %s during ticket_reform",
+                    get_rel_name(table)),
+             errdetail("%s", detail), errhint("Let it change other rows, or raise an error.")));
+}
+
 }  // namespace
 
 void require_as_planned(const Catalog& catalog, const OrderLeaf& leaf, const ReformPlan& plan,
@@ -114,14 +122,14 @@ void require_as_planned(const Catalog& catalog, const OrderLeaf& leaf, const Ref
     read_asides(catalog, &now);
     DepartureRow row;
     if (!are_riders_as_planned(plan, now)) {
-        report_changed_by_trigger(catalog.order);
+        report_not_as_planned(catalog.order, "A live ticket is not where it was planned to be.");
     }
     if (!are_asides_as_planned(plan, now)) {
-        report_changed_by_trigger(catalog.reservation);
+        report_not_as_planned(catalog.reservation, "An open quota has other seats than planned.");
     }
     if (!read_own_departure_row(catalog, plan.departure->departure_id, &row) ||
         row.layout_id != layout_id) {
-        report_changed_by_trigger(catalog.departure);
+        report_not_as_planned(catalog.departure, "The departure has got other seats again.");
     }
 }
 
