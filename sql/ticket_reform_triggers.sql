@@ -148,15 +148,20 @@ FROM (VALUES ('ticket_order DO ALSO SELECT 1', 'RT-new'), ('ticket_order DO INST
     ('ticket_departure DO INSTEAD NOTHING', 'RT-new'),
     ('ticket_departure DO ALSO UPDATE ticket_reservation SET seat_list = ''{01/1A}'', seats = 1 WHERE reservation_id = rt(''agency'')', 'RT-new')) AS r (rule, formation);
 
--- What is committed while a trigger refunds whoever is moved.
+-- What is committed while a trigger refunds who is moved, and another one cancels at the commit.
 CREATE FUNCTION rt_refund() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.ticket_refund(new.order_id, ARRAY[new.ticket_no]); RETURN new; END $$;
 CREATE TRIGGER a_rt AFTER UPDATE ON ticket_order FOR EACH ROW WHEN (new.status = 'sold' AND new.seat IS DISTINCT FROM old.seat) EXECUTE FUNCTION rt_refund();
+CREATE FUNCTION rt_cancel() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.ticket_cancel(new.order_id); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER b_rt AFTER UPDATE ON ticket_order DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.status = 'held' AND new.seat IS DISTINCT FROM old.seat) EXECUTE FUNCTION rt_cancel();
+BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT old_coach, old_seat, new_coach, new_seat, outcome FROM ticket_reform('RT1', '2031-05-03', 'RT-new', 'refund');
+COMMIT;
 DROP TRIGGER a_rt ON ticket_order;
+DROP TRIGGER b_rt ON ticket_order;
 SELECT user_id, ticket_no, coach, seat, status FROM ticket_order WHERE departure_id = :departure ORDER BY 1, 2;
 SELECT channel, seats, seat_list, status FROM ticket_reservation WHERE departure_id = :departure ORDER BY 1;
 SELECT * FROM wrong();
 SELECT * FROM ticket_verify(:departure);
-SELECT count(*) FROM ticket_buy_seats('RT1', 'RTA', 'RTC', 5, '{03/1A}', '2031-05-03');
+SELECT count(*) FROM ticket_buy_seats('RT1', 'RTA', 'RTC', 5, '{03/1A,03/1C}', '2031-05-03');
 SELECT * FROM ticket_verify(:departure);
-DROP FUNCTION outcome(text, text, text, text, text), outcome(text, text), wrong(), rt_refund(), rt(text);
+DROP FUNCTION outcome(text, text, text, text, text), outcome(text, text), wrong(), rt_refund(), rt_cancel(), rt(text);

@@ -17,10 +17,9 @@
 //    row, and then finds the new departure. Then the state is kUnderWay: from here to the end the
 //    rows say all there is.
 // 5. Who sits where is planned in private memory (reform_plan.hpp). TK007 here has changed nothing.
-// 6. The rows are written: tickets, reservations, the departure with its new layout. What triggers
-// of
-//    users have made of them, or of others, is looked at (reform_check.hpp). The departure in memory
-//    stays as it is, for those who count.
+// 6. The rows are written: tickets, reservations, the departure with its new layout. If triggers of
+//    users have changed them, or others, so that they are not as planned, that is an error
+//    (reform_check.hpp). The departure in memory stays as it is, for those who count.
 // 7. At commit, the departure in memory is taken out of the directory, and the next session that
 //    looks for it loads it from the rows.
 //
@@ -270,7 +269,8 @@ int list_riders(const ReformPlan& plan, RiderFate fate, Datum arrays[4]) {
     return count;
 }
 
-// `columns`: how many arrays there are, and what the statement makes of them.
+// `columns`: how many arrays there are, $3 to $6. `set`, `list` and `is_written` are parts of the
+// statement, whose rows are t and v; the last says whether a row is as the statement wrote it.
 void write_tickets(const Reform& reform, const ReformPlan& plan, RiderFate fate, OwnChange change,
                    int columns, const char* set, const char* list, const char* is_written) {
     constexpr Oid kTypes[] = {INT8ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
@@ -324,9 +324,8 @@ void write_quota(const Reform& reform, const ReformPlan& plan, const Aside& asid
                   "UPDATE %s AS r SET seats = $4, seat_list = $5 FROM %s AS old WHERE "
                   "r.departure_id = $1 AND r.service_date = $2 AND r.reservation_id = $3 AND "
                   "old.reservation_id = $3 RETURNING r.reservation_id = $3 AND r.seats = $4 AND "
-                  "r.seat_list = $5 AND "
-                  "(r.departure_id, r.service_date, r.seat_class, r.channel, r.from_stop, "
-                  "r.to_stop, r.status) = (old.departure_id, old.service_date, "
+                  "r.seat_list = $5 AND (r.departure_id, r.service_date, r.seat_class, r.channel, "
+                  "r.from_stop, r.to_stop, r.status) = (old.departure_id, old.service_date, "
                   "old.seat_class, old.channel, old.from_stop, old.to_stop, old.status)",
                   table, table)
             : psprintf(
@@ -354,10 +353,10 @@ void write_departure(const Reform& reform) {
     const Datum values[] = {Int64GetDatum(reform.layout_id), text_datum(reform.formation)};
     const char* table = qualified_name(reform.catalog.departure);
     const char* sql = psprintf(
-        "UPDATE %s AS d SET layout_id = $3, formation = $4 FROM %s AS old WHERE d.departure_id = "
-        "$1 "
-        "AND d.service_date = $2 AND old.departure_id = $1 RETURNING d.layout_id = $3 AND "
-        "d.formation = $4 AND (d.route_id, d.status) = (old.route_id, old.status)",
+        "UPDATE %s AS d SET layout_id = $3, formation = $4 FROM %s AS old "
+        "WHERE d.departure_id = $1 AND d.service_date = $2 AND old.departure_id = $1 RETURNING "
+        "d.layout_id = $3 AND d.formation = $4 AND (d.route_id, d.status) = (old.route_id, "
+        "old.status)",
         table, table);
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, reform.catalog.departure};
     if (execute_of(reform, &write, sql, 2, types, values, SPI_OK_UPDATE_RETURNING) != 1) {

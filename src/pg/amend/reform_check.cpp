@@ -16,6 +16,7 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
+// Does the table have a rule, or a trigger that is not ours?
 bool is_watched(const Catalog& catalog, Oid table) {
     const Oid extension = getExtensionOfObject(RelationRelationId, catalog.order);
     Relation relation = open_table(table);
