@@ -17,8 +17,9 @@
 //    row, and then finds the new departure. Then the state is kUnderWay: from here to the end the
 //    rows say all there is.
 // 5. Who sits where is planned in private memory (reform_plan.hpp). TK007 here has changed nothing.
-// 6. The rows are written: tickets, reservations, the departure with its new layout. The departure
-//    in memory stays as it is, for those who count.
+// 6. The rows are written: tickets, reservations, the departure with its new layout. If triggers of
+//    users have changed them, or others, so that they are not as planned, that is an error
+//    (reform_check.hpp). The departure in memory stays as it is, for those who count.
 // 7. At commit, the departure in memory is taken out of the directory, and the next session that
 //    looks for it loads it from the rows.
 //
@@ -47,6 +48,7 @@
 // A departure is loaded by nobody meanwhile: it is in memory and pinned from step 2 on. On a
 // standby it may be: load_by_key.cpp looks there whether the departure still has the seats that it
 // was loaded with.
+#include "amend/reform_check.hpp"
 #include "amend/reform_plan.hpp"
 #include "follow/commit_marks.hpp"
 #include "load/directory.hpp"
@@ -222,8 +224,15 @@ Datum array_of(Datum* values, bool* nulls, int count, Oid type, int16 length, bo
         construct_md_array(values, nulls, 1, dims, bounds, type, length, by_value, align));
 }
 
-// The riders with this fate as arrays: order ids, ticket numbers and, for those that move, coaches
-// and seats.
+// What becomes of a live ticket that finds no seat.
+OrderStatus end_of(const Rider& rider) {
+    static_assert(may_become(OrderStatus::kSold, OrderStatus::kRefunded) &&
+                  may_become(OrderStatus::kHeld, OrderStatus::kCancelled));
+    return rider.held ? OrderStatus::kCancelled : OrderStatus::kRefunded;
+}
+
+// The riders with this fate as arrays: order ids, ticket numbers, and coaches and seats for those
+// that move, else the status.
 int list_riders(const ReformPlan& plan, RiderFate fate, Datum arrays[4]) {
     const size_t room = static_cast<size_t>(Max(plan.rider_count, 1));
     Datum* values[4];
@@ -243,6 +252,8 @@ int list_riders(const ReformPlan& plan, RiderFate fate, Datum arrays[4]) {
         if (fate == RiderFate::kMoved) {
             values[2][count] = new_coach(plan, rider);
             values[3][count] = new_seat(plan, rider, &no_seat[count]);
+        } else {
+            values[2][count] = CStringGetTextDatum(status_name(end_of(rider)));
         }
         count++;
     }
@@ -250,16 +261,18 @@ int list_riders(const ReformPlan& plan, RiderFate fate, Datum arrays[4]) {
         arrays[0] =
             array_of(values[0], nullptr, count, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
         arrays[1] = array_of(values[1], nullptr, count, INT4OID, 4, true, TYPALIGN_INT);
+        arrays[2] = array_of(values[2], nullptr, count, TEXTOID, -1, false, TYPALIGN_INT);
     }
     if (count > 0 && fate == RiderFate::kMoved) {
-        arrays[2] = array_of(values[2], nullptr, count, TEXTOID, -1, false, TYPALIGN_INT);
         arrays[3] = array_of(values[3], no_seat, count, TEXTOID, -1, false, TYPALIGN_INT);
     }
     return count;
 }
 
+// `columns`: how many arrays there are, $3 to $6. `set`, `list` and `is_written` are parts of the
+// statement, whose rows are t and v; the last says whether a row is as the statement wrote it.
 void write_tickets(const Reform& reform, const ReformPlan& plan, RiderFate fate, OwnChange change,
-                   int columns, const char* set, const char* list) {
+                   int columns, const char* set, const char* list, const char* is_written) {
     constexpr Oid kTypes[] = {INT8ARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
     Datum arrays[4];
     const int count = list_riders(plan, fate, arrays);
@@ -269,14 +282,15 @@ void write_tickets(const Reform& reform, const ReformPlan& plan, RiderFate fate,
     const char* sql = psprintf(
         "UPDATE %s AS t SET %s, changed_at = now() FROM %s "
         "WHERE t.departure_id = $1 AND t.service_date = $2 AND t.order_id = v.order_id "
-        "AND t.ticket_no = v.ticket_no AND t.status IN ('held', 'sold')",
-        qualified_name(reform.leaf.direct ? reform.leaf.relation : reform.catalog.order), set,
-        list);
+        "AND t.ticket_no = v.ticket_no AND t.status IN ('held', 'sold') RETURNING %s",
+        qualified_name(reform.leaf.direct ? reform.leaf.relation : reform.catalog.order), set, list,
+        is_written);
     const OwnWrite write{change, reform.departure_id, 0, nullptr};
-    if (execute_of(reform, &write, sql, columns, kTypes, arrays, SPI_OK_UPDATE) !=
+    if (execute_of(reform, &write, sql, columns, kTypes, arrays, SPI_OK_UPDATE_RETURNING) !=
         static_cast<uint64>(count)) {
         report_not_written(sql);
     }
+    require_as_written(reform.catalog.order, 1);
 }
 
 // The quota's seats, in the order of the train.
@@ -303,15 +317,27 @@ void write_quota(const Reform& reform, const ReformPlan& plan, const Aside& asid
     const Datum values[] = {Int64GetDatum(aside.reservation_id),
                             Int32GetDatum(static_cast<int32_t>(aside.count)),
                             aside.count > 0 ? seats_of(plan, aside) : 0};
-    const char* sql = psprintf(
-        "UPDATE %s SET %s WHERE departure_id = $1 AND service_date = $2 AND reservation_id = $3",
-        qualified_name(reform.catalog.reservation),
-        aside.count > 0 ? "seats = $4, seat_list = $5" : "status = 'recycled'");
+    const char* table = qualified_name(reform.catalog.reservation);
+    const char* sql =
+        aside.count > 0
+            ? psprintf(
+                  "UPDATE %s AS r SET seats = $4, seat_list = $5 FROM %s AS old WHERE "
+                  "r.departure_id = $1 AND r.service_date = $2 AND r.reservation_id = $3 AND "
+                  "old.reservation_id = $3 RETURNING r.reservation_id = $3 AND r.seats = $4 AND "
+                  "r.seat_list = $5 AND (r.departure_id, r.service_date, r.seat_class, r.channel, "
+                  "r.from_stop, r.to_stop, r.status) = (old.departure_id, old.service_date, "
+                  "old.seat_class, old.channel, old.from_stop, old.to_stop, old.status)",
+                  table, table)
+            : psprintf(
+                  "UPDATE %s SET status = 'recycled' WHERE departure_id = $1 AND service_date "
+                  "= $2 AND reservation_id = $3 RETURNING status = 'recycled'",
+                  table);
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, reform.catalog.reservation};
-    if (execute_of(reform, &write, sql, aside.count > 0 ? 3 : 1, types, values, SPI_OK_UPDATE) !=
-        1) {
+    if (execute_of(reform, &write, sql, aside.count > 0 ? 3 : 1, types, values,
+                   SPI_OK_UPDATE_RETURNING) != 1) {
         report_not_written(sql);
     }
+    require_as_written(reform.catalog.reservation, 1);
     if (aside.count < aside.named) {
         ereport(
             NOTICE,
@@ -325,31 +351,34 @@ void write_quota(const Reform& reform, const ReformPlan& plan, const Aside& asid
 void write_departure(const Reform& reform) {
     const Oid types[] = {INT8OID, TEXTOID};
     const Datum values[] = {Int64GetDatum(reform.layout_id), text_datum(reform.formation)};
+    const char* table = qualified_name(reform.catalog.departure);
     const char* sql = psprintf(
-        "UPDATE %s SET layout_id = $3, formation = $4 WHERE departure_id = $1 AND service_date = "
-        "$2",
-        qualified_name(reform.catalog.departure));
+        "UPDATE %s AS d SET layout_id = $3, formation = $4 FROM %s AS old "
+        "WHERE d.departure_id = $1 AND d.service_date = $2 AND old.departure_id = $1 RETURNING "
+        "d.layout_id = $3 AND d.formation = $4 AND (d.route_id, d.status) = (old.route_id, "
+        "old.status)",
+        table, table);
     const OwnWrite write{OwnChange::kOther, 0, 0, nullptr, reform.catalog.departure};
-    if (execute_of(reform, &write, sql, 2, types, values, SPI_OK_UPDATE) != 1) {
+    if (execute_of(reform, &write, sql, 2, types, values, SPI_OK_UPDATE_RETURNING) != 1) {
         report_not_written(sql);
     }
+    require_as_written(reform.catalog.departure, 1);
 }
 
 void write_plan(const Reform& reform, const ReformPlan& plan) {
-    static_assert(may_become(OrderStatus::kSold, OrderStatus::kRefunded) &&
-                  may_become(OrderStatus::kHeld, OrderStatus::kCancelled));
-    write_tickets(reform, plan, RiderFate::kUnseated, OwnChange::kEnd, 2,
-                  "status = CASE t.status WHEN 'sold' THEN 'refunded' ELSE 'cancelled' END",
-                  "unnest($3, $4) AS v (order_id, ticket_no)");
+    write_tickets(reform, plan, RiderFate::kUnseated, OwnChange::kEnd, 3, "status = v.status",
+                  "unnest($3, $4, $5) AS v (order_id, ticket_no, status)", "t.status = v.status");
     write_tickets(reform, plan, RiderFate::kMoved, OwnChange::kMove, 4,
                   "coach = v.coach, seat = v.seat",
-                  "unnest($3, $4, $5, $6) AS v (order_id, ticket_no, coach, seat)");
+                  "unnest($3, $4, $5, $6) AS v (order_id, ticket_no, coach, seat)",
+                  "t.coach = v.coach AND t.seat IS NOT DISTINCT FROM v.seat");
     for (int q = 0; q < plan.aside_count; q++) {
         if (plan.asides[q].changed) {
             write_quota(reform, plan, plan.asides[q]);
         }
     }
     write_departure(reform);
+    require_as_planned(reform.catalog, reform.leaf, plan, reform.layout_id);
     replaced_at_commit(reform.catalog, reform.departure_id);
     TICKETPOOL_STOP_POINT("reform-written");
 }
@@ -373,9 +402,7 @@ void return_riders(const ReformPlan& plan, ReturnSetInfo* result) {
         values[kOutNewCoach] = moved ? new_coach(plan, rider) : 0;
         nulls[kOutNewSeat] = !moved;
         values[kOutNewSeat] = moved ? new_seat(plan, rider, &nulls[kOutNewSeat]) : 0;
-        values[kOutOutcome] = CStringGetTextDatum(moved        ? "moved"
-                                                  : rider.held ? "cancelled"
-                                                               : "refunded");
+        values[kOutOutcome] = CStringGetTextDatum(moved ? "moved" : status_name(end_of(rider)));
         tuplestore_putvalues(result_rows(result), result->setDesc, values, nulls);
     }
 }

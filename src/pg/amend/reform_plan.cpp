@@ -30,7 +30,7 @@ Departure* departure_with(const Catalog& catalog, const DepartureRow& row, int64
 // Rows
 // ---------------------------------------------------------------------------------------------
 
-int compare_ids(const void* a, const void* b) {
+int compare_riders(const void* a, const void* b) {
     const Rider* left = static_cast<const Rider*>(a);
     const Rider* right = static_cast<const Rider*>(b);
     return left->order_id != right->order_id ? (left->order_id < right->order_id ? -1 : 1)
@@ -67,26 +67,6 @@ void read_rider(TupleTableSlot* row, const OrderLeaf& leaf, const Departure* dep
         rider->place_coach = ticket.place_coach;
         rider->number = ticket.place_coach < 0 ? ticket.seat : kNoNumber;
     }
-}
-
-void read_riders(const OrderLeaf& leaf, ReformPlan* plan) {
-    int room = 1024;
-    plan->riders = static_cast<Rider*>(palloc(static_cast<size_t>(room) * sizeof(Rider)));
-    TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
-    reader_key_int64(&reader, plan->departure->departure_id);
-    while (reader_next(&reader)) {
-        if (plan->rider_count == room) {
-            room *= 2;
-            plan->riders = static_cast<Rider*>(
-                repalloc_huge(plan->riders, static_cast<size_t>(room) * sizeof(Rider)));
-        }
-        read_rider(reader.row, leaf, plan->departure, &plan->riders[plan->rider_count++]);
-    }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
-    qsort(plan->riders, static_cast<size_t>(plan->rider_count), sizeof(Rider), compare_ids);
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -346,6 +326,26 @@ int pick(const ReformPlan& plan, RiderFate fate, Rider** riders) {
 }
 
 }  // namespace
+
+void read_riders(const OrderLeaf& leaf, ReformPlan* plan) {
+    int room = 1024;
+    plan->riders = static_cast<Rider*>(palloc(static_cast<size_t>(room) * sizeof(Rider)));
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, leaf.relation, leaf.live(), snapshot);
+    reader_key_int64(&reader, plan->departure->departure_id);
+    while (reader_next(&reader)) {
+        if (plan->rider_count == room) {
+            room *= 2;
+            plan->riders = static_cast<Rider*>(
+                repalloc_huge(plan->riders, static_cast<size_t>(room) * sizeof(Rider)));
+        }
+        read_rider(reader.row, leaf, plan->departure, &plan->riders[plan->rider_count++]);
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    qsort(plan->riders, static_cast<size_t>(plan->rider_count), sizeof(Rider), compare_riders);
+}
 
 ReformPlan plan_reform(const Catalog& catalog, const OrderLeaf& leaf, const DepartureRow& row,
                        int64_t layout_id) {

@@ -68,6 +68,10 @@ struct ReformPlan {
     int aside_count;
 };
 
+// The rows of all live tickets that this transaction sees now, for plan->departure, which has the
+// new seats: who is on one of these has its number or coach.
+void read_riders(const OrderLeaf& leaf, ReformPlan* plan);
+
 // Plans for all live tickets and open quotas that this transaction sees now. All in palloc'd
 // memory.
 ReformPlan plan_reform(const Catalog& catalog, const OrderLeaf& leaf, const DepartureRow& row,

@@ -34,6 +34,30 @@ bool same_value(OrderColumn column, Datum a, bool a_null, Datum b, bool b_null) 
     }
 }
 
+// Are those of a ticket's columns the same in both rows that `counts` returns true for?
+template <typename Counts>
+bool same_columns(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot* after,
+                  Counts counts) {
+    for (const OrderColumn column : kPlaceColumns) {
+        if (!counts(column)) {
+            continue;
+        }
+        bool no_old;
+        bool no_new;
+        const Datum old_value = row_value(before, leaf.column[column], &no_old);
+        const Datum new_value = row_value(after, leaf.column[column], &no_new);
+        if (!same_value(column, old_value, no_old, new_value, no_new)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool same_place_but_seat(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot* after) {
+    return same_columns(leaf, before, after,
+                        [](OrderColumn column) { return column != kCoach && column != kSeat; });
+}
+
 bool is_at_place(const OrderLeaf& leaf, TupleTableSlot* row, const OrderValues& written) {
     for (const OrderColumn column : kPlaceColumns) {
         bool is_null;
@@ -43,6 +67,15 @@ bool is_at_place(const OrderLeaf& leaf, TupleTableSlot* row, const OrderValues& 
         }
     }
     return true;
+}
+
+// Is everything that a move leaves as it is still the same? With `written`: and the rest as that?
+bool is_moved(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot* after,
+              const OrderValues* written) {
+    return same_text(row_text(before, leaf.column[kStatus]),
+                     row_text(after, leaf.column[kStatus])) &&
+           (written != nullptr ? is_at_place(leaf, after, *written)
+                               : same_place_but_seat(leaf, before, after));
 }
 
 bool is_as_expected(const OwnWrite& write, const OrderLeaf& leaf, TupleTableSlot* before,
@@ -64,8 +97,7 @@ bool is_as_expected(const OwnWrite& write, const OrderLeaf& leaf, TupleTableSlot
         case OwnChange::kArrive:
             return true;
         default:
-            return is_live_row(leaf, before) == is_live_row(leaf, after) &&
-                   (write.row == nullptr || is_at_place(leaf, after, *write.row));
+            return is_moved(leaf, before, after, write.row);
     }
 }
 
@@ -175,16 +207,7 @@ bool is_live_row(const OrderLeaf& leaf, TupleTableSlot* row) {
 }
 
 bool same_place(const OrderLeaf& leaf, TupleTableSlot* before, TupleTableSlot* after) {
-    for (const OrderColumn column : kPlaceColumns) {
-        bool no_old;
-        bool no_new;
-        const Datum old_value = row_value(before, leaf.column[column], &no_old);
-        const Datum new_value = row_value(after, leaf.column[column], &no_new);
-        if (!same_value(column, old_value, no_old, new_value, no_new)) {
-            return false;
-        }
-    }
-    return true;
+    return same_columns(leaf, before, after, [](OrderColumn) { return true; });
 }
 
 }  // namespace ticketpool

@@ -76,10 +76,12 @@ bool was_changed(const char* sql, Oid table, const char* column, int64_t id, con
 }
 
 void require_as_written(Oid table, int column) {
-    bool is_null;
-    if (SPI_processed > 0 && !DatumGetBool(SPI_getbinval(
-                                 SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &is_null))) {
-        report_changed_by_trigger(table);
+    for (uint64 i = 0; i < SPI_processed; i++) {
+        bool is_null;
+        if (!DatumGetBool(
+                SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, column, &is_null))) {
+            report_changed_by_trigger(table);
+        }
     }
 }
 

@@ -27,7 +27,8 @@ struct OwnWrite {
     int64_t departure_id;  // of the rows of ticket_order; of item_order: item_id
     int64_t order_id;      // 0: all orders of the departure
     const RowValues* row;  // kInsert; kLive of an order of an item: its new units, null: the same;
-                           // kMove of one ticket: as it becomes, null: several
+                           // kMove of one ticket: as it becomes, null: several, whose coaches and
+                           // seats the writer compares itself
     // The table that is written; ticket_departure also for the tables of a departure's parts.
     // InvalidOid: ticket_order, whichever partition.
     Oid table = InvalidOid;
@@ -48,7 +49,7 @@ void execute_own_on(Oid table, const char* sql, int count, Oid* types, Datum* va
 bool was_changed(const char* sql, Oid table, const char* column, int64_t id, const char* condition,
                  const char* result);
 
-// After a statement of ours with RETURNING: 09000 if `column` says that the row is not what the
+// After a statement of ours with RETURNING: 09000 if `column` says of a row that it is not what the
 // statement wrote, because a trigger has changed it. Nothing if there is no row.
 void require_as_written(Oid table, int column);
 
