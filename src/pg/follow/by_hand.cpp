@@ -282,10 +282,30 @@ void follow_event(FunctionCallInfo fcinfo, const Catalog& catalog, const Trigger
 
 }  // namespace
 
+// A row is not written for a departure whose deletion it has seen begin.
+[[noreturn]] static void report_gone(int64_t departure_id) {
+    ereport(ERROR,
+            (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+             errmsg("departure " INT64_FORMAT " does not exist any more", departure_id),
+             errdetail("It was deleted, or got another id, while a row for it was being written."),
+             errhint("Write the departure first if the row is to be kept.")));
+}
+
+static DepartureRef find_for_new(const Catalog& catalog, int64_t departure_id) {
+    DepartureRef ref = directory_find_id(catalog, departure_id);
+    if (ref.departure != nullptr && is_barred(ref)) {
+        ref = find_unbarred(catalog, departure_id);
+        if (ref.departure == nullptr) {
+            report_gone(departure_id);
+        }
+    }
+    return ref;
+}
+
 static DepartureRef find_for(const Catalog& catalog, int64_t departure_id, Writing writing) {
     switch (writing) {
         case Writing::kNew:
-            return find_unbarred(catalog, departure_id);
+            return find_for_new(catalog, departure_id);
         case Writing::kDeparture:
             return find_at_rest(catalog, departure_id);
         default:
