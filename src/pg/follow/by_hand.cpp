@@ -94,6 +94,9 @@ Demand demand_for(const DepartureRef& ref, const LiveTicket& ticket) {
 }
 
 void claim_wanted(const WantedSeat& entry) {
+    if (is_following_reform(entry.slot)) {
+        return;  // the rows have come with other seats since
+    }
     const DepartureRef ref{entry.slot, shared.slots[entry.slot].departure()};
     Claimed claimed;
     if (!claim_exact(demand_for(ref, entry.ticket), entry.source, entry.seat, &claimed)) {
