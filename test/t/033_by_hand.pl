@@ -107,6 +107,123 @@ $publisher->safe_psql('postgres', qq{SELECT ticket_open('T1', date '$day' + 10, 
 $publisher->wait_for_catchup('whole');
 is($searching->run($new), '1', 'a departure that a subscription brings is found by a session that has searched before');
 $searching->quit;
+
+# Other rolling stock: tickets and quotas that move, also to seats that others leave in the same transaction, and
+# tickets that find no seat.
+$publisher->safe_psql('postgres', q{
+	INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES
+		('two classes', '001', 'first', '{1A,1B,1C,1D,1F}'), ('two classes', '002', 'second', '{1A,1B,1C,1D,1F,2A,2B}'),
+		('swapped', '001', 'second', '{1A,1B,1C,1D,1F,2A,2B}'), ('swapped', '002', 'first', '{1A,1B,1C,1D,1F}'),
+		('renamed', '001', 'second', '{1A,1B,1C,1D,1F,2A,2B}'), ('renamed', '002', 'first', '{1A,1B,1C,1D,1F}'),
+		('short', '001', 'second', '{1A,1B,1C,1D}'), ('short', '002', 'first', '{1A,1B,1C,1D}'),
+		('standing', '001', 'second', '{1A,1B,1C,1D}'), ('standing', '002', 'first', '{1A,1B,1C,1D}');
+	INSERT INTO ticket_formation (formation, coach, seat_class, places) VALUES ('standing', '003', 'second', 4);
+	ALTER PUBLICATION whole ADD TABLE ticket_layout, ticket_layout_coach});
+$subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION whole REFRESH PUBLICATION WITH (copy_data = false)');
+my $stock = "date '$day' + 20";
+$subscriber->safe_psql('postgres', qq{SELECT ticket_open('T1', $stock, 'small', '2020-01-01'); SELECT ticket_withdraw('T1', $stock)});    # makes the partition
+$subscriber->safe_psql('postgres', qq{DELETE FROM ticket_departure WHERE service_date = $stock});
+$publisher->safe_psql('postgres', qq{
+	SELECT ticket_open('T1', $stock, 'two classes', '2020-01-01');
+	SELECT count(*) FROM generate_series(1, 4) i, ticket_buy('T1', 'S1', 'S12', 300 + i, $stock, 'first');
+	SELECT count(*) FROM generate_series(1, 5) i, ticket_buy('T1', 'S1', 'S12', 310 + i, $stock, 'second');
+	SELECT ticket_reserve('T1', $stock, 'second', 'web', 2, 'S1', 'S12');
+	SELECT count(*) FROM ticket_buy('T1', 'S1', 'S12', 320, $stock, 'second', channel => 'web')});
+my $seats = qq{
+	SELECT count(*) > 0, d.formation, string_agg(concat_ws(' ', user_id, o.seat_class, coach, seat, o.status), ', ' ORDER BY user_id, coach, seat), (
+		SELECT string_agg(concat(r.status, ' ', r.seat_list), ', ' ORDER BY reservation_id) FROM ticket_reservation r WHERE r.departure_id = d.departure_id)
+	FROM ticket_departure d LEFT JOIN ticket_order o USING (departure_id) WHERE d.service_date = $stock GROUP BY d.departure_id};
+sub follows
+{
+	my ($label) = @_;
+	ok(becomes_true($subscriber, 'postgres', sprintf(q{SELECT (SELECT t::text FROM (%s) t) = $$%s$$}, $seats, $publisher->safe_psql('postgres', qq{SELECT t::text FROM ($seats) t}))), "$label is applied");
+	$publisher->wait_for_catchup('whole');
+	is(matrix($subscriber, 'postgres'), matrix($publisher, 'postgres'), "$label: the same seats are left");
+	is($subscriber->safe_psql('postgres', "SELECT ticket_remaining('T1', 'S1', 'S12', $stock, 'second', 'web')"), $publisher->safe_psql('postgres', "SELECT ticket_remaining('T1', 'S1', 'S12', $stock, 'second', 'web')"), "$label: and of the quota");
+	agrees($subscriber, 'postgres', $label);
+	return;
+}
+sub reform
+{
+	my ($formation, $unseated) = @_;
+	return $publisher->safe_psql('postgres', sprintf(q{SELECT string_agg(n || ' ' || outcome, ', ' ORDER BY outcome) FROM (SELECT outcome, count(*) AS n FROM ticket_reform('T1', %s, '%s', '%s') GROUP BY 1) AS o}, $stock, $formation, $unseated // 'refuse'));
+}
+follows('what is opened with a new formation');
+is(reform('swapped'), '10 moved', 'tickets of two classes change coaches');
+follows('other rolling stock');
+reform('renamed');
+follows('a formation with the same seats');
+is(reform('short', 'refund'), '1 moved, 2 refunded', 'tickets find no seat');
+follows('rolling stock without a seat for everybody');
+$publisher->safe_psql('postgres', qq{
+	BEGIN;
+	UPDATE ticket_order SET seat = CASE seat WHEN '1A' THEN '1B' ELSE '1A' END WHERE coach = '001' AND seat IN ('1A', '1B') AND status = 'sold' AND service_date = $stock;
+	SELECT count(*) FROM ticket_reform('T1', $stock, 'two classes');
+	SELECT count(*) FROM ticket_refund((SELECT order_id FROM ticket_order WHERE user_id = 301));
+	SELECT count(*) FROM ticket_reform('T1', $stock, 'standing');
+	COMMIT;
+	SELECT count(*) FROM generate_series(1, 3) i, ticket_buy('T1', 'S1', 'S12', 330 + i, $stock, 'second')});
+follows('a second change in one transaction, and what is sold after it');
+# What the subscriber itself has sold: those who are at it are waited for, and a ticket without a seat in the new
+# formation keeps it out.
+reform('swapped');
+follows('the way back');
+$subscriber->safe_psql('postgres', q{SELECT setval('ticket_order_id_seq', 1000000)});
+my $selling = session($subscriber);
+$selling->run("BEGIN; SELECT user_id FROM ticket_buy_seats('T1', 'S1', 'S12', 902, '{002/1F}', $stock)");
+$offset = -s $subscriber->logfile;
+reform('short', 'refund');
+ok(becomes_true($subscriber, 'postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'virtualxid' AND NOT granted}), 'a transaction that sells is waited for');
+$selling->run('COMMIT');
+$selling->quit;
+ok($subscriber->wait_for_log(qr/ticket 1 of order \d+ is on a seat that the departure does not have/, $offset), 'a ticket that would have no seat keeps the change out');
+is($subscriber->safe_psql('postgres', "SELECT seat FROM ticket_order WHERE user_id = 902"), '1F', 'and stays where it is');
+agrees($subscriber, 'postgres', 'a change kept out');
+$subscriber->safe_psql('postgres', 'SELECT ticket_refund((SELECT order_id FROM ticket_order WHERE user_id = 902)); DELETE FROM ticket_order WHERE user_id = 902');
+follows('the change after a refund');
+# A session that gets hold of a ticket here while the change waits for another one: it moves nobody behind the change's back.
+reform('swapped');
+follows('the way back again');
+$selling = session($subscriber);
+$selling->run("BEGIN; SELECT user_id FROM ticket_buy_seats('T1', 'S1', 'S2', 903, '{002/1F}', $stock)");
+$publisher->safe_psql('postgres', qq{INSERT INTO ticket_formation (formation, coach, seat_class, seats) SELECT 'swapped and more', coach, seat_class, seats || '{9X}' FROM ticket_formation WHERE formation = 'swapped'});
+reform('swapped and more');
+ok(becomes_true($subscriber, 'postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'virtualxid' AND NOT granted}), 'the change waits');
+my $moving = session($subscriber);
+my $rider = q{SELECT order_id FROM ticket_order WHERE user_id = 303};
+my $home = $subscriber->safe_psql('postgres', "SELECT coach || '/' || seat FROM ticket_order WHERE user_id = 303");
+my $empty = $subscriber->safe_psql('postgres', qq{SELECT '002/' || s FROM unnest('{1A,1B,1C,1D}'::text[]) s WHERE s NOT IN (SELECT seat FROM ticket_order WHERE coach = '002' AND status = 'sold' AND service_date = $stock) LIMIT 1});
+is($moving->run("BEGIN; SELECT coach || '/' || seat FROM ticket_reseat(($rider), '{1}', '{$empty}')"), $empty, 'a ticket is reseated meanwhile');
+$selling->run('ROLLBACK');
+$selling->quit;
+ok(becomes_true($subscriber, 'postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted}), 'which the change waits for, too');
+$moving->run('COMMIT');
+ok(becomes_true($subscriber, 'postgres', qq{SELECT formation = 'swapped and more' FROM ticket_departure WHERE service_date = $stock}), 'before it is applied');
+agrees($subscriber, 'postgres', 'a ticket reseated meanwhile');
+is($moving->run("SELECT coach || '/' || seat FROM ticket_reseat(($rider), '{1}', '{$home}')"), $home, 'it goes back');
+$moving->quit;
+follows('more seats');
+# Where departures are not replicated, the same call makes room for the rows. It may have seated others elsewhere.
+$subscriber->safe_psql('postgres', q{
+	ALTER SUBSCRIPTION whole DISABLE;
+	SELECT setval('ticket_layout_layout_id_seq', 1000);
+	INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('longer', '001', 'second', '{1A,1B,1C,1D,1F,2A,9Y}'), ('longer', '003', 'first', '{1A,1B,1C,1D,1F}')});
+$publisher->safe_psql('postgres', q{INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('longer', '001', 'second', '{1A,1B,1C,1D,1F,2A,9Y}'), ('longer', '003', 'first', '{1A,1B,1C,1D,1F}')});
+$publisher->safe_psql('postgres', 'ALTER PUBLICATION whole DROP TABLE ticket_departure, ticket_layout, ticket_layout_coach');
+$subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION whole ENABLE');
+$subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION whole REFRESH PUBLICATION WITH (copy_data = false)');
+$publisher->safe_psql('postgres', qq{SELECT count(*) FROM ticket_refund((SELECT order_id FROM ticket_order WHERE user_id = 302))});
+$publisher->wait_for_catchup('whole');
+$offset = -s $subscriber->logfile;
+is(reform('longer'), '2 moved', 'a coach gets another number');
+$publisher->safe_psql('postgres', qq{SELECT count(*) FROM ticket_buy_seats('T1', 'S1', 'S12', 340, '{001/9Y}', $stock)});
+ok($subscriber->wait_for_log(qr/ticket 1 of order \d+ is on a seat that the departure does not have/, $offset), 'without its departure a ticket on a new seat is refused');
+$subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION whole DISABLE');
+$subscriber->safe_psql('postgres', qq{
+	SELECT count(*) FROM ticket_reform('T1', $stock, 'longer');
+	UPDATE ticket_order o SET seat = (SELECT seat FROM ticket_order WHERE user_id = 607 - o.user_id) WHERE user_id IN (303, 304)});
+$subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION whole ENABLE');
+follows('a change by a call on both servers');
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION whole');
 
 # Plain quantities: orders and inventories, with splits and merges, and what is changed by hand there.

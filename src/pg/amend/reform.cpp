@@ -17,7 +17,8 @@
 //    row, and then finds the new departure. Then the state is kUnderWay: from here to the end the
 //    rows say all there is.
 // 5. Who sits where is planned in private memory (reform_plan.hpp). TK007 here has changed nothing.
-// 6. The rows are written: tickets, reservations, the departure with its new layout. If triggers of
+// 6. The rows are written: the departure with its new layout, tickets, reservations. In this order
+//    a subscriber of logical replication can follow them (follow/reformed.hpp). If triggers of
 //    users have changed them, or others, so that they are not as planned, that is an error
 //    (reform_check.hpp). The departure in memory stays as it is, for those who count.
 // 7. At commit, the departure in memory is taken out of the directory, and the next session that
@@ -133,15 +134,9 @@ uint64 execute_of(const Reform& reform, const OwnWrite* own, const char* sql, in
     return SPI_processed;
 }
 
-uint64 lock_rows(const Reform& reform, Oid table, const char* rest) {
-    return execute_of(reform, nullptr,
-                      psprintf("SELECT FROM %s WHERE departure_id = $1 AND service_date = $2 %s",
-                               qualified_name(table), rest),
-                      0, nullptr, nullptr, SPI_OK_SELECT);
-}
-
 void lock_departure(Reform* reform) {
-    if (lock_rows(*reform, reform->catalog.departure, "FOR NO KEY UPDATE") != 1 ||
+    if (lock_rows_of(reform->catalog.departure, reform->departure_id, reform->date,
+                     "FOR NO KEY UPDATE") != 1 ||
         !read_own_departure_row(reform->catalog, reform->departure_id, &reform->row) ||
         !same_text({reform->row.train, strlen(reform->row.train)}, reform->train)) {
         report_no_departure(reform->catalog, reform->train, reform->date);
@@ -157,17 +152,14 @@ void lock_departure(Reform* reform) {
 
 // Steps 2 and 3. Returns the slot.
 uint32_t bar(const Reform& reform) {
-    const DepartureRef ref = find_settled(reform.catalog, reform.departure_id);
+    const DepartureRef ref = find_at_rest(reform.catalog, reform.departure_id);
     if (ref.departure == nullptr) {
         report_no_departure(reform.catalog, reform.train, reform.date);
     }
     ledger_reserve(1);
     pin_slot(ref.slot);
     end_announcement();
-    if (!ledger_is_reforming(ref.slot)) {
-        ledger_bar_reform(ref.slot);
-        wait_for_others(ref.slot, OfPrepared::kRefuse);
-    }
+    bar_claims(ref.slot);
     TICKETPOOL_STOP_POINT("reform-barred");
     return ref.slot;
 }
@@ -182,17 +174,11 @@ uint32_t bar(const Reform& reform) {
 
 // Steps 4 and 5.
 ReformPlan lock_and_plan(const Reform& reform, uint32_t slot) {
-    const uint64 tickets =
-        lock_rows(reform, reform.leaf.direct ? reform.leaf.relation : reform.catalog.order,
-                  "AND status IN ('held', 'sold') ORDER BY order_id, ticket_no FOR NO KEY UPDATE");
-    const uint64 quotas = lock_rows(reform, reform.catalog.reservation,
-                                    "AND status = 'open' ORDER BY reservation_id FOR UPDATE");
-    shared.slots[slot].departure()->seat_change.store(SeatChange::kUnderWay,
-                                                      std::memory_order_seq_cst);
+    const LiveRowCounts locked = lock_live_rows(reform.catalog, reform.leaf, slot);
     TICKETPOOL_STOP_POINT("reform-locked");
     const ReformPlan plan = plan_reform(reform.catalog, reform.leaf, reform.row, reform.layout_id);
-    if (tickets != static_cast<uint64>(plan.rider_count) ||
-        quotas != static_cast<uint64>(plan.aside_count)) {
+    if (locked.tickets != static_cast<uint64>(plan.rider_count) ||
+        locked.quotas != static_cast<uint64>(plan.aside_count)) {
         report_other_rows();
     }
     return plan;
@@ -366,6 +352,7 @@ void write_departure(const Reform& reform) {
 }
 
 void write_plan(const Reform& reform, const ReformPlan& plan) {
+    write_departure(reform);
     write_tickets(reform, plan, RiderFate::kUnseated, OwnChange::kEnd, 3, "status = v.status",
                   "unnest($3, $4, $5) AS v (order_id, ticket_no, status)", "t.status = v.status");
     write_tickets(reform, plan, RiderFate::kMoved, OwnChange::kMove, 4,
@@ -377,7 +364,6 @@ void write_plan(const Reform& reform, const ReformPlan& plan) {
             write_quota(reform, plan, plan.asides[q]);
         }
     }
-    write_departure(reform);
     require_as_planned(reform.catalog, reform.leaf, plan, reform.layout_id);
     replaced_at_commit(reform.catalog, reform.departure_id);
     TICKETPOOL_STOP_POINT("reform-written");

@@ -2,8 +2,7 @@
 #include "amend/reform_plan.hpp"
 
 #include "amend/reform_quotas.hpp"
-#include "load/shared_layout.hpp"
-#include "load/shared_parts.hpp"
+#include "load/departure_loader.hpp"
 #include "server/table_scan.hpp"
 
 extern "C" {
@@ -12,19 +11,6 @@ extern "C" {
 
 namespace ticketpool {
 namespace {
-
-Departure* departure_with(const Catalog& catalog, const DepartureRow& row, int64_t layout_id) {
-    const Route* route = reinterpret_cast<const Route*>(read_route(catalog, row.route_id));
-    Layout* layout = read_layout(catalog, layout_id);
-    const size_t bytes = Departure::bytes_required(*layout, route->segments());
-    char* memory = static_cast<char*>(MemoryContextAllocExtended(
-        CurrentMemoryContext, bytes + alignof(Departure), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
-    void* block = reinterpret_cast<void*>(TYPEALIGN(alignof(Departure), memory));
-    Departure* departure = Departure::init_in_place(block, route, layout);
-    departure->departure_id = row.departure_id;
-    departure->service_date = static_cast<uint16_t>(row.service_date);
-    return departure;
-}
 
 // ---------------------------------------------------------------------------------------------
 // Rows
@@ -351,7 +337,7 @@ ReformPlan plan_reform(const Catalog& catalog, const OrderLeaf& leaf, const Depa
                        int64_t layout_id) {
     Planner planner{};
     ReformPlan* plan = &planner.plan;
-    plan->departure = departure_with(catalog, row, layout_id);
+    plan->departure = private_departure(catalog, row, layout_id);
     const Layout* layout = layout_of(planner);
     planner.on_seat = static_cast<int*>(
         MemoryContextAllocHuge(CurrentMemoryContext, Max(layout->seat_count, 1u) * sizeof(int)));

@@ -3,6 +3,7 @@
 #include "follow/by_hand.hpp"
 
 #include "follow/own_events.hpp"
+#include "follow/reformed.hpp"
 #include "follow/trigger_entry.hpp"
 #include "follow/wanted.hpp"
 #include "load/directory.hpp"
@@ -25,21 +26,12 @@ extern "C" {
 }
 
 namespace ticketpool {
-namespace {
-
-// A claim that waits for the end of its statement; its departure is pinned.
-struct WantedSeat {
-    uint32_t slot;
-    LiveTicket ticket;
-    SeatSource source;
-    uint32_t seat;  // number in the source
-};
 
 // ---------------------------------------------------------------------------------------------
 // Errors
 // ---------------------------------------------------------------------------------------------
 
-[[noreturn]] void report_taken(const DepartureRef& ref, const LiveTicket& ticket) {
+void report_taken(const DepartureRef& ref, const LiveTicket& ticket) {
     const Layout* layout = ref.departure->layout.get();
     const Stop* stops = ref.departure->route()->stops();
     const bool is_place = ticket.place_coach >= 0;
@@ -60,7 +52,7 @@ struct WantedSeat {
              errhint("Write a seat that is free there, or let ticket_buy choose one.")));
 }
 
-[[noreturn]] void report_misfit(int64_t departure_id, const LiveTicket& ticket, Misfit misfit) {
+void report_misfit(int64_t departure_id, const LiveTicket& ticket, Misfit misfit) {
     ereport(ERROR,
             (errcode(ERRCODE_CHECK_VIOLATION),
              misfit == Misfit::kStops  ? errmsg("ticket %d of order " INT64_FORMAT
@@ -78,6 +70,16 @@ struct WantedSeat {
              errhint("ticket_layout_coach has its seats, ticket_route its stops.")));
 }
 
+namespace {
+
+// A claim that waits for the end of its statement; its departure is pinned.
+struct WantedSeat {
+    uint32_t slot;
+    LiveTicket ticket;
+    SeatSource source;
+    uint32_t seat;  // number in the source
+};
+
 // ---------------------------------------------------------------------------------------------
 // Claims
 // ---------------------------------------------------------------------------------------------
@@ -92,6 +94,9 @@ Demand demand_for(const DepartureRef& ref, const LiveTicket& ticket) {
 }
 
 void claim_wanted(const WantedSeat& entry) {
+    if (is_following_reform(entry.slot)) {
+        return;  // the rows have come with other seats since
+    }
     const DepartureRef ref{entry.slot, shared.slots[entry.slot].departure()};
     Claimed claimed;
     if (!claim_exact(demand_for(ref, entry.ticket), entry.source, entry.seat, &claimed)) {
@@ -121,7 +126,7 @@ void release_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* 
         pin_or_lock(catalog, row_int64(row, leaf.column[kDepartureId]), Writing::kLocked);
     LiveTicket ticket;
     // A row that does not fit the departure has no claim: the loader left it out, too.
-    if (ref.departure == nullptr ||
+    if (ref.departure == nullptr || is_following_reform(ref.slot) ||
         DatumGetDateADT(row_datum(row, leaf.column[kServiceDate])) != ref.departure->service_date ||
         read_live_ticket(row, leaf, ref.departure, &ticket) != Misfit::kNone) {
         return;
@@ -154,7 +159,7 @@ void claim_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* ro
                Writing writing) {
     const int64_t departure_id = row_int64(row, leaf.column[kDepartureId]);
     const DepartureRef ref = pin_or_lock(catalog, departure_id, writing);
-    if (ref.departure == nullptr) {
+    if (ref.departure == nullptr || is_following_reform(ref.slot)) {
         return;
     }
     LiveTicket ticket;
@@ -280,13 +285,51 @@ void follow_event(FunctionCallInfo fcinfo, const Catalog& catalog, const Trigger
 
 }  // namespace
 
+// A row is not written for a departure whose deletion it has seen begin.
+[[noreturn]] static void report_gone(int64_t departure_id) {
+    ereport(ERROR,
+            (errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+             errmsg("departure " INT64_FORMAT " does not exist any more", departure_id),
+             errdetail("It was deleted, or got another id, while a row for it was being written."),
+             errhint("Write the departure first if the row is to be kept.")));
+}
+
+static DepartureRef find_for_new(const Catalog& catalog, int64_t departure_id) {
+    DepartureRef ref = directory_find_id(catalog, departure_id);
+    if (ref.departure != nullptr && is_barred(ref)) {
+        ref = find_unbarred(catalog, departure_id);
+        if (ref.departure == nullptr) {
+            report_gone(departure_id);
+        }
+    }
+    return ref;
+}
+
+static DepartureRef find_for(const Catalog& catalog, int64_t departure_id, Writing writing) {
+    switch (writing) {
+        case Writing::kNew:
+            return find_for_new(catalog, departure_id);
+        case Writing::kDeparture:
+            return find_at_rest(catalog, departure_id);
+        default:
+            return find_settled(catalog, departure_id);
+    }
+}
+
+// On a departure that this transaction has barred itself: by hand, or for a reform elsewhere.
+static bool may_write_on(uint32_t slot) {
+    return ledger_is_reforming(slot) && (shared.slots[slot].departure()->seat_change.load(
+                                             std::memory_order_relaxed) == SeatChange::kBarred ||
+                                         is_following_reform(slot));
+}
+
 DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id, Writing writing) {
     if (!directory_has_current(catalog, departure_id) && !is_loadable(catalog, departure_id)) {
         return {kNoSlot, nullptr};
     }
-    const DepartureRef ref = writing == Writing::kNew ? find_unbarred(catalog, departure_id)
-                                                      : find_settled(catalog, departure_id);
-    if (ref.departure != nullptr && writing == Writing::kNew && is_barred(ref)) {
+    const DepartureRef ref = find_for(catalog, departure_id, writing);
+    if (ref.departure != nullptr && writing == Writing::kNew && is_barred(ref) &&
+        !may_write_on(ref.slot)) {
         report_barred(ref);
     }
     if (ref.departure != nullptr) {

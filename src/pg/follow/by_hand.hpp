@@ -27,17 +27,23 @@
 #include "pool/announcement.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "tables/departure_rows.hpp"
 
 namespace ticketpool {
 
 // What of a departure is written, as to its getting other seats meanwhile (reforming.hpp).
 enum class Writing {
-    kLocked,  // what a reform has to lock first: the departure, or a ticket that was live
-    kNew      // what it would not see: waits, and then ereports TK003
+    kDeparture,  // the departure itself, whose row this session has locked
+    kLocked,     // what a reform has to lock first: a ticket that was live, a row of the departure
+    kNew         // what it would not see: waits, and then ereports TK003
 };
 
 // The departure, pinned; null if it does not exist, or its stop list or seats do not exist yet.
 DepartureRef pin_departure(const Catalog& catalog, int64_t departure_id, Writing writing);
+
+// 23514: the live ticket does not fit its departure. 23P01: its seat is taken.
+[[noreturn]] void report_misfit(int64_t departure_id, const LiveTicket& ticket, Misfit misfit);
+[[noreturn]] void report_taken(const DepartureRef& ref, const LiveTicket& ticket);
 
 // From the commit on, the worker has something to do at the time in this column, unless it is NULL.
 void note_deadline(TupleTableSlot* row, AttrNumber column);

@@ -4,7 +4,9 @@
 //                               loaded with it; they must be in the partition of its day (23514),
 //                               and no two of them may overlap on a seat (23P01)
 //   sale times, status changed  in memory at commit (commit_marks.hpp)
-//   formation changed           refused (0A000)
+//   formation changed           refused (0A000), except that logical replication brings it
+//   other seats, by logical replication
+//                               followed (reformed.hpp)
 //   train changed               others find it under its new name from the commit on, this
 //                               transaction at once
 //   other times and flags for the same stops
@@ -12,7 +14,9 @@
 //   deleted, or its id, date, stops or seats changed
 //                               refused while it has live orders (23503). New claims are barred at
 //                               once (a rollback undoes that), and transactions that have claims
-//                               are waited for, interruptibly, as ticket_withdraw does
+//                               are waited for, interruptibly, as ticket_withdraw does. A live row
+//                               that another session writes by hand meanwhile waits as for a
+//                               reform, and is then refused (TK003)
 //   reservation changed         the departure is to be loaded again from the commit on, with the
 //                               quotas that its rows then name. A reservation that names seats,
 //                               stops or a class which the departure does not have is refused
@@ -44,8 +48,10 @@
 #include "follow/commit_marks.hpp"
 #include "follow/early_orders.hpp"
 #include "follow/own_events.hpp"
+#include "follow/reformed.hpp"
 #include "follow/trigger_entry.hpp"
 #include "load/directory.hpp"
+#include "load/reforming.hpp"
 #include "load/shared_parts.hpp"
 #include "pool/ledger.hpp"
 #include "pool/sources.hpp"
@@ -63,18 +69,18 @@ namespace {
 // ---------------------------------------------------------------------------------------------
 
 // 23503 if the departure has a live order, also one of a transaction that was in progress. No other
-// session can add one before this transaction ends.
+// session can add one before this transaction ends: neither a purchase nor a hand-written row.
 void require_no_orders(const Catalog& catalog, const DepartureRow& row) {
     OrderLeaf leaf;
     if (!find_order_leaf(catalog, row.service_date, &leaf)) {
         return;  // the partition of its day is gone, with all orders
     }
-    const DepartureRef ref = pin_departure(catalog, row.departure_id, Writing::kLocked);
+    const DepartureRef ref = pin_departure(catalog, row.departure_id, Writing::kDeparture);
     if (ref.departure != nullptr) {
         ledger_reserve(1);
         wait_for_sale_turn(ref.slot);
         ledger_bar(ref.slot);
-        wait_for_others(ref.slot, OfPrepared::kRefuse);
+        bar_claims(ref.slot);
     }
     if (has_live_rows(leaf, row.departure_id)) {
         ereport(ERROR,
@@ -172,6 +178,10 @@ void follow_departure(const Catalog& catalog, const RowEvent& rows) {
         stale_at_commit(catalog, before.departure_id);
         before.route_id = after.route_id;
     }
+    if (rows.after != nullptr && is_reformed_elsewhere(before, after)) {
+        follow_reform(catalog, before);
+        before.layout_id = after.layout_id;
+    }
     if (rows.after == nullptr || before.departure_id != after.departure_id ||
         before.service_date != after.service_date || before.route_id != after.route_id ||
         before.layout_id != after.layout_id) {
@@ -184,7 +194,7 @@ void follow_departure(const Catalog& catalog, const RowEvent& rows) {
         }
         return;
     }
-    if (!same_column(rows, kDepFormation)) {
+    if (!same_column(rows, kDepFormation) && !rows_come_in_any_order()) {
         report_formation_change(after);
     }
     const bool renamed = strcmp(before.train, after.train) != 0;
@@ -294,8 +304,8 @@ void claim_free_seats(const DepartureRef& ref, const ReservationRow& row) {
 
 void follow_open_reservation(const Catalog& catalog, TupleTableSlot* slot, int64_t departure_id) {
     const DepartureRef ref = pin_departure(catalog, departure_id, Writing::kNew);
-    if (ref.departure == nullptr) {
-        return;  // a restore: the quota is loaded with its departure
+    if (ref.departure == nullptr || is_following_reform(ref.slot)) {
+        return;  // the quota is loaded with its departure
     }
     ReservationRow row{};
     if (!read_reservation(slot, ref.departure, &row) || row.count != row.named) {

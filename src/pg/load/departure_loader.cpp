@@ -122,4 +122,17 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint3
     return departure;
 }
 
+Departure* private_departure(const Catalog& catalog, const DepartureRow& row, int64_t layout_id) {
+    const Route* route = reinterpret_cast<const Route*>(read_route(catalog, row.route_id));
+    Layout* layout = read_layout(catalog, layout_id);
+    const size_t bytes = Departure::bytes_required(*layout, route->segments());
+    char* memory = static_cast<char*>(MemoryContextAllocExtended(
+        CurrentMemoryContext, bytes + alignof(Departure), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    void* block = reinterpret_cast<void*>(TYPEALIGN(alignof(Departure), memory));
+    Departure* departure = Departure::init_in_place(block, route, layout);
+    departure->departure_id = row.departure_id;
+    departure->service_date = static_cast<uint16_t>(row.service_date);
+    return departure;
+}
+
 }  // namespace ticketpool

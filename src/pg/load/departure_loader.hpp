@@ -13,4 +13,7 @@ namespace ticketpool {
 Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint32_t slot,
                           uint32_t* bad_rows);
 
+// A departure with the seats of this layout and nothing sold, palloc'd: nobody else knows it.
+Departure* private_departure(const Catalog& catalog, const DepartureRow& row, int64_t layout_id);
+
 }  // namespace ticketpool
