@@ -1,5 +1,5 @@
 -- Coaches as they are painted: of India, of China, a bus, a cinema and a ferry.
---   psql -f formations.sql
+--   psql -f formations.sql        (after CREATE EXTENSION ticketpool)
 -- Each formation has the labels that passengers see, and for each seat what a buyer may wish for and
 -- where it is. The numbers of berths are those of real coaches (test/data/coach_capacity.csv).
 SET client_encoding = 'UTF8';

@@ -53,8 +53,8 @@ CREATE OR REPLACE FUNCTION @extschema@.ticket_open(train text, service_date date
 COMMENT ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz, text,
     interval, text) IS
     'puts a departure on sale with the present formation and the present stop list of the train, '
-    'or of the code stops_of; a trip is sold until sale_margin before the train leaves; returns '
-    'its id';
+    'or of the code stops_of; a trip is sold until sale_margin before the train leaves its boarding '
+    'stop, or, if that is NULL, until closes_at or ticket_close; returns the id of the departure';
 REVOKE ALL ON FUNCTION @extschema@.ticket_open(text, date, text, timestamptz, timestamptz, text,
     interval, text) FROM PUBLIC;
 
@@ -76,8 +76,8 @@ REVOKE ALL ON FUNCTION @extschema@.ticket_close(text, date) FROM PUBLIC;
 CREATE OR REPLACE FUNCTION @extschema@.ticket_retime(train text, service_date date)
     RETURNS void AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_retime(text, date) IS
-    'gives a departure the present times of its stops in ticket_stop, and no skipped stop; orders '
-    'stay';
+    'gives a departure the present times that ticket_stop has for the same stops of the code it was '
+    'opened with, and brings skipped stops back; orders stay';
 REVOKE ALL ON FUNCTION @extschema@.ticket_retime(text, date) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_skip_stop(train text, service_date date,
@@ -288,8 +288,9 @@ CREATE OR REPLACE FUNCTION @extschema@.ticket_reform(train text, service_date da
         new_coach text, new_seat text, outcome text)
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_reform(text, date, text, text) IS
-    'gives a departure the seats of another formation; returns the tickets that got another seat or, '
-    'with unseated => ''refund'', lost theirs';
+    'gives a departure the seats of another formation; returns the tickets that got another seat. If '
+    'some find none, nothing changes (TK007) or, with unseated => ''refund'', they are refunded or '
+    'cancelled, and returned too';
 REVOKE ALL ON FUNCTION @extschema@.ticket_reform(text, date, text, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION @extschema@.ticket_move_columns()
@@ -391,7 +392,8 @@ CREATE OR REPLACE FUNCTION @extschema@.ticket_reserve_seats(train text, service_
     RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_reserve_seats(text, date, text, text[], text, text, timestamptz) IS
     'sets exactly these seats of one class, named as coach/seat, aside for a channel over a stretch, '
-    'or over the whole way; returns the reservation, or NULL when one of them is not free';
+    'or over the whole way; a channel that no purchase names blocks them, such as a broken seat; '
+    'returns the reservation, or NULL when one of them is not free';
 REVOKE ALL ON FUNCTION @extschema@.ticket_reserve_seats(text, date, text, text[], text, text, timestamptz)
     FROM PUBLIC;
 

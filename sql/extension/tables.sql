@@ -178,6 +178,9 @@ COMMENT ON COLUMN @extschema@.ticket_departure.formation IS
 COMMENT ON COLUMN @extschema@.ticket_departure.opens_at IS 'when the sale begins (wall clock)';
 COMMENT ON COLUMN @extschema@.ticket_departure.closes_at IS
     'when the sale ends (wall clock); NULL: when ticket_close is called';
+COMMENT ON COLUMN @extschema@.ticket_departure.status IS
+    'open; closed: no more sales, orders stay (ticket_close); withdrawn: the train is cancelled '
+    '(ticket_withdraw)';
 COMMENT ON COLUMN @extschema@.ticket_departure.sale_margin IS
     'a trip is on sale until that long before the train leaves its boarding stop; NULL: until '
     'closes_at';
@@ -214,8 +217,11 @@ CREATE TABLE @extschema@.ticket_reservation (
 );
 ALTER SEQUENCE @extschema@.ticket_reservation_reservation_id_seq OWNED BY @extschema@.ticket_reservation.reservation_id;
 COMMENT ON TABLE @extschema@.ticket_reservation IS
-    'quotas: seats set aside for a channel over a stretch (kept by ticket_reserve and '
-    'ticket_recycle)';
+    'quotas: seats set aside for a channel over a stretch (kept by ticket_reserve, '
+    'ticket_reserve_seats, ticket_recycle and ticket_reform)';
+COMMENT ON COLUMN @extschema@.ticket_reservation.channel IS
+    'what a purchase has to name to get these seats; nobody gets seats of a channel that no purchase '
+    'names';
 COMMENT ON COLUMN @extschema@.ticket_reservation.seats IS 'number of seats that were set aside';
 COMMENT ON COLUMN @extschema@.ticket_reservation.release_at IS
     'when unsold seats return to general sale (wall clock); NULL: when ticket_recycle is called';
@@ -288,6 +294,13 @@ COMMENT ON TABLE @extschema@.ticket_order IS
 COMMENT ON COLUMN @extschema@.ticket_order.order_id IS
     'id of the order: days since 2000-01-01 shifted left by 37, plus a sequence; below 2^53';
 COMMENT ON COLUMN @extschema@.ticket_order.ticket_no IS 'number of the ticket in the order, from 1';
+COMMENT ON COLUMN @extschema@.ticket_order.user_id IS 'who bought it';
+COMMENT ON COLUMN @extschema@.ticket_order.passenger_id IS
+    'who travels; the user where the purchase named no passengers';
+COMMENT ON COLUMN @extschema@.ticket_order.seat IS
+    'label of the seat in its coach; NULL: an unnumbered place';
+COMMENT ON COLUMN @extschema@.ticket_order.channel IS
+    'the channel that the purchase named; NULL: none';
 COMMENT ON COLUMN @extschema@.ticket_order.from_stop IS 'stop_no of boarding';
 COMMENT ON COLUMN @extschema@.ticket_order.to_stop IS 'stop_no of alighting';
 COMMENT ON COLUMN @extschema@.ticket_order.status IS

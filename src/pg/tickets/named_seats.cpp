@@ -32,8 +32,8 @@ uint64_t hash_of_names(const Text* name, uint32_t count) {
         if (i > 0 && same_text(sorted[i - 1], sorted[i])) {
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                             errmsg("seat \"%s\" is named twice", printable(sorted[i])),
-                            errdetail("A seat can be given to one passenger only."),
-                            errhint("Name as many different seats as there are passengers.")));
+                            errdetail("A seat can be taken once only."),
+                            errhint("Name each seat once.")));
         }
         hash = digest_hash(sorted[i], hash);
     }

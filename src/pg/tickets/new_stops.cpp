@@ -96,8 +96,20 @@ bool are_same_stops(const RouteStops& a, const RouteStops& b) {
 RouteStops retimed(const Change& change, const KeptStops& present) {
     Snapshot snapshot = RegisterSnapshot(GetTransactionSnapshot());
     RouteStops now;
-    if (!find_stops({change.catalog, snapshot, present.train}, &now) ||
-        !are_same_stops(now, present.stops)) {
+    // A departure of an import, or a list that was deleted.
+    if (!find_stops({change.catalog, snapshot, present.train}, &now)) {
+        ereport(
+            ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("train \"%s\" of %s has no times in ticket_stop", printable(change.train),
+                    date_text(change.date)),
+             errdetail("It was opened with the stops of \"%s\", of which ticket_stop has no row.",
+                       printable(present.train)),
+             errhint("Write all of its stops with their new times into ticket_stop, as train "
+                     "\"%s\".",
+                     printable(present.train))));
+    }
+    if (!are_same_stops(now, present.stops)) {
         ereport(ERROR,
                 (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                  errmsg("train \"%s\" of %s has other stops than ticket_stop",

@@ -321,6 +321,15 @@ bool find_usual_trip(const Wanted& wanted, Trip* trip) {
 }
 
 [[noreturn]] void report_no_trip(const Wanted& wanted, Text from, Text to) {
+    if (same_text(from, to)) {
+        ereport(ERROR,
+                (errcode(kErrorNoTrip),
+                 errmsg("train \"%s\" does not go from \"%s\" to \"%s\"",
+                        printable(directory_train(wanted.ref)), printable(from), printable(to)),
+                 errdetail("They are one station."),
+                 errhint("If the train calls there twice, name both calls, as "
+                         "\"station#stop_no\": ticket_remaining_matrix shows them.")));
+    }
     ereport(ERROR, (errcode(kErrorNoTrip),
                     errmsg("train \"%s\" does not go from \"%s\" to \"%s\"",
                            printable(directory_train(wanted.ref)), printable(from), printable(to)),
