@@ -60,6 +60,19 @@ SELECT change, damaged(kept, change) FROM (VALUES
     ('ticket_route', 'stop_nos = array[-2147483648, 2147483647]'),
     ('ticket_route', 'stations = array[''DMA'', repeat(''x'', 10000)]')) AS changes (kept, change);
 DROP FUNCTION damaged(text, text);
+-- A day of which an order id has no room is not sold. The departure may be deleted.
+CREATE TABLE damaged_day (LIKE ticket_order INCLUDING ALL);
+ALTER TABLE ticket_order ATTACH PARTITION damaged_day FOR VALUES FROM ('1999-12-31') TO ('2000-01-01');
+INSERT INTO ticket_departure (train, service_date, formation, opens_at, route_id, layout_id)
+SELECT 'DM3', day::date, formation, opens_at, route_id, layout_id FROM ticket_departure, unnest(array['1999-12-31', '2179-06-07', 'infinity']) AS day WHERE train = 'DM1';
+SELECT ticket_buy('DM3', 'DMA', 'DMB', 1, '1999-12-31');
+SELECT ticket_remaining('DM3', 'DMA', 'DMB', '1999-12-31');
+SELECT ticket_remaining('DM3', 'DMA', 'DMB', '2179-06-07');
+SELECT ticket_remaining('DM3', 'DMA', 'DMB', 'infinity');
+SELECT ticket_preload() >= 0 AS preloaded;
+DELETE FROM ticket_departure WHERE train = 'DM3';
+ALTER TABLE ticket_order DETACH PARTITION damaged_day;
+DROP TABLE damaged_day;
 -- The departure itself is as it was.
 SELECT seat, free, properties FROM ticket_places('DM1', 'DMA', 'DMB', '2031-05-01');
 SELECT * FROM ticket_verify();

@@ -16,6 +16,7 @@
 #include "server/plans.hpp"
 #include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"
+#include "tables/departure_rows.hpp"
 #include "tables/order_leaf.hpp"
 #include "tickets/kept_parts.hpp"
 #include "tickets/opening.hpp"
@@ -301,8 +302,8 @@ void keep_one_formation(Import* import, Text formation) {
 }
 
 void check_days(DateADT first_day, DateADT last_day) {
-    check_opening_date(first_day);
-    check_opening_date(last_day);
+    check_service_date(first_day);
+    check_service_date(last_day);
     if (first_day > last_day) {
         ereport(
             ERROR,

@@ -8,11 +8,6 @@
 #include "server/table_scan.hpp"
 
 namespace ticketpool {
-namespace {
-
-enum OnSaleColumn { kSaleNumber = 1, kSaleTrain, kSaleDay, kSaleTrip, kSaleStart, kSaleRoute };
-
-constexpr int64_t kUnknownTime = INT64_MIN / 2;  // far from all others
 
 // The stop list of a departure on sale.
 struct KeptList {
@@ -22,6 +17,12 @@ struct KeptList {
     int64_t* times;  // departure, else arrival; kUnknownTime: neither
     KeptList* next;
 };
+
+namespace {
+
+enum OnSaleColumn { kSaleNumber = 1, kSaleTrain, kSaleDay, kSaleTrip, kSaleStart, kSaleRoute };
+
+constexpr int64_t kUnknownTime = INT64_MIN / 2;  // far from all others
 
 // What is looked at for one day.
 struct Day {
@@ -59,10 +60,10 @@ int64_t time_of(const FeedCall& call) {
     return call.departs != kNoFeedTime ? call.departs : call.arrives;
 }
 
-const KeptList& kept_list(const Day& day, int64_t route_id) {
+const KeptList* kept_list(const Day& day, int64_t route_id) {
     for (const KeptList* list = *day.lists; list != nullptr; list = list->next) {
         if (list->route_id == route_id) {
-            return *list;
+            return list;
         }
     }
     Oid types[] = {INT8OID};
@@ -91,15 +92,22 @@ const KeptList& kept_list(const Day& day, int64_t route_id) {
     SPI_freetuptable(SPI_tuptable);
     list->next = *day.lists;
     *day.lists = list;
-    return *list;
+    return list;
+}
+
+const KeptList& list_of(const Day& day, OnSale* sale) {
+    if (sale->list == nullptr) {
+        sale->list = kept_list(day, sale->route_id);
+    }
+    return *sale->list;
 }
 
 Text station_of(const Day& day, const FeedCall& call) {
     return day.stations.texts[call.station];
 }
 
-bool same_list(const Day& day, const FeedRun& run, const OnSale& sale) {
-    const KeptList& list = kept_list(day, sale.route_id);
+bool same_list(const Day& day, const FeedRun& run, OnSale* sale) {
+    const KeptList& list = list_of(day, sale);
     const FeedTrip& trip = *run.trip;
     const int64_t shift = run.start - first_departure(trip);
     bool same = list.count == trip.count;
@@ -111,8 +119,8 @@ bool same_list(const Day& day, const FeedRun& run, const OnSale& sale) {
 }
 
 // Between the same ends, at nearly the same time?
-bool similar_list(const Day& day, const FeedRun& run, const OnSale& sale) {
-    const KeptList& list = kept_list(day, sale.route_id);
+bool similar_list(const Day& day, const FeedRun& run, OnSale* sale) {
+    const KeptList& list = list_of(day, sale);
     const FeedTrip& trip = *run.trip;
     const int64_t later = list.count > 0 ? run.start - list.times[0] : SECS_PER_HOUR;
     return later > -SECS_PER_HOUR && later < SECS_PER_HOUR &&
@@ -189,7 +197,7 @@ void recognise(Day* day, Find find) {
 template <typename Fits>
 OnSale* find_other(const Day& day, Fits fits) {
     for (uint32_t i = 0; i < day.on_sale_count; i++) {
-        if (!day.on_sale[i].found && fits(day.on_sale[i])) {
+        if (!day.on_sale[i].found && fits(&day.on_sale[i])) {
             return &day.on_sale[i];
         }
     }
@@ -202,13 +210,17 @@ void recognise_all(Day* day, const Services& services) {
         return sale == nullptr || sale->found ? nullptr : sale;
     });
     recognise(day, [&](FeedRun* run) {
-        return find_other(*day, [&](const OnSale& sale) { return same_list(*day, *run, sale); });
+        return find_other(*day, [&](OnSale* sale) { return same_list(*day, *run, sale); });
     });
     recognise(day, [&](FeedRun* run) {
-        OnSale* sale = find_other(*day, [&](const OnSale& other) {
-            return other.trip_id.data == nullptr ? other.suffix == place_of(*day, services, *run)
-                                                 : !trip_runs(*day, services, other.trip_id) &&
-                                                       similar_list(*day, *run, other);
+        int place = 0;  // of the run; 0: not looked for yet
+        OnSale* sale = find_other(*day, [&](OnSale* other) {
+            if (other->trip_id.data != nullptr) {
+                return similar_list(*day, *run, other) &&
+                       !trip_runs(*day, services, other->trip_id);
+            }
+            place = place == 0 ? place_of(*day, services, *run) : place;
+            return other->suffix == place;
         });
         if (sale != nullptr && run->other_days++ == 0) {
             run->other_day = day->date;
@@ -345,6 +357,7 @@ void name_runs(const Catalog& catalog, const Services& services, const TextIndex
     KeptList* lists = nullptr;
     uint32_t sale = 0;
     for (DateADT date = first; date <= last; date++) {
+        CHECK_FOR_INTERRUPTS();
         while (sale < numbers->on_sale_count && numbers->on_sale[sale].day < date) {
             sale++;
         }

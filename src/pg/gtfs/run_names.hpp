@@ -33,6 +33,8 @@ struct FeedRun {
     Text other_train;
 };
 
+struct KeptList;  // a stop list: run_names.cpp
+
 // A departure of the number.
 struct OnSale {
     Text train;
@@ -41,7 +43,8 @@ struct OnSale {
     Text trip_id;        // `data` null: it was opened without a feed
     int32_t trip_start;  // kNoFeedTime: without frequencies
     int64_t route_id;
-    bool found;  // among the runs of the feed
+    const KeptList* list;  // of the route; null: not looked for yet
+    bool found;            // among the runs of the feed
 };
 
 // A run that is to be opened.

@@ -9,6 +9,7 @@
 #include "pool/eviction.hpp"
 #include "pool/unfinished_load.hpp"
 #include "server/table_scan.hpp"
+#include "tables/departure_rows.hpp"
 
 extern "C" {
 #include "access/twophase.h"
@@ -86,6 +87,7 @@ void mark_quotas(Departure* departure) {
 
 Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint32_t slot,
                           uint32_t* bad_rows) {
+    check_service_date(row.service_date);  // it may have been written by hand
     // A memory context of its own: parts under construction may be large, and the caller may load
     // many departures.
     MemoryContext context =

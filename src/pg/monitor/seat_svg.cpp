@@ -126,6 +126,7 @@ void append_text(StringInfo out, int x, int y, const char* attributes, Text text
 
 void append_seat(Picture* picture, const SeatSpot& spot, int x, int y, const SeatSize& size,
                  bool free) {
+    CHECK_FOR_INTERRUPTS();
     const Layout* layout = picture->layout;
     StringInfo out = &picture->body;
     const Text label = text_of(layout->label(spot.seat));

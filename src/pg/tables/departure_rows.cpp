@@ -211,9 +211,23 @@ bool read_reservation(TupleTableSlot* slot, const Departure* departure, Reservat
     return row->count > 0;
 }
 
+static bool is_service_date(DateADT date) {
+    return date >= 0 && date <= kLastServiceDate;
+}
+
+void check_service_date(DateADT date) {
+    if (!is_service_date(date)) {
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("service_date is out of range"),
+                 errdetail("Departures are sold from %s to %s.", date_text(0),
+                           date_text(kLastServiceDate)),
+                 errhint("Check the date.")));
+    }
+}
+
 bool is_loadable(const Catalog& catalog, int64_t departure_id) {
     DepartureRow row;
-    return read_departure_row(catalog, departure_id, &row) &&
+    return read_departure_row(catalog, departure_id, &row) && is_service_date(row.service_date) &&
            has_row(catalog.route, catalog.route_pkey, row.route_id) &&
            has_row(catalog.layout_coach, catalog.layout_coach_pkey, row.layout_id);
 }

@@ -53,7 +53,14 @@ bool read_own_departure_row(const Catalog& catalog, int64_t departure_id, Depart
 // The status in a row of ticket_departure.
 SaleStatus sale_status_of_row(TupleTableSlot* row);
 
-// Are the departure, its stop list and its seats all there? In a restore they arrive in any order.
+// The last day of which an order id and the pool have room: 2179-06-06. The first is 2000-01-01.
+inline constexpr DateADT kLastServiceDate = 0xFFFF;
+
+// 22023 if departures of that day cannot be sold.
+void check_service_date(DateADT date);
+
+// Are the departure, its stop list and its seats all there, and can it be sold on its day? In a
+// restore they arrive in any order.
 bool is_loadable(const Catalog& catalog, int64_t departure_id);
 
 // A live row of ticket_order, as the loader and ticket_verify read it.

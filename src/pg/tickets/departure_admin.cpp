@@ -10,6 +10,7 @@
 #include "pool/waiting.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
+#include "tables/departure_rows.hpp"
 #include "tables/order_leaf.hpp"
 #include "tables/own_writes.hpp"
 #include "tickets/kept_parts.hpp"
@@ -58,7 +59,7 @@ void read_opening(FunctionCallInfo fcinfo, Opening* opening) {
     opening->sale_margin =
         PG_ARGISNULL(kArgSaleMargin) ? nullptr : PG_GETARG_INTERVAL_P(kArgSaleMargin);
     check_name(NameOf::kTrain, opening->train);
-    check_opening_date(opening->date);
+    check_service_date(opening->date);
     check_sale_margin(opening->sale_margin);
     check_binding(PG_GETARG_DATUM(kArgBinding));
     if (opening->closes && opening->closes_at <= opening->opens_at) {

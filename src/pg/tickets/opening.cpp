@@ -17,21 +17,9 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-constexpr DateADT kFirstDate = 0;      // 2000-01-01
-constexpr DateADT kLastDate = 0xFFFF;  // what an order id has room for: 2179-06-06
 constexpr int kMostMarginDays = 366;
 
 }  // namespace
-
-void check_opening_date(DateADT date) {
-    if (DATE_NOT_FINITE(date) || date < kFirstDate || date > kLastDate) {
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("service_date is out of range"),
-                 errdetail("Departures are sold from %s to %s.", date_text(kFirstDate),
-                           date_text(kLastDate)),
-                 errhint("Check the date.")));
-    }
-}
 
 void check_sale_margin(const Interval* margin) {
     if (margin != nullptr && (margin->month != 0 || margin->day < -kMostMarginDays ||

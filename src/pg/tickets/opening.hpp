@@ -21,9 +21,7 @@ struct Opening {
     int64_t layout_id;
 };
 
-// Ereports 22023 for a date that order ids have no room for, and for a margin that is negative,
-// counts in months or is more than 366 days.
-void check_opening_date(DateADT date);
+// Ereports 22023 for a margin that is negative, counts in months or is more than 366 days.
 void check_sale_margin(const Interval* margin);
 
 // Takes the locks of an opening on that day. Call it before the stop list and the formation are

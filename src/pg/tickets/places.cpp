@@ -63,6 +63,7 @@ struct PlaceRows {
         RowText group;
         values[kCoach] = text_datum(text_of(layout->head, coach.name));
         for (uint32_t place = 0; place < coach.seats; place++) {
+            CHECK_FOR_INTERRUPTS();
             const uint32_t seat = layout->listed_seat(coach, place);
             const SeatDetail detail = layout->detail(seat);
             const Text group_name = text_of(layout->seat_group(seat));

@@ -165,6 +165,7 @@ TICKETPOOL_FUNCTION(ticket_seat_map) {
         const SeatMap map = ref.departure->seat_map(c);
         const Widths widths = widths_of(layout, c);
         for (uint32_t seat = 0; seat < map.seats; seat++) {
+            CHECK_FOR_INTERRUPTS();
             const SegmentMask taken = load_seat(map, seat);
             resetStringInfo(&line);
             append_right(&line, coach_name(layout, c, seat), widths.coach);

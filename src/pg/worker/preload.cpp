@@ -8,6 +8,7 @@
 #include "load/directory.hpp"
 #include "pool/shared_memory.hpp"
 #include "server/owner_scope.hpp"
+#include "tables/departure_rows.hpp"
 
 extern "C" {
 #include "executor/spi.h"
@@ -33,9 +34,9 @@ void preload_list(const Catalog& catalog, PreloadList* list) {
     owner_begin(catalog, &scope, RowScope::kEvery);
     SPI_connect();
     const char* sql = psprintf(
-        "SELECT departure_id FROM %s WHERE service_date >= CURRENT_DATE - 1 AND status = 'open' "
-        "ORDER BY service_date, departure_id",
-        qualified_name(catalog.departure));
+        "SELECT departure_id FROM %s WHERE service_date BETWEEN CURRENT_DATE - 1 AND DATE "
+        "'2000-01-01' + %d AND status = 'open' ORDER BY service_date, departure_id",
+        qualified_name(catalog.departure), kLastServiceDate);
     if (SPI_execute(sql, true, 0) != SPI_OK_SELECT) {
         elog(ERROR, "could not read the departures");
     }
