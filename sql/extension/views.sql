@@ -1,5 +1,11 @@
 CREATE OR REPLACE VIEW @extschema@.ticket_pool AS SELECT * FROM @extschema@.ticket_pool();
-COMMENT ON VIEW @extschema@.ticket_pool IS 'departures of this database in memory';
+COMMENT ON VIEW @extschema@.ticket_pool IS
+    'departures of this database in memory; one that is not here is loaded when it is asked for';
+COMMENT ON COLUMN @extschema@.ticket_pool.segments IS 'stretches between two stops';
+COMMENT ON COLUMN @extschema@.ticket_pool.free_seat_segments IS
+    'how many of seats * segments are free, those of quotas not counted';
+COMMENT ON COLUMN @extschema@.ticket_pool.claims_in_flight IS
+    'claims of transactions that have not ended';
 GRANT SELECT ON @extschema@.ticket_pool TO pg_monitor;
 
 CREATE OR REPLACE VIEW @extschema@.item_pool AS SELECT * FROM @extschema@.item_pool();
@@ -15,6 +21,14 @@ GRANT SELECT ON @extschema@.ticket_inflight TO pg_monitor;
 CREATE OR REPLACE VIEW @extschema@.ticket_pool_stat AS SELECT * FROM @extschema@.ticket_pool_stat();
 COMMENT ON VIEW @extschema@.ticket_pool_stat IS
     'counters of the whole server since it started, and memory';
+COMMENT ON COLUMN @extschema@.ticket_pool_stat.sold_outs IS
+    'how often too few seats or units were free: the call returned no row, or NULL';
+COMMENT ON COLUMN @extschema@.ticket_pool_stat.lost_races IS
+    'how often a seat was taken by another buyer at the last moment, and the purchase looked again';
+COMMENT ON COLUMN @extschema@.ticket_pool_stat.rebuilds IS
+    'how often a departure or item was loaded from the tables';
+COMMENT ON COLUMN @extschema@.ticket_pool_stat.evictions IS
+    'how often one had to make room: many of them, and ticketpool.memory is too small';
 GRANT SELECT ON @extschema@.ticket_pool_stat TO pg_monitor;
 
 CREATE OR REPLACE VIEW @extschema@.ticket_sweep_status AS

@@ -30,10 +30,10 @@ uint64_t hash_of_names(const Text* name, uint32_t count) {
     uint64_t hash = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0 && same_text(sorted[i - 1], sorted[i])) {
-            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                            errmsg("seat \"%s\" is named twice", printable(sorted[i])),
-                            errdetail("A seat can be taken once only."),
-                            errhint("Name each seat once.")));
+            ereport(ERROR,
+                    (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                     errmsg("seat \"%s\" is named twice", printable(sorted[i])),
+                     errdetail("A seat can be taken once only."), errhint("Name each seat once.")));
         }
         hash = digest_hash(sorted[i], hash);
     }
