@@ -189,4 +189,15 @@ SELECT * FROM reform('l3', day => '2031-05-04');
 SELECT * FROM reform('l3', day => '2031-05-04');
 SELECT coach, seat, status FROM ticket_confirm(:late_place);
 SELECT * FROM ticket_verify();
+-- There and back in one transaction, to one seat for two: memory has what others see, which is no problem
+INSERT INTO ticket_formation (formation, coach, seat_class, seats) VALUES ('v1', '1', 'c', '{1A,1B}'), ('v2', '2', 'c', '{1A,1B}');
+SELECT ticket_open('T', '2031-05-05', 'v1') > 0 AS opened;
+SELECT count(*) FROM ticket_buy_seats('T', 'A', 'B', 1, ARRAY['1/1A'], '2031-05-05') AS a, ticket_buy_seats('T', 'B', 'D', 2, ARRAY['1/1B'], '2031-05-05') AS b;
+BEGIN;
+SELECT outcome FROM reform('v2', day => '2031-05-05');
+SELECT outcome FROM reform('v1', day => '2031-05-05');
+SELECT * FROM ticket_verify();
+COMMIT;
+SELECT * FROM ticket_verify();
+SELECT ticket_remaining('T', 'A', 'D', '2031-05-05');
 DROP FUNCTION tickets, reform;

@@ -222,6 +222,9 @@ bool is_replaced_now(const Proof& proof, bool recovery) {
         departure->seat_change.load(std::memory_order_seq_cst) != SeatChange::kUnderWay) {
         return false;
     }
+    if (ledger_is_reforming(proof.ref.slot)) {
+        return true;  // also if this transaction came back to the seats that it began with
+    }
     DepartureRow row;
     return (!recovery && shared.slots[proof.ref.slot].version.load(std::memory_order_seq_cst) !=
                              proof.version) ||
