@@ -7,12 +7,13 @@
 //   sale        its new sale times and status, by hand         commit: store them
 //   bar         a departure withdrawn, at once                 commit: it stays so; abort: its
 //                                                              status comes back
-//   route       another stop list, by ticket_retime or      commit: the departure gets it; abort: it
-//               ticket_skip_stop                           is given back
+//   route       another stop list, by ticket_retime or         commit: the departure gets it;
+//               ticket_skip_stop                               abort: it is given back
 //   quota       a quota that ticket_reserve set up             commit: everybody's; abort: closed
 //   closing     a quota that ticket_recycle gives back         commit: closed
-//   reform      a departure that gets other seats           commit: it stays barred, and is found
-//                                                          no more; abort: it is sold again
+//   reform      a departure that gets other seats              commit: it stays barred, and is
+//                                                              found no more; abort: it is sold
+//                                                              again
 //   opened      a departure whose ticket_open is uncommitted   commit: everybody's; abort: it is
 //               (or an item whose item_open is)                discarded
 //

@@ -43,18 +43,23 @@ const char* seats_digest(const Catalog& catalog) {
 }
 
 // The coaches of the formation with what is kept of their seats: arrays as ticket_layout_coach has
-// them. A list of common table expressions, `kept` at its end.
+// them. A list of common table expressions, `kept` at its end. A seat is in one row of each of the
+// two tables at most, so they are put together by grouping: a join would be planned before anybody
+// has analyzed the tables, and be quadratic.
 const char* kept_coaches(const Catalog& catalog) {
     StringInfoData sql;
     initStringInfo(&sql);
     appendStringInfo(
         &sql,
-        "seat AS (SELECT f.coach, f.seat_class, l.n, d.seat_group, d.x, d.y, d.deck, "
-        "(SELECT string_agg(w, ' ' ORDER BY at) FROM unnest(d.properties) WITH ORDINALITY "
-        "AS list(w, at)) AS words FROM %s f CROSS JOIN unnest(f.seats) WITH ORDINALITY AS l(label, "
-        "n) "
-        "LEFT JOIN %s d ON d.formation = f.formation AND d.coach = f.coach AND d.seat = l.label "
-        "WHERE f.formation = $1), detail AS (SELECT coach, seat_class",
+        "seat AS (SELECT coach, max(seat_class) AS seat_class, max(n) AS n, max(seat_group) AS "
+        "seat_group, max(x) AS x, max(y) AS y, max(deck) AS deck, max(words) AS words FROM "
+        "(SELECT f.coach, l.label, f.seat_class, l.n, NULL AS seat_group, NULL::int AS x, "
+        "NULL::int AS y, NULL::int AS deck, NULL AS words FROM %s f CROSS JOIN unnest(f.seats) "
+        "WITH ORDINALITY AS l(label, n) WHERE f.formation = $1 UNION ALL "
+        "SELECT coach, seat, NULL, NULL, seat_group, x, y, deck, "
+        "(SELECT string_agg(w, ' ' ORDER BY at) FROM unnest(properties) WITH ORDINALITY "
+        "AS list(w, at)) FROM %s WHERE formation = $1) AS known GROUP BY coach, label "
+        "HAVING count(n) > 0), detail AS (SELECT coach, seat_class",
         qualified_name(catalog.formation), qualified_name(catalog.formation_seat));
     const struct {
         const char* column;
