@@ -197,11 +197,12 @@ sub kill_a_backend
 	my $of_clients = "backend_type = 'client backend' AND pid <> pg_backend_pid()";
 	return $server->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE $of_clients") == 0 || kill_9_of($server, $of_clients);
 }
+# PgBouncer: from 1.23 on, SIGTERM waits for its clients to leave, and these stay.
 my %strike = (
 	'a backend of the router' => sub { kill_a_backend($fleet->router) },
 	'a backend of a node' => sub { kill_a_backend($fleet->node(any($fleet->numbers))->{server}) },
 	'a node' => sub { my $number = any($fleet->numbers); $fleet->kill_node($number); select undef, undef, undef, rand; $fleet->start_node($number) },
-	'PgBouncer' => sub { $fleet->stop_pooler(any('KILL', 'KILL', 'TERM')); select undef, undef, undef, rand() * 0.5; $fleet->start_pooler; 1 },
+	'PgBouncer' => sub { $fleet->stop_pooler(any('KILL', 'KILL', 'QUIT')); select undef, undef, undef, rand() * 0.5; $fleet->start_pooler; 1 },
 	'a frozen node' => sub { my $number = any($fleet->numbers); $fleet->freeze($number); select undef, undef, undef, rand; $fleet->thaw($number); 1 });
 my $end = time() + $seconds;
 my %struck;

@@ -181,6 +181,8 @@ void open_alone(const Work& work, NewRun* one) {
         }
         one->suffix++;
     }
+    warn_of_trip(trip->id, psprintf(_("On %s: %d names of its number are taken."),
+                                    date_text(one->day), kMostNames));
 }
 
 Formation* formation_of(Formations* formations, uint32_t number) {
