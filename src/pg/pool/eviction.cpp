@@ -114,7 +114,7 @@ static void clear_slot(uint32_t index, uint64_t version) {
     slot.block = nullptr;
     slot.maker.store(0, std::memory_order_relaxed);
     slot.version.store(next_version(version, SlotState::kFree), std::memory_order_release);
-    slot.next_by_name = shared.control->free_slots;
+    slot.next_by_name.store(shared.control->free_slots, std::memory_order_relaxed);
     shared.control->free_slots = index;
 }
 
@@ -124,17 +124,19 @@ void free_slot(uint32_t index, uint64_t version) {
 }
 
 void free_retired() {
-    uint32_t* link = &shared.control->retired;
-    while (*link != kNoSlot) {
-        const uint32_t index = *link;
+    uint32_t kept = kNoSlot;
+    for (uint32_t index = shared.control->retired; index != kNoSlot;) {
         DirectorySlot& slot = shared.slots[index];
+        const uint32_t next = slot.next_by_name.load(std::memory_order_relaxed);
         if (is_announced(index)) {
-            link = &slot.next_by_name;
+            slot.next_by_name.store(kept, std::memory_order_relaxed);
+            kept = index;
         } else {
-            *link = slot.next_by_name;
             clear_slot(index, slot.version.load(std::memory_order_relaxed));
         }
+        index = next;
     }
+    shared.control->retired = kept;
 }
 
 void retire_slot(uint32_t index) {
@@ -143,7 +145,7 @@ void retire_slot(uint32_t index) {
     const uint64_t version = slot.version.load(std::memory_order_relaxed);
     slot.version.store(next_version(version, SlotState::kLoading), std::memory_order_seq_cst);
     unlink_slot(index);
-    slot.next_by_name = shared.control->retired;
+    slot.next_by_name.store(shared.control->retired, std::memory_order_relaxed);
     shared.control->retired = index;
     free_retired();
 }
@@ -303,7 +305,7 @@ uint32_t take_slot() {
         try_evict(victim);
     }
     const uint32_t index = shared.control->free_slots;
-    shared.control->free_slots = shared.slots[index].next_by_name;
+    shared.control->free_slots = shared.slots[index].next_by_name.load(std::memory_order_relaxed);
     return index;
 }
 

@@ -81,9 +81,9 @@ void start_control(const PoolSize& size) {
     SpinLockInit(&control->databases_lock);
 }
 
-void start_buckets(uint32_t* buckets, const PoolSize& size) {
+void start_buckets(SlotLink* buckets, const PoolSize& size) {
     for (uint32_t i = 0; i < size.buckets; i++) {
-        buckets[i] = kNoSlot;
+        new (&buckets[i]) SlotLink(kNoSlot);
     }
 }
 
@@ -91,7 +91,8 @@ void start_buckets(uint32_t* buckets, const PoolSize& size) {
 void start_slots(const PoolSize& size) {
     start_all(shared.slots, size.slots);
     for (uint32_t i = 0; i < size.slots; i++) {
-        shared.slots[i].next_by_name = i + 1 < size.slots ? i + 1 : kNoSlot;
+        shared.slots[i].next_by_name.store(i + 1 < size.slots ? i + 1 : kNoSlot,
+                                           std::memory_order_relaxed);
     }
 }
 
@@ -111,10 +112,10 @@ Size bytes_of_parts(const PoolSize& size) {
 // The block's pieces, in the order of their addresses; the arena follows.
 constexpr Piece kPieces[] = {
     {[](const PoolSize&) { return sizeof(Control); }, attach_to<&Shared::control>, start_control},
-    {[](const PoolSize& size) { return size.buckets * sizeof(uint32_t); },
+    {[](const PoolSize& size) { return size.buckets * sizeof(SlotLink); },
      attach_to<&Shared::by_name>,
      [](const PoolSize& size) { start_buckets(shared.by_name, size); }},
-    {[](const PoolSize& size) { return size.buckets * sizeof(uint32_t); },
+    {[](const PoolSize& size) { return size.buckets * sizeof(SlotLink); },
      attach_to<&Shared::by_id>, [](const PoolSize& size) { start_buckets(shared.by_id, size); }},
     {bytes_of_parts, attach_to<&Shared::routes>,
      [](const PoolSize& size) { start_all(shared.routes, size.buckets / 4); }},
@@ -127,9 +128,6 @@ constexpr Piece kPieces[] = {
     {[](const PoolSize& size) { return size.slots * sizeof(StandbyLoad); },
      attach_to<&Shared::standby>,
      [](const PoolSize& size) { start_all(shared.standby, size.slots); }},
-    {[](const PoolSize& size) { return size.slots * sizeof(SlotTrain); },
-     attach_to<&Shared::trains>,
-     [](const PoolSize& size) { start_all(shared.trains, size.slots); }},
     {[](const PoolSize& size) { return size.slots * sizeof(SharedPtr<OldRoute>); },
      attach_to<&Shared::old_routes>,
      [](const PoolSize& size) { start_all(shared.old_routes, size.slots); }},
