@@ -34,6 +34,18 @@ uint32_t used(uint32_t index) {
     return index;
 }
 
+// Has the kernel map what a call for the announced slot will read: its first page, its last one,
+// and the route.
+void touch_block(uint32_t index) {
+    const DirectorySlot& slot = shared.slots[index];
+    pages_touch(slot.block.get());
+    if (!slot.has_item()) {
+        const Departure* departure = slot.departure();
+        pages_touch(reinterpret_cast<const char*>(departure) + departure->bytes - 1);
+        pages_touch(departure->route());
+    }
+}
+
 enum class Found { kReady, kBusy, kNothing };
 
 Found find_in_chain(const Key& key, uint32_t* announced_slot) {
@@ -125,6 +137,7 @@ uint32_t find_any(const Key& key) {
     const uint32_t slot = chain_announce(key);
     if (likely(slot != kNoSlot)) {
         used(slot);
+        touch_block(slot);
         if (likely(shared.control->attention.load(std::memory_order_relaxed) == 0)) {
             return slot;
         }

@@ -101,6 +101,7 @@ struct Walk {
     }
     bool may_match(uint32_t index) const {
         const DirectorySlot& slot = shared.slots[index];
+        pages_touch(&slot);
         return key.by_id() ? slot.id.load(std::memory_order_relaxed) == key.id
                            : slot.name_hash.load(std::memory_order_relaxed) == low_hash(key.hash);
     }
@@ -118,7 +119,9 @@ struct Walk {
 }  // namespace
 
 uint32_t chain_announce(const Key& key) {
-    const uint32_t index = find_unlocked(bucket_of(key), Walk{key});
+    const SlotLink* bucket = bucket_of(key);
+    pages_touch(bucket);
+    const uint32_t index = find_unlocked(bucket, Walk{key});
     if (unlikely(index == kNoSlot)) {
         end_announcement();
     }

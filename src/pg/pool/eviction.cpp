@@ -247,6 +247,19 @@ uint32_t nearest_block(uintptr_t address, bool above) {
     return best;
 }
 
+// The same as Arena::allocate(); keeps account of how far the arena was ever used.
+void* allocate(size_t bytes) {
+    char* block = static_cast<char*>(shared.arena.allocate(bytes));
+    const char* start = reinterpret_cast<const char*>(shared.control);
+    if (block != nullptr) {
+        const uint64_t end = static_cast<uint64_t>(block - start) + bytes;
+        if (end > shared.control->arena_end.load(std::memory_order_relaxed)) {
+            shared.control->arena_end.store(end, std::memory_order_relaxed);
+        }
+    }
+    return block;
+}
+
 // Makes a hole of `bytes` by evicting the neighbours of a block that was just freed. Freeing the
 // coldest blocks wherever they are may leave plenty of memory and no hole that is large enough.
 void* widen_hole(uintptr_t freed, size_t bytes) {
@@ -261,7 +274,7 @@ void* widen_hole(uintptr_t freed, size_t bytes) {
             if (!try_evict(neighbour)) {
                 break;
             }
-            if (void* block = shared.arena.allocate(bytes)) {
+            if (void* block = allocate(bytes)) {
                 return block;
             }
         }
@@ -272,10 +285,10 @@ void* widen_hole(uintptr_t freed, size_t bytes) {
 }  // namespace
 
 void* allocate_or_evict(size_t bytes) {
-    void* block = shared.arena.allocate(bytes);
+    void* block = allocate(bytes);
     if (block == nullptr && shared.control->retired != kNoSlot) {
         free_retired();
-        block = shared.arena.allocate(bytes);
+        block = allocate(bytes);
     }
     Search search;
     while (block == nullptr) {
@@ -285,7 +298,7 @@ void* allocate_or_evict(size_t bytes) {
         }
         const uintptr_t address = reinterpret_cast<uintptr_t>(shared.slots[victim].block.get());
         if (try_evict(victim)) {
-            block = shared.arena.allocate(bytes);
+            block = allocate(bytes);
             if (block == nullptr) {
                 block = widen_hole(address, bytes);
             }

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "pool/deadlines.hpp"
+#include "pool/pages.hpp"
 #include "pool/prepared.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/standby.hpp"
@@ -19,7 +20,7 @@ constinit shmem_request_hook_type previous_request_hook = nullptr;
 constinit shmem_startup_hook_type previous_startup_hook = nullptr;
 
 constexpr const char* kTranche = "ticketpool";
-constexpr Size kAlignment = 128;
+constexpr Size kAlignment = 128;  // of a piece
 
 struct PoolSize {
     Size memory;  // ticketpool.memory, in bytes: the pool with its directory
@@ -154,7 +155,7 @@ Plan plan_memory(const PoolSize& size) {
     }
     plan.arena_at = TYPEALIGN(kAlignment, end);
     plan.arena_bytes = size.memory - (end - kPieces[kBackendsPiece].bytes(size));
-    plan.total = add_size(plan.arena_at, plan.arena_bytes) + kAlignment;  // to align the block
+    plan.total = add_size(plan.arena_at, plan.arena_bytes) + pages_alignment(size.memory);
     return plan;
 }
 
@@ -176,19 +177,26 @@ void startup() {
     bool found = false;
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
     char* block = static_cast<char*>(ShmemInitStruct("ticketpool", plan.total, &found));
-    char* base = reinterpret_cast<char*>(TYPEALIGN(kAlignment, block));
+    const Size alignment = pages_alignment(size.memory);
+    char* base = reinterpret_cast<char*>(TYPEALIGN(alignment, block));
+    const Size bytes = plan.arena_at + plan.arena_bytes;
     for (int i = 0; i < static_cast<int>(lengthof(kPieces)); i++) {
         kPieces[i].attach(base + plan.at[i]);
     }
     bool usable = true;
     if (!found) {
+        pages_advise(base, bytes);
         for (const Piece& piece : kPieces) {
             piece.start(size);
         }
         shared.control->arena_bytes = plan.arena_bytes;
         usable = shared.arena.create(base + plan.arena_at, plan.arena_bytes);
+        shared.control->arena_end.store(plan.arena_at, std::memory_order_relaxed);
     }
     LWLockRelease(AddinShmemInitLock);
+    if (!found) {
+        pages_start(base, bytes);
+    }
     if (!usable) {
         ereport(FATAL, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
                         errmsg("\"ticketpool.memory\" is too small"),

@@ -38,6 +38,7 @@
 // again, empty; the tables are the truth.
 #pragma once
 
+#include "pool/pages.hpp"
 #include "server/pg.hpp"
 #include "ticketpool/slot_chain.hpp"
 #include "ticketpool/stock.hpp"
@@ -150,6 +151,11 @@ struct Control {
     uint32_t retired;       // out of the directory, but still read: a list like the free list
     uint32_t backend_count;
     uint64_t arena_bytes;
+    // How the pool is mapped, and up to where anything in it was ever used, in bytes from here: see
+    // pages.hpp.
+    PageKind pages;
+    uint64_t page_bytes;
+    std::atomic<uint64_t> arena_end;
     Coldest coldest;
     SharedPtr<PreparedLedger> prepared;  // see prepared.hpp
     // Why a departure that was found may need a second look; nearly always 0. The number of
