@@ -29,6 +29,11 @@ COMMENT ON COLUMN @extschema@.ticket_pool_stat.rebuilds IS
     'how often a departure or item was loaded from the tables';
 COMMENT ON COLUMN @extschema@.ticket_pool_stat.evictions IS
     'how often one had to make room: many of them, and ticketpool.memory is too small';
+COMMENT ON COLUMN @extschema@.ticket_pool_stat.pages IS
+    'how sessions map the pool: huge or transparent huge pages, else pages that are populated many '
+    'at a time, or single ones';
+COMMENT ON COLUMN @extschema@.ticket_pool_stat.page_bytes IS
+    'the size of such a page';
 GRANT SELECT ON @extschema@.ticket_pool_stat TO pg_monitor;
 
 CREATE OR REPLACE VIEW @extschema@.ticket_sweep_status AS

@@ -163,7 +163,7 @@ TICKETPOOL_FUNCTION(ticket_pool_stat) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const size_t used = shared.arena.total_bytes() - shared.arena.free_bytes();
     LWLockRelease(shared.control->lock);
-    Datum values[10];
+    Datum values[12];
     bool nulls[lengthof(values)] = {};
     for (size_t m = 0; m < lengthof(sums); m++) {
         values[m] = Int64GetDatum(static_cast<int64_t>(sums[m]));
@@ -172,5 +172,7 @@ TICKETPOOL_FUNCTION(ticket_pool_stat) {
     values[7] = Int64GetDatum(static_cast<int64_t>(used));
     values[8] = Int64GetDatum(int64_t{setting_memory_kb} * 1024);
     values[9] = Int64GetDatum(items);
+    values[10] = CStringGetTextDatum(page_kind_name(shared.control->pages));
+    values[11] = Int64GetDatum(static_cast<int64_t>(shared.control->page_bytes));
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(columns, values, nulls)));
 }
