@@ -69,9 +69,8 @@ TicketAnswer* answer_in(SaleSlot* slot) {
 // The session's side
 // ---------------------------------------------------------------------------------------------
 
-// The ordinary way says so at once, without waiting for a group.
 bool is_sold_out(const Purchase& purchase) {
-    return purchase.seats == nullptr &&
+    return purchase.seats == nullptr && was_refused_lately() &&
            count_remaining(purchase.ref, purchase.class_index, purchase.trip, purchase.channel) <
                purchase.party;
 }
@@ -175,7 +174,8 @@ bool is_first_call(const Catalog& catalog, const Purchase& purchase) {
 
 bool sell_request(DateRows* rows, SaleSlot* slot, Purchase* purchase) {
     if (!is_on_sale(purchase->ref, purchase->trip) || !is_first_call(rows->catalog, *purchase) ||
-        !may_buy_at_once(rows->catalog, rule_call(*purchase))) {
+        (has_rules(rows->catalog, RuleKind::kTicket) &&
+         !may_buy_at_once(rows->catalog, rule_call(*purchase)))) {
         return false;
     }
     Claimed claims[kMostInGroup];
@@ -261,6 +261,7 @@ bool sell_in_group(SaleDesk* desk, FunctionCallInfo fcinfo, const Catalog& catal
     slot->kind = SaleKind::kTickets;
     fill_request(catalog, purchase, request_in(slot));
     if (!wait_for_sale(desk)) {
+        note_refused();
         return false;
     }
     const TicketAnswer answer = *answer_in(slot);

@@ -231,6 +231,32 @@ void note_size(SaleDesk* desk, int size) {
     }
 }
 
+// The last groups, apart by whether their commit was flushed.
+struct Watched {
+    int groups;
+    int callers;
+};
+constinit Watched watched[2]{};
+
+// Below these means, a group costs its callers more than it saves them.
+constexpr int kWatch = 32;
+constexpr int kFewCallers[2] = {6 * kWatch, 8 * kWatch / 5};
+constexpr TimestampTz kApart = USECS_PER_SEC;
+
+void watch_worth(SaleDesk* desk, int size) {
+    const int flushed = is_flushed(synchronous_commit);
+    Watched* last = &watched[flushed];
+    last->groups++;
+    last->callers += size;
+    if (last->groups == kWatch) {
+        if (last->callers < kFewCallers[flushed]) {
+            desk->apart_until[flushed].store(GetCurrentTimestamp() + kApart,
+                                             std::memory_order_relaxed);
+        }
+        *last = Watched{};
+    }
+}
+
 // Serves whoever has queued. False: nobody has.
 bool serve_queue(SaleDesk* desk) {
     queue_next = 0;
@@ -244,7 +270,9 @@ bool serve_queue(SaleDesk* desk) {
         memcpy(group.slot, &queue[queue_next], static_cast<size_t>(group.count) * sizeof *queue);
         memset(group.sold, 0, sizeof group.sold);
         queue_next += group.count;
+        const int size = group.count;
         serve_group(desk);
+        watch_worth(desk, size);
         CHECK_FOR_INTERRUPTS();
     }
     return true;
