@@ -99,13 +99,17 @@ $session[0]->run('BEGIN');
 $session[0]->run("INSERT INTO ticket_order (order_id, ticket_no, departure_id, service_date, user_id, passenger_id, seat_class, coach, seat, from_stop, to_stop, status, request_id)
 	SELECT 4242, 1, departure_id, service_date, 77, 77, 'second', '005', '1A', 1, 2, 'sold', '$request' FROM ticket_departure WHERE train = 'T' AND service_date = '$day'");
 ok($session[0]->is_ok, 'a row is written by hand') or diag($session[0]->output);
-call_cashier($node);
-$session[1]->send("SELECT order_id FROM ticket_buy('T', 'S1', 'S5', 77, '$day', request_id => '$request')");
-ok(becomes_true($node, 'postgres', 'SELECT wait_event_type = $$Lock$$ FROM pg_stat_activity WHERE pid = ' . $session[1]->backend), 'a purchase with its request_id waits for it');
-@answers = in_one_group($node, [ map { [ $session[$_], "SELECT order_id FROM ticket_buy('T', 'S1', 'S5', 78, '$day')" ] } 2 .. 5 ]);
-is(scalar(grep { /^\d+$/ } @answers), 4, 'a group goes on meanwhile');
+$session[0]->run("INSERT INTO item_order (order_id, inventory_id, item_id, user_id, buy_quantity, status, request_id) SELECT 4242, id, item_id, 77, 1, 'sold', '$request' FROM item_inventory WHERE item_id = 1");
+ok($session[0]->is_ok, 'and one of an item') or diag($session[0]->output);
+my $offset = -s $node->logfile;
+my @twins = ([ $session[1], "SELECT order_id FROM ticket_buy('T', 'S1', 'S5', 77, '$day', request_id => '$request')" ], [ $session[6], "SELECT order_id FROM item_buy(1, 77, 1, '$request')" ]);
+$before = in_groups();
+in_one_group($node, [ @twins, map { [ $session[$_], "SELECT order_id FROM ticket_buy('T', 'S1', 'S5', 78, '$day')" ] } 2 .. 5 ], wait_for => [ @session[ 2 .. 5 ] ]);
+is(in_groups() - $before, 5, 'the group goes on without purchases that have the same request_id');
+ok(becomes_true($node, 'postgres', 'SELECT bool_and(wait_event_type = $$Lock$$) FROM pg_stat_activity WHERE pid IN (' . join(', ', map { $_->[0]->backend } @twins) . ')'), 'these wait for the rows');
+unlike(slurp_file($node->logfile, $offset), qr/group sale goes on/, 'the cashier does not');
 $session[0]->run('ROLLBACK');
-like($session[1]->wait, qr/^\d+$/, 'and is sold when it is gone');
+like($_->[0]->wait, qr/^\d+$/, 'and sell when they are gone') for @twins;
 agrees($node, 'postgres', 'requests');
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ sub is_queued
 
 # Runs each statement in the session next to it, all of them in one group: the cashier sleeps until
 # all have queued in this order. Pairs of session and statement. `meanwhile` is called before the
-# cashier wakes.
+# cashier wakes; `wait_for`: these sessions only.
 sub in_one_group
 {
 	my ($node, $pairs, %options) = @_;
@@ -88,7 +88,7 @@ sub in_one_group
 	}
 	$options{meanwhile}->() if $options{meanwhile};
 	kill 'CONT', $cashier;
-	return map { $_->[0]->wait } @$pairs;
+	return map { $_->wait } $options{wait_for} ? @{ $options{wait_for} } : map { $_->[0] } @$pairs;
 }
 
 # Of all tickets that meet the condition: how many rows, how many orders and how many transactions.
