@@ -100,7 +100,7 @@ sub groups_of
 
 # Clients that buy until the file is there or they have made so many calls: `purchase` makes the
 # SQL of the next call from the client's number and the user id, which no other call has; its first
-# column is the order id. In the log: try USER, bought USER ORDER, none USER, error USER SQLSTATE.
+# column is the order id. In the log: client PID, try USER, bought USER ORDER, none USER, error USER SQLSTATE.
 sub start_crowd
 {
 	my ($node, $database, $clients, %options) = @_;
@@ -116,6 +116,7 @@ sub start_crowd
 			{
 				$session = eval { session($node, $database, verbosity => 'default') };
 				if (!$session || $session->is_lost || !$session->is_ok) { eval { $session->quit if $session }; sleep 0.05; next }
+				print $log "client $session->{psql}\n";
 				$session->run($options{setting}) if $options{setting};
 			}
 			$user++;
