@@ -231,6 +231,14 @@ void note_size(SaleDesk* desk, int size) {
     }
 }
 
+// A cancel is for a group that waits for a standby (hurry_cashier()); between groups it is void.
+void look_after_interrupts() {
+    QueryCancelPending = false;
+    HOLD_CANCEL_INTERRUPTS();
+    CHECK_FOR_INTERRUPTS();
+    RESUME_CANCEL_INTERRUPTS();
+}
+
 // Serves whoever has queued. False: nobody has.
 bool serve_queue(SaleDesk* desk) {
     queue_next = 0;
@@ -245,7 +253,8 @@ bool serve_queue(SaleDesk* desk) {
         memset(group.sold, 0, sizeof group.sold);
         queue_next += group.count;
         serve_group(desk);
-        CHECK_FOR_INTERRUPTS();
+        pgstat_report_stat(false);  // not more often than others do; autovacuum goes by it
+        look_after_interrupts();
     }
     return true;
 }
@@ -276,7 +285,7 @@ void serve(SaleDesk* desk) {
     bool busy = false;
     for (;;) {
         ResetLatch(MyLatch);
-        CHECK_FOR_INTERRUPTS();
+        look_after_interrupts();
         look_after_settings();
         if (serve_queue(desk)) {
             if (!busy) {
@@ -361,7 +370,7 @@ void start_cashier(Oid database, Start* start) {
 
 }  // namespace
 
-void start_wanted_cashiers() {
+void start_wanted_cashiers(bool (*can_connect)(Oid database)) {
     for (int i = 0; i < kMaxDesks; i++) {
         SaleDesk* desk = &shared.desks[i];
         const Oid database = desk->database.load(std::memory_order_acquire);
@@ -370,7 +379,7 @@ void start_wanted_cashiers() {
         }
         if (desk->cashier.load(std::memory_order_acquire) != 0) {
             desk->wanted.store(false, std::memory_order_seq_cst);
-        } else if (GetCurrentTimestamp() - starts[i].at > kPause) {
+        } else if (GetCurrentTimestamp() - starts[i].at > kPause && can_connect(database)) {
             start_cashier(database, &starts[i]);
         }
     }

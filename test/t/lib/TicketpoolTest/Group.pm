@@ -31,7 +31,7 @@ sub set_up
 	make_formation($node, $database, 'small', 40);
 	open_departures($node, $database, 'T', 'large', 3);
 	open_departures($node, $database, 'S', 'small', 8);
-	$node->safe_psql($database, "SELECT item_open(1, 100000), item_open(2, 5);
+	$node->safe_psql($database, "SELECT item_open(1, 1000000000), item_open(2, 5);
 		ALTER DATABASE $database SET ticketpool.group_sale = 'always'");
 	return;
 }

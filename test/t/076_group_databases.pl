@@ -23,7 +23,8 @@ sub has_none
 	my ($database, $label) = @_;
 	return ok(becomes_true($node, 'postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'ticketpool cashier' AND datname = '$database'"), $label);
 }
-sub purchase { my ($train) = @_; return sub { my ($number, $user) = @_; return "SELECT order_id FROM ticket_buy('$train', 'S1', 'S5', $user, '$day')" } }
+# Units of an item, of which there are always more, and tickets.
+sub purchase { my ($number, $user) = @_; return rand() < 0.2 ? "SELECT order_id FROM ticket_buy('T', 'S' || 1 + $user % 4, 'S5', $user, '$day')" : "SELECT order_id FROM item_buy(1, $user)" }
 
 # What it looks like, and that it leaves.
 my $cashier = call_cashier($node);
@@ -38,15 +39,17 @@ call_cashier($node) for 1 .. 3;    # it stays as long as somebody does
 $node->safe_psql('postgres', 'CREATE DATABASE other');
 $node->safe_psql('other', 'CREATE EXTENSION ticketpool');
 TicketpoolTest::Group::set_up($node, 'other');
-my %crowd = map { $_ => start_crowd($node, $_, 6, purchase => purchase('T')) } 'postgres', 'other';
+my %crowd = map { $_ => start_crowd($node, $_, 6, purchase => \&purchase) } 'postgres', 'other';
 wait_log_lines($crowd{$_}->{workers}, 100) for sort keys %crowd;
 has_cashier('postgres', 'one database has a cashier');
 has_cashier('other', 'the other has one, too');
 
 # Databases with a busy cashier, and with an idle one
 my $owner = session($node, 'template1', verbosity => 'default');
+my $offset = -s $node->logfile;
 $owner->run('CREATE DATABASE copy TEMPLATE other');
 is($owner->sqlstate, '55006', 'a database in which somebody buys is not copied');
+unlike(slurp_file($node->logfile, $offset), qr/lock timeout/, 'and no cashier has tried to come into the locked database');
 my $told = end_crowd($crowd{other}, label => 'other');
 told_and_written($node, 'other', $told, 'other');
 agrees($node, 'other', 'other');
@@ -62,7 +65,7 @@ TicketpoolTest::Server::release_all('DROP DATABASE');
 $owner->run('DROP DATABASE copy');
 ok($owner->is_ok, 'a database with an idle cashier is dropped') or diag($owner->output);
 call_cashier($node, 'other');
-$crowd{other} = start_crowd($node, 'other', 6, purchase => purchase('T'), first_user => 100_000_000);
+$crowd{other} = start_crowd($node, 'other', 6, purchase => \&purchase, first_user => 100_000_000);
 wait_log_lines($crowd{other}->{workers}, 60);
 $owner->run('DROP DATABASE other');
 is($owner->sqlstate, '55006', 'a database in which somebody buys is not dropped');
@@ -89,7 +92,7 @@ for my $n (1 .. 3)
 }
 
 # Ended in the rush, again and again
-my $ends = start_crowd($node, 'postgres', 16, purchase => sub { my ($number, $user) = @_; return rand() < 0.5 ? "SELECT order_id FROM item_buy(1, $user)" : "SELECT order_id FROM ticket_buy('T', 'S' || 1 + $user % 4, 'S5', $user, '2031-05-02')" }, first_user => 200_000_000, setting => 'SET ticketpool.group_sale = on');
+my $ends = start_crowd($node, 'postgres', 16, purchase => \&purchase, first_user => 200_000_000, setting => 'SET ticketpool.group_sale = on');
 for my $signal ('terminate', 'cancel', 'terminate', 'cancel', 'terminate')
 {
 	becomes_true($node, 'postgres', q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'ticketpool cashier' AND datname = 'postgres'});
@@ -106,17 +109,17 @@ $node->safe_psql('postgres', "SELECT pg_cancel_backend($cashier)") for 1 .. 3;
 is(call_cashier($node), $cashier, 'a cancel is nothing to an idle cashier');
 
 # No worker slot: sales go on, the log says it once, and a cashier comes when a slot is free.
-$owner->run("ALTER SYSTEM SET max_worker_processes = 1");
+$owner->run("ALTER SYSTEM SET max_worker_processes = 2");
 $owner->quit;
 $node->restart;
-my $offset = -s $node->logfile;
+$offset = -s $node->logfile;
 $node->safe_psql('postgres', "ALTER DATABASE postgres SET ticketpool.group_sale = on");
-my $without = start_crowd($node, 'postgres', 8, purchase => purchase('S'), first_user => 300_000_000, calls => 20);
+my $without = start_crowd($node, 'postgres', 8, purchase => sub { my ($number, $user) = @_; return "SELECT order_id FROM ticket_buy('S', 'S1', 'S5', $user, '$day')" }, first_user => 300_000_000, calls => 20);
 $told = end_crowd($without, label => 'no worker slot', wait => 1);
 told_and_written($node, 'postgres', $told, 'no worker slot');
 is(scalar @{ $told->{bought} }, 40, 'no worker slot: all is sold');
 ok(await(sub { slurp_file($node->logfile, $offset) =~ /could not start a cashier/ }), 'no worker slot: the log says it');
-my $long = start_crowd($node, 'postgres', 8, purchase => sub { my ($number, $user) = @_; return "SELECT order_id FROM item_buy(1, $user)" }, first_user => 400_000_000);
+my $long = start_crowd($node, 'postgres', 8, purchase => \&purchase, first_user => 400_000_000);
 sleep 6;    # the launcher tries again every five seconds
 my $log = slurp_file($node->logfile, $offset);
 is(scalar(() = $log =~ /WARNING:  ticketpool could not start a cashier/g), 1, 'no worker slot: once');
