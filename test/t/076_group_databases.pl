@@ -77,6 +77,16 @@ has_none('other', 'its cashier is gone');
 $told = end_crowd($crowd{postgres}, label => 'postgres');
 told_and_written($node, 'postgres', $told, 'postgres, meanwhile');
 agrees($node, 'postgres', 'postgres, meanwhile');
+# Its owner, who is no superuser, can drop one with a cashier.
+$node->safe_psql('postgres', 'CREATE ROLE shopkeeper LOGIN CREATEDB; CREATE DATABASE shop OWNER shopkeeper');
+$node->safe_psql('shop', 'CREATE EXTENSION ticketpool');
+TicketpoolTest::Group::set_up($node, 'shop');
+call_cashier($node, 'shop');
+TicketpoolTest::Server::release_all('DROP DATABASE');
+my $shopkeeper = TicketpoolTest::Session->new($node->connstr('template1') . ' user=shopkeeper', verbosity => 'default');
+$shopkeeper->run('DROP DATABASE shop WITH (FORCE)');
+ok($shopkeeper->is_ok, 'a database with an idle cashier is dropped by its owner') or diag($shopkeeper->output);
+$shopkeeper->quit;
 # A new database under the old name, and many that come and go: their desks are used again.
 for my $n (1 .. 3)
 {
