@@ -78,7 +78,7 @@ $told = end_crowd($crowd{postgres}, label => 'postgres');
 told_and_written($node, 'postgres', $told, 'postgres, meanwhile');
 agrees($node, 'postgres', 'postgres, meanwhile');
 # Its owner, who is no superuser, can drop one with a cashier.
-$node->safe_psql('postgres', 'CREATE ROLE shopkeeper LOGIN CREATEDB; CREATE DATABASE shop OWNER shopkeeper');
+$node->safe_psql('postgres', $_) for 'CREATE ROLE shopkeeper LOGIN', 'CREATE DATABASE shop OWNER shopkeeper';
 $node->safe_psql('shop', 'CREATE EXTENSION ticketpool');
 TicketpoolTest::Group::set_up($node, 'shop');
 call_cashier($node, 'shop');
