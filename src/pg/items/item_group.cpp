@@ -111,6 +111,7 @@ void ignore_row(TableReader*, void*) {}
 bool is_first_call(const Catalog& catalog, const ItemPurchase& purchase) {
     return purchase.request_id == nullptr ||
            (try_lock_request(item_request_key(catalog, purchase)) &&
+            !is_item_call_undecided(catalog, purchase) &&
             !find_first_item_call(catalog, purchase, ignore_row, nullptr));
 }
 

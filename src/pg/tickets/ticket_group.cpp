@@ -168,8 +168,9 @@ struct DateRows {
 // Nobody is buying with the request_id, and nobody has.
 bool is_first_call(const Catalog& catalog, const Purchase& purchase) {
     FirstCall first;
-    return purchase.request_id == nullptr || (try_lock_request(request_key(catalog, purchase)) &&
-                                              !read_first_call(catalog, purchase, &first));
+    return purchase.request_id == nullptr ||
+           (try_lock_request(request_key(catalog, purchase)) &&
+            !is_call_undecided(catalog, purchase) && !read_first_call(catalog, purchase, &first));
 }
 
 bool sell_request(DateRows* rows, SaleSlot* slot, Purchase* purchase) {

@@ -257,6 +257,14 @@ void watch_worth(SaleDesk* desk, int size) {
     }
 }
 
+// A cancel is for a group that waits for a standby (hurry_cashier()); between groups it is void.
+void look_after_interrupts() {
+    QueryCancelPending = false;
+    HOLD_CANCEL_INTERRUPTS();
+    CHECK_FOR_INTERRUPTS();
+    RESUME_CANCEL_INTERRUPTS();
+}
+
 // Serves whoever has queued. False: nobody has.
 bool serve_queue(SaleDesk* desk) {
     queue_next = 0;
@@ -273,7 +281,8 @@ bool serve_queue(SaleDesk* desk) {
         const int size = group.count;
         serve_group(desk);
         watch_worth(desk, size);
-        CHECK_FOR_INTERRUPTS();
+        pgstat_report_stat(false);  // not more often than others do; autovacuum goes by it
+        look_after_interrupts();
     }
     return true;
 }
@@ -304,14 +313,13 @@ void serve(SaleDesk* desk) {
     bool busy = false;
     for (;;) {
         ResetLatch(MyLatch);
-        CHECK_FOR_INTERRUPTS();
+        look_after_interrupts();
         look_after_settings();
         if (serve_queue(desk)) {
             if (!busy) {
                 pgstat_report_activity(STATE_RUNNING, "group sale");
             }
             busy = true;
-            pgstat_report_stat(false);  // once a second
             continue;
         }
         if (busy) {
@@ -389,7 +397,7 @@ void start_cashier(Oid database, Start* start) {
 
 }  // namespace
 
-void start_wanted_cashiers() {
+void start_wanted_cashiers(bool (*can_connect)(Oid database)) {
     for (int i = 0; i < kMaxDesks; i++) {
         SaleDesk* desk = &shared.desks[i];
         const Oid database = desk->database.load(std::memory_order_acquire);
@@ -398,7 +406,7 @@ void start_wanted_cashiers() {
         }
         if (desk->cashier.load(std::memory_order_acquire) != 0) {
             desk->wanted.store(false, std::memory_order_seq_cst);
-        } else if (GetCurrentTimestamp() - starts[i].at > kPause) {
+        } else if (GetCurrentTimestamp() - starts[i].at > kPause && can_connect(database)) {
             start_cashier(database, &starts[i]);
         }
     }
