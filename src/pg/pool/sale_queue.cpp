@@ -254,7 +254,22 @@ void leave_sale_at_abort() {
     holds_cancels = false;
 }
 
+// Refuses what is in the queue of a desk without a cashier, and gives back withdrawn slots.
+static void empty_queue(SaleDesk* desk) {
+    uint32_t number = desk->head.exchange(0, std::memory_order_seq_cst);
+    while (number != 0) {
+        SaleSlot* slot = &shared.sales[number - 1];
+        number = slot->next.load(std::memory_order_relaxed);  // before the slot is given back
+        if (move_on(slot, SaleState::kQueued, SaleState::kRefused)) {
+            wake(&slot->state);
+        } else {
+            slot->state.store(word(SaleState::kFree), std::memory_order_release);
+        }
+    }
+}
+
 void free_desk(SaleDesk* desk) {
+    empty_queue(desk);
     SpinLockAcquire(&shared.control->databases_lock);
     desk->in_sale.store(0, std::memory_order_relaxed);
     desk->wanted.store(false, std::memory_order_relaxed);
@@ -276,16 +291,7 @@ void end_serving(SaleDesk* desk) {
     desk->pid.store(0, std::memory_order_release);
     desk->cashier.store(0, std::memory_order_seq_cst);
     desk->rush.store(false, std::memory_order_relaxed);
-    uint32_t number = desk->head.exchange(0, std::memory_order_seq_cst);
-    while (number != 0) {
-        SaleSlot* slot = &shared.sales[number - 1];
-        number = slot->next.load(std::memory_order_relaxed);  // before the slot is given back
-        if (move_on(slot, SaleState::kQueued, SaleState::kRefused)) {
-            wake(&slot->state);
-        } else {
-            slot->state.store(word(SaleState::kFree), std::memory_order_release);
-        }
-    }
+    empty_queue(desk);
 }
 
 int take_queue(SaleDesk* desk, SaleSlot** taken) {
