@@ -87,12 +87,13 @@ for my $packet (
 		'sold 0, grouped 0', '22004' ])
 {
 	my ($name, $messages, $sold, $error) = @$packet;
-	connect_again() if $name eq 'a statement';
+	connect_again() if $wire->lost;
 	$wire->put(@$messages);
 	my @answers = map { $wire->answer } 1 .. ($name eq 'two of them' ? 2 : 1);
 	is(sold() . ', ' . join(' ', map { $_->{error} . $_->{status} } @answers), "$sold, " . join(' ', map { ($error // '') . 'I' } @answers), $name)
 	  or diag(join "\n", map { $_->{message} } @answers);
 }
+connect_again();
 
 # The Sync comes later: the answer does not wait for it, and the seat is taken at once.
 for my $sync ([ 'a Flush and no Sync', flush() ], [ 'a Flush, and a Sync that is cut', flush(), substr(sync(), 0, 1) ])

@@ -138,6 +138,8 @@ sub run_extended
 	return $self->answer;
 }
 
+sub lost { my ($self) = @_; return $self->{lost} }
+
 # Without a goodbye, as if the client's machine lost power.
 sub cut { my ($self) = @_; close $self->{socket}; $self->{lost} = 1; return }
 
