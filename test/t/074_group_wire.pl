@@ -142,6 +142,49 @@ is(sold(), 'sold 1, grouped 1', 'and are sold');
 $node->safe_psql('postgres', 'ALTER TABLE ticket_order DROP COLUMN rights');
 
 # ---------------------------------------------------------------------------------------------------------------------
+# A session that waits in the queue: the cashier stands still meanwhile
+# ---------------------------------------------------------------------------------------------------------------------
+my $cashier = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'ticketpool cashier'});
+ok($cashier, 'there is a cashier');
+my $pid = $wire->run('SELECT pg_backend_pid()')->{rows}[0][0];
+sub queue
+{
+	$wire->put(TicketpoolTest::Wire::query($sql));
+	return $node->poll_query_until('postgres', "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid");
+}
+kill 'STOP', $cashier;
+ok(queue(), 'a session queues');
+$node->safe_psql('postgres', "SELECT pg_log_backend_memory_contexts($pid)");
+ok(await(sub { slurp_file($node->logfile) =~ /logging memory contexts of PID $pid/ }), 'it does what it is asked in between');
+is($node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)"), 't', 'and is cancelled');
+my $answer = $wire->answer;
+is("$answer->{error} $answer->{message} $answer->{status}", '57014 canceling statement due to user request I', 'that is an error as ever');
+is($wire->run($sql)->{error}, '', 'until a cashier has come by, it sells for itself');
+is(sold(), 'sold 1, grouped 0', 'and does');
+kill 'CONT', $cashier;
+is(TicketpoolTest::Wire->new($node)->run($sql)->{error}, '', 'another session queues');
+is(sold(), 'sold 1, grouped 1', 'and its sale is in a group');
+$wire->run($sql);
+is(sold(), 'sold 1, grouped 1', 'so is the next one of the first session');
+kill 'STOP', $cashier;
+$wire->run('SET statement_timeout = 200');
+$answer = $wire->run($sql);
+$wire->run('RESET statement_timeout');
+is("$answer->{error} $answer->{message} $answer->{status}", '57014 canceling statement due to statement timeout I', 'a time-out in the queue');
+kill 'CONT', $cashier;
+TicketpoolTest::Wire->new($node)->run($sql);    # the cashier has taken the whole queue by then
+sold();
+$wire->run($sql);
+is(sold(), 'sold 1, grouped 1', 'leaves nothing behind');
+kill 'STOP', $cashier;
+ok(queue(), 'a session queues');
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+$answer = $wire->answer;
+is("$answer->{error} $answer->{lost}", '57P01 1', 'and is terminated');
+kill 'CONT', $cashier;
+connect_again();
+is(sold(), 'sold 0, grouped 0', 'unsold');
+# ---------------------------------------------------------------------------------------------------------------------
 # Errors: the same fields of the same message, whichever way the session would sell
 # ---------------------------------------------------------------------------------------------------------------------
 $node->safe_psql('postgres', qq{

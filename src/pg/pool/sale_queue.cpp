@@ -93,6 +93,7 @@ void forget_cancel() {
 void forget_request() {
     has_request = false;
     resume_cancels();
+    allow_errors();
 }
 
 // Gives up a request that no cashier has taken. False: one has.
