@@ -11,6 +11,7 @@ extern "C" {
 #include "replication/syncrep.h"
 #include "storage/latch.h"
 #include "storage/procarray.h"
+#include "utils/timeout.h"
 }
 
 namespace ticketpool {
@@ -24,6 +25,9 @@ constinit SaleDesk* counted_at = nullptr;
 constinit bool has_request = false;
 // Cancels are held back until the transaction, whose sale is committed, has ended.
 constinit bool holds_cancels = false;
+// So is every error: see forbid_errors().
+constinit bool forbids_errors = false;
+constinit bool exits_on_errors = false;  // the user's setting exit_on_error
 
 uint32_t word(SaleState state) {
     return static_cast<uint32_t>(state);
@@ -60,10 +64,36 @@ void resume_cancels() {
     holds_cancels = false;
 }
 
+// What a client is told to have failed may not be sold. So from here to the end of the transaction
+// the server turns an error into the end of the connection, of whose COMMIT nobody knows anything.
+void forbid_errors() {
+    if (!forbids_errors) {
+        exits_on_errors = ExitOnAnyError;
+        ExitOnAnyError = true;
+        forbids_errors = true;
+    }
+}
+
+void allow_errors() {
+    if (forbids_errors) {
+        ExitOnAnyError = exits_on_errors;
+        forbids_errors = false;
+    }
+}
+
+// A cancel, or a time-out, that came too late; the server would take the next cancel for one of its
+// time-outs otherwise.
+void forget_cancel() {
+    QueryCancelPending = false;
+    (void)get_timeout_indicator(STATEMENT_TIMEOUT, true);
+    (void)get_timeout_indicator(LOCK_TIMEOUT, true);
+}
+
 // The request is not in the queue any more, or will leave it unsold.
 void forget_request() {
     has_request = false;
     resume_cancels();
+    allow_errors();
 }
 
 // Gives up a request that no cashier has taken. False: one has.
@@ -97,6 +127,7 @@ bool leaves_on_interrupt(const SaleDesk* desk, SaleSlot* slot) {
         CHECK_FOR_INTERRUPTS();
         return true;
     }
+    forbid_errors();         // somebody is selling, or has sold
     CHECK_FOR_INTERRUPTS();  // all but a cancel; if it ends this process, see leave_sale_at_abort()
     if (QueryCancelPending) {
         hurry_cashier(desk, slot);
@@ -174,11 +205,14 @@ bool wait_for_sale(SaleDesk* desk) {
         wait_while(&slot->state, word(now), kLookMs, WordWait::kSale);
         now = slot->now();
     }
-    TICKETPOOL_STOP_POINT("sale-answered");
     if (now == SaleState::kSold) {
+        forbid_errors();
+        TICKETPOOL_STOP_POINT("sale-answered");
         settle_durability(slot);
         return true;
     }
+    allow_errors();
+    TICKETPOOL_STOP_POINT("sale-answered");
     end_sale_request();
     resume_cancels();
     return false;
@@ -199,13 +233,15 @@ static void uncount() {
 void leave_sale_at_commit() {
     uncount();
     if (unlikely(holds_cancels)) {
-        QueryCancelPending = false;  // it came too late
+        forget_cancel();
         resume_cancels();
+        allow_errors();
     }
 }
 
 void leave_sale_at_abort() {
     uncount();
+    allow_errors();
     if (likely(!has_request)) {
         holds_cancels = false;
         return;
@@ -219,7 +255,22 @@ void leave_sale_at_abort() {
     holds_cancels = false;
 }
 
+// Refuses what is in the queue of a desk without a cashier, and gives back withdrawn slots.
+static void empty_queue(SaleDesk* desk) {
+    uint32_t number = desk->head.exchange(0, std::memory_order_seq_cst);
+    while (number != 0) {
+        SaleSlot* slot = &shared.sales[number - 1];
+        number = slot->next.load(std::memory_order_relaxed);  // before the slot is given back
+        if (move_on(slot, SaleState::kQueued, SaleState::kRefused)) {
+            wake(&slot->state);
+        } else {
+            slot->state.store(word(SaleState::kFree), std::memory_order_release);
+        }
+    }
+}
+
 void free_desk(SaleDesk* desk) {
+    empty_queue(desk);
     SpinLockAcquire(&shared.control->databases_lock);
     desk->in_sale.store(0, std::memory_order_relaxed);
     desk->wanted.store(false, std::memory_order_relaxed);
@@ -241,16 +292,7 @@ void end_serving(SaleDesk* desk) {
     desk->pid.store(0, std::memory_order_release);
     desk->cashier.store(0, std::memory_order_seq_cst);
     desk->rush.store(false, std::memory_order_relaxed);
-    uint32_t number = desk->head.exchange(0, std::memory_order_seq_cst);
-    while (number != 0) {
-        SaleSlot* slot = &shared.sales[number - 1];
-        number = slot->next.load(std::memory_order_relaxed);  // before the slot is given back
-        if (move_on(slot, SaleState::kQueued, SaleState::kRefused)) {
-            wake(&slot->state);
-        } else {
-            slot->state.store(word(SaleState::kFree), std::memory_order_release);
-        }
-    }
+    empty_queue(desk);
 }
 
 int take_queue(SaleDesk* desk, SaleSlot** taken) {

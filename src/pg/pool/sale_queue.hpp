@@ -108,8 +108,9 @@ SaleSlot* my_sale_slot();
 int enter_sale(SaleDesk* desk);
 
 // Puts the slot, which has its request, into the queue and waits. True: SOLD; the caller reads the
-// answer and calls end_sale_request(). From then on the transaction may not fail, and a cancel is
-// held back until it has ended. False: it is for the caller to sell; the slot is free, or will be.
+// answer and calls end_sale_request(). From then on the transaction may not fail: a cancel is held
+// back until it has ended, and an error ends the connection. False: it is for the caller to sell;
+// the slot is free, or will be.
 // Ereports if it is cancelled before the cashier took it.
 bool wait_for_sale(SaleDesk* desk);
 void end_sale_request();

@@ -2,12 +2,18 @@
 #include "server/alone.hpp"
 
 extern "C" {
+#include "access/transam.h"
+#include "catalog/pg_proc.h"
 #include "commands/trigger.h"
 #include "executor/execdesc.h"
 #include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "replication/origin.h"
 #include "tcop/dest.h"
 #include "tcop/pquery.h"
+#include "tcop/tcopprot.h"
+#include "utils/lsyscache.h"
 #include "utils/portal.h"
 
 // libpq/libpq.h includes the headers of GSSAPI and OpenSSL, which need not be installed.
@@ -47,6 +53,12 @@ void note_run(QueryDesc* query, ScanDirection direction, uint64 count, bool once
 }
 #endif
 
+// Is there a client? A background worker may send rows to somebody, too, but it need not end a
+// transaction after a statement.
+bool has_client() {
+    return MyProcPort != nullptr && whereToSendOutput == DestRemote;
+}
+
 // The portal of a client's own statement has no name: cursors, of SQL and of SPI, must have one.
 bool is_clients_own(const Portal portal, const EState* estate) {
     return portal != nullptr && portal->name[0] == '\0' && portal->strategy == PORTAL_ONE_SELECT &&
@@ -57,14 +69,40 @@ bool is_clients_own(const Portal portal, const EState* estate) {
             portal->queryDesc->dest->mydest == DestRemoteExecute);
 }
 
+// A column of the extension's own tables has one of these types. Their output cannot fail, as text
+// or binary; that of another type may do anything, or be missing.
+bool is_plain_type(Oid type) {
+    switch (type) {
+        case INT4OID:
+        case INT8OID:
+        case TEXTOID:
+        case DATEOID:
+        case TIMESTAMPTZOID:
+        case UUIDOID:
+            return true;
+        default:
+            return false;
+    }
+}
+
 bool has_plain_columns(const List* targets) {
     ListCell* cell;
     foreach (cell, targets) {
-        if (!IsA(lfirst_node(TargetEntry, cell)->expr, Var)) {
+        const Expr* column = lfirst_node(TargetEntry, cell)->expr;
+        if (!IsA(column, Var) || !is_plain_type(reinterpret_cast<const Var*>(column)->vartype)) {
             return false;
         }
     }
     return true;
+}
+
+// The server looks at the formats that the client asks for when it sends the first row.
+bool has_known_formats(const Portal portal) {
+    bool known = true;
+    for (int i = 0; portal->formats != nullptr && i < portal->tupDesc->natts; i++) {
+        known = known && (portal->formats[i] == 0 || portal->formats[i] == 1);
+    }
+    return known;
 }
 
 // Is the node all that the statement does?
@@ -78,12 +116,33 @@ bool is_whole_statement(const ScanState& node) {
            estate->es_instrument == 0 && has_plain_columns(plan->targetlist);
 }
 
+bool is_loud_function(Oid function, void*) {
+    return function >= FirstNormalObjectId || func_volatile(function) == PROVOLATILE_VOLATILE;
+}
+
+// Does the expression call anything that may have an effect? A user's function may, whatever it was
+// declared as, and so may the check of a domain.
+bool is_loud(Node* node, void* context) {
+    if (node == nullptr) {
+        return false;
+    }
+    if (IsA(node, CoerceToDomain) || IsA(node, NextValueExpr) ||
+        check_functions_in_node(node, is_loud_function, context)) {
+        return true;
+    }
+#if PG_VERSION_NUM >= 160000
+    return expression_tree_walker(node, is_loud, context);
+#else
+    void (*const any)() = reinterpret_cast<void (*)()>(is_loud);
+    return expression_tree_walker(node, reinterpret_cast<bool (*)()>(any), context);
+#endif
+}
+
 bool has_quiet_arguments(const List* arguments) {
     ListCell* cell;
     foreach (cell, arguments) {
         Node* argument = static_cast<Node*>(lfirst(cell));
-        if (!IsA(argument, Const) && !IsA(argument, Param) &&
-            contain_volatile_functions(argument)) {
+        if (!IsA(argument, Const) && !IsA(argument, Param) && is_loud(argument, nullptr)) {
             return false;
         }
     }
@@ -92,9 +151,15 @@ bool has_quiet_arguments(const List* arguments) {
 
 bool is_fresh_transaction() {
     return !IsTransactionBlock() && GetCurrentTransactionNestLevel() == 1 &&
-           XactIsoLevel == XACT_READ_COMMITTED && !XactReadOnly &&
-           (MyXactFlags & XACT_FLAGS_PIPELINING) == 0 &&
+           XactIsoLevel == XACT_READ_COMMITTED && !XactReadOnly && MyXactFlags == 0 &&
            !TransactionIdIsValid(GetTopTransactionIdIfAny());
+}
+
+// Does the commit mean to others what a commit of the cashier's would? The rows of a session with a
+// replication origin carry it.
+bool is_ordinary_session() {
+    return SessionReplicationRole == SESSION_REPLICATION_ROLE_ORIGIN &&
+           replorigin_session_origin == InvalidRepOriginId;
 }
 
 // Has the client's Sync arrived, right behind the Execute?
@@ -121,9 +186,9 @@ bool is_text_sent_as_it_is() {
 }  // namespace
 
 bool is_alone(const ScanState& node, FuncExpr* call) {
-    return is_clients_own(ActivePortal, node.ps.state) && is_whole_statement(node) &&
-           is_fresh_transaction() && SessionReplicationRole == SESSION_REPLICATION_ROLE_ORIGIN &&
-           is_text_sent_as_it_is() && has_quiet_arguments(call->args) &&
+    return has_client() && is_clients_own(ActivePortal, node.ps.state) &&
+           is_whole_statement(node) && has_known_formats(ActivePortal) && is_fresh_transaction() &&
+           is_ordinary_session() && is_text_sent_as_it_is() && has_quiet_arguments(call->args) &&
            is_commit_next(ActivePortal);
 }
 

@@ -8,14 +8,19 @@
 //                    itself. It is not in a transaction block, a function, a subtransaction or a
 //                    cursor, not COPY, EXPLAIN, EXECUTE or CREATE TABLE AS, and no row limit could
 //                    leave its portal open
-//   before it        nothing: no other Execute of a pipeline, no transaction id. Its arguments call
-//                    no volatile function
+//   before it        nothing: no other Execute of a pipeline, no transaction id, no use of temporary
+//                    tables. Its arguments call no volatile function, and none of the user's
 //   after it         the commit follows. In the simple protocol the statement is the only one of
 //                    its query. In the extended protocol the Sync has been received: it is the next
 //                    message in the buffer
 //   the rows         reach the client as they are: text that has to be converted to the client's
-//                    encoding might have no equivalent there
-//   the transaction  is READ COMMITTED and may write; triggers fire as usual
+//                    encoding might have no equivalent there. Their columns have types of the
+//                    extension's own tables, in a format that the server knows
+//   the transaction  is READ COMMITTED and may write; triggers fire as usual, and no replication
+//                    origin is set
+//
+// What nobody can exclude (a lack of memory, another extension that refuses to commit) ends the
+// connection: see wait_for_sale().
 #pragma once
 
 #include "server/pg.hpp"
