@@ -8,6 +8,7 @@ set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 . test/lib.sh
 . test/bench/server.sh
+. test/bench/session.sh
 [ -z "${QUICK:-}" ] || : "${REPEATS:=2}" "${SECONDS_A_SLICE:=1}" "${CLIENTS:=8}"
 repeats=${REPEATS:-5} seconds=${SECONDS_A_SLICE:-3} clients=${CLIENTS:-8 32}
 # The variables are those of server.sh.
@@ -31,36 +32,6 @@ looks() {
     function median(n,    i, j, t) { for (i = 1; i <= NR; i++) for (j = i + 1; j <= NR; j++) if (us[n, j] < us[n, i]) { t = us[n, i]; us[n, i] = us[n, j]; us[n, j] = t }
                                      return us[n, int((NR + 1) / 2)] }
     END { printf "| a session, µs a count inside the server: first look, second, one departure | %.2f, %.2f, %.2f |\n| first look over second | %.2f |\n", median(1), median(2), median(4), median(1) / median(2) }' "$private/looks"
-}
-
-# memory: kB of a session's own, and of page tables: connected, after its first call, after a call for each train; ms of the first call.
-memory() {
-  local pid
-  coproc session { as_server_user_with_input psql -X -q -A -t -h "$private" -U postgres -d bench; }
-  # shellcheck disable=SC2154
-  local in=${session[1]} from=${session[0]}
-  echo 'SELECT pg_backend_pid();' >&"$in"
-  read -r pid <&"$from"
-  kilobytes() { awk '/^RssAnon/ { anon = $2 } /^VmPTE/ { tables = $2 } END { printf "%d + %d", anon, tables }' "/proc/$pid/status"; }
-  local connected first all began ms
-  connected=$(kilobytes)
-  began=$(date +%s%N)
-  echo "SELECT ticket_remaining('7', '1', '30', '$date', 'second');" >&"$in"
-  read -r _ <&"$from"
-  ms=$((($(date +%s%N) - began) / 1000))
-  first=$(kilobytes)
-  echo "SELECT count(ticket_remaining(n::text, '1', '30', '$date', 'second')) FROM generate_series(1, $trains) AS n;" >&"$in"
-  read -r _ <&"$from"
-  all=$(kilobytes)
-  echo '\q' >&"$in"
-  wait "$session_PID" || true
-  printf '| memory of a session, kB of its own + page tables: connected, after its first call, after %d trains | %s, %s, %s |\n| the first call of a connection, µs | %d |\n' \
-    "$trains" "$connected" "$first" "$all" "$ms"
-}
-as_server_user_with_input() {
-  local become=()
-  [ "$(id -u)" -ne 0 ] || become=(setpriv "--reuid=$(server_user)" "--regid=$(id -g "$(server_user)")" --init-groups)
-  (cd "$private" && exec "${become[@]}" env -i PATH="$bindir:/usr/bin:/bin" LANG=C.UTF-8 "$@")
 }
 
 # slices: calls a second of each row, slices in turn, in the next repeat in reverse.
@@ -100,7 +71,7 @@ slices() {
 measure() {
   sql -v "trains=$trains" -v "date=$date" -f sql/first_look_load.sql >/dev/null
   printf '\n| %s | |\n|---|---:|\n' "pages: $(sql -F ' of ' -c 'SELECT pages, page_bytes / 1024 FROM ticket_pool_stat') kB"
-  memory
+  session_memory "'7', '1', '30', '$date'" "SELECT count(ticket_remaining(n::text, '1', '30', '$date', 'second')) FROM generate_series(1, $trains) AS n"
   looks
   slices
 }
