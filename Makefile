@@ -7,6 +7,7 @@
 #   make deps | demo | test          what a Debian machine lacks; a demonstration on a private server; all tests
 #   make demo-router                 a demonstration of many servers
 #   make bench | bench-national      measurements (QUICK=1: short ones); bench-router: what a router costs;
+#                                    bench-first-look: what a session's first look at a train costs;
 #                                    bench-places: what ticket_places costs; bench-profile: where the time of a sale goes;
 #                                    bench-doc puts the last ones into doc/bench
 #   make lint
@@ -53,7 +54,7 @@ override with_llvm = no
 NO_INSTALLCHECK = yes
 
 .DEFAULT_GOAL := all
-.PHONY: deps deps-bench demo demo-stop demo-router test test-long soak fuzz installcheck bench bench-core bench-national bench-places bench-profile bench-router bench-doc lint
+.PHONY: deps deps-bench demo demo-stop demo-router test test-long soak fuzz installcheck bench bench-core bench-national bench-first-look bench-places bench-profile bench-router bench-doc lint
 
 # Debian's client package alone has the makefile of PGXS but not the headers.
 ifneq ($(and $(wildcard $(PGXS)),$(wildcard $(SERVER_INCLUDES)/postgres.h)),)
@@ -135,6 +136,9 @@ bench-core:
 
 bench-national:
 	@test/bench/national.sh
+
+bench-first-look:
+	@test/bench/first_look.sh
 
 bench-places:
 	@test/bench/places.sh
