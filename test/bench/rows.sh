@@ -9,7 +9,7 @@ declare -A row=(
   [mask_hot]='-f mask_buy.sql -D hot=1' [mask_spread]='-f mask_buy.sql -D hot=0'
   [split_hot]='-f split_buy.sql -D hot=1' [split_spread]='-f split_buy.sql -D hot=0'
   [exclude_hot]='-f exclude_buy.sql -D hot=1' [exclude_spread]='-f exclude_buy.sql -D hot=0'
-  [select_1]='-f select_1.sql' [remaining]='-f remaining.sql' [sold_out]='-f sold_out.sql'
+  [select_1]='-f select_1.sql' [select_5]='-f select_5.sql' [remaining]='-f remaining.sql' [sold_out]='-f sold_out.sql'
   [mask_remaining]='-f mask_remaining.sql' [split_remaining]='-f split_remaining.sql' [exclude_remaining]='-f exclude_remaining.sql'
   [mask_sold_out]='-f mask_sold_out.sql' [split_sold_out]='-f split_sold_out.sql' [exclude_sold_out]='-f exclude_sold_out.sql'
   [search]='-f search.sql' [search_floor]='-f search_floor.sql'
@@ -41,7 +41,7 @@ else
   batches=(insert_100 buy_many_100 returning_1000 buy_many_1000 insert_1000 hold_confirm buy_refund insert_update)
   items=(item_parts item_advisory item_counter item_buy item_insert item_buy_many_1000 item_insert_1000)
 fi
-closest=(remaining item_remaining select_1 item_sold_out sold_out)
+closest=(select_5 remaining item_remaining select_1 item_sold_out sold_out)
 reads+=("${closest[@]}")
 # Measured only at the first number of clients: they are far from what they are compared with.
 declare -A once
@@ -62,6 +62,7 @@ buy_spread,redis_spread,
 buy_hot,insert_hot,<=1.1,p99
 buy_spread,insert_spread,<=1.1,p99
 remaining,select_1,0.97
+remaining,select_5,0.97
 remaining,mask_remaining|split_remaining|exclude_remaining,
 sold_out,select_1,0.95
 sold_out,mask_sold_out|split_sold_out|exclude_sold_out,
