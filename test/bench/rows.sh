@@ -1,11 +1,12 @@
 # shellcheck shell=bash disable=SC2034
-# What is measured, and against what. Sourced by run.sh. A row is a pgbench script and its
+# What is measured, and against what. Sourced by run.sh, group.sh and profile.sh. A row is a pgbench script and its
 # variables; rows of a group are measured slice by slice in this order, and in the next repeat in
 # reverse, so neighbouring rows are compared. New rows can be added here.
 declare -A row=(
   [insert_hot]='-f insert.sql -D hot=1' [insert_spread]='-f insert.sql -D hot=0'
   [returning_hot]='-f insert_returning.sql -D hot=1'
   [buy_hot]='-f buy.sql -D hot=1' [buy_spread]='-f buy.sql -D hot=0'
+  [buy_group_hot]='-f buy.sql -D hot=1' [buy_group_spread]='-f buy.sql -D hot=0'
   [mask_hot]='-f mask_buy.sql -D hot=1' [mask_spread]='-f mask_buy.sql -D hot=0'
   [split_hot]='-f split_buy.sql -D hot=1' [split_spread]='-f split_buy.sql -D hot=0'
   [exclude_hot]='-f exclude_buy.sql -D hot=1' [exclude_spread]='-f exclude_buy.sql -D hot=0'
@@ -17,7 +18,7 @@ declare -A row=(
   [returning_1000]='-f insert_many_returning.sql'
   [insert_update]='-f insert_update.sql' [hold_confirm]='-f hold_confirm.sql'
   [buy_refund]='-f buy_refund.sql'
-  [item_insert]='-f item_insert.sql' [item_buy]='-f item_buy.sql'
+  [item_insert]='-f item_insert.sql' [item_buy]='-f item_buy.sql' [item_buy_group]='-f item_buy.sql'
   [item_counter]='-f counter.sql' [item_advisory]='-f advisory.sql' [item_parts]='-f parts.sql'
   [item_remaining]='-f item_remaining.sql' [item_sold_out]='-f item_sold_out.sql'
   [item_insert_1000]='-f item_insert_many.sql' [item_buy_many_1000]='-f item_buy_many.sql'
@@ -46,10 +47,12 @@ reads+=("${closest[@]}")
 # Measured only at the first number of clients: they are far from what they are compared with.
 declare -A once
 for name in redis_spread {mask,split,exclude}_{spread,remaining,sold_out}; do once[$name]=1; done
-# A quick run counts the instructions of these.
-quick_instructions=(insert_hot buy_hot insert_1000 buy_many_1000 select_1 remaining)
+# Whose instructions are counted: in a quick run these, else (none) all rows of the ratios.
+counted=()
+[ -z "${QUICK:-}" ] || counted=(insert_hot buy_hot insert_1000 buy_many_1000 select_1 remaining)
 
-# above,below,aim[,measure[,synchronous_commit]]: below may be several, of which the best counts. Measures: tps (the default), p99.
+# above,below,aim[,measure[,synchronous_commit[,clients]]]: below may be several, of which the best
+# counts. Measures: tps (the default), p99, wal (bytes).
 ratios='buy_hot,insert_hot,1.05
 buy_spread,insert_spread,1.05
 buy_hot,returning_hot,

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154
-# The private server of a benchmark, and a slice of a row on it. Sourced by run.sh and national.sh after test/lib.sh.
+# The private server of a benchmark, and a slice of a row on it. Sourced by run.sh, group.sh, national.sh and others after test/lib.sh.
 
 sql() { as_server_user psql -X -q -A -t -h "$private" -U postgres -d bench -v ON_ERROR_STOP=1 "$@"; }
 
@@ -46,12 +46,13 @@ before() {
   case $1 in item_*) ;; *) [ -z "${size[$1]:-}" ] || sql -v "today=$today" -v "day=$day" -v "size=${size[$1]}" -v "trains=$trains" -v "batches=$batch_count" -f sql/batch.sql ;; esac
 }
 
-# patience ROW: peers may wait for each other's rows for minutes. The server cancels a statement
-# that takes longer, and rolls it back before it says so: what a client has no answer for is in no
-# table. (pgbench itself is not killed: then a sale could be committed whose answer nobody has
-# read.)
-patience() {
+# settings_of ROW: what its sessions set. Peers may wait for each other's rows for minutes. The
+# server cancels a statement that takes longer, and rolls it back before it says so: what a client
+# has no answer for is in no table. (pgbench itself is not killed: then a sale could be committed
+# whose answer nobody has read.)
+settings_of() {
   case $1 in
+    buy_group_* | item_buy_group) echo '-c ticketpool.group_sale=on' ;;
     mask_* | split_* | exclude_* | item_counter | item_advisory | item_parts) echo "-c statement_timeout=${PEER_PATIENCE:-10s}" ;;
   esac
 }
@@ -71,7 +72,7 @@ pgbench_row() {
   shift 3
   rm -f "$private"/tmp/latency.*
   # shellcheck disable=SC2086 # the row's words
-  as_server_user env -C "$private/scripts" PGOPTIONS="-c synchronous_commit=$commit $(patience "$name") $options" \
+  as_server_user env -C "$private/scripts" PGOPTIONS="-c synchronous_commit=$commit $(settings_of "$name") $options" \
     pgbench -n -h "$private" -U postgres -d bench -M prepared -c "$count" -j "$((count < 2 ? 1 : 2))" ${row[$name]} -D n=0 \
     -D "clients=$count" -D "trains=$trains" -D "batches=$batch_count" -D "date=$date" -D "first=$first" "$@" >"$private/pgbench.log" 2>&1 || only_cut_off ||
     { tail -n 20 "$private/pgbench.log" >&2; die "pgbench failed: $name"; }
@@ -87,6 +88,10 @@ percentiles() {
 
 counters() {
   sql -F ' ' -c "SELECT pg_current_wal_insert_lsn() - '0/0', sold_outs + last_value FROM ticket_pool_stat, bench_refused"
+}
+
+start_slices() {
+  echo 'repeat,row,clients,synchronous_commit,calls,calls_per_second,latency_ms,p50_ms,p99_ms,wal_bytes,sold_outs,cut_off' >"$out/slices.csv"
 }
 
 # slice REPEAT ROW CLIENTS COMMIT
