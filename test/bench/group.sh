@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures sales with ticketpool.group_sale on, against the bare INSERT of the same row, the same sale with group_sale off, Redis and ways in
-# plain SQL, from 1 to 64 clients; and what a sale costs inside: CPU time, context switches, how many share a commit.
+# plain SQL, from 1 to 64 clients, with SELECT 1 as the ceiling of what clients and server can do here; and what a sale costs inside: CPU time, context switches, how many share a commit.
 # usage: make bench-group            12 minutes
 #        make bench-group QUICK=1    two minutes: tickets only, without Redis, peers and instructions
 # also:  REPEATS=5 MORE=5 SECONDS_A_SLICE=1 CLIENTS="1 8 32 64" COMMITS="on off" ROWS="insert_hot buy_group_hot" (these only, as QUICK=1)
@@ -43,7 +43,9 @@ buy_group_hot,mask_hot|split_hot|exclude_hot,4,tps,on,32
 buy_group_spread,buy_group_hot,0.95
 $(aims_of item_buy_group item_buy item_insert)
 buy_hot,insert_hot,
-item_buy,item_insert,"
+item_buy,item_insert,
+select_1,insert_hot,
+select_1,item_insert,"
 
 # rows_at CLIENTS COMMIT: what is measured there, neighbours being compared.
 rows_at() {
@@ -54,6 +56,7 @@ rows_at() {
     *) list='buy_hot insert_hot buy_group_hot buy_group_spread item_buy item_insert item_buy_group' ;;
   esac
   case $1,$2 in 32,on) list="$other $list" ;; esac
+  case $2 in "${commits%% *}") list="select_1 $list" ;; esac
   for name in $list; do
     case $name in *group*) [ "$has_groups" = t ] || continue ;; esac
     case ${brief:+brief},$name in brief,item_* | brief,*_spread) [[ " ${ROWS:-} " == *" $name "* ]] || continue ;; esac
