@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Measures sales with ticketpool.group_sale on, against the bare INSERT of the same row, the same sale with group_sale off, Redis and ways in
-# plain SQL, from 1 to 64 clients, with SELECT 1 as the ceiling of what clients and server can do here; and what a sale costs inside: CPU time, context switches, how many share a commit.
+# Measures sales with ticketpool.group_sale on, from 1 to 64 clients: against the bare INSERT of the same row, the same sale with group_sale
+# off, Redis and ways in plain SQL; SELECT 1 is the ceiling of what client and server reach here. And what a sale costs inside: CPU time,
+# context switches, how many share a commit.
 # usage: make bench-group            12 minutes
-#        make bench-group QUICK=1    two minutes: tickets only, without Redis, peers and instructions
-# also:  REPEATS=5 MORE=5 SECONDS_A_SLICE=1 CLIENTS="1 8 32 64" COMMITS="on off" ROWS="insert_hot buy_group_hot" (these only, as QUICK=1)
-#        OPTIONS='-c ticketpool.allocation=random' (of all sessions)
+#        make bench-group QUICK=1    two minutes: tickets only, 1 and 32 clients, without Redis, peers and instructions
+# also:  REPEATS=5 MORE=5 SECONDS_A_SLICE=1 CLIENTS="1 8 32 64" COMMITS="on off" OPTIONS='-c ticketpool.allocation=random' (of all sessions)
+#        ROWS="insert_hot buy_hot buy_group_hot": these only; otherwise as QUICK=1
 # Results: build/bench/group.md and group/*.csv
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
