@@ -15,6 +15,8 @@ int setting_gate_ttl;
 int setting_gate_tries;
 int setting_standby_staleness;
 bool setting_preload;
+bool setting_group_sale;
+int setting_cashier_idle;
 bool setting_partial_search;
 int setting_exchange_ttl;
 int setting_call_timeout;
@@ -81,6 +83,15 @@ void define_settings() {
         "Whether a background worker brings what is on sale into memory after a start.",
         "Otherwise a departure is rebuilt when it is asked for first.", &setting_preload, false,
         PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable(
+        "ticketpool.group_sale",
+        "Whether purchases of several sessions may be carried out in one commit, by a worker.",
+        "Those that are alone in their transaction, while others are buying, too.",
+        &setting_group_sale, false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.cashier_idle",
+        "How long the worker that carries out group sales stays without anything to do.", nullptr,
+        &setting_cashier_idle, 60, 1, 86400, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
     DefineCustomEnumVariable(
         "ticketpool.allocation", "Which of the free seats a purchase takes.",
         "best_fit keeps long free runs whole for long trips; first_fit takes the first free seat; "

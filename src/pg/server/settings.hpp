@@ -9,9 +9,11 @@ extern "C" {
 
 namespace ticketpool {
 
-extern int setting_memory_kb;   // ticketpool.memory: the whole pool
-extern bool setting_preload;    // ticketpool.preload
-extern int setting_allocation;  // ticketpool.allocation: an Allocation
+extern int setting_memory_kb;     // ticketpool.memory: the whole pool
+extern bool setting_preload;      // ticketpool.preload
+extern bool setting_group_sale;   // ticketpool.group_sale
+extern int setting_cashier_idle;  // ticketpool.cashier_idle: seconds
+extern int setting_allocation;    // ticketpool.allocation: an Allocation
 
 extern int setting_hold_ttl;  // ticketpool.hold_ttl: seconds
 
