@@ -66,15 +66,16 @@ only_cut_off() {
   grep -q 'actually processed' "$private/pgbench.log" && [ "$(grep -c ERROR: "$private/pgbench.log")" -eq "$(cut_off)" ] && [ "$(cut_off)" -gt 0 ]
 }
 
-# pgbench_row ROW CLIENTS COMMIT OPTION…
+# pgbench_row ROW CLIENTS COMMIT OPTION… The database is the last word: up to PostgreSQL 15, -d is
+# --debug, which makes pgbench four times as slow.
 pgbench_row() {
   local name=$1 count=$2 commit=$3
   shift 3
   rm -f "$private"/tmp/latency.*
   # shellcheck disable=SC2086 # the row's words
   as_server_user env -C "$private/scripts" PGOPTIONS="-c synchronous_commit=$commit $(settings_of "$name") $options" \
-    pgbench -n -h "$private" -U postgres -d bench -M prepared -c "$count" -j "$((count < 2 ? 1 : 2))" ${row[$name]} -D n=0 \
-    -D "clients=$count" -D "trains=$trains" -D "batches=$batch_count" -D "date=$date" -D "first=$first" "$@" >"$private/pgbench.log" 2>&1 || only_cut_off ||
+    pgbench -n -h "$private" -U postgres -M prepared -c "$count" -j "$((count < 2 ? 1 : 2))" ${row[$name]} -D n=0 \
+    -D "clients=$count" -D "trains=$trains" -D "batches=$batch_count" -D "date=$date" -D "first=$first" "$@" bench >"$private/pgbench.log" 2>&1 || only_cut_off ||
     { tail -n 20 "$private/pgbench.log" >&2; die "pgbench failed: $name"; }
 }
 
