@@ -99,7 +99,9 @@ processes() {
 
 # groups: "SOLD_OUTS GROUPS SALES": so far, of all sessions.
 groups() {
-  if [ "$has_groups" = t ]; then sql -F ' ' -c 'SELECT sold_outs, groups, group_sales FROM ticket_pool_stat'; else echo "$(sql -c 'SELECT sold_outs FROM ticket_pool_stat') 0 0"; fi
+  local columns='0, 0'
+  [ -z "$(sql -c "SELECT 1 FROM pg_attribute WHERE attrelid = 'ticket_pool_stat'::regclass AND attname = 'group_sales'")" ] || columns='groups, group_sales'
+  sql -F ' ' -c "SELECT sold_outs, $columns FROM ticket_pool_stat"
 }
 
 # look_inside ROW CLIENTS COMMIT: a line of inside.csv, from the second half of a slice, when each
