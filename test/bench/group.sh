@@ -104,17 +104,18 @@ groups() {
   sql -F ' ' -c "SELECT sold_outs, $columns FROM ticket_pool_stat"
 }
 
-# look_inside ROW CLIENTS COMMIT: a line of inside.csv, from the second half of a slice, when each
-# session has made its first calls.
+# look_inside ROW CLIENTS COMMIT: a line of inside.csv, from a second of a slice, when each session
+# is there and has made its first calls.
 look_inside() {
   local sold_before sold groups_before groups sales_before sales since
   before "$1"
   read -r sold_before groups_before sales_before < <(groups)
   pgbench_row "$1" "$2" "$3" -T 2 &
-  sleep 0.9
+  until [ "$(processes | grep -c session)" -ge "$2" ]; do sleep 0.05; done
+  sleep 0.5
   processes >"$private/processes_before"
   since=$(date +%s%N)
-  sleep 0.9
+  sleep 1
   since=$(($(date +%s%N) - since))
   processes >"$private/processes_after"
   wait $! || die "pgbench failed: $1"
