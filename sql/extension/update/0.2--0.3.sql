@@ -2,6 +2,11 @@ ALTER TABLE @extschema@.ticket_rule REPLICA IDENTITY FULL;
 
 CREATE INDEX ticket_departure_day ON @extschema@.ticket_departure (service_date, route_id);
 
+ALTER FUNCTION @extschema@.ticket_pool_stat() RENAME TO ticket_pool_stat_0_2;
+\new function ticket_pool_stat
+\changed view ticket_pool_stat
+DROP FUNCTION @extschema@.ticket_pool_stat_0_2();
+
 \new function ticket_sweep_status
 \new view ticket_sweep_status
 

@@ -25,13 +25,25 @@ void ask_for_cashier(SaleDesk* desk) {
     }
 }
 
+// For tests: waits until a cashier has come, or a while.
+void wait_for_cashier(SaleDesk* desk) {
+    for (int i = 0; i < 1000 && desk->cashier.load(std::memory_order_seq_cst) == 0; i++) {
+        ask_for_cashier(desk);
+        CHECK_FOR_INTERRUPTS();
+        pg_usleep(10000);
+    }
+}
+
 SaleDesk* join(FunctionCallInfo fcinfo) {
     SaleDesk* desk = my_desk();
     if (desk == nullptr || !is_alone(fcinfo)) {
         return nullptr;
     }
+    const bool always = setting_group_sale == static_cast<int>(GroupSale::kAlways);
     const int others = enter_sale(desk);
-    if (others <= 0 && !desk->rush.load(std::memory_order_relaxed)) {
+    if (always) {
+        wait_for_cashier(desk);
+    } else if (others <= 0 && !desk->rush.load(std::memory_order_relaxed)) {
         return nullptr;
     }
     if (desk->cashier.load(std::memory_order_relaxed) == 0) {
@@ -44,7 +56,7 @@ SaleDesk* join(FunctionCallInfo fcinfo) {
 }  // namespace
 
 SaleDesk* join_group(FunctionCallInfo fcinfo) {
-    return likely(!setting_group_sale) ? nullptr : join(fcinfo);
+    return likely(setting_group_sale == static_cast<int>(GroupSale::kOff)) ? nullptr : join(fcinfo);
 }
 
 BuyerSettings my_settings() {

@@ -138,6 +138,13 @@ void carry_out_group(volatile int* at) {
     }
 }
 
+// Was the transaction of the group, which is over, committed?
+bool is_committed() {
+    const TransactionId xid = group.count == 0 ? InvalidTransactionId
+                                               : group.slot[0]->xid.load(std::memory_order_relaxed);
+    return TransactionIdIsValid(xid) && TransactionIdDidCommit(xid);
+}
+
 // True: the group has been committed. False: an error; *at is whom to blame.
 bool try_group(volatile int* at) {
     MemoryContext outer = CurrentMemoryContext;
@@ -168,7 +175,7 @@ bool try_group(volatile int* at) {
     }
     PG_END_TRY();
     MemoryContextSwitchTo(outer);
-    return done;
+    return done || is_committed();  // an error may have come after the commit
 }
 
 void count_group(SaleDesk* desk) {
@@ -276,12 +283,12 @@ void serve(SaleDesk* desk) {
                 pgstat_report_activity(STATE_RUNNING, "group sale");
             }
             busy = true;
+            pgstat_report_stat(false);  // once a second
             continue;
         }
         if (busy) {
             busy = false;
             last = GetCurrentTimestamp();
-            pgstat_report_stat(false);
             pgstat_report_activity(STATE_IDLE, nullptr);
         }
         const int got = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, kLookMs,
@@ -305,9 +312,7 @@ void at_cashier_exit(int, Datum database) {
         desk->cashier.load(std::memory_order_relaxed) != my_backend_number() + 1) {
         return;
     }
-    const TransactionId xid = group.count == 0 ? InvalidTransactionId
-                                               : group.slot[0]->xid.load(std::memory_order_relaxed);
-    if (TransactionIdIsValid(xid) && TransactionIdDidCommit(xid)) {
+    if (is_committed()) {
         answer_committed(desk);
     } else {
         memset(group.sold, 0, sizeof group.sold);
