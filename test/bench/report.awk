@@ -16,10 +16,10 @@ function sorted(list, values,    n, i, j, v) {  # fills values from a blank-sepa
 function median(list,    v, n) { n = sorted(list, v); return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2 }
 function spread(list, format,    v, n) { n = sorted(list, v); return sprintf(format " .. " format, v[1], v[n]) }
 # A ratio that doubles from one repeat to another says nothing about an aim. With more than five
-# repeats, one outlier on either side is allowed.
+# repeats, a sixth of them on either side may be outliers.
 function verdict(list, aim,    v, n, ends) {
   n = sorted(list, v)
-  ends = n > 5 ? 1 : 0
+  ends = int(n / 6)
   if (aim == "") return ""
   if (v[n - ends] > 2 * v[1 + ends]) return "?"
   return (aim ~ /^<=/ ? median(list) <= substr(aim, 3) + 0 : median(list) >= aim + 0) ? "yes" : "no"
@@ -84,7 +84,7 @@ END {
       spread(list, "%.2f"), wanted, verdict(list, wanted),
       pair("%.0f", wal, above[r] "," setting_order[s], best_row "," setting_order[s]), pair("%.0f", instructions, above[r], best_row)
   }
-  printf "\nAims are for more than one client, unless they are for one number of clients. ?: the ratio more than doubled between repeats (a disk or neighbours that come and go), of more than five without the ends: no verdict.\n"
+  printf "\nAims are for more than one client, unless they are for one number of clients. ?: the ratio more than doubled between repeats (a disk or neighbours that come and go), of more than five without the sixth at each end: no verdict.\n"
   printf "best: the best of several peers in each repeat; the one named was it in the last. redis_*: sync on is appendfsync always, off everysec.\n"
   if (singles) {
     printf "instructions: what the backend executes outside the kernel for each call or ticket, counted by callgrind, one client, sync off.\n\n"

@@ -36,12 +36,12 @@ describe() {
 }
 
 # expected ROWS: tickets for which clients of these rows (a regular expression) had an answer, less
-# those refused. Each file counts them in its own way; not every run has an inside.csv.
+# those refused. Each file counts them in its own way; not every run has a sold.csv.
 expected() {
   local files=("$out/slices.csv" "$out/instructions.csv")
-  [ ! -e "$out/inside.csv" ] || files+=("$out/inside.csv")
+  [ ! -e "$out/sold.csv" ] || files+=("$out/sold.csv")
   awk -F, -v rows="^($1)$" 'FNR == 1 { file++; next }
-    file == 1 && $2 ~ rows { n += $5 - $11 } file == 2 && $1 ~ rows { n += $2 - $4 } file == 3 && $1 ~ rows { n += $4 }
+    file == 1 && $2 ~ rows { n += $5 - $11 } file == 2 && $1 ~ rows { n += $2 - $4 } file == 3 && $1 ~ rows { n += $2 }
     END { print n + 0 }' "${files[@]}"
 }
 
