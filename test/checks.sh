@@ -66,9 +66,10 @@ check 'a step of the update leads to it' "$(ls sql/extension/update/*--"$version
 check 'META.json names files that exist' "$(sed -n 's/^ *"file": "\(.*\)",/\1/p' META.json | while read -r file; do [ -f "$file" ] || echo "no file '$file'"; done)"
 check 'the scripts of the extension are built, from what their parts are now' \
   "$(make -q PG_CONFIG="${PG_CONFIG:-pg_config}" "ticketpool--$version.sql" "ticketpool_router--$version.sql" $(cd sql/extension/update && ls -- *.sql | sed 's/^/ticketpool--/') 2>/dev/null || echo 'run make')"
-# The step to 0.2 also declares item_refund as it was then: the step to 0.3 replaces it.
+# The step to 0.2 also declares item_refund and ticket_pool_stat as they were then: the step to 0.3
+# replaces them.
 check 'functions are declared in functions.sql alone' \
-  "$(grep -rnE 'CREATE (OR REPLACE )?FUNCTION' sql/extension --include='*.sql' | grep -vE '^sql/extension/(functions.sql:|router/|update/0.1--0.2.sql:.*item_refund\(order_id bigint\))' || true)"
+  "$(grep -rnE 'CREATE (OR REPLACE )?FUNCTION' sql/extension --include='*.sql' | grep -vE '^sql/extension/(functions.sql:|router/|update/0.1--0.2.sql:.*(item_refund\(order_id bigint\)|ticket_pool_stat\())' || true)"
 
 # The server's client package has the makefile of PGXS and no headers. Many machines are like that
 # before the first build.

@@ -18,10 +18,7 @@ COMMENT ON VIEW @extschema@.ticket_inflight IS
     'the pool learned of it, after a restart)';
 GRANT SELECT ON @extschema@.ticket_inflight TO pg_monitor;
 
-CREATE OR REPLACE VIEW @extschema@.ticket_pool_stat AS
-    SELECT s.*, pg_catalog.round(s.group_sales::numeric
-            OPERATOR(pg_catalog./) NULLIF(s.groups, 0)::numeric, 2) AS group_size
-    FROM @extschema@.ticket_pool_stat() s;
+CREATE OR REPLACE VIEW @extschema@.ticket_pool_stat AS SELECT * FROM @extschema@.ticket_pool_stat();
 COMMENT ON VIEW @extschema@.ticket_pool_stat IS
     'counters of the whole server since it started, and memory';
 COMMENT ON COLUMN @extschema@.ticket_pool_stat.sold_outs IS
@@ -32,12 +29,17 @@ COMMENT ON COLUMN @extschema@.ticket_pool_stat.rebuilds IS
     'how often a departure or item was loaded from the tables';
 COMMENT ON COLUMN @extschema@.ticket_pool_stat.evictions IS
     'how often one had to make room: many of them, and ticketpool.memory is too small';
+COMMENT ON COLUMN @extschema@.ticket_pool_stat.pages IS
+    'how sessions map the pool: huge or transparent huge pages, else pages that are populated many '
+    'at a time, or single ones';
+COMMENT ON COLUMN @extschema@.ticket_pool_stat.page_bytes IS
+    'the size of such a page';
 COMMENT ON COLUMN @extschema@.ticket_pool_stat.groups IS
     'commits in which the purchases of several sessions were carried out together';
 COMMENT ON COLUMN @extschema@.ticket_pool_stat.group_sales IS
     'purchases in these commits';
 COMMENT ON COLUMN @extschema@.ticket_pool_stat.group_size IS
-    'their mean: group_sales / groups';
+    'their mean number: group_sales / groups';
 GRANT SELECT ON @extschema@.ticket_pool_stat TO pg_monitor;
 
 CREATE OR REPLACE VIEW @extschema@.ticket_sweep_status AS

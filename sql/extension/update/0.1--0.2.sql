@@ -95,7 +95,13 @@ REVOKE ALL ON FUNCTION @extschema@.item_refund(bigint) FROM PUBLIC;
 -- The result has one more column. The view stays the same object, with the users' grants on it and
 -- the users' views over it.
 ALTER FUNCTION @extschema@.ticket_pool_stat() RENAME TO ticket_pool_stat_0_1;
-\new function ticket_pool_stat
+-- As it was then; the next step replaces it.
+CREATE FUNCTION @extschema@.ticket_pool_stat(OUT buys bigint, OUT refunds bigint,
+    OUT sold_outs bigint, OUT lost_races bigint, OUT rebuilds bigint, OUT evictions bigint,
+    OUT departures bigint, OUT bytes_used bigint, OUT bytes_reserved bigint, OUT items bigint)
+    RETURNS record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+REVOKE ALL ON FUNCTION @extschema@.ticket_pool_stat() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.ticket_pool_stat() TO pg_monitor;
 \changed view ticket_pool_stat
 DROP FUNCTION @extschema@.ticket_pool_stat_0_1();
 

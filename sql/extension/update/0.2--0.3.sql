@@ -2,13 +2,15 @@ ALTER TABLE @extschema@.ticket_rule REPLICA IDENTITY FULL;
 
 CREATE INDEX ticket_departure_day ON @extschema@.ticket_departure (service_date, route_id);
 
+\new function ticket_sweep_status
+\new view ticket_sweep_status
+
+-- The result has more columns. The view stays the same object, with the users' grants on it and the
+-- users' views over it.
 ALTER FUNCTION @extschema@.ticket_pool_stat() RENAME TO ticket_pool_stat_0_2;
 \new function ticket_pool_stat
 \changed view ticket_pool_stat
 DROP FUNCTION @extschema@.ticket_pool_stat_0_2();
-
-\new function ticket_sweep_status
-\new view ticket_sweep_status
 
 ALTER TABLE @extschema@.ticket_order ADD COLUMN request_digest uuid;
 ALTER TABLE @extschema@.item_order ADD COLUMN request_digest uuid;

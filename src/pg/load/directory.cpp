@@ -24,36 +24,9 @@ namespace ticketpool {
 
 namespace {
 
-// ---------------------------------------------------------------------------------------------
-// This session's own cache: key hash -> slot and the READY version that the slot had. A hit needs
-// no lock; a stale entry is recognised by the version.
-// ---------------------------------------------------------------------------------------------
-
-struct CachedSlot {
-    uint64_t key;      // 0: empty
-    uint64_t version;  // of the slot
-    uint32_t slot;
-    uint32_t reserved;
-};
-constexpr uint32_t kCacheSize = 4096;
-CachedSlot* cache;  // kCacheSize entries, allocated at first use
-
-CachedSlot* cache_entry(uint64_t key) {
-    if (cache == nullptr) {
-        cache = static_cast<CachedSlot*>(
-            MemoryContextAllocZero(TopMemoryContext, kCacheSize * sizeof(CachedSlot)));
-    }
-    return &cache[(key >> 1) % kCacheSize];
-}
-
-// ---------------------------------------------------------------------------------------------
-// Announcing
-// ---------------------------------------------------------------------------------------------
-
-// Notes what is announced now. Returns its slot.
-uint32_t announced(uint32_t index, uint64_t key, uint64_t version) {
+// Notes the use of what is announced now. Returns its slot.
+uint32_t used(uint32_t index) {
     DirectorySlot& slot = shared.slots[index];
-    *cache_entry(key) = CachedSlot{key, version, index, 0};
     const int32_t now = static_cast<int32_t>(GetCurrentStatementStartTimestamp() / USECS_PER_SEC);
     if (slot.last_use.load(std::memory_order_relaxed) != now) {
         slot.last_use.store(now, std::memory_order_relaxed);
@@ -61,21 +34,16 @@ uint32_t announced(uint32_t index, uint64_t key, uint64_t version) {
     return index;
 }
 
-// Finds and announces without a lock.
-uint32_t find_in_cache(const Key& key) {
-    const CachedSlot* entry = cache_entry(key.hash);
-    if (entry->key != key.hash) {
-        return kNoSlot;
+// Has the kernel map what a call for the announced slot will read: its first page, its last one,
+// and the route.
+void touch_block(uint32_t index) {
+    const DirectorySlot& slot = shared.slots[index];
+    pages_touch(slot.block.get());
+    if (!slot.has_item()) {
+        const Departure* departure = slot.departure();
+        pages_touch(reinterpret_cast<const char*>(departure) + departure->bytes - 1);
+        pages_touch(departure->route());
     }
-    const uint32_t index = entry->slot;
-    DirectorySlot& slot = shared.slots[index];
-    shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
-    if (slot.version.load(std::memory_order_seq_cst) == entry->version &&
-        slot_matches(index, key) && is_made(slot.maker)) {
-        return announced(index, key.hash, entry->version);
-    }
-    end_announcement();
-    return kNoSlot;
 }
 
 enum class Found { kReady, kBusy, kNothing };
@@ -92,7 +60,7 @@ Found find_in_chain(const Key& key, uint32_t* announced_slot) {
         if (result == Found::kReady) {
             // Nothing is evicted while the lock is held: the announcement needs no second look.
             shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
-            *announced_slot = announced(index, key.hash, version);
+            *announced_slot = used(index);
         }
     }
     LWLockRelease(shared.control->lock);
@@ -126,7 +94,7 @@ bool is_current(const Key& key, uint32_t slot, TimestampTz asked_at) {
 
 uint32_t find_with_care(const Key& key, uint32_t slot) {
     const TimestampTz asked_at = GetCurrentTimestamp();
-    Loaded loaded;
+    uint32_t loaded = kNoSlot;
     for (;;) {
         if (slot != kNoSlot) {
             if (is_current(key, slot, asked_at)) {
@@ -156,19 +124,23 @@ uint32_t find_with_care(const Key& key, uint32_t slot) {
         } else if (found != Found::kNothing || !load_by_key(key, &loaded)) {
             continue;
         }
-        if (loaded.slot == kNoSlot) {
+        if (loaded == kNoSlot) {
             return kNoSlot;
         }
-        prepared_resolve(loaded.slot);
-        return announced(loaded.slot, key.hash, loaded.version);
+        prepared_resolve(loaded);
+        return used(loaded);
     }
 }
 
 // Announces what the key leads to, as it is in memory. kNoSlot: the key leads to nothing.
 uint32_t find_any(const Key& key) {
-    const uint32_t slot = find_in_cache(key);
-    if (likely(slot != kNoSlot && shared.control->attention.load(std::memory_order_relaxed) == 0)) {
-        return slot;
+    const uint32_t slot = chain_announce(key);
+    if (likely(slot != kNoSlot)) {
+        used(slot);
+        touch_block(slot);
+        if (likely(shared.control->attention.load(std::memory_order_relaxed) == 0)) {
+            return slot;
+        }
     }
     return find_with_care(key, slot);
 }
@@ -300,15 +272,17 @@ static bool own_train(Oid order, int64_t departure_id, SlotTrain* train) {
 
 Text directory_train(const DepartureRef& ref) {
     const DirectorySlot& slot = shared.slots[ref.slot];
-    const SlotTrain* shown = &shared.trains[ref.slot];
+    const SlotTrain* shown = &slot.train;
     SlotTrain* train = static_cast<SlotTrain*>(palloc(sizeof(SlotTrain)));
-    if (names_are_own() && own_train(slot.relation, slot.id, train)) {
+    if (names_are_own() &&
+        own_train(slot.relation, slot.id.load(std::memory_order_relaxed), train)) {
         return {train->name, train->length};
     }
     *train = *shown;
-    const bool whole = train->length <= sizeof train->name &&
-                       low_hash(name_key(slot.relation, {train->name, train->length},
-                                         slot.service_date)) == slot.name_hash;
+    const bool whole =
+        train->length <= sizeof train->name &&
+        low_hash(name_key(slot.relation, {train->name, train->length}, slot.service_date)) ==
+            slot.name_hash.load(std::memory_order_relaxed);
     if (!whole) {
         LWLockAcquire(shared.control->lock, LW_SHARED);
         *train = *shown;
@@ -410,12 +384,13 @@ bool directory_has_current(const Catalog& catalog, int64_t departure_id) {
 bool directory_item_in(const Catalog& catalog, uint32_t index, int64_t* item_id) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const DirectorySlot& slot = shared.slots[index];
+    const int64_t id = slot.id.load(std::memory_order_relaxed);
     // A slot that was retired while somebody has it pinned is not in any chain any more, and its
     // item may be in another slot.
     const bool here = state_of(slot.version.load(std::memory_order_acquire)) != SlotState::kFree &&
                       slot.database == MyDatabaseId && slot.relation == catalog.item_order &&
-                      chain_find(key_of_item(catalog, slot.id)) == index;
-    *item_id = slot.id;
+                      chain_find(key_of_item(catalog, id)) == index;
+    *item_id = id;
     LWLockRelease(shared.control->lock);
     return here;
 }

@@ -49,7 +49,7 @@ void require_same_name(const Key& key, const Row& row) {
 bool has_name_of(uint32_t index, const Row& row) {
     const DirectorySlot& slot = shared.slots[index];
     LWLockAcquire(shared.control->lock, LW_SHARED);
-    const SlotTrain& train = shared.trains[index];
+    const SlotTrain& train = slot.train;
     const bool same =
         slot.has_item() ||
         same_text({train.name, train.length}, {row.departure.train, strlen(row.departure.train)});
@@ -96,7 +96,7 @@ Begin begin_loading(const Key& key, const Row& row) {
     DirectorySlot& slot = shared.slots[index];
     slot.database = MyDatabaseId;
     slot.relation = key.relation;
-    slot.id = row.id;
+    slot.id.store(row.id, std::memory_order_relaxed);
     slot.service_date = by_name.date;
     slot.epoch.store(0, std::memory_order_relaxed);
     slot.last_use.store(MyProcPid, std::memory_order_relaxed);
@@ -162,7 +162,7 @@ void give_way(uint32_t index, uint64_t version, int pid) {
     ConditionVariableBroadcast(&shared.control->loaded);
 }
 
-Loaded finish_loading() {
+uint32_t finish_loading() {
     DirectorySlot& slot = shared.slots[loading.slot];
     // This is stored first: as soon as a prepared ledger is entered, a session that finds its
     // transaction decided settles it in this block.
@@ -180,7 +180,7 @@ Loaded finish_loading() {
     loading.active = false;
     ConditionVariableBroadcast(&shared.control->loaded);
     count(shared.mine->counters.rebuilds);
-    return {loading.slot, version};
+    return loading.slot;
 }
 
 // Builds the departure or item. Returns how many live tickets have no seat there.
@@ -241,9 +241,9 @@ bool read_row(const Key& key, Row* row) {
     return found;
 }
 
-bool load_by_key(const Key& key, Loaded* found) {
+bool load_by_key(const Key& key, uint32_t* found) {
     Row row{};
-    *found = Loaded{kNoSlot, 0};
+    *found = kNoSlot;
     if (!read_row(key, &row)) {
         return true;
     }
@@ -272,7 +272,7 @@ bool load_by_key(const Key& key, Loaded* found) {
     *found = finish_loading();
     unlock_after_loading(locks);
     if (own_insert) {
-        ledger_add_opened(found->slot);
+        ledger_add_opened(*found);
     }
     if (bad_rows > 0) {
         warn_of_bad_rows(row.id, bad_rows);

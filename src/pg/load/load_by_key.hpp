@@ -21,16 +21,10 @@ uint32_t read_epoch(const Key& key, DateADT date);
 // The same with the locks of a load, so it is the epoch of the tables as they are now.
 uint32_t lock_and_read_epoch(const Key& key, DateADT date, LoadLocks* locks);
 
-// What was loaded and is announced now.
-struct Loaded {
-    uint32_t slot;  // kNoSlot: there is nothing to load
-    uint64_t version;
-};
-
 // Reads the row to learn the id, enters the slot, and only then reads what it builds from: once the
-// slot is entered, nobody can change the departure without waiting for this load. False: another
-// session was quicker; look again.
-bool load_by_key(const Key& key, Loaded* found);
+// slot is entered, nobody can change the departure without waiting for this load. *found is then
+// announced; kNoSlot: there is nothing to load. False: another session was quicker; look again.
+bool load_by_key(const Key& key, uint32_t* found);
 
 // Sleeps until some load ends, but only for a moment: a departure that is hidden from us while its
 // ticket_open commits is looked at again soon. Does not sleep if `key` has no slot any more.

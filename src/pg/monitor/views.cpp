@@ -170,7 +170,7 @@ TICKETPOOL_FUNCTION(ticket_pool_stat) {
         groups += shared.desks[i].groups.load(std::memory_order_relaxed);
         group_sales += shared.desks[i].sales.load(std::memory_order_relaxed);
     }
-    Datum values[12];
+    Datum values[15];
     bool nulls[lengthof(values)] = {};
     for (size_t m = 0; m < lengthof(sums); m++) {
         values[m] = Int64GetDatum(static_cast<int64_t>(sums[m]));
@@ -179,7 +179,12 @@ TICKETPOOL_FUNCTION(ticket_pool_stat) {
     values[7] = Int64GetDatum(static_cast<int64_t>(used));
     values[8] = Int64GetDatum(int64_t{setting_memory_kb} * 1024);
     values[9] = Int64GetDatum(items);
-    values[10] = Int64GetDatum(static_cast<int64_t>(groups));
-    values[11] = Int64GetDatum(static_cast<int64_t>(group_sales));
+    values[10] = CStringGetTextDatum(page_kind_name(shared.control->pages));
+    values[11] = Int64GetDatum(static_cast<int64_t>(shared.control->page_bytes));
+    values[12] = Int64GetDatum(static_cast<int64_t>(groups));
+    values[13] = Int64GetDatum(static_cast<int64_t>(group_sales));
+    nulls[14] = groups == 0;
+    values[14] = Float8GetDatum(
+        groups == 0 ? 0 : static_cast<double>(group_sales) / static_cast<double>(groups));
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(columns, values, nulls)));
 }

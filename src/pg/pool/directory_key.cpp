@@ -1,6 +1,7 @@
 // Makes the keys of departures and items, and keeps the hash chains of the directory.
 #include "pool/directory_key.hpp"
 
+#include "pool/announcement.hpp"
 #include "pool/maker.hpp"
 #include "pool/shared_memory.hpp"
 
@@ -9,8 +10,20 @@ namespace ticketpool {
 namespace {
 
 // The head of a hash chain of slots.
-uint32_t* bucket_of(uint32_t* table, uint32_t hash) {
+SlotLink* bucket_of(SlotLink* table, uint32_t hash) {
     return &table[hash & (shared.control->bucket_count - 1)];
+}
+
+SlotLink* bucket_of(const Key& key) {
+    return bucket_of(key.by_id() ? shared.by_id : shared.by_name, low_hash(key.hash));
+}
+
+SlotLink* link_by_name(uint32_t index) {
+    return &shared.slots[index].next_by_name;
+}
+
+SlotLink* link_by_id(uint32_t index) {
+    return &shared.slots[index].next_by_id;
 }
 
 uint64_t id_key(Oid relation, int64_t id) {
@@ -68,17 +81,55 @@ bool slot_matches(uint32_t index, const Key& key) {
         return false;
     }
     if (key.by_id()) {
-        return slot.id == key.id;
+        return slot.id.load(std::memory_order_relaxed) == key.id;
     }
-    if (slot.service_date != key.date || slot.name_hash != low_hash(key.hash)) {
+    if (slot.service_date != key.date ||
+        slot.name_hash.load(std::memory_order_relaxed) != low_hash(key.hash)) {
         return false;
     }
-    const SlotTrain& train = shared.trains[index];
-    return same_text({train.name, train.length}, key.train);
+    return same_text({slot.train.name, slot.train.length}, key.train);
+}
+
+namespace {
+
+// A walk without the lock: see slot_chain.hpp.
+struct Walk {
+    const Key& key;
+
+    SlotLink* next(uint32_t index) const {
+        return key.by_id() ? link_by_id(index) : link_by_name(index);
+    }
+    bool may_match(uint32_t index) const {
+        const DirectorySlot& slot = shared.slots[index];
+        pages_touch(&slot);
+        return key.by_id() ? slot.id.load(std::memory_order_relaxed) == key.id
+                           : slot.name_hash.load(std::memory_order_relaxed) == low_hash(key.hash);
+    }
+    bool announce(uint32_t index) const {
+        shared.mine->reading.store(index + 1, std::memory_order_seq_cst);
+        return state_of(shared.slots[index].version.load(std::memory_order_seq_cst)) ==
+               SlotState::kReady;
+    }
+    // A slot of the name may be hidden, and another one behind it may not be: see chain_find().
+    bool matches(uint32_t index) const {
+        return slot_matches(index, key) && is_made(shared.slots[index].maker);
+    }
+};
+
+}  // namespace
+
+uint32_t chain_announce(const Key& key) {
+    const SlotLink* bucket = bucket_of(key);
+    pages_touch(bucket);
+    const uint32_t index = find_unlocked(bucket, Walk{key});
+    if (unlikely(index == kNoSlot)) {
+        end_announcement();
+    }
+    return index;
 }
 
 uint32_t chain_find(const Key& key) {
-    uint32_t index = *bucket_of(key.by_id() ? shared.by_id : shared.by_name, low_hash(key.hash));
+    uint32_t index = bucket_of(key)->load(std::memory_order_relaxed);
     uint32_t hidden = kNoSlot;
     while (index != kNoSlot) {
         const DirectorySlot& slot = shared.slots[index];
@@ -88,30 +139,24 @@ uint32_t chain_find(const Key& key) {
             }
             hidden = index;
         }
-        index = key.by_id() ? slot.next_by_id : slot.next_by_name;
+        index = (key.by_id() ? slot.next_by_id : slot.next_by_name).load(std::memory_order_relaxed);
     }
     return hidden;
 }
 
 void link_name(uint32_t index, Text train, uint64_t hash) {
     DirectorySlot& slot = shared.slots[index];
-    SlotTrain* name = &shared.trains[index];
+    SlotTrain* name = &slot.train;
     Assert(train.length <= sizeof name->name);
     memcpy(name->name, train.data, train.length);
     name->length = static_cast<uint8_t>(train.length);
-    slot.name_hash = low_hash(hash);
-    uint32_t* bucket = bucket_of(shared.by_name, slot.name_hash);
-    slot.next_by_name = *bucket;
-    *bucket = index;
+    slot.name_hash.store(low_hash(hash), std::memory_order_relaxed);
+    chain_push(bucket_of(shared.by_name, low_hash(hash)), &slot.next_by_name, index);
 }
 
 void unlink_name(uint32_t index) {
-    const DirectorySlot& slot = shared.slots[index];
-    uint32_t* link = bucket_of(shared.by_name, slot.name_hash);
-    while (*link != index) {
-        link = &shared.slots[*link].next_by_name;
-    }
-    *link = slot.next_by_name;
+    const uint32_t hash = shared.slots[index].name_hash.load(std::memory_order_relaxed);
+    chain_remove(bucket_of(shared.by_name, hash), index, link_by_name);
 }
 
 void link_slot(uint32_t index, const Key& by_id, const Key& by_name) {
@@ -119,9 +164,7 @@ void link_slot(uint32_t index, const Key& by_id, const Key& by_name) {
     if (!slot.has_item()) {
         link_name(index, by_name.train, by_name.hash);
     }
-    uint32_t* bucket = bucket_of(shared.by_id, low_hash(by_id.hash));
-    slot.next_by_id = *bucket;
-    *bucket = index;
+    chain_push(bucket_of(shared.by_id, low_hash(by_id.hash)), &slot.next_by_id, index);
 }
 
 void unlink_slot(uint32_t index) {
@@ -129,11 +172,8 @@ void unlink_slot(uint32_t index) {
     if (!slot.has_item()) {
         unlink_name(index);
     }
-    uint32_t* link = bucket_of(shared.by_id, low_hash(id_key(slot.relation, slot.id)));
-    while (*link != index) {
-        link = &shared.slots[*link].next_by_id;
-    }
-    *link = slot.next_by_id;
+    const uint64_t hash = id_key(slot.relation, slot.id.load(std::memory_order_relaxed));
+    chain_remove(bucket_of(shared.by_id, low_hash(hash)), index, link_by_id);
 }
 
 }  // namespace ticketpool

@@ -43,6 +43,10 @@ bool slot_matches(uint32_t index, const Key& key);
 // lock.
 uint32_t chain_find(const Key& key);
 
+// Finds and announces, without the lock, a slot in the key's chain that is ready and not hidden
+// from this session. kNoSlot: nothing is announced, and nothing is known; ask chain_find().
+uint32_t chain_announce(const Key& key);
+
 // Puts a slot into its chains, of its id and, unless it has an item, of its name; and takes it out
 // again. The caller holds the directory lock exclusively.
 void link_slot(uint32_t index, const Key& by_id, const Key& by_name);

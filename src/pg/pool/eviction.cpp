@@ -114,7 +114,7 @@ static void clear_slot(uint32_t index, uint64_t version) {
     slot.block = nullptr;
     slot.maker.store(0, std::memory_order_relaxed);
     slot.version.store(next_version(version, SlotState::kFree), std::memory_order_release);
-    slot.next_by_name = shared.control->free_slots;
+    slot.next_by_name.store(shared.control->free_slots, std::memory_order_relaxed);
     shared.control->free_slots = index;
 }
 
@@ -124,17 +124,19 @@ void free_slot(uint32_t index, uint64_t version) {
 }
 
 void free_retired() {
-    uint32_t* link = &shared.control->retired;
-    while (*link != kNoSlot) {
-        const uint32_t index = *link;
+    uint32_t kept = kNoSlot;
+    for (uint32_t index = shared.control->retired; index != kNoSlot;) {
         DirectorySlot& slot = shared.slots[index];
+        const uint32_t next = slot.next_by_name.load(std::memory_order_relaxed);
         if (is_announced(index)) {
-            link = &slot.next_by_name;
+            slot.next_by_name.store(kept, std::memory_order_relaxed);
+            kept = index;
         } else {
-            *link = slot.next_by_name;
             clear_slot(index, slot.version.load(std::memory_order_relaxed));
         }
+        index = next;
     }
+    shared.control->retired = kept;
 }
 
 void retire_slot(uint32_t index) {
@@ -143,7 +145,7 @@ void retire_slot(uint32_t index) {
     const uint64_t version = slot.version.load(std::memory_order_relaxed);
     slot.version.store(next_version(version, SlotState::kLoading), std::memory_order_seq_cst);
     unlink_slot(index);
-    slot.next_by_name = shared.control->retired;
+    slot.next_by_name.store(shared.control->retired, std::memory_order_relaxed);
     shared.control->retired = index;
     free_retired();
 }
@@ -245,6 +247,19 @@ uint32_t nearest_block(uintptr_t address, bool above) {
     return best;
 }
 
+// The same as Arena::allocate(); keeps account of how far the arena was ever used.
+void* allocate(size_t bytes) {
+    char* block = static_cast<char*>(shared.arena.allocate(bytes));
+    const char* start = reinterpret_cast<const char*>(shared.control);
+    if (block != nullptr) {
+        const uint64_t end = static_cast<uint64_t>(block - start) + bytes;
+        if (end > shared.control->arena_end.load(std::memory_order_relaxed)) {
+            shared.control->arena_end.store(end, std::memory_order_relaxed);
+        }
+    }
+    return block;
+}
+
 // Makes a hole of `bytes` by evicting the neighbours of a block that was just freed. Freeing the
 // coldest blocks wherever they are may leave plenty of memory and no hole that is large enough.
 void* widen_hole(uintptr_t freed, size_t bytes) {
@@ -259,7 +274,7 @@ void* widen_hole(uintptr_t freed, size_t bytes) {
             if (!try_evict(neighbour)) {
                 break;
             }
-            if (void* block = shared.arena.allocate(bytes)) {
+            if (void* block = allocate(bytes)) {
                 return block;
             }
         }
@@ -270,10 +285,10 @@ void* widen_hole(uintptr_t freed, size_t bytes) {
 }  // namespace
 
 void* allocate_or_evict(size_t bytes) {
-    void* block = shared.arena.allocate(bytes);
+    void* block = allocate(bytes);
     if (block == nullptr && shared.control->retired != kNoSlot) {
         free_retired();
-        block = shared.arena.allocate(bytes);
+        block = allocate(bytes);
     }
     Search search;
     while (block == nullptr) {
@@ -283,7 +298,7 @@ void* allocate_or_evict(size_t bytes) {
         }
         const uintptr_t address = reinterpret_cast<uintptr_t>(shared.slots[victim].block.get());
         if (try_evict(victim)) {
-            block = shared.arena.allocate(bytes);
+            block = allocate(bytes);
             if (block == nullptr) {
                 block = widen_hole(address, bytes);
             }
@@ -303,7 +318,7 @@ uint32_t take_slot() {
         try_evict(victim);
     }
     const uint32_t index = shared.control->free_slots;
-    shared.control->free_slots = shared.slots[index].next_by_name;
+    shared.control->free_slots = shared.slots[index].next_by_name.load(std::memory_order_relaxed);
     return index;
 }
 

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "pool/deadlines.hpp"
+#include "pool/pages.hpp"
 #include "pool/prepared.hpp"
 #include "pool/sale_queue.hpp"
 #include "pool/shared_memory.hpp"
@@ -20,7 +21,7 @@ constinit shmem_request_hook_type previous_request_hook = nullptr;
 constinit shmem_startup_hook_type previous_startup_hook = nullptr;
 
 constexpr const char* kTranche = "ticketpool";
-constexpr Size kAlignment = 128;
+constexpr Size kAlignment = 128;  // of a piece
 
 struct PoolSize {
     Size memory;  // ticketpool.memory, in bytes: the pool with its directory
@@ -84,9 +85,9 @@ void start_control(const PoolSize& size) {
     SpinLockInit(&control->databases_lock);
 }
 
-void start_buckets(uint32_t* buckets, const PoolSize& size) {
+void start_buckets(SlotLink* buckets, const PoolSize& size) {
     for (uint32_t i = 0; i < size.buckets; i++) {
-        buckets[i] = kNoSlot;
+        new (&buckets[i]) SlotLink(kNoSlot);
     }
 }
 
@@ -94,7 +95,8 @@ void start_buckets(uint32_t* buckets, const PoolSize& size) {
 void start_slots(const PoolSize& size) {
     start_all(shared.slots, size.slots);
     for (uint32_t i = 0; i < size.slots; i++) {
-        shared.slots[i].next_by_name = i + 1 < size.slots ? i + 1 : kNoSlot;
+        shared.slots[i].next_by_name.store(i + 1 < size.slots ? i + 1 : kNoSlot,
+                                           std::memory_order_relaxed);
     }
 }
 
@@ -114,10 +116,10 @@ Size bytes_of_parts(const PoolSize& size) {
 // The block's pieces, in the order of their addresses; the arena follows.
 constexpr Piece kPieces[] = {
     {[](const PoolSize&) { return sizeof(Control); }, attach_to<&Shared::control>, start_control},
-    {[](const PoolSize& size) { return size.buckets * sizeof(uint32_t); },
+    {[](const PoolSize& size) { return size.buckets * sizeof(SlotLink); },
      attach_to<&Shared::by_name>,
      [](const PoolSize& size) { start_buckets(shared.by_name, size); }},
-    {[](const PoolSize& size) { return size.buckets * sizeof(uint32_t); },
+    {[](const PoolSize& size) { return size.buckets * sizeof(SlotLink); },
      attach_to<&Shared::by_id>, [](const PoolSize& size) { start_buckets(shared.by_id, size); }},
     {bytes_of_parts, attach_to<&Shared::routes>,
      [](const PoolSize& size) { start_all(shared.routes, size.buckets / 4); }},
@@ -130,9 +132,6 @@ constexpr Piece kPieces[] = {
     {[](const PoolSize& size) { return size.slots * sizeof(StandbyLoad); },
      attach_to<&Shared::standby>,
      [](const PoolSize& size) { start_all(shared.standby, size.slots); }},
-    {[](const PoolSize& size) { return size.slots * sizeof(SlotTrain); },
-     attach_to<&Shared::trains>,
-     [](const PoolSize& size) { start_all(shared.trains, size.slots); }},
     {[](const PoolSize& size) { return size.slots * sizeof(SharedPtr<OldRoute>); },
      attach_to<&Shared::old_routes>,
      [](const PoolSize& size) { start_all(shared.old_routes, size.slots); }},
@@ -165,7 +164,7 @@ Plan plan_memory(const PoolSize& size) {
     }
     plan.arena_at = TYPEALIGN(kAlignment, end);
     plan.arena_bytes = size.memory - (end - added);
-    plan.total = add_size(plan.arena_at, plan.arena_bytes) + kAlignment;  // to align the block
+    plan.total = add_size(plan.arena_at, plan.arena_bytes) + pages_alignment(size.memory);
     return plan;
 }
 
@@ -187,19 +186,26 @@ void startup() {
     bool found = false;
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
     char* block = static_cast<char*>(ShmemInitStruct("ticketpool", plan.total, &found));
-    char* base = reinterpret_cast<char*>(TYPEALIGN(kAlignment, block));
+    const Size alignment = pages_alignment(size.memory);
+    char* base = reinterpret_cast<char*>(TYPEALIGN(alignment, block));
+    const Size bytes = plan.arena_at + plan.arena_bytes;
     for (int i = 0; i < static_cast<int>(lengthof(kPieces)); i++) {
         kPieces[i].attach(base + plan.at[i]);
     }
     bool usable = true;
     if (!found) {
+        pages_advise(base, bytes);
         for (const Piece& piece : kPieces) {
             piece.start(size);
         }
         shared.control->arena_bytes = plan.arena_bytes;
         usable = shared.arena.create(base + plan.arena_at, plan.arena_bytes);
+        shared.control->arena_end.store(plan.arena_at, std::memory_order_relaxed);
     }
     LWLockRelease(AddinShmemInitLock);
+    if (!found) {
+        pages_start(base, bytes);
+    }
     if (!usable) {
         ereport(FATAL, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
                         errmsg("\"ticketpool.memory\" is too small"),

@@ -6,7 +6,6 @@
 //   DirectorySlot[] one for each departure or item in memory (see directory.hpp)
 //   BackendSlot[]   one for each backend: what it reads and pins right now, and its counters
 //   StandbyLoad[]   one for each slot: what a standby has loaded (see standby.hpp)
-//   SlotTrain[]     one for each slot: the name of its train
 //   OldRoute*[]     one for each slot: the routes that its departure had before (see reroute.hpp)
 //   DatabaseDue[]   one for each database: when the worker is due there (see deadlines.hpp)
 //   SaleSlot[]      one for each backend: what it has handed to a cashier (see sale_queue.hpp)
@@ -15,18 +14,20 @@
 //
 // Who may touch what:
 //
-//   directory lock, shared       walk a hash chain
+//   directory lock, shared       walk a hash chain, and rely on not finding what is not there
 //   databases_lock, a spinlock   take a free DatabaseDue
 //   directory lock, exclusive    change a chain, the free list, the arena, the `departures` of a
 //                                SharedPart; take a slot from FREE to LOADING, from READY to FREE
-//   no lock                      read and claim in a departure that the backend has announced
+//   no lock                      walk a hash chain to something READY (slot_chain.hpp); read and
+//                                claim in a departure that the backend has announced
 //
 // Announcing (the hot path writes no cache line that another backend writes): a backend stores
-// the slot's number in its own BackendSlot (`reading`, or an entry of `pins`), seq_cst, and then
-// checks that the slot's version is still the READY one it knows. An evictor, under the exclusive
-// lock, first moves the version on, seq_cst, and then looks at all BackendSlots; if one announces
-// the slot, it puts back a READY version and picks another victim. One of the two always sees the
-// other (both store, then load, in one total order), so memory is never freed under a reader.
+// the slot's number in its own BackendSlot (`reading`, or an entry of `pins`), seq_cst, then checks
+// that the slot is READY, seq_cst, and then that it has the key looked for. An evictor, under the
+// exclusive lock, first moves the version on, seq_cst, and then looks at all BackendSlots; if one
+// announces the slot, it puts back a READY version and picks another victim. One of the two always
+// sees the other (both store, then load, in one total order), so memory is never freed under a
+// reader.
 //
 // `reading` protects a call that only looks; a pin lasts to the end of the transaction and is set
 // before the first claim or release is recorded in the ledger. A pinned departure is in memory
@@ -39,7 +40,9 @@
 // again, empty; the tables are the truth.
 #pragma once
 
+#include "pool/pages.hpp"
 #include "server/pg.hpp"
+#include "ticketpool/slot_chain.hpp"
 #include "ticketpool/stock.hpp"
 
 extern "C" {
@@ -48,40 +51,15 @@ extern "C" {
 
 namespace ticketpool {
 
-inline constexpr uint32_t kNoSlot = UINT32_MAX;
 inline constexpr int kBackendPins = 24;  // more departures in a transaction use shared_pins
 
 enum class SlotState : uint64_t { kFree = 0, kLoading = 1, kReady = 2 };
 
 inline constexpr int32_t kItemDate = INT32_MIN;  // service_date of a slot that has an item
 
-// An entry in the directory: a departure, or an item, which has no name and is found by id only.
-// What is said of departures in the directory is true of items, too.
-struct alignas(64) DirectorySlot {
-    std::atomic<uint64_t> version;  // counts changes; its low two bits are the SlotState
-    int64_t id;                     // of the departure or item: key, with database and relation
-    SharedPtr<void> block;          // the Departure or Item; valid while READY
-    uint32_t database;
-    uint32_t relation;      // oid of ticket_order or item_order: differs after re-creation
-    int32_t service_date;   // key by name, with train; kItemDate: an item
-    uint32_t name_hash;     // of train (SlotTrain) and service date
-    uint32_t next_by_name;  // hash chains, or the free list
-    uint32_t next_by_id;
-    std::atomic<int32_t> last_use;      // seconds since 2000-01-01; written once a second at most.
-                                        // LOADING: pid of a loader that waits for locks, else 0
-    std::atomic<uint32_t> shared_pins;  // pins that did not fit into their BackendSlot
-    std::atomic<uint32_t> maker;        // transaction id of its making until that is settled, or 0
-    std::atomic<uint32_t> epoch;        // of the tables that it was loaded from: see epoch.hpp
-
-    bool has_item() const { return service_date == kItemDate; }
-    Departure* departure() const { return static_cast<Departure*>(block.get()); }
-    Item* item() const { return static_cast<Item*>(block.get()); }
-};
-static_assert(sizeof(DirectorySlot) == 64);
-
 // The train that the departure of a slot is sold as. It is the one in ticket_departure, which may
-// differ from the train whose stop list the departure was opened with. It is kept beside the slot,
-// so that it is there while the departure is being loaded.
+// differ from the train whose stop list the departure was opened with. It is kept in the slot, so
+// that it is there while the departure is being loaded.
 //
 // Who writes it, with DirectorySlot::name_hash and the chain of names: the loader that enters the
 // slot, and the commit of a transaction that has renamed the departure, both under the exclusive
@@ -94,6 +72,32 @@ struct SlotTrain {
     char name[kMaxNameBytes];
 };
 static_assert(sizeof(SlotTrain) == 64);
+
+// An entry in the directory: a departure, or an item, which has no name and is found by id only.
+// What is said of departures in the directory is true of items, too. Two cache lines that lie in
+// one page: what every call reads, and the name, which a call by name compares.
+struct alignas(128) DirectorySlot {
+    std::atomic<uint64_t> version;  // counts changes; its low two bits are the SlotState
+    std::atomic<int64_t> id;        // of the departure or item: key, with database and relation
+    SharedPtr<void> block;          // the Departure or Item; valid while READY
+    uint32_t database;
+    uint32_t relation;     // oid of ticket_order or item_order: differs after re-creation
+    int32_t service_date;  // key by name, with train; kItemDate: an item
+    std::atomic<uint32_t> name_hash;  // of train and service date
+    SlotLink next_by_name;            // hash chains, or the free list
+    SlotLink next_by_id;
+    std::atomic<int32_t> last_use;      // seconds since 2000-01-01; written once a second at most.
+                                        // LOADING: pid of a loader that waits for locks, else 0
+    std::atomic<uint32_t> shared_pins;  // pins that did not fit into their BackendSlot
+    std::atomic<uint32_t> maker;        // transaction id of its making until that is settled, or 0
+    std::atomic<uint32_t> epoch;        // of the tables that it was loaded from: see epoch.hpp
+    SlotTrain train;
+
+    bool has_item() const { return service_date == kItemDate; }
+    Departure* departure() const { return static_cast<Departure*>(block.get()); }
+    Item* item() const { return static_cast<Item*>(block.get()); }
+};
+static_assert(sizeof(DirectorySlot) == 128);
 
 struct Counters {
     std::atomic<uint64_t> buys;  // tickets claimed
@@ -151,6 +155,11 @@ struct Control {
     uint32_t retired;       // out of the directory, but still read: a list like the free list
     uint32_t backend_count;
     uint64_t arena_bytes;
+    // How the pool is mapped, and up to where anything in it was ever used, in bytes from here: see
+    // pages.hpp.
+    PageKind pages;
+    uint64_t page_bytes;
+    std::atomic<uint64_t> arena_end;
     Coldest coldest;
     SharedPtr<PreparedLedger> prepared;  // see prepared.hpp
     // Why a departure that was found may need a second look; nearly always 0. The number of
@@ -168,15 +177,14 @@ struct Control {
 // The shared structures as this process sees them; `control` is null without the preload.
 struct Shared {
     Control* control;
-    uint32_t* by_name;  // buckets -> first slot of the chain
-    uint32_t* by_id;
+    SlotLink* by_name;  // buckets -> first slot of the chain
+    SlotLink* by_id;
     SharedPtr<SharedPart>* routes;
     SharedPtr<SharedPart>* layouts;
     DirectorySlot* slots;
     BackendSlot* backends;
     DatabaseDue* databases;           // kMaxDatabases
     StandbyLoad* standby;             // slot_count
-    SlotTrain* trains;                // slot_count
     SharedPtr<OldRoute>* old_routes;  // slot_count: chains; changed under the directory lock
     SaleSlot* sales;                  // one for each backend
     SaleDesk* desks;                  // kMaxDesks
