@@ -31,16 +31,16 @@ if [ -n "${QUICK:-}" ]; then
   # Without spread sales of the peers: their two million seats take longer to set up than all the
   # rest.
   spread=0
-  tickets=(exclude_hot split_hot mask_hot insert_hot buy_hot returning_hot buy_spread insert_spread)
+  tickets=(exclude_hot split_hot mask_hot buy_group_hot insert_hot buy_hot returning_hot buy_spread insert_spread)
   reads=(search search_floor)
   batches=(buy_many_1000 insert_1000 hold_confirm buy_refund insert_update)
-  items=(item_counter item_buy item_insert)
+  items=(item_counter item_buy item_insert item_buy_group)
 else
   spread=1000
-  tickets=(exclude_hot split_hot mask_hot insert_hot buy_hot returning_hot buy_spread insert_spread mask_spread split_spread exclude_spread)
+  tickets=(exclude_hot split_hot mask_hot buy_group_hot insert_hot buy_hot returning_hot buy_spread insert_spread mask_spread split_spread exclude_spread)
   reads=(mask_remaining split_remaining exclude_remaining mask_sold_out split_sold_out exclude_sold_out search search_floor)
   batches=(insert_100 buy_many_100 returning_1000 buy_many_1000 insert_1000 hold_confirm buy_refund insert_update)
-  items=(item_parts item_advisory item_counter item_buy item_insert item_buy_many_1000 item_insert_1000)
+  items=(item_parts item_advisory item_counter item_buy item_insert item_buy_group item_buy_many_1000 item_insert_1000)
 fi
 closest=(select_5 remaining item_remaining select_1 item_sold_out sold_out)
 reads+=("${closest[@]}")
@@ -63,6 +63,10 @@ buy_spread,mask_spread|split_spread|exclude_spread,
 buy_hot,redis_hot,
 buy_spread,redis_spread,
 buy_hot,insert_hot,<=1.1,p99
+buy_group_hot,insert_hot,1.1,tps,on,8
+buy_group_hot,insert_hot,2.0,tps,on,32
+buy_group_hot,insert_hot,1.2,tps,off,32
+buy_group_hot,insert_hot,<=1,p99,,32
 buy_spread,insert_spread,<=1.1,p99
 remaining,select_1,0.97
 remaining,select_5,0.97
@@ -78,6 +82,8 @@ buy_refund,insert_update,
 item_buy,item_insert,1.00
 item_buy,item_counter|item_advisory,4.0
 item_buy,item_parts,
+item_buy_group,item_insert,1.1,tps,on,8
+item_buy_group,item_insert,2.0,tps,on,32
 item_remaining,select_1,0.90
 item_sold_out,select_1,0.90
 item_buy_many_1000,item_insert_1000,0.95'

@@ -3,7 +3,7 @@
 # server; then the core by itself.
 # usage: make bench            19 minutes on two cores
 #        make bench QUICK=1    two minutes: a look at whether something has become slower; without the core (make bench-core QUICK=1)
-# also:  REPEATS=5 MORE=5 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off" PEER_PATIENCE=10s
+# also:  REPEATS=5 MORE=4 SECONDS_A_SLICE=1 CLIENTS="8 32" COMMITS="on off" PEER_PATIENCE=10s
 # Slices of the rows follow one another (A B C, C B A, …), so that a slow minute of the machine hits all of them alike; trust the
 # ratios, not the numbers. Results: build/bench/{table.md,*.csv,*.svg}; make bench-doc puts them into doc/bench.
 set -eu -o pipefail
@@ -15,7 +15,7 @@ cd "$(dirname "$0")/../.."
 . test/bench/contention.sh
 . test/bench/redis.sh
 . test/bench/sale.sh
-if [ -n "${QUICK:-}" ]; then usual=(2 0 8 off ''); else usual=(5 5 '8 32' 'on off' 1); fi
+if [ -n "${QUICK:-}" ]; then usual=(2 0 8 off ''); else usual=(5 4 '8 32' 'on off' 1); fi
 repeats=${REPEATS:-${usual[0]}} more=${MORE:-${usual[1]}} clients=${CLIENTS:-${usual[2]}} commits=${COMMITS:-${usual[3]}} single=${usual[4]}
 seconds=${SECONDS_A_SLICE:-1} out=$PWD/build/bench options=
 
