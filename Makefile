@@ -6,7 +6,9 @@
 #   make test-long                   what takes too long for make test; make soak MINUTES=30, make fuzz SECONDS=60: parts of it
 #   make deps | demo | test          what a Debian machine lacks; a demonstration on a private server; all tests
 #   make demo-router                 a demonstration of many servers
-#   make bench | bench-national      measurements (QUICK=1: short ones); bench-router: what a router costs;
+#   make bench | bench-national      measurements (QUICK=1: short ones); bench-group: sales of many clients in one
+#                                    commit; bench-router: what a router costs;
+#                                    bench-first-look: what a session's first look at a train costs;
 #                                    bench-places: what ticket_places costs; bench-profile: where the time of a sale goes;
 #                                    bench-doc puts the last ones into doc/bench
 #   make lint
@@ -53,7 +55,7 @@ override with_llvm = no
 NO_INSTALLCHECK = yes
 
 .DEFAULT_GOAL := all
-.PHONY: deps deps-bench demo demo-stop demo-router test test-long soak fuzz installcheck bench bench-core bench-national bench-places bench-profile bench-router bench-doc lint
+.PHONY: deps deps-bench demo demo-stop demo-router test test-long soak fuzz installcheck bench bench-core bench-group bench-national bench-first-look bench-places bench-profile bench-router bench-doc lint
 
 # Debian's client package alone has the makefile of PGXS but not the headers.
 ifneq ($(and $(wildcard $(PGXS)),$(wildcard $(SERVER_INCLUDES)/postgres.h)),)
@@ -133,8 +135,14 @@ bench:
 bench-core:
 	@test/bench/core.sh && test/bench/plot.sh
 
+bench-group:
+	@test/bench/group.sh
+
 bench-national:
 	@test/bench/national.sh
+
+bench-first-look:
+	@test/bench/first_look.sh
 
 bench-places:
 	@test/bench/places.sh

@@ -21,11 +21,11 @@ calls_of() {
   esac
 }
 
-# instruction_rows: the rows of the ratios; in a quick run a few of them. Not those of Redis, which
-# is another server.
+# instruction_rows: those of `counted`, else the rows of the ratios. Not those of Redis, which is
+# another server.
 instruction_rows() {
   local name
-  if [ -n "${QUICK:-}" ]; then printf '%s\n' "${quick_instructions[@]}"; return; fi
+  if [ ${#counted[@]} -gt 0 ]; then printf '%s\n' "${counted[@]}"; return; fi
   cut -d, -f1,2 <<<"$ratios" | tr -s ',|' '\n' | awk '!seen[$0]++' | while read -r name; do
     case $name in redis_*) ;; *) echo "$name" ;; esac
   done

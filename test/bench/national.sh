@@ -9,12 +9,14 @@ set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 . test/lib.sh
 . test/bench/server.sh
+. test/bench/session.sh
 days=${DAYS:-10} part=${PART:-100} seconds=${SECONDS_A_SLICE:-5} orders=${ORDERS:-2000}
 memory=${MEMORY:-$((256 + days * part * 2))MB}
 # shellcheck disable=SC2034
 date=- # its scripts draw their own
 # shellcheck disable=SC2034
-declare -A size=() row=([search]='-f search.sql' [remaining]='-f remaining.sql' [look_up]='-f look_up.sql' [buy]='-f buy.sql')
+declare -A size=() row=([search]='-f search.sql' [remaining]='-f remaining.sql' [look_up]='-f look_up.sql' [buy]='-f buy.sql'
+  [count_all]='-f count_all.sql' [count_one]='-f count_one.sql')
 out=$PWD/build/bench options=
 
 wal_position() { sql -c "SELECT pg_current_wal_insert_lsn() - '0/0'"; }
@@ -63,6 +65,23 @@ timed() {
   pgbench_row "$1" "$2" on -T "$seconds" -D "days=$days" -D "pairs=$pairs" -D "trips=$trips" -l --log-prefix="$private/tmp/latency"
   printf '| %s, %s client%s: calls a second, p50 and p99 ms | %.0f, %s |\n' "$1" "$2" "$([ "$2" -eq 1 ] || echo s)" \
     "$(awk '/^tps/ { print $3 }' "$private/pgbench.log")" "$(percentiles | sed 's/,/, /; s/^, /-, /')"
+}
+
+# all_over_one: counts over all departures against counts on one, with the same look-up of a row; new
+# sessions in each slice, so that most counts are the session's first look.
+all_over_one() {
+  local repeat name names departures one=("${one_call[@]}")
+  departures=$(sql -c 'SELECT count(*) FROM national_all')
+  for ((repeat = 1; repeat <= 5; repeat++)); do
+    names='count_one count_all'
+    [ $((repeat % 2)) -eq 1 ] || names='count_all count_one'
+    for name in $names; do
+      pgbench_row "$name" "$1" on -T "$seconds" -D "departures=$departures" -D "one_train=${one[0]}" -D "one_date=${one[1]}" -D "one_a=${one[2]}" -D "one_b=${one[3]}"
+      printf '%s %s %s\n' "$repeat" "$name" "$(awk '/^tps/ { print $3 }' "$private/pgbench.log")"
+    done
+  done | awk '{ tps[$1, $2] = $3 } END { for (i = 1; i <= 5; i++) print tps[i, "count_all"] / tps[i, "count_one"] }' | sort -n |
+    awk -v departures="$departures" -v clients="$1" '{ r[NR] = $1 }
+      END { printf "| counts over all %d departures : counts on one, %d clients, new sessions | %.2f (%.2f .. %.2f) |\n", departures, clients, r[3], r[1], r[5] }'
 }
 
 first_touch() {
@@ -114,10 +133,14 @@ sql -v "part=$part" -f national/load.sql >"$private/load.log"
   open_days
   sql -f national/prepare.sql
   pairs=$(sql -c 'SELECT count(*) FROM national_pair') trips=$(sql -c 'SELECT count(*) FROM national_trip')
+  IFS='|' read -ra one_call < <(sql -F '|' -c 'SELECT train, service_date, a, b FROM national_all WHERE n = 1')
   printf '| trains a day of the busiest pair, of the 100th | %s |\n' "$(sql -F ', ' -c 'SELECT max(trains), min(trains) FROM national_pair')"
   load_all
   memory_lines
   for count in 1 8; do for name in look_up remaining search buy; do timed "$name" "$count"; done; done
+  for count in 8 32; do all_over_one "$count"; done
+  session_memory "'${one_call[0]}', '${one_call[2]}', '${one_call[3]}', '${one_call[1]}'" 'SELECT count(ticket_remaining(train, a, b, service_date)) FROM national_all'
+  printf '| pages: of the pool | %s |\n' "$(sql -F ' of ' -c 'SELECT pages, page_bytes / 1024 FROM ticket_pool_stat') kB"
   first_touch
   preload
   table_sizes

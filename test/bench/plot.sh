@@ -36,7 +36,7 @@ medians() {
 
 throughput() {
   local commit name sales=()
-  for name in buy_hot insert_hot mask_hot split_hot exclude_hot redis_hot; do
+  for name in buy_hot buy_group_hot insert_hot mask_hot split_hot exclude_hot redis_hot; do
     if grep -q "^[0-9]*,$name," slices.csv; then sales+=("$name"); fi
   done
   for commit in on off; do

@@ -24,27 +24,28 @@ threads_of() {
 
 # profile ROW: "ROW,calls a second,us a call,PART,share" for each part.
 profile() {
-  local postmaster client server
+  local postmaster client server cashier
   postmaster=$(head -n 1 "$private/server/postmaster.pid")
   before "$1" >/dev/null
   pgbench_row "$1" "$clients" off -T $((seconds + 2)) &
   sleep 1
   # shellcheck disable=SC2046 # many words
-  { client=$(threads_of $(pgrep -f -- "-h $private ")) server=$(threads_of "$postmaster" $(pgrep -P "$postmaster")); }
+  { client=$(threads_of $(pgrep -f -- "-h $private ")) server=$(threads_of "$postmaster" $(pgrep -P "$postmaster")) cashier=$(pgrep -P "$postmaster" -f cashier || true); }
   watch sleep "$seconds" || { cat "$private/perf.log" >&2; die 'perf failed.'; }
   wait $! || die "pgbench failed: $1"
   perf report -i "$private/perf.data" --stdio -q -F sample,pid,dso -t '|' 2>/dev/null |
-    awk -F'|' -v OFS=, -v row="$1" -v client="$client" -v server="$server" -v hz="$frequency" -v seconds="$seconds" \
+    awk -F'|' -v OFS=, -v row="$1" -v client="$client" -v server="$server" -v cashier="$cashier" -v hz="$frequency" -v seconds="$seconds" \
       -v tps="$(awk '/^tps/ { print $3 }' "$private/pgbench.log")" '
       function part(thread, dso,    kernel) {
         kernel = dso ~ /^\[(kernel|guest|unknown)/ || dso ~ /\.ko|^\[[a-z_0-9]+\]$/ && dso != "[vdso]"
         if (thread == 0) return "idle"
         if (thread in of_client) return kernel ? "pgbench: kernel" : "pgbench"
         if (!(thread in of_server)) return "other processes"
+        if (thread in of_cashier) return kernel ? "cashier: kernel" : "cashier"
         if (kernel) return "server: kernel"
         return dso ~ /^postgres/ ? "server: postgres" : dso ~ /^ticketpool/ ? "server: ticketpool.so" : dso ~ /^libc[.-]/ ? "server: libc" : "server: other libraries"
       }
-      BEGIN { n = split(client, t, /[ \n]+/); while (n) of_client[t[n--]]; n = split(server, t, /[ \n]+/); while (n) of_server[t[n--]] }
+      BEGIN { n = split(client, t, /[ \n]+/); while (n) of_client[t[n--]]; n = split(server, t, /[ \n]+/); while (n) of_server[t[n--]]; n = split(cashier, t, /[ \n]+/); while (n) of_cashier[t[n--]] }
       $1 + 0 > 0 { split($2, thread, ":"); gsub(/ /, "", $3); samples[part(thread[1] + 0, $3)] += $1; all += $1 }
       END { for (p in samples) print row, tps, samples[p] / hz * 1e6 / (tps * seconds), p, samples[p] / all }' >>"$private/profile.csv"
 }
@@ -86,7 +87,7 @@ report() {
     { tps[$1] = $2; us[$1, $4] = $3; share[$1, $4] = $5 }
     END {
       n = split(rows, row, " ")
-      count = split("pgbench,pgbench: kernel,server: postgres,server: ticketpool.so,server: libc,server: other libraries,server: kernel,idle,other processes", part, ",")
+      count = split("pgbench,pgbench: kernel,server: postgres,server: ticketpool.so,server: libc,server: other libraries,server: kernel,cashier,cashier: kernel,idle,other processes", part, ",")
       printf "| %-23s", "of the CPUs"; for (r = 1; r <= n; r++) printf " | %12s | CPU us a call", row[r]; print " |"
       printf "|------------------------"; for (r = 1; r <= n; r++) printf " |-------------:|--------------:"; print "|"
       for (p = 1; p <= count; p++) {

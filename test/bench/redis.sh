@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
 # The peer that is not PostgreSQL: Redis, one thread, a Lua script (peers/redis.lua), driven by
 # redis-benchmark. Its rows are redis_hot and redis_spread; synchronous_commit on means appendfsync
-# always, off means everysec. Sourced by run.sh.
+# always, off means everysec. Sourced by run.sh and group.sh.
 
 redis() { as_server_user redis-cli -s "$private/redis.sock" "$@"; }
 

@@ -16,10 +16,10 @@ function sorted(list, values,    n, i, j, v) {  # fills values from a blank-sepa
 function median(list,    v, n) { n = sorted(list, v); return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2 }
 function spread(list, format,    v, n) { n = sorted(list, v); return sprintf(format " .. " format, v[1], v[n]) }
 # A ratio that doubles from one repeat to another says nothing about an aim. With more than five
-# repeats, one outlier on either side is allowed.
+# repeats, a sixth of them on either side may be outliers.
 function verdict(list, aim,    v, n, ends) {
   n = sorted(list, v)
-  ends = n > 5 ? 1 : 0
+  ends = int(n / 6)
   if (aim == "") return ""
   if (v[n - ends] > 2 * v[1 + ends]) return "?"
   return (aim ~ /^<=/ ? median(list) <= substr(aim, 3) + 0 : median(list) >= aim + 0) ? "yes" : "no"
@@ -33,26 +33,26 @@ function header(names, widths,    i, n, name, width, rule) {
   gsub(/ /, "-", rule)
   printf "|\n%s|\n", rule
 }
-# The value of the best of `rows` in a repeat: the most calls, or the least latency. Sets best_row
-# to that row.
-function best(values, repeat, rows, setting, measure,    i, n, name, v, found) {
+# The value of the best of `rows` in a repeat: the most calls, or the least latency or WAL. Sets
+# best_row to that row.
+function best(measure, repeat, rows, setting,    i, n, name, v, found) {
   n = split(rows, name, "|")
   for (i = 1; i <= n; i++) {
-    v = values[repeat, name[i] "," setting]
-    if (v > 0 && (!found || (measure == "p99" ? v < found : v > found))) { found = v; best_row = name[i] }
+    v = one[measure, repeat, name[i] "," setting]
+    if (v > 0 && (!found || (measure == "tps" ? v > found : v < found))) { found = v; best_row = name[i] }
   }
   return found
 }
 
 BEGIN { FS = "," }
-FILENAME ~ /ratios/ { ratio_count++; above[ratio_count] = $1; below[ratio_count] = $2; aim[ratio_count] = $3; measure[ratio_count] = $4; only[ratio_count] = $5; next }
+FILENAME ~ /ratios/ { ratio_count++; above[ratio_count] = $1; below[ratio_count] = $2; aim[ratio_count] = $3; measure[ratio_count] = $4 == "" ? "tps" : $4; only[ratio_count] = $5; only_clients[ratio_count] = $6; next }
 FNR == 1 { next }
 FILENAME ~ /slices/ {
   setting = $3 "," $4; key = $2 "," setting
   if (!(key in tps)) order[++keys] = key
   if (!(setting in settings)) { settings[setting] = 1; setting_order[++setting_count] = setting }
   add(tps, key, $6); add(p50, key, $8); add(p99, key, $9); add(wal, key, $10 / $5)
-  one[$1, key] = $6; one_p99[$1, key] = $9; if ($1 > repeats) repeats = $1
+  one["tps", $1, key] = $6; one["p99", $1, key] = $9; one["wal", $1, key] = $10 / $5; if ($1 > repeats) repeats = $1
   if ($2 !~ /sold_out/ && $11 > 0) sold_outs[$2] += $11
   if ($12 > 0) cut_off[key] += $12
   next
@@ -71,19 +71,20 @@ END {
   for (r = 1; r <= ratio_count; r++) for (s = 1; s <= setting_count; s++) {
     list = ""
     split(setting_order[s], part, ",")
-    if (only[r] != "" && only[r] != part[2]) continue
+    if (only[r] != "" && only[r] != part[2] || only_clients[r] != "" && only_clients[r] != part[1]) continue
     for (i = 1; i <= repeats; i++) {
-      if (measure[r] == "p99") { a = one_p99[i, above[r] "," setting_order[s]]; b = best(one_p99, i, below[r], setting_order[s], "p99") }
-      else { a = one[i, above[r] "," setting_order[s]]; b = best(one, i, below[r], setting_order[s], "tps") }
+      a = one[measure[r], i, above[r] "," setting_order[s]]
+      b = best(measure[r], i, below[r], setting_order[s])
       if (a > 0 && b > 0) list = list " " a / b
     }
     if (list == "") continue
-    name = (measure[r] == "p99" ? "p99 " : "") above[r] " / " (below[r] ~ /\|/ ? "best: " best_row : below[r])
+    name = (measure[r] == "tps" ? "" : measure[r] " ") above[r] " / " (below[r] ~ /\|/ ? "best: " best_row : below[r])
+    wanted = part[1] > 1 || only_clients[r] != "" ? aim[r] : ""
     printf "| %-42s | %7s | %4s | %6.2f | %14s | %5s | %3s | %13s | %17s |\n", name, part[1], part[2], median(list),
-      spread(list, "%.2f"), (part[1] > 1 ? aim[r] : ""), (part[1] > 1 ? verdict(list, aim[r]) : ""),
+      spread(list, "%.2f"), wanted, verdict(list, wanted),
       pair("%.0f", wal, above[r] "," setting_order[s], best_row "," setting_order[s]), pair("%.0f", instructions, above[r], best_row)
   }
-  printf "\nAims are for 8 and 32 clients. ?: the ratio more than doubled between repeats (a disk or neighbours that come and go), of more than five without the ends: no verdict.\n"
+  printf "\nAims are for more than one client, unless they are for one number of clients. ?: the ratio more than doubled between repeats (a disk or neighbours that come and go), of more than five without the sixth at each end: no verdict.\n"
   printf "best: the best of several peers in each repeat; the one named was it in the last. redis_*: sync on is appendfsync always, off everysec.\n"
   if (singles) {
     printf "instructions: what the backend executes outside the kernel for each call or ticket, counted by callgrind, one client, sync off.\n\n"

@@ -149,8 +149,8 @@ make_calls() {
         die "psql failed: $name" ;;
     *)
       sed "s/@CALL@/$call/" test/bench/router/call.sql.in >"$private/tmp/call.sql"
-      as_server_user pgbench -n -h "$private/$server" -U postgres -d bench -M prepared -c 1 -t $((warm + calls)) -f tmp/call.sql -l --log-prefix="$private/tmp/latency" -D i=0 \
-        -D "first=$((warm + 1))" -D "last=$((warm + calls))" -D "date=$today" >"$private/client.log" 2>&1 ||
+      as_server_user pgbench -n -h "$private/$server" -U postgres -M prepared -c 1 -t $((warm + calls)) -f tmp/call.sql -l --log-prefix="$private/tmp/latency" -D i=0 \
+        -D "first=$((warm + 1))" -D "last=$((warm + calls))" -D "date=$today" bench >"$private/client.log" 2>&1 ||
         { tail -n 20 "$private/client.log" >&2; die "pgbench failed: $name"; } ;;
   esac
 }

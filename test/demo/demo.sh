@@ -15,7 +15,7 @@ sql() { as_server_user psql -X -q -h "$private" -U postgres -d demo -v ON_ERROR_
 show() { sql "$@" | sed '/^$/d'; }
 value() { sql -A -t -c "$1"; }
 sell() {
-  as_server_user pgbench -n -h "$private" -U seller -d demo -M prepared -D wishes="$wishes" -T "$seconds" "$@" >>"$private/pgbench.log" 2>&1
+  as_server_user pgbench -n -h "$private" -U seller -M prepared -D wishes="$wishes" -T "$seconds" "$@" demo >>"$private/pgbench.log" 2>&1
 }
 
 start_server() {
@@ -120,7 +120,7 @@ show -f demo/reform.sql
 step 'A flash sale: 10,000 units, 16 clients, some roll back, some bring back what they bought; then the same with a row that all of them update'
 sql -f demo/flash_setup.sql
 for way in pool row; do
-  as_server_user pgbench -n -h "$private" -U seller -d demo -M prepared -c 16 -j 2 -t 600 -f "demo/flash_$way.sql" >>"$private/pgbench.log" 2>&1 ||
+  as_server_user pgbench -n -h "$private" -U seller -M prepared -c 16 -j 2 -t 600 -f "demo/flash_$way.sql" demo >>"$private/pgbench.log" 2>&1 ||
     { tail -n 20 "$private/pgbench.log" >&2; die 'A client failed.'; }
 done
 show -f demo/flash_proof.sql

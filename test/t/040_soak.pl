@@ -31,6 +31,7 @@ my $seconds = 60 * ($ENV{TICKETPOOL_SOAK_MINUTES} // 0.4);
 my $clients = 16;
 my $day = DAY;
 my %fault_count;
+my $in_groups = 0;
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The server
@@ -119,8 +120,8 @@ sub very_seats
 	my $row = 1 + int rand 6;
 	my $seats = join ',', map { sprintf '0%d/%d%s', 1 + rand 3, $row, $_ } any('A', 'B'), any('C', 'D', 'F');
 	my ($train, $from, $to, undef, $date) = split /, /, trip();
-	return "SELECT DISTINCT order_id, status FROM ticket_buy_seats($train, $from, $to, $user, '{$seats}', $date)" if rand() < 0.5;
-	return sprintf "SELECT DISTINCT order_id, status FROM ticket_hold_seats($train, $from, $to, $user, '{$seats}', $date, ttl => '%d ms')", any(300, 2000, 3_600_000);
+	return "SELECT order_id, status FROM ticket_buy_seats($train, $from, $to, $user, '{$seats}', $date)" if rand() < 0.5;
+	return sprintf "SELECT order_id, status FROM ticket_hold_seats($train, $from, $to, $user, '{$seats}', $date, ttl => '%d ms')", any(300, 2000, 3_600_000);
 }
 
 # What changes no status: other seats, another passenger, a longer hold, a list of seats.
@@ -140,8 +141,8 @@ sub purchase
 	my ($user, $few) = @_;
 	my $kind = $few ? rand 0.95 : rand;
 	return very_seats($user) if $kind < 0.15;
-	return sprintf('SELECT DISTINCT order_id, status FROM ticket_buy(' . trip() . ", passengers => ARRAY[%s]::bigint[])", $user, join ', ', 1 .. any(1, 1, 2, 4)) if $kind < 0.45;
-	return sprintf('SELECT DISTINCT order_id, status FROM ticket_hold(' . trip() . ", ttl => '%d ms')", $user, any(300, 2000, 3_600_000)) if $kind < 0.7;
+	return sprintf('SELECT order_id, status FROM ticket_buy(' . trip() . ", passengers => ARRAY[%s]::bigint[])", $user, join ', ', 1 .. any(1, 1, 2, 4)) if $kind < 0.45;
+	return sprintf('SELECT order_id, status FROM ticket_hold(' . trip() . ", ttl => '%d ms')", $user, any(300, 2000, 3_600_000)) if $kind < 0.7;
 	return "SELECT order_id, status FROM item_buy(" . any(1, 2) . ", $user, " . (1 + int rand 3) . ')' if $kind < 0.83;
 	return sprintf("SELECT order_id, status FROM item_hold(%d, $user, %d, ttl => '%d ms')", any(1, 2), 1 + int rand 3, any(300, 2000, 3_600_000)) if $kind < 0.95;
 	# One transaction over many departures, which fill the pool.
@@ -230,6 +231,7 @@ my $workers = start_workers($clients, sub {
 	{
 		my $session = eval { session($node) };
 		if (!$session || $session->is_lost || !$session->is_ok) { eval { $session->quit }; sleep 0.1; next }
+		told($session, $log, 'SET ticketpool.group_sale = ' . any('on', 'off'));
 		for (1 .. 20 + rand 200)
 		{
 			last if $session->is_lost || -e $stop;
@@ -298,6 +300,8 @@ my %faults = (
 	'fast restart' => sub { $node->stop('fast', fail_ok => 1); start_again() },
 	'immediate restart' => sub { $node->stop('immediate', fail_ok => 1); start_again() },
 	'pg_terminate_backend' => sub { ask("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND random() < 0.3") },
+	'the cashier is ended' => sub { ask("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'ticketpool cashier'") =~ /[1-9]/ },
+	'the cashier is cancelled' => sub { ask("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'ticketpool cashier'") =~ /[1-9]/ },
 	'pg_cancel_backend' => sub { for (1 .. 10) { ask("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"); sleep 0.03 } 1 },
 	'no connection left' => sub { my @all = map { eval { session($node) } } 1 .. 20; sleep 0.3; $_ && $_->quit for @all; 1 },
 	'checkpoint' => sub { ask('CHECKPOINT'); 1 },
@@ -319,6 +323,7 @@ while (time() < $end || (grep({ ($tries{$_} // 0) < 30 } keys %faults) && is_wan
 	sleep 0.2 + rand 0.8;
 	next unless await(sub { ask('SELECT 1') eq '1' || !-e $node->data_dir . '/postmaster.pid' && start_again() });
 	$tries{$fault}++;
+	$in_groups += ask('SELECT coalesce(max(group_sales), 0) FROM ticket_pool_stat') || 0;
 	note($fault);
 	$fault_count{$fault}++ if $faults{$fault}->();
 }
@@ -393,6 +398,7 @@ note(join ', ', map { "$_: $fault_count{$_}" } sort keys %fault_count);
 note('purchases tried: ' . keys(%tried) . ', acknowledged: ' . keys(%bought) . ', changes acknowledged: ' . keys(%changed) . ', decided for clients that were gone: ' . keys(%decided)
 	  . ', errors: ' . join ', ', map { "$_ $errors{$_}" } sort keys %errors);
 cmp_ok($fault_count{$_} // 0, '>', 0, "there was: $_") for sort keys %faults;
+cmp_ok($in_groups, '>', 0, 'some of it in groups');
 cmp_ok(scalar keys %bought, '>', 100, 'clients bought something meanwhile');
 
 $node->stop;

@@ -80,9 +80,9 @@ void return_sold(FunctionCallInfo fcinfo, const Catalog& catalog, const ItemPurc
     return_item_orders(catalog, &row, 1, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
 }
 
-// The ordinary way says so at once, without waiting for a group.
 bool is_sold_out(const ItemPurchase& purchase) {
-    return !purchase.named && item_remaining_units(purchase.ref) < purchase.quantity;
+    return !purchase.named && was_refused_lately() &&
+           item_remaining_units(purchase.ref) < purchase.quantity;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -111,13 +111,14 @@ void ignore_row(TableReader*, void*) {}
 bool is_first_call(const Catalog& catalog, const ItemPurchase& purchase) {
     return purchase.request_id == nullptr ||
            (try_lock_request(item_request_key(catalog, purchase)) &&
+            !is_item_call_undecided(catalog, purchase) &&
             !find_first_item_call(catalog, purchase, ignore_row, nullptr));
 }
 
 bool sell_request(const Catalog& catalog, SaleSlot* slot, const ItemPurchase& purchase,
                   RowValues* row) {
     if (!is_item_on_sale(purchase) || !is_first_call(catalog, purchase) ||
-        !may_buy_at_once(catalog, rule_call(purchase))) {
+        (has_rules(catalog, RuleKind::kItem) && !may_buy_at_once(catalog, rule_call(purchase)))) {
         return false;
     }
     const Stock* stock = claim_item(purchase);
@@ -168,6 +169,7 @@ bool sell_item_in_group(SaleDesk* desk, FunctionCallInfo fcinfo, const Catalog& 
     slot->kind = SaleKind::kItem;
     fill_request(catalog, purchase, request_in(slot));
     if (!wait_for_sale(desk)) {
+        note_refused();
         return false;
     }
     const ItemAnswer answer = *answer_in(slot);

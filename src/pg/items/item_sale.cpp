@@ -192,13 +192,26 @@ void check_same_request(const Catalog& catalog, TableReader* reader, const ItemP
 
 }  // namespace
 
+static void open_rows(const Catalog& catalog, const ItemPurchase& purchase, Snapshot snapshot,
+                      TableReader* reader) {
+    reader_open(reader, catalog.item_order, catalog.item_order_request, snapshot);
+    reader_key_int64(reader, purchase.user_id);
+    reader_key_uuid(reader, UUIDPGetDatum(purchase.request_id));
+}
+
+bool is_item_call_undecided(const Catalog& catalog, const ItemPurchase& purchase) {
+    TableReader reader;
+    open_rows(catalog, purchase, nullptr, &reader);
+    const bool found = reader_next(&reader);
+    reader_close(&reader);
+    return found;
+}
+
 bool find_first_item_call(const Catalog& catalog, const ItemPurchase& purchase,
                           ItemRowFound row_found, void* context) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, catalog.item_order, catalog.item_order_request, snapshot);
-    reader_key_int64(&reader, purchase.user_id);
-    reader_key_uuid(&reader, UUIDPGetDatum(purchase.request_id));
+    open_rows(catalog, purchase, snapshot, &reader);
     const bool found = reader_next(&reader);
     if (found) {
         check_same_request(catalog, &reader, purchase);

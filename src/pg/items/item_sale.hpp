@@ -46,6 +46,9 @@ inline constexpr DigestField kDigestInventory{10, 6};  // 0: not named
 using ItemRowFound = void (*)(TableReader* reader, void* context);
 bool find_first_item_call(const Catalog& catalog, const ItemPurchase& purchase,
                           ItemRowFound row_found, void* context);
+// Does a transaction that has not ended have a row of the request? Whoever writes a row by hand
+// does not lock its request, so an insert would wait for that transaction.
+bool is_item_call_undecided(const Catalog& catalog, const ItemPurchase& purchase);
 
 // Is the item, or the inventory that was named, on sale?
 bool is_item_on_sale(const ItemPurchase& purchase);

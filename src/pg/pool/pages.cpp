@@ -7,7 +7,6 @@
 #include <cstdlib>
 
 #include "pool/shared_memory.hpp"
-#include "server/settings.hpp"
 
 extern "C" {
 #include <sys/mman.h>

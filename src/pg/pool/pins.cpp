@@ -8,11 +8,14 @@ namespace ticketpool {
 
 constinit Pins my_pins{};
 
-void reserve_pin() {
+void pins_start() {
     if (my_pins.bits == nullptr) {
         my_pins.bits = static_cast<uint64_t*>(MemoryContextAllocZero(
             TopMemoryContext, (shared.control->slot_count / 64 + 1) * sizeof(uint64_t)));
     }
+}
+
+void reserve_pin() {
     if (my_pins.count == my_pins.room) {
         const size_t room = Max(my_pins.room * 2, static_cast<size_t>(64));
         my_pins.slots = static_cast<uint32_t*>(grow_kept(my_pins.slots, room, sizeof(uint32_t)));

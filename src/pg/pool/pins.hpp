@@ -11,10 +11,14 @@ struct Pins {
     uint32_t* slots;
     size_t count;
     size_t room;
-    uint64_t* bits;  // one for each slot, for is_pinned(); null: nothing was ever reserved
+    uint64_t* bits;  // one for each slot, for is_pinned()
     int own;         // how many of the pins are in our BackendSlot; the rest are shared pins
 };
 extern constinit Pins my_pins;
+
+// In the postmaster, which pins nothing: makes the bits. Other processes share their memory until
+// they pin something, and then get a page of it to themselves.
+void pins_start();
 
 // Room for one more; ereports.
 void reserve_pin();

@@ -6,6 +6,7 @@
 
 #include "pool/deadlines.hpp"
 #include "pool/pages.hpp"
+#include "pool/pins.hpp"
 #include "pool/prepared.hpp"
 #include "pool/sale_queue.hpp"
 #include "pool/shared_memory.hpp"
@@ -205,6 +206,7 @@ void startup() {
     LWLockRelease(AddinShmemInitLock);
     if (!found) {
         pages_start(base, bytes);
+        pins_start();
     }
     if (!usable) {
         ereport(FATAL, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),

@@ -43,8 +43,8 @@
 //   killed outright      the server restarts; all of this memory is made again, empty. The rows of
 //                        committed groups are there, no others
 //
-// What may be seen: `in_sale` and `rush` are hints for the choice between the two ways; whichever
-// way a session takes is right. The counters are the cashier's alone.
+// What may be seen: `in_sale`, `rush` and `apart_until` are hints for the choice between the two
+// ways; whichever way a session takes is right. The counters are the cashier's alone.
 #pragma once
 
 #include "server/pg.hpp"
@@ -85,10 +85,17 @@ struct alignas(128) SaleDesk {
     std::atomic<bool> rush;          // more than one is buying at a time; by the cashier
     std::atomic<bool> wanted;        // somebody would have queued, by that session; the launcher
                                      // sets it back when it has started a cashier
-    std::atomic<uint64_t> groups;    // committed
-    std::atomic<uint64_t> sales;     // in these
+    // Until when it is not worth while to queue, by the cashier; by is_flushed().
+    std::atomic<int64_t> apart_until[2];
+    std::atomic<uint64_t> groups;              // committed
+    std::atomic<uint64_t> sales;               // in these
     alignas(64) std::atomic<int32_t> in_sale;  // sessions between their call and their commit
 };
+
+// Does a commit with this synchronous_commit wait for the WAL to be flushed?
+inline int is_flushed(int durability) {
+    return durability == SYNCHRONOUS_COMMIT_OFF ? 0 : 1;
+}
 
 // The session's side -----------------------------------------------------------------------------
 

@@ -43,7 +43,9 @@ SaleDesk* join(FunctionCallInfo fcinfo) {
     const int others = enter_sale(desk);
     if (always) {
         wait_for_cashier(desk);
-    } else if (others <= 0 && !desk->rush.load(std::memory_order_relaxed)) {
+    } else if ((others <= 0 && !desk->rush.load(std::memory_order_relaxed)) ||
+               desk->apart_until[is_flushed(synchronous_commit)].load(std::memory_order_relaxed) >
+                   GetCurrentStatementStartTimestamp()) {
         return nullptr;
     }
     if (desk->cashier.load(std::memory_order_relaxed) == 0) {
@@ -57,6 +59,16 @@ SaleDesk* join(FunctionCallInfo fcinfo) {
 
 SaleDesk* join_group(FunctionCallInfo fcinfo) {
     return likely(setting_group_sale == static_cast<int>(GroupSale::kOff)) ? nullptr : join(fcinfo);
+}
+
+static constinit TimestampTz refused_at = 0;
+
+bool was_refused_lately() {
+    return refused_at != 0 && GetCurrentStatementStartTimestamp() - refused_at < USECS_PER_SEC;
+}
+
+void note_refused() {
+    refused_at = GetCurrentStatementStartTimestamp();
 }
 
 BuyerSettings my_settings() {

@@ -299,9 +299,6 @@ bool may_buy_at_once(const Catalog& catalog, const RuleCall& call) {
     if (!has_only_builtin_rules(catalog, call.kind)) {
         return false;
     }
-    if (!has_rules(catalog, call.kind)) {
-        return true;
-    }
     uint64_t* keys = people_keys(catalog, &call.user_id, 1, call.passengers, call.party);
     if (!try_lock_keys(AdvisoryLock::kPeople, keys, size_t{1} + call.party)) {
         return false;

@@ -5,6 +5,7 @@
 
 extern "C" {
 #include "storage/lock.h"
+#include "storage/proc.h"
 }
 
 namespace ticketpool {
@@ -26,8 +27,16 @@ void stop_point(const char* name) {
     const int length = static_cast<int>(strlen(name));
     const uint32_t hash = hash_bytes(reinterpret_cast<const unsigned char*>(name), length);
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, hash, kTwoNumbers);
-    LockAcquire(&tag, ShareLock, false, false);
-    LockRelease(&tag, ShareLock, false);
+    const int timeout = LockTimeout;  // of a worker: short
+    LockTimeout = 0;
+    PG_TRY();
+    {
+        LockAcquire(&tag, ShareLock, false, false);
+        LockRelease(&tag, ShareLock, false);
+    }
+    PG_FINALLY();
+    { LockTimeout = timeout; }
+    PG_END_TRY();
 }
 
 }  // namespace ticketpool

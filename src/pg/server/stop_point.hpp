@@ -20,6 +20,9 @@
 //   rolled-back   the same for a rollback
 //   half-claimed  of a set of named seats, the first is claimed and the others are not
 //   reform-barred, reform-locked, reform-written  between the steps of amend/reform.cpp
+//   sale-queued, sale-answered  the caller of a group sale: its request is in the queue; it has its
+//                 answer (pool/sale_queue.cpp)
+//   cashier-taken, cashier-written, cashier-committed  between the steps of worker/cashier.cpp
 #pragma once
 
 #include "server/pg.hpp"

@@ -137,14 +137,19 @@ Before read_before(const FirstCall& first) {
     return before;
 }
 
+void open_rows(const OrderLeaf& leaf, const Purchase& purchase, Snapshot snapshot,
+               TableReader* reader) {
+    reader_open(reader, leaf.relation, leaf.request(), snapshot);
+    reader_key_date(reader, purchase.service_date);
+    reader_key_int64(reader, purchase.user_id);
+    reader_key_uuid(reader, UUIDPGetDatum(purchase.request_id));
+}
+
 // Copies the rows of the request: names must not be resolved while the scan is open.
 void read_rows(const Purchase& purchase, FirstCall* first) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, first->leaf.relation, first->leaf.request(), snapshot);
-    reader_key_date(&reader, purchase.service_date);
-    reader_key_int64(&reader, purchase.user_id);
-    reader_key_uuid(&reader, UUIDPGetDatum(purchase.request_id));
+    open_rows(first->leaf, purchase, snapshot, &reader);
     int room = 0;
     while (reader_next(&reader)) {
         require_visible_first_call(&reader);
@@ -188,6 +193,18 @@ bool read_first_call(const Catalog& catalog, const Purchase& purchase, FirstCall
     }
     read_rows(purchase, first);
     return first->count > 0;
+}
+
+bool is_call_undecided(const Catalog& catalog, const Purchase& purchase) {
+    OrderLeaf leaf;
+    if (!find_order_leaf(catalog, purchase.service_date, &leaf)) {
+        return false;
+    }
+    TableReader reader;
+    open_rows(leaf, purchase, nullptr, &reader);
+    const bool found = reader_next(&reader);
+    reader_close(&reader);
+    return found;
 }
 
 bool is_same_trip_as_written(const FirstCall& first, const Purchase& purchase) {

@@ -28,6 +28,10 @@ OrderValues first_call_row(const FirstCall& first, int number);
 // Appends the rows to the result set, which has been begun.
 void return_first_call(const FirstCall& first, ReturnSetInfo* result);
 
+// Does a transaction that has not ended have rows of the request? Whoever writes a row by hand does
+// not lock its request, so an insert would wait for that transaction.
+bool is_call_undecided(const Catalog& catalog, const Purchase& purchase);
+
 // Parts of the same for exchanges (exchange.hpp). Finds the rows by user, date and request_id.
 bool read_first_call(const Catalog& catalog, const Purchase& purchase, FirstCall* first);
 // Did the first call write the stations in the same way?

@@ -69,9 +69,8 @@ TicketAnswer* answer_in(SaleSlot* slot) {
 // The session's side
 // ---------------------------------------------------------------------------------------------
 
-// The ordinary way says so at once, without waiting for a group.
 bool is_sold_out(const Purchase& purchase) {
-    return purchase.seats == nullptr &&
+    return purchase.seats == nullptr && was_refused_lately() &&
            count_remaining(purchase.ref, purchase.class_index, purchase.trip, purchase.channel) <
                purchase.party;
 }
@@ -169,13 +168,15 @@ struct DateRows {
 // Nobody is buying with the request_id, and nobody has.
 bool is_first_call(const Catalog& catalog, const Purchase& purchase) {
     FirstCall first;
-    return purchase.request_id == nullptr || (try_lock_request(request_key(catalog, purchase)) &&
-                                              !read_first_call(catalog, purchase, &first));
+    return purchase.request_id == nullptr ||
+           (try_lock_request(request_key(catalog, purchase)) &&
+            !is_call_undecided(catalog, purchase) && !read_first_call(catalog, purchase, &first));
 }
 
 bool sell_request(DateRows* rows, SaleSlot* slot, Purchase* purchase) {
     if (!is_on_sale(purchase->ref, purchase->trip) || !is_first_call(rows->catalog, *purchase) ||
-        !may_buy_at_once(rows->catalog, rule_call(*purchase))) {
+        (has_rules(rows->catalog, RuleKind::kTicket) &&
+         !may_buy_at_once(rows->catalog, rule_call(*purchase)))) {
         return false;
     }
     Claimed claims[kMostInGroup];
@@ -261,6 +262,7 @@ bool sell_in_group(SaleDesk* desk, FunctionCallInfo fcinfo, const Catalog& catal
     slot->kind = SaleKind::kTickets;
     fill_request(catalog, purchase, request_in(slot));
     if (!wait_for_sale(desk)) {
+        note_refused();
         return false;
     }
     const TicketAnswer answer = *answer_in(slot);

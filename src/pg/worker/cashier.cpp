@@ -231,6 +231,40 @@ void note_size(SaleDesk* desk, int size) {
     }
 }
 
+// The last groups, apart by whether their commit was flushed.
+struct Watched {
+    int groups;
+    int callers;
+};
+constinit Watched watched[2]{};
+
+// Below these means, a group costs its callers more than it saves them.
+constexpr int kWatch = 32;
+constexpr int kFewCallers[2] = {6 * kWatch, 8 * kWatch / 5};
+constexpr TimestampTz kApart = USECS_PER_SEC;
+
+void watch_worth(SaleDesk* desk, int size) {
+    const int flushed = is_flushed(synchronous_commit);
+    Watched* last = &watched[flushed];
+    last->groups++;
+    last->callers += size;
+    if (last->groups == kWatch) {
+        if (last->callers < kFewCallers[flushed]) {
+            desk->apart_until[flushed].store(GetCurrentTimestamp() + kApart,
+                                             std::memory_order_relaxed);
+        }
+        *last = Watched{};
+    }
+}
+
+// A cancel is for a group that waits for a standby (hurry_cashier()); between groups it is void.
+void look_after_interrupts() {
+    QueryCancelPending = false;
+    HOLD_CANCEL_INTERRUPTS();
+    CHECK_FOR_INTERRUPTS();
+    RESUME_CANCEL_INTERRUPTS();
+}
+
 // Serves whoever has queued. False: nobody has.
 bool serve_queue(SaleDesk* desk) {
     queue_next = 0;
@@ -244,8 +278,11 @@ bool serve_queue(SaleDesk* desk) {
         memcpy(group.slot, &queue[queue_next], static_cast<size_t>(group.count) * sizeof *queue);
         memset(group.sold, 0, sizeof group.sold);
         queue_next += group.count;
+        const int size = group.count;
         serve_group(desk);
-        CHECK_FOR_INTERRUPTS();
+        watch_worth(desk, size);
+        pgstat_report_stat(false);  // not more often than others do; autovacuum goes by it
+        look_after_interrupts();
     }
     return true;
 }
@@ -276,14 +313,13 @@ void serve(SaleDesk* desk) {
     bool busy = false;
     for (;;) {
         ResetLatch(MyLatch);
-        CHECK_FOR_INTERRUPTS();
+        look_after_interrupts();
         look_after_settings();
         if (serve_queue(desk)) {
             if (!busy) {
                 pgstat_report_activity(STATE_RUNNING, "group sale");
             }
             busy = true;
-            pgstat_report_stat(false);  // once a second
             continue;
         }
         if (busy) {
@@ -361,7 +397,7 @@ void start_cashier(Oid database, Start* start) {
 
 }  // namespace
 
-void start_wanted_cashiers() {
+void start_wanted_cashiers(bool (*can_connect)(Oid database)) {
     for (int i = 0; i < kMaxDesks; i++) {
         SaleDesk* desk = &shared.desks[i];
         const Oid database = desk->database.load(std::memory_order_acquire);
@@ -370,7 +406,7 @@ void start_wanted_cashiers() {
         }
         if (desk->cashier.load(std::memory_order_acquire) != 0) {
             desk->wanted.store(false, std::memory_order_seq_cst);
-        } else if (GetCurrentTimestamp() - starts[i].at > kPause) {
+        } else if (GetCurrentTimestamp() - starts[i].at > kPause && can_connect(database)) {
             start_cashier(database, &starts[i]);
         }
     }

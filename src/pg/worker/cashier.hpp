@@ -5,7 +5,8 @@
 
 namespace ticketpool {
 
-// In the launcher: starts a cashier wherever a session wants one.
-void start_wanted_cashiers();
+// In the launcher: starts a cashier wherever a session wants one and the database can be connected
+// to.
+void start_wanted_cashiers(bool (*can_connect)(Oid database));
 
 }  // namespace ticketpool

@@ -477,7 +477,8 @@ void ticketpool_launcher_main(Datum) {
         standby_discard_all();
         prepared_resolve(kNoSlot);
         (void)reap(InvalidOid);
-        start_wanted_cashiers();
+        start_wanted_cashiers(
+            [](Oid database) { return database_state(database) == DatabaseState::kFree; });
         serve_due_databases();
         look_for_overdue();
         if (full) {

@@ -13,4 +13,11 @@ FROM (SELECT * FROM ticket_departure ORDER BY random() LIMIT 10000) AS d
 CROSS JOIN LATERAL (SELECT station, stop_no FROM ticket_stop WHERE train = d.train ORDER BY stop_no LIMIT 1) AS f
 CROSS JOIN LATERAL (SELECT station, stop_no FROM ticket_stop WHERE train = d.train AND stop_no > f.stop_no AND station <> f.station ORDER BY random() LIMIT 1) AS t;
 ALTER TABLE national_trip ADD PRIMARY KEY (n);
+-- Every departure, in no order, with a trip over its first stretch.
+CREATE TABLE national_all AS
+SELECT row_number() OVER (ORDER BY hashint8(d.departure_id)) AS n, d.train, d.service_date, f.station AS a, t.station AS b
+FROM ticket_departure AS d
+JOIN LATERAL (SELECT station, stop_no FROM ticket_stop WHERE train = d.train ORDER BY stop_no LIMIT 1) AS f ON true
+JOIN LATERAL (SELECT station FROM ticket_stop WHERE train = d.train AND stop_no > f.stop_no AND station <> f.station ORDER BY stop_no LIMIT 1) AS t ON true;
+ALTER TABLE national_all ADD PRIMARY KEY (n);
 VACUUM ANALYZE;

@@ -1,6 +1,6 @@
 -- pgbench: the row that buy.sql writes, as a bare INSERT
 \set n :n + 1
-\set train CASE WHEN :hot = 1 THEN 1 + :n * :clients / 4000 % 20 ELSE random(1, :trains) END
+\set train CASE WHEN :hot = 1 THEN 1 + :n * :clients / 4000 % :hot_trains ELSE random(1, :trains) END
 \set from random(1, 29)
 \set to random(:from + 1, 30)
 \set user random(1, 1000000)
