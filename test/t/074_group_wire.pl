@@ -150,6 +150,7 @@ my $pid = $wire->run('SELECT pg_backend_pid()')->{rows}[0][0];
 sub queue
 {
 	$wire->put(TicketpoolTest::Wire::query($sql));
+	return 0 if $wire->lost;
 	return $node->poll_query_until('postgres', "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid");
 }
 kill 'STOP', $cashier;
