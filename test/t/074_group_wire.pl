@@ -131,7 +131,7 @@ for my $way (qw(off always))
 }
 is($seen{always}, $seen{off}, 'a client sees no difference');
 
-# The columns of a user's, of a type that nobody can send as binary.
+# A column of the user's, of a type that cannot be sent as binary.
 $node->safe_psql('postgres', 'ALTER TABLE ticket_order ADD COLUMN rights aclitem');
 $wire->put(parse("SELECT * FROM $b"), bind_(formats => [1]), execute(), sync());
 is($wire->answer->{error}, '42883', 'a column that cannot be sent as binary');
