@@ -131,7 +131,7 @@ for my $way (qw(off always))
 }
 is($seen{always}, $seen{off}, 'a client sees no difference');
 
-# The columns of a user's, of a type that nobody can send as binary.
+# A column of the user's, of a type that cannot be sent as binary.
 $node->safe_psql('postgres', 'ALTER TABLE ticket_order ADD COLUMN rights aclitem');
 $wire->put(parse("SELECT * FROM $b"), bind_(formats => [1]), execute(), sync());
 is($wire->answer->{error}, '42883', 'a column that cannot be sent as binary');
@@ -150,6 +150,7 @@ my $pid = $wire->run('SELECT pg_backend_pid()')->{rows}[0][0];
 sub queue
 {
 	$wire->put(TicketpoolTest::Wire::query($sql));
+	return 0 if $wire->lost;
 	return $node->poll_query_until('postgres', "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid");
 }
 kill 'STOP', $cashier;
