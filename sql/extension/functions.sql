@@ -779,7 +779,8 @@ GRANT EXECUTE ON FUNCTION @extschema@.ticket_inflight() TO pg_monitor;
 CREATE OR REPLACE FUNCTION @extschema@.ticket_pool_stat(OUT buys bigint, OUT refunds bigint,
     OUT sold_outs bigint, OUT lost_races bigint, OUT rebuilds bigint, OUT evictions bigint,
     OUT departures bigint, OUT bytes_used bigint, OUT bytes_reserved bigint, OUT items bigint,
-    OUT pages text, OUT page_bytes bigint)
+    OUT pages text, OUT page_bytes bigint, OUT groups bigint, OUT group_sales bigint,
+    OUT group_size double precision)
     RETURNS record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_pool_stat() IS 'behind the view ticket_pool_stat';
 REVOKE ALL ON FUNCTION @extschema@.ticket_pool_stat() FROM PUBLIC;

@@ -34,6 +34,12 @@ COMMENT ON COLUMN @extschema@.ticket_pool_stat.pages IS
     'at a time, or single ones';
 COMMENT ON COLUMN @extschema@.ticket_pool_stat.page_bytes IS
     'the size of such a page';
+COMMENT ON COLUMN @extschema@.ticket_pool_stat.groups IS
+    'commits in which the purchases of several sessions were carried out together';
+COMMENT ON COLUMN @extschema@.ticket_pool_stat.group_sales IS
+    'purchases in these commits';
+COMMENT ON COLUMN @extschema@.ticket_pool_stat.group_size IS
+    'their mean number: group_sales / groups';
 GRANT SELECT ON @extschema@.ticket_pool_stat TO pg_monitor;
 
 CREATE OR REPLACE VIEW @extschema@.ticket_sweep_status AS

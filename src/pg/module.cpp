@@ -2,6 +2,7 @@
 #include "follow/restore.hpp"
 #include "follow/wanted.hpp"
 #include "pool/pool_layout.hpp"
+#include "server/alone.hpp"
 #include "server/call_scan.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
@@ -19,6 +20,8 @@ PGDLLEXPORT void _PG_init(void);
 
 Datum ticket_buy(PG_FUNCTION_ARGS);
 Datum ticket_hold(PG_FUNCTION_ARGS);
+Datum ticket_buy_seats(PG_FUNCTION_ARGS);
+Datum ticket_hold_seats(PG_FUNCTION_ARGS);
 Datum ticket_confirm(PG_FUNCTION_ARGS);
 Datum ticket_cancel(PG_FUNCTION_ARGS);
 Datum ticket_refund(PG_FUNCTION_ARGS);
@@ -31,17 +34,20 @@ Datum item_refund(PG_FUNCTION_ARGS);
 }
 
 // The functions that return orders: see call_scan.hpp.
-static constexpr ticketpool::CalledFunction kOrderFunctions[] = {{"ticket_buy", ticket_buy},
-                                                                 {"ticket_hold", ticket_hold},
-                                                                 {"ticket_confirm", ticket_confirm},
-                                                                 {"ticket_cancel", ticket_cancel},
-                                                                 {"ticket_refund", ticket_refund},
-                                                                 {"ticket_get", ticket_get},
-                                                                 {"item_buy", item_buy},
-                                                                 {"item_hold", item_hold},
-                                                                 {"item_confirm", item_confirm},
-                                                                 {"item_cancel", item_cancel},
-                                                                 {"item_refund", item_refund}};
+static constexpr ticketpool::CalledFunction kOrderFunctions[] = {
+    {"ticket_buy", ticket_buy},
+    {"ticket_hold", ticket_hold},
+    {"ticket_buy_seats", ticket_buy_seats},
+    {"ticket_hold_seats", ticket_hold_seats},
+    {"ticket_confirm", ticket_confirm},
+    {"ticket_cancel", ticket_cancel},
+    {"ticket_refund", ticket_refund},
+    {"ticket_get", ticket_get},
+    {"item_buy", item_buy},
+    {"item_hold", item_hold},
+    {"item_confirm", item_confirm},
+    {"item_cancel", item_cancel},
+    {"item_refund", item_refund}};
 
 void _PG_init(void) {
     using namespace ticketpool;
@@ -59,5 +65,6 @@ void _PG_init(void) {
     install_people_callbacks();
     install_restore_hook();
     install_call_scan(kOrderFunctions);
+    install_alone_hook();
     register_launcher();
 }

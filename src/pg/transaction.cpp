@@ -31,6 +31,7 @@
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
+#include "pool/sale_queue.hpp"
 #include "pool/stock_ledger.hpp"
 #include "pool/unfinished_load.hpp"
 #include "server/stop_point.hpp"
@@ -63,6 +64,7 @@ void at_commit() {
         stock_settle();
         unpin_all();
         announce_deadline();
+        leave_sale_at_commit();
     }
     forget_notes();
 }
@@ -75,6 +77,7 @@ void at_abort() {
         ledger_undo_level(0);
         unpin_all();
         forget_deadline();
+        leave_sale_at_abort();
     }
     forget_notes();
 }

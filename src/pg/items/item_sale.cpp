@@ -5,12 +5,14 @@
 // the transaction's own pending releases (stock_ledger.hpp) are taken before units of the pool.
 #include "items/item_sale.hpp"
 
+#include "items/item_group.hpp"
 #include "load/item_pins.hpp"
 #include "pool/claim_retry.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/stock_claim.hpp"
 #include "pool/stock_ledger.hpp"
+#include "purchase/group_sale.hpp"
 #include "purchase/hold_time.hpp"
 #include "purchase/request_locks.hpp"
 #include "purchase/rules.hpp"
@@ -218,17 +220,16 @@ RuleCall rule_call(const ItemPurchase& purchase) {
     return call;
 }
 
-void build_item_order(const Catalog& catalog, const ItemPurchase& purchase, int64_t inventory_id,
-                      Datum status, RowValues* row) {
-    count(shared.mine->counters.buys);
+void fill_item_order(const ItemPurchase& purchase, int64_t order_id, int64_t inventory_id,
+                     TimestampTz created_at, Datum status, RowValues* row) {
     memset(row->is_null, true, sizeof row->is_null);
-    set_value(row, kItemOrderId, Int64GetDatum(next_item_order_id(catalog)));
+    set_value(row, kItemOrderId, Int64GetDatum(order_id));
     set_value(row, kItemInventory, Int64GetDatum(inventory_id));
     set_value(row, kItemId, Int64GetDatum(purchase.item_id));
     set_value(row, kItemUser, Int64GetDatum(purchase.user_id));
     set_value(row, kItemQuantity, Int64GetDatum(purchase.quantity));
     set_value(row, kItemStatus, status);
-    set_value(row, kItemCreated, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+    set_value(row, kItemCreated, TimestampTzGetDatum(created_at));
     if (purchase.request_id != nullptr) {
         set_value(row, kItemRequest, UUIDPGetDatum(purchase.request_id));
         set_value(row, kItemRequestDigest, digest_datum(purchase.asked));
@@ -236,6 +237,17 @@ void build_item_order(const Catalog& catalog, const ItemPurchase& purchase, int6
     if (purchase.holds) {
         set_value(row, kItemHeldUntil, TimestampTzGetDatum(purchase.held_until));
     }
+}
+
+void build_item_order(const Catalog& catalog, const ItemPurchase& purchase, int64_t inventory_id,
+                      Datum status, RowValues* row) {
+    count(shared.mine->counters.buys);
+    fill_item_order(purchase, next_item_order_id(catalog), inventory_id,
+                    GetCurrentTransactionStartTimestamp(), status, row);
+}
+
+Datum status_of(const ItemPurchase& purchase) {
+    return CStringGetTextDatum(purchase.holds ? "held" : "sold");
 }
 
 namespace {
@@ -246,20 +258,18 @@ void return_first_row(TableReader* reader, void* context) {
     return_current_row(reader, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
 }
 
-void sell_item(FunctionCallInfo fcinfo, const Catalog& catalog, ItemPurchase* wanted) {
-    if (wanted->request_id != nullptr) {
-        lock_request(item_request_key(catalog, *wanted));
-        if (find_first_item_call(catalog, *wanted, return_first_row, fcinfo)) {
-            return;
-        }
-    }
+// Finds the item and announces it; TK003 if it is not on sale.
+void resolve_on_sale(const Catalog& catalog, ItemPurchase* wanted) {
     wanted->ref = require_item(catalog, wanted->item_id);
-    const ItemPurchase& purchase = *wanted;
-    if (!is_item_on_sale(purchase)) {
+    if (!is_item_on_sale(*wanted)) {
         ereport(ERROR, (errcode(kErrorNotOnSale),
-                        errmsg("item " INT64_FORMAT " is not on sale", purchase.item_id),
+                        errmsg("item " INT64_FORMAT " is not on sale", wanted->item_id),
                         errdetail("Its sale was closed."), errhint("Choose another item.")));
     }
+}
+
+// Sells what has been found and announced, in this transaction.
+void sell_found(FunctionCallInfo fcinfo, const Catalog& catalog, const ItemPurchase& purchase) {
     if (has_rules(catalog, RuleKind::kItem)) {
         pin_item(purchase.ref);  // a rule may announce another item
         check_rules(catalog, rule_call(purchase));
@@ -269,13 +279,49 @@ void sell_item(FunctionCallInfo fcinfo, const Catalog& catalog, ItemPurchase* wa
     if (stock != nullptr) {
         begin_result(fcinfo);
         RowValues row;
-        const Datum status = CStringGetTextDatum(purchase.holds ? "held" : "sold");
-        build_item_order(catalog, purchase, stock->inventory_id, status, &row);
+        build_item_order(catalog, purchase, stock->inventory_id, status_of(purchase), &row);
         insert_item_orders(catalog, &row, 1, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
         if (purchase.holds) {
             deadline_at_commit(purchase.held_until);
         }
     }
+}
+
+// As for tickets: sell_at_desk() in tickets/sale.cpp.
+bool sell_at_desk(SaleDesk* desk, FunctionCallInfo fcinfo, const Catalog& catalog,
+                  ItemPurchase* wanted) {
+    if (!may_sell_items_in_group(catalog)) {
+        return false;
+    }
+    if (wanted->request_id != nullptr &&
+        find_first_item_call(catalog, *wanted, return_first_row, fcinfo)) {
+        return true;
+    }
+    resolve_on_sale(catalog, wanted);
+    if (sell_item_in_group(desk, fcinfo, catalog, *wanted)) {
+        return true;
+    }
+    if (wanted->request_id != nullptr) {
+        end_announcement();
+        return false;
+    }
+    sell_found(fcinfo, catalog, *wanted);
+    return true;
+}
+
+void sell_item(FunctionCallInfo fcinfo, const Catalog& catalog, ItemPurchase* wanted) {
+    SaleDesk* desk = join_group(fcinfo);
+    if (unlikely(desk != nullptr) && sell_at_desk(desk, fcinfo, catalog, wanted)) {
+        return;
+    }
+    if (wanted->request_id != nullptr) {
+        lock_request(item_request_key(catalog, *wanted));
+        if (find_first_item_call(catalog, *wanted, return_first_row, fcinfo)) {
+            return;
+        }
+    }
+    resolve_on_sale(catalog, wanted);
+    sell_found(fcinfo, catalog, *wanted);
 }
 
 void read_call(FunctionCallInfo fcinfo, ItemPurchase* purchase) {

@@ -60,6 +60,12 @@ Stock* claim_item(const ItemPurchase& purchase);
 void build_item_order(const Catalog& catalog, const ItemPurchase& purchase, int64_t inventory_id,
                       Datum status, RowValues* row);
 
+// The part of it that another process may do, too.
+void fill_item_order(const ItemPurchase& purchase, int64_t order_id, int64_t inventory_id,
+                     TimestampTz created_at, Datum status, RowValues* row);
+// 'held' or 'sold', as a datum.
+Datum status_of(const ItemPurchase& purchase);
+
 // What a call without an inventory_id asked for, as its row keeps it.
 RequestDigest item_digest(int64_t item_id, int64_t quantity);
 

@@ -344,6 +344,27 @@ bool directory_announce_item(const Catalog& catalog, uint32_t index, ItemRef* re
     return here;
 }
 
+// What is announced is of this version and epoch; otherwise its announcement is ended.
+static bool is_known_slot(const SlotVersion& known, uint32_t epoch) {
+    const DirectorySlot& slot = shared.slots[known.slot];
+    if (slot.version.load(std::memory_order_seq_cst) == known.version &&
+        slot.epoch.load(std::memory_order_acquire) == epoch) {
+        return true;
+    }
+    end_announcement();
+    return false;
+}
+
+bool directory_announce_known(const Catalog& catalog, const SlotVersion& known, uint32_t epoch,
+                              DepartureRef* ref) {
+    return directory_announce_slot(catalog, known.slot, ref) && is_known_slot(known, epoch);
+}
+
+bool directory_announce_known_item(const Catalog& catalog, const SlotVersion& known, uint32_t epoch,
+                                   ItemRef* ref) {
+    return directory_announce_item(catalog, known.slot, ref) && is_known_slot(known, epoch);
+}
+
 bool directory_has(const Catalog& catalog, int64_t departure_id) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const bool found = chain_find(key_of(catalog, departure_id)) != kNoSlot;

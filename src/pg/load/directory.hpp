@@ -51,6 +51,13 @@ void directory_forget(const DepartureRef& ref);
 bool directory_announce_slot(const Catalog& catalog, uint32_t index, DepartureRef* ref);
 bool directory_announce_item(const Catalog& catalog, uint32_t index, ItemRef* ref);
 
+// For a cashier, to which a session that announces a departure (or item) has handed it: announces
+// it, too, if it is still in this slot, in this version, and of this epoch. False: it is not.
+bool directory_announce_known(const Catalog& catalog, const SlotVersion& known, uint32_t epoch,
+                              DepartureRef* ref);
+bool directory_announce_known_item(const Catalog& catalog, const SlotVersion& known, uint32_t epoch,
+                                   ItemRef* ref);
+
 // Pins a departure or item if it is in memory and loaded, and reserves room in the ledger for one
 // entry. Returns its slot, or kNoSlot.
 uint32_t directory_pin_if_ready(Oid relation, int64_t id);

@@ -2,6 +2,7 @@
 #include "load/directory.hpp"
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"
+#include "pool/sale_queue.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/stock_claim.hpp"
 #include "server/errors.hpp"
@@ -163,7 +164,13 @@ TICKETPOOL_FUNCTION(ticket_pool_stat) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const size_t used = shared.arena.total_bytes() - shared.arena.free_bytes();
     LWLockRelease(shared.control->lock);
-    Datum values[12];
+    uint64_t groups = 0;
+    uint64_t group_sales = 0;
+    for (int i = 0; i < kMaxDesks; i++) {
+        groups += shared.desks[i].groups.load(std::memory_order_relaxed);
+        group_sales += shared.desks[i].sales.load(std::memory_order_relaxed);
+    }
+    Datum values[15];
     bool nulls[lengthof(values)] = {};
     for (size_t m = 0; m < lengthof(sums); m++) {
         values[m] = Int64GetDatum(static_cast<int64_t>(sums[m]));
@@ -174,5 +181,10 @@ TICKETPOOL_FUNCTION(ticket_pool_stat) {
     values[9] = Int64GetDatum(items);
     values[10] = CStringGetTextDatum(page_kind_name(shared.control->pages));
     values[11] = Int64GetDatum(static_cast<int64_t>(shared.control->page_bytes));
+    values[12] = Int64GetDatum(static_cast<int64_t>(groups));
+    values[13] = Int64GetDatum(static_cast<int64_t>(group_sales));
+    nulls[14] = groups == 0;
+    values[14] = Float8GetDatum(
+        groups == 0 ? 0 : static_cast<double>(group_sales) / static_cast<double>(groups));
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(columns, values, nulls)));
 }

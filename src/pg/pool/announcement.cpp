@@ -5,6 +5,10 @@
 
 namespace ticketpool {
 
+SlotVersion version_of(uint32_t slot) {
+    return {slot, shared.slots[slot].version.load(std::memory_order_acquire)};
+}
+
 void end_announcement() {
     shared.mine->reading.store(0, std::memory_order_release);
 }

@@ -19,6 +19,13 @@ struct ItemRef {
     Item* item;
 };
 
+// A slot in the version that it has now: where another process finds what this one has announced.
+struct SlotVersion {
+    uint32_t slot;
+    uint64_t version;
+};
+SlotVersion version_of(uint32_t slot);
+
 void end_announcement();
 
 }  // namespace ticketpool

@@ -8,6 +8,7 @@
 #include "pool/pages.hpp"
 #include "pool/pins.hpp"
 #include "pool/prepared.hpp"
+#include "pool/sale_queue.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/standby.hpp"
 #include "server/pg.hpp"
@@ -56,6 +57,8 @@ struct Piece {
     Size (*bytes)(const PoolSize& size);
     void (*attach)(char* memory);         // in each process
     void (*start)(const PoolSize& size);  // once, after all are attached
+    // Not a part of ticketpool.memory, but added to it: its size depends on max_connections.
+    bool is_added = false;
 };
 
 // Sets the pointer to a piece of the block.
@@ -133,12 +136,15 @@ constexpr Piece kPieces[] = {
     {[](const PoolSize& size) { return size.slots * sizeof(SharedPtr<OldRoute>); },
      attach_to<&Shared::old_routes>,
      [](const PoolSize& size) { start_all(shared.old_routes, size.slots); }},
-    // The last piece is not a part of ticketpool.memory, but added to it.
     {[](const PoolSize& size) { return size.backends * sizeof(BackendSlot); },
      attach_to<&Shared::backends>,
-     [](const PoolSize& size) { start_all(shared.backends, size.backends); }},
+     [](const PoolSize& size) { start_all(shared.backends, size.backends); }, true},
+    {[](const PoolSize& size) { return size.backends * sizeof(SaleSlot); },
+     attach_to<&Shared::sales>,
+     [](const PoolSize& size) { start_all(shared.sales, size.backends); }, true},
+    {[](const PoolSize&) { return kMaxDesks * sizeof(SaleDesk); }, attach_to<&Shared::desks>,
+     [](const PoolSize&) { start_all(shared.desks, kMaxDesks); }, true},
 };
-constexpr int kBackendsPiece = static_cast<int>(lengthof(kPieces)) - 1;
 
 struct Plan {
     Size at[lengthof(kPieces)];
@@ -150,12 +156,15 @@ struct Plan {
 Plan plan_memory(const PoolSize& size) {
     Plan plan{};
     Size end = 0;
+    Size added = 0;
     for (int i = 0; i < static_cast<int>(lengthof(kPieces)); i++) {
+        const Size bytes = kPieces[i].bytes(size);
         plan.at[i] = TYPEALIGN(kAlignment, end);
-        end = add_size(plan.at[i], kPieces[i].bytes(size));
+        end = add_size(plan.at[i], bytes);
+        added += kPieces[i].is_added ? bytes : 0;
     }
     plan.arena_at = TYPEALIGN(kAlignment, end);
-    plan.arena_bytes = size.memory - (end - kPieces[kBackendsPiece].bytes(size));
+    plan.arena_bytes = size.memory - (end - added);
     plan.total = add_size(plan.arena_at, plan.arena_bytes) + pages_alignment(size.memory);
     return plan;
 }

@@ -8,6 +8,8 @@
 //   StandbyLoad[]   one for each slot: what a standby has loaded (see standby.hpp)
 //   OldRoute*[]     one for each slot: the routes that its departure had before (see reroute.hpp)
 //   DatabaseDue[]   one for each database: when the worker is due there (see deadlines.hpp)
+//   SaleSlot[]      one for each backend: what it has handed to a cashier (see sale_queue.hpp)
+//   SaleDesk[]      one for each database that sells in groups
 //   arena           all the rest of ticketpool.memory: routes, layouts, departures, items
 //
 // Who may touch what:
@@ -138,6 +140,8 @@ struct PreparedLedger;  // prepared.hpp
 struct OldRoute;        // reroute.hpp
 struct DatabaseDue;     // deadlines.hpp
 struct StandbyLoad;     // standby.hpp
+struct SaleSlot;        // sale_queue.hpp
+struct SaleDesk;        // sale_queue.hpp
 
 // Of Control::attention: a departure in memory was loaded in recovery.
 inline constexpr uint32_t kLoadedInRecovery = 1u << 31;
@@ -182,6 +186,8 @@ struct Shared {
     DatabaseDue* databases;           // kMaxDatabases
     StandbyLoad* standby;             // slot_count
     SharedPtr<OldRoute>* old_routes;  // slot_count: chains; changed under the directory lock
+    SaleSlot* sales;                  // one for each backend
+    SaleDesk* desks;                  // kMaxDesks
     BackendSlot* mine;                // this backend's, once used
     Arena arena;
 };

@@ -9,6 +9,16 @@ static void lock_key(AdvisoryLock what, uint64_t key) {
     LockAcquire(&tag, ExclusiveLock, false, false);
 }
 
+static bool try_lock_key(AdvisoryLock what, uint64_t key) {
+    const LOCKTAG tag =
+        advisory_tag(what, static_cast<uint32_t>(key >> 32), static_cast<uint32_t>(key));
+    return LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_OK;
+}
+
+bool try_lock_request(uint64_t key) {
+    return try_lock_key(AdvisoryLock::kRequest, key);
+}
+
 void lock_request(uint64_t key) {
     lock_key(AdvisoryLock::kRequest, key);
 }
@@ -41,6 +51,15 @@ bool lock_keys(AdvisoryLock what, uint64_t* keys, size_t count) {
         }
     }
     return has_twins;
+}
+
+bool try_lock_keys(AdvisoryLock what, uint64_t* keys, size_t count) {
+    qsort(keys, count, sizeof(uint64_t), compare_keys);
+    bool locked = true;
+    for (size_t i = 0; locked && i < count; i++) {
+        locked = (i > 0 && keys[i] == keys[i - 1]) || try_lock_key(what, keys[i]);
+    }
+    return locked;
 }
 
 }  // namespace ticketpool

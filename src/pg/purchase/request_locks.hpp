@@ -11,11 +11,16 @@
 namespace ticketpool {
 
 void lock_request(uint64_t key);
+// The same without waiting. False: somebody has it, perhaps this transaction itself.
+bool try_lock_request(uint64_t key);
 // Ereports 40001 if the isolation level hides the current row.
 void require_visible_first_call(TableReader* reader);
 
 // Sorts the keys and takes their locks in this order, each once, so that sessions that take many
 // never wait for each other in a circle. Returns true if two keys are the same.
 bool lock_keys(AdvisoryLock what, uint64_t* keys, size_t count);
+// The same without waiting. False: somebody has one of them, perhaps this transaction itself. Those
+// that were taken stay until the transaction ends.
+bool try_lock_keys(AdvisoryLock what, uint64_t* keys, size_t count);
 
 }  // namespace ticketpool

@@ -268,6 +268,53 @@ bool has_rules(const Catalog& catalog, RuleKind kind) {
     return cache->count > 0;
 }
 
+bool has_only_builtin_rules(const Catalog& catalog, RuleKind kind) {
+    if (!has_rules(catalog, kind)) {
+        return true;
+    }
+    const RuleCache& rules = caches[static_cast<int>(kind)];
+    bool only_builtin = true;
+    for (int i = 0; i < rules.count; i++) {
+        only_builtin = only_builtin && rules.rules[i].builtin != nullptr;
+    }
+    return only_builtin;
+}
+
+// The keys of the locks of these people.
+static uint64_t* people_keys(const Catalog& catalog, const int64_t* users, uint32_t user_count,
+                             const int64_t* passengers, uint32_t passenger_count) {
+    const size_t count = size_t{user_count} + passenger_count;
+    uint64_t* keys = static_cast<uint64_t*>(
+        MemoryContextAllocHuge(CurrentMemoryContext, Max(count, 1) * sizeof(uint64_t)));
+    for (uint32_t i = 0; i < user_count; i++) {
+        keys[i] = lock_key(catalog, users[i], false);
+    }
+    for (uint32_t i = 0; i < passenger_count; i++) {
+        keys[user_count + i] = lock_key(catalog, passengers[i], true);
+    }
+    return keys;
+}
+
+bool may_buy_at_once(const Catalog& catalog, const RuleCall& call) {
+    if (!has_only_builtin_rules(catalog, call.kind)) {
+        return false;
+    }
+    if (!has_rules(catalog, call.kind)) {
+        return true;
+    }
+    uint64_t* keys = people_keys(catalog, &call.user_id, 1, call.passengers, call.party);
+    if (!try_lock_keys(AdvisoryLock::kPeople, keys, size_t{1} + call.party)) {
+        return false;
+    }
+    AcceptInvalidationMessages();  // as in ask_rules()
+    const RuleCache& rules = caches[static_cast<int>(call.kind)];
+    bool functions = false;
+    PushActiveSnapshot(GetLatestSnapshot());
+    const bool allowed = ask_builtin(catalog, rules, call, &functions) == nullptr && !functions;
+    PopActiveSnapshot();
+    return allowed;
+}
+
 const char* ask_rules(const Catalog& catalog, const RuleCall& call) {
     if (!has_rules(catalog, call.kind)) {
         return nullptr;
@@ -315,16 +362,8 @@ void check_rules(const Catalog& catalog, const RuleCall& call) {
 // circle.
 void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_count,
                  const int64_t* passengers, uint32_t passenger_count) {
-    const size_t count = size_t{user_count} + passenger_count;
-    uint64_t* keys = static_cast<uint64_t*>(
-        MemoryContextAllocHuge(CurrentMemoryContext, Max(count, 1) * sizeof(uint64_t)));
-    for (uint32_t i = 0; i < user_count; i++) {
-        keys[i] = lock_key(catalog, users[i], false);
-    }
-    for (uint32_t i = 0; i < passenger_count; i++) {
-        keys[user_count + i] = lock_key(catalog, passengers[i], true);
-    }
-    lock_keys(AdvisoryLock::kPeople, keys, count);
+    uint64_t* keys = people_keys(catalog, users, user_count, passengers, passenger_count);
+    lock_keys(AdvisoryLock::kPeople, keys, size_t{user_count} + passenger_count);
     pfree(keys);
 }
 

@@ -18,6 +18,12 @@ const char* ask_rules(const Catalog& catalog, const RuleCall& call);
 // The same, but ereports TK004 if a rule refuses.
 void check_rules(const Catalog& catalog, const RuleCall& call);
 
+// Are all enabled rules of the kind built in, so that any process may ask them, for any user?
+bool has_only_builtin_rules(const Catalog& catalog, RuleKind kind);
+// Asks these rules for another session, without waiting. False: a rule refuses, or it would have to
+// be waited for a purchase of the same people, also for one of this transaction.
+bool may_buy_at_once(const Catalog& catalog, const RuleCall& call);
+
 // Takes the locks of the people of one or many purchases, in the order that all sessions use.
 void lock_people(const Catalog& catalog, const int64_t* users, uint32_t user_count,
                  const int64_t* passengers, uint32_t passenger_count);

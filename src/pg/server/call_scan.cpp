@@ -1,6 +1,8 @@
 // Plans and runs the scan node for calls of the extension's own functions (call_scan.hpp).
 #include "server/call_scan.hpp"
 
+#include "server/alone.hpp"
+
 extern "C" {
 #include "catalog/objectaccess.h"
 #include "catalog/pg_language.h"
@@ -209,6 +211,8 @@ Plan* make_plan(PlannerInfo* root, RelOptInfo* rel, CustomPath* path, List* targ
 // Execution
 // ---------------------------------------------------------------------------------------------
 
+}  // namespace
+
 struct CallScanState {
     CustomScanState base;
     FuncExpr* call;
@@ -220,6 +224,8 @@ struct CallScanState {
     Tuplestorestate* rows;  // all rows; null: none, or the single one
     TupleTableSlot* row;    // of the tuplestore
 };
+
+namespace {
 
 Node* make_state(CustomScan*) {
     CallScanState* state = static_cast<CallScanState*>(palloc0(sizeof(CallScanState)));
@@ -319,6 +325,7 @@ void call_function(CallScanState* state) {
     state->row_type = lookup_rowtype_tupdesc(state->call->funcresulttype, -1);
     require_row_type(state);
     begin_direct_call(&node, context, state->row_type);
+    node.node = state;
     InitFunctionCallInfoData(*fcinfo, &state->function,
                              static_cast<short>(list_length(state->call->args)),
                              state->call->inputcollid, nullptr, reinterpret_cast<Node*>(&result));
@@ -454,6 +461,15 @@ void begin_direct_call(DirectResult* result, ExprContext* context, TupleDesc row
     result->info.expectedDesc = row_type;
     result->info.allowedModes = SFRM_Materialize | kCalledDirectly;
     result->info.returnMode = SFRM_Materialize;
+}
+
+bool is_alone(FunctionCallInfo fcinfo) {
+    const ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    if (!is_called_directly(result)) {
+        return false;
+    }
+    const CallScanState* node = reinterpret_cast<const DirectResult*>(result)->node;
+    return node != nullptr && is_alone(node->base.ss, node->call);
 }
 
 void begin_result(FunctionCallInfo fcinfo) {

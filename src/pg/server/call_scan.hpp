@@ -36,7 +36,8 @@ struct SingleRow {
 // library may put a single row here as it is; others make a tuplestore (info.setResult).
 struct DirectResult {
     ReturnSetInfo info;
-    SingleRow single;  // values null: none
+    SingleRow single;            // values null: none
+    struct CallScanState* node;  // that makes the call; null: C code of another kind
 };
 // The row type stays as it is during the call.
 void begin_direct_call(DirectResult* result, ExprContext* context, TupleDesc row_type);
@@ -49,6 +50,9 @@ void find_function(Oid function, FmgrInfo* info);
 // Instead of InitMaterializedSRF(fcinfo, 0) in a function that the node may have called, or whose
 // row type is that of a table and may change.
 void begin_result(FunctionCallInfo fcinfo);
+
+// Is the call alone in its transaction (alone.hpp)?
+bool is_alone(FunctionCallInfo fcinfo);
 
 // Where rows go after begin_result(). It is made for the first row.
 Tuplestorestate* result_rows(ReturnSetInfo* result);

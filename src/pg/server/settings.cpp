@@ -15,6 +15,8 @@ int setting_gate_ttl;
 int setting_gate_tries;
 int setting_standby_staleness;
 bool setting_preload;
+int setting_group_sale;
+int setting_cashier_idle;
 bool setting_partial_search;
 int setting_exchange_ttl;
 int setting_call_timeout;
@@ -25,6 +27,20 @@ const config_enum_entry kAllocations[] = {
     {"best_fit", static_cast<int>(Allocation::kBestFit), false},
     {"first_fit", static_cast<int>(Allocation::kFirstFit), false},
     {"random", static_cast<int>(Allocation::kRandom), false},
+    {nullptr, 0, false},
+};
+
+// Whatever a Boolean setting takes, and a value for tests.
+const config_enum_entry kGroupSales[] = {
+    {"off", static_cast<int>(GroupSale::kOff), false},
+    {"on", static_cast<int>(GroupSale::kOn), false},
+    {"false", static_cast<int>(GroupSale::kOff), true},
+    {"true", static_cast<int>(GroupSale::kOn), true},
+    {"no", static_cast<int>(GroupSale::kOff), true},
+    {"yes", static_cast<int>(GroupSale::kOn), true},
+    {"0", static_cast<int>(GroupSale::kOff), true},
+    {"1", static_cast<int>(GroupSale::kOn), true},
+    {"always", static_cast<int>(GroupSale::kAlways), true},
     {nullptr, 0, false},
 };
 
@@ -81,6 +97,16 @@ void define_settings() {
         "Whether a background worker brings what is on sale into memory after a start.",
         "Otherwise a departure is rebuilt when it is asked for first.", &setting_preload, false,
         PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable(
+        "ticketpool.group_sale",
+        "Whether purchases of several sessions may be carried out in one commit, by a worker.",
+        "Those that are alone in their transaction, while others are buying, too.",
+        &setting_group_sale, static_cast<int>(GroupSale::kOff), kGroupSales, PGC_USERSET, 0,
+        nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.cashier_idle",
+        "How long the worker that carries out group sales stays without anything to do.", nullptr,
+        &setting_cashier_idle, 60, 1, 86400, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
     DefineCustomEnumVariable(
         "ticketpool.allocation", "Which of the free seats a purchase takes.",
         "best_fit keeps long free runs whole for long trips; first_fit takes the first free seat; "

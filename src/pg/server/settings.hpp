@@ -9,9 +9,14 @@ extern "C" {
 
 namespace ticketpool {
 
-extern int setting_memory_kb;   // ticketpool.memory: the whole pool
-extern bool setting_preload;    // ticketpool.preload
-extern int setting_allocation;  // ticketpool.allocation: an Allocation
+extern int setting_memory_kb;  // ticketpool.memory: the whole pool
+extern bool setting_preload;   // ticketpool.preload
+// ticketpool.group_sale. kAlways is for tests: whoever may queue does so, also alone, and waits for
+// a cashier to start.
+enum class GroupSale { kOff, kOn, kAlways };
+extern int setting_group_sale;    // a GroupSale
+extern int setting_cashier_idle;  // ticketpool.cashier_idle: seconds
+extern int setting_allocation;    // ticketpool.allocation: an Allocation
 
 extern int setting_hold_ttl;  // ticketpool.hold_ttl: seconds
 

@@ -81,6 +81,19 @@ void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count
     table_close(heap, NoLock);
 }
 
+bool inserts_item_orders_directly(const Catalog& catalog) {
+    return find_target(catalog).direct && !rights_are_watched();
+}
+
+bool try_lock_item_orders(const Catalog& catalog) {
+    return ConditionalLockRelationOid(catalog.item_order, RowExclusiveLock);
+}
+
+void return_item_orders(const Catalog& catalog, const RowValues* rows, int count,
+                        ReturnSetInfo* result) {
+    return_rows(kShape, find_target(catalog), rows, count, result);
+}
+
 AttrNumber item_digest_column(const Catalog& catalog) {
     return find_target(catalog).column[kItemRequestDigest];
 }

@@ -26,6 +26,16 @@ enum ItemOrderColumn : AttrNumber {
 void insert_item_orders(const Catalog& catalog, const RowValues* rows, int count,
                         ReturnSetInfo* result);
 
+// For rows that another process inserts: would they be inserted without the executor? Without a
+// lock the answer holds for the moment only.
+bool inserts_item_orders_directly(const Catalog& catalog);
+// Locks the table for writing, without waiting, to the end of the transaction. False: a lock of
+// another session is in the way.
+bool try_lock_item_orders(const Catalog& catalog);
+// Appends rows to a result set, as they were inserted directly.
+void return_item_orders(const Catalog& catalog, const RowValues* rows, int count,
+                        ReturnSetInfo* result);
+
 // The number of request_digest, and of held_until, in the table.
 AttrNumber item_digest_column(const Catalog& catalog);
 AttrNumber item_held_column(const Catalog& catalog);

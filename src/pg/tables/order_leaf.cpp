@@ -215,6 +215,15 @@ bool lock_order_leaf(const Catalog& catalog, DateADT date, LOCKMODE mode, OrderL
     }
 }
 
+bool try_lock_order_leaf(const Catalog& catalog, DateADT date, LOCKMODE mode, OrderLeaf* leaf) {
+    if (!ConditionalLockRelationOid(catalog.order, mode)) {
+        return false;
+    }
+    const Oid relation = described_leaf(catalog, date).relation;
+    return OidIsValid(relation) && ConditionalLockRelationOid(relation, mode) &&
+           find_order_leaf(catalog, date, leaf) && leaf->relation == relation;
+}
+
 void lock_all_order_leaves(const Catalog& catalog, LOCKMODE mode) {
     lock_orders(catalog, mode);
     Relation parent = open_table(catalog.order);

@@ -109,6 +109,10 @@ void lock_orders(const Catalog& catalog, LOCKMODE mode);
 // False: there is no partition, and ticket_order alone is locked.
 bool lock_order_leaf(const Catalog& catalog, DateADT date, LOCKMODE mode, OrderLeaf* leaf);
 
+// The same without waiting. False: a lock of another session is in the way, or there is no
+// partition.
+bool try_lock_order_leaf(const Catalog& catalog, DateADT date, LOCKMODE mode, OrderLeaf* leaf);
+
 // The same with all partitions.
 void lock_all_order_leaves(const Catalog& catalog, LOCKMODE mode);
 

@@ -31,6 +31,11 @@ void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows
     table_close(heap, NoLock);
 }
 
+void return_orders(const OrderLeaf& leaf, const OrderValues* rows, int count,
+                   ReturnSetInfo* result) {
+    return_rows(order_shape, leaf, rows, count, result);
+}
+
 void read_order(const OrderLeaf& leaf, Relation heap, HeapTuple tuple, OrderValues* values) {
     read_row(order_shape, leaf, heap, tuple, values);
 }

@@ -13,6 +13,10 @@ namespace ticketpool {
 void insert_orders(const Catalog& catalog, DateADT date, const OrderValues* rows, int count,
                    ReturnSetInfo* result);
 
+// Appends rows to a result set, as they were inserted directly into this partition.
+void return_orders(const OrderLeaf& leaf, const OrderValues* rows, int count,
+                   ReturnSetInfo* result);
+
 // With the partition locked: were the departures on which this transaction has claims loaded from
 // the partition as it is now? If not, rows without a claim may be on the same seats: ereports
 // 40001.

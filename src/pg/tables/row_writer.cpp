@@ -178,29 +178,6 @@ bool update(const TableShape& shape, const RowTarget& target, Relation heap,
     return updated != Updated::kNo;
 }
 
-void return_values(const TableShape& shape, const RowTarget& target, const RowValues* rows,
-                   int count, ReturnSetInfo* result) {
-    if (count == 1 && target.in_order &&
-        return_single_row(result, &rows->value[1], &rows->is_null[1], shape.columns)) {
-        return;
-    }
-    TupleDesc columns = result->setDesc;
-    Datum* values =
-        static_cast<Datum*>(palloc0(static_cast<size_t>(columns->natts) * sizeof(Datum)));
-    bool* nulls = static_cast<bool*>(palloc(static_cast<size_t>(columns->natts) * sizeof(bool)));
-    for (int i = 0; i < count; i++) {
-        memset(nulls, true, static_cast<size_t>(columns->natts));
-        for (AttrNumber c = 1; c <= shape.columns; c++) {
-            const AttrNumber number = target.returned[c];
-            if (number <= columns->natts) {  // otherwise it was added after the query began
-                values[number - 1] = rows[i].value[c];
-                nulls[number - 1] = rows[i].is_null[c];
-            }
-        }
-        tuplestore_putvalues(result_rows(result), columns, values, nulls);
-    }
-}
-
 // "INSERT INTO table (a, b) VALUES ($1, $2) RETURNING *"
 const char* insert_statement(const TableShape& shape, Oid table) {
     StringInfoData sql;
@@ -255,6 +232,29 @@ void insert_by_sql(const Catalog& catalog, const TableShape& shape, Oid table,
 
 }  // namespace
 
+void return_rows(const TableShape& shape, const RowTarget& target, const RowValues* rows, int count,
+                 ReturnSetInfo* result) {
+    if (count == 1 && target.in_order &&
+        return_single_row(result, &rows->value[1], &rows->is_null[1], shape.columns)) {
+        return;
+    }
+    TupleDesc columns = result->setDesc;
+    Datum* values =
+        static_cast<Datum*>(palloc0(static_cast<size_t>(columns->natts) * sizeof(Datum)));
+    bool* nulls = static_cast<bool*>(palloc(static_cast<size_t>(columns->natts) * sizeof(bool)));
+    for (int i = 0; i < count; i++) {
+        memset(nulls, true, static_cast<size_t>(columns->natts));
+        for (AttrNumber c = 1; c <= shape.columns; c++) {
+            const AttrNumber number = target.returned[c];
+            if (number <= columns->natts) {  // otherwise it was added after the query began
+                values[number - 1] = rows[i].value[c];
+                nulls[number - 1] = rows[i].is_null[c];
+            }
+        }
+        tuplestore_putvalues(result_rows(result), columns, values, nulls);
+    }
+}
+
 void write_rows(const Catalog& catalog, const TableShape& shape, const RowTarget& target,
                 Relation heap, Oid table, const RowValues* rows, int count, ReturnSetInfo* result) {
     if (!target.direct) {
@@ -263,7 +263,7 @@ void write_rows(const Catalog& catalog, const TableShape& shape, const RowTarget
     }
     insert_directly(shape, target, heap, rows, count);
     if (result != nullptr) {
-        return_values(shape, target, rows, count, result);
+        return_rows(shape, target, rows, count, result);
     }
 }
 

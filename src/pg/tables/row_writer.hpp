@@ -18,6 +18,10 @@ namespace ticketpool {
 void write_rows(const Catalog& catalog, const TableShape& shape, const RowTarget& target,
                 Relation heap, Oid table, const RowValues* rows, int count, ReturnSetInfo* result);
 
+// Appends rows to the result set, as they were inserted into the target directly.
+void return_rows(const TableShape& shape, const RowTarget& target, const RowValues* rows, int count,
+                 ReturnSetInfo* result);
+
 // Changes a row that this transaction has locked, without the executor. `values` is the whole row,
 // with the new values in the columns of `changed` (a bit for each column's number). *tuple becomes
 // the new version. `entries`: the indexes that the row belongs in (a bit for each number in the

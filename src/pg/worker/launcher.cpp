@@ -38,10 +38,12 @@
 
 #include "pool/deadlines.hpp"
 #include "pool/prepared.hpp"
+#include "pool/sale_queue.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/standby.hpp"
 #include "server/pg.hpp"
 #include "server/settings.hpp"
+#include "worker/cashier.hpp"
 #include "worker/worker.hpp"
 
 extern "C" {
@@ -97,18 +99,22 @@ uint32 wait_event() {
 // Databases
 // ---------------------------------------------------------------------------------------------
 
+// Also those that take no connections?
+enum class AnyDatabase { kNo, kYes };
+
 // Calls `found` for every database that takes connections. Inside a transaction.
 template <typename Found>
-void for_each_database(Found found) {
+void for_each_database(Found found, AnyDatabase any = AnyDatabase::kNo) {
     Relation relation = table_open(DatabaseRelationId, AccessShareLock);
     Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     TableScanDesc scan = table_beginscan(relation, snapshot, 0, nullptr);
     TupleTableSlot* row = table_slot_create(relation, nullptr);
     while (table_scan_getnextslot(scan, ForwardScanDirection, row)) {
         bool is_null;
-        if (DatumGetBool(slot_getattr(row, Anum_pg_database_datallowconn, &is_null)) &&
-            DatumGetInt32(slot_getattr(row, Anum_pg_database_datconnlimit, &is_null)) !=
-                kDroppedHalfway) {
+        if (any == AnyDatabase::kYes ||
+            (DatumGetBool(slot_getattr(row, Anum_pg_database_datallowconn, &is_null)) &&
+             DatumGetInt32(slot_getattr(row, Anum_pg_database_datconnlimit, &is_null)) !=
+                 kDroppedHalfway)) {
             found(row);
         }
     }
@@ -172,23 +178,6 @@ DatabaseState database_state(Oid database) {
 // ---------------------------------------------------------------------------------------------
 // Sweepers
 // ---------------------------------------------------------------------------------------------
-
-// Fills in the registration of a worker of ours; `function` is its main function.
-void fill_worker(BackgroundWorker* worker, const char* name, const char* function) {
-    memset(worker, 0, sizeof *worker);
-    worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
-    worker->bgw_restart_time = BGW_NEVER_RESTART;
-#ifdef BGWORKER_INTERRUPTIBLE
-    // CREATE, ALTER and DROP DATABASE end a worker that is in their way (from 19 on). Not set for
-    // the launcher, which is connected to no database.
-    worker->bgw_flags |= BGWORKER_INTERRUPTIBLE;
-#endif
-    strlcpy(worker->bgw_library_name, "ticketpool", sizeof worker->bgw_library_name);
-    strlcpy(worker->bgw_function_name, function, sizeof worker->bgw_function_name);
-    strlcpy(worker->bgw_name, name, sizeof worker->bgw_name);
-    strlcpy(worker->bgw_type, name, sizeof worker->bgw_type);
-}
 
 // A preloader follows the first whole sweep of a database. Nothing waits for the preloader.
 void start_preloader(DatabaseDue* entry, Oid database) {
@@ -354,6 +343,31 @@ void serve_due_databases() {
 }
 
 // ---------------------------------------------------------------------------------------------
+// Cashiers
+// ---------------------------------------------------------------------------------------------
+
+// A desk without a cashier whose database is gone.
+void free_unused_desks() {
+    for (int i = 0; i < kMaxDesks; i++) {
+        SaleDesk* desk = &shared.desks[i];
+        const Oid database = desk->database.load(std::memory_order_acquire);
+        if (database != InvalidOid && desk->cashier.load(std::memory_order_acquire) == 0) {
+            bool is_there = false;
+            StartTransactionCommand();
+            for_each_database(
+                [database, &is_there](TupleTableSlot* row) {
+                    is_there = is_there || oid_of(row) == database;
+                },
+                AnyDatabase::kYes);
+            CommitTransactionCommand();
+            if (!is_there) {
+                free_desk(desk);
+            }
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
 // What is overdue
 // ---------------------------------------------------------------------------------------------
 
@@ -458,10 +472,12 @@ void ticketpool_launcher_main(Datum) {
         const bool full = start >= next_full;
         if (full) {
             look_into_all_databases();
+            free_unused_desks();
         }
         standby_discard_all();
         prepared_resolve(kNoSlot);
         (void)reap(InvalidOid);
+        start_wanted_cashiers();
         serve_due_databases();
         look_for_overdue();
         if (full) {

@@ -90,8 +90,26 @@ constexpr struct {
     {"ignore_checksum_failure", "off"},
 };
 
-// Connects with settings of our own, which settings of database and role cannot change any more.
-void connect_to(Oid database) {
+}  // namespace
+
+void fill_worker(BackgroundWorker* worker, const char* name, const char* function) {
+    memset(worker, 0, sizeof *worker);
+    worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker->bgw_restart_time = BGW_NEVER_RESTART;
+#ifdef BGWORKER_INTERRUPTIBLE
+    // CREATE, ALTER and DROP DATABASE end a worker that is in their way (from 19 on). Not set for
+    // the launcher, which is connected to no database.
+    worker->bgw_flags |= BGWORKER_INTERRUPTIBLE;
+#endif
+    strlcpy(worker->bgw_library_name, "ticketpool", sizeof worker->bgw_library_name);
+    strlcpy(worker->bgw_function_name, function, sizeof worker->bgw_function_name);
+    strlcpy(worker->bgw_name, name, sizeof worker->bgw_name);
+    strlcpy(worker->bgw_type, name, sizeof worker->bgw_type);
+}
+
+// Settings of database and role cannot change those of our own any more.
+void connect_worker(Oid database) {
     pqsignal(SIGTERM, die);
     BackgroundWorkerUnblockSignals();
     override_settings();
@@ -103,7 +121,6 @@ void connect_to(Oid database) {
     require_shared_memory();
 }
 
-// Does another session hold, or wait for, a lock on the whole database?
 bool is_wanted_by_others() {
     StartTransactionCommand();
     LOCKTAG tag;
@@ -112,6 +129,8 @@ bool is_wanted_by_others() {
     CommitTransactionCommand();
     return wanted;
 }
+
+namespace {
 
 // The schema of the extension in this database, or InvalidOid.
 Oid extension_schema() {
@@ -317,7 +336,7 @@ void ticketpool_sweeper_main(Datum argument) {
     if (entry != nullptr) {
         entry->sweeper.store(MyProcPid, std::memory_order_release);
     }
-    connect_to(database);
+    connect_worker(database);
     SweepRun run{};
     run.passed = entry == nullptr ? 0 : entry->passed.load(std::memory_order_relaxed);
     sweep_all(&run);
@@ -330,7 +349,7 @@ void ticketpool_sweeper_main(Datum argument) {
 void ticketpool_preloader_main(Datum argument) {
     using namespace ticketpool;
     before_shmem_exit(at_preloader_exit, argument);
-    connect_to(DatumGetObjectId(argument));
+    connect_worker(DatumGetObjectId(argument));
     PreloadList list{};
     bool more = false;
     in_transaction([&list, &more](const Catalog& catalog) {

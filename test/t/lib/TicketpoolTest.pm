@@ -28,6 +28,9 @@ our @EXPORT = qw(seed new_server installation_with keep_sessions load_data make_
 use constant DAY => '2031-05-01';
 
 $SIG{PIPE} = 'IGNORE';
+# A shell starts background jobs with these two ignored, and what they start would ignore them as
+# well: PgBouncer is stopped by one of them.
+$SIG{$_} = 'DEFAULT' for qw(INT QUIT);
 
 # The seed of this run: TICKETPOOL_SEED, else a new one; printed, so that a failure can be replayed.
 sub seed
