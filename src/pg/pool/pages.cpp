@@ -39,7 +39,7 @@ uintptr_t page_size() {
     return static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
 }
 
-bool populate(uintptr_t from, uintptr_t to) {
+bool populate([[maybe_unused]] uintptr_t from, [[maybe_unused]] uintptr_t to) {
 #ifdef MADV_POPULATE_READ
     return madvise(reinterpret_cast<void*>(from), to - from, MADV_POPULATE_READ) == 0;
 #else
