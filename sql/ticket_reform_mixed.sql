@@ -3,6 +3,8 @@ SET client_min_messages = warning;
 SET ticketpool.allocation = 'first_fit';
 DROP EXTENSION IF EXISTS ticketpool CASCADE;
 CREATE EXTENSION ticketpool;
+-- Of equal tickets that of the earlier order is placed first, by the order's number: whoever sold it.
+ALTER SEQUENCE ticket_order_id_seq CACHE 1;
 INSERT INTO ticket_station (station, name) VALUES ('A', 'Alpha'), ('B', 'Beta'), ('C', 'Gamma'), ('D', 'Delta');
 INSERT INTO ticket_stop (train, stop_no, station, arrives, departs) VALUES
     ('T', 1, 'A', NULL, '8:00'), ('T', 2, 'B', '9:00', '9:02'), ('T', 3, 'C', '10:00', '10:02'), ('T', 4, 'D', '11:00', NULL);

@@ -78,12 +78,12 @@ $told = end_crowd($crowd{postgres}, label => 'postgres');
 told_and_written($node, 'postgres', $told, 'postgres, meanwhile');
 agrees($node, 'postgres', 'postgres, meanwhile');
 # Its owner, who is no superuser, can drop one with a cashier.
-$node->safe_psql('postgres', $_) for 'CREATE ROLE shopkeeper LOGIN', 'CREATE DATABASE shop OWNER shopkeeper';
+$owner->run($_) for 'CREATE ROLE shopkeeper LOGIN', 'CREATE DATABASE shop OWNER shopkeeper';
 $node->safe_psql('shop', 'CREATE EXTENSION ticketpool');
 TicketpoolTest::Group::set_up($node, 'shop');
 call_cashier($node, 'shop');
 TicketpoolTest::Server::release_all('DROP DATABASE');
-my $shopkeeper = TicketpoolTest::Session->new($node->connstr('template1') . ' user=shopkeeper', verbosity => 'default');
+my $shopkeeper = TicketpoolTest::Session->new($node->connstr('postgres') . ' user=shopkeeper', verbosity => 'default');
 $shopkeeper->run('DROP DATABASE shop WITH (FORCE)');
 ok($shopkeeper->is_ok, 'a database with an idle cashier is dropped by its owner') or diag($shopkeeper->output);
 $shopkeeper->quit;
