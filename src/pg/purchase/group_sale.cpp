@@ -34,19 +34,25 @@ void wait_for_cashier(SaleDesk* desk) {
     }
 }
 
+// Is it better to sell apart?
+bool sells_apart(const SaleDesk* desk, int others) {
+    return (others <= 0 && !desk->rush.load(std::memory_order_relaxed)) ||
+           desk->apart_until[is_flushed(synchronous_commit)].load(std::memory_order_relaxed) >
+               GetCurrentStatementStartTimestamp();
+}
+
 SaleDesk* join(FunctionCallInfo fcinfo) {
     SaleDesk* desk = my_desk();
-    if (desk == nullptr || !is_alone(fcinfo)) {
+    if (desk == nullptr || !may_be_alone(fcinfo)) {
         return nullptr;
     }
     const bool always = setting_group_sale == static_cast<int>(GroupSale::kAlways);
     const int others = enter_sale(desk);
+    if ((!always && sells_apart(desk, others)) || !is_alone(fcinfo)) {
+        return nullptr;
+    }
     if (always) {
         wait_for_cashier(desk);
-    } else if ((others <= 0 && !desk->rush.load(std::memory_order_relaxed)) ||
-               desk->apart_until[is_flushed(synchronous_commit)].load(std::memory_order_relaxed) >
-                   GetCurrentStatementStartTimestamp()) {
-        return nullptr;
     }
     if (desk->cashier.load(std::memory_order_relaxed) == 0) {
         ask_for_cashier(desk);

@@ -185,9 +185,12 @@ bool is_text_sent_as_it_is() {
 
 }  // namespace
 
+bool may_be_alone(const ScanState& node) {
+    return has_client() && is_clients_own(ActivePortal, node.ps.state) && is_fresh_transaction();
+}
+
 bool is_alone(const ScanState& node, FuncExpr* call) {
-    return has_client() && is_clients_own(ActivePortal, node.ps.state) &&
-           is_whole_statement(node) && has_known_formats(ActivePortal) && is_fresh_transaction() &&
+    return may_be_alone(node) && is_whole_statement(node) && has_known_formats(ActivePortal) &&
            is_ordinary_session() && is_text_sent_as_it_is() && has_quiet_arguments(call->args) &&
            is_commit_next(ActivePortal);
 }

@@ -31,7 +31,9 @@ extern "C" {
 
 namespace ticketpool {
 
-// For the node that makes the call; `call` is its expression.
+// The part of the question that costs little.
+bool may_be_alone(const ScanState& node);
+// All of it, for the node that makes the call; `call` is its expression.
 bool is_alone(const ScanState& node, FuncExpr* call);
 
 void install_alone_hook();

@@ -463,12 +463,20 @@ void begin_direct_call(DirectResult* result, ExprContext* context, TupleDesc row
     result->info.returnMode = SFRM_Materialize;
 }
 
-bool is_alone(FunctionCallInfo fcinfo) {
+// The node that makes the call. Null: another caller.
+static const CallScanState* node_of(FunctionCallInfo fcinfo) {
     const ReturnSetInfo* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
-    if (!is_called_directly(result)) {
-        return false;
-    }
-    const CallScanState* node = reinterpret_cast<const DirectResult*>(result)->node;
+    return is_called_directly(result) ? reinterpret_cast<const DirectResult*>(result)->node
+                                      : nullptr;
+}
+
+bool may_be_alone(FunctionCallInfo fcinfo) {
+    const CallScanState* node = node_of(fcinfo);
+    return node != nullptr && may_be_alone(node->base.ss);
+}
+
+bool is_alone(FunctionCallInfo fcinfo) {
+    const CallScanState* node = node_of(fcinfo);
     return node != nullptr && is_alone(node->base.ss, node->call);
 }
 

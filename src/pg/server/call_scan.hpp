@@ -51,7 +51,9 @@ void find_function(Oid function, FmgrInfo* info);
 // row type is that of a table and may change.
 void begin_result(FunctionCallInfo fcinfo);
 
-// Is the call alone in its transaction (alone.hpp)?
+// Is the call alone in its transaction (alone.hpp)? may_be_alone() is the part of the question that
+// costs little.
+bool may_be_alone(FunctionCallInfo fcinfo);
 bool is_alone(FunctionCallInfo fcinfo);
 
 // Where rows go after begin_result(). It is made for the first row.
