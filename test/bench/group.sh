@@ -17,7 +17,7 @@ cd "$(dirname "$0")/../.."
 . test/bench/redis.sh
 . test/bench/sale.sh
 brief=${QUICK:-}${ROWS:-}
-if [ -n "$brief" ]; then usual=(10 '8 32'); else usual=(15 '1 8 32 64'); fi
+if [ -n "$brief" ]; then usual=(8 '8 32'); else usual=(15 '1 8 32 64'); fi
 turns=${TURNS:-${usual[0]}} turn_seconds=${SECONDS_A_TURN:-0.3} clients=${CLIENTS:-${usual[1]}} commits=${COMMITS:-on off} repeats=${REPEATS:-5}
 # shellcheck disable=SC2034 # for the sourced scripts
 { out=$PWD/build/bench/group options=${OPTIONS:-} seconds=1 hot_trains=60 counted=(insert_hot buy_hot buy_group_hot item_insert item_buy item_buy_group); }
