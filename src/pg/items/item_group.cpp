@@ -81,8 +81,7 @@ void return_sold(FunctionCallInfo fcinfo, const Catalog& catalog, const ItemPurc
 }
 
 bool is_sold_out(const ItemPurchase& purchase) {
-    return !purchase.named && was_refused_lately() &&
-           item_remaining_units(purchase.ref) < purchase.quantity;
+    return !purchase.named && item_remaining_units(purchase.ref) < purchase.quantity;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -162,13 +161,16 @@ bool may_sell_items_in_group(const Catalog& catalog) {
 
 bool sell_item_in_group(SaleDesk* desk, FunctionCallInfo fcinfo, const Catalog& catalog,
                         const ItemPurchase& purchase) {
-    if (is_sold_out(purchase)) {
+    if (was_refused_lately() && is_sold_out(purchase)) {
         return false;
     }
     SaleSlot* slot = my_sale_slot();
     slot->kind = SaleKind::kItem;
     fill_request(catalog, purchase, request_in(slot));
-    if (!wait_for_sale(desk)) {
+    const auto sold_out = [](const void* asked) {
+        return is_sold_out(*static_cast<const ItemPurchase*>(asked));
+    };
+    if (!wait_for_sale(desk, sold_out, &purchase)) {
         note_refused();
         return false;
     }

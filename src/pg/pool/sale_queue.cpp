@@ -184,7 +184,8 @@ int enter_sale(SaleDesk* desk) {
     return desk->in_sale.fetch_add(1, std::memory_order_relaxed);
 }
 
-bool wait_for_sale(SaleDesk* desk) {
+bool wait_for_sale(SaleDesk* desk, bool (*is_sold_out)(const void* purchase),
+                   const void* purchase) {
     SaleSlot* slot = my_sale_slot();
     slot->durability = static_cast<int8_t>(synchronous_commit);
     slot->xid.store(InvalidTransactionId, std::memory_order_relaxed);
@@ -204,6 +205,9 @@ bool wait_for_sale(SaleDesk* desk) {
         }
         wait_while(&slot->state, word(now), kLookMs, WordWait::kSale);
         now = slot->now();
+        if (now == SaleState::kQueued && is_sold_out(purchase) && withdraw(slot)) {
+            return false;
+        }
     }
     if (now == SaleState::kSold) {
         forbid_errors();

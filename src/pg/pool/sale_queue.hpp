@@ -112,7 +112,10 @@ int enter_sale(SaleDesk* desk);
 // back until it has ended, and an error ends the connection. False: it is for the caller to sell;
 // the slot is free, or will be.
 // Ereports if it is cancelled before the cashier took it.
-bool wait_for_sale(SaleDesk* desk);
+//
+// If the cashier does not come to it for a while (the group before waits for a standby, say),
+// is_sold_out(purchase) is asked now and then: who gets nothing need not wait. True withdraws it.
+bool wait_for_sale(SaleDesk* desk, bool (*is_sold_out)(const void* purchase), const void* purchase);
 void end_sale_request();
 
 // For the transaction callbacks: no-fail.

@@ -70,7 +70,7 @@ TicketAnswer* answer_in(SaleSlot* slot) {
 // ---------------------------------------------------------------------------------------------
 
 bool is_sold_out(const Purchase& purchase) {
-    return purchase.seats == nullptr && was_refused_lately() &&
+    return purchase.seats == nullptr &&
            count_remaining(purchase.ref, purchase.class_index, purchase.trip, purchase.channel) <
                purchase.party;
 }
@@ -255,13 +255,16 @@ bool may_sell_in_group(const Catalog& catalog, const Purchase& purchase, OrderLe
 
 bool sell_in_group(SaleDesk* desk, FunctionCallInfo fcinfo, const Catalog& catalog,
                    const OrderLeaf& leaf, const Purchase& purchase) {
-    if (purchase.choice.words != nullptr || is_sold_out(purchase)) {
+    if (purchase.choice.words != nullptr || (was_refused_lately() && is_sold_out(purchase))) {
         return false;
     }
     SaleSlot* slot = my_sale_slot();
     slot->kind = SaleKind::kTickets;
     fill_request(catalog, purchase, request_in(slot));
-    if (!wait_for_sale(desk)) {
+    const auto sold_out = [](const void* asked) {
+        return is_sold_out(*static_cast<const Purchase*>(asked));
+    };
+    if (!wait_for_sale(desk, sold_out, &purchase)) {
         note_refused();
         return false;
     }
