@@ -239,8 +239,8 @@ struct Watched {
 constinit Watched watched[2]{};
 
 // Below these means, a group costs its callers more than it saves them.
-constexpr int kWatch = 32;
-constexpr int kFewCallers[2] = {4 * kWatch, 8 * kWatch / 5};
+constexpr int kWatch = 256;
+constexpr int kFewCallers[2] = {4 * kWatch, 3 * kWatch / 2};
 constexpr TimestampTz kApart = USECS_PER_SEC;
 
 void watch_worth(SaleDesk* desk, int size) {
