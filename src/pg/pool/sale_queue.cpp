@@ -297,6 +297,7 @@ bool begin_serving(SaleDesk* desk) {
         return false;
     }
     desk->pid.store(MyProcPid, std::memory_order_release);
+    desk->came.store(true, std::memory_order_release);
     return true;
 }
 

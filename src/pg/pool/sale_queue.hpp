@@ -85,6 +85,8 @@ struct alignas(128) SaleDesk {
     std::atomic<bool> rush;          // more than one is buying at a time; by the cashier
     std::atomic<bool> wanted;        // somebody would have queued, by that session; the launcher
                                      // sets it back when it has started a cashier
+    std::atomic<bool> came;  // a cashier has come since the launcher last started one; by the
+                             // cashier, and set back by the launcher
     // Until when it is not worth while to queue, by the cashier; by is_flushed().
     std::atomic<int64_t> apart_until[2];
     std::atomic<uint64_t> groups;              // committed

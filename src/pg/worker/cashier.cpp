@@ -406,7 +406,9 @@ void start_wanted_cashiers(bool (*can_connect)(Oid database)) {
         }
         if (desk->cashier.load(std::memory_order_acquire) != 0) {
             desk->wanted.store(false, std::memory_order_seq_cst);
-        } else if (GetCurrentTimestamp() - starts[i].at > kPause && can_connect(database)) {
+        } else if ((desk->came.exchange(false, std::memory_order_acquire) ||
+                    GetCurrentTimestamp() - starts[i].at > kPause) &&
+                   can_connect(database)) {
             start_cashier(database, &starts[i]);
         }
     }
