@@ -17,7 +17,11 @@ extern "C" {
 #include "utils/portal.h"
 
 // libpq/libpq.h includes the headers of GSSAPI and OpenSSL, which need not be installed.
+#if PG_VERSION_NUM >= 170000
+ssize_t pq_buffer_remaining_data(void);
+#else
 bool pq_buffer_has_data(void);
+#endif
 int pq_peekbyte(void);
 void pq_startmsgread(void);
 void pq_endmsgread(void);
@@ -162,9 +166,17 @@ bool is_ordinary_session() {
            replorigin_session_origin == InvalidRepOriginId;
 }
 
+bool has_more_arrived() {
+#if PG_VERSION_NUM >= 170000
+    return pq_buffer_remaining_data() > 0;
+#else
+    return pq_buffer_has_data();
+#endif
+}
+
 // Has the client's Sync arrived, right behind the Execute?
 bool is_sync_next() {
-    if (!pq_buffer_has_data()) {
+    if (!has_more_arrived()) {
         return false;
     }
     pq_startmsgread();
