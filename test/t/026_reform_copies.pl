@@ -152,6 +152,8 @@ agrees($node, 'copy0', 'in the order of a restore', "d.train = 'T1'");
 $node->backup('backup');
 my $standby = keep_sessions(PostgreSQL::Test::Cluster->new('reform_standby'));
 $standby->init_from_backup($node, 'backup', has_streaming => 1);
+# A slow machine replays for longer than queries are given by default, and would cancel them.
+$standby->append_conf('postgresql.conf', 'max_standby_streaming_delay = -1');
 $standby->start;
 sub catch_up { $node->safe_psql('postgres', 'SELECT pg_switch_wal()'); $node->wait_for_catchup($standby, 'replay', $node->lsn('insert')); return }
 catch_up();

@@ -66,9 +66,10 @@ constinit SaleSlot** queue = nullptr;  // taken, and not in the group yet: from 
 constinit int queue_next = 0;
 constinit int queue_count = 0;
 
-void answer_all(SaleState when_sold) {
+void answer_all(bool committed) {
     for (int i = 0; i < group.count; i++) {
-        answer_sale(group.slot[i], group.sold[i] ? when_sold : SaleState::kRefused);
+        answer_sale(group.slot[i],
+                    committed && group.sold[i] ? SaleState::kSold : SaleState::kRefused);
     }
     group.count = 0;
 }
@@ -165,12 +166,10 @@ bool try_group(volatile int* at) {
         ErrorData* error = CopyErrorData();
         FlushErrorState();
         AbortCurrentTransaction();
-        ereport(LOG, (errcode(error->sqlerrcode),
-                      errmsg("a group sale goes on without one of its callers"
-                             ": %s",
-                             error->message),
-                      errdetail("The caller, or where the error is nobody's each caller, sells by "
-                                "itself.")));
+        ereport(LOG,
+                (errcode(error->sqlerrcode),
+                 errmsg("a group sale goes on without one of its callers: %s", error->message),
+                 errdetail("The caller, or each if the error is nobody's own, sells by itself.")));
         FreeErrorData(error);
     }
     PG_END_TRY();
@@ -195,7 +194,7 @@ void answer_committed(SaleDesk* desk) {
     for (int i = 0; i < group.count; i++) {
         group.slot[i]->commit_end = end;
     }
-    answer_all(SaleState::kSold);
+    answer_all(true);
 }
 
 void serve_group(SaleDesk* desk) {
@@ -209,8 +208,7 @@ void serve_group(SaleDesk* desk) {
         } else if (at >= 0) {
             refuse_one(at);
         } else {
-            memset(group.sold, 0, sizeof group.sold);
-            answer_all(SaleState::kRefused);
+            answer_all(false);
         }
     }
 }
@@ -276,7 +274,6 @@ bool serve_queue(SaleDesk* desk) {
     while (queue_next < queue_count) {
         group.count = Min(queue_count - queue_next, kMostInGroup);
         memcpy(group.slot, &queue[queue_next], static_cast<size_t>(group.count) * sizeof *queue);
-        memset(group.sold, 0, sizeof group.sold);
         queue_next += group.count;
         const int size = group.count;
         serve_group(desk);
@@ -351,8 +348,7 @@ void at_cashier_exit(int, Datum database) {
     if (is_committed()) {
         answer_committed(desk);
     } else {
-        memset(group.sold, 0, sizeof group.sold);
-        answer_all(SaleState::kRefused);
+        answer_all(false);
     }
     for (; queue_next < queue_count; queue_next++) {
         answer_sale(queue[queue_next], SaleState::kRefused);
