@@ -104,13 +104,13 @@ $node->safe_psql('postgres', q{
 				OR EXISTS (SELECT FROM taken t WHERE t.seat_class = q.seat_class AND t.coach || '/' || t.seat = s AND t.from_stop < q.to_stop AND q.from_stop < t.to_stop
 					AND NOT (t.from_stop >= q.from_stop AND t.to_stop <= q.to_stop))
 				OR EXISTS (SELECT FROM quotas o WHERE o.reservation_id <> q.reservation_id AND o.seat_class = q.seat_class AND s = ANY (o.seat_list) AND o.from_stop < q.to_stop AND q.from_stop < o.to_stop)
-		-- Only a ticket that was not sold from the quota takes a seat from it
+		-- Only a ticket that was not sold from the quota takes a seat from it; an unnumbered one never was
 		UNION ALL SELECT format('a quota has lost seat %s', s) FROM before_q b LEFT JOIN quotas q USING (reservation_id), unnest(b.seat_list) s
 			JOIN seats x ON x.coach || '/' || x.seat = s
 			WHERE x.seat_class = b.seat_class AND (s = ANY (q.seat_list)) IS NOT TRUE
 				AND NOT EXISTS (SELECT FROM taken t JOIN before_t o USING (order_id, ticket_no) WHERE t.seat_class = b.seat_class AND t.coach || '/' || t.seat = s
 					AND t.from_stop < b.to_stop AND b.from_stop < t.to_stop
-					AND NOT (o.coach || '/' || o.seat = ANY (b.seat_list) AND o.from_stop >= b.from_stop AND o.to_stop <= b.to_stop))
+					AND (o.coach || '/' || o.seat = ANY (b.seat_list) AND o.from_stop >= b.from_stop AND o.to_stop <= b.to_stop) IS NOT TRUE)
 		UNION ALL SELECT format('a quota has shrunk, though %s/%s is free', x.coach, x.seat) FROM before_q b LEFT JOIN quotas q USING (reservation_id) JOIN seats x ON x.seat_class = b.seat_class
 			WHERE coalesce(q.seats, 0) < b.seats
 				AND NOT EXISTS (SELECT FROM taken t WHERE (t.seat_class, t.coach, t.seat) = (x.seat_class, x.coach, x.seat) AND t.from_stop < b.to_stop AND b.from_stop < t.to_stop)
