@@ -44,7 +44,7 @@ void remove(PreparedLedger* block) {
 // The end of a prepared transaction.
 void finish(PreparedLedger* block, bool committed) {
     for (uint32_t i = 0; committed && i < block->entry_count; i++) {
-        settle_entry(block->entries()[i]);
+        settle_entry(block->entries()[i], EntryOf::kPrepared);
     }
     for (uint32_t i = 0; committed && i < block->stock_count; i++) {
         settle_stock_entry(block->stock_entries()[i]);
