@@ -69,6 +69,9 @@ struct DatabaseDue {
     std::atomic<bool> told;           // the log says that its extension is of another version
     std::atomic<bool> told_overdue;   // the log says that it is overdue; by the launcher
     std::atomic<bool> preloaded;      // a preloader was started since the server's start
+    // Every departure that has waiters was loaded, and so is served if it has to be. Stored false
+    // when one leaves memory that may be unserved, and true by the sweeper, before it loads them.
+    std::atomic<bool> waits_known;
 };
 
 // The running transaction sets a deadline, which is announced when the transaction commits.

@@ -9,6 +9,7 @@ namespace ticketpool {
 
 constinit WaitHooks wait_hooks{};
 constinit bool wait_releases_pending = false;
+constinit bool wait_after_statement = false;
 
 namespace {
 
@@ -76,6 +77,7 @@ void note_served(uint32_t slot, uint64_t seen, bool whole) {
 void list_waiter(uint32_t slot) {
     ledger_reserve(1);
     waits_of(slot)->list();
+    waits_of(slot)->joining.fetch_add(1, std::memory_order_relaxed);
     ledger_add_waiter(slot, waits_of(slot)->look());
 }
 
@@ -84,14 +86,23 @@ void mark_loaded(Departure* departure) {
     lower_served_due(MyDatabaseId, GetCurrentTimestamp());
 }
 
+void forget_waited(Oid database, Departure* departure) {
+    if (WaitControl::is_listed(departure->waits()->look())) {
+        DatabaseDue* entry = enter_database(database);
+        if (entry != nullptr) {
+            entry->waits_known.store(false, std::memory_order_release);
+        }
+        lower_served_due(database, GetCurrentTimestamp());
+    }
+}
+
 void begin_giving_back(uint32_t slot, GivenBack how) {
     const uint64_t before = waits_of(slot)->begin_giving_back();
     if (likely(!WaitControl::is_listed(before))) {
         return;
     }
     Served* served = how == GivenBack::kServed ? find_served(slot) : nullptr;
-    if (served != nullptr && served->holds &&
-        served->version == WaitControl::version_of(before)) {
+    if (served != nullptr && served->holds && served->version == WaitControl::version_of(before)) {
         served->version++;  // its own next entry finds the word as this one leaves it
         return;
     }
@@ -104,6 +115,11 @@ void enter_waiter(uint32_t slot, uint64_t seen) {
     if (has_changed(seen, before)) {
         mark(slot);
     }
+    leave_waiter(slot);
+}
+
+void leave_waiter(uint32_t slot) {
+    waits_of(slot)->joining.fetch_sub(1, std::memory_order_release);
 }
 
 void warn_of_waiters() {
@@ -123,6 +139,7 @@ void void_served() {
 void forget_served() {
     served_list.count = 0;
     wait_releases_pending = false;
+    wait_after_statement = false;
 }
 
 }  // namespace ticketpool

@@ -16,6 +16,8 @@ void install_wait_hooks();
 // the rows say so.
 struct NewOption {
     DepartureRef ref;
+    uint32_t class_index;
+    Trip trip;
     int32_t option_no;
 };
 bool award_at_once(const Catalog& catalog, int64_t wait_id, const NewOption* options, int count);

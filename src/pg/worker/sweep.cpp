@@ -26,7 +26,9 @@
 #include <algorithm>
 
 #include "items/item_orders.hpp"
+#include "pool/deadlines.hpp"
 #include "pool/shared_memory.hpp"
+#include "pool/wait_list.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/subtransaction.hpp"
@@ -34,6 +36,7 @@
 #include "tables/item_rows.hpp"
 #include "tickets/orders.hpp"
 #include "tickets/reserve.hpp"
+#include "waits/award.hpp"
 
 extern "C" {
 #include "catalog/index.h"
@@ -404,6 +407,7 @@ bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit) {
             note_left(sweep, outcome, hold.held_until);
         }
     }
+    serve_waiting();
     scope_end(scope);
     return true;
 }
@@ -436,8 +440,22 @@ bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit) {
             note_left(sweep, outcome, release_at);
         }
     }
+    serve_waiting();
     scope_end(scope);
     return count > 0;
+}
+
+bool serve_some(const Catalog& catalog, Sweep* sweep) {
+    DatabaseDue* entry = find_database_due(MyDatabaseId);
+    if (entry != nullptr && !entry->waits_known.exchange(true, std::memory_order_acq_rel)) {
+        load_waited_departures(catalog);
+    }
+    int busy = 0;
+    const bool more = serve_next_unserved(catalog, &sweep->next_slot, &busy);
+    for (; busy > 0; busy--) {
+        note_left(sweep, Outcome::kBusy, GetCurrentTimestamp());
+    }
+    return more;
 }
 
 void note_quota_deadlines(const Catalog& catalog, Sweep* sweep) {
@@ -474,5 +492,7 @@ TICKETPOOL_FUNCTION(ticket_sweep) {
     while (expire_some(catalog, &sweep, kMostByHand)) {
     }
     (void)return_some_quotas(catalog, &sweep, kMostByHand);
+    while (serve_some(catalog, &sweep)) {
+    }
     PG_RETURN_INT32(sweep.done);
 }

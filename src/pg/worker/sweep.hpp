@@ -23,6 +23,7 @@ struct Sweep {
     size_t count;
     size_t room;
     size_t next;          // the holds before this one were tried
+    uint32_t next_slot;   // of the departures that may be unserved
     int failed_quotas;    // the oldest due quotas, which the next look passes over
     int done;             // holds that expired, quotas that returned
     int busy;             // left, because another session has the rows or the table locked
@@ -46,6 +47,10 @@ bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit);
 
 // Lets at most `limit` quotas return in the running transaction. False: none were due.
 bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit);
+
+// Serves the waiting list of the next departure that is marked unserved, in the running
+// transaction. False: there was none left.
+bool serve_some(const Catalog& catalog, Sweep* sweep);
 
 // Notes the deadlines of quotas. Call after the last return_some_quotas().
 void note_quota_deadlines(const Catalog& catalog, Sweep* sweep);
