@@ -404,7 +404,7 @@ void directory_mark_stale(Oid relation, int64_t id) {
         slot.epoch.fetch_or(kStale, std::memory_order_acq_rel);
         if (!slot.has_item() &&
             state_of(slot.version.load(std::memory_order_acquire)) == SlotState::kReady) {
-            forget_waited(slot.database, slot.departure());
+            forget_waited(slot.database, slot.departure(), true);
         }
     }
     LWLockRelease(shared.control->lock);

@@ -86,8 +86,9 @@ void mark_loaded(Departure* departure) {
     lower_served_due(MyDatabaseId, GetCurrentTimestamp());
 }
 
-void forget_waited(Oid database, Departure* departure) {
-    if (WaitControl::is_listed(departure->waits()->look())) {
+void forget_waited(Oid database, Departure* departure, bool changes) {
+    const uint64_t seen = departure->waits()->look();
+    if (WaitControl::is_unserved(seen) || (changes && WaitControl::is_listed(seen))) {
         DatabaseDue* entry = enter_database(database);
         if (entry != nullptr) {
             entry->waits_known.store(false, std::memory_order_release);

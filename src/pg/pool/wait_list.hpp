@@ -92,9 +92,9 @@ inline bool may_be_unserved(Departure* departure) {
 // A departure that was loaded, and has waiters.
 void mark_loaded(Departure* departure);
 
-// The departure leaves memory, or is to be loaded again. If somebody waits for it, the worker does
-// that: it may be unserved, or get other seats. No-fail.
-void forget_waited(Oid database, Departure* departure);
+// The departure leaves memory, or is to be loaded again because its rows have changed. The worker
+// loads it if it may be unserved: what is free then may fit somebody who waits. No-fail.
+void forget_waited(Oid database, Departure* departure, bool changes);
 
 // ---------------------------------------------------------------------------------------------
 // For the transaction's end: no-fail

@@ -249,7 +249,7 @@ uint32_t find_waited(const DepartureRef& ref, uint32_t class_index, Trip trip,
                      WaitedTrip** waited) {
     StreamList list;
     begin_streams(catalog_of_slot(ref.slot), ref, &list);
-    add_class_streams(&list, class_index, trip);
+    add_class_streams(kPoolStock, &list, class_index, trip);
     *waited = static_cast<WaitedTrip*>(
         palloc(static_cast<size_t>(Max(list.count, 1)) * sizeof(WaitedTrip)));
     uint32_t count = 0;
@@ -271,7 +271,7 @@ Service serve_whole(const Catalog& catalog, const DepartureRef& ref) {
     begin_streams(catalog, ref, &list);
     const Trip all{0, ref.departure->segments};
     for (uint32_t c = 0; c < ref.departure->layout->class_count; c++) {
-        add_class_streams(&list, c, all);
+        add_class_streams(kPoolStock, &list, c, all);
     }
     return serve_streams(kPoolStock, &list);
 }
@@ -375,7 +375,7 @@ const char* find_left_waiter(const Catalog& catalog, const DepartureRef& ref) {
     begin_streams(catalog, ref, &list);
     const Trip all{0, ref.departure->segments};
     for (uint32_t c = 0; c < ref.departure->layout->class_count; c++) {
-        add_class_streams(&list, c, all);
+        add_class_streams(kPoolStock, &list, c, all);
     }
     for (int i = 0; i < list.count; i++) {
         const Stream& stream = list.streams[i];

@@ -1,8 +1,8 @@
 // Finds the streams of options that fit what is free: see streams.hpp.
 #include "waits/streams.hpp"
 
-#include "pool/claim.hpp"
 #include "pool/sources.hpp"
+#include "waits/one_award.hpp"
 
 namespace ticketpool {
 
@@ -79,11 +79,12 @@ void add_stream(StreamList* list, uint32_t class_index, Trip trip, const QueuedO
 
 // All needs of a trip that what is free may meet. Where there are quotas, that depends on each
 // waiter's channel.
-void add_trip(StreamList* list, uint32_t class_index, Trip trip, const QueuedOption& first) {
+void add_trip(const WaitStock& stock, StreamList* list, uint32_t class_index, Trip trip,
+              const QueuedOption& first) {
     if (has_trip(*list, class_index, trip)) {
         return;
     }
-    const uint32_t free = count_remaining(list->ref, class_index, trip, {nullptr, 0});
+    const uint32_t free = stock.count(list->ref, class_index, trip, {nullptr, 0});
     const WaitQueue queue = queue_of(*list, class_index);
     QueuedOption option = first;
     for (bool found = true;
@@ -95,7 +96,7 @@ void add_trip(StreamList* list, uint32_t class_index, Trip trip, const QueuedOpt
 }
 
 // Goes from one trip that somebody waits for to the next.
-void add_scope(StreamList* list, const Scope& scope) {
+void add_scope(const WaitStock& stock, StreamList* list, const Scope& scope) {
     const Route* route = route_of(list->ref);
     const Stop* stops = route->stops();
     const WaitQueue queue = queue_of(*list, scope.class_index);
@@ -123,7 +124,7 @@ void add_scope(StreamList* list, const Scope& scope) {
                 break;
             }
             if (has_stop(route, to, option.to_stop) && (trip_mask(from, to) & scope.freed).any()) {
-                add_trip(list, scope.class_index, {from, to}, option);
+                add_trip(stock, list, scope.class_index, {from, to}, option);
             }
             if (to < scope.to && !queue_to(queue, from_stop, stops[to].stop_no + 1, &option)) {
                 break;
@@ -189,14 +190,16 @@ void add_freed_streams(StreamList* list, const Freed* freed, uint32_t count) {
         add_runs(list->ref, freed[i], &scopes);
     }
     for (uint32_t i = 0; i < scopes.count; i++) {
-        add_scope(list, scopes.scopes[i]);
+        add_scope(kPoolStock, list, scopes.scopes[i]);
     }
     pfree(scopes.scopes);
 }
 
-void add_class_streams(StreamList* list, uint32_t class_index, Trip overlapping) {
-    const int segments = list->ref.departure->segments;
-    add_scope(list, {class_index, 0, segments, trip_mask(overlapping.from, overlapping.to)});
+void add_class_streams(const WaitStock& stock, StreamList* list, uint32_t class_index,
+                       Trip overlapping) {
+    add_scope(stock, list,
+              {class_index, 0, list->ref.departure->segments,
+               trip_mask(overlapping.from, overlapping.to)});
 }
 
 }  // namespace ticketpool

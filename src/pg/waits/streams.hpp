@@ -29,6 +29,8 @@ struct StreamList {
     bool has_quotas;  // what is free depends on the waiter's channel
 };
 
+struct WaitStock;  // one_award.hpp
+
 void begin_streams(const Catalog& catalog, const DepartureRef& ref, StreamList* list);
 
 // Adds the streams whose trips lie inside a free run of something that was freed, and overlap it,
@@ -36,7 +38,8 @@ void begin_streams(const Catalog& catalog, const DepartureRef& ref, StreamList* 
 void add_freed_streams(StreamList* list, const Freed* freed, uint32_t count);
 // Adds the streams of a class with trips that overlap this one, whose need is not more than what is
 // free now.
-void add_class_streams(StreamList* list, uint32_t class_index, Trip overlapping);
+void add_class_streams(const WaitStock& stock, StreamList* list, uint32_t class_index,
+                       Trip overlapping);
 
 // Text of the class's name.
 Text class_name(const DepartureRef& ref, uint32_t class_index);
