@@ -178,11 +178,19 @@ bool is_waited_for(uint32_t slot) {
            WaitControl::is_listed(shared.slots[slot].departure()->waits()->look());
 }
 
-// May the whole list be offered what is free?
-bool may_serve(const Catalog& catalog, const DepartureRef& ref) {
-    return shows_seats(ref) &&
-           ref.departure->seat_change.load(std::memory_order_seq_cst) == SeatChange::kNone &&
-           try_lock_tables(catalog);
+// May the list be offered what is free? kNotNow: other transactions are in the way.
+enum class May { kYes, kNo, kNotNow };
+
+May may_serve(const Catalog& catalog, const DepartureRef& ref) {
+    if (!shows_seats(ref)) {
+        return May::kNo;
+    }
+    return ledger_status(ref.slot, ref.departure) == SaleStatus::kOpen &&
+                   ref.departure->seat_change.load(std::memory_order_seq_cst) ==
+                       SeatChange::kNone &&
+                   try_lock_tables(catalog)
+               ? May::kYes
+               : May::kNotNow;
 }
 
 void serve_freed(uint32_t slot) {
@@ -195,7 +203,7 @@ void serve_freed(uint32_t slot) {
     }
     const Catalog& catalog = catalog_of_slot(slot);
     bool whole = false;
-    if (may_serve(catalog, ref)) {
+    if (may_serve(catalog, ref) == May::kYes) {
         StreamList list;
         begin_streams(catalog, ref, &list);
         add_freed_streams(&list, freed, count);
@@ -226,36 +234,55 @@ void serve_all_freed() {
 // Who buys in a departure that is unserved
 // ---------------------------------------------------------------------------------------------
 
-bool has_unpassed(const StreamList& list, const Stream& stream, bool* has_channel) {
+// The first option of the stream that fits what is free and has a claim to it: it was not passed
+// over, and no other transaction serves or changes its wait at this moment. *has_channel: so has
+// one that buys from a channel.
+bool find_claimant(const StreamList& list, const Stream& stream, QueuedOption* claimant,
+                   bool* has_channel) {
     const WaitQueue queue = queue_of(list, stream.class_index);
     QueuedOption option;
-    bool fits = false;
+    bool found = false;
     int64_t behind = PG_INT64_MIN;
-    while (queue_behind(queue, stream.alike, behind, true, &option)) {
+    while ((!found || list.has_quotas) &&
+           queue_behind(queue, stream.alike, behind, true, &option)) {
         CHECK_FOR_INTERRUPTS();
-        const uint32_t free =
-            count_remaining(list.ref, stream.class_index, stream.trip, option.channel);
-        fits = fits || free >= static_cast<uint32_t>(option.need);
-        *has_channel = *has_channel || (option.channel.data != nullptr && fits);
-        if (!list.has_quotas) {
+        behind = option.queue_no;
+        const bool fits = count_remaining(list.ref, stream.class_index, stream.trip,
+                                          option.channel) >= static_cast<uint32_t>(option.need);
+        if (!fits && !list.has_quotas) {
             break;
         }
-        behind = option.queue_no;
+        if (!fits || is_wait_locked(*list.catalog, option.wait_id)) {
+            continue;
+        }
+        *claimant = found ? *claimant : option;
+        *has_channel = *has_channel || option.channel.data != nullptr;
+        found = true;
     }
-    return fits;
+    return found;
 }
 
+// Is called for a departure that is announced, so it may not wait for a lock. While somebody alters
+// the list's table, all that is free counts as wanted.
 uint32_t find_waited(const DepartureRef& ref, uint32_t class_index, Trip trip,
                      WaitedTrip** waited) {
+    const Catalog& catalog = catalog_of_slot(ref.slot);
     StreamList list;
-    begin_streams(catalog_of_slot(ref.slot), ref, &list);
+    begin_streams(catalog, ref, &list);
+    if (!ConditionalLockRelationOid(catalog.wait_option, AccessShareLock) ||
+        !ConditionalLockRelationOid(catalog.wait, AccessShareLock)) {
+        *waited = static_cast<WaitedTrip*>(palloc(sizeof(WaitedTrip)));
+        **waited = WaitedTrip{trip, true};
+        return 1;
+    }
     add_class_streams(kPoolStock, &list, class_index, trip);
     *waited = static_cast<WaitedTrip*>(
         palloc(static_cast<size_t>(Max(list.count, 1)) * sizeof(WaitedTrip)));
     uint32_t count = 0;
     for (int i = 0; i < list.count; i++) {
+        QueuedOption option;
         bool has_channel = false;
-        if (has_unpassed(list, list.streams[i], &has_channel)) {
+        if (find_claimant(list, list.streams[i], &option, &has_channel)) {
             (*waited)[count++] = WaitedTrip{list.streams[i].trip, has_channel};
         }
     }
@@ -266,26 +293,27 @@ uint32_t find_waited(const DepartureRef& ref, uint32_t class_index, Trip trip,
 // The worker
 // ---------------------------------------------------------------------------------------------
 
-Service serve_whole(const Catalog& catalog, const DepartureRef& ref) {
-    StreamList list;
-    begin_streams(catalog, ref, &list);
-    const Trip all{0, ref.departure->segments};
-    for (uint32_t c = 0; c < ref.departure->layout->class_count; c++) {
-        add_class_streams(kPoolStock, &list, c, all);
+void add_all_streams(StreamList* list) {
+    for (uint32_t c = 0; c < list->ref.departure->layout->class_count; c++) {
+        add_class_streams(kPoolStock, list, c, {0, list->ref.departure->segments});
     }
-    return serve_streams(kPoolStock, &list);
 }
 
 // Serves the pinned departure, and takes its mark off if nothing is left. False: it has to be
 // served again.
-bool serve_unserved(const Catalog& catalog, const DepartureRef& ref, int* busy) {
+bool serve_unserved(const Catalog& catalog, const DepartureRef& ref) {
     WaitControl* waits = ref.departure->waits();
     const uint64_t seen = waits->look();
-    const bool open = may_serve(catalog, ref);
-    const Service service = open ? serve_whole(catalog, ref) : Service{};
-    *busy += service.busy;
+    const May may = may_serve(catalog, ref);
+    Service service{};
+    if (may == May::kYes) {
+        StreamList list;
+        begin_streams(catalog, ref, &list);
+        add_all_streams(&list);
+        service = serve_streams(kPoolStock, &list);
+    }
     // What has failed was tried twice by now, by who freed and by the worker.
-    return service.busy == 0 &&
+    return may != May::kNotNow && service.busy == 0 &&
            waits->served(seen, has_waiters(catalog, ref.departure->departure_id));
 }
 
@@ -311,7 +339,7 @@ bool serve_next_unserved(const Catalog& catalog, uint32_t* next, int* busy) {
             MemoryContext scratch =
                 AllocSetContextCreate(outer, "ticketpool waiting list", ALLOCSET_DEFAULT_SIZES);
             MemoryContextSwitchTo(scratch);
-            *busy += serve_unserved(catalog, ref, busy) ? 0 : 1;
+            *busy += serve_unserved(catalog, ref) ? 0 : 1;
             MemoryContextSwitchTo(outer);
             MemoryContextDelete(scratch);
             return true;
@@ -336,7 +364,7 @@ bool award_at_once(const Catalog& catalog, int64_t wait_id, const NewOption* opt
         // In a departure that is unserved, somebody who waits longer may have a claim to what is
         // free: the worker decides.
         const DepartureRef& ref = options[i].ref;
-        if (may_be_unserved(ref.departure) || !may_serve(catalog, ref)) {
+        if (may_be_unserved(ref.departure) || may_serve(catalog, ref) != May::kYes) {
             continue;
         }
         StreamList list;
@@ -373,22 +401,15 @@ const char* find_left_waiter(const Catalog& catalog, const DepartureRef& ref) {
     }
     StreamList list;
     begin_streams(catalog, ref, &list);
-    const Trip all{0, ref.departure->segments};
-    for (uint32_t c = 0; c < ref.departure->layout->class_count; c++) {
-        add_class_streams(kPoolStock, &list, c, all);
-    }
+    add_all_streams(&list);
     for (int i = 0; i < list.count; i++) {
-        const Stream& stream = list.streams[i];
         bool has_channel = false;
         QueuedOption option;
-        if (has_unpassed(list, stream, &has_channel) &&
-            queue_behind(queue_of(list, stream.class_index), stream.alike, PG_INT64_MIN, true,
-                         &option)) {
+        if (find_claimant(list, list.streams[i], &option, &has_channel)) {
             return psprintf("wait " INT64_FORMAT
-                            " fits between stops %d and %d of class \"%s\", "
-                            "and is not served",
+                            " fits between stops %d and %d of class \"%s\", and is not served",
                             option.wait_id, option.from_stop, option.to_stop,
-                            printable(class_name(ref, stream.class_index)));
+                            printable(class_name(ref, list.streams[i].class_index)));
         }
     }
     return nullptr;
