@@ -2,10 +2,10 @@
 // and whether something may be free in it that a waiter fits. Who waits, and for what, is in the
 // tables.
 //
-// The invariant is that no waiter fits what is on open sale. Whoever frees something serves the list
-// before the seats are seen by others: what a waiter gets never becomes free. So a plain purchase
-// has nothing to ask. Three things can break the invariant for a moment, and each of them marks the
-// departure as unserved first:
+// The invariant is that no waiter fits what is on open sale. Whoever frees something serves the
+// list before the seats are seen by others: what a waiter gets never becomes free. So a plain
+// purchase has nothing to ask. Three things can break the invariant for a moment, and each of them
+// marks the departure as unserved first:
 //
 //   - seats are given back without a transaction of their own (a rolled back claim, a dead session)
 //   - two transactions free what a waiter fits only together, or somebody joins the list while
@@ -66,7 +66,9 @@ namespace ticketpool {
 
 struct alignas(16) WaitControl {
     std::atomic<uint64_t> word;
-    uint64_t reserved;
+    // New waiters whose transaction has not ended. Only who writes down whom an award passes over
+    // asks for it.
+    std::atomic<uint32_t> joining;
 
     static constexpr uint64_t kListed = 1;
     static constexpr uint64_t kUnserved = 2;

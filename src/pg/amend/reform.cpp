@@ -66,6 +66,8 @@
 #include "tables/own_writes.hpp"
 #include "ticketpool/order_status.hpp"
 #include "tickets/kept_parts.hpp"
+#include "tickets/on_sale.hpp"
+#include "waits/award.hpp"
 
 extern "C" {
 #include "executor/spi.h"
@@ -431,6 +433,9 @@ TICKETPOOL_FUNCTION(ticket_reform) {
     const ReformPlan plan = lock_and_plan(reform, slot);
     require_seats(reform, plan);
     write_plan(reform, plan);
+    if (shows_seats({slot, shared.slots[slot].departure()})) {
+        serve_planned(catalog, plan.departure);
+    }
     return_riders(plan, result);
     SPI_finish();
     owner_end(scope);

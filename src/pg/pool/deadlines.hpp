@@ -73,6 +73,9 @@ struct DatabaseDue {
     // Stored false by commits that change a sale, and with each look into all databases, since a
     // wait may have been entered meanwhile; true by the sweeper, before it looks.
     std::atomic<bool> sales_known;
+    // Every departure that has waiters was loaded, and so is served if it has to be. Stored false
+    // when one leaves memory that may be unserved, and true by the sweeper, before it loads them.
+    std::atomic<bool> waits_known;
 };
 
 // The running transaction sets a deadline, which is announced when the transaction commits.

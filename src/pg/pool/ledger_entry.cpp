@@ -58,6 +58,8 @@ void undo_entry(const Entry& entry) {
         quota_of(entry)->closed.store(true, std::memory_order_release);
     } else if (entry.kind == Kind::kReform) {
         departure_of(entry)->seat_change.store(SeatChange::kNone, std::memory_order_seq_cst);
+    } else if (entry.kind == Kind::kWaiter) {
+        leave_waiter(entry.source.slot);
     }
     if (writes_sale(entry)) {
         end_turn(entry);
@@ -66,8 +68,7 @@ void undo_entry(const Entry& entry) {
 
 void settle_entry(const Entry& entry, EntryOf of) {
     if (entry.kind == Kind::kRelease && entry.bits.any()) {
-        give_back_bits(entry,
-                       of == EntryOf::kOwn ? GivenBack::kServed : GivenBack::kUnserved);
+        give_back_bits(entry, of == EntryOf::kOwn ? GivenBack::kServed : GivenBack::kUnserved);
     } else if (entry.kind == Kind::kWaiter) {
         enter_waiter(entry.source.slot, entry.bits.w[0]);
     } else if (entry.kind == Kind::kQuota) {

@@ -59,6 +59,18 @@ inline void serve_waiting() {
     }
 }
 
+// What a hand-written statement frees is offered when it has ended, with all that its triggers do.
+extern constinit bool wait_after_statement;
+inline void serve_after_statement() {
+    wait_after_statement = wait_releases_pending;
+}
+inline void end_of_statement(int trigger_depth) {
+    if (unlikely(wait_after_statement) && trigger_depth == 0) {
+        wait_after_statement = false;
+        serve_waiting();
+    }
+}
+
 // From which entry of the ledger on the list has not been served yet. `seen`: the word as it is
 // now.
 size_t unserved_since(uint32_t slot, uint64_t seen);
@@ -80,6 +92,10 @@ inline bool may_be_unserved(Departure* departure) {
 // A departure that was loaded, and has waiters.
 void mark_loaded(Departure* departure);
 
+// The departure leaves memory, or is to be loaded again because its rows have changed. The worker
+// loads it if it may be unserved: what is free then may fit somebody who waits. No-fail.
+void forget_waited(Oid database, Departure* departure, bool changes);
+
 // ---------------------------------------------------------------------------------------------
 // For the transaction's end: no-fail
 // ---------------------------------------------------------------------------------------------
@@ -91,6 +107,8 @@ enum class GivenBack { kServed, kUnserved };
 void begin_giving_back(uint32_t slot, GivenBack how);
 // A new waiter has committed.
 void enter_waiter(uint32_t slot, uint64_t seen);
+// It was rolled back.
+void leave_waiter(uint32_t slot);
 // Before the commit: what was freed since a new waiter looked is kept from buyers from now on.
 void warn_of_waiters();
 // A subtransaction was rolled back.

@@ -4,7 +4,9 @@
 #include "server/table_scan.hpp"
 
 extern "C" {
+#include "access/heapam.h"
 #include "lib/stringinfo.h"
+#include "storage/bufmgr.h"
 }
 
 namespace ticketpool {
@@ -106,6 +108,25 @@ bool has_waiters(const Catalog& catalog, int64_t departure_id) {
     reader_close(&reader);
     drop_snapshot(snapshot);
     return found;
+}
+
+bool is_wait_locked(const Catalog& catalog, int64_t wait_id) {
+    TableReader reader;
+    Snapshot snapshot = take_fresh_snapshot();
+    reader_open(&reader, catalog.wait, catalog.wait_pkey, snapshot);
+    reader_key_int64(&reader, wait_id);
+    bool locked = false;
+    if (reader_next(&reader) && TTS_IS_BUFFERTUPLE(reader.row)) {
+        const BufferHeapTupleTableSlot* slot =
+            reinterpret_cast<const BufferHeapTupleTableSlot*>(reader.row);
+        LockBuffer(slot->buffer, BUFFER_LOCK_SHARE);
+        locked = HeapTupleSatisfiesUpdate(slot->base.tuple, GetCurrentCommandId(false),
+                                          slot->buffer) == TM_BeingModified;
+        LockBuffer(slot->buffer, BUFFER_LOCK_UNLOCK);
+    }
+    reader_close(&reader);
+    drop_snapshot(snapshot);
+    return locked;
 }
 
 bool read_option(const Catalog& catalog, int64_t wait_id, int32_t option_no, QueuedOption* found) {

@@ -64,6 +64,9 @@ bool queue_behind(const WaitQueue& queue, const QueuedOption& alike, int64_t que
 // Does anybody wait for the departure, as far as committed rows and this transaction's say?
 bool has_waiters(const Catalog& catalog, int64_t departure_id);
 
+// Has another transaction the wait's row locked, or changes it?
+bool is_wait_locked(const Catalog& catalog, int64_t wait_id);
+
 // An option of a wait that this transaction has just written. False: it is not open.
 bool read_option(const Catalog& catalog, int64_t wait_id, int32_t option_no, QueuedOption* found);
 

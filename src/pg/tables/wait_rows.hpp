@@ -11,6 +11,10 @@
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 
+extern "C" {
+#include "utils/uuid.h"
+}
+
 namespace ticketpool {
 
 enum WaitColumn : AttrNumber {

@@ -32,6 +32,10 @@ bool serve_next_unserved(const Catalog& catalog, uint32_t* next, int* busy);
 // marks it unserved.
 void load_waited_departures(const Catalog& catalog);
 
+// For ticket_reform: serves the list from the seats of this departure in private memory, which the
+// departure gets at the commit.
+void serve_planned(const Catalog& catalog, Departure* planned);
+
 // For ticket_verify: somebody who waits for the departure, fits what is free and is left. Null:
 // nobody.
 const char* find_left_waiter(const Catalog& catalog, const DepartureRef& ref);

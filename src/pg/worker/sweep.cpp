@@ -31,7 +31,9 @@
 #include <algorithm>
 
 #include "items/item_orders.hpp"
+#include "pool/deadlines.hpp"
 #include "pool/shared_memory.hpp"
+#include "pool/wait_list.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/subtransaction.hpp"
@@ -39,6 +41,7 @@
 #include "tables/item_rows.hpp"
 #include "tickets/orders.hpp"
 #include "tickets/reserve.hpp"
+#include "waits/award.hpp"
 
 extern "C" {
 #include "catalog/index.h"
@@ -420,6 +423,7 @@ bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit) {
             note_left(sweep, outcome, hold.held_until);
         }
     }
+    serve_waiting();
     scope_end(scope);
     return true;
 }
@@ -452,8 +456,22 @@ bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit) {
             note_left(sweep, outcome, release_at);
         }
     }
+    serve_waiting();
     scope_end(scope);
     return count > 0;
+}
+
+bool serve_some(const Catalog& catalog, Sweep* sweep) {
+    DatabaseDue* entry = find_database_due(MyDatabaseId);
+    if (entry != nullptr && !entry->waits_known.exchange(true, std::memory_order_acq_rel)) {
+        load_waited_departures(catalog);
+    }
+    int busy = 0;
+    const bool more = serve_next_unserved(catalog, &sweep->next_slot, &busy);
+    for (; busy > 0; busy--) {
+        note_left(sweep, Outcome::kBusy, GetCurrentTimestamp());
+    }
+    return more;
 }
 
 void note_quota_deadlines(const Catalog& catalog, Sweep* sweep) {
@@ -533,6 +551,8 @@ TICKETPOOL_FUNCTION(ticket_sweep) {
     (void)return_some_quotas(catalog, &sweep, kMostByHand);
     find_ended_waits(catalog, &sweep, kMostByHand, true);
     while (end_some_waits(catalog, &sweep, kMostByHand)) {
+    }
+    while (serve_some(catalog, &sweep)) {
     }
     PG_RETURN_INT32(sweep.done);
 }

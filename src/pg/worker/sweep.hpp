@@ -24,6 +24,7 @@ struct Sweep {
     size_t count;
     size_t room;
     size_t next;          // the holds before this one were tried
+    uint32_t next_slot;   // of the departures that may be unserved
     int failed_quotas;    // the oldest due quotas, which the next look passes over
     EndedWaits waits;     // what the look has found
     size_t next_wait;     // those before this one were tried
@@ -56,6 +57,10 @@ void find_ended_waits(const Catalog& catalog, Sweep* sweep, size_t limit, bool c
 // Ends options of at most `limit` of these waits in the running transaction. False: none were left
 // to try.
 bool end_some_waits(const Catalog& catalog, Sweep* sweep, size_t limit);
+
+// Serves the waiting list of the next departure that is marked unserved, in the running
+// transaction. False: there was none left.
+bool serve_some(const Catalog& catalog, Sweep* sweep);
 
 // Notes the deadlines of quotas. Call after the last return_some_quotas().
 void note_quota_deadlines(const Catalog& catalog, Sweep* sweep);

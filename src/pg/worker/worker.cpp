@@ -270,6 +270,17 @@ void sweep_waits(SweepRun* run) {
     }
 }
 
+void serve_waits(SweepRun* run) {
+    Sweep* sweep = &run->sweep;
+    const TimestampTz end = GetCurrentTimestamp() + kSlice;
+    bool more = true;
+    while (more && has_time(run, end)) {
+        more = false;
+        in_transaction(
+            [sweep, &more](const Catalog& catalog) { more = serve_some(catalog, sweep); });
+    }
+}
+
 void sweep_all(SweepRun* run) {
     Sweep* sweep = &run->sweep;
     begin_sweep(sweep, TopMemoryContext);
@@ -279,6 +290,7 @@ void sweep_all(SweepRun* run) {
         sweep_holds(run);
         sweep_quotas(run);
         sweep_waits(run);
+        serve_waits(run);
     }
     if (run->served && !run->left_early) {
         in_transaction([sweep](const Catalog& catalog) { note_quota_deadlines(catalog, sweep); });
