@@ -110,8 +110,8 @@ void remove_database(DatabaseDue* entry) {
     entry->told.store(false, std::memory_order_relaxed);
     entry->told_overdue.store(false, std::memory_order_relaxed);
     entry->preloaded.store(false, std::memory_order_relaxed);
-    entry->waits_known.store(false, std::memory_order_relaxed);
     entry->sales_known.store(false, std::memory_order_relaxed);
+    entry->waits_known.store(false, std::memory_order_relaxed);
     entry->database.store(InvalidOid, std::memory_order_release);
 }
 

@@ -69,13 +69,13 @@ struct DatabaseDue {
     std::atomic<bool> told;           // the log says that its extension is of another version
     std::atomic<bool> told_overdue;   // the log says that it is overdue; by the launcher
     std::atomic<bool> preloaded;      // a preloader was started since the server's start
-    // Every departure that has waiters was loaded, and so is served if it has to be. Stored false
-    // when one leaves memory that may be unserved, and true by the sweeper, before it loads them.
-    std::atomic<bool> waits_known;
     // No departure has left the sale since a sweeper has looked for waits that end with that.
     // Stored false by commits that change a sale, and with each look into all databases, since a
     // wait may have been entered meanwhile; true by the sweeper, before it looks.
     std::atomic<bool> sales_known;
+    // Every departure that has waiters was loaded, and so is served if it has to be. Stored false
+    // when one leaves memory that may be unserved, and true by the sweeper, before it loads them.
+    std::atomic<bool> waits_known;
 };
 
 // The running transaction sets a deadline, which is announced when the transaction commits.

@@ -51,15 +51,16 @@ bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit);
 // Lets at most `limit` quotas return in the running transaction. False: none were due.
 bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit);
 
-// Serves the waiting list of the next departure that is marked unserved, in the running
-// transaction. False: there was none left.
-bool serve_some(const Catalog& catalog, Sweep* sweep);
 // Finds the waits with options whose time is over, at most `limit`, and the end of the next option.
 // `closed`: also those whose departures are not on sale any more.
 void find_ended_waits(const Catalog& catalog, Sweep* sweep, size_t limit, bool closed);
 // Ends options of at most `limit` of these waits in the running transaction. False: none were left
 // to try.
 bool end_some_waits(const Catalog& catalog, Sweep* sweep, size_t limit);
+
+// Serves the waiting list of the next departure that is marked unserved, in the running
+// transaction. False: there was none left.
+bool serve_some(const Catalog& catalog, Sweep* sweep);
 
 // Notes the deadlines of quotas. Call after the last return_some_quotas().
 void note_quota_deadlines(const Catalog& catalog, Sweep* sweep);

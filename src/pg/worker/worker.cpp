@@ -245,17 +245,6 @@ void sweep_quotas(SweepRun* run) {
     }
 }
 
-void serve_waits(SweepRun* run) {
-    Sweep* sweep = &run->sweep;
-    const TimestampTz end = GetCurrentTimestamp() + kSlice;
-    bool more = true;
-    while (more && has_time(run, end)) {
-        more = false;
-        in_transaction(
-            [sweep, &more](const Catalog& catalog) { more = serve_some(catalog, sweep); });
-    }
-}
-
 void sweep_waits(SweepRun* run) {
     Sweep* sweep = &run->sweep;
     DatabaseDue* entry = find_database_due(MyDatabaseId);
@@ -278,6 +267,17 @@ void sweep_waits(SweepRun* run) {
                              sweep->busy + sweep->failed == left_before;
     if (closed && entry != nullptr && !is_complete) {
         entry->sales_known.store(false, std::memory_order_release);
+    }
+}
+
+void serve_waits(SweepRun* run) {
+    Sweep* sweep = &run->sweep;
+    const TimestampTz end = GetCurrentTimestamp() + kSlice;
+    bool more = true;
+    while (more && has_time(run, end)) {
+        more = false;
+        in_transaction(
+            [sweep, &more](const Catalog& catalog) { more = serve_some(catalog, sweep); });
     }
 }
 
