@@ -227,15 +227,21 @@ void write_events_of_change(const Change& change, Routes routes, const char* kin
     write_events_of(change.catalog, query, 4, types, values, snapshot);
 }
 
-// The times of its stops, where they are known.
+// The times of its stops, where they are known: "25:10:00", whatever IntervalStyle is.
 void write_retimed(const Change& change, Routes routes) {
+    const auto time = [](const char* interval) {
+        return psprintf(
+            "to_char(make_interval(secs => extract(epoch FROM %s)::float8), "
+            "'HH24:MI:SS')",
+            interval);
+    };
+    const char* detail = psprintf(
+        "jsonb_strip_nulls(jsonb_build_object('old_departs', %s, 'departs', %s, 'old_arrives', "
+        "%s, 'arrives', %s))",
+        time("o.departs[p.a]"), time("n.departs[p.a]"), time("o.arrives[p.b]"),
+        time("n.arrives[p.b]"));
     Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-    write_events_of_change(
-        change, routes, "retimed",
-        "jsonb_strip_nulls(jsonb_build_object('old_departs', o.departs[p.a]::text, "
-        "'departs', n.departs[p.a]::text, 'old_arrives', o.arrives[p.b]::text, "
-        "'arrives', n.arrives[p.b]::text))",
-        "true", snapshot);
+    write_events_of_change(change, routes, "retimed", detail, "true", snapshot);
     UnregisterSnapshot(snapshot);
 }
 
