@@ -94,8 +94,9 @@ for my $n (1 .. 4)
 	push @seconds, Time::HiRes::time() - $start;
 	is($heard[-1][0], $node->safe_psql('postgres', $last_event), 'with the highest event_id');
 }
-my ($quickest) = sort { $a <=> $b } @seconds;
-cmp_ok($quickest, '<', 8, 'within seconds');
+# (One of them may have met a regular round.)
+my (undef, $second) = sort { $a <=> $b } @seconds;
+cmp_ok($second, '<', 8, 'within seconds');
 $node->safe_psql('postgres', "SELECT ticket_hold('T1', 'S1', 'S5', 101, '$day', ttl => '100 milliseconds')");
 ok(becomes_true($node, 'postgres', q{SELECT bool_and(status = 'expired') FROM ticket_order WHERE user_id = 101}), 'a hold runs out');
 hears('events of the worker are told');
@@ -129,9 +130,18 @@ $client[1]->run(retime(2));
 hears('events are told while an older transaction runs');
 is($node->safe_psql('postgres', $readable), $before, 'a careful reader waits for that one');
 hears_nothing(3, 'they are not told again meanwhile');
+$client[1]->run('BEGIN; ' . retime(1));
+$client[2]->run(retime(2));
+hears('nor does it keep those of others from being told');
+select(undef, undef, undef, 1.5);
+hear();
+$client[1]->run('COMMIT');
+hears('or those with lower numbers that are committed later');
+select(undef, undef, undef, 1.5);
+hear();
 $client[0]->run('ROLLBACK');
 hears('they are told when it has ended');
-is($node->safe_psql('postgres', $readable), $before + 3, 'and a careful reader finds them');
+is($node->safe_psql('postgres', $readable), $before + 9, 'and a careful reader finds them');
 
 # Prepared transactions.
 select(undef, undef, undef, 1.5);
