@@ -47,6 +47,7 @@ sub becomes
 	ok($node->poll_query_until('postgres', "SELECT status FROM ticket_wait WHERE wait_id = $wait", $status), "$label: $status");
 	cmp_ok(time - $start, '<', 10, "$label: within seconds");
 	is(run("SELECT count(*) FROM ticket_wait_option WHERE wait_id = $wait AND status = 'waiting'"), '0', "$label: no option is open");
+	is(run("SELECT kind, count(*), count(DISTINCT departure_id) FROM ticket_event WHERE wait_id = $wait GROUP BY 1"), "wait_$status|1|1", "$label: an event says it");
 	return;
 }
 
@@ -69,6 +70,7 @@ my $two = waits([$leaves, $dates[0]]);
 run("UPDATE ticket_departure SET closes_at = clock_timestamp() + interval '200 ms' WHERE service_date = '$leaves'");
 ok($node->poll_query_until('postgres', "SELECT status FROM ticket_wait_option WHERE wait_id = $two AND option_no = 1", 'closed'), 'one option is closed');
 is(run("SELECT status FROM ticket_wait WHERE wait_id = $two"), 'waiting', 'and the wait goes on');
+is(run("SELECT count(*) FROM ticket_event WHERE wait_id = $two"), '0', 'no event says otherwise');
 run("SELECT FROM ticket_wait_cancel($two)");
 
 # ---------------------------------------------------------------------------------------------------------------------
