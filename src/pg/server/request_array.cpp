@@ -29,13 +29,12 @@ RequestArray open_requests(ArrayType* array, const char* type, int fields, Numbe
     }
     for (int i = 0; i < requests.count; i++) {
         if (nulls[i]) {
-            ereport(ERROR,
-                    (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-                     is_option ? errmsg("option %d is NULL", i + 1)
-                               : errmsg("request %d is NULL", i + 1),
-                     is_option ? errdetail("Each option is a %s.", type)
-                               : errdetail("Each request is a %s.", type),
-                     errhint("Leave it out.")));
+            ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                            is_option ? errmsg("option %d is NULL", i + 1)
+                                      : errmsg("request %d is NULL", i + 1),
+                            is_option ? errdetail("Each option is a %s.", type)
+                                      : errdetail("Each request is a %s.", type),
+                            errhint("Leave it out.")));
         }
     }
     return requests;

@@ -1,5 +1,5 @@
-// The array of requests that a batch is called with, or of options of a wait: an array of a composite
-// type, numbered from 1.
+// The array of requests that a batch is called with, or of options of a wait: an array of a
+// composite type, numbered from 1.
 #pragma once
 
 #include "server/pg.hpp"
