@@ -2,11 +2,11 @@
 // the ledger (claim_set.hpp).
 #include "pool/claim_set.hpp"
 
+#include "pool/beside_waiters.hpp"
 #include "pool/claim.hpp"
 #include "pool/claim_retry.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
-#include "pool/beside_waiters.hpp"
 #include "pool/sources.hpp"
 #include "server/stop_point.hpp"
 #include "ticketpool/quota.hpp"

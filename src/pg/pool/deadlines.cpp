@@ -9,6 +9,7 @@ namespace ticketpool {
 namespace {
 
 constinit TimestampTz pending = INT64_MAX;
+constinit bool pending_sale_change = false;
 
 constexpr TimestampTz kMissed = 10 * USECS_PER_SEC;        // a launcher that failed is back sooner
 constexpr TimestampTz kMissedAgain = 600 * USECS_PER_SEC;  // between lines in the log
@@ -41,8 +42,14 @@ void deadline_at_commit(TimestampTz deadline) {
     }
 }
 
+void sale_change_at_commit() {
+    pending_sale_change = true;
+    deadline_at_commit(GetCurrentTimestamp());
+}
+
 void forget_deadline() {
     pending = INT64_MAX;
+    pending_sale_change = false;
 }
 
 TimestampTz pending_deadline() {
@@ -50,6 +57,10 @@ TimestampTz pending_deadline() {
 }
 
 void announce_deadline() {
+    if (pending_sale_change) {
+        note_sale_change(MyDatabaseId);
+        pending_sale_change = false;
+    }
     if (pending != INT64_MAX) {
         lower_served_due(MyDatabaseId, pending);
         pending = INT64_MAX;
@@ -99,6 +110,7 @@ void remove_database(DatabaseDue* entry) {
     entry->told.store(false, std::memory_order_relaxed);
     entry->told_overdue.store(false, std::memory_order_relaxed);
     entry->preloaded.store(false, std::memory_order_relaxed);
+    entry->sales_known.store(false, std::memory_order_relaxed);
     entry->waits_known.store(false, std::memory_order_relaxed);
     entry->database.store(InvalidOid, std::memory_order_release);
 }
@@ -123,6 +135,13 @@ void lower_served_due(Oid database, TimestampTz due) {
             entry->served.store(Served::kYes, std::memory_order_relaxed);
         }
         lower(&entry->next_due, due);
+    }
+}
+
+void note_sale_change(Oid database) {
+    DatabaseDue* entry = enter_database(database);
+    if (entry != nullptr) {
+        entry->sales_known.store(false, std::memory_order_release);
     }
 }
 

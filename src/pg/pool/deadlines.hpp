@@ -69,6 +69,10 @@ struct DatabaseDue {
     std::atomic<bool> told;           // the log says that its extension is of another version
     std::atomic<bool> told_overdue;   // the log says that it is overdue; by the launcher
     std::atomic<bool> preloaded;      // a preloader was started since the server's start
+    // No departure has left the sale since a sweeper has looked for waits that end with that.
+    // Stored false by commits that change a sale, and with each look into all databases, since a
+    // wait may have been entered meanwhile; true by the sweeper, before it looks.
+    std::atomic<bool> sales_known;
     // Every departure that has waiters was loaded, and so is served if it has to be. Stored false
     // when one leaves memory that may be unserved, and true by the sweeper, before it loads them.
     std::atomic<bool> waits_known;
@@ -76,6 +80,8 @@ struct DatabaseDue {
 
 // The running transaction sets a deadline, which is announced when the transaction commits.
 void deadline_at_commit(TimestampTz deadline);
+// It closes the sale of a departure, or changes its times.
+void sale_change_at_commit();
 // For the transaction callbacks: no-fail.
 void announce_deadline();
 void forget_deadline();
@@ -85,6 +91,8 @@ TimestampTz pending_deadline();  // INT64_MAX: none
 void lower_next_due(Oid database, TimestampTz due);
 // The same for a deadline that the database's own transactions have made.
 void lower_served_due(Oid database, TimestampTz due);
+// A transaction that may have changed a sale has committed. No-fail.
+void note_sale_change(Oid database);
 // Its entry, or null.
 DatabaseDue* find_database_due(Oid database);
 // Its entry, which is made if it has none; null: all entries are taken. No-fail.

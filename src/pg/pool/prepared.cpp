@@ -62,6 +62,7 @@ void finish(PreparedLedger* block, bool committed) {
         }
     }
     if (committed && block->deadline != INT64_MAX) {
+        note_sale_change(block->database);
         lower_served_due(block->database, block->deadline);
     }
     shared.arena.deallocate(block);

@@ -13,7 +13,7 @@ constinit bool wait_after_statement = false;
 
 namespace {
 
-struct Served {
+struct ServedUpTo {
     uint32_t slot;
     bool holds;
     uint64_t version;  // of the WaitControl, as this transaction knows it
@@ -21,13 +21,13 @@ struct Served {
 };
 
 struct ServedList {
-    Served* entries;
+    ServedUpTo* entries;
     size_t count;
     size_t room;
 };
 constinit ServedList served_list{};
 
-Served* find_served(uint32_t slot) {
+ServedUpTo* find_served(uint32_t slot) {
     for (size_t i = 0; i < served_list.count; i++) {
         if (served_list.entries[i].slot == slot) {
             return &served_list.entries[i];
@@ -54,23 +54,23 @@ bool has_changed(uint64_t seen, uint64_t now) {
 }  // namespace
 
 size_t unserved_since(uint32_t slot, uint64_t seen) {
-    const Served* served = find_served(slot);
+    const ServedUpTo* served = find_served(slot);
     return served != nullptr && served->holds && served->version == WaitControl::version_of(seen)
                ? Min(served->until, ledger_mark())
                : 0;
 }
 
 void note_served(uint32_t slot, uint64_t seen, bool whole) {
-    Served* served = find_served(slot);
+    ServedUpTo* served = find_served(slot);
     if (served == nullptr) {
         if (served_list.count == served_list.room) {
             served_list.room = Max(served_list.room * 2, size_t{16});
-            served_list.entries = static_cast<Served*>(
-                grow_kept(served_list.entries, served_list.room, sizeof(Served)));
+            served_list.entries = static_cast<ServedUpTo*>(
+                grow_kept(served_list.entries, served_list.room, sizeof(ServedUpTo)));
         }
         served = &served_list.entries[served_list.count++];
     }
-    *served = Served{slot, whole && !WaitControl::is_giving(seen), WaitControl::version_of(seen),
+    *served = ServedUpTo{slot, whole && !WaitControl::is_giving(seen), WaitControl::version_of(seen),
                      ledger_mark()};
 }
 
@@ -102,7 +102,7 @@ void begin_giving_back(uint32_t slot, GivenBack how) {
     if (likely(!WaitControl::is_listed(before))) {
         return;
     }
-    Served* served = how == GivenBack::kServed ? find_served(slot) : nullptr;
+    ServedUpTo* served = how == GivenBack::kServed ? find_served(slot) : nullptr;
     if (served != nullptr && served->holds && served->version == WaitControl::version_of(before)) {
         served->version++;  // its own next entry finds the word as this one leaves it
         return;

@@ -9,6 +9,8 @@
 // 3. The departure in memory is pinned and gets the new route with the commit; this session sees it
 //    at once ("Which stop list a departure has" in departure.hpp).
 //
+// The waits for the departure get their new ends between 2 and 3 (wait_ends.hpp).
+//
 // Nobody waits for buyers: who has found a trip before the commit may buy it. A skipped stop keeps
 // its flags in the row, so that ticket_retime can bring it back.
 #include "load/directory.hpp"
@@ -27,6 +29,7 @@
 #include "tables/moved_away.hpp"
 #include "tables/order_leaf.hpp"
 #include "tables/own_writes.hpp"
+#include "tables/wait_ends.hpp"
 #include "tickets/kept_route.hpp"
 #include "tickets/stations.hpp"
 
@@ -189,6 +192,7 @@ void change_stops(const Change& change) {
             return;
         }
         if (write_route(change, present.route_id, route_id)) {
+            follow_times_of(change.catalog, change.departure_id);
             reroute(change, route_id);
             return;
         }

@@ -11,6 +11,7 @@
 //    so it is an error.
 // 5. The departure's quotas are given back, and every live row is refunded or cancelled. A ticket
 //    that was sold from a quota frees its seat in the departure's map, because the quota is closed.
+// 6. Whoever waits for the departure waits for it no more.
 #include "load/directory.hpp"
 #include "load/reforming.hpp"
 #include "pool/ledger.hpp"
@@ -21,6 +22,7 @@
 #include "server/owner_scope.hpp"
 #include "tables/live_rows.hpp"
 #include "tables/own_writes.hpp"
+#include "tables/wait_ends.hpp"
 #include "ticketpool/order_status.hpp"
 #include "tickets/reserve.hpp"
 
@@ -136,6 +138,7 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
             tickets = refund_all(catalog, ref);
         }
         end_announcement();
+        end_options_of(catalog, departure_id);
     }
     SPI_finish();
     owner_end(scope);

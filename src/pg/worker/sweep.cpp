@@ -1,5 +1,5 @@
-// What runs out by itself: holds whose time is over expire, quotas return at their release_at.
-// Called by the worker, and by hand as ticket_sweep().
+// What runs out by itself: holds whose time is over expire, quotas return at their release_at, and
+// waits end. Called by the worker, and by hand as ticket_sweep().
 //
 // Holds are searched for partition by partition, in the index of held rows by time
 // (ticket_order_held). A partition is locked for the search only and unlocked at once, so the
@@ -17,6 +17,11 @@
 // Nothing here waits for a client. An order of which another session has a row locked, or a
 // partition that another session has locked, is passed over and looked at again in the next round:
 // a payment in progress decides about its order, and one idle client cannot stop the sweep.
+//
+// Options of waits whose time is over are found in the index of open options by their end. Waits
+// for departures that are not on sale any more are looked for only if a sale has changed since the
+// last time, or was not seen to change for a while (sales_known in deadlines.hpp), since that is a
+// look at every departure for which somebody waits.
 //
 // Row security does not apply to a sweep, not even under FORCE: an expired hold must not keep its
 // seat because a policy hides its row from a worker that has no tenant. A sweep's statements are
@@ -100,6 +105,16 @@ void note_left(Sweep* sweep, Outcome outcome, TimestampTz deadline) {
     sweep->busy += outcome == Outcome::kBusy ? 1 : 0;
     sweep->failed += outcome == Outcome::kFailed ? 1 : 0;
     sweep->overdue = Min(sweep->overdue, deadline);
+}
+
+void warn_of_waits(int64_t, const ErrorData& error) {
+    ereport(WARNING, (errcode(error.sqlerrcode),
+                      errmsg("waits that are over stay as they are: %s", error.message)));
+}
+
+void warn_of_wait(int64_t id, const ErrorData& error) {
+    ereport(WARNING, (errcode(error.sqlerrcode),
+                      errmsg("wait " INT64_FORMAT " stays as it is: %s", id, error.message)));
 }
 
 // Locks are taken in the order in which the server's own statements take them: ticket_order, then a
@@ -335,6 +350,7 @@ void scope_end(const OwnerScope& scope) {
 void begin_sweep(Sweep* sweep, MemoryContext context) {
     *sweep = Sweep{};
     sweep->context = context;
+    sweep->waits.context = context;
     sweep->soonest = INT64_MAX;
     sweep->overdue = INT64_MAX;
 }
@@ -477,6 +493,47 @@ void note_quota_deadlines(const Catalog& catalog, Sweep* sweep) {
     scope_end(scope);
 }
 
+void find_ended_waits(const Catalog& catalog, Sweep* sweep, size_t limit, bool closed) {
+    CommandCounterIncrement();  // so that this transaction's own waits are seen, too
+    const Outcome outcome = guarded(
+        [&] {
+            sweep->soonest = Min(sweep->soonest, find_expired_waits(catalog, limit, &sweep->waits));
+            if (closed) {
+                find_closed_waits(catalog, limit, &sweep->waits);
+            }
+        },
+        warn_of_waits, 0);
+    if (outcome != Outcome::kDone) {
+        note_left(sweep, outcome, GetCurrentTimestamp());
+    }
+}
+
+bool end_some_waits(const Catalog& catalog, Sweep* sweep, size_t limit) {
+    const size_t end = Min(sweep->next_wait + limit, sweep->waits.count);
+    if (sweep->next_wait == end) {
+        return false;
+    }
+    const TimestampTz stop = GetCurrentTimestamp() + kMostTime;
+    OwnerScope scope;
+    scope_begin(catalog, &scope);
+    for (; sweep->next_wait < end && GetCurrentTimestamp() < stop; sweep->next_wait++) {
+        CHECK_FOR_INTERRUPTS();
+        const EndedWait& wait = sweep->waits.wait[sweep->next_wait];
+        volatile bool ended = false;
+        const Outcome outcome =
+            guarded([&] { ended = end_wait(catalog, wait.wait_id); }, warn_of_wait, wait.wait_id);
+        if (outcome != Outcome::kDone) {
+            note_left(sweep, outcome, wait.since);
+        } else if (ended) {
+            sweep->done++;
+        } else {  // it has another end than the look has found
+            sweep->soonest = Min(sweep->soonest, GetCurrentTimestamp() + USECS_PER_SEC);
+        }
+    }
+    scope_end(scope);
+    return true;
+}
+
 }  // namespace ticketpool
 
 TICKETPOOL_FUNCTION(ticket_sweep) {
@@ -492,6 +549,9 @@ TICKETPOOL_FUNCTION(ticket_sweep) {
     while (expire_some(catalog, &sweep, kMostByHand)) {
     }
     (void)return_some_quotas(catalog, &sweep, kMostByHand);
+    find_ended_waits(catalog, &sweep, kMostByHand, true);
+    while (end_some_waits(catalog, &sweep, kMostByHand)) {
+    }
     while (serve_some(catalog, &sweep)) {
     }
     PG_RETURN_INT32(sweep.done);

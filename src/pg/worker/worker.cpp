@@ -189,7 +189,7 @@ bool in_transaction(Work work) {
 // Sweeper
 // ---------------------------------------------------------------------------------------------
 
-// Holds or quotas in a transaction. Each is a subtransaction, and a snapshot cannot list the
+// Holds, quotas or waits in a transaction. Each is a subtransaction, and a snapshot cannot list the
 // subtransactions of a transaction that has more than 64: every reader would have to look them up.
 constexpr int kBatch = 30;
 constexpr size_t kMostRows = 100000;               // of a partition: the next sweep finds the rest
@@ -245,6 +245,31 @@ void sweep_quotas(SweepRun* run) {
     }
 }
 
+void sweep_waits(SweepRun* run) {
+    Sweep* sweep = &run->sweep;
+    DatabaseDue* entry = find_database_due(MyDatabaseId);
+    const bool closed =
+        entry == nullptr || !entry->sales_known.exchange(true, std::memory_order_acq_rel);
+    const int left_before = sweep->busy + sweep->failed;
+    const TimestampTz end = GetCurrentTimestamp() + kSlice;
+    in_transaction([sweep, closed](const Catalog& catalog) {
+        find_ended_waits(catalog, sweep, kMostRows, closed);
+    });
+    bool more = true;
+    while (more && has_time(run, end)) {
+        more = false;
+        in_transaction([sweep, &more](const Catalog& catalog) {
+            more = end_some_waits(catalog, sweep, kBatch);
+        });
+    }
+    const bool is_complete = sweep->next_wait == sweep->waits.count &&
+                             sweep->waits.count < kMostRows &&
+                             sweep->busy + sweep->failed == left_before;
+    if (closed && entry != nullptr && !is_complete) {
+        entry->sales_known.store(false, std::memory_order_release);
+    }
+}
+
 void serve_waits(SweepRun* run) {
     Sweep* sweep = &run->sweep;
     const TimestampTz end = GetCurrentTimestamp() + kSlice;
@@ -264,6 +289,7 @@ void sweep_all(SweepRun* run) {
     if (run->served) {
         sweep_holds(run);
         sweep_quotas(run);
+        sweep_waits(run);
         serve_waits(run);
     }
     if (run->served && !run->left_early) {
@@ -271,6 +297,9 @@ void sweep_all(SweepRun* run) {
     }
     if (sweep->next < sweep->count) {
         sweep->overdue = Min(sweep->overdue, sweep->holds[sweep->next].held_until);
+    }
+    if (sweep->next_wait < sweep->waits.count) {
+        sweep->overdue = Min(sweep->overdue, sweep->waits.wait[sweep->next_wait].since);
     }
 }
 
