@@ -220,10 +220,12 @@ is(outcome($router, "SELECT * FROM ticket_wait_status($no_wait)")->{state}, 'TK0
 # A node that does not answer
 # ---------------------------------------------------------------------------------------------------------------------
 my $on_b = rows('SELECT wait_id FROM ticket_wait(500, ' . options('B1') . ')');
+my $n = 0;
 for my $fault (qw(frozen down))
 {
+	$n++;
 	$fault eq 'frozen' ? $fleet->freeze(2) : $fleet->kill_node(2);
-	for my $case ([ 'ticket_wait(501, ' . options('B1') . ')', 1 ], [ "ticket_wait_add($on_b, " . options('B1+1') . ')', 1 ], [ "ticket_wait_extend($on_b, '2031-01-01')", 1 ], [ "ticket_wait_cancel($on_b)", 1 ], [ "ticket_wait_status($on_b)", 0 ])
+	for my $case ([ "ticket_wait(50$n, " . options('B1') . ')', 1 ], [ "ticket_wait_add($on_b, " . options('B1+1') . ')', 1 ], [ "ticket_wait_extend($on_b, '2031-01-01')", 1 ], [ "ticket_wait_cancel($on_b)", 1 ], [ "ticket_wait_status($on_b)", 0 ])
 	{
 		my ($to, $changes) = @$case;
 		my $start = time;
@@ -234,6 +236,7 @@ for my $fault (qw(frozen down))
 	}
 	is(rows("SELECT option_no, ahead FROM ticket_wait_status($behind)"), '1|0', "$fault: a wait of another node is read");
 	$fault eq 'frozen' ? $fleet->thaw(2) : $fleet->start_node(2);
+	ok(await(sub { rows("SELECT option_no FROM ticket_wait_status($on_b)") =~ /^1\b/ }), "$fault: it answers again");
 }
 ok(await(sub { rows("SELECT wait_id, status FROM ticket_wait_cancel($on_b)") eq "$on_b|cancelled" }), 'and it goes on');
 

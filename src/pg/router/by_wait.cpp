@@ -140,7 +140,7 @@ Place place_of_options(const WaitCall& call) {
 }
 
 // The node of a wait, as far as the id alone says it. If it may be on two, they are asked.
-int node_of_wait(const WaitCall& call, int64_t wait_id, const NodeList& nodes) {
+int node_of_wait(int64_t wait_id, const NodeList& nodes) {
     ErrorData* failed = nullptr;
     for (int i = 0; nodes.count > 1 && i < nodes.count; i++) {
         Rows rows{};
@@ -271,7 +271,7 @@ Answer call_by_wait(const WaitCall& call, int64_t wait_id) {
         if (place.node == 0 || nodes.count == 0) {
             return call_by_id(call.twin, wait_id, IdOf::kWait, call.arguments, Effect::kUnknown);
         }
-        const int node = node_of_wait(call, wait_id, nodes);
+        const int node = node_of_wait(wait_id, nodes);
         require_node_of_wait(place, wait_id, node);
         const Answer answer = ask(call, node, Effect::kUnknown);
         if (!says_moved(answer)) {
