@@ -512,7 +512,8 @@ CREATE TABLE @extschema@.ticket_event (
 COMMENT ON TABLE @extschema@.ticket_event IS
     'what happened to somebody''s tickets or wait without that user''s own call, one row a ticket; a '
     'reader that must miss none reads in order of (xid, event_id) what has an xid before '
-    'pg_snapshot_xmin(pg_current_snapshot())';
+    'pg_snapshot_xmin(pg_current_snapshot()). pg_dump leaves the rows out: their xid is of this '
+    'server';
 COMMENT ON COLUMN @extschema@.ticket_event.event_id IS
     'rises within a transaction; two transactions may commit in another order';
 COMMENT ON COLUMN @extschema@.ticket_event.xid IS 'the transaction that did it';

@@ -98,7 +98,7 @@ for my $path (sort keys %paths)
 {
 	my $date = run("SELECT date '$day' + " . $next_day++);
 	run("SELECT ticket_open('T', '$date', 'two', '2020-01-01')");
-	my $hold = run("SELECT order_id FROM ticket_hold('T', 'S1', 'S6', 1, '$date', passengers => ARRAY[1, 2])");
+	my $hold = run("SELECT DISTINCT order_id FROM ticket_hold('T', 'S1', 'S6', 1, '$date', passengers => ARRAY[1, 2])");
 	my @waits = map { waits($date, 1, 6) } 1 .. 3;
 	run("SELECT count(*) FROM ticket_cancel($hold, ARRAY[2])");
 	is_served($waits[0], 'a ticket of a hold is given up');
@@ -150,7 +150,6 @@ for my $path (sort keys %paths)
 # ---------------------------------------------------------------------------------------------------------------------
 {
 	my ($date, $order, $more) = sold_out();
-	my $long = waits($date, 1, 6, passengers => 'ARRAY[1, 2, 3]');
 	my $pair = waits($date, 1, 6, passengers => 'ARRAY[4, 5]');
 	my $least = waits($date, 1, 6, passengers => 'ARRAY[6, 7]', min_tickets => 1);
 	my $single = waits($date, 2, 4);
@@ -191,7 +190,7 @@ for my $how ('a rollback', 'a dead session')
 	if ($how eq 'a rollback') { $claimer->run('ROLLBACK') } else { $node->safe_psql('postgres', 'SELECT pg_terminate_backend(' . $claimer->backend . ', 10000)') }
 	is(others("SELECT count(*) FROM ticket_buy('T', 'S1', 'S6', 78, '$date')"), '0', "$how: a newcomer does not get it");
 	is(others("SELECT count(*) FROM ticket_buy('T', 'S2', 'S3', 78, '$date')"), '0', "$how: nor a part of it");
-	is(others("SELECT count(*) FROM ticket_buy_seats('T', 'S2', 'S3', 78, '{001/1A}', '$date') FULL JOIN ticket_buy_seats('T', 'S2', 'S3', 78, '{001/1B}', '$date') ON true"), '0', "$how: nor by its name");
+	is(others("SELECT count(*) FROM ticket_buy_seats('T', 'S2', 'S3', 78, '{001/$_}', '$date')"), '0', "$how: nor seat $_ by its name") for '1A', '1B';
 	ok(becomes_true($node, 'postgres', "SELECT status = 'awarded' FROM ticket_wait WHERE wait_id = $wait"), "$how: the worker serves");
 	$claimer->quit if $how eq 'a rollback';
 }

@@ -70,8 +70,8 @@ void note_served(uint32_t slot, uint64_t seen, bool whole) {
         }
         served = &served_list.entries[served_list.count++];
     }
-    *served = ServedUpTo{slot, whole && !WaitControl::is_giving(seen), WaitControl::version_of(seen),
-                     ledger_mark()};
+    *served = ServedUpTo{slot, whole && !WaitControl::is_giving(seen),
+                         WaitControl::version_of(seen), ledger_mark()};
 }
 
 void list_waiter(uint32_t slot) {

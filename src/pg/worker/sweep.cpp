@@ -38,6 +38,7 @@
 #include "server/plans.hpp"
 #include "server/subtransaction.hpp"
 #include "server/table_scan.hpp"
+#include "tables/events.hpp"
 #include "tables/item_rows.hpp"
 #include "tickets/orders.hpp"
 #include "tickets/reserve.hpp"
@@ -301,6 +302,16 @@ bool expire_item(const Catalog& catalog, int64_t order_id) {
     return due;
 }
 
+void write_expired(const Catalog& catalog, const Order& order) {
+    TicketEvent* events = static_cast<TicketEvent*>(
+        palloc(static_cast<size_t>(Max(order.count, 1)) * sizeof(TicketEvent)));
+    for (int i = 0; i < order.count; i++) {
+        const Ticket& ticket = order.tickets[i];
+        events[i] = {"expired", order.order_id, ticket.ticket_no, ticket.departure_id, 0, nullptr};
+    }
+    write_events(catalog, events, order.count);
+}
+
 // False: nothing of the order is due any more.
 bool expire(const Catalog& catalog, const DueHold& hold) {
     if (hold.leaf == catalog.item_order) {
@@ -312,6 +323,7 @@ bool expire(const Catalog& catalog, const DueHold& hold) {
     }
     keep_due_tickets(&order);
     set_status(&order, OrderStatus::kHeld, OrderStatus::kExpired);
+    write_expired(catalog, order);
     return order.count > 0;
 }
 
@@ -380,10 +392,12 @@ void find_due_tickets(const Catalog& catalog, Sweep* sweep, size_t limit) {
     list_free(indexes);
 }
 
-// Locks what the next holds are rows of, without waiting.
+// Locks what the next holds are rows of, and the table of events, without waiting.
 bool try_lock_for_expiry(const Catalog& catalog, Oid leaf) {
-    return (leaf == catalog.item_order || try_lock_orders(catalog)) &&
-           ConditionalLockRelationOid(leaf, RowExclusiveLock);
+    const bool of_item = leaf == catalog.item_order;
+    return (of_item || try_lock_orders(catalog)) &&
+           ConditionalLockRelationOid(leaf, RowExclusiveLock) &&
+           (of_item || ConditionalLockRelationOid(catalog.event, RowExclusiveLock));
 }
 
 }  // namespace

@@ -45,7 +45,10 @@
 #include "pool/shared_memory.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "server/settings.hpp"
+#include "worker/event_news.hpp"
 #include "worker/preload.hpp"
+#include "worker/purge.hpp"
 #include "worker/sweep.hpp"
 
 extern "C" {
@@ -335,6 +338,69 @@ void publish(DatabaseDue* entry, const SweepRun& run) {
     entry->swept.store(true, std::memory_order_release);
 }
 
+// ---------------------------------------------------------------------------------------------
+// Sweeper: what can wait. It comes after publish(): if it fails, the sweep is whole all the same,
+// and the next one tries again
+// ---------------------------------------------------------------------------------------------
+
+// "Events" in pool/deadlines.hpp has the protocol.
+void tell_of_events(DatabaseDue* entry) {
+    if (!setting_notify) {
+        return;
+    }
+    const uint32_t written = entry->events_written.load(std::memory_order_acquire);
+    const TimestampTz now = GetCurrentTimestamp();
+    const TimestampTz told_at = entry->told_at.load(std::memory_order_relaxed);
+    const bool too_soon = told_at <= now && now < told_at + kSoon;  // else the clock was set back
+    EventNews news{};
+    bool tell = false;
+    in_transaction([&](const Catalog& catalog) {
+        news = read_event_news(catalog, entry->told_xmin.load(std::memory_order_relaxed));
+        tell = news.highest > 0 &&
+               (news.readable || written != entry->events_told.load(std::memory_order_relaxed) ||
+                news.highest > entry->told_event.load(std::memory_order_relaxed));
+        if (tell && !too_soon) {
+            notify_of_events(news);
+        }
+    });
+    if (tell && !too_soon) {
+        entry->events_told.store(written, std::memory_order_relaxed);
+        entry->told_event.store(news.highest, std::memory_order_relaxed);
+        entry->told_xmin.store(news.horizon, std::memory_order_relaxed);
+        entry->told_at.store(GetCurrentTimestamp(), std::memory_order_relaxed);
+    }
+    if (tell && too_soon) {
+        lower_next_due(MyDatabaseId, told_at + kSoon);
+    } else if (news.unreadable) {
+        lower_next_due(MyDatabaseId, now + kSoon);
+    }
+}
+
+constexpr TimestampTz kPurgeSlice = USECS_PER_SEC;            // then holds have their turn again
+constexpr TimestampTz kPurgePause = 3600 * USECS_PER_SEC;     // when all is done
+constexpr TimestampTz kPurgeRetryPause = 60 * USECS_PER_SEC;  // if it failed, or tables were locked
+
+// Deletes what is old: a batch, and more until something becomes due.
+void purge(DatabaseDue* entry) {
+    const TimestampTz start = GetCurrentTimestamp();
+    if (start < entry->next_purge.load(std::memory_order_relaxed)) {
+        return;
+    }
+    entry->next_purge.store(start + kPurgeRetryPause, std::memory_order_relaxed);
+    PurgeResult result = PurgeResult::kDone;
+    TimestampTz now = start;
+    do {
+        CHECK_FOR_INTERRUPTS();
+        in_transaction([&result](const Catalog& catalog) { result = purge_some(catalog); });
+        now = GetCurrentTimestamp();
+    } while (result == PurgeResult::kMore && now < start + kPurgeSlice &&
+             now < entry->next_due.load(std::memory_order_acquire) && !is_wanted_by_others());
+    if (result != PurgeResult::kLocked) {
+        entry->next_purge.store(result == PurgeResult::kMore ? 0 : now + kPurgePause,
+                                std::memory_order_relaxed);
+    }
+}
+
 void at_sweeper_exit(int, Datum database) {
     DatabaseDue* entry = find_database_due(DatumGetObjectId(database));
     if (entry != nullptr) {
@@ -384,6 +450,12 @@ void ticketpool_sweeper_main(Datum argument) {
     entry = find_database_due(database);
     if (entry != nullptr) {
         publish(entry, run);
+        if (run.served && !run.wanted) {
+            tell_of_events(entry);
+        }
+        if (run.served && !run.left_early) {
+            purge(entry);
+        }
     }
 }
 
