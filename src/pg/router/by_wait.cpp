@@ -23,20 +23,21 @@
 namespace ticketpool {
 namespace {
 
+struct Option {
+    Text train;  // data null: NULL
+    DateADT date;
+};
+
 struct WaitCall {
     const Twin& twin;
-    RequestArray options;
-    // Fields of an option, from 0
-    int train;
-    int date;
+    Option* options;
+    int count;
     Datum arguments;  // for the node: every option has a date
 };
 
-// An option and its node.
+// The node that the options of a call are on, and the first of them; node 0: there are no options.
 struct Place {
-    int option_no;
-    Text train;
-    DateADT date;
+    Option option;
     int node;
 };
 
@@ -44,21 +45,25 @@ struct Place {
 // The call
 // ---------------------------------------------------------------------------------------------
 
-// Gives the options without a date the caller's day. Returns whether there are any.
-bool fill_dates(WaitCall* call) {
-    const size_t fields = static_cast<size_t>(call->options.columns->natts);
+// Reads the options. Gives those without a date the caller's day; returns whether there are any.
+bool read_options(const RequestArray& array, WaitCall* call) {
+    const int train = require_field(call->twin, array.columns, "train");
+    const int date = require_field(call->twin, array.columns, "service_date");
+    const size_t fields = static_cast<size_t>(array.columns->natts);
     Datum* values = static_cast<Datum*>(palloc(fields * sizeof(Datum)));
     bool* nulls = static_cast<bool*>(palloc(fields * sizeof(bool)));
     bool any = false;
-    for (int i = 0; i < call->options.count; i++) {
-        read_request(call->options, i, values, nulls);
-        if (nulls[call->date]) {
-            values[call->date] = DateADTGetDatum(today());
-            nulls[call->date] = false;
-            call->options.elements[i] = heap_copy_tuple_as_datum(
-                heap_form_tuple(call->options.columns, values, nulls), call->options.columns);
+    for (int i = 0; i < array.count; i++) {
+        read_request(array, i, values, nulls);
+        if (nulls[date]) {
+            values[date] = DateADTGetDatum(today());
+            nulls[date] = false;
+            array.elements[i] = heap_copy_tuple_as_datum(
+                heap_form_tuple(array.columns, values, nulls), array.columns);
             any = true;
         }
+        call->options[i] = {nulls[train] ? Text{nullptr, 0} : text_of(values[train]),
+                            DatumGetDateADT(values[date])};
     }
     return any;
 }
@@ -72,18 +77,17 @@ WaitCall open_call(FunctionCallInfo fcinfo, const Twin& twin) {
     constexpr int kRequestFields = 10;
     const int number = argument_number(twin, "options");
     require_argument(fcinfo, number, "options");
-    const Oid type = twin.arguments[number].type;
+    const RequestArray array = open_requests(PG_GETARG_ARRAYTYPE_P(number), "ticket_request",
+                                             kRequestFields, Numbered::kOption);
     WaitCall call{twin,
-                  open_requests(PG_GETARG_ARRAYTYPE_P(number), "ticket_request", kRequestFields,
-                                Numbered::kOption),
-                  0, 0, encode_arguments(fcinfo, twin)};
-    call.train = require_field(twin, call.options.columns, "train");
-    call.date = require_field(twin, call.options.columns, "service_date");
-    if (fill_dates(&call)) {
-        const Datum array =
-            PointerGetDatum(construct_array(call.options.elements, call.options.count,
-                                            get_element_type(type), -1, false, TYPALIGN_DOUBLE));
-        call.arguments = replace_argument(call.arguments, number, encode_value(array, type));
+                  static_cast<Option*>(MemoryContextAllocHuge(
+                      CurrentMemoryContext, static_cast<Size>(array.count) * sizeof(Option))),
+                  array.count, encode_arguments(fcinfo, twin)};
+    if (read_options(array, &call)) {
+        const Oid type = twin.arguments[number].type;
+        const Datum dated = PointerGetDatum(construct_array(
+            array.elements, array.count, get_element_type(type), -1, false, TYPALIGN_DOUBLE));
+        call.arguments = replace_argument(call.arguments, number, encode_value(dated, type));
     }
     return call;
 }
@@ -92,19 +96,11 @@ WaitCall open_call(FunctionCallInfo fcinfo, const Twin& twin) {
 // Where it goes
 // ---------------------------------------------------------------------------------------------
 
-Place place_of_option(const WaitCall& call, int32_t number) {
-    const size_t fields = static_cast<size_t>(call.options.columns->natts);
-    Datum* values = static_cast<Datum*>(palloc(fields * sizeof(Datum)));
-    bool* nulls = static_cast<bool*>(palloc(fields * sizeof(bool)));
-    read_request(call.options, number - 1, values, nulls);
-    if (nulls[call.train]) {
+Place place_of(const WaitCall& call, const Option& option) {
+    if (option.train.data == nullptr) {
         report_null("train");
     }
-    Place place{number, text_of(values[call.train]), DatumGetDateADT(values[call.date]), 0};
-    place.node = routed_node(call.twin, place.train, place.date);
-    pfree(values);
-    pfree(nulls);
-    return place;
+    return {option, routed_node(call.twin, option.train, option.date)};
 }
 
 [[noreturn]] void report_two_nodes(const WaitCall& call, const Place& one, const Place& other) {
@@ -112,23 +108,23 @@ Place place_of_option(const WaitCall& call, int32_t number) {
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
              errmsg("the options of %s are on two nodes", call.twin.name),
              errdetail("Train \"%s\" of %s is on node %d, train \"%s\" of %s on node %d.",
-                       printable(one.train), date_text(one.date), one.node, printable(other.train),
-                       date_text(other.date), other.node),
+                       printable(one.option.train), date_text(one.option.date), one.node,
+                       printable(other.option.train), date_text(other.option.date), other.node),
              errhint("Wait on each node with a call of its own, and cancel the other waits when "
                      "one of them is awarded.")));
 }
 
-// The first option, with the node that all of them are on; node 0: there is none.
+// 0A000: they are on several nodes.
 Place place_of_options(const WaitCall& call) {
     Place first{};
     Place other{};
     do_numbered(
-        1, call.options.count,
+        1, call.count,
         [&](int32_t number) {
-            const Place place = place_of_option(call, number);
-            if (first.node == 0) {
+            const Place place = place_of(call, call.options[number - 1]);
+            if (number == 1) {
                 first = place;
-            } else if (place.node != first.node && other.node == 0) {
+            } else if (other.node == 0 && place.node != first.node) {
                 other = place;
             }
         },
@@ -163,15 +159,15 @@ int node_of_wait(int64_t wait_id, const NodeList& nodes) {
     return nodes.nodes[0];  // if it is not there, that node says so
 }
 
-void require_node_of_wait(const Place& option, int64_t wait_id, int node) {
-    if (option.node != node) {
+void require_node_of_wait(const Place& place, int64_t wait_id, int node) {
+    if (place.node != node) {
         ereport(ERROR,
                 (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                 errmsg("option %d is on another node than wait " INT64_FORMAT, option.option_no,
-                        wait_id),
+                 errmsg("the options are on another node than wait " INT64_FORMAT, wait_id),
                  errdetail("Train \"%s\" of %s is on node %d, the wait on node %d.",
-                           printable(option.train), date_text(option.date), option.node, node),
-                 errhint("Wait for it with a call of its own of ticket_wait, and cancel the other "
+                           printable(place.option.train), date_text(place.option.date), place.node,
+                           node),
+                 errhint("Pass them to a call of their own of ticket_wait, and cancel the other "
                          "wait when one of them is awarded.")));
     }
 }
@@ -196,23 +192,12 @@ Answer ask_without_options(const WaitCall& call) {
     return ask(call, nodes.nodes[0], Effect::kNone);
 }
 
-DateADT date_of_option(const WaitCall& call, int index) {
-    const size_t fields = static_cast<size_t>(call.options.columns->natts);
-    Datum* values = static_cast<Datum*>(palloc(fields * sizeof(Datum)));
-    bool* nulls = static_cast<bool*>(palloc(fields * sizeof(bool)));
-    read_request(call.options, index, values, nulls);
-    const DateADT date = DatumGetDateADT(values[call.date]);
-    pfree(values);
-    pfree(nulls);
-    return date;
-}
-
 // Asks the nodes that departures of the options came from for the wait of an earlier call. They do
 // not have these departures any more, so they enter no new one. False: none has it.
 bool find_first_call(const WaitCall& call, int node, Answer* answer) {
-    for (int i = 0; i < call.options.count; i++) {
-        const DateADT date = date_of_option(call, i);
-        if (i > 0 && date == date_of_option(call, i - 1)) {
+    for (int i = 0; i < call.count; i++) {
+        const DateADT date = call.options[i].date;
+        if (i > 0 && date == call.options[i - 1].date) {
             continue;
         }
         const NodeList nodes = nodes_before(call.twin.schema, node, date);
