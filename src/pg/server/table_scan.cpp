@@ -77,10 +77,6 @@ void reader_key_uuid(TableReader* reader, Datum value) {
     add_key(reader, F_UUID_EQ, value);
 }
 
-void reader_key_int32_from(TableReader* reader, int32_t value) {
-    add_key(reader, F_INT4GE, Int32GetDatum(value), BTGreaterEqualStrategyNumber);
-}
-
 void reader_key_int64_above(TableReader* reader, int64_t value) {
     add_key(reader, F_INT8GT, Int64GetDatum(value), BTGreaterStrategyNumber);
 }

@@ -40,8 +40,7 @@ void reader_key_int32(TableReader* reader, int32_t value);
 void reader_key_int64(TableReader* reader, int64_t value);
 void reader_key_date(TableReader* reader, DateADT value);
 void reader_key_uuid(TableReader* reader, Datum value);
-// The last key, on the next index column: rows with this value or a larger one; with a larger one.
-void reader_key_int32_from(TableReader* reader, int32_t value);
+// The last key, on the next index column: rows with a larger value.
 void reader_key_int64_above(TableReader* reader, int64_t value);
 // Before the first row: lets the scan itself judge by the snapshot, which costs fewer instructions
 // a row. Has no effect under SERIALIZABLE, where such a scan takes predicate locks.

@@ -5,8 +5,10 @@
 
 extern "C" {
 #include "access/heapam.h"
+#include "access/stratnum.h"
 #include "lib/stringinfo.h"
 #include "storage/bufmgr.h"
+#include "utils/fmgroids.h"
 }
 
 namespace ticketpool {
@@ -67,35 +69,144 @@ bool read_first(const WaitQueue& queue, bool unpassed, QueuedOption* found, SetK
 
 }  // namespace
 
-bool queue_from(const WaitQueue& queue, int32_t from_stop, QueuedOption* found) {
-    return read_first(queue, false, found,
-                      [&](TableReader* reader) { reader_key_int32_from(reader, from_stop); });
-}
-
-bool queue_to(const WaitQueue& queue, int32_t from_stop, int32_t to_stop, QueuedOption* found) {
-    return read_first(queue, false, found, [&](TableReader* reader) {
-        reader_key_int32(reader, from_stop);
-        reader_key_int32_from(reader, to_stop);
-    });
-}
-
-bool queue_need(const WaitQueue& queue, int32_t from_stop, int32_t to_stop, int32_t need,
-                QueuedOption* found) {
-    return read_first(queue, false, found, [&](TableReader* reader) {
-        reader_key_int32(reader, from_stop);
-        reader_key_int32(reader, to_stop);
-        reader_key_int32_from(reader, need);
-    });
-}
-
-bool queue_behind(const WaitQueue& queue, const QueuedOption& alike, int64_t queue_no,
-                  bool unpassed, QueuedOption* found) {
+bool queue_behind(const WaitQueue& queue, const WaitStream& stream, int64_t queue_no, bool unpassed,
+                  QueuedOption* found) {
     return read_first(queue, unpassed, found, [&](TableReader* reader) {
-        reader_key_int32(reader, alike.from_stop);
-        reader_key_int32(reader, alike.to_stop);
-        reader_key_int32(reader, alike.need);
+        reader_key_int32(reader, stream.from_stop);
+        reader_key_int32(reader, stream.to_stop);
+        reader_key_int32(reader, stream.need);
         reader_key_int64_above(reader, queue_no);
     });
+}
+
+// ---------------------------------------------------------------------------------------------
+// The walk
+// ---------------------------------------------------------------------------------------------
+
+namespace {
+
+// A scan of the index by columns that the index has. An index scan reads whole pages, so what is on
+// the next page is near; only a long row of options that are alike is worth a new descent.
+struct Walk {
+    TableReader reader;  // heap and index, opened
+    IndexScanDesc scan;
+    ScanKeyData keys[6];
+    int key_count;
+    Datum seat_class;
+    int64_t departure_id;
+    int32_t before_stop;
+};
+constexpr int kWorthADescent = 64;
+
+enum QueueIndexColumn : AttrNumber { kIdxDeparture = 1, kIdxClass, kIdxFrom, kIdxTo, kIdxNeed };
+
+void add_walk_key(Walk* walk, AttrNumber column, StrategyNumber strategy, RegProcedure compare,
+                  Datum value) {
+    ScanKeyData* key = &walk->keys[walk->key_count++];
+    ScanKeyInit(key, column, strategy, compare, value);
+    key->sk_collation = walk->reader.index->rd_indcollation[column - 1];
+}
+
+void begin_keys(Walk* walk) {
+    walk->key_count = 0;
+    add_walk_key(walk, kIdxDeparture, BTEqualStrategyNumber, F_INT8EQ,
+                 Int64GetDatum(walk->departure_id));
+    add_walk_key(walk, kIdxClass, BTEqualStrategyNumber, F_TEXTEQ, walk->seat_class);
+}
+
+// A scan has a fixed number of keys: the first is repeated.
+void descend(Walk* walk) {
+    while (walk->key_count < static_cast<int>(lengthof(walk->keys))) {
+        add_walk_key(walk, kIdxDeparture, BTEqualStrategyNumber, F_INT8EQ,
+                     Int64GetDatum(walk->departure_id));
+    }
+    index_rescan(walk->scan, walk->keys, walk->key_count, nullptr, 0);
+}
+
+void descend_from(Walk* walk, StrategyNumber strategy, RegProcedure compare, int32_t from_stop) {
+    begin_keys(walk);
+    add_walk_key(walk, kIdxFrom, strategy, compare, Int32GetDatum(from_stop));
+    add_walk_key(walk, kIdxFrom, BTLessStrategyNumber, F_INT4LT, Int32GetDatum(walk->before_stop));
+    descend(walk);
+}
+
+// The streams behind this one: step 0 those of the same trip, then those of the same from_stop,
+// then all.
+void descend_behind(Walk* walk, const WaitStream& stream, int step) {
+    if (step == 2) {
+        descend_from(walk, BTGreaterStrategyNumber, F_INT4GT, stream.from_stop);
+        return;
+    }
+    begin_keys(walk);
+    add_walk_key(walk, kIdxFrom, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(stream.from_stop));
+    if (step == 0) {
+        add_walk_key(walk, kIdxTo, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(stream.to_stop));
+        add_walk_key(walk, kIdxNeed, BTGreaterStrategyNumber, F_INT4GT, Int32GetDatum(stream.need));
+    } else {
+        add_walk_key(walk, kIdxTo, BTGreaterStrategyNumber, F_INT4GT,
+                     Int32GetDatum(stream.to_stop));
+    }
+    descend(walk);
+}
+
+WaitStream stream_of(const Walk& walk) {
+    const auto column = [&](AttrNumber number) {
+        bool is_null;
+        return DatumGetInt32(index_getattr(walk.scan->xs_itup, number,
+                                           RelationGetDescr(walk.reader.index), &is_null));
+    };
+    return {column(kIdxFrom), column(kIdxTo), column(kIdxNeed)};
+}
+
+bool same_stream(const WaitStream& a, const WaitStream& b) {
+    return a.from_stop == b.from_stop && a.to_stop == b.to_stop && a.need == b.need;
+}
+
+}  // namespace
+
+void walk_queue(const WaitQueue& queue, int32_t from_stop, int32_t before_stop,
+                void (*visit)(const WaitStream& stream, void* context), void* context) {
+    Walk walk{};
+    reader_open(&walk.reader, queue.catalog->wait_option, queue.catalog->wait_option_queue,
+                nullptr);
+    walk.seat_class = text_datum(queue.seat_class);
+    walk.departure_id = queue.departure_id;
+    walk.before_stop = before_stop;
+#if PG_VERSION_NUM >= 180000
+    walk.scan = index_beginscan(walk.reader.heap, walk.reader.index, SnapshotAny, nullptr,
+                                static_cast<int>(lengthof(walk.keys)), 0);
+#else
+    walk.scan = index_beginscan(walk.reader.heap, walk.reader.index, SnapshotAny,
+                                static_cast<int>(lengthof(walk.keys)), 0);
+#endif
+    walk.scan->xs_want_itup = true;
+    descend_from(&walk, BTGreaterEqualStrategyNumber, F_INT4GE, from_stop);
+    WaitStream last{};
+    int alike = 0;
+    int step = 2;
+    for (;;) {
+        CHECK_FOR_INTERRUPTS();
+        if (index_getnext_tid(walk.scan, ForwardScanDirection) == nullptr) {
+            if (step == 2) {
+                break;
+            }
+            descend_behind(&walk, last, ++step);
+            continue;
+        }
+        const WaitStream stream = stream_of(walk);
+        if (alike > 0 && same_stream(stream, last)) {
+            if (++alike > kWorthADescent) {
+                descend_behind(&walk, last, step = 0);
+                alike = 1;
+            }
+            continue;
+        }
+        last = stream;
+        alike = 1;
+        visit(stream, context);
+    }
+    index_endscan(walk.scan);
+    reader_close(&walk.reader);
 }
 
 bool has_waiters(const Catalog& catalog, int64_t departure_id) {

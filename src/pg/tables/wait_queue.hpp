@@ -50,16 +50,22 @@ struct WaitQueue {
     Text seat_class;
 };
 
-// The first option in the order of the index with from_stop at least that; with this from_stop, and
-// to_stop at least that; with this trip, and a need at least that. False: there is none.
-bool queue_from(const WaitQueue& queue, int32_t from_stop, QueuedOption* found);
-bool queue_to(const WaitQueue& queue, int32_t from_stop, int32_t to_stop, QueuedOption* found);
-bool queue_need(const WaitQueue& queue, int32_t from_stop, int32_t to_stop, int32_t need,
-                QueuedOption* found);
-// With this trip and need, the first behind that queue_no; `unpassed`: of those that were not
+// Calls visit() with trip and need of the streams of the queue whose from_stop is in
+// [from_stop, before_stop), in the order of the index. A stream may come several times, and also
+// after the last of its options has left the queue. Reads the index alone; many options of one
+// stream are skipped.
+struct WaitStream {
+    int32_t from_stop;
+    int32_t to_stop;
+    int32_t need;
+};
+void walk_queue(const WaitQueue& queue, int32_t from_stop, int32_t before_stop,
+                void (*visit)(const WaitStream& stream, void* context), void* context);
+
+// Of the stream, the first option behind that queue_no; `unpassed`: of those that were not
 // passed over.
-bool queue_behind(const WaitQueue& queue, const QueuedOption& alike, int64_t queue_no,
-                  bool unpassed, QueuedOption* found);
+bool queue_behind(const WaitQueue& queue, const WaitStream& stream, int64_t queue_no, bool unpassed,
+                  QueuedOption* found);
 
 // Does anybody wait for the departure, as far as committed rows and this transaction's say?
 bool has_waiters(const Catalog& catalog, int64_t departure_id);

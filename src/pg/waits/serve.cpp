@@ -56,29 +56,40 @@ struct Serving {
     StringInfoData passed;
 };
 
+void count_for(const Serving& serving, Stream* stream, Text channel) {
+    if (stream->counted != serving.round) {
+        stream->counted = serving.round;
+        stream->free =
+            serving.stock->count(serving.list->ref, stream->class_index, stream->trip, channel);
+    }
+}
+
+bool fits(const Stream& stream) {
+    return stream.free >= static_cast<uint32_t>(stream.alike.need);
+}
+
 // Moves the stream to its next option that fits. False: it has none.
 bool find_head(const Serving& serving, Stream* stream) {
     const StreamList& list = *serving.list;
+    if (!list.has_quotas) {
+        count_for(serving, stream, {nullptr, 0});
+        if (!fits(*stream)) {
+            return false;  // none of them does: the queue need not be read
+        }
+    }
     for (;;) {
         CHECK_FOR_INTERRUPTS();
         if (!stream->has_head) {
             stream->has_head = queue_behind(queue_of(list, stream->class_index), stream->alike,
                                             stream->behind, false, &stream->head);
-            stream->counted = 0;
+            stream->counted = list.has_quotas ? 0 : stream->counted;
         }
         if (!stream->has_head) {
             return false;
         }
-        if (stream->counted != serving.round) {
-            stream->counted = serving.round;
-            stream->free = serving.stock->count(list.ref, stream->class_index, stream->trip,
-                                                stream->head.channel);
-        }
-        if (stream->free >= static_cast<uint32_t>(stream->head.need)) {
+        count_for(serving, stream, stream->head.channel);
+        if (fits(*stream)) {
             return true;
-        }
-        if (!list.has_quotas) {
-            return false;  // nor does any other of them fit
         }
         stream->behind = stream->head.queue_no;
         stream->has_head = false;

@@ -51,18 +51,18 @@ bool has_stop(const Route* route, int index, int32_t stop_no) {
     return index < static_cast<int>(route->stop_count) && route->stops()[index].stop_no == stop_no;
 }
 
-bool has_trip(const StreamList& list, uint32_t class_index, Trip trip) {
+bool has_stream(const StreamList& list, uint32_t class_index, const WaitStream& alike) {
     for (int i = 0; i < list.count; i++) {
         const Stream& stream = list.streams[i];
-        if (stream.class_index == class_index && stream.trip.from == trip.from &&
-            stream.trip.to == trip.to) {
+        if (stream.class_index == class_index && stream.alike.from_stop == alike.from_stop &&
+            stream.alike.to_stop == alike.to_stop && stream.alike.need == alike.need) {
             return true;
         }
     }
     return false;
 }
 
-void add_stream(StreamList* list, uint32_t class_index, Trip trip, const QueuedOption& alike) {
+void add_stream(StreamList* list, uint32_t class_index, Trip trip, const WaitStream& alike) {
     if (list->count == list->room) {
         list->room = Max(list->room * 2, 16);
         const Size bytes = static_cast<Size>(list->room) * sizeof(Stream);
@@ -77,60 +77,43 @@ void add_stream(StreamList* list, uint32_t class_index, Trip trip, const QueuedO
     stream->behind = PG_INT64_MIN;
 }
 
-// All needs of a trip that what is free may meet. Where there are quotas, that depends on each
-// waiter's channel.
-void add_trip(const WaitStock& stock, StreamList* list, uint32_t class_index, Trip trip,
-              const QueuedOption& first) {
-    if (has_trip(*list, class_index, trip)) {
+struct ScopeWalk {
+    const WaitStock& stock;
+    StreamList* list;
+    const Scope& scope;
+    const Route* route;
+    Trip counted;   // the last trip that was counted
+    uint32_t free;  // seats for it, without a channel
+};
+
+// A stream of the queue: is it one that what is free may serve? Where there are quotas, that
+// depends on each waiter's channel.
+void look_at_stream(const WaitStream& stream, void* context) {
+    ScopeWalk* walk = static_cast<ScopeWalk*>(context);
+    const Scope& scope = walk->scope;
+    const Trip trip{index_of_stop(walk->route, stream.from_stop),
+                    index_of_stop(walk->route, stream.to_stop)};
+    if (!has_stop(walk->route, trip.from, stream.from_stop) ||
+        !has_stop(walk->route, trip.to, stream.to_stop) || trip.from < scope.from ||
+        trip.to > scope.to || trip.from >= trip.to ||
+        !(trip_mask(trip.from, trip.to) & scope.freed).any()) {
         return;
     }
-    const uint32_t free = stock.count(list->ref, class_index, trip, {nullptr, 0});
-    const WaitQueue queue = queue_of(*list, class_index);
-    QueuedOption option = first;
-    for (bool found = true;
-         found && (list->has_quotas || option.need <= static_cast<int64_t>(free));
-         found = option.need < PG_INT32_MAX &&
-                 queue_need(queue, first.from_stop, first.to_stop, option.need + 1, &option)) {
-        add_stream(list, class_index, trip, option);
+    if (walk->counted.from != trip.from || walk->counted.to != trip.to) {
+        walk->counted = trip;
+        walk->free = walk->stock.count(walk->list->ref, scope.class_index, trip, {nullptr, 0});
+    }
+    if ((walk->list->has_quotas || stream.need <= static_cast<int64_t>(walk->free)) &&
+        !has_stream(*walk->list, scope.class_index, stream)) {
+        add_stream(walk->list, scope.class_index, trip, stream);
     }
 }
 
-// Goes from one trip that somebody waits for to the next.
 void add_scope(const WaitStock& stock, StreamList* list, const Scope& scope) {
     const Route* route = route_of(list->ref);
-    const Stop* stops = route->stops();
-    const WaitQueue queue = queue_of(*list, scope.class_index);
-    QueuedOption option;
-    for (int from = scope.from; from < scope.to; from++) {
-        CHECK_FOR_INTERRUPTS();
-        if (!queue_from(queue, stops[from].stop_no, &option)) {
-            return;
-        }
-        from = index_of_stop(route, option.from_stop);
-        if (from >= scope.to) {
-            return;
-        }
-        if (!has_stop(route, from, option.from_stop)) {
-            continue;  // a row that does not fit the stop list
-        }
-        const int32_t from_stop = option.from_stop;
-        for (int to = from + 1; to <= scope.to; to++) {
-            if (option.to_stop < stops[to].stop_no &&
-                !queue_to(queue, from_stop, stops[to].stop_no, &option)) {
-                break;
-            }
-            to = index_of_stop(route, option.to_stop);
-            if (to > scope.to) {
-                break;
-            }
-            if (has_stop(route, to, option.to_stop) && (trip_mask(from, to) & scope.freed).any()) {
-                add_trip(stock, list, scope.class_index, {from, to}, option);
-            }
-            if (to < scope.to && !queue_to(queue, from_stop, stops[to].stop_no + 1, &option)) {
-                break;
-            }
-        }
-    }
+    ScopeWalk walk{stock, list, scope, route, {-1, -1}, 0};
+    walk_queue(queue_of(*list, scope.class_index), route->stops()[scope.from].stop_no,
+               route->stops()[scope.to].stop_no, look_at_stream, &walk);
 }
 
 bool same_scope(const Scope& a, const Scope& b) {

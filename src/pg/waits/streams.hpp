@@ -12,8 +12,8 @@ namespace ticketpool {
 struct Stream {
     uint32_t class_index;
     Trip trip;
-    QueuedOption alike;  // any of its options: trip and need
-    int64_t behind;      // those up to this queue_no were tried
+    WaitStream alike;
+    int64_t behind;  // those up to this queue_no were tried
     bool has_head;
     QueuedOption head;  // the first of the others
     uint64_t counted;   // the round in which `free` was counted
