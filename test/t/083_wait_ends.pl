@@ -91,6 +91,18 @@ run('SELECT pg_sleep(2)');
 $client->run('ROLLBACK');
 becomes($waiting, 'closed', 'a wait that was locked');
 
+# The end of the sale moves while a wait is locked: the worker looks again before it ends anything.
+my $moved = sold_out();
+run("UPDATE ticket_departure SET closes_at = clock_timestamp() + interval '1 s' WHERE service_date = '$moved'");
+$waiting = waits([$moved]);
+$client->run("BEGIN; SELECT FROM ticket_wait WHERE wait_id = $waiting FOR UPDATE");
+run("UPDATE ticket_departure SET closes_at = clock_timestamp() + interval '1 day' WHERE service_date = '$moved'");
+$client->run('ROLLBACK');
+run('SELECT pg_sleep(3)');
+is(run("SELECT w.status, ends_at = closes_at FROM ticket_wait AS w JOIN ticket_wait_option USING (wait_id) JOIN ticket_departure USING (departure_id) WHERE wait_id = $waiting"),
+	'waiting|t', 'an end that has moved');
+run("SELECT FROM ticket_wait_cancel($waiting)");
+
 # A trigger refuses: the sale is closed all the same, and the worker comes back.
 my $refused = sold_out();
 $waiting = waits([$refused]);

@@ -155,6 +155,22 @@ bool lock_waits_for(const Catalog& catalog, int64_t departure_id, Datum* wait_id
     return !is_null;
 }
 
+// What failed with the waits for a departure is left to the worker.
+void report_left(int64_t departure_id, ErrorData* error) {
+    if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+        error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
+        ReThrowError(error);
+    }
+    if (error->sqlerrcode != ERRCODE_T_R_SERIALIZATION_FAILURE) {
+        ereport(WARNING,
+                (errcode(error->sqlerrcode),
+                 errmsg("waits for departure " INT64_FORMAT " stay as they are for now: %s",
+                        departure_id, error->message),
+                 errhint("The worker tries again.")));
+    }
+    FreeErrorData(error);
+}
+
 // Does something with the waits for a departure in a subtransaction. Whatever fails there stays as
 // it is: the worker comes back to it.
 template <typename Work>
@@ -168,22 +184,10 @@ void with_waits_for(const Catalog& catalog, int64_t departure_id, Work work) {
         }
         return true;
     });
+    if (error != nullptr) {
+        report_left(departure_id, error);  // here: it is in the memory of SPI
+    }
     every_row_end(scope);
-    if (error == nullptr) {
-        return;
-    }
-    if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-        error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
-        ReThrowError(error);
-    }
-    if (error->sqlerrcode != ERRCODE_T_R_SERIALIZATION_FAILURE) {
-        ereport(WARNING,
-                (errcode(error->sqlerrcode),
-                 errmsg("waits for departure " INT64_FORMAT " stay as they are for now: %s",
-                        departure_id, error->message),
-                 errhint("The worker tries again.")));
-    }
-    FreeErrorData(error);
 }
 
 // ---------------------------------------------------------------------------------------------
