@@ -107,24 +107,23 @@ void add_walk_key(Walk* walk, AttrNumber column, StrategyNumber strategy, RegPro
     key->sk_collation = walk->reader.index->rd_indcollation[column - 1];
 }
 
-void begin_keys(Walk* walk) {
+// A scan has a fixed number of keys, in order of their columns: the first is repeated, so that
+// `more` can follow.
+void begin_keys(Walk* walk, int more) {
     walk->key_count = 0;
-    add_walk_key(walk, kIdxDeparture, BTEqualStrategyNumber, F_INT8EQ,
-                 Int64GetDatum(walk->departure_id));
-    add_walk_key(walk, kIdxClass, BTEqualStrategyNumber, F_TEXTEQ, walk->seat_class);
-}
-
-// A scan has a fixed number of keys: the first is repeated.
-void descend(Walk* walk) {
-    while (walk->key_count < static_cast<int>(lengthof(walk->keys))) {
+    for (int i = 1 + more; i < static_cast<int>(lengthof(walk->keys)); i++) {
         add_walk_key(walk, kIdxDeparture, BTEqualStrategyNumber, F_INT8EQ,
                      Int64GetDatum(walk->departure_id));
     }
+    add_walk_key(walk, kIdxClass, BTEqualStrategyNumber, F_TEXTEQ, walk->seat_class);
+}
+
+void descend(Walk* walk) {
     index_rescan(walk->scan, walk->keys, walk->key_count, nullptr, 0);
 }
 
 void descend_from(Walk* walk, StrategyNumber strategy, RegProcedure compare, int32_t from_stop) {
-    begin_keys(walk);
+    begin_keys(walk, 2);
     add_walk_key(walk, kIdxFrom, strategy, compare, Int32GetDatum(from_stop));
     add_walk_key(walk, kIdxFrom, BTLessStrategyNumber, F_INT4LT, Int32GetDatum(walk->before_stop));
     descend(walk);
@@ -137,7 +136,7 @@ void descend_behind(Walk* walk, const WaitStream& stream, int step) {
         descend_from(walk, BTGreaterStrategyNumber, F_INT4GT, stream.from_stop);
         return;
     }
-    begin_keys(walk);
+    begin_keys(walk, step == 0 ? 3 : 2);
     add_walk_key(walk, kIdxFrom, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(stream.from_stop));
     if (step == 0) {
         add_walk_key(walk, kIdxTo, BTEqualStrategyNumber, F_INT4EQ, Int32GetDatum(stream.to_stop));

@@ -19,6 +19,7 @@
 #include "pool/pins.hpp"
 #include "pool/wait_list.hpp"
 #include "server/errors.hpp"
+#include "server/subtransaction.hpp"
 #include "tables/departure_rows.hpp"
 #include "tables/order_leaf.hpp"
 #include "tickets/on_sale.hpp"
@@ -204,6 +205,20 @@ May may_serve(const Catalog& catalog, const DepartureRef& ref) {
                : May::kNotNow;
 }
 
+// True: everybody was served whom what is freed fits.
+bool serve_list(const Catalog& catalog, const DepartureRef& ref, const Freed* freed,
+                uint32_t count) {
+    if (may_serve(catalog, ref) != May::kYes) {
+        return false;
+    }
+    StreamList list;
+    begin_streams(catalog, ref, &list);
+    add_freed_streams(&list, freed, count);
+    const Service service = serve_streams(kPoolStock, &list);
+    return service.busy == 0 && service.lost == 0;
+}
+
+// Whatever goes wrong with the list, what is freed is freed: the worker serves it then.
 void serve_freed(uint32_t slot) {
     const DepartureRef ref{slot, shared.slots[slot].departure()};
     const uint64_t seen = ref.departure->waits()->look();
@@ -212,16 +227,22 @@ void serve_freed(uint32_t slot) {
     if (count == 0) {
         return;
     }
-    const Catalog& catalog = catalog_of_slot(slot);
     bool whole = false;
-    if (may_serve(catalog, ref) == May::kYes) {
-        StreamList list;
-        begin_streams(catalog, ref, &list);
-        add_freed_streams(&list, freed, count);
-        const Service service = serve_streams(kPoolStock, &list);
-        whole = service.busy == 0 && service.lost == 0;
+    ErrorData* error = in_subtransaction([&] {
+        whole = serve_list(catalog_of_slot(slot), ref, freed, count);
+        return true;
+    });
+    if (error != nullptr) {
+        if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+            error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
+            ReThrowError(error);
+        }
+        ereport(LOG,
+                (errcode(error->sqlerrcode),
+                 errmsg("the waiting list of departure " INT64_FORMAT " is left to the worker: %s",
+                        ref.departure->departure_id, error->message)));
     }
-    note_served(slot, seen, whole);
+    note_served(slot, seen, whole && error == nullptr);
 }
 
 void serve_all_freed() {
