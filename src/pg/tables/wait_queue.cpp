@@ -17,7 +17,6 @@ namespace {
 void open_queue(const WaitQueue& queue, Snapshot snapshot, TableReader* reader) {
     reader_open(reader, queue.catalog->wait_option, queue.catalog->wait_option_queue, snapshot);
     reader_key_int64(reader, queue.departure_id);
-    reader_key_text(reader, queue.seat_class);
 }
 
 bool is_over(TupleTableSlot* row, TimestampTz now) {
@@ -57,7 +56,8 @@ bool read_first(const WaitQueue& queue, bool unpassed, QueuedOption* found, SetK
     while (!is_found && reader_next(&reader)) {
         bool not_passed;
         (void)row_value(reader.row, kOptPassed, &not_passed);
-        is_found = !is_over(reader.row, now) && (!unpassed || not_passed);
+        is_found = same_text(row_text(reader.row, kOptClass), queue.seat_class) &&
+                   !is_over(reader.row, now) && (!unpassed || not_passed);
     }
     if (is_found) {
         read_columns(reader.row, found);
@@ -90,32 +90,29 @@ namespace {
 struct Walk {
     TableReader reader;  // heap and index, opened
     IndexScanDesc scan;
-    ScanKeyData keys[6];
+    ScanKeyData keys[4];
     int key_count;
-    Datum seat_class;
     int64_t departure_id;
     int32_t before_stop;
 };
 constexpr int kWorthADescent = 64;
 
-enum QueueIndexColumn : AttrNumber { kIdxDeparture = 1, kIdxClass, kIdxFrom, kIdxTo, kIdxNeed };
+enum QueueIndexColumn : AttrNumber { kIdxDeparture = 1, kIdxFrom, kIdxTo, kIdxNeed };
 
 void add_walk_key(Walk* walk, AttrNumber column, StrategyNumber strategy, RegProcedure compare,
                   Datum value) {
     ScanKeyData* key = &walk->keys[walk->key_count++];
     ScanKeyInit(key, column, strategy, compare, value);
-    key->sk_collation = walk->reader.index->rd_indcollation[column - 1];
 }
 
 // A scan has a fixed number of keys, in order of their columns: the first is repeated, so that
 // `more` can follow.
 void begin_keys(Walk* walk, int more) {
     walk->key_count = 0;
-    for (int i = 1 + more; i < static_cast<int>(lengthof(walk->keys)); i++) {
+    for (int i = more; i < static_cast<int>(lengthof(walk->keys)); i++) {
         add_walk_key(walk, kIdxDeparture, BTEqualStrategyNumber, F_INT8EQ,
                      Int64GetDatum(walk->departure_id));
     }
-    add_walk_key(walk, kIdxClass, BTEqualStrategyNumber, F_TEXTEQ, walk->seat_class);
 }
 
 void descend(Walk* walk) {
@@ -164,11 +161,10 @@ bool same_stream(const WaitStream& a, const WaitStream& b) {
 }  // namespace
 
 void walk_queue(const WaitQueue& queue, int32_t from_stop, int32_t before_stop,
-                void (*visit)(const WaitStream& stream, void* context), void* context) {
+                WalkOn (*visit)(const WaitStream& stream, void* context), void* context) {
     Walk walk{};
     reader_open(&walk.reader, queue.catalog->wait_option, queue.catalog->wait_option_queue,
                 nullptr);
-    walk.seat_class = text_datum(queue.seat_class);
     walk.departure_id = queue.departure_id;
     walk.before_stop = before_stop;
 #if PG_VERSION_NUM >= 180000
@@ -202,7 +198,9 @@ void walk_queue(const WaitQueue& queue, int32_t from_stop, int32_t before_stop,
         }
         last = stream;
         alike = 1;
-        visit(stream, context);
+        if (visit(stream, context) == WalkOn::kNextFrom) {
+            descend_behind(&walk, last, step = 2);
+        }
     }
     index_endscan(walk.scan);
     reader_close(&walk.reader);
@@ -275,7 +273,8 @@ void append_uncommitted(const WaitQueue& queue, int64_t below, StringInfoData* j
     TableReader reader;
     open_queue(queue, nullptr, &reader);
     while (reader_next(&reader)) {
-        if (row_int64(reader.row, kOptQueue) < below) {
+        if (row_int64(reader.row, kOptQueue) < below &&
+            same_text(row_text(reader.row, kOptClass), queue.seat_class)) {
             appendStringInfo(json,
                              "%s{\"wait_id\": " INT64_FORMAT
                              ", \"reason\": \"its ticket_wait had not been committed\"}",

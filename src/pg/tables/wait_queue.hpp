@@ -1,6 +1,7 @@
 // Reading who waits for a departure: by the index ticket_wait_option_queue, which has the open
-// options by departure, class, trip and need, and of those who are alike in all of these the
-// longest waiting one first. A reader goes from one trip that somebody waits for to the next, and
+// options by departure, trip and need, and of those who are alike in all of these the longest
+// waiting one first. (The class is not in it: comparing texts would cost more than passing over the
+// few other classes.) A reader goes from one trip that somebody waits for to the next, and
 // from there to the head of a queue, without reading the rows between: a departure may have tens of
 // thousands of waiters.
 //
@@ -50,17 +51,18 @@ struct WaitQueue {
     Text seat_class;
 };
 
-// Calls visit() with trip and need of the streams of the queue whose from_stop is in
-// [from_stop, before_stop), in the order of the index. A stream may come several times, and also
-// after the last of its options has left the queue. Reads the index alone; many options of one
-// stream are skipped.
 struct WaitStream {
     int32_t from_stop;
     int32_t to_stop;
     int32_t need;
 };
+enum class WalkOn { kNext, kNextFrom };
+// Calls visit() with trip and need of what is in the queue of any class of the departure, if its
+// from_stop is in [from_stop, before_stop), in the order of the index. A stream may come several
+// times, and also after the last of its options has left the queue. Reads the index alone; many
+// options of one stream are skipped, and after kNextFrom all others with this from_stop.
 void walk_queue(const WaitQueue& queue, int32_t from_stop, int32_t before_stop,
-                void (*visit)(const WaitStream& stream, void* context), void* context);
+                WalkOn (*visit)(const WaitStream& stream, void* context), void* context);
 
 // Of the stream, the first option behind that queue_no; `unpassed`: of those that were not
 // passed over.

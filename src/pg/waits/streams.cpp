@@ -88,16 +88,18 @@ struct ScopeWalk {
 
 // A stream of the queue: is it one that what is free may serve? Where there are quotas, that
 // depends on each waiter's channel.
-void look_at_stream(const WaitStream& stream, void* context) {
+WalkOn look_at_stream(const WaitStream& stream, void* context) {
     ScopeWalk* walk = static_cast<ScopeWalk*>(context);
     const Scope& scope = walk->scope;
     const Trip trip{index_of_stop(walk->route, stream.from_stop),
                     index_of_stop(walk->route, stream.to_stop)};
+    if (trip.to > scope.to) {
+        return WalkOn::kNextFrom;  // and so are all behind it
+    }
     if (!has_stop(walk->route, trip.from, stream.from_stop) ||
         !has_stop(walk->route, trip.to, stream.to_stop) || trip.from < scope.from ||
-        trip.to > scope.to || trip.from >= trip.to ||
-        !(trip_mask(trip.from, trip.to) & scope.freed).any()) {
-        return;
+        trip.from >= trip.to || !(trip_mask(trip.from, trip.to) & scope.freed).any()) {
+        return WalkOn::kNext;
     }
     if (walk->counted.from != trip.from || walk->counted.to != trip.to) {
         walk->counted = trip;
@@ -107,6 +109,7 @@ void look_at_stream(const WaitStream& stream, void* context) {
         !has_stream(*walk->list, scope.class_index, stream)) {
         add_stream(walk->list, scope.class_index, trip, stream);
     }
+    return WalkOn::kNext;
 }
 
 void add_scope(const WaitStock& stock, StreamList* list, const Scope& scope) {
