@@ -82,7 +82,7 @@ SELECT o.user_id, r.ticket_no, old_coach, old_seat, new_coach, new_seat, outcome
 FROM ticket_reform('EV1', '2033-05-05', 'EV-new', 'refund') r JOIN ticket_order o USING (order_id, ticket_no) ORDER BY o.user_id, r.ticket_no;
 SELECT kind, user_id, ticket_no, detail FROM event_seen WHERE day = 5;
 SELECT o.user_id, e.ticket_no, detail ->> 'new_coach' = coach AND (detail ->> 'new_seat') IS NOT DISTINCT FROM seat AS as_it_is
-FROM ticket_event e JOIN ticket_order o USING (order_id, ticket_no) WHERE kind = 'moved' ORDER BY event_id;
+FROM ticket_event e JOIN ticket_order o USING (order_id, ticket_no) WHERE kind = 'moved' AND o.service_date = '2033-05-05' ORDER BY event_id;
 -- Again: all of them have kept their seats.
 SELECT count(*) FROM ticket_reform('EV1', '2033-05-05', 'EV-new');
 SELECT count(*) FROM event_seen WHERE day = 5;
