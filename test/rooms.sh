@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../src/pg"
 
 # Folder, rank. What is in src/pg itself is wiring, above them all.
-ranks='server 1  router 2  pool 2  tables 3  load 4  purchase 5  tickets 6  items 6  follow 6  monitor 7  worker 7  nodes 7  gtfs 7  amend 7  . 8'
+ranks='server 1  router 2  pool 2  tables 3  load 4  purchase 5  tickets 6  items 6  follow 6  waits 7  monitor 8  worker 8  nodes 8  gtfs 8  amend 8  . 9'
 
 # Headers of the core and of the server have no folder of ours. One of ours without its folder, or by
 # a relative path, would go unseen, so that is an error.

@@ -18,6 +18,7 @@
 #include "ticketpool/seat_map.hpp"
 #include "ticketpool/segment_mask.hpp"
 #include "ticketpool/shared_part.hpp"
+#include "ticketpool/wait_control.hpp"
 
 namespace ticketpool {
 
@@ -167,7 +168,7 @@ struct alignas(64) Departure {
     std::atomic<int64_t> route_at;  // the Route, in bytes from here
     SharedPtr<Layout> layout;
     std::atomic<uint64_t> quotas;  // the first Quota, in bytes from here; 0: none
-    // ClassControl[class_count] in whole cache lines, then the words of all seats, class by class
+    // The WaitControl and ClassControl[class_count] in whole cache lines, then the words of all seats, class by class
     // in whole vectors, then the counters of the coaches with places, uint32_t[segments] each. The
     // block extends at least as far as a scan of the last class may read
 
@@ -198,7 +199,8 @@ struct alignas(64) Departure {
         }
     }
 
-    ClassControl* controls() noexcept { return reinterpret_cast<ClassControl*>(this + 1); }
+    WaitControl* waits() noexcept { return reinterpret_cast<WaitControl*>(this + 1); }
+    ClassControl* controls() noexcept { return reinterpret_cast<ClassControl*>(waits() + 1); }
     SeatMap seat_map(uint32_t class_index) noexcept;
     PlaceMap place_map(uint32_t coach_index) noexcept;
     std::atomic<uint32_t>* place_counters() noexcept;  // of the first coach with places

@@ -724,7 +724,7 @@ GRANT EXECUTE ON FUNCTION @extschema@.ticket_node_status() TO pg_monitor;
 CREATE OR REPLACE FUNCTION @extschema@.ticket_next_id(sequence regclass)
     RETURNS bigint AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION @extschema@.ticket_next_id(regclass) IS
-    'a new id of a departure, quota or inventory, with the node number: the default of these '
+    'a new id of a departure, quota, inventory or wait, with the node number: the default of these '
     'columns. Takes the right to insert into the table, or USAGE of the sequence';
 
 ALTER TABLE @extschema@.ticket_departure ALTER COLUMN departure_id SET DEFAULT
@@ -733,6 +733,55 @@ ALTER TABLE @extschema@.ticket_reservation ALTER COLUMN reservation_id SET DEFAU
     @extschema@.ticket_next_id('@extschema@.ticket_reservation_reservation_id_seq'::pg_catalog.regclass);
 ALTER TABLE @extschema@.item_inventory ALTER COLUMN id SET DEFAULT
     @extschema@.ticket_next_id('@extschema@.item_inventory_id_seq'::pg_catalog.regclass);
+ALTER TABLE @extschema@.ticket_wait ALTER COLUMN wait_id SET DEFAULT
+    @extschema@.ticket_next_id('@extschema@.ticket_wait_wait_id_seq'::pg_catalog.regclass);
+
+-- ---------------------------------------------------------------------------
+-- Waiting list
+-- ---------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_wait(user_id bigint,
+    options @extschema@.ticket_request[], passengers bigint[] DEFAULT NULL,
+    deadline timestamptz DEFAULT NULL, on_match text DEFAULT 'hold',
+    hold_ttl interval DEFAULT NULL, min_tickets int DEFAULT NULL, request_id uuid DEFAULT NULL)
+    RETURNS SETOF @extschema@.ticket_wait
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_wait(bigint, @extschema@.ticket_request[], bigint[],
+    timestamptz, text, interval, int, uuid) IS
+    'waits for one of these trips, in the order of preference; whatever is freed goes to whoever has '
+    'waited longest for it; what can be had now is awarded at once';
+REVOKE ALL ON FUNCTION @extschema@.ticket_wait(bigint, @extschema@.ticket_request[], bigint[],
+    timestamptz, text, interval, int, uuid) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_wait_add(wait_id bigint,
+    options @extschema@.ticket_request[])
+    RETURNS SETOF @extschema@.ticket_wait
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_wait_add(bigint, @extschema@.ticket_request[]) IS
+    'adds trips to a wait; they queue behind whoever waits for them already';
+REVOKE ALL ON FUNCTION @extschema@.ticket_wait_add(bigint, @extschema@.ticket_request[]) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_wait_extend(wait_id bigint, deadline timestamptz)
+    RETURNS SETOF @extschema@.ticket_wait
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_wait_extend(bigint, timestamptz) IS
+    'gives a wait another deadline; it keeps its place';
+REVOKE ALL ON FUNCTION @extschema@.ticket_wait_extend(bigint, timestamptz) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_wait_cancel(wait_id bigint)
+    RETURNS SETOF @extschema@.ticket_wait
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.ticket_wait_cancel(bigint) IS
+    'gives up a wait; one that is over stays as it is';
+REVOKE ALL ON FUNCTION @extschema@.ticket_wait_cancel(bigint) FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_wait_status(wait_id bigint)
+    RETURNS TABLE (option_no int, train text, service_date date, from_station text,
+                   to_station text, seat_class text, ahead int, reason text)
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 10;
+COMMENT ON FUNCTION @extschema@.ticket_wait_status(bigint) IS
+    'the trips of a wait, how many options of others are ahead of each, and why it has no ticket yet';
+REVOKE ALL ON FUNCTION @extschema@.ticket_wait_status(bigint) FROM PUBLIC;
 
 -- ---------------------------------------------------------------------------
 -- Proof and monitoring

@@ -402,6 +402,129 @@ COMMENT ON COLUMN @extschema@.ticket_moved.kind IS 'order, reservation or depart
 COMMENT ON COLUMN @extschema@.ticket_moved.parcel IS 'the parcel in which it left';
 
 -- ---------------------------------------------------------------------------
+-- Waiting list: who waits, and for which trips. ticket_wait is locked before
+-- its options; the order of the queue is queue_no
+-- ---------------------------------------------------------------------------
+
+CREATE SEQUENCE @extschema@.ticket_wait_wait_id_seq;
+COMMENT ON SEQUENCE @extschema@.ticket_wait_wait_id_seq IS
+    'ids of waits: see ticket_next_id';
+
+CREATE SEQUENCE @extschema@.ticket_wait_queue_seq;
+COMMENT ON SEQUENCE @extschema@.ticket_wait_queue_seq IS
+    'places in the queue, in the order in which options were entered';
+
+CREATE TABLE @extschema@.ticket_wait (
+    wait_id     bigint PRIMARY KEY,
+    user_id     bigint NOT NULL,
+    passengers  bigint[],
+    deadline    timestamptz,
+    on_match    text NOT NULL DEFAULT 'hold' CHECK (on_match IN ('hold', 'sell')),
+    hold_ttl    interval,
+    min_tickets int,
+    request_id  uuid,
+    status      text NOT NULL DEFAULT 'waiting'
+        CHECK (status IN ('waiting', 'awarded', 'expired', 'cancelled', 'closed')),
+    order_id    bigint,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    changed_at  timestamptz
+);
+ALTER SEQUENCE @extschema@.ticket_wait_wait_id_seq OWNED BY @extschema@.ticket_wait.wait_id;
+COMMENT ON TABLE @extschema@.ticket_wait IS
+    'who waits for tickets that are sold out (kept by ticket_wait and the functions named after it)';
+COMMENT ON COLUMN @extschema@.ticket_wait.passengers IS
+    'one ticket each; NULL: one ticket for the user';
+COMMENT ON COLUMN @extschema@.ticket_wait.deadline IS
+    'when the wait ends (wall clock); NULL: each option ends when the train leaves its boarding stop';
+COMMENT ON COLUMN @extschema@.ticket_wait.on_match IS
+    'what an award is: hold, to be paid within hold_ttl, or sell, because it is paid already';
+COMMENT ON COLUMN @extschema@.ticket_wait.hold_ttl IS
+    'how long an awarded hold lasts, from the award on; NULL: ticketpool.hold_ttl at the award';
+COMMENT ON COLUMN @extschema@.ticket_wait.min_tickets IS
+    'how many tickets the party takes if not all fit; NULL: all';
+COMMENT ON COLUMN @extschema@.ticket_wait.request_id IS
+    'the caller''s id of the call: a second call with the same id returns the first one''s row';
+COMMENT ON COLUMN @extschema@.ticket_wait.status IS
+    'waiting; awarded: order_id has the tickets; expired: time is over; cancelled by the user; '
+    'closed: no option is on sale any more';
+COMMENT ON COLUMN @extschema@.ticket_wait.order_id IS 'the order that it was served with';
+CREATE UNIQUE INDEX ticket_wait_request ON @extschema@.ticket_wait (user_id, request_id)
+    WHERE request_id IS NOT NULL;
+CREATE INDEX ticket_wait_user ON @extschema@.ticket_wait (user_id) WHERE status = 'waiting';
+CREATE INDEX ticket_wait_over ON @extschema@.ticket_wait (changed_at) WHERE status <> 'waiting';
+
+CREATE TABLE @extschema@.ticket_wait_option (
+    wait_id      bigint,
+    option_no    int,
+    queue_no     bigint NOT NULL,
+    departure_id bigint NOT NULL,
+    from_stop    int NOT NULL,
+    to_stop      int NOT NULL,
+    seat_class   text NOT NULL,
+    seat_choice  text,
+    channel      text,
+    status       text NOT NULL DEFAULT 'waiting'
+        CHECK (status IN ('waiting', 'awarded', 'expired', 'cancelled', 'closed')),
+    user_id      bigint NOT NULL,
+    need         int NOT NULL,
+    ends_at      timestamptz,
+    passed       text,
+    PRIMARY KEY (wait_id, option_no)
+);
+COMMENT ON TABLE @extschema@.ticket_wait_option IS
+    'the trips that a wait is for, in the order of preference (kept by ticket_wait and the '
+    'functions named after it)';
+COMMENT ON COLUMN @extschema@.ticket_wait_option.queue_no IS
+    'place in the queue: of those who fit what is freed, the smallest is served';
+COMMENT ON COLUMN @extschema@.ticket_wait_option.from_stop IS 'stop_no of boarding';
+COMMENT ON COLUMN @extschema@.ticket_wait_option.to_stop IS 'stop_no of alighting';
+COMMENT ON COLUMN @extschema@.ticket_wait_option.status IS
+    'waiting; awarded: its trip was; expired: its train has left, or the deadline is over; closed: '
+    'its departure is; else as the wait';
+COMMENT ON COLUMN @extschema@.ticket_wait_option.user_id IS 'of the wait';
+COMMENT ON COLUMN @extschema@.ticket_wait_option.need IS
+    'how many tickets must be free at least: min_tickets of the wait, else its passengers';
+COMMENT ON COLUMN @extschema@.ticket_wait_option.ends_at IS
+    'when the option ends (wall clock); NULL: with the sale of its departure';
+COMMENT ON COLUMN @extschema@.ticket_wait_option.passed IS
+    'why it was passed over when it fitted: what a rule said, or that it was being served by another '
+    'transaction; NULL: it was not. It is asked again when something is freed on the departure';
+CREATE INDEX ticket_wait_option_queue ON @extschema@.ticket_wait_option
+    (departure_id, from_stop, to_stop, need, queue_no) WHERE status = 'waiting';
+COMMENT ON INDEX @extschema@.ticket_wait_option_queue IS 'who waits for a departure';
+CREATE INDEX ticket_wait_option_end ON @extschema@.ticket_wait_option (ends_at)
+    WHERE status = 'waiting';
+CREATE UNIQUE INDEX ticket_wait_option_user ON @extschema@.ticket_wait_option
+    (user_id, departure_id, seat_class, from_stop, to_stop) WHERE status = 'waiting';
+COMMENT ON INDEX @extschema@.ticket_wait_option_user IS 'nobody waits twice for the same trip';
+
+CREATE TABLE @extschema@.ticket_event (
+    event_id     bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    xid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    at           timestamptz NOT NULL DEFAULT clock_timestamp(),
+    kind         text NOT NULL,
+    order_id     bigint,
+    ticket_no    int,
+    departure_id bigint,
+    wait_id      bigint,
+    detail       jsonb
+);
+COMMENT ON TABLE @extschema@.ticket_event IS
+    'what happened to somebody''s tickets or wait without that user''s own call, one row a ticket; a '
+    'reader that must miss none reads in order of (xid, event_id) what has an xid before '
+    'pg_snapshot_xmin(pg_current_snapshot()). pg_dump leaves the rows out: their xid is of this '
+    'server';
+COMMENT ON COLUMN @extschema@.ticket_event.event_id IS
+    'rises within a transaction; two transactions may commit in another order';
+COMMENT ON COLUMN @extschema@.ticket_event.xid IS 'the transaction that did it';
+COMMENT ON COLUMN @extschema@.ticket_event.at IS 'when it happened (wall clock)';
+COMMENT ON COLUMN @extschema@.ticket_event.kind IS
+    'expired, awarded, moved, refunded, withdrawn, wait_expired, wait_closed, retimed or '
+    'stop_skipped';
+COMMENT ON SEQUENCE @extschema@.ticket_event_event_id_seq IS 'numbers of events in this database';
+CREATE INDEX ticket_event_xid ON @extschema@.ticket_event (xid, event_id);
+
+-- ---------------------------------------------------------------------------
 -- Plain quantities: what is on sale, and its orders. A purchase inserts a row
 -- into item_order and touches no other row; there is no foreign key, for the
 -- same reason as above.
@@ -591,3 +714,7 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_node', 'WHERE nod
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_node_drawn_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_formation_seat', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.item_refund_call', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_wait', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_wait_option', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_wait_wait_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.ticket_wait_queue_seq', '');

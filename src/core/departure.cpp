@@ -44,7 +44,8 @@ namespace {
 // Where the words of a class begin, in bytes from the end of the departure's header; for the class
 // after the last one, where the places begin.
 std::size_t words_offset(const Layout& layout, uint32_t class_index, int segments) noexcept {
-    std::size_t offset = round_up(layout.class_count * sizeof(ClassControl), kLineBytes);
+    std::size_t offset =
+        round_up(sizeof(WaitControl) + layout.class_count * sizeof(ClassControl), kLineBytes);
     for (uint32_t i = 0; i < class_index; i++) {
         offset += seat_map_stride(layout.classes()[i].seats, segments);
     }
@@ -72,6 +73,7 @@ Departure* Departure::init_in_place(void* memory, const Route* route, Layout* la
     departure->segments = static_cast<uint16_t>(route->segments());
     departure->set_route(route);
     departure->layout = layout;
+    new (departure->waits()) WaitControl{};
     for (uint32_t i = 0; i < layout->class_count; i++) {
         new (&departure->controls()[i]) ClassControl{};
         SeatMap map = departure->seat_map(i);

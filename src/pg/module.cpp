@@ -11,6 +11,7 @@
 #include "tables/people_scan.hpp"
 #include "ticketpool/kernels.hpp"
 #include "transaction.hpp"
+#include "waits/award.hpp"
 #include "worker/launcher.hpp"
 
 extern "C" {
@@ -66,5 +67,6 @@ void _PG_init(void) {
     install_restore_hook();
     install_call_scan(kOrderFunctions);
     install_alone_hook();
+    install_wait_hooks();
     register_launcher();
 }

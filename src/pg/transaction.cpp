@@ -6,7 +6,9 @@
 //   1. wanted checks     first: a check may claim seats, which go into the ledger
 //   2. marks             new sale times are entered in the ledger, after all that a check may have
 //                        written; PREPARE is refused if rows were changed by hand
-//   3. the ledger        copied to shared memory for PREPARE, last: it is complete, and no error of
+//   3. new waiters       departures in which something was freed since they looked are marked, so
+//                        that buyers keep their hands off from the commit on
+//   4. the ledger        copied to shared memory for PREPARE, last: it is complete, and no error of
 //                        ours can follow
 //
 // At commit (others see the rows as committed by now; nothing can fail):
@@ -34,6 +36,7 @@
 #include "pool/sale_queue.hpp"
 #include "pool/stock_ledger.hpp"
 #include "pool/unfinished_load.hpp"
+#include "pool/wait_list.hpp"
 #include "server/stop_point.hpp"
 #include "tables/arrival_locks.hpp"
 
@@ -49,6 +52,7 @@ void forget_notes() {
     marks_forget();
     forget_wanted();
     forget_missing();
+    forget_served();
 }
 
 void before_prepare() {
@@ -100,6 +104,7 @@ void on_transaction_event(XactEvent event, void*) {
             settle_wanted(-1);
             if (uses_pool()) {
                 marks_enter();
+                warn_of_waiters();
             }
             break;
         case XACT_EVENT_PRE_PREPARE:
@@ -137,6 +142,7 @@ void at_subabort(int level) {
         stock_undo_level(level);
         ledger_undo_level(level);
     }
+    void_served();
     marks_forget_level(level);
     forget_wanted_of(level);
     // The locks that these notes rely on may go with the subtransaction.

@@ -285,7 +285,8 @@ $nodes->safe_psql('read1', q{
 ask("UPDATE router_node SET read_conninfo = 'host=" . $nodes->host . ' port=' . $nodes->port . " dbname=read1' WHERE node = 1");
 my %value = (train => q{'T1'}, from_station => q{'S1'}, to_station => q{'S3'}, station => q{'S9'}, service_date => "'$day'", travel_date => "'$day'", formation => q{'F'}, seat_class => q{'second'}, channel => q{'c'}, user_id => 7,
 	order_id => 129, reservation => 129, item_id => 10, inventory_id => 129, seats => q{'{001/9Z}'}, ticket_no => 1, passenger_id => 1, ttl => q{'1 hour'}, quantity => 1, parts => 1, answer => q{'x'},
-	requests => q{'{}'});
+	requests => q{'{}'}, wait_id => 129, deadline => q{'2031-01-01'},
+	options => qq{ARRAY[('T1', 'S1', 'S9', NULL, '$day', NULL, NULL, NULL, NULL, NULL)]});
 my (@asked, @twins);
 for (split /\n/, ask(q{SELECT p.proname || '|' || (SELECT string_agg(p.proargnames[n] || ' ' || format_type(p.proargtypes[n - 1], NULL), ',' ORDER BY n) FROM generate_series(1, p.pronargs - p.pronargdefaults) n)
 	|| CASE WHEN p.proname ~ '_(search|trains)$' THEN ',travel_date date' WHEN p.proargnames[1:p.pronargs] @> '{service_date}' AND p.proname !~ '_(open|close|withdraw|retime|skip_stop|matrix|reserve|reserve_seats|change)$' THEN ',service_date date' ELSE '' END

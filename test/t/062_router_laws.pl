@@ -42,7 +42,7 @@ my @known = (@twins, qw(ticket_import_gtfs ticket_verify ticket_seat_map ticket_
 my $more = sprintf q{SELECT string_agg(DISTINCT proname, ' ' ORDER BY proname) FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
 	WHERE p.prorettype <> 'trigger'::regtype AND p.proname ~ '^(ticket|item)_' AND p.proname NOT IN (%s)}, join(', ', map { "'$_'" } @known);
 note('not twins, on a node: ' . join ' ', @{ outcome($node{1}, $more)->{rows} });
-for my $type (qw(ticket_order ticket_request item_order item_request item_inventory))
+for my $type (qw(ticket_order ticket_wait ticket_request item_order item_request item_inventory))
 {
 	my $columns = qq{SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = '$type'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum};
 	is(same_answer(outcome($router, $columns)), same_answer(outcome($node{1}, $columns)), "$type has the same columns");
@@ -137,6 +137,7 @@ for my $case ([ ticket_buy => 1, "'A1'", "'S1'", "'S2'", 7, "'$day'" ], [ ticket
 	[ ticket_places => 1, "'A1'", "'S1'", "'S2'", "'$day'" ], [ ticket_retime => 1, "'A1'", "'$day'" ], [ ticket_skip_stop => 1, "'A1'", "'$day'", "'S2'" ],
 	[ ticket_buy_seats => 1, "'A1'", "'S1'", "'S2'", 7, "'{001/1A}'", "'$day'" ], [ ticket_hold_seats => 1, "'A1'", "'S1'", "'S2'", 7, "'{001/1A}'", "'$day'" ],
 	[ ticket_reserve_seats => 1, "'A1'", "'$day'", "'c'", "'{001/1A}'" ], [ ticket_reseat => 1, $sold, "'{1}'" ],
+	[ ticket_wait => 1, 7, "ARRAY[('A1', 'S1', 'S2', NULL, '2031-12-31', NULL, NULL, NULL, NULL, NULL)]::ticket_request[]", 'NULL', 'NULL', "'hold'" ], [ ticket_wait_add => 1, 129, "'{NULL}'" ], [ ticket_wait_extend => 1, 129, "'infinity'" ], [ ticket_wait_cancel => 1, 129 ], [ ticket_wait_status => 1, 129 ],
 	[ ticket_hold_extend => 1, $held, "'1 hour'" ], [ ticket_transfer => 1, $sold, 1, 8 ],
 	[ ticket_change => 1, $sold, "'A1'", "'S1'", "'S2'", "'$day'" ], [ ticket_reserve => 1, "'A1'", "'$day'", "'second'", "'c'", 1, "'S1'", "'S2'" ],
 	[ ticket_search => 1, "'S1'", "'S2'", "'$day'" ], [ ticket_trains => 1, "'S1'", "'S2'", "'$day'" ], [ ticket_why => 1, "'A1'", "'S1'", "'S2'", "'$day'" ], [ ticket_recycle => 1, 1 ],
@@ -370,8 +371,9 @@ outcome($router, 'ROLLBACK');
 # ---------------------------------------------------------------------------------------------------------------------
 my $before = join ' ', map { $fleet->on($_, 'SELECT count(*), count(*) FILTER (WHERE status IN (\'held\', \'sold\')) FROM ticket_order') } $fleet->numbers;
 my $request = "('C1', 'S1', 'S2', 7, '$day', NULL, NULL, NULL, NULL, NULL)";
+my $option = "('C1', 'S1', 'S2', NULL, '$day', NULL, NULL, NULL, NULL, NULL)";
 my @changes = ("ticket_buy($c1, 7, '$day')", "ticket_hold($c1, 7, '$day')", "ticket_confirm($held)", "ticket_cancel($held)", "ticket_cancel($held, '{1}')", "ticket_hold_extend($held, '1 hour')", "ticket_transfer($held, 1, 9)", "ticket_reseat($held)", "ticket_buy_seats($c1, 7, '{001/1A}', '$day')", "ticket_hold_seats($c1, 7, '{001/1A}', '$day')", "ticket_reserve_seats('C1', '$day', 'c', '{001/1A}')", "ticket_refund($sold)", "ticket_change($sold, $c1, '$day')", "ticket_buy_many(ARRAY[$request]::ticket_request[])",
-	"ticket_open('C1', '2031-07-01', 'one')", "ticket_close('C1', '$day')", "ticket_retime('C1', '$day')", "ticket_skip_stop('C1', '$day', 'S2')", "ticket_withdraw('C1', '$day')", "ticket_reserve('C1', '$day', 'second', 'c', 2, 'S1', 'S2')", 'ticket_recycle(1)',
+	"ticket_open('C1', '2031-07-01', 'one')", "ticket_close('C1', '$day')", "ticket_retime('C1', '$day')", "ticket_wait(7, ARRAY[$option]::ticket_request[])", "ticket_wait_add(129, ARRAY[$option]::ticket_request[])", "ticket_wait_extend(129, 'infinity')", 'ticket_wait_cancel(129)', "ticket_skip_stop('C1', '$day', 'S2')", "ticket_withdraw('C1', '$day')", "ticket_reserve('C1', '$day', 'second', 'c', 2, 'S1', 'S2')", 'ticket_recycle(1)',
 	'item_open(80, 5)', 'item_add(77, 5)', 'item_buy(77, 5)', 'item_buy_many(ARRAY[(77, 5, 1, NULL, NULL)]::item_request[])', "item_refund($item_order)", "item_refund($item_order, 1, '$uuid')", 'item_hold(77, 5)', "item_confirm($item_order)", "item_cancel($item_order)", 'item_split(77, 2)', 'item_merge(3)', "item_answer(77, 5, 'x')",
 	'router_settle()');
 sub is_refused

@@ -167,6 +167,22 @@ for my $round (1 .. $rounds)
 	}
 
 	# -----------------------------------------------------------------------------------------------------------------
+	# A wait that gets seats at once
+	# -----------------------------------------------------------------------------------------------------------------
+	for my $number (0 .. $#victims)
+	{
+		my ($victim, $place) = ($victims[$number], (qw(insert commit))[ ($number + $round) % 2 ]);
+		my $label = "a wait, $place, $victim";
+		my $request = new_request();
+		my $user = 9000 + $last;
+		my $call = "ticket_wait($user, ARRAY[('K1', 'S1', 'S3', NULL, '$day', NULL, NULL, NULL, NULL, NULL)]::ticket_request[], '{1,2}', on_match => 'sell', request_id => '$request')";
+		is_honest($label, struck($label, $call, 1, $place, $victim), $place, $victim);
+		is(scalar(@{ repeated($label, $call)->{rows} }), 1, "$label: one wait");
+		is($fleet->on(1, "SELECT string_agg(w.status || ' ' || o.status, ', ') FROM ticket_wait w JOIN ticket_order o USING (order_id) WHERE w.user_id = $user"), 'awarded sold, awarded sold', "$label: with two tickets");
+		is(live(1, "user_id = $user"), '2', "$label: and no more");
+	}
+
+	# -----------------------------------------------------------------------------------------------------------------
 	# Paid, given up, refunded, held for longer, another passenger: without a request_id they may be
 	# repeated as they are
 	# -----------------------------------------------------------------------------------------------------------------

@@ -236,18 +236,18 @@ TEST(Departure, IsEmptyAndNeedsItsBytes) {
         const TestRoute line(station_names(segments + 1), good_hash);
         TestDeparture test(line.route, layout.layout);
         Departure& departure = *test.departure;
-        // Header, a line of controls, the seats of each class in whole vectors, places; but at
+        // Header, two lines of controls, the seats of each class in whole vectors, places; but at
         // least all that scans read.
         std::size_t seat_bytes = 0;
         std::size_t read_bytes = 0;
         for (std::uint32_t c = 0; c < 4; ++c) {
             const SeatMap map = departure.seat_map(c);
             EXPECT_EQ(static_cast<char*>(map.words),
-                      reinterpret_cast<char*>(&departure) + 64 + 64 + seat_bytes);
+                      reinterpret_cast<char*>(&departure) + 64 + 128 + seat_bytes);
             read_bytes = std::max(read_bytes, seat_bytes + seat_map_bytes(map.seats, segments));
             seat_bytes += seat_map_stride(map.seats, segments);
         }
-        EXPECT_EQ(test.bytes, 64U + 64U + std::max(read_bytes, seat_bytes + 3U * segments * 4));
+        EXPECT_EQ(test.bytes, 64U + 128U + std::max(read_bytes, seat_bytes + 3U * segments * 4));
         EXPECT_EQ(departure.bytes, test.bytes);
         EXPECT_EQ(departure.segments, segments);
         EXPECT_EQ(departure.route(), line.route);

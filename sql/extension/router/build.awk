@@ -74,6 +74,7 @@ BEGIN {
   copy_part(parts "/router/tables.sql")
   print "-- Rows and requests, as on a node\n"
   print_row_type("ticket_order")
+  print_row_type("ticket_wait")
   print_row_type("item_order")
   print_row_type("item_inventory")
   print_type("ticket_request")

@@ -20,7 +20,8 @@
 // 6. The rows are written: the departure with its new layout, tickets, reservations. In this order
 //    a subscriber of logical replication can follow them (follow/reformed.hpp). If triggers of
 //    users have changed them, or others, so that they are not as planned, that is an error
-//    (reform_check.hpp). The departure in memory stays as it is, for those who count.
+//    (reform_check.hpp). Then the events. The departure in memory stays as it is, for those who
+//    count.
 // 7. At commit, the departure in memory is taken out of the directory, and the next session that
 //    looks for it loads it from the rows.
 //
@@ -62,10 +63,13 @@
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/stop_point.hpp"
+#include "tables/events.hpp"
 #include "tables/moved_away.hpp"
 #include "tables/own_writes.hpp"
 #include "ticketpool/order_status.hpp"
 #include "tickets/kept_parts.hpp"
+#include "tickets/on_sale.hpp"
+#include "waits/award.hpp"
 
 extern "C" {
 #include "executor/spi.h"
@@ -351,6 +355,40 @@ void write_departure(const Reform& reform) {
     require_as_written(reform.catalog.departure, 1);
 }
 
+const char* detail_of_move(const ReformPlan& plan, const Rider& rider) {
+    bool no_seat = false;
+    const Datum seat = new_seat(plan, rider, &no_seat);
+    return detail_of({{"old_coach", rider.coach},
+                      {"old_seat", rider.seat},
+                      {"new_coach", text_of(new_coach(plan, rider))},
+                      {"new_seat", no_seat ? Text{nullptr, 0} : text_of(seat)}});
+}
+
+// A hold that finds no seat is "refunded", too: so one kind says that the trip is lost.
+void write_events_of_plan(const Reform& reform, const ReformPlan& plan) {
+    const size_t room = static_cast<size_t>(Max(plan.rider_count, 1));
+    TicketEvent* events = static_cast<TicketEvent*>(
+        MemoryContextAllocHuge(CurrentMemoryContext, room * sizeof(TicketEvent)));
+    int count = 0;
+    for (int i = 0; i < plan.rider_count; i++) {
+        const Rider& rider = plan.riders[i];
+        const int64_t order_id = rider.order_id;
+        if (rider.fate == RiderFate::kMoved) {
+            events[count++] = {"moved",
+                               order_id,
+                               rider.ticket_no,
+                               reform.departure_id,
+                               0,
+                               detail_of_move(plan, rider)};
+        } else if (rider.fate == RiderFate::kUnseated) {
+            const Text status = text_of(std::string_view(status_name(end_of(rider))));
+            events[count++] = {"refunded",          order_id, rider.ticket_no,
+                               reform.departure_id, 0,        detail_of({{"status", status}})};
+        }
+    }
+    write_events(reform.catalog, events, count);
+}
+
 void write_plan(const Reform& reform, const ReformPlan& plan) {
     write_departure(reform);
     write_tickets(reform, plan, RiderFate::kUnseated, OwnChange::kEnd, 3, "status = v.status",
@@ -365,6 +403,7 @@ void write_plan(const Reform& reform, const ReformPlan& plan) {
         }
     }
     require_as_planned(reform.catalog, reform.leaf, plan, reform.layout_id);
+    write_events_of_plan(reform, plan);
     replaced_at_commit(reform.catalog, reform.departure_id);
     TICKETPOOL_STOP_POINT("reform-written");
 }
@@ -431,6 +470,9 @@ TICKETPOOL_FUNCTION(ticket_reform) {
     const ReformPlan plan = lock_and_plan(reform, slot);
     require_seats(reform, plan);
     write_plan(reform, plan);
+    if (shows_seats({slot, shared.slots[slot].departure()})) {
+        serve_planned(catalog, plan.departure);
+    }
     return_riders(plan, result);
     SPI_finish();
     owner_end(scope);

@@ -13,6 +13,7 @@
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
 #include "pool/sources.hpp"
+#include "pool/wait_list.hpp"
 #include "server/row_origin.hpp"
 #include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"
@@ -137,6 +138,7 @@ void release_row(const Catalog& catalog, const OrderLeaf& leaf, TupleTableSlot* 
                                 : source_of_live_seat(ref, ticket.class_index, ticket.bits, &seat);
     ledger_reserve(1);
     ledger_add_release(source, seat, ticket.bits);
+    serve_after_statement();
 }
 
 // The source in which a new live row claims its seat. Sets *seat to the seat's number there.

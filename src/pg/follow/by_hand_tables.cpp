@@ -17,6 +17,8 @@
 //                               are waited for, interruptibly, as ticket_withdraw does. A live row
 //                               that another session writes by hand meanwhile waits as for a
 //                               reform, and is then refused (TK003)
+//   any of these, except inserted
+//                               waits get another end, or the worker ends them (wait_ends.hpp)
 //   reservation changed         the departure is to be loaded again from the commit on, with the
 //                               quotas that its rows then name. A reservation that names seats,
 //                               stops or a class which the departure does not have is refused
@@ -60,6 +62,7 @@
 #include "server/row_origin.hpp"
 #include "tables/arrival_locks.hpp"
 #include "tables/live_rows.hpp"
+#include "tables/wait_ends.hpp"
 
 namespace ticketpool {
 namespace {
@@ -128,6 +131,25 @@ bool is_rerouted(const Catalog& catalog, const DepartureRow& before, const Depar
            have_same_stops(catalog, before.route_id, after.route_id);
 }
 
+// Does the row say another end of the sale of its trips?
+bool has_other_times(const DepartureRow& before, const DepartureRow& after) {
+    return before.closes_at != after.closes_at || before.margin != after.margin ||
+           before.route_id != after.route_id || before.service_date != after.service_date;
+}
+
+// Whoever waits for the departure may wait for longer now, or less long, or no more.
+void follow_for_waits(const Catalog& catalog, const DepartureRow& before,
+                      const DepartureRow* after) {
+    if (after == nullptr || before.departure_id != after->departure_id ||
+        before.status != after->status) {
+        have_sale_looked_at(catalog, before.departure_id);
+    }
+    if (after != nullptr && before.departure_id == after->departure_id &&
+        has_other_times(before, *after)) {
+        follow_times_of(catalog, after->departure_id);
+    }
+}
+
 // Statements of ours change the status, the stop list, or the seats with the name of their
 // formation, and tell memory of that alone. Whether the change is there they look themselves.
 void check_own_change(const Catalog& catalog, const RowEvent& rows) {
@@ -174,6 +196,7 @@ void follow_departure(const Catalog& catalog, const RowEvent& rows) {
         follow_new_departure(catalog, after);
         return;
     }
+    follow_for_waits(catalog, before, rows.after == nullptr ? nullptr : &after);
     if (rows.after != nullptr && is_rerouted(catalog, before, after)) {
         stale_at_commit(catalog, before.departure_id);
         before.route_id = after.route_id;
@@ -218,6 +241,7 @@ void follow_truncated_departures(const Catalog& catalog) {
         DepartureRow row;
         read_departure(reader.row, &row);
         require_no_orders(catalog, row);
+        have_sale_looked_at(catalog, row.departure_id);
         stale_at_commit(catalog, row.departure_id);
     }
     directory_note_own_names();

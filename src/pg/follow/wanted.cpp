@@ -2,6 +2,7 @@
 #include "follow/wanted.hpp"
 
 #include "follow/notes.hpp"
+#include "pool/wait_list.hpp"
 #include "tables/own_writes.hpp"
 
 extern "C" {
@@ -85,6 +86,7 @@ void finish_executor(QueryDesc* query) {
     if (unlikely(wanted.count > 0)) {
         settle_wanted(trigger_depth());
     }
+    end_of_statement(trigger_depth());
 }
 
 }  // namespace

@@ -8,8 +8,10 @@
 #include "load/undecided_ledgers.hpp"
 #include "pool/eviction.hpp"
 #include "pool/unfinished_load.hpp"
+#include "pool/wait_list.hpp"
 #include "server/table_scan.hpp"
 #include "tables/departure_rows.hpp"
+#include "tables/wait_queue.hpp"
 
 extern "C" {
 #include "access/twophase.h"
@@ -119,6 +121,11 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint3
     mark_sold_of_quotas(departure);
     make_prepared_ledgers(departure, slot, undecided);
     mark_quotas(departure);
+    // Not known is what was free when it left memory, or was freed by a transaction that did not
+    // find it there.
+    if (!RecoveryInProgress() && has_waiters(catalog, row.departure_id)) {
+        mark_loaded(departure);
+    }
     MemoryContextSwitchTo(previous);
     MemoryContextDelete(context);
     return departure;

@@ -10,6 +10,7 @@
 #include "pool/prepared.hpp"
 #include "pool/standby.hpp"
 #include "pool/stock_ledger.hpp"
+#include "pool/wait_list.hpp"
 #include "pool/waiting.hpp"
 #include "server/errors.hpp"
 #include "server/settings.hpp"
@@ -399,7 +400,12 @@ void directory_mark_stale(Oid relation, int64_t id) {
     LWLockAcquire(shared.control->lock, LW_SHARED);
     const uint32_t index = chain_find(key_of(relation, id));
     if (index != kNoSlot) {
-        shared.slots[index].epoch.fetch_or(kStale, std::memory_order_acq_rel);
+        DirectorySlot& slot = shared.slots[index];
+        slot.epoch.fetch_or(kStale, std::memory_order_acq_rel);
+        if (!slot.has_item() &&
+            state_of(slot.version.load(std::memory_order_acquire)) == SlotState::kReady) {
+            forget_waited(slot.database, slot.departure(), true);
+        }
     }
     LWLockRelease(shared.control->lock);
 }

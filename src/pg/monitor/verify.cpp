@@ -12,6 +12,7 @@
 #include "server/errors.hpp"
 #include "server/table_scan.hpp"
 #include "tables/departure_rows.hpp"
+#include "waits/award.hpp"
 
 extern "C" {
 #include "access/xlog.h"
@@ -345,6 +346,23 @@ void verify_route(const Proof& proof) {
     }
 }
 
+// Is somebody left who waits, and fits what is free? The worker may be about to serve: it comes
+// within a second or two.
+void verify_waits(const Proof& proof) {
+    constexpr int kRounds = 5;  // of a second each
+    const char* problem =
+        RecoveryInProgress() ? nullptr : find_left_waiter(*proof.catalog, proof.ref);
+    for (int i = 0; problem != nullptr && i < kRounds; i++) {
+        look_again(true, kLooks, [&] {
+            problem = find_left_waiter(*proof.catalog, proof.ref);
+            return problem != nullptr;
+        });
+    }
+    if (problem != nullptr) {
+        report(proof, problem);
+    }
+}
+
 // False: the departure has got other seats meanwhile, and was not verified.
 bool verify_once(const Catalog& catalog, int64_t departure_id, bool required,
                  ReturnSetInfo* result) {
@@ -380,6 +398,7 @@ bool verify_once(const Catalog& catalog, int64_t departure_id, bool required,
     }
     if (proof.ref.departure != nullptr && !proof.replaced) {
         verify_route(proof);
+        verify_waits(proof);
     }
     // This transaction's own reform: what is in memory is what others still see.
     return !proof.replaced || ledger_is_reforming(proof.ref.slot);

@@ -22,6 +22,7 @@
 // more (TK005), or, if both name the same new order, it is a repetition of the first and returns
 // its rows. Refunds and exchanges on this node lock the same rows.
 #include "pool/shared_memory.hpp"
+#include "pool/wait_list.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
@@ -151,6 +152,7 @@ TICKETPOOL_FUNCTION(ticket_change_away) {
     SPI_connect();
     lock_order(catalog, order_id, TicketNos{nullptr}, &order);
     change_away(&order, named, to_order);
+    serve_waiting();
     return_order(order, result);
     SPI_finish();
     owner_end(scope);

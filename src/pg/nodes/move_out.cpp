@@ -29,6 +29,7 @@
 #include "tables/node_number.hpp"
 #include "tables/order_leaf.hpp"
 #include "tables/own_writes.hpp"
+#include "tables/wait_queue.hpp"
 
 namespace ticketpool {
 namespace {
@@ -168,6 +169,18 @@ void write_parcel(const Leaving& leaving, const DepartureRow& row, int32_t to_no
          errhint("Try again; ticket_inflight and pg_locks show them.")));
 }
 
+// 55006 if somebody waits for the departure.
+void require_no_waiters(const Catalog& catalog, const DepartureRow& row) {
+    if (has_waiters(catalog, row.departure_id)) {
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                        errmsg("train \"%s\" of %s has a waiting list", row.train,
+                               date_text(row.service_date)),
+                        errdetail("Open options of waits stay on the node that they are on."),
+                        errhint("Let the waits end, or cancel them with ticket_wait_cancel, and "
+                                "move the departure then; ticket_wait_option has them.")));
+    }
+}
+
 // Bars claims, and waits for those in flight.
 void bar(const Catalog& catalog, const DepartureRow& row, TimestampTz until) {
     const DepartureRef ref = find_settled(catalog, row.departure_id);
@@ -253,7 +266,9 @@ int32_t move_out(const Catalog& catalog, const pg_uuid_t& id, Text train, DateAD
         }
         return parts;
     }
+    require_no_waiters(catalog, row);  // before the sale is stopped
     bar(catalog, row, until);
+    require_no_waiters(catalog, row);
     const uint64 locked =
         execute_leaving(leaving, nullptr,
                         psprintf("SELECT FROM %s WHERE %s ORDER BY order_id, ticket_no FOR UPDATE",

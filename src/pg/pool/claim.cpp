@@ -3,118 +3,20 @@
 #include "pool/claim.hpp"
 
 #include "pool/claim_retry.hpp"
-#include "pool/ledger.hpp"
+#include "pool/claim_sources.hpp"
 #include "pool/pins.hpp"
-#include "pool/prepared.hpp"
-#include "pool/sources.hpp"
+#include "pool/wait_list.hpp"
 #include "server/errors.hpp"
-#include "server/settings.hpp"
 #include "ticketpool/sold_out_memo.hpp"
-
-extern "C" {
-#include "common/pg_prng.h"
-}
 
 namespace ticketpool {
 
 namespace {
 
-// A source, and what this transaction's own refunds will free in it.
-struct SourceState {
-    SeatSource source;
-    SeatMap map;  // seats, of the class or of a quota
-    const SeatGeometry* geometry;
-    PlaceMap places;  // where source.place_coach >= 0
-    OwnFree* own;
-    uint32_t own_count;
-    uint32_t* own_places;  // a count for each segment, or null
-};
-
-struct SourceList {
-    SourceState* states;
-    int count;
-};
-
-// Memory for the choice of a party's seats, allocated before any claim.
-struct Room {
-    void* scratch;  // of claim_seats(), for any source
-    SeatClaim* seats;
-};
-
-bool is_places(const SourceState& state) {
-    return state.source.place_coach >= 0;
-}
-
-bool covers(const Quota& quota, Trip trip) {
-    return quota.from <= trip.from && trip.to <= quota.to;
-}
-
-void fill_state(const DepartureRef& ref, const SeatSource& source, SourceState* state) {
-    Departure* departure = ref.departure;
-    *state = SourceState{};
-    state->source = source;
-    state->map = departure->seat_map(source.class_index);
-    state->geometry = departure->layout->geometry(source.class_index);
-    if (source.place_coach >= 0) {
-        state->places = departure->place_map(static_cast<uint32_t>(source.place_coach));
-        state->own_places = ledger_own_places(source, departure->segments);
-        return;
+void count_lost_races(uint32_t lost_races) {
+    if (lost_races > 0) {
+        count(shared.mine->counters.lost_races, lost_races);
     }
-    if (source.quota != 0) {
-        Quota* quota = departure->quota_at(source.quota);
-        state->map = quota->seat_map(state->map.control);
-        state->geometry = quota->geometry();
-    }
-    state->own_count = ledger_own_free(source, &state->own);
-}
-
-// All sources of a demand. In the common case there is only one, and it goes to `one`.
-SourceList list_sources(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel,
-                        const PlacesWanted& places, SourceState* one) {
-    Departure* departure = ref.departure;
-    const Layout* layout = departure->layout.get();
-    int quotas = 0;
-    if (channel.data != nullptr) {
-        for (Quota* quota = departure->first_quota(); quota != nullptr; quota = quota->next.get()) {
-            quotas += of_channel(*quota, channel) && quota_usable(ref, *quota, class_index) &&
-                              covers(*quota, trip)
-                          ? 1
-                          : 0;
-        }
-    }
-    const int room = 1 + quotas + static_cast<int>(layout->place_coaches);
-    SourceList list{room == 1 ? one
-                              : static_cast<SourceState*>(
-                                    palloc(static_cast<size_t>(room) * sizeof(SourceState))),
-                    0};
-    for (Quota* quota = quotas > 0 ? departure->first_quota() : nullptr;
-         quota != nullptr && list.count < quotas; quota = quota->next.get()) {
-        if (of_channel(*quota, channel) && quota_usable(ref, *quota, class_index) &&
-            covers(*quota, trip)) {
-            fill_state(ref, {ref.slot, class_index, departure->offset_of(quota), -1},
-                       &list.states[list.count++]);
-        }
-    }
-    if (layout->classes()[class_index].seats > 0) {
-        fill_state(ref, seats_of_class(ref.slot, class_index), &list.states[list.count++]);
-    }
-    for (uint32_t i = 0; layout->place_coaches > 0 && i < layout->coach_count; i++) {
-        if (layout->coaches()[i].class_index == class_index && layout->coaches()[i].places > 0 &&
-            !places.none && places.other_than != static_cast<int32_t>(i)) {
-            fill_state(ref, {ref.slot, class_index, 0, static_cast<int32_t>(i)},
-                       &list.states[list.count++]);
-        }
-    }
-    return list;
-}
-
-uint32_t free_in(const SourceState& state, Trip trip) {
-    if (is_places(state)) {
-        return count_free_places(state.places, trip.from, trip.to, state.own_places);
-    }
-    const SegmentMask bits = trip_mask(trip.from, trip.to);
-    return state.own_count == 0 ? count_free(state.map, bits)
-                                : count_free_with_own(state.map, bits, state.own, state.own_count);
 }
 
 uint32_t free_in_all(const SourceList& list, Trip trip) {
@@ -123,37 +25,6 @@ uint32_t free_in_all(const SourceList& list, Trip trip) {
         free += free_in(list.states[i], trip);
     }
     return free;
-}
-
-// After an attempt on a quota: what the attempt has undone may belong to the departure by now. See
-// settle_attempt().
-void settle(const Demand& demand, const SourceState& state) {
-    if (state.source.quota != 0) {
-        Quota* quota = demand.ref.departure->quota_at(state.source.quota);
-        SeatMap own = state.map;
-        SeatMap departure = demand.ref.departure->seat_map(state.source.class_index);
-        settle_attempt(*quota, own, departure);
-    }
-}
-
-SeatRequest request_for(const Demand& demand, const SourceState& state, uint32_t party) {
-    SeatRequest request{};
-    request.trip = trip_mask(demand.trip.from, demand.trip.to);
-    request.from = demand.trip.from;
-    request.to = demand.trip.to;
-    request.party = party;
-    request.policy = static_cast<Allocation>(setting_allocation);
-    request.seed = pg_prng_uint64(&pg_global_prng_state);
-    request.apart = demand.apart;
-    request.own = state.own;
-    request.own_count = state.own_count;
-    return request;
-}
-
-void count_lost_races(uint32_t lost_races) {
-    if (lost_races > 0) {
-        count(shared.mine->counters.lost_races, lost_races);
-    }
 }
 
 enum class Wish { kIfPossible, kRequired };
@@ -187,7 +58,8 @@ Status claim_seats_of(const Demand& demand, const SourceState& state, uint32_t p
     return status;
 }
 
-// Claims so many unnumbered places of one source and enters them.
+}  // namespace
+
 Status claim_places_of(const Demand& demand, SourceState* state, uint32_t party, Claimed* claimed) {
     const Trip trip = demand.trip;
     if (!try_claim_places(state->places, trip.from, trip.to, party, state->own_places)) {
@@ -207,6 +79,8 @@ Status claim_places_of(const Demand& demand, SourceState* state, uint32_t party,
     }
     return Status::kOk;
 }
+
+namespace {
 
 Status claim_from(const Demand& demand, SourceState* state, uint32_t party, const Room& room,
                   Claimed* claimed) {
@@ -242,7 +116,8 @@ Status claim_unless_known(const Demand& demand, const SourceState& state, const 
     return status;
 }
 
-// Claims for the whole party from one source.
+}  // namespace
+
 Status claim_whole(const Demand& demand, SourceState* state, const Room& room, Claimed* claimed) {
     if (is_places(*state)) {
         const Status look = look_carefully(
@@ -253,6 +128,8 @@ Status claim_whole(const Demand& demand, SourceState* state, const Room& room, C
     }
     return claim_from(demand, state, demand.party, room, claimed);
 }
+
+namespace {
 
 // Claims what each source has, in their order, until the party is complete, all as one attempt. Its
 // pieces are in ascending order, as the pieces of every attempt must be: the sources of any two
@@ -330,17 +207,6 @@ Status try_demand(const Demand& demand, SourceList* list, const Room& room, Clai
 
 }  // namespace
 
-// The most ledger entries that claiming may take: a claim for each seat, and take-overs. Each
-// release of a numbered seat is taken over once. All places of a coach are one "seat" to the
-// ledger, so there each passenger may take a piece of many releases, but no more pieces than
-// segments.
-static size_t entries_needed(const Demand& demand) {
-    const size_t releases = ledger_release_count();
-    const size_t pieces = Min(releases, static_cast<size_t>(demand.trip.to - demand.trip.from));
-    const bool places = demand.ref.departure->layout->place_coaches > 0;
-    return demand.party * (2 + (places ? pieces : 0)) + releases;
-}
-
 void refuse_reformed(const DepartureRef& ref) {
     if (unlikely(ref.departure->seat_change.load(std::memory_order_seq_cst) ==
                  SeatChange::kUnderWay)) {
@@ -352,23 +218,10 @@ void refuse_reformed(const DepartureRef& ref) {
     }
 }
 
-bool claim_demand(const Demand& demand, Claimed* claimed) {
-    refuse_reformed(demand.ref);
-    if (demand.party > demand.ref.departure->layout->capacity(demand.class_index)) {
-        count(shared.mine->counters.sold_outs);
-        return false;
-    }
+bool claim_any(const Demand& demand, Claimed* claimed) {
     SourceState one;
     SeatClaim single;
-    Room room{nullptr, &single};
-    if (demand.party > 1) {
-        // No source has more seats than the class, and no part is larger than the party.
-        const SeatMap map = demand.ref.departure->seat_map(demand.class_index);
-        const uint32_t most = Min(demand.party, map.seats);
-        room.scratch =
-            palloc(Max(scratch_bytes(map.seats, most, map.words_per_seat), static_cast<size_t>(1)));
-        room.seats = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
-    }
+    const Room room = make_room(demand, &single);
     ledger_reserve(entries_needed(demand));
     const bool is_claimed = claim_until_decided(demand.ref.slot, [&] {
         SourceList list = list_sources(demand.ref, demand.class_index, demand.trip, demand.channel,
@@ -381,166 +234,26 @@ bool claim_demand(const Demand& demand, Claimed* claimed) {
     return is_claimed;
 }
 
-static int compare_claims(const void* a, const void* b) {
-    const uint32_t left = static_cast<const SeatClaim*>(a)->seat;
-    const uint32_t right = static_cast<const SeatClaim*>(b)->seat;
-    return left < right ? -1 : static_cast<int>(left > right);
-}
-
-// Claims the seats that `claimed` names, all of this source, and enters them. False: one of them is
-// taken.
-static bool claim_named_of(const Demand& demand, SourceState* state, uint32_t party,
-                           SeatClaim* room, Claimed* claimed) {
-    const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < party; i++) {
-        SeatClaim* claim = &claimed[i].claim;
-        claim->from_own = SegmentMask{};
-        for (uint32_t j = 0; j < state->own_count; j++) {
-            if (state->own[j].seat == claim->seat) {
-                claim->from_own = state->own[j].bits & trip;
-            }
-        }
-        claim->from_pool = trip & ~claim->from_own;
-        room[count++] = *claim;
+bool claim_demand(const Demand& demand, Claimed* claimed) {
+    refuse_reformed(demand.ref);
+    if (demand.party > demand.ref.departure->layout->capacity(demand.class_index)) {
+        count(shared.mine->counters.sold_outs);
+        return false;
     }
-    qsort(room, count, sizeof(SeatClaim), compare_claims);
-    const bool taken = try_claim_all(state->map, room, count);
-    settle(demand, *state);
-    for (uint32_t i = 0; taken && i < party; i++) {
-        enter_claim(claimed[i]);
+    if (demand.for_waiter) {
+        return claim_any(demand, claimed);
     }
-    return taken;
-}
-
-// How many of the party's named seats and places are in the source.
-static uint32_t named_in(const SourceState& state, uint32_t party, const Claimed* claimed) {
-    uint32_t part = 0;
-    for (uint32_t p = 0; p < party; p++) {
-        part += same_source(claimed[p].source, state.source) ? 1 : 0;
-    }
-    return part;
-}
-
-// Are all named seats and places of the source free? Its loads suit a careful look.
-static bool are_free(const Demand& demand, const SourceState& state, const Claimed* claimed) {
-    if (is_places(state)) {
-        return free_in(state, demand.trip) >= named_in(state, demand.party, claimed);
-    }
-    const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
-    for (uint32_t p = 0; p < demand.party; p++) {
-        const uint32_t seat = claimed[p].claim.seat;
-        if (same_source(claimed[p].source, state.source) &&
-            !seat_is_free(state.map, seat, trip & ~ledger_own_bits(state.source, seat))) {
+    if (likely(!may_be_unserved(demand.ref.departure))) {
+        const size_t mark = ledger_mark();
+        if (!claim_any(demand, claimed)) {
             return false;
         }
-    }
-    return true;
-}
-
-// One attempt at the named seats, which leaves `claimed` as it is unless it succeeds. `sorted` and
-// `passenger` have room for the party.
-static Status try_named(const Demand& demand, SourceList* list, Claimed* sorted, SeatClaim* room,
-                        uint32_t* passenger, Claimed* claimed) {
-    ClassControl* control = &demand.ref.departure->controls()[demand.class_index];
-    uint32_t known = 0;
-    for (int i = 0; i < list->count; i++) {
-        known += named_in(list->states[i], demand.party, claimed);
-    }
-    if (known < demand.party) {
-        return Status::kSoldOut;  // a quota was given back
-    }
-    const Status look = look_carefully(*control, [&] {
-        bool free = true;
-        for (int i = 0; i < list->count && free; i++) {
-            free = are_free(demand, list->states[i], claimed);
+        if (likely(!may_be_unserved(demand.ref.departure))) {
+            return true;
         }
-        return free;
-    });
-    if (look != Status::kOk) {
-        return look;
-    }
-    const size_t mark = ledger_mark();
-    uint32_t got = 0;
-    bool taken = true;
-    begin_attempt(*control);
-    for (int i = 0; i < list->count && taken; i++) {
-        SourceState* state = &list->states[i];
-        uint32_t part = 0;
-        for (uint32_t p = 0; p < demand.party; p++) {
-            if (same_source(claimed[p].source, state->source)) {
-                passenger[got + part] = p;
-                sorted[got + part++] = claimed[p];
-            }
-        }
-        if (part > 0) {
-            taken = is_places(*state)
-                        ? claim_places_of(demand, state, part, &sorted[got]) == Status::kOk
-                        : claim_named_of(demand, state, part, room, &sorted[got]);
-            got += part;
-        }
-    }
-    if (!taken) {
         ledger_undo_to(mark);
     }
-    end_attempt(*control, taken);
-    for (uint32_t p = 0; taken && p < demand.party; p++) {
-        claimed[passenger[p]] = sorted[p];
-    }
-    return taken ? Status::kOk : Status::kLookAgain;
-}
-
-bool claim_named(const Demand& demand, Claimed* claimed) {
-    refuse_reformed(demand.ref);
-    SourceState one;
-    Claimed* sorted = static_cast<Claimed*>(palloc(demand.party * sizeof(Claimed)));
-    SeatClaim* room = static_cast<SeatClaim*>(palloc(demand.party * sizeof(SeatClaim)));
-    uint32_t* passenger = static_cast<uint32_t*>(palloc(demand.party * sizeof(uint32_t)));
-    ledger_reserve(entries_needed(demand));
-    pin_slot(demand.ref.slot);
-    return claim_until_decided(demand.ref.slot, [&] {
-        SourceList list = list_sources(demand.ref, demand.class_index, demand.trip, demand.channel,
-                                       kAnyPlaces, &one);
-        return try_named(demand, &list, sorted, room, passenger, claimed);
-    });
-}
-
-static Status try_exact(const Demand& demand, const SeatSource& source, uint32_t seat,
-                        Claimed* claimed) {
-    if (source.quota != 0 &&
-        !quota_usable(demand.ref, *demand.ref.departure->quota_at(source.quota),
-                      source.class_index)) {
-        return Status::kSoldOut;
-    }
-    SourceState state;
-    fill_state(demand.ref, source, &state);
-    const SegmentMask trip = trip_mask(demand.trip.from, demand.trip.to);
-    SegmentMask wanted = trip;
-    for (uint32_t i = 0; i < state.own_count; i++) {
-        wanted = state.own[i].seat == seat ? wanted & ~state.own[i].bits : wanted;
-    }
-    const ClassControl& control = demand.ref.departure->controls()[source.class_index];
-    const Status look = look_carefully(control, [&] {
-        return is_places(state) ? free_in(state, demand.trip) > 0
-                                : seat_is_free(state.map, seat, wanted);
-    });
-    if (look != Status::kOk) {
-        return look;
-    }
-    SeatClaim room;
-    *claimed = Claimed{source, SeatClaim{seat, trip, SegmentMask{}}};
-    pin_slot(demand.ref.slot);
-    if (is_places(state)) {
-        return claim_places_of(demand, &state, 1, claimed);
-    }
-    return claim_named_of(demand, &state, 1, &room, claimed) ? Status::kOk : Status::kLookAgain;
-}
-
-bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, Claimed* claimed) {
-    refuse_reformed(demand.ref);
-    ledger_reserve(entries_needed(demand));
-    return claim_until_decided(demand.ref.slot,
-                               [&] { return try_exact(demand, source, seat, claimed); });
+    return claim_beside_waiters(demand, claimed);
 }
 
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel) {

@@ -29,6 +29,7 @@ struct Demand {
     Text channel;  // data null: none
     bool apart;    // each seat is chosen by itself, wherever the others are: for a quota
     PlacesWanted places = kAnyPlaces;
+    bool for_waiter = false;  // an award of the waiting list, which everybody else gives way to
 };
 
 // What one passenger got.
@@ -56,6 +57,10 @@ bool claim_exact(const Demand& demand, const SeatSource& source, uint32_t seat, 
 
 // The number of seats and places that could be bought now, as this transaction sees them.
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel);
+
+// Do waiters leave these free seats and places of one class alone? While a departure is unserved
+// (wait_control.hpp), somebody else may not take what a waiter fits.
+bool are_unwanted(const DepartureRef& ref, Trip trip, const Claimed* claimed, uint32_t count);
 
 // Enters a claim that was taken in the pool in the ledger: no-fail after ledger_reserve() and
 // pin_slot().

@@ -2,6 +2,7 @@
 // the ledger (claim_set.hpp).
 #include "pool/claim_set.hpp"
 
+#include "pool/beside_waiters.hpp"
 #include "pool/claim.hpp"
 #include "pool/claim_retry.hpp"
 #include "pool/ledger.hpp"
@@ -96,6 +97,12 @@ Status try_set(const SetDemand& demand, SetPiece* pieces, Claimed* claimed) {
 
 }  // namespace
 
+// While the departure is unserved: does no waiter fit one of the seats?
+static bool is_set_unwanted(const SetDemand& demand, SetPiece* pieces, Claimed* claimed) {
+    locate(demand, pieces, claimed);
+    return are_unwanted(demand.ref, demand.trip, claimed, demand.count);
+}
+
 bool claim_set(const SetDemand& demand, Claimed* claimed) {
     refuse_reformed(demand.ref);
     SetPiece one;
@@ -103,8 +110,12 @@ bool claim_set(const SetDemand& demand, Claimed* claimed) {
         demand.count == 1 ? &one : static_cast<SetPiece*>(palloc(demand.count * sizeof(SetPiece)));
     // A claim for each seat; each release is taken over once.
     ledger_reserve(demand.count + ledger_release_count());
-    const bool is_claimed =
-        claim_until_decided(demand.ref.slot, [&] { return try_set(demand, pieces, claimed); });
+    const bool is_claimed = claim_if_unwanted(
+        demand.ref, [&] { return is_set_unwanted(demand, pieces, claimed); },
+        [&] {
+            return claim_until_decided(demand.ref.slot,
+                                       [&] { return try_set(demand, pieces, claimed); });
+        });
     if (!is_claimed) {
         count(shared.mine->counters.sold_outs);
     }

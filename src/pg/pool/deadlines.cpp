@@ -9,6 +9,8 @@ namespace ticketpool {
 namespace {
 
 constinit TimestampTz pending = INT64_MAX;
+constinit bool pending_sale_change = false;
+constinit bool events_pending = false;
 
 constexpr TimestampTz kMissed = 10 * USECS_PER_SEC;        // a launcher that failed is back sooner
 constexpr TimestampTz kMissedAgain = 600 * USECS_PER_SEC;  // between lines in the log
@@ -41,15 +43,43 @@ void deadline_at_commit(TimestampTz deadline) {
     }
 }
 
+void sale_change_at_commit() {
+    pending_sale_change = true;
+    deadline_at_commit(GetCurrentTimestamp());
+}
+
+void events_at_commit() {
+    deadline_at_commit(GetCurrentTimestamp());
+    events_pending = true;
+}
+
 void forget_deadline() {
     pending = INT64_MAX;
+    pending_sale_change = false;
+    events_pending = false;
 }
 
 TimestampTz pending_deadline() {
     return pending;
 }
 
+// Events are counted before next_due is lowered: the sweep that follows finds them.
+static void count_events() {
+    DatabaseDue* entry = enter_database(MyDatabaseId);
+    if (entry != nullptr) {
+        entry->events_written.fetch_add(1, std::memory_order_acq_rel);
+    }
+}
+
 void announce_deadline() {
+    if (pending_sale_change) {
+        note_sale_change(MyDatabaseId);
+        pending_sale_change = false;
+    }
+    if (unlikely(events_pending)) {
+        count_events();
+        events_pending = false;
+    }
     if (pending != INT64_MAX) {
         lower_served_due(MyDatabaseId, pending);
         pending = INT64_MAX;
@@ -99,6 +129,14 @@ void remove_database(DatabaseDue* entry) {
     entry->told.store(false, std::memory_order_relaxed);
     entry->told_overdue.store(false, std::memory_order_relaxed);
     entry->preloaded.store(false, std::memory_order_relaxed);
+    entry->sales_known.store(false, std::memory_order_relaxed);
+    entry->waits_known.store(false, std::memory_order_relaxed);
+    entry->events_written.store(0, std::memory_order_relaxed);
+    entry->events_told.store(0, std::memory_order_relaxed);
+    entry->told_event.store(0, std::memory_order_relaxed);
+    entry->told_xmin.store(0, std::memory_order_relaxed);
+    entry->told_at.store(0, std::memory_order_relaxed);
+    entry->next_purge.store(0, std::memory_order_relaxed);
     entry->database.store(InvalidOid, std::memory_order_release);
 }
 
@@ -122,6 +160,13 @@ void lower_served_due(Oid database, TimestampTz due) {
             entry->served.store(Served::kYes, std::memory_order_relaxed);
         }
         lower(&entry->next_due, due);
+    }
+}
+
+void note_sale_change(Oid database) {
+    DatabaseDue* entry = enter_database(database);
+    if (entry != nullptr) {
+        entry->sales_known.store(false, std::memory_order_release);
     }
 }
 

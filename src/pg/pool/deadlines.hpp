@@ -24,6 +24,36 @@
 // If a process is killed outright, the server restarts, all of this memory is made again, and every
 // database is swept once.
 //
+// Events (rows of ticket_event) and their NOTIFY
+// ---------------------------------------------
+// With ticketpool.notify the sweeper sends NOTIFY ticketpool, in a transaction of its own at the
+// end of its round, so that a reader of events need not poll. No other process does: commits with a
+// NOTIFY wait for each other, in the whole cluster.
+//
+// A reader that must miss none reads events of transactions that are older than all running ones
+// (xid < pg_snapshot_xmin(pg_current_snapshot()), the horizon): no row can appear there any more.
+// So it has a reason to look at two moments, and the sweeper wakes it at both:
+//
+//   new         events were committed since the last NOTIFY. Every commit that wrote events counts
+//               events_written up, once its rows are visible, and lowers next_due to now. So this is
+//               noticed whichever event_id they have: that of a transaction that commits late is
+//               smaller than one that was told already. Commits of which the count says nothing (of
+//               a session in which the setting is off, or prepared) are noticed by a larger
+//               event_id, or at the second moment
+//   readable    the horizon has passed events that it had not passed at the last NOTIFY: there is a
+//               row between told_xmin and the horizon of now. Such a row may have been told as new
+//               before, while an older transaction was still running
+//
+//   sweeper     reads events_written, then takes a snapshot, and reads with it the largest event_id
+//               and whether something is readable; sends; after its commit, stores what it had read
+//               before and in the snapshot. What is committed after the snapshot differs in
+//               events_written from what is stored, and has lowered next_due to be looked at
+//
+// All rows with an xid before told_xmin were decided when told_xmin was read, so that none can be
+// missed. As long as events are there that are not readable yet, the sweeper comes again in a
+// second; after a minute of that, with the launcher's regular rounds. If it dies between its commit
+// and its notes, or the server restarts, there is one NOTIFY too many.
+//
 // A reader (the view, the launcher) may see the fields of one entry at slightly different moments.
 // The worst that follows is a line in the log, or an answer, that is a second old.
 #pragma once
@@ -69,10 +99,28 @@ struct DatabaseDue {
     std::atomic<bool> told;           // the log says that its extension is of another version
     std::atomic<bool> told_overdue;   // the log says that it is overdue; by the launcher
     std::atomic<bool> preloaded;      // a preloader was started since the server's start
+    // No departure has left the sale since a sweeper has looked for waits that end with that.
+    // Stored false by commits that change a sale, and with each look into all databases, since a
+    // wait may have been entered meanwhile; true by the sweeper, before it looks.
+    std::atomic<bool> sales_known;
+    // Every departure that has waiters was loaded, and so is served if it has to be. Stored false
+    // when one leaves memory that may be unserved, and true by the sweeper, before it loads them.
+    std::atomic<bool> waits_known;
+    std::atomic<uint32_t> events_written;  // by commits that wrote events: how many there were
+    // The next five are the sweeper's. The first four: see "Events" above.
+    std::atomic<uint32_t> events_told;  // events_written before the last NOTIFY
+    std::atomic<int64_t> told_event;    // its payload, the largest event_id then; 0: none was sent
+    std::atomic<uint64_t> told_xmin;    // the horizon of its snapshot
+    std::atomic<int64_t> told_at;       // when it was sent
+    std::atomic<int64_t> next_purge;    // when to look for old events and waits; 0: at once
 };
 
 // The running transaction sets a deadline, which is announced when the transaction commits.
 void deadline_at_commit(TimestampTz deadline);
+// It closes the sale of a departure, or changes its times.
+void sale_change_at_commit();
+// It has written events, of which the worker is to tell at once when it commits.
+void events_at_commit();
 // For the transaction callbacks: no-fail.
 void announce_deadline();
 void forget_deadline();
@@ -82,6 +130,8 @@ TimestampTz pending_deadline();  // INT64_MAX: none
 void lower_next_due(Oid database, TimestampTz due);
 // The same for a deadline that the database's own transactions have made.
 void lower_served_due(Oid database, TimestampTz due);
+// A transaction that may have changed a sale has committed. No-fail.
+void note_sale_change(Oid database);
 // Its entry, or null.
 DatabaseDue* find_database_due(Oid database);
 // Its entry, which is made if it has none; null: all entries are taken. No-fail.

@@ -4,6 +4,7 @@
 
 #include "pool/directory_key.hpp"
 #include "pool/reroute.hpp"
+#include "pool/wait_list.hpp"
 #include "server/errors.hpp"
 
 namespace ticketpool {
@@ -106,6 +107,9 @@ static void clear_slot(uint32_t index, uint64_t version) {
         free_item(slot.item());
     } else if (slot.block) {
         Departure* departure = slot.departure();
+        forget_waited(
+            slot.database, departure,
+            departure->seat_change.load(std::memory_order_relaxed) == SeatChange::kUnderWay);
         part_drop(shared.routes, part_of(departure->route()));
         drop_old_routes(index);
         part_drop(shared.layouts, &departure->layout->head);

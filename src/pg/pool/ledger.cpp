@@ -7,13 +7,14 @@
 #include "pool/prepared.hpp"
 #include "pool/stock_ledger.hpp"
 #include "pool/undo_log.hpp"
+#include "pool/wait_list.hpp"
 #include "server/errors.hpp"
 
 namespace ticketpool {
 
 namespace {
 
-struct Ledger : UndoLog<Entry, Kind::kReform> {
+struct Ledger : UndoLog<Entry, Kind::kWaiter> {
     PreparedLedger* prepared;  // the copy for PREPARE TRANSACTION, until that is done
     bool preparing;            // PREPARE TRANSACTION has taken its copy, or found nothing to copy
 };
@@ -78,6 +79,34 @@ void ledger_add_claim(const SeatSource& source, uint32_t seat, const SegmentMask
 
 void ledger_add_release(const SeatSource& source, uint32_t seat, const SegmentMask& bits) {
     append(Kind::kRelease, source, seat, bits);
+    note_release(source.slot);
+}
+
+void ledger_add_waiter(uint32_t slot, uint64_t seen) {
+    append(Kind::kWaiter, slot)->bits.w[0] = seen;
+}
+
+void ledger_each_waiter(void (*visit)(uint32_t slot, uint64_t seen)) {
+    ledger.for_each(Kind::kWaiter, [&](const Entry& entry) {
+        visit(entry.source.slot, entry.bits.w[0]);
+    });
+}
+
+uint32_t ledger_releases(uint32_t slot, size_t since, Freed** freed) {
+    *freed = nullptr;
+    uint32_t count = 0;
+    for (size_t i = since; i < ledger.count; i++) {
+        const Entry& entry = ledger.entries[i];
+        if (entry.kind != Kind::kRelease || entry.source.slot != slot || !entry.bits.any()) {
+            continue;
+        }
+        if (*freed == nullptr) {
+            *freed = static_cast<Freed*>(MemoryContextAllocHuge(
+                CurrentMemoryContext, ledger_release_count() * sizeof(Freed)));
+        }
+        (*freed)[count++] = Freed{entry.source, entry.seat, entry.bits};
+    }
+    return count;
 }
 
 // Appends an entry that writes sale words. It is this transaction's turn.
@@ -283,7 +312,7 @@ void ledger_settle() {
             finish_rerouting(entry.source.slot, rerouting_of(entry));
             ledger_routes--;
         }
-        settle_entry(entry);
+        settle_entry(entry, EntryOf::kOwn);
     });
 }
 

@@ -14,6 +14,8 @@
 //   reform      a departure that gets other seats              commit: it stays barred, and is
 //                                                              found no more; abort: it is sold
 //                                                              again
+//   waiter      somebody who joins the waiting list            commit: what was freed meanwhile is
+//                                                              looked at again
 //   opened      a departure whose ticket_open is uncommitted   commit: everybody's; abort: it is
 //               (or an item whose item_open is)                discarded
 //
@@ -74,6 +76,19 @@ bool ledger_is_closing(uint32_t slot, uint64_t quota);
 void ledger_bar(uint32_t slot);
 // The same for a departure on sale that moves to another node: kMoving.
 void ledger_bar_moving(uint32_t slot);
+
+// Somebody has joined the waiting list of the departure; `seen`: the word of its WaitControl before
+// the first look at what is free.
+void ledger_add_waiter(uint32_t slot, uint64_t seen);
+void ledger_each_waiter(void (*visit)(uint32_t slot, uint64_t seen));
+
+// What this transaction will free in the slot, of the entries from `since` on, in palloc'd memory.
+struct Freed {
+    SeatSource source;
+    uint32_t seat;
+    SegmentMask bits;
+};
+uint32_t ledger_releases(uint32_t slot, size_t since, Freed** freed);
 
 // `bits` of this transaction's pending releases of the seat were bought again. Needs one entry of
 // room for each release entry of the seat, at most ledger_release_count().

@@ -1,6 +1,8 @@
 // Undoes and settles one entry of a ledger: its seats, quota or sale words in the pool.
 #include "pool/ledger_entry.hpp"
 
+#include "pool/wait_list.hpp"
+
 namespace ticketpool {
 
 namespace {
@@ -13,8 +15,9 @@ Quota* quota_of(const Entry& entry) {
     return departure_of(entry)->quota_at(entry.source.quota);
 }
 
-void give_back_bits(const Entry& entry) {
+void give_back_bits(const Entry& entry, GivenBack how) {
     Departure* departure = departure_of(entry);
+    begin_giving_back(entry.source.slot, how);
     SeatMap map = departure->seat_map(entry.source.class_index);
     if (entry.source.place_coach >= 0) {
         PlaceMap places = departure->place_map(static_cast<uint32_t>(entry.source.place_coach));
@@ -26,6 +29,7 @@ void give_back_bits(const Entry& entry) {
     } else {
         release(map, entry.seat, entry.bits);
     }
+    departure->waits()->end_giving_back();
 }
 
 void close_quota(const Entry& entry) {
@@ -46,7 +50,7 @@ void end_turn(const Entry& entry) {
 
 void undo_entry(const Entry& entry) {
     if (entry.kind == Kind::kClaim) {
-        give_back_bits(entry);
+        give_back_bits(entry, GivenBack::kUnserved);
     } else if (entry.kind == Kind::kBar) {
         departure_of(entry)->status.store(entry.status, std::memory_order_seq_cst);
     } else if (entry.kind == Kind::kQuota) {
@@ -54,15 +58,19 @@ void undo_entry(const Entry& entry) {
         quota_of(entry)->closed.store(true, std::memory_order_release);
     } else if (entry.kind == Kind::kReform) {
         departure_of(entry)->seat_change.store(SeatChange::kNone, std::memory_order_seq_cst);
+    } else if (entry.kind == Kind::kWaiter) {
+        leave_waiter(entry.source.slot);
     }
     if (writes_sale(entry)) {
         end_turn(entry);
     }
 }
 
-void settle_entry(const Entry& entry) {
+void settle_entry(const Entry& entry, EntryOf of) {
     if (entry.kind == Kind::kRelease && entry.bits.any()) {
-        give_back_bits(entry);
+        give_back_bits(entry, of == EntryOf::kOwn ? GivenBack::kServed : GivenBack::kUnserved);
+    } else if (entry.kind == Kind::kWaiter) {
+        enter_waiter(entry.source.slot, entry.bits.w[0]);
     } else if (entry.kind == Kind::kQuota) {
         quota_of(entry)->maker.store(0, std::memory_order_release);
     } else if (entry.kind == Kind::kClosing) {

@@ -36,7 +36,8 @@ enum class Kind : uint8_t {
     kOpened,
     kQuota,
     kClosing,
-    kReform
+    kReform,
+    kWaiter
 };
 
 struct Entry {
@@ -48,7 +49,8 @@ struct Entry {
     SaleStatus status;
     SegmentMask bits;  // kSale: opens_at, closes_at and the margin are in its first three words;
                        // kBar: kMovingBar in the first one, if the departure moves to another node;
-                       // kRoute: what its Rerouting has, as addresses
+                       // kRoute: what its Rerouting has, as addresses; kWaiter: the word of the
+                       // WaitControl when it was listed
 };
 
 inline constexpr uint64_t kMovingBar = 1;
@@ -70,9 +72,12 @@ inline bool is_final(const Entry& entry) {
     return entry.kind != Kind::kTakeOver && (entry.kind != Kind::kRelease || entry.bits.any());
 }
 
+// Whose entry it is: this transaction's, or one of a prepared transaction that was decided.
+enum class EntryOf { kOwn, kPrepared };
+
 // What rollback and commit do to the pool for one entry; a rollback takes a transaction's entries
 // last first. No-fail. The caller removes an opened departure from the directory in a rollback.
 void undo_entry(const Entry& entry);
-void settle_entry(const Entry& entry);
+void settle_entry(const Entry& entry, EntryOf of);
 
 }  // namespace ticketpool

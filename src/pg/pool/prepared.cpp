@@ -44,7 +44,7 @@ void remove(PreparedLedger* block) {
 // The end of a prepared transaction.
 void finish(PreparedLedger* block, bool committed) {
     for (uint32_t i = 0; committed && i < block->entry_count; i++) {
-        settle_entry(block->entries()[i]);
+        settle_entry(block->entries()[i], EntryOf::kPrepared);
     }
     for (uint32_t i = 0; committed && i < block->stock_count; i++) {
         settle_stock_entry(block->stock_entries()[i]);
@@ -62,6 +62,7 @@ void finish(PreparedLedger* block, bool committed) {
         }
     }
     if (committed && block->deadline != INT64_MAX) {
+        note_sale_change(block->database);
         lower_served_due(block->database, block->deadline);
     }
     shared.arena.deallocate(block);

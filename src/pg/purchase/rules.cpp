@@ -312,17 +312,8 @@ bool may_buy_at_once(const Catalog& catalog, const RuleCall& call) {
     return allowed;
 }
 
-const char* ask_rules(const Catalog& catalog, const RuleCall& call) {
-    if (!has_rules(catalog, call.kind)) {
-        return nullptr;
-    }
-    // The orders are locked before anything else that a rule reads (order_leaf.hpp).
-    if (call.kind == RuleKind::kTicket) {
-        lock_orders(catalog, RowExclusiveLock);
-    } else {
-        lock_item_orders(catalog, RowExclusiveLock);
-    }
-    lock_people(catalog, &call.user_id, 1, call.passengers, call.party);
+// Asks the rules; the people are locked.
+static const char* ask_locked(const Catalog& catalog, const RuleCall& call) {
     // A session that had the locks before has by now sent its invalidation messages: about
     // partitions, indexes and stop lists.
     AcceptInvalidationMessages();
@@ -344,6 +335,30 @@ const char* ask_rules(const Catalog& catalog, const RuleCall& call) {
     }
     MemoryContextDelete(scratch);
     return reason;
+}
+
+const char* ask_rules(const Catalog& catalog, const RuleCall& call) {
+    if (!has_rules(catalog, call.kind)) {
+        return nullptr;
+    }
+    // The orders are locked before anything else that a rule reads (order_leaf.hpp).
+    if (call.kind == RuleKind::kTicket) {
+        lock_orders(catalog, RowExclusiveLock);
+    } else {
+        lock_item_orders(catalog, RowExclusiveLock);
+    }
+    lock_people(catalog, &call.user_id, 1, call.passengers, call.party);
+    return ask_locked(catalog, call);
+}
+
+const char* ask_rules_at_once(const Catalog& catalog, const RuleCall& call, bool* busy) {
+    *busy = false;
+    if (!has_rules(catalog, call.kind)) {
+        return nullptr;
+    }
+    uint64_t* keys = people_keys(catalog, &call.user_id, 1, call.passengers, call.party);
+    *busy = !try_lock_keys(AdvisoryLock::kPeople, keys, size_t{1} + call.party);
+    return *busy ? nullptr : ask_locked(catalog, call);
 }
 
 void check_rules(const Catalog& catalog, const RuleCall& call) {

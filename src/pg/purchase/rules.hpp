@@ -15,7 +15,11 @@ bool has_rules(const Catalog& catalog, RuleKind kind);
 // rule that refuses.
 const char* ask_rules(const Catalog& catalog, const RuleCall& call);
 
-// The same, but ereports TK004 if a rule refuses.
+// The same, without waiting for a purchase of the same people by another transaction. *busy: there
+// is one, and nothing was asked.
+const char* ask_rules_at_once(const Catalog& catalog, const RuleCall& call, bool* busy);
+
+// As ask_rules(), but ereports TK004 if a rule refuses.
 void check_rules(const Catalog& catalog, const RuleCall& call);
 
 // Are all enabled rules of the kind built in, so that any process may ask them, for any user?

@@ -27,6 +27,11 @@ namespace {
                  errdetail("No node has ids that end in %d.", born),
                  errhint("Check the reservation_id.")));
     }
+    if (strcmp(argument, "wait_id") == 0) {
+        ereport(ERROR, (errcode(kErrorOrder), errmsg("wait " INT64_FORMAT " does not exist", id),
+                        errdetail("No node has ids that end in %d.", born),
+                        errhint("Check the wait_id.")));
+    }
     ereport(ERROR,
             (errcode(kErrorOrder), errmsg("order " INT64_FORMAT " does not exist", id),
              errdetail("No node has ids that end in %d.", born), errhint("Check the order_id.")));
@@ -42,10 +47,22 @@ bool is_elsewhere(const Answer& answer) {
            detail != nullptr && strncmp(detail, "No row of ", strlen("No row of ")) == 0;
 }
 
-// No rows are an answer of a function that changes something; of one that reads, the node does not
-// have the order.
-bool has_it(const Answer& answer, Effect effect) {
-    return answer.count > 0 || effect != Effect::kNone;
+// A call of a node by an id.
+struct IdCall {
+    const Twin& twin;
+    IdOf of;
+    Datum arguments;
+    Effect effect;
+};
+
+// No rows of ticket_get: the node does not have the order. Of all others they are an answer.
+bool tells_by_rows(IdOf of, Effect effect) {
+    return of == IdOf::kOrder && effect == Effect::kNone;
+}
+
+Answer ask(const IdCall& call, int node, int share = 1) {
+    return ask_node(node, Cluster::kPrimary, call.twin.name, call.arguments, call.twin.column_names,
+                    call.effect, share);
 }
 
 bool same_nodes(const NodeList& a, const NodeList& b) {
@@ -56,11 +73,9 @@ bool same_nodes(const NodeList& a, const NodeList& b) {
 // Asks one of several nodes that may have it. A node that does not answer is not the end: another
 // one may have it. Returns such a failure; of what is left of the time, each further one costs
 // less.
-ErrorData* ask_candidate(int node, const Twin& twin, Datum arguments, Effect effect, int failures,
-                         Answer* answer) {
+ErrorData* ask_candidate(const IdCall& call, int node, int failures, Answer* answer) {
     ErrorData* error = in_subtransaction([&] {
-        *answer = ask_node(node, Cluster::kPrimary, twin.name, arguments, twin.column_names, effect,
-                           failures == 0 ? 1 : 4 * failures);
+        *answer = ask(call, node, failures == 0 ? 1 : 4 * failures);
         return true;
     });
     if (error != nullptr && !is_no_answer(error)) {
@@ -70,11 +85,11 @@ ErrorData* ask_candidate(int node, const Twin& twin, Datum arguments, Effect eff
 }
 
 // Is it the answer of the node that has it? An error that does not say where it is, is raised.
-bool is_found(const Answer& answer, Effect effect) {
+bool is_found(const IdCall& call, const Answer& answer) {
     if (answer.sqlstate != 0 && !is_elsewhere(answer)) {
         raise_answer(answer);
     }
-    return answer.sqlstate == 0 && has_it(answer, effect);
+    return answer.sqlstate == 0 && (answer.count > 0 || !tells_by_rows(call.of, call.effect));
 }
 
 // What the candidates have answered, if none of them has it.
@@ -85,32 +100,27 @@ struct Round {
 };
 
 // Asks one candidate after the other, and the node that one of them names. False: none has it.
-bool ask_in_turn(const Twin& twin, const NodeList& nodes, Datum arguments, Effect effect,
-                 Round* round, Answer* answer) {
-    const auto ask = [&](int node) {
-        return ask_node(node, Cluster::kPrimary, twin.name, arguments, twin.column_names, effect);
-    };
+bool ask_in_turn(const IdCall& call, const NodeList& nodes, Round* round, Answer* answer) {
     int failures = 0;
     for (int i = 0; i < nodes.count; i++) {
         if (nodes.count == 1) {
-            *answer = ask(nodes.nodes[i]);
+            *answer = ask(call, nodes.nodes[i]);
         } else {
-            ErrorData* error =
-                ask_candidate(nodes.nodes[i], twin, arguments, effect, failures, answer);
+            ErrorData* error = ask_candidate(call, nodes.nodes[i], failures, answer);
             if (error != nullptr) {
                 round->failed = failures++ == 0 ? error : round->failed;
                 continue;
             }
         }
         const Answer candidate = *answer;
-        if (is_found(candidate, effect)) {
+        if (is_found(call, candidate)) {
             return true;
         }
         round->moved = round->moved || says_moved(candidate);
-        const int named = node_named_by(twin.schema, candidate);
+        const int named = node_named_by(call.twin.schema, candidate);
         if (named != 0) {
-            *answer = ask(named);
-            if (is_found(*answer, effect)) {
+            *answer = ask(call, named);
+            if (is_found(call, *answer)) {
                 return true;
             }
         }
@@ -134,10 +144,11 @@ void report_no_order(int64_t order_id) {
 }
 
 Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect effect) {
+    const IdCall call{twin, of, arguments, effect};
     Pursuit pursuit{0};
     NodeList nodes = nodes_of_id(twin.schema, id, of);
     for (;;) {
-        if (nodes.count == 0 && effect == Effect::kNone) {
+        if (nodes.count == 0 && tells_by_rows(of, effect)) {
             return Answer{};  // no rows, as on a node
         }
         if (nodes.count == 0) {
@@ -145,7 +156,7 @@ Answer call_by_id(const Twin& twin, int64_t id, IdOf of, Datum arguments, Effect
         }
         Round round{};
         Answer answer{};
-        if (ask_in_turn(twin, nodes, arguments, effect, &round, &answer)) {
+        if (ask_in_turn(call, nodes, &round, &answer)) {
             return answer;
         }
         if (round.failed != nullptr) {
@@ -265,6 +276,14 @@ TICKETPOOL_FUNCTION(router_change_order_once) {
 
 TICKETPOOL_FUNCTION(router_read_by_order) {
     return ticketpool::by_id(fcinfo, ticketpool::IdOf::kOrder, ticketpool::Effect::kNone);
+}
+
+TICKETPOOL_FUNCTION(router_change_by_wait) {
+    return ticketpool::by_id(fcinfo, ticketpool::IdOf::kWait, ticketpool::Effect::kAgain);
+}
+
+TICKETPOOL_FUNCTION(router_read_by_wait) {
+    return ticketpool::by_id(fcinfo, ticketpool::IdOf::kWait, ticketpool::Effect::kNone);
 }
 
 TICKETPOOL_FUNCTION(router_change_by_id) {

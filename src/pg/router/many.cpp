@@ -15,6 +15,7 @@
 // Requests count from 1 in the caller's array; each node counts its own.
 #include "router/by_train.hpp"
 #include "router/pursuit.hpp"
+#include "router/request_fields.hpp"
 #include "router/routes.hpp"
 #include "router/twin.hpp"
 #include "server/errors.hpp"
@@ -60,37 +61,10 @@ struct Row {
     int first;
 };
 
-int field_number(TupleDesc columns, const char* name) {
-    for (int i = 0; i < columns->natts; i++) {
-        const FormData_pg_attribute* attribute = TupleDescAttr(columns, i);
-        if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-int require_field(const Batch& batch, const char* name) {
-    const int number = field_number(batch.array.columns, name);
-    if (number < 0) {
-        ereport(ERROR,
-                (errcode(ERRCODE_DATATYPE_MISMATCH),
-                 errmsg("a request of %s has no field \"%s\"", batch.twin.name, name),
-                 errdetail("Its type was altered."), errhint("Create the extension again.")));
-    }
-    return number;
-}
-
 // ---------------------------------------------------------------------------------------------
 // Where requests go
 // ---------------------------------------------------------------------------------------------
 
-DateADT today() {
-    return DatumGetDateADT(DirectFunctionCall1(
-        timestamptz_date, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp())));
-}
-
-// A request without a date is for today, as in ticket_buy. The caller's day counts, not the node's.
 void read_fields(const Batch& batch, int index, Datum* values, bool* nulls) {
     read_request(batch.array, index, values, nulls);
     if (batch.kind == Kind::kTickets && nulls[batch.date]) {
@@ -412,9 +386,11 @@ Datum buy_many(FunctionCallInfo fcinfo, Kind kind) {
                 0,
                 0,
                 {0}};
-    batch.key = require_field(batch, kind == Kind::kTickets ? "train" : "item_id");
-    batch.date = kind == Kind::kTickets ? require_field(batch, "service_date") : -1;
-    batch.request_id = require_field(batch, "request_id");
+    batch.key =
+        require_field(twin, batch.array.columns, kind == Kind::kTickets ? "train" : "item_id");
+    batch.date =
+        kind == Kind::kTickets ? require_field(twin, batch.array.columns, "service_date") : -1;
+    batch.request_id = require_field(twin, batch.array.columns, "request_id");
     batch.requests = static_cast<Request*>(MemoryContextAllocExtended(
         CurrentMemoryContext, static_cast<Size>(Max(batch.array.count, 1)) * sizeof(Request),
         MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));

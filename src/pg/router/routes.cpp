@@ -37,7 +37,7 @@ namespace station_column {
 constexpr AttrNumber kNode = 3;
 }
 namespace moved_column {
-constexpr AttrNumber kToNode = 3;
+constexpr AttrNumber kNode = 1, kDate = 2, kToNode = 3;
 }
 
 // Found once, and again after one of them, or a schema, has changed.
@@ -253,16 +253,18 @@ NodeList nodes_of_id(const char* schema, int64_t id, IdOf of) {
     const int born = static_cast<int>(id & 127);
     NodeList list = new_list();
     Look look;
-    look_at(&look, schema, kMoved);
-    reader_key_int32(&look.reader, born);
-    if (of == IdOf::kOrder) {
-        reader_key_date(&look.reader, static_cast<DateADT>(id >> kDayShift));
+    if (of != IdOf::kWait) {
+        look_at(&look, schema, kMoved);
+        reader_key_int32(&look.reader, born);
+        if (of == IdOf::kOrder) {
+            reader_key_date(&look.reader, static_cast<DateADT>(id >> kDayShift));
+        }
+        while (reader_next(&look.reader)) {
+            add(&list, number(look, moved_column::kToNode));
+        }
+        end_look(&look);
+        qsort(list.nodes, static_cast<size_t>(list.count), sizeof(int), compare_nodes);
     }
-    while (reader_next(&look.reader)) {
-        add(&list, number(look, moved_column::kToNode));
-    }
-    end_look(&look);
-    qsort(list.nodes, static_cast<size_t>(list.count), sizeof(int), compare_nodes);
     int old = 0;
     look_at(&look, schema, kNode);
     while (reader_next(&look.reader)) {
@@ -277,6 +279,35 @@ NodeList nodes_of_id(const char* schema, int64_t id, IdOf of) {
     if (old != 0) {
         add(&list, old);
     }
+    return list;
+}
+
+NodeList nodes_before(const char* schema, int node, DateADT date) {
+    NodeSet born{};
+    bool any = false;
+    Look look;
+    look_at(&look, schema, kMoved);
+    while (reader_next(&look.reader)) {
+        if (number(look, moved_column::kToNode) == node &&
+            number(look, moved_column::kDate) == date) {
+            add(&born, number(look, moved_column::kNode));
+            any = true;
+        }
+    }
+    end_look(&look);
+    NodeList list = new_list();
+    if (!any) {
+        return list;
+    }
+    look_at(&look, schema, kNode);
+    while (reader_next(&look.reader)) {
+        const int other = number(look, node_column::kNode);
+        if (other != node &&
+            (has(born, other) || DatumGetBool(row_datum(look.reader.row, node_column::kOldIds)))) {
+            add(&list, other);
+        }
+    }
+    end_look(&look);
     return list;
 }
 

@@ -21,8 +21,15 @@ struct NodeList {
     int count;
     int* nodes;
 };
-enum class IdOf { kOrder, kOther };  // only order ids of tickets have a day
+enum class IdOf {
+    kOrder,  // of tickets: only these have a day
+    kWait,   // stays where it was born: router_move takes no waits along
+    kOther,
+};
 NodeList nodes_of_id(const char* schema, int64_t id, IdOf of);
+
+// The nodes from which departures of that day came to the node; none: none has been moved there.
+NodeList nodes_before(const char* schema, int node, DateADT date);
 
 // The nodes on which trains that set out on one of these days call at both stations.
 NodeList nodes_of_trip(const char* schema, Text from, Text to, DateADT travel_date);

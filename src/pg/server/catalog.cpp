@@ -145,6 +145,20 @@ Catalog resolve(Oid schema) {
         {&catalog.node, "ticket_node"},
         {&catalog.node_one, "ticket_node_one"},
         {&catalog.node_drawn, "ticket_node_drawn_seq"},
+        {&catalog.wait, "ticket_wait"},
+        {&catalog.wait_pkey, "ticket_wait_pkey"},
+        {&catalog.wait_request, "ticket_wait_request"},
+        {&catalog.wait_user, "ticket_wait_user"},
+        {&catalog.wait_over, "ticket_wait_over"},
+        {&catalog.wait_sequence, "ticket_wait_wait_id_seq"},
+        {&catalog.wait_queue, "ticket_wait_queue_seq"},
+        {&catalog.wait_option, "ticket_wait_option"},
+        {&catalog.wait_option_pkey, "ticket_wait_option_pkey"},
+        {&catalog.wait_option_queue, "ticket_wait_option_queue"},
+        {&catalog.wait_option_end, "ticket_wait_option_end"},
+        {&catalog.wait_option_user, "ticket_wait_option_user"},
+        {&catalog.event, "ticket_event"},
+        {&catalog.event_sequence, "ticket_event_event_id_seq"},
     };
     for (const auto& relation : relations) {
         *relation.oid = relation_named(schema, relation.name);

@@ -8,10 +8,12 @@ extern "C" {
 
 namespace ticketpool {
 
-RequestArray open_requests(ArrayType* array, const char* type, int fields) {
+RequestArray open_requests(ArrayType* array, const char* type, int fields, Numbered what) {
+    const bool is_option = what == Numbered::kOption;
     if (ARR_NDIM(array) > 1) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("requests is not a list of requests"),
+                        is_option ? errmsg("options is not a list of options")
+                                  : errmsg("requests is not a list of requests"),
                         errdetail("It has %d dimensions.", ARR_NDIM(array)),
                         errhint("Pass an array of %s.", type)));
     }
@@ -27,9 +29,12 @@ RequestArray open_requests(ArrayType* array, const char* type, int fields) {
     }
     for (int i = 0; i < requests.count; i++) {
         if (nulls[i]) {
-            ereport(ERROR,
-                    (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("request %d is NULL", i + 1),
-                     errdetail("Each request is a %s.", type), errhint("Leave it out.")));
+            ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                            is_option ? errmsg("option %d is NULL", i + 1)
+                                      : errmsg("request %d is NULL", i + 1),
+                            is_option ? errdetail("Each option is a %s.", type)
+                                      : errdetail("Each request is a %s.", type),
+                            errhint("Leave it out.")));
         }
     }
     return requests;
@@ -45,11 +50,12 @@ void read_request(const RequestArray& requests, int index, Datum* values, bool* 
     heap_deform_tuple(&tuple, requests.columns, values, nulls);
 }
 
-void rethrow_numbered(MemoryContext context, int32_t request_no) {
+void rethrow_numbered(MemoryContext context, int32_t request_no, Numbered what) {
     MemoryContextSwitchTo(context);
     ErrorData* error = CopyErrorData();
     FlushErrorState();
-    error->message = psprintf("request %d: %s", request_no, error->message);
+    error->message = psprintf(what == Numbered::kOption ? "option %d: %s" : "request %d: %s",
+                              request_no, error->message);
     ReThrowError(error);
     pg_unreachable();
 }

@@ -17,6 +17,10 @@ int setting_standby_staleness;
 bool setting_preload;
 int setting_group_sale;
 int setting_cashier_idle;
+int setting_wait_limit;
+int setting_wait_options;
+bool setting_notify;
+int setting_event_days;
 bool setting_partial_search;
 int setting_exchange_ttl;
 int setting_call_timeout;
@@ -132,6 +136,21 @@ void define_settings() {
     DefineCustomIntVariable(
         "ticketpool.gate_tries", "Wrong answers to item_ask before a user is barred for a while.",
         nullptr, &setting_gate_tries, 5, 1, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("ticketpool.wait_limit", "Open waits of one user.", nullptr,
+                            &setting_wait_limit, 6, 1, INT_MAX, PGC_SUSET, 0, nullptr, nullptr,
+                            nullptr);
+    DefineCustomIntVariable("ticketpool.wait_options", "Options of one wait.", nullptr,
+                            &setting_wait_options, 60, 1, 10000, PGC_SUSET, 0, nullptr, nullptr,
+                            nullptr);
+    DefineCustomBoolVariable(
+        "ticketpool.notify",
+        "Whether the worker sends NOTIFY ticketpool when there are new events.",
+        "At most once a second, with the highest event_id. Set it for the server or a database.",
+        &setting_notify, false, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "ticketpool.event_days", "How many days events, and waits that are over, are kept.",
+        "The worker deletes them afterwards.", &setting_event_days, 30, 1, 36500, PGC_SUSET, 0,
+        nullptr, nullptr, nullptr);
     DefineCustomIntVariable(
         "ticketpool.standby_staleness",
         "How far counts on a hot standby may be behind what it has replayed.",

@@ -26,6 +26,11 @@ extern int setting_item_limit;  // ticketpool.item_limit: units, for the rule
 extern int setting_gate_ttl;    // ticketpool.gate_ttl: seconds
 extern int setting_gate_tries;  // ticketpool.gate_tries: wrong answers
 
+extern int setting_wait_limit;    // ticketpool.wait_limit: open waits of a user
+extern int setting_wait_options;  // ticketpool.wait_options: of a wait
+extern bool setting_notify;       // ticketpool.notify
+extern int setting_event_days;    // ticketpool.event_days
+
 extern int setting_standby_staleness;  // ticketpool.standby_staleness: milliseconds
 
 extern bool setting_partial_search;  // router.partial_search

@@ -49,11 +49,11 @@ void reader_open(TableReader* reader, Oid heap, Oid index, Snapshot snapshot) {
     reader->snapshot = snapshot;
 }
 
-static void add_key(TableReader* reader, RegProcedure equal, Datum value) {
+static void add_key(TableReader* reader, RegProcedure compare, Datum value,
+                    StrategyNumber strategy = BTEqualStrategyNumber) {
     Assert(reader->key_count < static_cast<int>(lengthof(reader->keys)));
     ScanKeyData* key = &reader->keys[reader->key_count++];
-    ScanKeyInit(key, static_cast<AttrNumber>(reader->key_count), BTEqualStrategyNumber, equal,
-                value);
+    ScanKeyInit(key, static_cast<AttrNumber>(reader->key_count), strategy, compare, value);
     key->sk_collation = reader->index->rd_indcollation[reader->key_count - 1];
 }
 
@@ -75,6 +75,10 @@ void reader_key_date(TableReader* reader, DateADT value) {
 
 void reader_key_uuid(TableReader* reader, Datum value) {
     add_key(reader, F_UUID_EQ, value);
+}
+
+void reader_key_int64_above(TableReader* reader, int64_t value) {
+    add_key(reader, F_INT8GT, Int64GetDatum(value), BTGreaterStrategyNumber);
 }
 
 // Was the row inserted by another session's transaction that has not ended?

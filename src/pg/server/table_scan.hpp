@@ -18,7 +18,7 @@ struct TableReader {
     IndexScanDesc scan;
     TupleTableSlot* row;  // the current row
     Snapshot snapshot;    // registered; null in undecided mode
-    ScanKeyData keys[3];
+    ScanKeyData keys[6];
     int key_count;
     bool by_snapshot;              // the scan itself yields what the snapshot shows
     struct HeapOrder* heap_order;  // null: in order of the index
@@ -40,6 +40,8 @@ void reader_key_int32(TableReader* reader, int32_t value);
 void reader_key_int64(TableReader* reader, int64_t value);
 void reader_key_date(TableReader* reader, DateADT value);
 void reader_key_uuid(TableReader* reader, Datum value);
+// The last key, on the next index column: rows with a larger value.
+void reader_key_int64_above(TableReader* reader, int64_t value);
 // Before the first row: lets the scan itself judge by the snapshot, which costs fewer instructions
 // a row. Has no effect under SERIALIZABLE, where such a scan takes predicate locks.
 void reader_by_snapshot(TableReader* reader);

@@ -9,6 +9,7 @@
 // sold any more. Its key has the user of the order, who is looked up first. Two calls with one
 // request_id at once: the second waits for the first one's transaction at the lock of the request
 // (request_locks.hpp), like every purchase, and then finds its rows, or none if it was rolled back.
+#include "pool/wait_list.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
@@ -107,6 +108,7 @@ TICKETPOOL_FUNCTION(ticket_change) {
     choose_tickets(&order, OrderCall::kChange, wish.ticket_nos.array != nullptr);
     resolve_exchange(catalog, wish, &order, 0, &exchange);
     exchange_or_undo(catalog, exchange, result);
+    serve_waiting();
     SPI_finish();
     owner_end(scope);
     return 0;

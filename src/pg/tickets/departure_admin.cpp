@@ -13,6 +13,7 @@
 #include "tables/departure_rows.hpp"
 #include "tables/order_leaf.hpp"
 #include "tables/own_writes.hpp"
+#include "tables/wait_ends.hpp"
 #include "tickets/kept_parts.hpp"
 #include "tickets/opening.hpp"
 
@@ -123,6 +124,7 @@ TICKETPOOL_FUNCTION(ticket_close) {
     SPI_finish();
     owner_end(scope);
     if (closed) {
+        end_options_of(catalog, departure_id);
         const DepartureRef ref = find_settled(catalog, departure_id);
         if (ref.departure != nullptr) {
             ledger_reserve(1);

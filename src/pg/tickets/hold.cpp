@@ -18,6 +18,7 @@
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
+#include "pool/wait_list.hpp"
 #include "purchase/rules.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
@@ -256,6 +257,7 @@ TICKETPOOL_FUNCTION(ticket_cancel) {
     const TicketNos named = parse_ticket_nos(fcinfo, 1);
     begin_order(fcinfo, named, &scope, &order);
     cancel(&order, named.array != nullptr);
+    serve_waiting();
     return_order(order, reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo));
     end_order(scope);
     return 0;

@@ -9,8 +9,14 @@
 // 3. The departure in memory is pinned and gets the new route with the commit; this session sees it
 //    at once ("Which stop list a departure has" in departure.hpp).
 //
-// Nobody waits for buyers: who has found a trip before the commit may buy it. A skipped stop keeps
-// its flags in the row, so that ticket_retime can bring it back.
+// The waits for the departure get their new ends between 2 and 3 (wait_ends.hpp).
+//
+// Then each live ticket that is affected gets an event: of all by new times, of those that start or
+// end at a stop that this call has taken away.
+//
+// Nobody waits for buyers: who has found a trip before the commit may buy it. (Such a ticket has no
+// event: what happened was there before it.) A skipped stop keeps its flags in the row, so that
+// ticket_retime can bring it back.
 #include "load/directory.hpp"
 #include "load/reforming.hpp"
 #include "load/shared_parts.hpp"
@@ -24,9 +30,11 @@
 #include "server/plans.hpp"
 #include "server/row_return.hpp"
 #include "tables/arrival_locks.hpp"
+#include "tables/events.hpp"
 #include "tables/moved_away.hpp"
 #include "tables/order_leaf.hpp"
 #include "tables/own_writes.hpp"
+#include "tables/wait_ends.hpp"
 #include "tickets/kept_route.hpp"
 #include "tickets/stations.hpp"
 
@@ -177,8 +185,13 @@ void reroute(const Change& change, int64_t route_id) {
     ledger_add_route(ref.slot, begin_rerouting(built));
 }
 
+struct Routes {
+    int64_t before;
+    int64_t after;  // the same: nothing has changed
+};
+
 // Call inside SPI and owner_begin().
-void change_stops(const Change& change) {
+Routes change_stops(const Change& change) {
     for (;;) {
         CHECK_FOR_INTERRUPTS();
         const KeptStops present = present_stops(change);
@@ -186,13 +199,68 @@ void change_stops(const Change& change) {
             change.skipped == nullptr ? retimed(change, present) : skipping(change, present);
         const int64_t route_id = keep_route(change.catalog, present.train, stops);
         if (route_id == present.route_id) {
-            return;
+            return {route_id, route_id};
         }
         if (write_route(change, present.route_id, route_id)) {
+            follow_times_of(change.catalog, change.departure_id);
             reroute(change, route_id);
-            return;
+            return {present.route_id, route_id};
         }
     }
+}
+
+// Writes an event for each live ticket that the new stop list concerns, as `snapshot` shows the
+// tickets. `detail` and `condition` may use the ticket t, the stop lists o (before) and n (after),
+// and the places of the ticket's stops in them, p.a and p.b.
+void write_events_of_change(const Change& change, Routes routes, const char* kind,
+                            const char* detail, const char* condition, Snapshot snapshot) {
+    if (routes.before == routes.after) {
+        return;
+    }
+    Oid types[] = {INT8OID, DATEOID, INT8OID, INT8OID};
+    Datum values[] = {Int64GetDatum(change.departure_id), DateADTGetDatum(change.date),
+                      Int64GetDatum(routes.before), Int64GetDatum(routes.after)};
+    const char* route = qualified_name(change.catalog.route);
+    const char* query = psprintf(
+        "SELECT '%s', t.order_id, t.ticket_no, t.departure_id, %s FROM %s AS t, %s AS o, %s AS n, "
+        "LATERAL (SELECT array_position(n.stop_nos, t.from_stop), "
+        "array_position(n.stop_nos, t.to_stop)) AS p (a, b) "
+        "WHERE t.departure_id = $1 AND t.service_date = $2 AND t.status IN ('held', 'sold') "
+        "AND o.route_id = $3 AND n.route_id = $4 AND %s ORDER BY t.order_id, t.ticket_no",
+        kind, detail, qualified_name(change.catalog.order), route, route, condition);
+    write_events_of(change.catalog, query, 4, types, values, snapshot);
+}
+
+// The times of its stops, where they are known: "25:10:00", whatever IntervalStyle is.
+void write_retimed(const Change& change, Routes routes) {
+    const auto time = [](const char* interval) {
+        return psprintf(
+            "to_char(make_interval(secs => extract(epoch FROM %s)::float8), "
+            "'HH24:MI:SS')",
+            interval);
+    };
+    const char* detail = psprintf(
+        "jsonb_strip_nulls(jsonb_build_object('old_departs', %s, 'departs', %s, 'old_arrives', "
+        "%s, 'arrives', %s))",
+        time("o.departs[p.a]"), time("n.departs[p.a]"), time("o.arrives[p.b]"),
+        time("n.arrives[p.b]"));
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    write_events_of_change(change, routes, "retimed", detail, "true", snapshot);
+    UnregisterSnapshot(snapshot);
+}
+
+// Of stops that were not skipped before: a second call has nothing to tell.
+void write_skipped(const Change& change, Routes routes, Snapshot snapshot) {
+    const char* gone =
+        "(coalesce(n.skipped[p.%c], false) AND NOT coalesce(o.skipped[p.%c], false))";
+    const char* start = psprintf(gone, 'a', 'a');
+    const char* end = psprintf(gone, 'b', 'b');
+    write_events_of_change(
+        change, routes, "stop_skipped",
+        psprintf("jsonb_build_object('stations', array_remove(ARRAY[CASE WHEN %s THEN "
+                 "n.stations[p.a] END, CASE WHEN %s THEN n.stations[p.b] END], NULL))",
+                 start, end),
+        psprintf("(%s OR %s)", start, end), snapshot);
 }
 
 // Locks in the order of ticket_open, because stop lists are written.
@@ -209,20 +277,19 @@ void begin_change(Change* change) {
     lock_new_departures(change->catalog);
 }
 
-// The live tickets that begin or end at the stops, as everybody sees them by now.
-void return_tickets(const Change& change, Datum stop_nos, ReturnSetInfo* result) {
+// The live tickets that begin or end at the stops, as the snapshot shows them.
+void return_tickets(const Change& change, Datum stop_nos, Snapshot snapshot,
+                    ReturnSetInfo* result) {
     Oid types[] = {INT8OID, DATEOID, INT4ARRAYOID};
     Datum values[] = {Int64GetDatum(change.departure_id), DateADTGetDatum(change.date), stop_nos};
     const char* sql = psprintf(
         "SELECT * FROM %s WHERE departure_id = $1 AND service_date = $2 AND status IN ('held', "
         "'sold') AND (from_stop = ANY ($3) OR to_stop = ANY ($3)) ORDER BY order_id, ticket_no",
         qualified_name(change.catalog.order));
-    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     if (execute_planned(sql, 3, types, values, nullptr, snapshot) != SPI_OK_SELECT) {
         elog(ERROR, "could not read the tickets of departure " INT64_FORMAT, change.departure_id);
     }
     return_spi_rows(result);
-    UnregisterSnapshot(snapshot);
 }
 
 // Finds the stops that are meant. Sets change->skipped and returns their numbers, int[].
@@ -259,7 +326,7 @@ TICKETPOOL_FUNCTION(ticket_retime) {
     OwnerScope scope;
     owner_begin(change.catalog, &scope);
     SPI_connect();
-    change_stops(change);
+    write_retimed(change, change_stops(change));
     SPI_finish();
     owner_end(scope);
     PG_RETURN_VOID();
@@ -281,8 +348,11 @@ TICKETPOOL_FUNCTION(ticket_skip_stop) {
     OwnerScope scope;
     owner_begin(change.catalog, &scope);
     SPI_connect();
-    change_stops(change);
-    return_tickets(change, stop_nos, result);
+    const Routes routes = change_stops(change);
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());  // as everybody sees them by now
+    write_skipped(change, routes, snapshot);
+    return_tickets(change, stop_nos, snapshot, result);
+    UnregisterSnapshot(snapshot);
     SPI_finish();
     owner_end(scope);
     return 0;

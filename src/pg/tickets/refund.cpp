@@ -1,5 +1,6 @@
 // ticket_refund: sold tickets become refunded. Their seats are free for the transaction itself at
 // once, and for others once it has committed.
+#include "pool/wait_list.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
@@ -27,6 +28,7 @@ TICKETPOOL_FUNCTION(ticket_refund) {
     count(shared.mine->counters.refunds,
           static_cast<uint64_t>(count_status(order, OrderStatus::kSold)));
     set_status(&order, OrderStatus::kSold, OrderStatus::kRefunded);
+    serve_waiting();
     return_order(order, result);
     SPI_finish();
     owner_end(scope);

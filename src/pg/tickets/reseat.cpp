@@ -17,6 +17,7 @@
 #include "load/reforming.hpp"
 #include "pool/claim_set.hpp"
 #include "pool/ledger.hpp"
+#include "pool/wait_list.hpp"
 #include "server/call_scan.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
@@ -293,6 +294,7 @@ TICKETPOOL_FUNCTION(ticket_reseat) {
     choose_tickets(&order, OrderCall::kReseat, named.array != nullptr);
     const Moves moves = list_moves(order, named, has_seats ? &seats : nullptr);
     if (reseat(catalog, order, moves, has_seats)) {
+        serve_waiting();
         return_order(order, result);
     }
     SPI_finish();

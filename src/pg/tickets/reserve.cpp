@@ -15,6 +15,7 @@
 #include "pool/deadlines.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
+#include "pool/wait_list.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
@@ -441,6 +442,7 @@ TICKETPOOL_FUNCTION(ticket_recycle) {
     owner_begin(catalog, &scope);
     SPI_connect();
     const int returned = recycle(catalog, PG_GETARG_INT64(0));
+    serve_waiting();
     SPI_finish();
     owner_end(scope);
     PG_RETURN_INT32(Max(returned, 0));

@@ -47,6 +47,13 @@ void parse_passengers(const BuyArguments& arguments, Purchase* purchase) {
         return;
     }
     ArrayType* array = DatumGetArrayTypeP(arguments.value[kArgPassengers]);
+    purchase->party = count_passengers(array);
+    purchase->passengers = reinterpret_cast<const int64_t*>(ARR_DATA_PTR(array));
+}
+
+}  // namespace
+
+uint32_t count_passengers(ArrayType* array) {
     const int count = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
     if (ARR_NDIM(array) > 1 || count == 0) {
         ereport(ERROR,
@@ -61,11 +68,8 @@ void parse_passengers(const BuyArguments& arguments, Purchase* purchase) {
                  errdetail("Each ticket is for one passenger."),
                  errhint("Pass one passenger id a ticket.")));
     }
-    purchase->passengers = reinterpret_cast<const int64_t*>(ARR_DATA_PTR(array));
-    purchase->party = static_cast<uint32_t>(count);
+    return static_cast<uint32_t>(count);
 }
-
-}  // namespace
 
 uint32_t resolve_class(const DepartureRef& ref, bool is_null, Datum seat_class) {
     const Layout* layout = ref.departure->layout.get();

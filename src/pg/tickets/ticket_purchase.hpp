@@ -39,6 +39,10 @@ struct BuyArguments {
 };
 void read_arguments(FunctionCallInfo fcinfo, BuyArguments* arguments);
 
+// How many passengers the list names; 22023 if it is no list of one or more, 22004 if it has a
+// NULL.
+uint32_t count_passengers(ArrayType* array);
+
 // Checks what can be checked without the departure. The purchase points into itself and into the
 // arguments, so neither may be moved.
 void read_purchase(const BuyArguments& arguments, Purchase* purchase);

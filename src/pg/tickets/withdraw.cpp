@@ -9,8 +9,10 @@
 // 4. This session waits, interruptibly, for every session that announced or pinned the departure
 //    before. All their rows are then committed or gone. A prepared transaction could take for ever,
 //    so it is an error.
-// 5. The departure's quotas are given back, and every live row is refunded or cancelled. A ticket
-//    that was sold from a quota frees its seat in the departure's map, because the quota is closed.
+// 5. The departure's quotas are given back, and every live row is refunded or cancelled, with an
+//    event for each. A ticket that was sold from a quota frees its seat in the departure's map,
+//    because the quota is closed.
+// 6. Whoever waits for the departure waits for it no more.
 #include "load/directory.hpp"
 #include "load/reforming.hpp"
 #include "pool/ledger.hpp"
@@ -19,8 +21,10 @@
 #include "pool/waiting.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
+#include "tables/events.hpp"
 #include "tables/live_rows.hpp"
 #include "tables/own_writes.hpp"
+#include "tables/wait_ends.hpp"
 #include "ticketpool/order_status.hpp"
 #include "tickets/reserve.hpp"
 
@@ -73,6 +77,17 @@ uint64 release_tickets(const OrderLeaf& leaf, const DepartureRef& ref) {
     return count;
 }
 
+// One for each live ticket, before its row changes.
+void write_withdrawn(const Catalog& catalog, const char* relation, Oid* types, Datum* values) {
+    const char* query = psprintf(
+        "SELECT 'withdrawn', order_id, ticket_no, departure_id, jsonb_build_object('status', "
+        "CASE status WHEN 'sold' THEN 'refunded' ELSE 'cancelled' END) FROM %s "
+        "WHERE departure_id = $1 AND service_date = $2 AND status IN ('held', 'sold') "
+        "ORDER BY order_id, ticket_no",
+        relation);
+    write_events_of(catalog, query, 2, types, values);
+}
+
 uint64 refund_all(const Catalog& catalog, const DepartureRef& ref) {
     OrderLeaf leaf;
     if (!lock_order_leaf(catalog, ref.departure->service_date, RowExclusiveLock, &leaf)) {
@@ -85,6 +100,7 @@ uint64 refund_all(const Catalog& catalog, const DepartureRef& ref) {
     recycle_all(catalog, ref);
     lock_rows(relation, types, values);
     const uint64 tickets = release_tickets(leaf, ref);
+    write_withdrawn(catalog, relation, types, values);
     static_assert(may_become(OrderStatus::kSold, OrderStatus::kRefunded) &&
                   may_become(OrderStatus::kHeld, OrderStatus::kCancelled));
     const char* sql = psprintf(
@@ -136,6 +152,7 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
             tickets = refund_all(catalog, ref);
         }
         end_announcement();
+        end_options_of(catalog, departure_id);
     }
     SPI_finish();
     owner_end(scope);

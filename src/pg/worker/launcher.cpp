@@ -134,6 +134,7 @@ Oid oid_of(TupleTableSlot* row) {
 void look_into_all_databases() {
     for (int i = 0; i < kMaxDatabases; i++) {
         if (shared.databases[i].database.load(std::memory_order_acquire) != InvalidOid) {
+            shared.databases[i].sales_known.store(false, std::memory_order_relaxed);
             shared.databases[i].look.store(true, std::memory_order_relaxed);
         }
     }

@@ -1,5 +1,5 @@
-// What runs out by itself: holds whose time is over expire, quotas return at their release_at.
-// Called by the worker, and by hand as ticket_sweep().
+// What runs out by itself: holds whose time is over expire, quotas return at their release_at, and
+// waits end. Called by the worker, and by hand as ticket_sweep().
 //
 // Holds are searched for partition by partition, in the index of held rows by time
 // (ticket_order_held). A partition is locked for the search only and unlocked at once, so the
@@ -18,6 +18,11 @@
 // partition that another session has locked, is passed over and looked at again in the next round:
 // a payment in progress decides about its order, and one idle client cannot stop the sweep.
 //
+// Options of waits whose time is over are found in the index of open options by their end. Waits
+// for departures that are not on sale any more are looked for only if a sale has changed since the
+// last time, or was not seen to change for a while (sales_known in deadlines.hpp), since that is a
+// look at every departure for which somebody waits.
+//
 // Row security does not apply to a sweep, not even under FORCE: an expired hold must not keep its
 // seat because a policy hides its row from a worker that has no tenant. A sweep's statements are
 // planned that way (RowScope::kEvery); triggers of the user's run under the policies as always.
@@ -26,14 +31,18 @@
 #include <algorithm>
 
 #include "items/item_orders.hpp"
+#include "pool/deadlines.hpp"
 #include "pool/shared_memory.hpp"
+#include "pool/wait_list.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/subtransaction.hpp"
 #include "server/table_scan.hpp"
+#include "tables/events.hpp"
 #include "tables/item_rows.hpp"
 #include "tickets/orders.hpp"
 #include "tickets/reserve.hpp"
+#include "waits/award.hpp"
 
 extern "C" {
 #include "catalog/index.h"
@@ -97,6 +106,16 @@ void note_left(Sweep* sweep, Outcome outcome, TimestampTz deadline) {
     sweep->busy += outcome == Outcome::kBusy ? 1 : 0;
     sweep->failed += outcome == Outcome::kFailed ? 1 : 0;
     sweep->overdue = Min(sweep->overdue, deadline);
+}
+
+void warn_of_waits(int64_t, const ErrorData& error) {
+    ereport(WARNING, (errcode(error.sqlerrcode),
+                      errmsg("waits that are over stay as they are: %s", error.message)));
+}
+
+void warn_of_wait(int64_t id, const ErrorData& error) {
+    ereport(WARNING, (errcode(error.sqlerrcode),
+                      errmsg("wait " INT64_FORMAT " stays as it is: %s", id, error.message)));
 }
 
 // Locks are taken in the order in which the server's own statements take them: ticket_order, then a
@@ -283,6 +302,16 @@ bool expire_item(const Catalog& catalog, int64_t order_id) {
     return due;
 }
 
+void write_expired(const Catalog& catalog, const Order& order) {
+    TicketEvent* events = static_cast<TicketEvent*>(
+        palloc(static_cast<size_t>(Max(order.count, 1)) * sizeof(TicketEvent)));
+    for (int i = 0; i < order.count; i++) {
+        const Ticket& ticket = order.tickets[i];
+        events[i] = {"expired", order.order_id, ticket.ticket_no, ticket.departure_id, 0, nullptr};
+    }
+    write_events(catalog, events, order.count);
+}
+
 // False: nothing of the order is due any more.
 bool expire(const Catalog& catalog, const DueHold& hold) {
     if (hold.leaf == catalog.item_order) {
@@ -294,6 +323,7 @@ bool expire(const Catalog& catalog, const DueHold& hold) {
     }
     keep_due_tickets(&order);
     set_status(&order, OrderStatus::kHeld, OrderStatus::kExpired);
+    write_expired(catalog, order);
     return order.count > 0;
 }
 
@@ -332,6 +362,7 @@ void scope_end(const OwnerScope& scope) {
 void begin_sweep(Sweep* sweep, MemoryContext context) {
     *sweep = Sweep{};
     sweep->context = context;
+    sweep->waits.context = context;
     sweep->soonest = INT64_MAX;
     sweep->overdue = INT64_MAX;
 }
@@ -361,10 +392,12 @@ void find_due_tickets(const Catalog& catalog, Sweep* sweep, size_t limit) {
     list_free(indexes);
 }
 
-// Locks what the next holds are rows of, without waiting.
+// Locks what the next holds are rows of, and the table of events, without waiting.
 bool try_lock_for_expiry(const Catalog& catalog, Oid leaf) {
-    return (leaf == catalog.item_order || try_lock_orders(catalog)) &&
-           ConditionalLockRelationOid(leaf, RowExclusiveLock);
+    const bool of_item = leaf == catalog.item_order;
+    return (of_item || try_lock_orders(catalog)) &&
+           ConditionalLockRelationOid(leaf, RowExclusiveLock) &&
+           (of_item || ConditionalLockRelationOid(catalog.event, RowExclusiveLock));
 }
 
 }  // namespace
@@ -404,6 +437,7 @@ bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit) {
             note_left(sweep, outcome, hold.held_until);
         }
     }
+    serve_waiting();
     scope_end(scope);
     return true;
 }
@@ -436,8 +470,22 @@ bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit) {
             note_left(sweep, outcome, release_at);
         }
     }
+    serve_waiting();
     scope_end(scope);
     return count > 0;
+}
+
+bool serve_some(const Catalog& catalog, Sweep* sweep) {
+    DatabaseDue* entry = find_database_due(MyDatabaseId);
+    if (entry != nullptr && !entry->waits_known.exchange(true, std::memory_order_acq_rel)) {
+        load_waited_departures(catalog);
+    }
+    int busy = 0;
+    const bool more = serve_next_unserved(catalog, &sweep->next_slot, &busy);
+    for (; busy > 0; busy--) {
+        note_left(sweep, Outcome::kBusy, GetCurrentTimestamp());
+    }
+    return more;
 }
 
 void note_quota_deadlines(const Catalog& catalog, Sweep* sweep) {
@@ -459,6 +507,47 @@ void note_quota_deadlines(const Catalog& catalog, Sweep* sweep) {
     scope_end(scope);
 }
 
+void find_ended_waits(const Catalog& catalog, Sweep* sweep, size_t limit, bool closed) {
+    CommandCounterIncrement();  // so that this transaction's own waits are seen, too
+    const Outcome outcome = guarded(
+        [&] {
+            sweep->soonest = Min(sweep->soonest, find_expired_waits(catalog, limit, &sweep->waits));
+            if (closed) {
+                find_closed_waits(catalog, limit, &sweep->waits);
+            }
+        },
+        warn_of_waits, 0);
+    if (outcome != Outcome::kDone) {
+        note_left(sweep, outcome, GetCurrentTimestamp());
+    }
+}
+
+bool end_some_waits(const Catalog& catalog, Sweep* sweep, size_t limit) {
+    const size_t end = Min(sweep->next_wait + limit, sweep->waits.count);
+    if (sweep->next_wait == end) {
+        return false;
+    }
+    const TimestampTz stop = GetCurrentTimestamp() + kMostTime;
+    OwnerScope scope;
+    scope_begin(catalog, &scope);
+    for (; sweep->next_wait < end && GetCurrentTimestamp() < stop; sweep->next_wait++) {
+        CHECK_FOR_INTERRUPTS();
+        const EndedWait& wait = sweep->waits.wait[sweep->next_wait];
+        volatile bool ended = false;
+        const Outcome outcome =
+            guarded([&] { ended = end_wait(catalog, wait.wait_id); }, warn_of_wait, wait.wait_id);
+        if (outcome != Outcome::kDone) {
+            note_left(sweep, outcome, wait.since);
+        } else if (ended) {
+            sweep->done++;
+        } else {  // it has another end than the look has found
+            sweep->soonest = Min(sweep->soonest, GetCurrentTimestamp() + USECS_PER_SEC);
+        }
+    }
+    scope_end(scope);
+    return true;
+}
+
 }  // namespace ticketpool
 
 TICKETPOOL_FUNCTION(ticket_sweep) {
@@ -474,5 +563,10 @@ TICKETPOOL_FUNCTION(ticket_sweep) {
     while (expire_some(catalog, &sweep, kMostByHand)) {
     }
     (void)return_some_quotas(catalog, &sweep, kMostByHand);
+    find_ended_waits(catalog, &sweep, kMostByHand, true);
+    while (end_some_waits(catalog, &sweep, kMostByHand)) {
+    }
+    while (serve_some(catalog, &sweep)) {
+    }
     PG_RETURN_INT32(sweep.done);
 }

@@ -1,9 +1,10 @@
-// What runs out by itself: finding and expiring holds of seats and of units, returning quotas; see
-// sweep.cpp.
+// What runs out by itself: finding and expiring holds of seats and of units, returning quotas,
+// ending waits; see sweep.cpp.
 #pragma once
 
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "tables/wait_ends.hpp"
 
 namespace ticketpool {
 
@@ -23,8 +24,11 @@ struct Sweep {
     size_t count;
     size_t room;
     size_t next;          // the holds before this one were tried
+    uint32_t next_slot;   // of the departures that may be unserved
     int failed_quotas;    // the oldest due quotas, which the next look passes over
-    int done;             // holds that expired, quotas that returned
+    EndedWaits waits;     // what the look has found
+    size_t next_wait;     // those before this one were tried
+    int done;             // holds that expired, quotas that returned, waits of which options ended
     int busy;             // left, because another session has the rows or the table locked
     int failed;           // left, because of an error, which the log has
     TimestampTz soonest;  // the earliest deadline that is still in the future; INT64_MAX: none
@@ -46,6 +50,17 @@ bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit);
 
 // Lets at most `limit` quotas return in the running transaction. False: none were due.
 bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit);
+
+// Finds the waits with options whose time is over, at most `limit`, and the end of the next option.
+// `closed`: also those whose departures are not on sale any more.
+void find_ended_waits(const Catalog& catalog, Sweep* sweep, size_t limit, bool closed);
+// Ends options of at most `limit` of these waits in the running transaction. False: none were left
+// to try.
+bool end_some_waits(const Catalog& catalog, Sweep* sweep, size_t limit);
+
+// Serves the waiting list of the next departure that is marked unserved, in the running
+// transaction. False: there was none left.
+bool serve_some(const Catalog& catalog, Sweep* sweep);
 
 // Notes the deadlines of quotas. Call after the last return_some_quotas().
 void note_quota_deadlines(const Catalog& catalog, Sweep* sweep);

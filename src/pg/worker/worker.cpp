@@ -45,7 +45,10 @@
 #include "pool/shared_memory.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "server/settings.hpp"
+#include "worker/event_news.hpp"
 #include "worker/preload.hpp"
+#include "worker/purge.hpp"
 #include "worker/sweep.hpp"
 
 extern "C" {
@@ -189,7 +192,7 @@ bool in_transaction(Work work) {
 // Sweeper
 // ---------------------------------------------------------------------------------------------
 
-// Holds or quotas in a transaction. Each is a subtransaction, and a snapshot cannot list the
+// Holds, quotas or waits in a transaction. Each is a subtransaction, and a snapshot cannot list the
 // subtransactions of a transaction that has more than 64: every reader would have to look them up.
 constexpr int kBatch = 30;
 constexpr size_t kMostRows = 100000;               // of a partition: the next sweep finds the rest
@@ -245,6 +248,42 @@ void sweep_quotas(SweepRun* run) {
     }
 }
 
+void sweep_waits(SweepRun* run) {
+    Sweep* sweep = &run->sweep;
+    DatabaseDue* entry = find_database_due(MyDatabaseId);
+    const bool closed =
+        entry == nullptr || !entry->sales_known.exchange(true, std::memory_order_acq_rel);
+    const int left_before = sweep->busy + sweep->failed;
+    const TimestampTz end = GetCurrentTimestamp() + kSlice;
+    in_transaction([sweep, closed](const Catalog& catalog) {
+        find_ended_waits(catalog, sweep, kMostRows, closed);
+    });
+    bool more = true;
+    while (more && has_time(run, end)) {
+        more = false;
+        in_transaction([sweep, &more](const Catalog& catalog) {
+            more = end_some_waits(catalog, sweep, kBatch);
+        });
+    }
+    const bool is_complete = sweep->next_wait == sweep->waits.count &&
+                             sweep->waits.count < kMostRows &&
+                             sweep->busy + sweep->failed == left_before;
+    if (closed && entry != nullptr && !is_complete) {
+        entry->sales_known.store(false, std::memory_order_release);
+    }
+}
+
+void serve_waits(SweepRun* run) {
+    Sweep* sweep = &run->sweep;
+    const TimestampTz end = GetCurrentTimestamp() + kSlice;
+    bool more = true;
+    while (more && has_time(run, end)) {
+        more = false;
+        in_transaction(
+            [sweep, &more](const Catalog& catalog) { more = serve_some(catalog, sweep); });
+    }
+}
+
 void sweep_all(SweepRun* run) {
     Sweep* sweep = &run->sweep;
     begin_sweep(sweep, TopMemoryContext);
@@ -253,12 +292,17 @@ void sweep_all(SweepRun* run) {
     if (run->served) {
         sweep_holds(run);
         sweep_quotas(run);
+        sweep_waits(run);
+        serve_waits(run);
     }
     if (run->served && !run->left_early) {
         in_transaction([sweep](const Catalog& catalog) { note_quota_deadlines(catalog, sweep); });
     }
     if (sweep->next < sweep->count) {
         sweep->overdue = Min(sweep->overdue, sweep->holds[sweep->next].held_until);
+    }
+    if (sweep->next_wait < sweep->waits.count) {
+        sweep->overdue = Min(sweep->overdue, sweep->waits.wait[sweep->next_wait].since);
     }
 }
 
@@ -292,6 +336,69 @@ void publish(DatabaseDue* entry, const SweepRun& run) {
         entry->last_sweep.store(GetCurrentTimestamp(), std::memory_order_relaxed);
     }
     entry->swept.store(true, std::memory_order_release);
+}
+
+// ---------------------------------------------------------------------------------------------
+// Sweeper: what can wait. It comes after publish(): if it fails, the sweep is whole all the same,
+// and the next one tries again
+// ---------------------------------------------------------------------------------------------
+
+// "Events" in pool/deadlines.hpp has the protocol.
+void tell_of_events(DatabaseDue* entry) {
+    if (!setting_notify) {
+        return;
+    }
+    const uint32_t written = entry->events_written.load(std::memory_order_acquire);
+    const TimestampTz now = GetCurrentTimestamp();
+    const TimestampTz told_at = entry->told_at.load(std::memory_order_relaxed);
+    const bool too_soon = told_at <= now && now < told_at + kSoon;  // else the clock was set back
+    EventNews news{};
+    bool tell = false;
+    in_transaction([&](const Catalog& catalog) {
+        news = read_event_news(catalog, entry->told_xmin.load(std::memory_order_relaxed));
+        tell = news.highest > 0 &&
+               (news.readable || written != entry->events_told.load(std::memory_order_relaxed) ||
+                news.highest > entry->told_event.load(std::memory_order_relaxed));
+        if (tell && !too_soon) {
+            notify_of_events(news);
+        }
+    });
+    if (tell && !too_soon) {
+        entry->events_told.store(written, std::memory_order_relaxed);
+        entry->told_event.store(news.highest, std::memory_order_relaxed);
+        entry->told_xmin.store(news.horizon, std::memory_order_relaxed);
+        entry->told_at.store(GetCurrentTimestamp(), std::memory_order_relaxed);
+    }
+    if (tell && too_soon) {
+        lower_next_due(MyDatabaseId, told_at + kSoon);
+    } else if (news.unreadable) {
+        lower_next_due(MyDatabaseId, now + kSoon);
+    }
+}
+
+constexpr TimestampTz kPurgeSlice = USECS_PER_SEC;            // then holds have their turn again
+constexpr TimestampTz kPurgePause = 3600 * USECS_PER_SEC;     // when all is done
+constexpr TimestampTz kPurgeRetryPause = 60 * USECS_PER_SEC;  // if it failed, or tables were locked
+
+// Deletes what is old: a batch, and more until something becomes due.
+void purge(DatabaseDue* entry) {
+    const TimestampTz start = GetCurrentTimestamp();
+    if (start < entry->next_purge.load(std::memory_order_relaxed)) {
+        return;
+    }
+    entry->next_purge.store(start + kPurgeRetryPause, std::memory_order_relaxed);
+    PurgeResult result = PurgeResult::kDone;
+    TimestampTz now = start;
+    do {
+        CHECK_FOR_INTERRUPTS();
+        in_transaction([&result](const Catalog& catalog) { result = purge_some(catalog); });
+        now = GetCurrentTimestamp();
+    } while (result == PurgeResult::kMore && now < start + kPurgeSlice &&
+             now < entry->next_due.load(std::memory_order_acquire) && !is_wanted_by_others());
+    if (result != PurgeResult::kLocked) {
+        entry->next_purge.store(result == PurgeResult::kMore ? 0 : now + kPurgePause,
+                                std::memory_order_relaxed);
+    }
 }
 
 void at_sweeper_exit(int, Datum database) {
@@ -343,6 +450,12 @@ void ticketpool_sweeper_main(Datum argument) {
     entry = find_database_due(database);
     if (entry != nullptr) {
         publish(entry, run);
+        if (run.served && !run.wanted) {
+            tell_of_events(entry);
+        }
+        if (run.served && !run.left_early) {
+            purge(entry);
+        }
     }
 }
 

@@ -378,6 +378,7 @@ sub thaw
 sub kill_node
 {
 	my ($self, $number) = @_;
+	kill 'STOP', $self->postmaster($number);    # else it may start one more, which answers for a moment
 	my @all = processes_of($self->postmaster($number));
 	$self->node($number)->{server}->kill9;
 	kill 'KILL', @all;

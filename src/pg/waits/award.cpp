@@ -1,0 +1,283 @@
+// One award: the tickets of a wait become an order, in the transaction that frees the seats.
+//
+// Each award is a subtransaction, so that one that fails (a rule or a trigger raises an error, the
+// partition is missing) leaves nothing behind, and the next waiter is asked. Nothing here waits for
+// another session: whoever has the row of the wait locked, or buys for the same people, is passed
+// over.
+#include "waits/award.hpp"
+
+#include "pool/claim.hpp"
+#include "pool/deadlines.hpp"
+#include "purchase/rules.hpp"
+#include "server/arrays.hpp"
+#include "server/owner_scope.hpp"
+#include "server/plans.hpp"
+#include "server/settings.hpp"
+#include "server/subtransaction.hpp"
+#include "server/table_scan.hpp"
+#include "tables/events.hpp"
+#include "tables/order_rows.hpp"
+#include "tickets/sale.hpp"
+#include "tickets/seat_wish.hpp"
+#include "waits/one_award.hpp"
+
+extern "C" {
+#include "executor/spi.h"
+#include "utils/json.h"
+}
+
+namespace ticketpool {
+namespace {
+
+// What the rows of the wait and its option say, once they are locked.
+struct LockedWait {
+    int64_t user_id;
+    const int64_t* passengers;
+    uint32_t party;
+    bool sells;
+    TimestampTz held_until;
+    Text choice;  // data null: none
+};
+
+enum LockedColumn { kColUser = 1, kColPassengers, kColMatch, kColTtl, kColChoice };
+
+Datum column_of(int column, bool* is_null) {
+    return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, is_null);
+}
+
+// Is the wait still open, as far as a snapshot of now shows?
+bool is_open(const Catalog& catalog, int64_t wait_id, Snapshot snapshot) {
+    Oid types[] = {INT8OID};
+    Datum values[] = {Int64GetDatum(wait_id)};
+    const char* sql = psprintf("SELECT FROM %s WHERE wait_id = $1 AND status = 'waiting'",
+                               qualified_name(catalog.wait));
+    return execute_planned(sql, 1, types, values, nullptr, snapshot) == SPI_OK_SELECT &&
+           SPI_processed > 0;
+}
+
+TimestampTz end_of_hold(bool is_null, Datum ttl) {
+    const TimestampTz now = GetCurrentTimestamp();
+    return is_null ? now + int64_t{setting_hold_ttl} * USECS_PER_SEC
+                   : DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+                                                             TimestampTzGetDatum(now), ttl));
+}
+
+void read_locked(LockedWait* wait) {
+    bool is_null;
+    wait->user_id = DatumGetInt64(column_of(kColUser, &is_null));
+    const Datum passengers = column_of(kColPassengers, &is_null);
+    if (is_null) {
+        int64_t* user = static_cast<int64_t*>(palloc(sizeof(int64_t)));
+        *user = wait->user_id;
+        wait->passengers = user;
+        wait->party = 1;
+    } else {
+        ArrayType* array = DatumGetArrayTypePCopy(passengers);
+        wait->passengers = reinterpret_cast<const int64_t*>(ARR_DATA_PTR(array));
+        wait->party = static_cast<uint32_t>(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
+    }
+    wait->sells = same_text(text_of(column_of(kColMatch, &is_null)), {"sell", 4});
+    bool no_ttl;
+    const Datum ttl = column_of(kColTtl, &no_ttl);
+    wait->held_until = end_of_hold(no_ttl, ttl);
+    const Datum choice = column_of(kColChoice, &is_null);
+    wait->choice = is_null ? Text{nullptr, 0} : copy_text(text_of(choice));
+}
+
+Awarded lock_wait(const Catalog& catalog, const QueuedOption& option, LockedWait* wait) {
+    Oid types[] = {INT8OID, INT4OID};
+    Datum values[] = {Int64GetDatum(option.wait_id), Int32GetDatum(option.option_no)};
+    const char* sql = psprintf(
+        "SELECT w.user_id, w.passengers, w.on_match, w.hold_ttl, o.seat_choice FROM %s AS w "
+        "JOIN %s AS o ON o.wait_id = w.wait_id WHERE w.wait_id = $1 AND o.option_no = $2 "
+        "AND w.status = 'waiting' AND o.status = 'waiting' FOR NO KEY UPDATE SKIP LOCKED",
+        qualified_name(catalog.wait), qualified_name(catalog.wait_option));
+    Snapshot snapshot = take_fresh_snapshot();
+    if (execute_planned(sql, 2, types, values, nullptr, snapshot) != SPI_OK_SELECT) {
+        elog(ERROR, "could not lock a wait");
+    }
+    Awarded result = Awarded::kYes;
+    if (SPI_processed > 0) {
+        read_locked(wait);
+    } else {
+        result = is_open(catalog, option.wait_id, snapshot) ? Awarded::kBusy : Awarded::kGone;
+    }
+    drop_snapshot(snapshot);
+    return result;
+}
+
+void parse_wish(const LockedWait& wait, Purchase* purchase) {
+    if (wait.choice.data == nullptr) {
+        return;
+    }
+    ErrorData* error = in_subtransaction([&] {
+        purchase->choice =
+            parse_choice(wait.choice, {purchase->ref, purchase->class_index}, wait.party);
+        return true;
+    });
+    if (error != nullptr) {  // the departure may have got other seats since: a wish costs no sale
+        FreeErrorData(error);
+        purchase->choice = SeatChoice{};
+    } else {
+        purchase->choice = purchase->choice.of_part(purchase->party);
+    }
+}
+
+Datum event_detail(const QueuedOption& option, const char* passed) {
+    return CStringGetDatum(psprintf("{\"option\": %d, \"queue_no\": " INT64_FORMAT
+                                    ", \"passed\": [%s]}",
+                                    option.option_no, option.queue_no, passed));
+}
+
+// The rows of the wait say what it got.
+void finish_wait(const Catalog& catalog, const Offer& offer, int64_t order_id) {
+    Oid types[] = {INT8OID, INT4OID, INT8OID};
+    Datum values[] = {Int64GetDatum(offer.option.wait_id), Int32GetDatum(offer.option.option_no),
+                      Int64GetDatum(order_id)};
+    const char* sql = psprintf(
+        "WITH options AS (UPDATE %s SET status = CASE WHEN option_no = $2 THEN 'awarded' ELSE "
+        "'cancelled' END WHERE wait_id = $1 AND status = 'waiting') "
+        "UPDATE %s SET status = 'awarded', order_id = $3, changed_at = now() WHERE wait_id = $1",
+        qualified_name(catalog.wait_option), qualified_name(catalog.wait));
+    Snapshot snapshot = take_fresh_snapshot();
+    if (execute_planned(sql, 3, types, values, nullptr, snapshot) != SPI_OK_UPDATE ||
+        SPI_processed != 1) {
+        elog(ERROR, "could not write an award");
+    }
+    drop_snapshot(snapshot);
+}
+
+void write_award(const Catalog& catalog, const Offer& offer, const Purchase& purchase,
+                 const Claimed* claims) {
+    OrderValues* rows = static_cast<OrderValues*>(palloc(purchase.party * sizeof(OrderValues)));
+    build_orders(catalog, purchase, claims, rows);
+    insert_orders(catalog, purchase.service_date, rows, static_cast<int>(purchase.party), nullptr);
+    const int64_t order_id = DatumGetInt64(rows[0].value[kOrderId]);
+    finish_wait(catalog, offer, order_id);
+    TicketEvent* events = static_cast<TicketEvent*>(palloc0(purchase.party * sizeof(TicketEvent)));
+    const char* detail = DatumGetCString(event_detail(offer.option, offer.passed));
+    for (uint32_t i = 0; i < purchase.party; i++) {
+        events[i] = TicketEvent{"awarded",
+                                order_id,
+                                static_cast<int32_t>(i + 1),
+                                offer.ref.departure->departure_id,
+                                offer.option.wait_id,
+                                detail};
+    }
+    write_events(catalog, events, static_cast<int>(purchase.party));
+    if (purchase.status == OrderStatus::kHeld) {
+        deadline_at_commit(purchase.held_until);
+    }
+}
+
+// In the subtransaction. What is not awarded is undone.
+Awarded award(const Catalog& catalog, const Offer& offer, const char** reason) {
+    LockedWait wait{};
+    const Awarded locked = lock_wait(catalog, offer.option, &wait);
+    if (locked != Awarded::kYes) {
+        return locked;
+    }
+    Purchase purchase{};
+    purchase.ref = offer.ref;
+    purchase.trip = offer.trip;
+    purchase.class_index = offer.class_index;
+    purchase.service_date = offer.ref.departure->service_date;
+    purchase.user_id = wait.user_id;
+    purchase.passengers = wait.passengers;
+    purchase.party = Min(wait.party, offer.free);
+    purchase.channel = offer.option.channel;
+    purchase.status = wait.sells ? OrderStatus::kSold : OrderStatus::kHeld;
+    purchase.held_until = wait.held_until;
+    parse_wish(wait, &purchase);
+    bool busy;
+    *reason = ask_rules_at_once(catalog, rule_call(purchase), &busy);
+    if (busy || *reason != nullptr) {
+        return busy ? Awarded::kBusy : Awarded::kRefused;
+    }
+    Claimed* claims = static_cast<Claimed*>(palloc(purchase.party * sizeof(Claimed)));
+    if (!offer.stock->claim(purchase, claims)) {
+        return Awarded::kLost;
+    }
+    write_award(catalog, offer, purchase, claims);
+    return Awarded::kYes;
+}
+
+bool is_of_others(const ErrorData& error) {
+    return error.sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+           error.sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE ||
+           error.sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+// Calls work() as the owner in a subtransaction; *error: what it raised, if not a cancel.
+template <typename Work>
+void in_own_scope(const Catalog& catalog, ErrorData** error, Work work) {
+    *error = in_subtransaction([&] {
+        OwnerScope scope;
+        owner_begin(catalog, &scope, RowScope::kEvery);
+        SPI_connect();
+        const bool keep = work();
+        SPI_finish();
+        owner_end(scope);
+        return keep;
+    });
+    if (*error != nullptr && ((*error)->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+                              (*error)->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)) {
+        ReThrowError(*error);  // meant for the whole statement
+    }
+}
+
+}  // namespace
+
+Awarded try_award(const Catalog& catalog, const Offer& offer, const char** reason) {
+    MemoryContext outer = CurrentMemoryContext;
+    MemoryContext scratch =
+        AllocSetContextCreate(outer, "ticketpool award", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(scratch);
+    Awarded result = Awarded::kFailed;
+    const char* why = nullptr;
+    ErrorData* error;
+    in_own_scope(catalog, &error, [&] {
+        result = award(catalog, offer, &why);
+        why = why == nullptr ? nullptr : MemoryContextStrdup(scratch, why);
+        return result == Awarded::kYes;
+    });
+    MemoryContextSwitchTo(outer);
+    if (error != nullptr) {
+        result = is_of_others(*error) ? Awarded::kBusy : Awarded::kFailed;
+        why = error->message;
+    }
+    *reason = why == nullptr ? nullptr : pstrdup(why);
+    MemoryContextDelete(scratch);
+    return result;
+}
+
+void record_passed(const Catalog& catalog, const QueuedOption& option, const char* reason) {
+    ErrorData* error;
+    in_own_scope(catalog, &error, [&] {
+        Oid types[] = {INT8OID, INT4OID, TEXTOID};
+        Datum values[] = {Int64GetDatum(option.wait_id), Int32GetDatum(option.option_no),
+                          CStringGetTextDatum(reason)};
+        const char* table = qualified_name(catalog.wait_option);
+        const char* sql = psprintf(
+            "UPDATE %s SET passed = $3 WHERE ctid = ANY (ARRAY(SELECT ctid FROM %s WHERE wait_id = "
+            "$1 AND option_no = $2 AND status = 'waiting' AND passed IS DISTINCT FROM $3 FOR NO "
+            "KEY UPDATE SKIP LOCKED))",
+            table, table);
+        Snapshot snapshot = take_fresh_snapshot();
+        execute_planned(sql, 3, types, values, nullptr, snapshot);
+        drop_snapshot(snapshot);
+        return true;
+    });
+    if (error != nullptr) {
+        FreeErrorData(error);  // the rows are locked, or changed: what is on record is theirs
+    }
+}
+
+void append_passed(StringInfoData* json, int64_t wait_id, const char* reason) {
+    appendStringInfo(
+        json, "%s{\"wait_id\": " INT64_FORMAT ", \"reason\": ", json->len > 0 ? ", " : "", wait_id);
+    escape_json(json, reason);
+    appendStringInfoChar(json, '}');
+}
+
+}  // namespace ticketpool
