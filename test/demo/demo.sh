@@ -99,6 +99,9 @@ say 'The coaches as they are now, drawn by ticket_seat_svg for a browser: build/
 step "Paying takes time: holds run out and quotas return by themselves, late payments and exchanges find their seat"
 sql -f demo/life.sql | sed '$d'
 
+step 'A sold-out class, three who wait, and two refunds: who gets the seat, and why'
+show -f demo/wait.sql
+
 step 'The counters: SELECT * FROM ticket_pool_stat'
 show -x -c 'SELECT * FROM ticket_pool_stat'
 
