@@ -1,12 +1,12 @@
--- Today's G3: business class is sold out, and three wait for it. Then two tickets are refunded, one
--- after the other.
-SELECT ticket_remaining('G3', '北京南', '上海虹桥', CURRENT_DATE, 'business') AS seats \gset
+-- G3 in two weeks: business class is sold out, and three wait for it. Then two tickets are refunded,
+-- one after the other.
+SELECT ticket_remaining('G3', '北京南', '上海虹桥', CURRENT_DATE + 14, 'business') AS seats \gset
 CREATE TEMP TABLE sold AS
-SELECT o.* FROM generate_series(1, :seats) AS user_id, ticket_buy('G3', '北京南', '上海虹桥', user_id, CURRENT_DATE, 'business') AS o;
+SELECT o.* FROM generate_series(1, :seats) AS user_id, ticket_buy('G3', '北京南', '上海虹桥', user_id, CURRENT_DATE + 14, 'business') AS o;
 CREATE TEMP TABLE waiter AS
-SELECT 1 AS n, 'a party of two' AS who, wait_id FROM ticket_wait(501, ARRAY[('G3', '北京南', '上海虹桥', NULL, CURRENT_DATE, 'business', NULL, NULL, NULL, NULL)]::ticket_request[], passengers => '{501,502}')
-UNION ALL SELECT 2, 'one from 南京南', wait_id FROM ticket_wait(503, ARRAY[('G3', '南京南', '上海虹桥', NULL, CURRENT_DATE, 'business', NULL, NULL, NULL, NULL)]::ticket_request[])
-UNION ALL SELECT 3, 'one all the way', wait_id FROM ticket_wait(504, ARRAY[('G3', '北京南', '上海虹桥', NULL, CURRENT_DATE, 'business', NULL, NULL, NULL, NULL)]::ticket_request[]);
+SELECT 1 AS n, 'a party of two' AS who, wait_id FROM ticket_wait(501, ARRAY[('G3', '北京南', '上海虹桥', NULL, CURRENT_DATE + 14, 'business', NULL, NULL, NULL, NULL)]::ticket_request[], passengers => '{501,502}')
+UNION ALL SELECT 2, 'one from 南京南', wait_id FROM ticket_wait(503, ARRAY[('G3', '南京南', '上海虹桥', NULL, CURRENT_DATE + 14, 'business', NULL, NULL, NULL, NULL)]::ticket_request[])
+UNION ALL SELECT 3, 'one all the way', wait_id FROM ticket_wait(504, ARRAY[('G3', '北京南', '上海虹桥', NULL, CURRENT_DATE + 14, 'business', NULL, NULL, NULL, NULL)]::ticket_request[]);
 CREATE TEMP VIEW answer AS
 SELECT n, coalesce((SELECT 'has ' || coach || '/' || seat FROM ticket_order o WHERE o.order_id = w.order_id), 'waits: ' || s.reason) AS answer
 FROM waiter JOIN ticket_wait w USING (wait_id), ticket_wait_status(wait_id) s;
