@@ -84,6 +84,10 @@ Status claim_seats(SeatMap& map, const SeatGeometry* geometry, const SeatRequest
 // count_free for a buyer whose own refunds hold `own`: their bits count as free.
 std::uint32_t count_free_with_own(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
                                   std::uint32_t own_count) noexcept;
+// The same with relaxed loads, many seats at a time, for those who only count: see count_free().
+// Each seat is in `own` at most once.
+std::uint32_t estimate_free_with_own(const SeatMap& map, const SegmentMask& trip,
+                                     const OwnFree* own, std::uint32_t own_count) noexcept;
 
 // Sets free[s] for each seat s that such a buyer could have over the trip. `numbers`: the places in
 // `free` of the map's seats; null: as they are. The other entries of `free` are left as they are.

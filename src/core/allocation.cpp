@@ -221,6 +221,22 @@ std::uint32_t count_free_with_own(const SeatMap& map, const SegmentMask& trip, c
     });
 }
 
+std::uint32_t estimate_free_with_own(const SeatMap& map, const SegmentMask& trip,
+                                     const OwnFree* own, std::uint32_t own_count) noexcept {
+    std::uint32_t free = count_free(map, trip);
+    with_words(map, [&](const auto& seats) noexcept {
+        for (std::uint32_t i = 0; i < own_count; ++i) {
+            const OwnFree& seat = own[i];
+            free +=
+                !seats.is_free(seat.seat, trip) && seats.is_free(seat.seat, trip.and_not(seat.bits))
+                    ? 1U
+                    : 0U;
+        }
+        return true;
+    });
+    return free;
+}
+
 void mark_free(const SeatMap& map, const SegmentMask& trip, const OwnFree* own,
                std::uint32_t own_count, const std::uint32_t* numbers, bool* free) noexcept {
     with_words(map, [&](const auto& seats) noexcept {

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "train.hpp"
 
@@ -173,6 +175,33 @@ TEST(SingleSeat, WishUnderFirstFitAndRandom) {
     }
 }
 
+// The count that looks at many seats at a time, and corrects it for the own ones, against the count
+// that goes from seat to seat.
+TEST(SingleSeat, OwnBitsCountTheSameManySeatsAtATime) {
+    std::mt19937 random(5);
+    for (const int segments : {7, 12, 29, 64, 65, 150}) {
+        for (int round = 0; round < 200; ++round) {
+            Train train(40, segments);
+            train.take_all();
+            std::vector<OwnFree> own;
+            for (std::uint32_t seat = 0; seat < 40; ++seat) {
+                const auto stretch = [&] {
+                    const int a = static_cast<int>(random() % static_cast<unsigned>(segments));
+                    const int b = static_cast<int>(random() % static_cast<unsigned>(segments));
+                    return trip_mask(std::min(a, b), std::max(a, b) + 1);
+                };
+                if (random() % 2 == 0) release(train.map, seat, stretch());
+                if (random() % 3 == 0) own.push_back({seat, stretch()});
+            }
+            const int from = static_cast<int>(random() % static_cast<unsigned>(segments));
+            const SegmentMask trip = trip_mask(from, std::min(segments, from + 3));
+            const auto count = static_cast<std::uint32_t>(own.size());
+            EXPECT_EQ(estimate_free_with_own(train.map, trip, own.data(), count),
+                      count_free_with_own(train.map, trip, own.data(), count));
+        }
+    }
+}
+
 TEST(SingleSeat, OwnBitsAreFreeForTheirOwnerOnly) {
     for (const int segments : {12, 20, 150}) {
         Train train(6, segments);
@@ -184,6 +213,7 @@ TEST(SingleSeat, OwnBitsAreFreeForTheirOwnerOnly) {
         wanted.own = own;
         wanted.own_count = 2;
         EXPECT_EQ(count_free_with_own(train.map, wanted.trip, own, 2), 1U);
+        EXPECT_EQ(estimate_free_with_own(train.map, wanted.trip, own, 2), 1U);
         ASSERT_EQ(train.claim(wanted), Status::kOk);
         EXPECT_EQ(train.claims[0].seat, 3U);
         EXPECT_TRUE(train.claims[0].from_own == wanted.trip);

@@ -259,7 +259,11 @@ bool claim_demand(const Demand& demand, Claimed* claimed) {
 uint32_t count_remaining(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel) {
     SourceState one;
     const SourceList list = list_sources(ref, class_index, trip, channel, kAnyPlaces, &one);
-    return free_in_all(list, trip);
+    uint32_t free = 0;
+    for (int i = 0; i < list.count; i++) {
+        free += estimate_free_in(list.states[i], trip);
+    }
+    return free;
 }
 
 void enter_claim(const Claimed& claimed) {

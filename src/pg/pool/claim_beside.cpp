@@ -124,7 +124,12 @@ bool claim_beside_waiters(const Demand& demand, Claimed* claimed) {
         const uint64_t seen = demand.ref.departure->waits()->look();
         if (count_remaining(demand.ref, demand.class_index, demand.trip, demand.channel) <
             demand.party) {
-            break;
+            // Nothing to look for in the list. Another buyer's attempt may have hidden a seat.
+            const size_t none = ledger_mark();
+            if (!claim_any(demand, claimed)) {
+                return false;
+            }
+            ledger_undo_to(none);
         }
         const WaitedTrips waited = find_waited(demand.ref, demand.class_index, demand.trip);
         const size_t mark = ledger_mark();

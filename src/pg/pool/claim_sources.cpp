@@ -81,6 +81,13 @@ uint32_t free_in(const SourceState& state, Trip trip) {
                                 : count_free_with_own(state.map, bits, state.own, state.own_count);
 }
 
+uint32_t estimate_free_in(const SourceState& state, Trip trip) {
+    return is_places(state) || state.own_count == 0
+               ? free_in(state, trip)
+               : estimate_free_with_own(state.map, trip_mask(trip.from, trip.to), state.own,
+                                        state.own_count);
+}
+
 void settle(const Demand& demand, const SourceState& state) {
     if (state.source.quota != 0) {
         Quota* quota = demand.ref.departure->quota_at(state.source.quota);

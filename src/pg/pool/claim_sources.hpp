@@ -39,6 +39,8 @@ void fill_state(const DepartureRef& ref, const SeatSource& source, SourceState* 
 SourceList list_sources(const DepartureRef& ref, uint32_t class_index, Trip trip, Text channel,
                         const PlacesWanted& places, SourceState* one);
 uint32_t free_in(const SourceState& state, Trip trip);
+// The same for those who only count: not for a careful look.
+uint32_t estimate_free_in(const SourceState& state, Trip trip);
 
 // After an attempt on a quota: what the attempt has undone may belong to the departure by now. See
 // settle_attempt().
