@@ -208,6 +208,107 @@ for my $how ('a rollback', 'a dead session')
 	is(status_of($wait), 'waiting', 'and waits');
 }
 
+# ---------------------------------------------------------------------------------------------------------------------
+# Several transactions, and what is undone
+# ---------------------------------------------------------------------------------------------------------------------
+sub option { my ($date, $from, $to) = @_; return "ROW('T', 'S$from', 'S$to', NULL, '$date', NULL, NULL, NULL, NULL, NULL)::ticket_request" }
+
+# Who refuses one option of a wait keeps nobody from serving another one
+{
+	my ($date, $order) = sold_out();
+	my ($date2, $order2) = sold_out();
+	my $id = run("SELECT departure_id FROM ticket_departure WHERE service_date = '$date'");
+	run("CREATE FUNCTION not_here(bigint, bigint, bigint[], int, int) RETURNS text LANGUAGE sql AS \$\$SELECT CASE \$1 WHEN $id THEN 'not here' END\$\$");
+	run("INSERT INTO ticket_rule (rule, on_kind, enabled) VALUES ('public.not_here', 'ticket', true)");
+	my $wait = run('SELECT wait_id FROM ticket_wait(' . ++$user . ', ARRAY[' . option($date, 1, 6) . ', ' . option($date2, 1, 6) . '])');
+	$other->run('BEGIN');
+	$other->run("SELECT count(*) FROM ticket_refund($order)");
+	is($other->run("SELECT passed FROM ticket_wait_option WHERE wait_id = $wait AND option_no = 1"), 'not here', 'a refused option is on record');
+	run("SET statement_timeout = '5s'");
+	is(run("SELECT count(*) FROM ticket_refund($order2)"), '1', 'who frees a seat of the other option does not wait for that transaction');
+	run('RESET statement_timeout');
+	$other->run('COMMIT');
+	run("DELETE FROM ticket_rule WHERE rule = 'public.not_here'");
+	ok(becomes_true($node, 'postgres', "SELECT status = 'awarded' FROM ticket_wait WHERE wait_id = $wait"), 'and the wait is served');
+}
+
+# A sweep by hand that is rolled back
+{
+	my ($date, $order) = sold_out();
+	run("SELECT count(*) FROM ticket_refund($order)");
+	$other->run('BEGIN');
+	$other->run("SELECT count(*) FROM ticket_buy('T', 'S1', 'S6', 77, '$date')");
+	my $wait = waits($date, 1, 6);
+	run('BEGIN');
+	run('LOCK TABLE ticket_wait IN SHARE ROW EXCLUSIVE MODE');  # the worker keeps out
+	$other->run('ROLLBACK');
+	run('SELECT ticket_sweep()');
+	is(status_of($wait), 'awarded', 'a sweep by hand serves');
+	run('ROLLBACK');
+	is(others("SELECT count(*) FROM ticket_buy('T', 'S1', 'S6', 78, '$date')"), '0', 'rolled back: a newcomer does not get the seat');
+	ok(becomes_true($node, 'postgres', "SELECT status = 'awarded' FROM ticket_wait WHERE wait_id = $wait"), 'and the worker serves');
+}
+
+# A quota, wholly sold, that is given back while one of its tickets is
+{
+	my $date = run("SELECT date '$day' + " . $next_day++);
+	run("SELECT ticket_open('T', '$date', 'two', '2020-01-01')");
+	my $quota = run("SELECT ticket_reserve('T', '$date', 'second', 'agency', 1, 'S1', 'S6')");
+	run("SELECT count(*) FROM ticket_buy('T', 'S1', 'S6', 1, '$date')");
+	my $order = run("SELECT order_id FROM ticket_buy('T', 'S1', 'S6', 2, '$date', channel => 'agency')");
+	my $wait = waits($date, 1, 6);
+	$other->run('BEGIN');
+	$other->run("SELECT count(*) FROM ticket_refund($order)");
+	run("SELECT ticket_recycle($quota)");
+	$other->run('COMMIT');
+	is(others("SELECT count(*) FROM ticket_buy('T', 'S1', 'S6', 78, '$date')"), '0', 'a seat of a quota that goes: a newcomer does not get it');
+	ok(becomes_true($node, 'postgres', "SELECT status = 'awarded' FROM ticket_wait WHERE wait_id = $wait"), 'a waiter does');
+}
+
+# A stop that the train passes through
+{
+	my ($date, $order) = sold_out();
+	my $wait = waits($date, 2, 4);
+	run("SELECT count(*) FROM ticket_skip_stop('T', '$date', 'S2')");
+	run("SELECT count(*) FROM ticket_refund($order)");
+	is(status_of($wait), 'waiting', 'nobody gets a ticket from a stop that is skipped');
+	is(run("SELECT count(*) FROM ticket_verify()"), '0', 'and that is no fault');
+	run("SELECT ticket_retime('T', '$date')");
+	ok(becomes_true($node, 'postgres', "SELECT status = 'awarded' FROM ticket_wait WHERE wait_id = $wait"), 'the stop is back: the waiter is served');
+}
+
+# An award that fails each time is not tried for ever
+{
+	my ($date, $order) = sold_out();
+	run('CREATE SEQUENCE public.tries');
+	run('CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM nextval(\'public.tries\'); RAISE EXCEPTION \'not this user\'; END$$');
+	my $wait = waits($date, 1, 6);
+	run("CREATE TRIGGER refuse BEFORE INSERT ON ticket_order FOR EACH ROW WHEN (NEW.user_id = $user) EXECUTE FUNCTION refuse()");
+	run("SELECT count(*) FROM ticket_refund($order)");
+	is(run("SELECT passed FROM ticket_wait_option WHERE wait_id = $wait"), 'not this user', 'why an award fails is on record');
+	sleep 3;
+	my $tries = run('SELECT last_value FROM public.tries');
+	sleep 3;
+	is(run('SELECT last_value FROM public.tries'), $tries, 'it is not tried again without need');
+	run('DROP TRIGGER refuse ON ticket_order');
+	is(others("SELECT count(*) FROM ticket_buy('T', 'S1', 'S6', 78, '$date')"), '1', 'and keeps nobody from the seat');
+}
+
+# A new waiter is prepared while the server restarts
+{
+	my ($date, $order) = sold_out();
+	run('BEGIN');
+	my $wait = waits($date, 1, 6);
+	run("PREPARE TRANSACTION 'w'");
+	$_->quit for $owner, $other;
+	stop_and_start($node, 'immediate');
+	$_ = session($node, 'postgres', verbosity => 'default') for $owner, $other;
+	is(others("SELECT ticket_remaining('T', 'S1', 'S6', '$date')"), '0', 'the departure is loaded');
+	run("COMMIT PREPARED 'w'");
+	run("SELECT count(*) FROM ticket_refund($order)");
+	ok(becomes_true($node, 'postgres', "SELECT status = 'awarded' FROM ticket_wait WHERE wait_id = $wait"), 'a waiter that was prepared before the restart is served');
+}
+
 # A restart
 {
 	my ($date, $order) = sold_out();

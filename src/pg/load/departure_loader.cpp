@@ -123,7 +123,9 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint3
     mark_quotas(departure);
     // Not known is what was free when it left memory, or was freed by a transaction that did not
     // find it there.
-    if (!RecoveryInProgress() && has_waiters(catalog, row.departure_id)) {
+    if (!RecoveryInProgress() &&
+        (may_have_waiters(catalog, row.departure_id) ||
+         (max_prepared_xacts > 0 && has_undecided_waiters(catalog, row.departure_id)))) {
         mark_loaded(departure);
     }
     MemoryContextSwitchTo(previous);

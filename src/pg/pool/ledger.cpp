@@ -87,9 +87,8 @@ void ledger_add_waiter(uint32_t slot, uint64_t seen) {
 }
 
 void ledger_each_waiter(void (*visit)(uint32_t slot, uint64_t seen)) {
-    ledger.for_each(Kind::kWaiter, [&](const Entry& entry) {
-        visit(entry.source.slot, entry.bits.w[0]);
-    });
+    ledger.for_each(Kind::kWaiter,
+                    [&](const Entry& entry) { visit(entry.source.slot, entry.bits.w[0]); });
 }
 
 uint32_t ledger_releases(uint32_t slot, size_t since, Freed** freed) {
@@ -309,7 +308,10 @@ SaleStatus ledger_status(uint32_t slot, const Departure* departure) {
 void ledger_settle() {
     ledger.settle([](const Entry& entry) {
         if (entry.kind == Kind::kRoute) {
+            // A stop that is back makes waiters fit, as seats do that are given back.
+            begin_giving_back(entry.source.slot, GivenBack::kUnserved);
             finish_rerouting(entry.source.slot, rerouting_of(entry));
+            shared.slots[entry.source.slot].departure()->waits()->end_giving_back();
             ledger_routes--;
         }
         settle_entry(entry, EntryOf::kOwn);

@@ -74,7 +74,11 @@ void settle_entry(const Entry& entry, EntryOf of) {
     } else if (entry.kind == Kind::kQuota) {
         quota_of(entry)->maker.store(0, std::memory_order_release);
     } else if (entry.kind == Kind::kClosing) {
+        // Also if nothing of it was free: who frees a seat of it now frees it for everybody.
+        begin_giving_back(entry.source.slot,
+                          of == EntryOf::kOwn ? GivenBack::kServed : GivenBack::kUnserved);
         close_quota(entry);
+        departure_of(entry)->waits()->end_giving_back();
     } else if (entry.kind == Kind::kStatus) {
         departure_of(entry)->status.store(entry.status, std::memory_order_seq_cst);
     } else if (entry.kind == Kind::kBar) {

@@ -206,16 +206,37 @@ void walk_queue(const WaitQueue& queue, int32_t from_stop, int32_t before_stop,
     reader_close(&walk.reader);
 }
 
-bool has_waiters(const Catalog& catalog, int64_t departure_id) {
+static bool has_option(const Catalog& catalog, int64_t departure_id, Snapshot snapshot) {
     TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
     reader_open(&reader, catalog.wait_option, catalog.wait_option_queue, snapshot);
     reader_key_int64(&reader, departure_id);
-    reader_by_snapshot(&reader);
+    if (snapshot != nullptr) {
+        reader_by_snapshot(&reader);
+    }
     const bool found = reader_next(&reader);
     reader_close(&reader);
+    return found;
+}
+
+bool has_waiters(const Catalog& catalog, int64_t departure_id) {
+    Snapshot snapshot = take_fresh_snapshot();
+    const bool found = has_option(catalog, departure_id, snapshot);
     drop_snapshot(snapshot);
     return found;
+}
+
+bool may_have_waiters(const Catalog& catalog, int64_t departure_id) {
+    if (has_waiters(catalog, departure_id)) {
+        return true;
+    }
+    Snapshot snapshot = take_others_snapshot();
+    const bool found = has_option(catalog, departure_id, snapshot);
+    drop_snapshot(snapshot);
+    return found;
+}
+
+bool has_undecided_waiters(const Catalog& catalog, int64_t departure_id) {
+    return has_option(catalog, departure_id, nullptr);
 }
 
 bool is_wait_locked(const Catalog& catalog, int64_t wait_id) {

@@ -72,6 +72,12 @@ bool queue_behind(const WaitQueue& queue, const WaitStream& stream, int64_t queu
 // Does anybody wait for the departure, as far as committed rows and this transaction's say?
 bool has_waiters(const Catalog& catalog, int64_t departure_id);
 
+// The same, or as far as the rows say that there would be after a rollback of this transaction. For
+// what others see in memory before this transaction has ended.
+bool may_have_waiters(const Catalog& catalog, int64_t departure_id);
+// Does a transaction of another session that has not ended enter somebody who waits for it?
+bool has_undecided_waiters(const Catalog& catalog, int64_t departure_id);
+
 // Has another transaction the wait's row locked, or changes it?
 bool is_wait_locked(const Catalog& catalog, int64_t wait_id);
 

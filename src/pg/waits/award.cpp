@@ -258,11 +258,13 @@ void record_passed(const Catalog& catalog, const QueuedOption& option, const cha
         Datum values[] = {Int64GetDatum(option.wait_id), Int32GetDatum(option.option_no),
                           CStringGetTextDatum(reason)};
         const char* table = qualified_name(catalog.wait_option);
+        // The row of the wait is locked, too: who serves another of its options changes all of
+        // them, and would wait for this transaction.
         const char* sql = psprintf(
-            "UPDATE %s SET passed = $3 WHERE ctid = ANY (ARRAY(SELECT ctid FROM %s WHERE wait_id = "
-            "$1 AND option_no = $2 AND status = 'waiting' AND passed IS DISTINCT FROM $3 FOR NO "
-            "KEY UPDATE SKIP LOCKED))",
-            table, table);
+            "UPDATE %s SET passed = $3 WHERE ctid = ANY (ARRAY(SELECT o.ctid FROM %s AS w JOIN %s "
+            "AS o ON o.wait_id = w.wait_id WHERE w.wait_id = $1 AND o.option_no = $2 AND o.status "
+            "= 'waiting' AND o.passed IS DISTINCT FROM $3 FOR NO KEY UPDATE SKIP LOCKED))",
+            table, qualified_name(catalog.wait), table);
         Snapshot snapshot = take_fresh_snapshot();
         execute_planned(sql, 3, types, values, nullptr, snapshot);
         drop_snapshot(snapshot);

@@ -27,6 +27,7 @@
 #include "waits/award.hpp"
 
 extern "C" {
+#include "access/twophase.h"
 #include "storage/lmgr.h"
 }
 
@@ -82,7 +83,7 @@ bool find_head(const Serving& serving, Stream* stream) {
         CHECK_FOR_INTERRUPTS();
         if (!stream->has_head) {
             stream->has_head = queue_behind(queue_of(list, stream->class_index), stream->alike,
-                                            stream->behind, false, &stream->head);
+                                            stream->behind, list.unpassed, &stream->head);
             stream->counted = list.has_quotas ? 0 : stream->counted;
         }
         if (!stream->has_head) {
@@ -294,6 +295,15 @@ bool find_claimant(const StreamList& list, const Stream& stream, QueuedOption* c
     return found;
 }
 
+bool try_lock_to_read(const Oid* relations, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (!ConditionalLockRelationOid(relations[i], AccessShareLock)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // Is called for a departure that is announced, so it may not wait for a lock. While somebody alters
 // the list's table, all that is free counts as wanted.
 uint32_t find_waited(const DepartureRef& ref, uint32_t class_index, Trip trip,
@@ -301,8 +311,9 @@ uint32_t find_waited(const DepartureRef& ref, uint32_t class_index, Trip trip,
     const Catalog& catalog = catalog_of_slot(ref.slot);
     StreamList list;
     begin_streams(catalog, ref, &list);
-    if (!ConditionalLockRelationOid(catalog.wait_option, AccessShareLock) ||
-        !ConditionalLockRelationOid(catalog.wait, AccessShareLock)) {
+    const Oid relations[] = {catalog.wait_option, catalog.wait_option_queue, catalog.wait,
+                             catalog.wait_pkey};
+    if (!try_lock_to_read(relations, lengthof(relations))) {
         *waited = static_cast<WaitedTrip*>(palloc(sizeof(WaitedTrip)));
         **waited = WaitedTrip{trip, true};
         return 1;
@@ -331,22 +342,53 @@ void add_all_streams(StreamList* list) {
     }
 }
 
+Service serve_all_streams(const Catalog& catalog, const DepartureRef& ref, bool unpassed) {
+    StreamList list;
+    begin_streams(catalog, ref, &list);
+    list.unpassed = unpassed;
+    add_all_streams(&list);
+    return serve_streams(kPoolStock, &list);
+}
+
+// Somebody may wait whom this transaction's rows do not show: it may be rolled back, and a new
+// waiter may be about to commit.
+bool may_be_waited_for(const Catalog& catalog, Departure* departure) {
+    return departure->waits()->joining.load(std::memory_order_seq_cst) > 0 ||
+           may_have_waiters(catalog, departure->departure_id);
+}
+
+// A new waiter of whom the pool does not know: prepared before the server was started. Nothing
+// tells when it commits.
+bool has_unknown_waiters(const Catalog& catalog, Departure* departure) {
+    return max_prepared_xacts > 0 &&
+           departure->waits()->joining.load(std::memory_order_seq_cst) == 0 &&
+           has_undecided_waiters(catalog, departure->departure_id);
+}
+
 // Serves the pinned departure, and takes its mark off if nothing is left. False: it has to be
 // served again.
 bool serve_unserved(const Catalog& catalog, const DepartureRef& ref) {
     WaitControl* waits = ref.departure->waits();
-    const uint64_t seen = waits->look();
-    const May may = may_serve(catalog, ref);
-    Service service{};
-    if (may == May::kYes) {
-        StreamList list;
-        begin_streams(catalog, ref, &list);
-        add_all_streams(&list);
-        service = serve_streams(kPoolStock, &list);
+    bool unpassed = false;
+    for (;;) {
+        const uint64_t seen = waits->look();
+        const May may = may_serve(catalog, ref);
+        const Service service =
+            may == May::kYes ? serve_all_streams(catalog, ref, unpassed) : Service{};
+        if (may == May::kNotNow || service.busy > 0 ||
+            has_unknown_waiters(catalog, ref.departure)) {
+            return false;
+        }
+        if (waits->served(seen, may_be_waited_for(catalog, ref.departure))) {
+            return true;
+        }
+        // An award that failed has given its seats back, which marks the departure. It was tried
+        // twice by now, by who freed and by the worker: once more without those that are on record.
+        if (unpassed || service.lost == 0) {
+            return false;
+        }
+        unpassed = true;
     }
-    // What has failed was tried twice by now, by who freed and by the worker.
-    return may != May::kNotNow && service.busy == 0 &&
-           waits->served(seen, has_waiters(catalog, ref.departure->departure_id));
 }
 
 }  // namespace

@@ -101,6 +101,10 @@ WalkOn look_at_stream(const WaitStream& stream, void* context) {
         trip.from >= trip.to || !(trip_mask(trip.from, trip.to) & scope.freed).any()) {
         return WalkOn::kNext;
     }
+    const Stop* stops = walk->route->stops();
+    if (stops[trip.from].no_boarding || stops[trip.to].no_alighting) {
+        return WalkOn::kNext;  // the train passes through by now (ticket_skip_stop)
+    }
     if (walk->counted.from != trip.from || walk->counted.to != trip.to) {
         walk->counted = trip;
         walk->free = walk->stock.count(walk->list->ref, scope.class_index, trip, {nullptr, 0});

@@ -27,6 +27,7 @@ struct StreamList {
     int count;
     int room;
     bool has_quotas;  // what is free depends on the waiter's channel
+    bool unpassed;    // options that were passed over are not asked again
 };
 
 struct WaitStock;  // one_award.hpp

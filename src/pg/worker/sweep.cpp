@@ -478,7 +478,14 @@ bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit) {
 bool serve_some(const Catalog& catalog, Sweep* sweep) {
     DatabaseDue* entry = find_database_due(MyDatabaseId);
     if (entry != nullptr && !entry->waits_known.exchange(true, std::memory_order_acq_rel)) {
-        load_waited_departures(catalog);
+        PG_TRY();
+        { load_waited_departures(catalog); }
+        PG_CATCH();
+        {
+            entry->waits_known.store(false, std::memory_order_release);
+            PG_RE_THROW();
+        }
+        PG_END_TRY();
     }
     int busy = 0;
     const bool more = serve_next_unserved(catalog, &sweep->next_slot, &busy);
