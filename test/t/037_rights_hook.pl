@@ -66,7 +66,7 @@ is(heard("SELECT status FROM ticket_change(:id, $trip, '$day'::date + 1)"), "$ch
 is(heard("SELECT order_id AS id FROM ticket_hold($trip, 2, '$day') \\gset\n"), $new, 'ticket_hold again');
 is(heard('SELECT status FROM ticket_cancel(:id)'), $changed, 'ticket_cancel');
 is(heard("SELECT count(*) FROM ticket_buy_many(ARRAY[ROW($trip, 2, '$day', NULL, NULL, NULL, NULL, NULL)::ticket_request])"), $new, 'ticket_buy_many');
-is(heard("SELECT ticket_withdraw('T1', '$day'::date + 1)"), "UPDATE ticket_departure as $owner; $changed", 'ticket_withdraw');
+is(heard("SELECT ticket_withdraw('T1', '$day'::date + 1)"), "UPDATE ticket_departure as $owner; INSERT ticket_event as $owner; $changed", 'ticket_withdraw');
 is(heard("SELECT order_id AS id FROM item_buy(1, 2, 2) \\gset\n"), "INSERT item_order as $owner", 'item_buy');
 is(heard('SELECT status FROM item_refund(:id, 1)'), "UPDATE item_order as $owner", 'item_refund of some units');
 is(heard('SELECT status FROM item_refund(:id)'), "UPDATE item_order as $owner", 'item_refund');

@@ -78,6 +78,11 @@ bool may_have_waiters(const Catalog& catalog, int64_t departure_id);
 // Does a transaction of another session that has not ended enter somebody who waits for it?
 bool has_undecided_waiters(const Catalog& catalog, int64_t departure_id);
 
+// Are so many free seats enough? Rows by hand may need none, or fewer.
+inline bool meets_need(uint32_t free, int32_t need) {
+    return free > 0 && static_cast<int64_t>(free) >= need;
+}
+
 // Has another transaction the wait's row locked, or changes it?
 bool is_wait_locked(const Catalog& catalog, int64_t wait_id);
 

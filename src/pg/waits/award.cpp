@@ -73,8 +73,8 @@ void read_locked(LockedWait* wait) {
         wait->party = 1;
     } else {
         ArrayType* array = DatumGetArrayTypePCopy(passengers);
+        wait->party = count_passengers(array);  // the row may have been written by hand
         wait->passengers = reinterpret_cast<const int64_t*>(ARR_DATA_PTR(array));
-        wait->party = static_cast<uint32_t>(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
     }
     wait->sells = same_text(text_of(column_of(kColMatch, &is_null)), {"sell", 4});
     bool no_ttl;

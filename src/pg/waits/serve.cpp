@@ -67,7 +67,7 @@ void count_for(const Serving& serving, Stream* stream, Text channel) {
 }
 
 bool fits(const Stream& stream) {
-    return stream.free >= static_cast<uint32_t>(stream.alike.need);
+    return meets_need(stream.free, stream.alike.need);
 }
 
 // Moves the stream to its next option that fits. False: it has none.
@@ -280,8 +280,9 @@ bool find_claimant(const StreamList& list, const Stream& stream, QueuedOption* c
            queue_behind(queue, stream.alike, behind, true, &option)) {
         CHECK_FOR_INTERRUPTS();
         behind = option.queue_no;
-        const bool fits = count_remaining(list.ref, stream.class_index, stream.trip,
-                                          option.channel) >= static_cast<uint32_t>(option.need);
+        const bool fits =
+            meets_need(count_remaining(list.ref, stream.class_index, stream.trip, option.channel),
+                       option.need);
         if (!fits && !list.has_quotas) {
             break;
         }
@@ -454,7 +455,7 @@ bool award_at_once(const Catalog& catalog, int64_t wait_id, const NewOption* opt
                     option,
                     count_remaining(ref, options[i].class_index, options[i].trip, option.channel),
                     ""};
-        if (offer.free < static_cast<uint32_t>(option.need)) {
+        if (!meets_need(offer.free, option.need)) {
             continue;
         }
         const char* reason;
