@@ -2,6 +2,7 @@
 #include "tables/wait_queue.hpp"
 
 #include "server/table_scan.hpp"
+#include "tables/wait_rows.hpp"
 
 extern "C" {
 #include "access/heapam.h"
@@ -239,23 +240,24 @@ bool has_undecided_waiters(const Catalog& catalog, int64_t departure_id) {
     return has_option(catalog, departure_id, nullptr);
 }
 
-bool is_wait_locked(const Catalog& catalog, int64_t wait_id) {
+bool may_be_served(const Catalog& catalog, int64_t wait_id) {
     TableReader reader;
     Snapshot snapshot = take_fresh_snapshot();
     reader_open(&reader, catalog.wait, catalog.wait_pkey, snapshot);
     reader_key_int64(&reader, wait_id);
-    bool locked = false;
-    if (reader_next(&reader) && TTS_IS_BUFFERTUPLE(reader.row)) {
+    bool open =
+        reader_next(&reader) && same_text(row_text(reader.row, kWaitStatus), {"waiting", 7});
+    if (open && TTS_IS_BUFFERTUPLE(reader.row)) {
         const BufferHeapTupleTableSlot* slot =
             reinterpret_cast<const BufferHeapTupleTableSlot*>(reader.row);
         LockBuffer(slot->buffer, BUFFER_LOCK_SHARE);
-        locked = HeapTupleSatisfiesUpdate(slot->base.tuple, GetCurrentCommandId(false),
-                                          slot->buffer) == TM_BeingModified;
+        open = HeapTupleSatisfiesUpdate(slot->base.tuple, GetCurrentCommandId(false),
+                                        slot->buffer) != TM_BeingModified;
         LockBuffer(slot->buffer, BUFFER_LOCK_UNLOCK);
     }
     reader_close(&reader);
     drop_snapshot(snapshot);
-    return locked;
+    return open;
 }
 
 bool read_option(const Catalog& catalog, int64_t wait_id, int32_t option_no, QueuedOption* found) {

@@ -286,7 +286,7 @@ bool find_claimant(const StreamList& list, const Stream& stream, QueuedOption* c
         if (!fits && !list.has_quotas) {
             break;
         }
-        if (!fits || is_wait_locked(*list.catalog, option.wait_id)) {
+        if (!fits || !may_be_served(*list.catalog, option.wait_id)) {
             continue;
         }
         *claimant = found ? *claimant : option;
