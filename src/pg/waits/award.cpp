@@ -137,7 +137,8 @@ void finish_wait(const Catalog& catalog, const Offer& offer, int64_t order_id) {
     const char* sql = psprintf(
         "WITH options AS (UPDATE %s SET status = CASE WHEN option_no = $2 THEN 'awarded' ELSE "
         "'cancelled' END WHERE wait_id = $1 AND status = 'waiting') "
-        "UPDATE %s SET status = 'awarded', order_id = $3, changed_at = now() WHERE wait_id = $1",
+        "UPDATE %s SET status = 'awarded', order_id = $3, changed_at = now() WHERE wait_id = $1 "
+        "AND status = 'waiting'",
         qualified_name(catalog.wait_option), qualified_name(catalog.wait));
     Snapshot snapshot = take_fresh_snapshot();
     if (execute_planned(sql, 3, types, values, nullptr, snapshot) != SPI_OK_UPDATE ||
@@ -228,6 +229,13 @@ void in_own_scope(const Catalog& catalog, ErrorData** error, Work work) {
 
 }  // namespace
 
+// What triggers and rules of the award free is served after it: for now its wait is still open.
+static constinit bool awarding = false;
+
+bool is_awarding() {
+    return awarding;
+}
+
 Awarded try_award(const Catalog& catalog, const Offer& offer, const char** reason) {
     MemoryContext outer = CurrentMemoryContext;
     MemoryContext scratch =
@@ -235,12 +243,22 @@ Awarded try_award(const Catalog& catalog, const Offer& offer, const char** reaso
     MemoryContextSwitchTo(scratch);
     Awarded result = Awarded::kFailed;
     const char* why = nullptr;
-    ErrorData* error;
-    in_own_scope(catalog, &error, [&] {
-        result = award(catalog, offer, &why);
-        why = why == nullptr ? nullptr : MemoryContextStrdup(scratch, why);
-        return result == Awarded::kYes;
-    });
+    ErrorData* volatile error = nullptr;
+    const bool outer_award = awarding;
+    awarding = true;
+    PG_TRY();
+    {
+        ErrorData* raised;
+        in_own_scope(catalog, &raised, [&] {
+            result = award(catalog, offer, &why);
+            why = why == nullptr ? nullptr : MemoryContextStrdup(scratch, why);
+            return result == Awarded::kYes;
+        });
+        error = raised;
+    }
+    PG_FINALLY();
+    { awarding = outer_award; }
+    PG_END_TRY();
     MemoryContextSwitchTo(outer);
     if (error != nullptr) {
         result = is_of_others(*error) ? Awarded::kBusy : Awarded::kFailed;

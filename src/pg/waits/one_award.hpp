@@ -42,6 +42,9 @@ struct Offer {
 // *reason: why it was refused or failed; palloc'd, or null.
 Awarded try_award(const Catalog& catalog, const Offer& offer, const char** reason);
 
+// Is an award of this session under way: does a trigger or a rule of it run at this moment?
+bool is_awarding();
+
 // Puts on record why an option was passed over, unless its row is locked.
 void record_passed(const Catalog& catalog, const QueuedOption& option, const char* reason);
 

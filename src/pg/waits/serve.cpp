@@ -247,16 +247,22 @@ void serve_freed(uint32_t slot) {
 }
 
 void serve_all_freed() {
-    wait_releases_pending = false;
+    constexpr int kMostRounds = 100;  // each after a trigger of an award has freed something
+    if (is_awarding()) {
+        return;
+    }
     MemoryContext outer = CurrentMemoryContext;
     MemoryContext scratch =
         AllocSetContextCreate(outer, "ticketpool waiting list", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(scratch);
-    CommandCounterIncrement();
-    const size_t pins = my_pins.count;  // an award pins nothing that is not pinned already
-    for (size_t i = 0; i < pins; i++) {
-        if (is_waited_for(my_pins.slots[i])) {
-            serve_freed(my_pins.slots[i]);
+    for (int round = 0; wait_releases_pending && round < kMostRounds; round++) {
+        wait_releases_pending = false;
+        CommandCounterIncrement();
+        // An award pins nothing that is not pinned already, but a trigger of it may.
+        for (size_t i = 0; i < my_pins.count; i++) {
+            if (is_waited_for(my_pins.slots[i])) {
+                serve_freed(my_pins.slots[i]);
+            }
         }
     }
     MemoryContextSwitchTo(outer);
