@@ -168,9 +168,10 @@ struct alignas(64) Departure {
     std::atomic<int64_t> route_at;  // the Route, in bytes from here
     SharedPtr<Layout> layout;
     std::atomic<uint64_t> quotas;  // the first Quota, in bytes from here; 0: none
-    // The WaitControl and ClassControl[class_count] in whole cache lines, then the words of all seats, class by class
-    // in whole vectors, then the counters of the coaches with places, uint32_t[segments] each. The
-    // block extends at least as far as a scan of the last class may read
+    // The WaitControl and ClassControl[class_count] in whole cache lines, then the words of all
+    // seats, class by class in whole vectors, then the counters of the coaches with places,
+    // uint32_t[segments] each. The block extends at least as far as a scan of the last class may
+    // read
 
     static std::size_t bytes_required(const Layout& layout, int segments) noexcept;
     // Writes an empty departure (every seat free) over raw memory of bytes_required().

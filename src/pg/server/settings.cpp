@@ -147,10 +147,10 @@ void define_settings() {
         "Whether the worker sends NOTIFY ticketpool when there are new events.",
         "At most once a second, with the highest event_id. Set it for the server or a database.",
         &setting_notify, false, PGC_SUSET, 0, nullptr, nullptr, nullptr);
-    DefineCustomIntVariable(
-        "ticketpool.event_days", "How many days events, and waits that are over, are kept.",
-        "The worker deletes them afterwards.", &setting_event_days, 30, 1, 36500, PGC_SUSET, 0,
-        nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("ticketpool.event_days",
+                            "How many days events, and waits that are over, are kept.",
+                            "The worker deletes them afterwards.", &setting_event_days, 30, 1,
+                            36500, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable(
         "ticketpool.standby_staleness",
         "How far counts on a hot standby may be behind what it has replayed.",
