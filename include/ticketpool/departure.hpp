@@ -49,6 +49,12 @@ struct Route {
     Stop* stops() noexcept { return reinterpret_cast<Stop*>(this + 1); }
     int segments() const noexcept { return static_cast<int>(stop_count) - 1; }
 
+    // Index of the stop with this stop_no; -1: none. Looks at all, in whatever order a row by hand
+    // has them.
+    int find_stop(int32_t stop_no) const noexcept;
+    // Index of the first stop with this stop_no or a larger one, of stops in rising order;
+    // stop_count: none.
+    uint32_t stop_from(int32_t stop_no) const noexcept;
     // Does the train call at the station with this code?
     bool calls_at(uint32_t hash, const char* code, std::size_t length) const noexcept;
     // The trip between two station codes, from a call where passengers may board to one where they

@@ -6,6 +6,23 @@
 
 namespace ticketpool {
 
+uint32_t Route::stop_from(int32_t stop_no) const noexcept {
+    const Stop* end = stops() + stop_count;
+    const Stop* found = std::lower_bound(
+        stops(), end, stop_no,
+        [](const Stop& stop, int32_t number) noexcept { return stop.stop_no < number; });
+    return static_cast<uint32_t>(found - stops());
+}
+
+int Route::find_stop(int32_t stop_no) const noexcept {
+    for (uint32_t i = 0; i < stop_count; i++) {
+        if (stops()[i].stop_no == stop_no) {
+            return static_cast<int>(i);
+        }
+    }
+    return -1;
+}
+
 bool Route::calls_at(uint32_t hash, const char* code, std::size_t length) const noexcept {
     for (uint32_t i = 0; i < stop_count; i++) {
         if (stops()[i].code_hash == hash && head.equals(stops()[i].station, code, length)) {

@@ -130,7 +130,7 @@ void remove_database(DatabaseDue* entry) {
     entry->told_overdue.store(false, std::memory_order_relaxed);
     entry->preloaded.store(false, std::memory_order_relaxed);
     entry->sales_known.store(false, std::memory_order_relaxed);
-    entry->waits_known.store(false, std::memory_order_relaxed);
+    entry->waits_loaded.store(0, std::memory_order_relaxed);
     entry->events_written.store(0, std::memory_order_relaxed);
     entry->events_told.store(0, std::memory_order_relaxed);
     entry->told_event.store(0, std::memory_order_relaxed);

@@ -103,9 +103,11 @@ struct DatabaseDue {
     // Stored false by commits that change a sale, and with each look into all databases, since a
     // wait may have been entered meanwhile; true by the sweeper, before it looks.
     std::atomic<bool> sales_known;
-    // Every departure that has waiters was loaded, and so is served if it has to be. Stored false
-    // when one leaves memory that may be unserved, and true by the sweeper, before it loads them.
-    std::atomic<bool> waits_known;
+    // How many departures have left memory that may be unserved; and one more than that count was
+    // when the sweeper began to load every departure that has waiters, stored when it had done so.
+    // 0: not since the server started.
+    std::atomic<uint32_t> waits_left;
+    std::atomic<uint32_t> waits_loaded;
     std::atomic<uint32_t> events_written;  // by commits that wrote events: how many there were
     // The next five are the sweeper's. The first four: see "Events" above.
     std::atomic<uint32_t> events_told;  // events_written before the last NOTIFY

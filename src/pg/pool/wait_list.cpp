@@ -91,7 +91,7 @@ void forget_waited(Oid database, Departure* departure, bool changes) {
     if (WaitControl::is_unserved(seen) || (changes && WaitControl::is_listed(seen))) {
         DatabaseDue* entry = enter_database(database);
         if (entry != nullptr) {
-            entry->waits_known.store(false, std::memory_order_release);
+            entry->waits_left.fetch_add(1, std::memory_order_acq_rel);
         }
         lower_served_due(database, GetCurrentTimestamp());
     }

@@ -47,4 +47,13 @@ template <typename Work>
     return error;
 }
 
+// Raises such an error again if it is a cancel or the end of the session: these are meant for the
+// whole statement, not for the part that was undone.
+inline void rethrow_cancel(ErrorData* error) {
+    if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+        error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
+        ReThrowError(error);
+    }
+}
+
 }  // namespace ticketpool

@@ -9,6 +9,7 @@ extern "C" {
 #include "access/sysattr.h"
 #include "access/transam.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "utils/fmgroids.h"
 }
@@ -35,6 +36,15 @@ Relation open_table(Oid relation) {
         report_gone();
     }
     return opened;
+}
+
+bool try_lock_relations(std::initializer_list<Oid> relations, LOCKMODE mode) {
+    for (const Oid relation : relations) {
+        if (!ConditionalLockRelationOid(relation, mode)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void reader_open(TableReader* reader, Oid heap, Oid index, Snapshot snapshot) {
@@ -199,6 +209,16 @@ void reader_close(TableReader* reader) {
     }
     index_close(reader->index, AccessShareLock);
     table_close(reader->heap, AccessShareLock);
+}
+
+void open_now(TableReader* reader, Oid heap, Oid index) {
+    reader_open(reader, heap, index, take_fresh_snapshot());
+}
+
+void close_now(TableReader* reader) {
+    Snapshot snapshot = reader->snapshot;
+    reader_close(reader);
+    drop_snapshot(snapshot);
 }
 
 static TransactionId undecided_top_level(TransactionId xid) {

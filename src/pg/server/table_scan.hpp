@@ -8,6 +8,8 @@
 // with SnapshotAny it yields all.
 #pragma once
 
+#include <initializer_list>
+
 #include "server/pg.hpp"
 
 namespace ticketpool {
@@ -33,6 +35,10 @@ void drop_snapshot(Snapshot snapshot);
 // A table of the extension; 42P01 if it has just been dropped.
 Relation open_table(Oid relation);
 
+// Locks tables or indexes without waiting, to the end of the transaction. False: another session
+// has one of them; those before it stay locked.
+bool try_lock_relations(std::initializer_list<Oid> relations, LOCKMODE mode);
+
 void reader_open(TableReader* reader, Oid heap, Oid index, Snapshot snapshot);
 // Equality keys on the leading index columns, in order.
 void reader_key_text(TableReader* reader, Text value);
@@ -55,6 +61,10 @@ bool reader_next(TableReader* reader);
 // Starts again from the beginning, with another value of the first key.
 void reader_again_int64(TableReader* reader, int64_t value);
 void reader_close(TableReader* reader);
+
+// A reader that shows the rows of now, and drops its snapshot at the end.
+void open_now(TableReader* reader, Oid heap, Oid index);
+void close_now(TableReader* reader);
 
 // Which transactions have still to decide about the current row version: top-level transactions of
 // others that are in progress, or InvalidTransactionId. For readers that see every version

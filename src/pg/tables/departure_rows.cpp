@@ -65,15 +65,6 @@ bool read_row(const Catalog& catalog, const DepartureKey& key, DepartureRow* row
            read_with(catalog, key, take_fresh_snapshot(), row);
 }
 
-int stop_index(const Route* route, int32_t stop_no) {
-    for (uint32_t i = 0; i < route->stop_count; i++) {
-        if (route->stops()[i].stop_no == stop_no) {
-            return static_cast<int>(i);
-        }
-    }
-    return -1;
-}
-
 }  // namespace
 
 SaleStatus sale_status_of_row(TupleTableSlot* row) {
@@ -121,8 +112,8 @@ Misfit locate_ticket(const TicketColumns& columns, const Departure* departure, L
     const Route* route = departure->route();
     const Layout* layout = departure->layout.get();
     const int class_index = layout->find_class(columns.seat_class.data, columns.seat_class.length);
-    const int from = stop_index(route, columns.from_stop);
-    const int to = stop_index(route, columns.to_stop);
+    const int from = route->find_stop(columns.from_stop);
+    const int to = route->find_stop(columns.to_stop);
     ticket->trip = {from, to};
     if (from < 0 || to <= from) {
         return Misfit::kStops;
@@ -182,8 +173,8 @@ bool read_reservation(TupleTableSlot* slot, const Departure* departure, Reservat
     const int class_index = layout->find_class(seat_class.data, seat_class.length);
     row->reservation_id = row_int64(slot, kResId);
     row->channel = copy_text(row_text(slot, kResChannel));
-    row->stretch = {stop_index(departure->route(), row_int32(slot, kResFrom)),
-                    stop_index(departure->route(), row_int32(slot, kResTo))};
+    row->stretch = {departure->route()->find_stop(row_int32(slot, kResFrom)),
+                    departure->route()->find_stop(row_int32(slot, kResTo))};
     const Elements seats =
         elements_of(row_datum(slot, kResSeatList), TEXTOID, -1, false, TYPALIGN_INT);
     if (class_index < 0 || row->stretch.from < 0 || row->stretch.to <= row->stretch.from ||

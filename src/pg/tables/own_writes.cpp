@@ -4,6 +4,7 @@
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
+#include "server/table_scan.hpp"
 
 extern "C" {
 #include "executor/spi.h"
@@ -48,6 +49,13 @@ void execute_own_on(Oid table, const char* sql, int count, Oid* types, Datum* va
     if (result != expected) {
         report_not_written(sql);
     }
+}
+
+void execute_own_now(Oid table, const char* sql, int count, Oid* types, Datum* values,
+                     const char* nulls, int expected) {
+    Snapshot snapshot = take_fresh_snapshot();
+    execute_own_on(table, sql, count, types, values, nulls, expected, snapshot);
+    drop_snapshot(snapshot);
 }
 
 static bool is_so(Oid table, const char* column, int64_t id, const char* condition) {

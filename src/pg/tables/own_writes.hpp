@@ -43,6 +43,10 @@ int execute_own(const OwnWrite& write, bool keep_plan, const char* sql, int coun
 void execute_own_on(Oid table, const char* sql, int count, Oid* types, Datum* values,
                     const char* nulls, int expected, Snapshot snapshot = InvalidSnapshot);
 
+// The same as a statement of now, whatever the isolation level.
+void execute_own_now(Oid table, const char* sql, int count, Oid* types, Datum* values,
+                     const char* nulls, int expected);
+
 // After an UPDATE of ours, `sql`, that was for one row, the one with `id` in `column`: was the row
 // changed? False: it does not meet the condition. 09000: it meets the condition, but was left out,
 // or it was changed and does not meet `result`, because of a trigger.

@@ -43,13 +43,6 @@ void every_row_end(const OwnerScope& scope) {
     owner_end(scope);
 }
 
-// As a statement of now, whatever the isolation level.
-void execute_now(Oid table, const char* sql, int count, Oid* types, Datum* values, int expected) {
-    Snapshot snapshot = take_fresh_snapshot();
-    execute_own_on(table, sql, count, types, values, nullptr, expected, snapshot);
-    drop_snapshot(snapshot);
-}
-
 Datum column(uint64 row, int number, bool* is_null) {
     return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, is_null);
 }
@@ -118,7 +111,8 @@ void write_end_events(const Catalog& catalog) {
 bool end_locked(const Catalog& catalog, Datum wait_ids) {
     Oid types[] = {INT8ARRAYOID, TIMESTAMPTZOID};
     Datum values[] = {wait_ids, TimestampTzGetDatum(GetCurrentTimestamp())};
-    execute_now(catalog.wait_option, ending_sql(catalog), 2, types, values, SPI_OK_SELECT);
+    execute_own_now(catalog.wait_option, ending_sql(catalog), 2, types, values, nullptr,
+                    SPI_OK_SELECT);
     const bool ended = SPI_processed > 0;
     write_end_events(catalog);
     return ended;
@@ -136,7 +130,7 @@ void compute_ends(const Catalog& catalog, const char* condition, Datum value, Oi
         qualified_name(catalog.wait_option), end_of_option_sql("o.from_stop", "w.deadline", "$2"),
         qualified_name(catalog.wait_option), qualified_name(catalog.wait),
         qualified_name(catalog.departure), qualified_name(catalog.route), condition);
-    execute_now(catalog.wait_option, sql, 2, types, values, SPI_OK_UPDATE);
+    execute_own_now(catalog.wait_option, sql, 2, types, values, nullptr, SPI_OK_UPDATE);
 }
 
 // Locks the waits that have an open option on the departure, as far as nobody else has them locked:
@@ -149,7 +143,7 @@ bool lock_waits_for(const Catalog& catalog, int64_t departure_id, Datum* wait_id
         "AND w.wait_id IN (SELECT o.wait_id FROM %s AS o WHERE o.departure_id = $1 AND o.status = "
         "'waiting') ORDER BY w.wait_id FOR UPDATE SKIP LOCKED) AS l",
         qualified_name(catalog.wait), qualified_name(catalog.wait_option));
-    execute_now(catalog.wait, sql, 1, types, values, SPI_OK_SELECT);
+    execute_own_now(catalog.wait, sql, 1, types, values, nullptr, SPI_OK_SELECT);
     bool is_null;
     *wait_ids = column(0, 1, &is_null);
     return !is_null;
@@ -157,10 +151,7 @@ bool lock_waits_for(const Catalog& catalog, int64_t departure_id, Datum* wait_id
 
 // What failed with the waits for a departure is left to the worker.
 void report_left(int64_t departure_id, ErrorData* error) {
-    if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-        error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
-        ReThrowError(error);
-    }
+    rethrow_cancel(error);
     if (error->sqlerrcode != ERRCODE_T_R_SERIALIZATION_FAILURE) {
         ereport(WARNING,
                 (errcode(error->sqlerrcode),
@@ -217,7 +208,7 @@ bool end_wait(const Catalog& catalog, int64_t wait_id) {
     Datum values[] = {Int64GetDatum(wait_id)};
     const char* sql = psprintf("SELECT FROM %s WHERE wait_id = $1 FOR UPDATE NOWAIT",
                                qualified_name(catalog.wait));
-    execute_now(catalog.wait, sql, 1, types, values, SPI_OK_SELECT);
+    execute_own_now(catalog.wait, sql, 1, types, values, nullptr, SPI_OK_SELECT);
     // The times of a departure may have changed while the wait was locked.
     compute_ends(catalog, "o.wait_id = $1", Int64GetDatum(wait_id), INT8OID);
     return end_locked(catalog, array_of(wait_id));
@@ -255,8 +246,7 @@ TimestampTz find_expired_waits(const Catalog& catalog, size_t most, EndedWaits* 
     const TimestampTz now = GetCurrentTimestamp();
     TimestampTz next = INT64_MAX;
     TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, catalog.wait_option, catalog.wait_option_end, snapshot);
+    open_now(&reader, catalog.wait_option, catalog.wait_option_end);
     while (next == INT64_MAX && reader_next(&reader)) {
         bool is_null;
         const Datum value = row_value(reader.row, kOptEnds, &is_null);
@@ -271,8 +261,7 @@ TimestampTz find_expired_waits(const Catalog& catalog, size_t most, EndedWaits* 
             add_wait(waits, row_int64(reader.row, kOptWait), ends_at);
         }
     }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
+    close_now(&reader);
     return next;
 }
 
@@ -285,14 +274,12 @@ void find_closed_waits(const Catalog& catalog, size_t most, EndedWaits* waits) {
             continue;
         }
         TableReader reader;
-        Snapshot snapshot = take_fresh_snapshot();
-        reader_open(&reader, catalog.wait_option, catalog.wait_option_queue, snapshot);
+        open_now(&reader, catalog.wait_option, catalog.wait_option_queue);
         reader_key_int64(&reader, departure_id);
         while (waits->count < most && reader_next(&reader)) {
             add_wait(waits, row_int64(reader.row, kOptWait), now);
         }
-        reader_close(&reader);
-        drop_snapshot(snapshot);
+        close_now(&reader);
     }
 }
 

@@ -2,7 +2,6 @@
 #include "tables/wait_queue.hpp"
 
 #include "server/table_scan.hpp"
-#include "tables/wait_rows.hpp"
 
 extern "C" {
 #include "access/heapam.h"
@@ -14,11 +13,6 @@ extern "C" {
 
 namespace ticketpool {
 namespace {
-
-void open_queue(const WaitQueue& queue, Snapshot snapshot, TableReader* reader) {
-    reader_open(reader, queue.catalog->wait_option, queue.catalog->wait_option_queue, snapshot);
-    reader_key_int64(reader, queue.departure_id);
-}
 
 bool is_over(TupleTableSlot* row, TimestampTz now) {
     bool is_null;
@@ -49,8 +43,8 @@ template <typename SetKeys>
 bool read_first(const WaitQueue& queue, bool unpassed, QueuedOption* found, SetKeys set_keys) {
     const TimestampTz now = GetCurrentTimestamp();
     TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    open_queue(queue, snapshot, &reader);
+    open_now(&reader, queue.catalog->wait_option, queue.catalog->wait_option_queue);
+    reader_key_int64(&reader, queue.departure_id);
     set_keys(&reader);
     reader_by_snapshot(&reader);
     bool is_found = false;
@@ -63,8 +57,7 @@ bool read_first(const WaitQueue& queue, bool unpassed, QueuedOption* found, SetK
     if (is_found) {
         read_columns(reader.row, found);
     }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
+    close_now(&reader);
     return is_found;
 }
 
@@ -240,30 +233,9 @@ bool has_undecided_waiters(const Catalog& catalog, int64_t departure_id) {
     return has_option(catalog, departure_id, nullptr);
 }
 
-bool may_be_served(const Catalog& catalog, int64_t wait_id) {
-    TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, catalog.wait, catalog.wait_pkey, snapshot);
-    reader_key_int64(&reader, wait_id);
-    bool open =
-        reader_next(&reader) && same_text(row_text(reader.row, kWaitStatus), {"waiting", 7});
-    if (open && TTS_IS_BUFFERTUPLE(reader.row)) {
-        const BufferHeapTupleTableSlot* slot =
-            reinterpret_cast<const BufferHeapTupleTableSlot*>(reader.row);
-        LockBuffer(slot->buffer, BUFFER_LOCK_SHARE);
-        open = HeapTupleSatisfiesUpdate(slot->base.tuple, GetCurrentCommandId(false),
-                                        slot->buffer) != TM_BeingModified;
-        LockBuffer(slot->buffer, BUFFER_LOCK_UNLOCK);
-    }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
-    return open;
-}
-
 bool read_option(const Catalog& catalog, int64_t wait_id, int32_t option_no, QueuedOption* found) {
     TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, catalog.wait_option, catalog.wait_option_pkey, snapshot);
+    open_now(&reader, catalog.wait_option, catalog.wait_option_pkey);
     reader_key_int64(&reader, wait_id);
     reader_key_int32(&reader, option_no);
     const bool is_found = reader_next(&reader) &&
@@ -272,29 +244,27 @@ bool read_option(const Catalog& catalog, int64_t wait_id, int32_t option_no, Que
     if (is_found) {
         read_columns(reader.row, found);
     }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
+    close_now(&reader);
     return is_found;
 }
 
 bool next_waited_departure(const Catalog& catalog, int64_t above, int64_t* departure_id) {
     TableReader reader;
-    Snapshot snapshot = take_fresh_snapshot();
-    reader_open(&reader, catalog.wait_option, catalog.wait_option_queue, snapshot);
+    open_now(&reader, catalog.wait_option, catalog.wait_option_queue);
     reader_key_int64_above(&reader, above);
     reader_by_snapshot(&reader);
     const bool found = reader_next(&reader);
     if (found) {
         *departure_id = row_int64(reader.row, kOptDeparture);
     }
-    reader_close(&reader);
-    drop_snapshot(snapshot);
+    close_now(&reader);
     return found;
 }
 
 void append_uncommitted(const WaitQueue& queue, int64_t below, StringInfoData* json) {
     TableReader reader;
-    open_queue(queue, nullptr, &reader);
+    reader_open(&reader, queue.catalog->wait_option, queue.catalog->wait_option_queue, nullptr);
+    reader_key_int64(&reader, queue.departure_id);
     while (reader_next(&reader)) {
         if (row_int64(reader.row, kOptQueue) < below &&
             same_text(row_text(reader.row, kOptClass), queue.seat_class)) {

@@ -83,10 +83,6 @@ inline bool meets_need(uint32_t free, int32_t need) {
     return free > 0 && static_cast<int64_t>(free) >= need;
 }
 
-// May the wait be served at this moment: is it open, and does no other transaction lock or change
-// its row? An option of which the wait is over, or is not there, was written by hand.
-bool may_be_served(const Catalog& catalog, int64_t wait_id);
-
 // An option of a wait that this transaction has just written. False: it is not open.
 bool read_option(const Catalog& catalog, int64_t wait_id, int32_t option_no, QueuedOption* found);
 

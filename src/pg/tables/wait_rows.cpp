@@ -26,22 +26,6 @@ namespace {
 // Reading
 // ---------------------------------------------------------------------------------------------
 
-// Opens a reader that shows the rows of now, and closes it with its snapshot.
-struct NowReader {
-    TableReader reader;
-    Snapshot snapshot;
-};
-
-void open_now(Oid heap, Oid index, NowReader* now) {
-    now->snapshot = take_fresh_snapshot();
-    reader_open(&now->reader, heap, index, now->snapshot);
-}
-
-void close_now(NowReader* now) {
-    reader_close(&now->reader);
-    drop_snapshot(now->snapshot);
-}
-
 // Has a transaction of another session, which has not ended, locked or changed the current row?
 bool is_row_in_use(const TableReader& reader) {
     if (RecoveryInProgress() || !TTS_IS_BUFFERTUPLE(reader.row)) {
@@ -55,6 +39,10 @@ bool is_row_in_use(const TableReader& reader) {
     LockBuffer(slot->buffer, BUFFER_LOCK_UNLOCK);
     if ((header.t_infomask & HEAP_XMAX_INVALID) != 0) {
         return false;
+    }
+    if (HEAP_XMAX_IS_LOCKED_ONLY(header.t_infomask) &&
+        HEAP_XMAX_IS_KEYSHR_LOCKED(header.t_infomask)) {
+        return false;  // by a row elsewhere that refers to it, which does not keep it from changing
     }
     const TransactionId locker = HeapTupleHeaderGetRawXmax(&header);
     if ((header.t_infomask & HEAP_XMAX_IS_MULTI) == 0) {
@@ -70,38 +58,28 @@ bool column_text(TupleTableSlot* row, AttrNumber column, const char* expected) {
 
 }  // namespace
 
-bool find_user_of_wait(const Catalog& catalog, int64_t wait_id, int64_t* user_id) {
-    NowReader now;
-    open_now(catalog.wait, catalog.wait_pkey, &now);
-    reader_key_int64(&now.reader, wait_id);
-    const bool found = reader_next(&now.reader);
-    if (found) {
-        *user_id = row_int64(now.reader.row, kWaitUser);
+WaitState look_at_wait(const Catalog& catalog, int64_t wait_id) {
+    WaitState state{};
+    TableReader reader;
+    open_now(&reader, catalog.wait, catalog.wait_pkey);
+    reader_key_int64(&reader, wait_id);
+    if (reader_next(&reader)) {
+        state = WaitState{true, column_text(reader.row, kWaitStatus, "waiting"),
+                          is_row_in_use(reader), row_int64(reader.row, kWaitUser)};
     }
-    close_now(&now);
-    return found;
-}
-
-bool find_wait(const Catalog& catalog, int64_t wait_id, bool* in_use) {
-    NowReader now;
-    open_now(catalog.wait, catalog.wait_pkey, &now);
-    reader_key_int64(&now.reader, wait_id);
-    const bool found = reader_next(&now.reader);
-    *in_use = found && is_row_in_use(now.reader);
-    close_now(&now);
-    return found;
+    close_now(&reader);
+    return state;
 }
 
 bool return_wait_of_request(const Catalog& catalog, int64_t user_id, const pg_uuid_t* request_id,
                             ReturnSetInfo* result) {
-    NowReader now;
-    open_now(catalog.wait, catalog.wait_request, &now);
-    reader_key_int64(&now.reader, user_id);
-    reader_key_uuid(&now.reader, UUIDPGetDatum(request_id));
-    const bool found = reader_next(&now.reader);
+    TableReader reader;
+    open_now(&reader, catalog.wait, catalog.wait_request);
+    reader_key_int64(&reader, user_id);
+    reader_key_uuid(&reader, UUIDPGetDatum(request_id));
+    const bool found = reader_next(&reader);
     if (found && IsolationUsesXactSnapshot() &&
-        !table_tuple_satisfies_snapshot(now.reader.heap, now.reader.row,
-                                        GetTransactionSnapshot())) {
+        !table_tuple_satisfies_snapshot(reader.heap, reader.row, GetTransactionSnapshot())) {
         ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
                         errmsg("could not serialize access due to a concurrent ticket_wait with "
                                "the same request_id"),
@@ -110,49 +88,48 @@ bool return_wait_of_request(const Catalog& catalog, int64_t user_id, const pg_uu
                         errhint("Retry the transaction.")));
     }
     if (found) {
-        return_current_row(&now.reader, result);
+        return_current_row(&reader, result);
     }
-    close_now(&now);
+    close_now(&reader);
     return found;
 }
 
 int count_open_waits(const Catalog& catalog, int64_t user_id, int most) {
-    NowReader now;
-    open_now(catalog.wait, catalog.wait_user, &now);
-    reader_key_int64(&now.reader, user_id);
+    TableReader reader;
+    open_now(&reader, catalog.wait, catalog.wait_user);
+    reader_key_int64(&reader, user_id);
     int count = 0;
-    while (count < most && reader_next(&now.reader)) {
-        count += column_text(now.reader.row, kWaitStatus, "waiting") ? 1 : 0;
+    while (count < most && reader_next(&reader)) {
+        count += column_text(reader.row, kWaitStatus, "waiting") ? 1 : 0;
     }
-    close_now(&now);
+    close_now(&reader);
     return count;
 }
 
 int64_t find_wait_for_trip(const Catalog& catalog, int64_t user_id, int64_t departure_id,
                            Text seat_class, int32_t from_stop, int32_t to_stop) {
-    NowReader now;
-    open_now(catalog.wait_option, catalog.wait_option_user, &now);
-    reader_key_int64(&now.reader, user_id);
-    reader_key_int64(&now.reader, departure_id);
-    reader_key_text(&now.reader, seat_class);
-    reader_key_int32(&now.reader, from_stop);
-    reader_key_int32(&now.reader, to_stop);
-    const int64_t wait_id =
-        reader_next(&now.reader) ? row_int64(now.reader.row, kOptWait) : int64_t{0};
-    close_now(&now);
+    TableReader reader;
+    open_now(&reader, catalog.wait_option, catalog.wait_option_user);
+    reader_key_int64(&reader, user_id);
+    reader_key_int64(&reader, departure_id);
+    reader_key_text(&reader, seat_class);
+    reader_key_int32(&reader, from_stop);
+    reader_key_int32(&reader, to_stop);
+    const int64_t wait_id = reader_next(&reader) ? row_int64(reader.row, kOptWait) : int64_t{0};
+    close_now(&reader);
     return wait_id;
 }
 
 int count_options(const Catalog& catalog, int64_t wait_id, int32_t* last_no) {
-    NowReader now;
-    open_now(catalog.wait_option, catalog.wait_option_pkey, &now);
-    reader_key_int64(&now.reader, wait_id);
+    TableReader reader;
+    open_now(&reader, catalog.wait_option, catalog.wait_option_pkey);
+    reader_key_int64(&reader, wait_id);
     int count = 0;
     *last_no = 0;
-    for (; reader_next(&now.reader); count++) {
-        *last_no = Max(*last_no, row_int32(now.reader.row, kOptNo));
+    for (; reader_next(&reader); count++) {
+        *last_no = Max(*last_no, row_int32(reader.row, kOptNo));
     }
-    close_now(&now);
+    close_now(&reader);
     return count;
 }
 
@@ -221,10 +198,8 @@ TimestampTz insert_option(const Catalog& catalog, const NewWaitOption& option) {
         "= $4 RETURNING ends_at",
         qualified_name(catalog.wait_option), end_of_option_sql("$5", "$12", "$13"),
         qualified_name(catalog.departure), qualified_name(catalog.route));
-    Snapshot snapshot = take_fresh_snapshot();
-    execute_own_on(catalog.wait_option, sql, lengthof(types), types, values, nulls,
-                   SPI_OK_INSERT_RETURNING, snapshot);
-    drop_snapshot(snapshot);
+    execute_own_now(catalog.wait_option, sql, lengthof(types), types, values, nulls,
+                    SPI_OK_INSERT_RETURNING);
     if (SPI_processed != 1) {
         report_not_written(sql);
     }

@@ -60,10 +60,13 @@ struct NewWaitOption {
 // Reading
 // ---------------------------------------------------------------------------------------------
 
-// False: there is no such wait.
-bool find_user_of_wait(const Catalog& catalog, int64_t wait_id, int64_t* user_id);
-// The same; *in_use: another transaction has the wait's row locked. Always false on a standby.
-bool find_wait(const Catalog& catalog, int64_t wait_id, bool* in_use);
+struct WaitState {
+    bool exists;
+    bool is_open;
+    bool in_use;  // another transaction has its row locked, or changes it; false on a standby
+    int64_t user_id;
+};
+WaitState look_at_wait(const Catalog& catalog, int64_t wait_id);
 // Appends the user's wait with this request_id to the result set. False: there is none. 40001 if
 // the isolation level hides it.
 bool return_wait_of_request(const Catalog& catalog, int64_t user_id, const pg_uuid_t* request_id,

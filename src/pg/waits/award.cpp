@@ -10,13 +10,14 @@
 #include "pool/deadlines.hpp"
 #include "purchase/rules.hpp"
 #include "server/arrays.hpp"
+#include "server/errors.hpp"
 #include "server/owner_scope.hpp"
-#include "server/plans.hpp"
 #include "server/settings.hpp"
 #include "server/subtransaction.hpp"
-#include "server/table_scan.hpp"
 #include "tables/events.hpp"
 #include "tables/order_rows.hpp"
+#include "tables/own_writes.hpp"
+#include "tables/wait_rows.hpp"
 #include "tickets/sale.hpp"
 #include "tickets/seat_wish.hpp"
 #include "waits/one_award.hpp"
@@ -30,7 +31,7 @@ namespace ticketpool {
 namespace {
 
 // What the rows of the wait and its option say, once they are locked.
-struct LockedWait {
+struct Candidate {
     int64_t user_id;
     const int64_t* passengers;
     uint32_t party;
@@ -45,16 +46,6 @@ Datum column_of(int column, bool* is_null) {
     return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, is_null);
 }
 
-// Is the wait still open, as far as a snapshot of now shows?
-bool is_open(const Catalog& catalog, int64_t wait_id, Snapshot snapshot) {
-    Oid types[] = {INT8OID};
-    Datum values[] = {Int64GetDatum(wait_id)};
-    const char* sql = psprintf("SELECT FROM %s WHERE wait_id = $1 AND status = 'waiting'",
-                               qualified_name(catalog.wait));
-    return execute_planned(sql, 1, types, values, nullptr, snapshot) == SPI_OK_SELECT &&
-           SPI_processed > 0;
-}
-
 TimestampTz end_of_hold(bool is_null, Datum ttl) {
     const TimestampTz now = GetCurrentTimestamp();
     return is_null ? now + int64_t{setting_hold_ttl} * USECS_PER_SEC
@@ -62,7 +53,7 @@ TimestampTz end_of_hold(bool is_null, Datum ttl) {
                                                              TimestampTzGetDatum(now), ttl));
 }
 
-void read_locked(LockedWait* wait) {
+void read_candidate(Candidate* wait) {
     bool is_null;
     wait->user_id = DatumGetInt64(column_of(kColUser, &is_null));
     const Datum passengers = column_of(kColPassengers, &is_null);
@@ -84,7 +75,7 @@ void read_locked(LockedWait* wait) {
     wait->choice = is_null ? Text{nullptr, 0} : copy_text(text_of(choice));
 }
 
-Awarded lock_wait(const Catalog& catalog, const QueuedOption& option, LockedWait* wait) {
+Awarded lock_candidate(const Catalog& catalog, const QueuedOption& option, Candidate* wait) {
     Oid types[] = {INT8OID, INT4OID};
     Datum values[] = {Int64GetDatum(option.wait_id), Int32GetDatum(option.option_no)};
     const char* sql = psprintf(
@@ -92,21 +83,15 @@ Awarded lock_wait(const Catalog& catalog, const QueuedOption& option, LockedWait
         "JOIN %s AS o ON o.wait_id = w.wait_id WHERE w.wait_id = $1 AND o.option_no = $2 "
         "AND w.status = 'waiting' AND o.status = 'waiting' FOR NO KEY UPDATE SKIP LOCKED",
         qualified_name(catalog.wait), qualified_name(catalog.wait_option));
-    Snapshot snapshot = take_fresh_snapshot();
-    if (execute_planned(sql, 2, types, values, nullptr, snapshot) != SPI_OK_SELECT) {
-        elog(ERROR, "could not lock a wait");
+    execute_own_now(catalog.wait, sql, 2, types, values, nullptr, SPI_OK_SELECT);
+    if (SPI_processed == 0) {
+        return look_at_wait(catalog, option.wait_id).is_open ? Awarded::kBusy : Awarded::kGone;
     }
-    Awarded result = Awarded::kYes;
-    if (SPI_processed > 0) {
-        read_locked(wait);
-    } else {
-        result = is_open(catalog, option.wait_id, snapshot) ? Awarded::kBusy : Awarded::kGone;
-    }
-    drop_snapshot(snapshot);
-    return result;
+    read_candidate(wait);
+    return Awarded::kYes;
 }
 
-void parse_wish(const LockedWait& wait, Purchase* purchase) {
+void parse_wish(const Candidate& wait, Purchase* purchase) {
     if (wait.choice.data == nullptr) {
         return;
     }
@@ -140,12 +125,10 @@ void finish_wait(const Catalog& catalog, const Offer& offer, int64_t order_id) {
         "UPDATE %s SET status = 'awarded', order_id = $3, changed_at = now() WHERE wait_id = $1 "
         "AND status = 'waiting'",
         qualified_name(catalog.wait_option), qualified_name(catalog.wait));
-    Snapshot snapshot = take_fresh_snapshot();
-    if (execute_planned(sql, 3, types, values, nullptr, snapshot) != SPI_OK_UPDATE ||
-        SPI_processed != 1) {
-        elog(ERROR, "could not write an award");
+    execute_own_now(catalog.wait, sql, 3, types, values, nullptr, SPI_OK_UPDATE);
+    if (SPI_processed != 1) {
+        report_not_written(sql);
     }
-    drop_snapshot(snapshot);
 }
 
 void write_award(const Catalog& catalog, const Offer& offer, const Purchase& purchase,
@@ -173,8 +156,8 @@ void write_award(const Catalog& catalog, const Offer& offer, const Purchase& pur
 
 // In the subtransaction. What is not awarded is undone.
 Awarded award(const Catalog& catalog, const Offer& offer, const char** reason) {
-    LockedWait wait{};
-    const Awarded locked = lock_wait(catalog, offer.option, &wait);
+    Candidate wait{};
+    const Awarded locked = lock_candidate(catalog, offer.option, &wait);
     if (locked != Awarded::kYes) {
         return locked;
     }
@@ -221,9 +204,8 @@ void in_own_scope(const Catalog& catalog, ErrorData** error, Work work) {
         owner_end(scope);
         return keep;
     });
-    if (*error != nullptr && ((*error)->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-                              (*error)->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)) {
-        ReThrowError(*error);  // meant for the whole statement
+    if (*error != nullptr) {
+        rethrow_cancel(*error);
     }
 }
 
@@ -283,9 +265,7 @@ void record_passed(const Catalog& catalog, const QueuedOption& option, const cha
             "AS o ON o.wait_id = w.wait_id WHERE w.wait_id = $1 AND o.option_no = $2 AND o.status "
             "= 'waiting' AND o.passed IS DISTINCT FROM $3 FOR NO KEY UPDATE SKIP LOCKED))",
             table, qualified_name(catalog.wait), table);
-        Snapshot snapshot = take_fresh_snapshot();
-        execute_planned(sql, 3, types, values, nullptr, snapshot);
-        drop_snapshot(snapshot);
+        execute_own_now(catalog.wait_option, sql, 3, types, values, nullptr, SPI_OK_UPDATE);
         return true;
     });
     if (error != nullptr) {

@@ -22,15 +22,15 @@ struct NewOption {
 };
 bool award_at_once(const Catalog& catalog, int64_t wait_id, const NewOption* options, int count);
 
-// For the worker: serves the whole list of one departure, or of those departures in memory that are
-// marked unserved, one in each call, in the running transaction. *next: where to go on, from 0.
-// False: there is none left. *busy: how many were passed over because other sessions have them
-// locked.
+// For the worker: serves the whole list of one departure, in the running transaction.
+//
+// Of those departures in memory that are marked unserved, one in each call. *next: where to go on,
+// from 0. False: there is none left. *busy: how many have to be served again.
 bool serve_next_unserved(const Catalog& catalog, uint32_t* next, int* busy);
-
-// For the worker, once after a start of the server: loads every departure that has waiters, which
-// marks it unserved.
-void load_waited_departures(const Catalog& catalog);
+// Ends the announcement of a departure, and pins it if it is marked unserved; returns whether.
+bool pin_if_unserved(const DepartureRef& announced, DepartureRef* ref);
+// Of a departure that is pinned. False: it has to be served again.
+bool serve_pinned(const Catalog& catalog, const DepartureRef& ref);
 
 // For ticket_reform: serves the list from the seats of this departure in private memory, which the
 // departure gets at the commit.

@@ -20,8 +20,10 @@
 #include "pool/wait_list.hpp"
 #include "server/errors.hpp"
 #include "server/subtransaction.hpp"
+#include "server/table_scan.hpp"
 #include "tables/departure_rows.hpp"
 #include "tables/order_leaf.hpp"
+#include "tables/wait_rows.hpp"
 #include "tickets/on_sale.hpp"
 #include "tickets/sale.hpp"
 #include "waits/award.hpp"
@@ -170,16 +172,10 @@ Service serve_streams(const WaitStock& stock, StreamList* list) {
 
 namespace {
 
-// What an award needs, without waiting for whoever alters a table. The locks last to the end of the
-// transaction.
+// What an award needs, without waiting for whoever alters a table.
 bool try_lock_tables(const Catalog& catalog) {
-    const Oid tables[] = {catalog.order, catalog.wait, catalog.wait_option, catalog.event};
-    for (const Oid table : tables) {
-        if (!ConditionalLockRelationOid(table, RowExclusiveLock)) {
-            return false;
-        }
-    }
-    return true;
+    return try_lock_relations({catalog.order, catalog.wait, catalog.wait_option, catalog.event},
+                              RowExclusiveLock);
 }
 
 const Catalog& catalog_of_slot(uint32_t slot) {
@@ -234,10 +230,7 @@ void serve_freed(uint32_t slot) {
         return true;
     });
     if (error != nullptr) {
-        if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-            error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
-            ReThrowError(error);
-        }
+        rethrow_cancel(error);
         ereport(LOG,
                 (errcode(error->sqlerrcode),
                  errmsg("the waiting list of departure " INT64_FORMAT " is left to the worker: %s",
@@ -273,6 +266,13 @@ void serve_all_freed() {
 // Who buys in a departure that is unserved
 // ---------------------------------------------------------------------------------------------
 
+// Is it open, and does no other transaction work on it? An option whose wait is over, or is not
+// there, was written by hand.
+bool may_be_served(const Catalog& catalog, int64_t wait_id) {
+    const WaitState wait = look_at_wait(catalog, wait_id);
+    return wait.is_open && !wait.in_use;
+}
+
 // The first option of the stream that fits what is free and has a claim to it: it was not passed
 // over, and no other transaction serves or changes its wait at this moment. *has_channel: so has
 // one that buys from a channel.
@@ -302,15 +302,6 @@ bool find_claimant(const StreamList& list, const Stream& stream, QueuedOption* c
     return found;
 }
 
-bool try_lock_to_read(const Oid* relations, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        if (!ConditionalLockRelationOid(relations[i], AccessShareLock)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 // Is called for a departure that is announced, so it may not wait for a lock. While somebody alters
 // the list's table, all that is free counts as wanted.
 uint32_t find_waited(const DepartureRef& ref, uint32_t class_index, Trip trip,
@@ -318,9 +309,9 @@ uint32_t find_waited(const DepartureRef& ref, uint32_t class_index, Trip trip,
     const Catalog& catalog = catalog_of_slot(ref.slot);
     StreamList list;
     begin_streams(catalog, ref, &list);
-    const Oid relations[] = {catalog.wait_option, catalog.wait_option_queue, catalog.wait,
-                             catalog.wait_pkey};
-    if (!try_lock_to_read(relations, lengthof(relations))) {
+    if (!try_lock_relations(
+            {catalog.wait_option, catalog.wait_option_queue, catalog.wait, catalog.wait_pkey},
+            AccessShareLock)) {
         *waited = static_cast<WaitedTrip*>(palloc(sizeof(WaitedTrip)));
         **waited = WaitedTrip{trip, true};
         return 1;
@@ -400,44 +391,41 @@ bool serve_unserved(const Catalog& catalog, const DepartureRef& ref) {
 
 }  // namespace
 
+bool pin_if_unserved(const DepartureRef& announced, DepartureRef* ref) {
+    const bool unserved = announced.departure != nullptr && may_be_unserved(announced.departure);
+    if (unserved) {
+        ledger_reserve(0);
+        pin_slot(announced.slot);
+        *ref = announced;
+    }
+    end_announcement();
+    return unserved;
+}
+
+bool serve_pinned(const Catalog& catalog, const DepartureRef& ref) {
+    MemoryContext outer = CurrentMemoryContext;
+    MemoryContext scratch =
+        AllocSetContextCreate(outer, "ticketpool waiting list", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(scratch);
+    const bool served = serve_unserved(catalog, ref);
+    MemoryContextSwitchTo(outer);
+    MemoryContextDelete(scratch);
+    return served;
+}
+
 bool serve_next_unserved(const Catalog& catalog, uint32_t* next, int* busy) {
     while (*next < shared.control->slot_count) {
         const uint32_t slot = (*next)++;
         DepartureRef ref;
-        if (state_of(shared.slots[slot].version.load(std::memory_order_relaxed)) !=
-                SlotState::kReady ||
-            shared.slots[slot].has_item() || !directory_announce_slot(catalog, slot, &ref)) {
-            continue;
-        }
-        const bool unserved = may_be_unserved(ref.departure);
-        if (unserved) {
-            ledger_reserve(0);
-            pin_slot(slot);
-        }
-        end_announcement();
-        if (unserved) {
-            MemoryContext outer = CurrentMemoryContext;
-            MemoryContext scratch =
-                AllocSetContextCreate(outer, "ticketpool waiting list", ALLOCSET_DEFAULT_SIZES);
-            MemoryContextSwitchTo(scratch);
-            *busy += serve_unserved(catalog, ref) ? 0 : 1;
-            MemoryContextSwitchTo(outer);
-            MemoryContextDelete(scratch);
+        if (state_of(shared.slots[slot].version.load(std::memory_order_relaxed)) ==
+                SlotState::kReady &&
+            !shared.slots[slot].has_item() && directory_announce_slot(catalog, slot, &ref) &&
+            pin_if_unserved(ref, &ref)) {
+            *busy += serve_pinned(catalog, ref) ? 0 : 1;
             return true;
         }
     }
     return false;
-}
-
-void load_waited_departures(const Catalog& catalog) {
-    int64_t behind = PG_INT64_MIN;
-    int64_t departure_id;
-    while (next_waited_departure(catalog, behind, &departure_id)) {
-        CHECK_FOR_INTERRUPTS();
-        (void)directory_find_id(catalog, departure_id);
-        end_announcement();
-        behind = departure_id;
-    }
 }
 
 bool award_at_once(const Catalog& catalog, int64_t wait_id, const NewOption* options, int count) {

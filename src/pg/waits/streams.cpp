@@ -32,23 +32,13 @@ struct Scope {
     SegmentMask freed;
 };
 
-int index_of_stop(const Route* route, int32_t stop_no) {
-    const Stop* stops = route->stops();
-    int low = 0;
-    int high = static_cast<int>(route->stop_count);
-    while (low < high) {
-        const int middle = (low + high) / 2;
-        if (stops[middle].stop_no < stop_no) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;  // of the first stop that is not before it; stop_count: none
+// Where a stop of an option is on the route; if the train does not have it, where it would be.
+int place_of(const Route* route, int32_t stop_no) {
+    return static_cast<int>(route->stop_from(stop_no));
 }
 
 bool has_stop(const Route* route, int index, int32_t stop_no) {
-    return index < static_cast<int>(route->stop_count) && route->stops()[index].stop_no == stop_no;
+    return index <= route->segments() && route->stops()[index].stop_no == stop_no;
 }
 
 bool has_stream(const StreamList& list, uint32_t class_index, const WaitStream& alike) {
@@ -91,8 +81,7 @@ struct ScopeWalk {
 WalkOn look_at_stream(const WaitStream& stream, void* context) {
     ScopeWalk* walk = static_cast<ScopeWalk*>(context);
     const Scope& scope = walk->scope;
-    const Trip trip{index_of_stop(walk->route, stream.from_stop),
-                    index_of_stop(walk->route, stream.to_stop)};
+    const Trip trip{place_of(walk->route, stream.from_stop), place_of(walk->route, stream.to_stop)};
     if (trip.to > scope.to) {
         return WalkOn::kNextFrom;  // and so are all behind it
     }

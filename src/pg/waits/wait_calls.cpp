@@ -296,11 +296,11 @@ TICKETPOOL_FUNCTION(ticket_wait_add) {
     require_argument(fcinfo, kArgMore, "options");
     const Catalog& catalog = begin_call(fcinfo, "ticket_wait_add()");
     const int64_t wait_id = PG_GETARG_INT64(kArgWait);
-    int64_t user_id;
-    if (!find_user_of_wait(catalog, wait_id, &user_id)) {
+    const WaitState present = look_at_wait(catalog, wait_id);
+    if (!present.exists) {
         report_no_wait(wait_id);
     }
-    lock_waiter(catalog, user_id);
+    lock_waiter(catalog, present.user_id);
     MemoryContext outer = CurrentMemoryContext;
     OwnerScope scope;
     owner_begin(catalog, &scope);

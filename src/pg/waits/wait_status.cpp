@@ -8,6 +8,7 @@
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/table_scan.hpp"
+#include "tables/wait_queue.hpp"
 #include "tables/wait_rows.hpp"
 #include "tickets/on_sale.hpp"
 
@@ -66,22 +67,12 @@ int32_t int_column(const StatusRow& row, StatusColumn number) {
     return DatumGetInt32(column(row, number, &is_null));
 }
 
-// Index of a stop of the departure; -1: it has no such stop.
-int find_stop(const DepartureRef& ref, int32_t stop_no) {
-    const Route* route = route_of(ref);
-    for (uint32_t i = 0; i < route->stop_count; i++) {
-        if (route->stops()[i].stop_no == stop_no) {
-            return static_cast<int>(i);
-        }
-    }
-    return -1;
-}
-
 // Why an open option has no ticket, as far as the seats of its departure say.
 const char* reason_of_seats(const DepartureRef& ref, const StatusRow& row) {
     bool is_null;
-    const Trip trip{find_stop(ref, int_column(row, kStatFromStop)),
-                    find_stop(ref, int_column(row, kStatToStop))};
+    const Route* route = route_of(ref);
+    const Trip trip{route->find_stop(int_column(row, kStatFromStop)),
+                    route->find_stop(int_column(row, kStatToStop))};
     const Text seat_class = text_of(column(row, kStatClass, &is_null));
     const int class_index = ref.departure->layout->find_class(seat_class.data, seat_class.length);
     if (trip.from < 0 || trip.to <= trip.from || class_index < 0) {
@@ -93,10 +84,10 @@ const char* reason_of_seats(const DepartureRef& ref, const StatusRow& row) {
     const Datum channel = column(row, kStatChannel, &is_null);
     const uint32_t free = count_remaining(ref, static_cast<uint32_t>(class_index), trip,
                                           is_null ? Text{nullptr, 0} : text_of(channel));
-    const uint32_t need = static_cast<uint32_t>(int_column(row, kStatNeed));
-    return free == 0     ? "sold out"
-           : free < need ? psprintf("%u of %u seats are free", free, need)
-                         : "seats are free, and it is to be served";
+    const int32_t need = int_column(row, kStatNeed);
+    return free == 0                ? "sold out"
+           : meets_need(free, need) ? "seats are free, and it is to be served"
+                                    : psprintf("%u of %d seats are free", free, need);
 }
 
 const char* reason_of(const Catalog& catalog, const StatusRow& row, bool in_use) {
@@ -159,8 +150,8 @@ TICKETPOOL_FUNCTION(ticket_wait_status) {
     InitMaterializedSRF(fcinfo, 0);
     const Catalog& catalog = catalog_of(fcinfo);
     const int64_t wait_id = PG_GETARG_INT64(0);
-    bool in_use;
-    if (!find_wait(catalog, wait_id, &in_use)) {
+    const WaitState wait = look_at_wait(catalog, wait_id);
+    if (!wait.exists) {
         report_no_wait(wait_id);
     }
     int count;
@@ -172,7 +163,7 @@ TICKETPOOL_FUNCTION(ticket_wait_status) {
         for (int c = 0; c < kStatResults; c++) {
             values[c] = column(rows[i], static_cast<StatusColumn>(c + 1), &nulls[c]);
         }
-        values[kStatResults] = CStringGetTextDatum(reason_of(catalog, rows[i], in_use));
+        values[kStatResults] = CStringGetTextDatum(reason_of(catalog, rows[i], wait.in_use));
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
     }
     return 0;

@@ -11,11 +11,11 @@
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
 #include "server/settings.hpp"
+#include "server/table_scan.hpp"
 #include "tables/own_writes.hpp"
 
 extern "C" {
 #include "executor/spi.h"
-#include "storage/lmgr.h"
 }
 
 namespace ticketpool {
@@ -26,9 +26,7 @@ constexpr int kMostEvents = 3000;
 constexpr int kMostWaits = 500;  // each with its options
 
 bool try_lock_tables(const Catalog& catalog) {
-    return ConditionalLockRelationOid(catalog.wait, RowExclusiveLock) &&
-           ConditionalLockRelationOid(catalog.wait_option, RowExclusiveLock) &&
-           ConditionalLockRelationOid(catalog.event, RowExclusiveLock);
+    return try_lock_relations({catalog.wait, catalog.wait_option, catalog.event}, RowExclusiveLock);
 }
 
 // True: some were deleted, so there may be more.

@@ -31,6 +31,7 @@
 #include <algorithm>
 
 #include "items/item_orders.hpp"
+#include "load/directory.hpp"
 #include "pool/deadlines.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/wait_list.hpp"
@@ -40,6 +41,7 @@
 #include "server/table_scan.hpp"
 #include "tables/events.hpp"
 #include "tables/item_rows.hpp"
+#include "tables/wait_queue.hpp"
 #include "tickets/orders.hpp"
 #include "tickets/reserve.hpp"
 #include "waits/award.hpp"
@@ -88,10 +90,7 @@ Outcome guarded(Work work, void (*warn)(int64_t id, const ErrorData& error), int
     if (error == nullptr) {
         return Outcome::kDone;
     }
-    if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-        error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN) {
-        ReThrowError(error);  // meant for the whole sweep
-    }
+    rethrow_cancel(error);
     // Another session has a lock: not worth a line, unless it lasts (see ticket_sweep_status).
     const Outcome outcome =
         error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? Outcome::kBusy : Outcome::kFailed;
@@ -111,6 +110,12 @@ void note_left(Sweep* sweep, Outcome outcome, TimestampTz deadline) {
 void warn_of_waits(int64_t, const ErrorData& error) {
     ereport(WARNING, (errcode(error.sqlerrcode),
                       errmsg("waits that are over stay as they are: %s", error.message)));
+}
+
+void warn_of_departure(int64_t id, const ErrorData& error) {
+    ereport(WARNING, (errcode(error.sqlerrcode),
+                      errmsg("the waiting list of departure " INT64_FORMAT " is not served: %s", id,
+                             error.message)));
 }
 
 void warn_of_wait(int64_t id, const ErrorData& error) {
@@ -475,20 +480,53 @@ bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit) {
     return count > 0;
 }
 
-bool serve_some(const Catalog& catalog, Sweep* sweep) {
+// Loads the next departure that has waiters, and serves it if it is unserved, as it is if it was
+// loaded for this. False: there is none left, or all were loaded before. What fails with one
+// departure is left for the next sweep.
+static bool load_and_serve_next(const Catalog& catalog, Sweep* sweep, int* busy) {
+    WaitLoad* load = &sweep->load;
     DatabaseDue* entry = find_database_due(MyDatabaseId);
-    if (entry != nullptr && !entry->waits_known.exchange(true, std::memory_order_acq_rel)) {
-        PG_TRY();
-        { load_waited_departures(catalog); }
-        PG_CATCH();
-        {
-            entry->waits_known.store(false, std::memory_order_release);
-            PG_RE_THROW();
-        }
-        PG_END_TRY();
+    if (load->state == WaitLoad::kNotBegun) {
+        const uint32_t left =
+            entry == nullptr ? 0 : entry->waits_left.load(std::memory_order_acquire);
+        const bool known = entry == nullptr || entry->waits_loaded.load() == left + 1;
+        *load = {known ? WaitLoad::kDone : WaitLoad::kRunning, left, PG_INT64_MIN, true};
     }
+    if (load->state == WaitLoad::kDone) {
+        return false;
+    }
+    int64_t departure_id;
+    if (!try_lock_relations({catalog.wait_option, catalog.wait_option_queue}, AccessShareLock)) {
+        note_left(sweep, Outcome::kBusy, GetCurrentTimestamp());
+        load->state = WaitLoad::kDone;
+        return false;
+    }
+    if (!next_waited_departure(catalog, load->behind, &departure_id)) {
+        load->state = WaitLoad::kDone;
+        if (load->whole) {
+            entry->waits_loaded.store(load->left + 1, std::memory_order_release);
+        }
+        return false;
+    }
+    load->behind = departure_id;
+    volatile bool unserved = false;
+    DepartureRef ref{};
+    const Outcome outcome =
+        guarded([&] { unserved = pin_if_unserved(directory_find_id(catalog, departure_id), &ref); },
+                warn_of_departure, departure_id);
+    if (outcome != Outcome::kDone) {
+        note_left(sweep, outcome, GetCurrentTimestamp());
+        load->whole = false;
+    } else if (unserved) {
+        *busy += serve_pinned(catalog, ref) ? 0 : 1;
+    }
+    return true;
+}
+
+bool serve_some(const Catalog& catalog, Sweep* sweep) {
     int busy = 0;
-    const bool more = serve_next_unserved(catalog, &sweep->next_slot, &busy);
+    const bool more = serve_next_unserved(catalog, &sweep->next_slot, &busy) ||
+                      load_and_serve_next(catalog, sweep, &busy);
     for (; busy > 0; busy--) {
         note_left(sweep, Outcome::kBusy, GetCurrentTimestamp());
     }
@@ -516,17 +554,25 @@ void note_quota_deadlines(const Catalog& catalog, Sweep* sweep) {
 
 void find_ended_waits(const Catalog& catalog, Sweep* sweep, size_t limit, bool closed) {
     CommandCounterIncrement();  // so that this transaction's own waits are seen, too
-    const Outcome outcome = guarded(
-        [&] {
-            sweep->soonest = Min(sweep->soonest, find_expired_waits(catalog, limit, &sweep->waits));
-            if (closed) {
-                find_closed_waits(catalog, limit, &sweep->waits);
-            }
-        },
-        warn_of_waits, 0);
+    const bool locked = try_lock_relations({catalog.wait_option, catalog.wait_option_end,
+                                            catalog.wait_option_queue, catalog.departure},
+                                           AccessShareLock);
+    const auto look = [&] {
+        sweep->soonest = Min(sweep->soonest, find_expired_waits(catalog, limit, &sweep->waits));
+        if (closed) {
+            find_closed_waits(catalog, limit, &sweep->waits);
+        }
+    };
+    const Outcome outcome = locked ? guarded(look, warn_of_waits, 0) : Outcome::kBusy;
     if (outcome != Outcome::kDone) {
         note_left(sweep, outcome, GetCurrentTimestamp());
     }
+}
+
+static bool try_lock_to_end_waits(const Catalog& catalog) {
+    return try_lock_relations({catalog.wait, catalog.wait_option, catalog.event},
+                              RowExclusiveLock) &&
+           try_lock_relations({catalog.departure, catalog.route}, AccessShareLock);
 }
 
 bool end_some_waits(const Catalog& catalog, Sweep* sweep, size_t limit) {
@@ -534,6 +580,7 @@ bool end_some_waits(const Catalog& catalog, Sweep* sweep, size_t limit) {
     if (sweep->next_wait == end) {
         return false;
     }
+    const bool locked = try_lock_to_end_waits(catalog);
     const TimestampTz stop = GetCurrentTimestamp() + kMostTime;
     OwnerScope scope;
     scope_begin(catalog, &scope);
@@ -541,8 +588,9 @@ bool end_some_waits(const Catalog& catalog, Sweep* sweep, size_t limit) {
         CHECK_FOR_INTERRUPTS();
         const EndedWait& wait = sweep->waits.wait[sweep->next_wait];
         volatile bool ended = false;
-        const Outcome outcome =
-            guarded([&] { ended = end_wait(catalog, wait.wait_id); }, warn_of_wait, wait.wait_id);
+        const Outcome outcome = !locked ? Outcome::kBusy
+                                        : guarded([&] { ended = end_wait(catalog, wait.wait_id); },
+                                                  warn_of_wait, wait.wait_id);
         if (outcome != Outcome::kDone) {
             note_left(sweep, outcome, wait.since);
         } else if (ended) {

@@ -17,14 +17,23 @@ struct DueHold {
     Oid leaf;                // that partition, or item_order
 };
 
+// Loading the departures that have waiters, and serving those that have to be.
+struct WaitLoad {
+    enum { kNotBegun, kRunning, kDone } state;
+    uint32_t left;   // DatabaseDue::waits_left when it began
+    int64_t behind;  // those up to this departure_id were tried
+    bool whole;      // none of them failed
+};
+
 // The state of a sweep, which takes several transactions.
 struct Sweep {
     MemoryContext context;  // of `holds`
     DueHold* holds;         // what the look has found, partition by partition
     size_t count;
     size_t room;
-    size_t next;          // the holds before this one were tried
-    uint32_t next_slot;   // of the departures that may be unserved
+    size_t next;         // the holds before this one were tried
+    uint32_t next_slot;  // of the departures that may be unserved
+    WaitLoad load;
     int failed_quotas;    // the oldest due quotas, which the next look passes over
     EndedWaits waits;     // what the look has found
     size_t next_wait;     // those before this one were tried
@@ -59,7 +68,8 @@ void find_ended_waits(const Catalog& catalog, Sweep* sweep, size_t limit, bool c
 bool end_some_waits(const Catalog& catalog, Sweep* sweep, size_t limit);
 
 // Serves the waiting list of the next departure that is marked unserved, in the running
-// transaction. False: there was none left.
+// transaction: of those in memory, then of those that have waiters and may have left memory
+// unserved, or were never loaded. False: there was none left.
 bool serve_some(const Catalog& catalog, Sweep* sweep);
 
 // Notes the deadlines of quotas. Call after the last return_some_quotas().
