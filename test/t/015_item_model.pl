@@ -196,7 +196,7 @@ sub confirm
 
 sub cancel
 {
-	my $order = any_order() // return;
+	my $order = any_order(any('held', 'cancelled', undef)) // any_order() // return;
 	return order_call("item_cancel($order->{id})", $order, undef) if $order->{status} =~ /sold|refunded/;
 	$count{ $order->{status} eq 'held' ? 'cancelled' : 'cancelled again' }++;
 	$order->{status} = 'cancelled' if $order->{status} eq 'held';

@@ -121,14 +121,15 @@ for my $case ([ 'TRUNCATE', 'TRUNCATE ticket_order_p20310502' ], [ 'DELETE', "DE
 	wait_log_lines($crowd->{workers}, 100);
 	for my $sql (@work)
 	{
-		$owner->run($sql);
+		# Buyers and the owner lock several tables, each in an order of its own.
+		for (1 .. 20) { $owner->run($sql); last if $owner->sqlstate ne '40P01' }
 		ok($owner->is_ok, "$label: $sql") or diag($owner->output);
 		wait_log_lines($crowd->{workers}, 60 + log_lines($crowd->{workers}));
 	}
 	my $told = end_crowd($crowd, label => $label);
 	$owner->quit;
 	# The sale itself ends with the partition (until its indexes are there, too), and with the extension.
-	my $allowed = $label =~ /extension/ ? qr/^(42883|42P01|TK001|42704|XX000)$/ : qr/^(23514|TK003|42704)$/;
+	my $allowed = $label =~ /extension/ ? qr/^(42883|42P01|TK001|42704|XX000|40P01)$/ : qr/^(23514|TK003|42704)$/;
 	my %seen = map { ("$_->[1] " . ($_->[2] // '')) => 1 } grep { $_->[1] !~ $allowed } @{ $told->{error} };
 	is(join("\n", keys %seen), '', "$label: no other errors than those of the sale's end");
 	note(join ' ', map { "$_->[1] $_->[2]" } (@{ $told->{error} })[ 0 .. ($#{ $told->{error} } > 2 ? 2 : $#{ $told->{error} }) ]);

@@ -27,7 +27,13 @@ my $day = DAY;
 my $node = new_server('storm', conf => "ticketpool.memory = 4MB\nticketpool.wait_limit = 1000\nmax_prepared_transactions = 4");
 make_train($node, 'postgres', 'T', $stops);
 make_formation($node, 'postgres', 'small', $seats);
-open_departures($node, 'postgres', 'T', 'small', $days);
+open_departures($node, 'postgres', 'T', 'small', $days + 1);    # nobody waits for the last
+# Sold out, and 500 wait already, for trips of all kinds, alone and in parties.
+my $sold = $days * $seats;
+is($node->safe_psql('postgres', "SELECT count(*) FROM generate_series(0, $sold - 1) n, ticket_buy('T', 'S1', 'S$stops', 100 + n, date '$day' + n % $days)"), $sold, 'all is sold');
+is($node->safe_psql('postgres', qq{SELECT count(DISTINCT wait_id) FROM (SELECT n, n % ($stops - 1) + 1 AS f, (n / 7) % $stops + 1 AS t, (n / 3) % $days AS d, n % 10 % 3 AS more FROM generate_series(1, 500) n) w,
+	ticket_wait(5_000_000 + n, ARRAY[ROW('T', 'S' || least(f, t), 'S' || greatest(t, f + (f = t)::int), NULL, date '$day' + d, 'second', NULL, NULL, NULL, NULL)]::ticket_request[],
+		passengers => array_fill(5_000_000 + n, ARRAY[1 + more]))} =~ s/5_000_000/5000000/gr), '500', '500 wait');
 
 sub any { return $_[ rand @_ ] }
 sub trip { my ($from, $to) = sort { $a <=> $b } 1 + int rand $stops, 1 + int rand $stops; return $from < $to ? ($from, $to) : (1, $stops) }
@@ -37,7 +43,7 @@ sub date { return "date '$day' + " . int rand $days }
 my $expected = qr/^(22004|TK003|TK004|TK005|40001|40P01|23505|55P03|57P01|57014|25P02|3B001)$/;
 
 my $until = time + $seconds;
-my $buyers = start_workers(6, sub {
+my $buyers = start_workers(16, sub {
 	my ($number, $log) = @_;
 	my $session;
 	while (time < $until)
@@ -46,14 +52,15 @@ my $buyers = start_workers(6, sub {
 		{
 			$session = eval { session($node, 'postgres', verbosity => 'default') };
 			if (!$session || !$session->is_ok) { sleep 0.1; next }
+			$session->run("SET ticketpool.group_sale = 'always'") if $number % 4 == 0;
 		}
 		my ($from, $to) = trip();
-		my $date = date();
+		my $date = "date '$day' + " . int rand $days + 1;
 		my $user = 10_000 * ($number + 1) + int rand 1000;
 		my $passengers = join ',', map { $user } 1 .. any(1, 1, 1, 2, 3);
 		my $order = "(SELECT order_id FROM ticket_order WHERE status = '%s' ORDER BY random() LIMIT 1)";
 		my @work = (
-			("SELECT count(*) FROM " . any('ticket_buy', 'ticket_hold') . "('T', 'S$from', 'S$to', $user, $date, passengers => ARRAY[$passengers])") x 4,
+			("SELECT order_id FROM " . any('ticket_buy', 'ticket_hold') . "('T', 'S$from', 'S$to', $user, $date, passengers => ARRAY[$passengers])") x 4,
 			"SELECT count(*) FROM ticket_hold('T', 'S$from', 'S$to', $user, $date, ttl => '300 milliseconds')",
 			("SELECT count(*) FROM ticket_refund(" . sprintf($order, 'sold') . any('', ', ARRAY[1]') . ')') x 3,
 			'SELECT count(*) FROM ticket_cancel(' . sprintf($order, 'held') . ')',
@@ -117,6 +124,7 @@ is(join("\n", @errors[ 0 .. ($#errors > 4 ? 4 : $#errors) ]), '', 'no unexpected
 agrees($node, 'postgres', 'after the storm');
 in_flight_is_empty($node, 'postgres', 'after the storm');
 my ($awards, $left) = split /\|/, $node->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE status = 'awarded'), count(*) FILTER (WHERE status = 'waiting') FROM ticket_wait});
+cmp_ok($node->safe_psql('postgres', 'SELECT group_sales FROM ticket_pool_stat'), '>', 0, 'and some of the sales were in groups');
 cmp_ok($awards, '>', 20, "there were awards: $awards, and $left still wait");
 is($node->safe_psql('postgres', q{SELECT count(*) FROM (SELECT wait_id FROM ticket_wait_option WHERE status = 'awarded' GROUP BY wait_id HAVING count(*) > 1) t}), '0', 'nobody is served twice');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM ticket_wait w WHERE (status = 'awarded') <> EXISTS (SELECT FROM ticket_order o WHERE o.order_id = w.order_id)}), '0', 'each award has its order');

@@ -1,6 +1,5 @@
 # The waiting list where it meets the rest: rules, triggers, quotas, unnumbered places, classes,
-# isolation levels, group sale, a memory that is too small, a dump and its restore, a standby that is
-# promoted, and roles that may nothing.
+# isolation levels, group sale.
 use strict;
 use warnings;
 
@@ -12,7 +11,7 @@ use Test::More;
 use TicketpoolTest;
 
 my $day = DAY;
-my $node = new_server('corners', streaming => 1, conf => "ticketpool.memory = 2MB\nmax_prepared_transactions = 5\nwal_keep_size = 64MB");
+my $node = new_server('corners', conf => 'ticketpool.memory = 2MB');
 make_train($node, 'postgres', 'T', 6);
 make_formation($node, 'postgres', 'two', 2);
 $node->safe_psql('postgres', q{INSERT INTO ticket_formation (formation, coach, seat_class, places) VALUES ('standing', '1', 'standing', 2);
@@ -193,6 +192,33 @@ for my $level ('REPEATABLE READ', 'SERIALIZABLE')
 		ok(becomes_true($node, 'postgres', "SELECT status = 'awarded' FROM ticket_wait WHERE wait_id = $wait"), "$level: and the waiters are served");
 	}
 	is(run("SELECT count(*) FROM ticket_event a JOIN ticket_event b USING (xid) WHERE a.wait_id = $first AND b.wait_id = $late AND a.kind = 'awarded' AND b.kind = 'awarded'"), '1', "$level: both by that transaction");
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Group sale: the cashier, too, leaves to whoever waits what was given back without a transaction
+# ---------------------------------------------------------------------------------------------------------------------
+{
+	my $group_sales = sub { return run('SELECT group_sales FROM ticket_pool_stat') };
+	my $newcomer = session($node, 'postgres', verbosity => 'default');
+	$newcomer->run("SET ticketpool.group_sale = 'always'");
+	my $date = opened('two');
+	my $before = $group_sales->();
+	is($newcomer->run("SELECT from_stop, to_stop FROM ticket_buy('T', 'S1', 'S6', 1, '$date')"), '1|6', 'a group sale');
+	cmp_ok($group_sales->(), '>', $before, 'by the cashier');
+	$other->run('BEGIN');
+	$other->run("SELECT count(*) FROM ticket_buy('T', 'S1', 'S6', 2, '$date')");
+	my $wait = waits($date, from => 2, to => 4);
+	my @workers = split /\n/, run("SELECT pid FROM pg_stat_activity WHERE backend_type IN ('ticketpool launcher', 'ticketpool sweeper') ORDER BY backend_type");
+	kill 'STOP', $_ for @workers;
+	$other->run('ROLLBACK');
+	is(run("SELECT ticket_remaining('T', 'S1', 'S6', '$date')"), '1', 'a seat was given back');
+	is($newcomer->run("SELECT from_stop FROM ticket_buy('T', 'S1', 'S6', 3, '$date')"), '', 'no group sells it');
+	ok($newcomer->is_ok, 'that is no error') or diag($newcomer->output);
+	is($newcomer->run("SELECT from_stop FROM ticket_buy('T', 'S4', 'S6', 3, '$date')"), '4', 'a trip that takes nothing from the waiter');
+	kill 'CONT', $_ for @workers;
+	ok(becomes_true($node, 'postgres', "SELECT status = 'awarded' FROM ticket_wait WHERE wait_id = $wait"), 'the worker serves');
+	is(run("SELECT count(*) FROM ticket_verify()"), '0', 'and nobody is left');
+	$newcomer->quit;
 }
 
 agrees($node, 'postgres', 'at the end');

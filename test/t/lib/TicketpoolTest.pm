@@ -31,6 +31,8 @@ $SIG{PIPE} = 'IGNORE';
 # A shell starts background jobs with these two ignored, and what they start would ignore them as
 # well: PgBouncer is stopped by one of them.
 $SIG{$_} = 'DEFAULT' for qw(INT QUIT);
+# The server's test library sends standard error to a file. What ends a test has to be seen.
+$SIG{__DIE__} = sub { diag("died: $_[0]") if defined $^S && !$^S };
 
 # The seed of this run: TICKETPOOL_SEED, else a new one; printed, so that a failure can be replayed.
 sub seed
