@@ -201,6 +201,16 @@ steps('ready');
 is(ask("SELECT router_move('T1', '$day', 1)"), '', 'a move that cannot be undone is made in the other direction');
 is(ask($where), '1,1,1', 'the departure is where it was');
 both_agree('undone');
+# The target has refused an attempt that could not be taken back at the time.
+for my $last ('out', 'part', 'ready')
+{
+	my $parcel = steps($last);
+	is(ask("SELECT ticket_move_refuse('$parcel')", $nodes, 'node2'), 't', "refused after $last");
+	is(ask("SELECT router_move('T1', '$day', 2)"), '', "refused after $last: the next call begins a new move");
+	is(ask($where), '2,1,1', "refused after $last: which ends");
+	both_agree("refused after $last");
+	is(ask("SELECT router_move('T1', '$day', 1)"), '', "refused after $last: and back");
+}
 # The target has opened the train meanwhile.
 steps('ready');
 is(ask("SELECT ticket_open('T1', '$day', 'F')", $nodes, 'node2'), '08001', 'a node that has given it away does not open it again');
@@ -249,6 +259,7 @@ sub buyer
 		$to++;
 		my $hold = rand() < 0.3;
 		my $order = call(\$session, 'SELECT DISTINCT order_id FROM ' . ($hold ? 'ticket_hold' : 'ticket_buy') . "('T1', 'S$from', 'S$to', 1000 + $number, '$day', request_id => '$uuid')");
+		select(undef, undef, undef, rand 0.02);
 		next if $order eq '';
 		print $log "bought $order\n";
 		print $log "paid $order\n" if $hold && rand() < 0.7 && call(\$session, "SELECT status FROM ticket_confirm($order)") eq 'sold';

@@ -175,16 +175,17 @@ bool try_refuse(const Whereabouts& way) {
     return refused != nullptr && refused[0] == 't';
 }
 
-// Steps 2 and 3. If one fails, the departure stays. Step 3 may have been carried out although it
-// failed: then the parcel can be taken back only after the target has refused it.
-void hand_over(const Move& move, const Whereabouts& way) {
+// Steps 2 and 3. If one fails, the departure stays, and its error is returned. Step 3 may have been
+// carried out although it failed: then the parcel can be taken back only after the target has
+// refused it.
+ErrorData* hand_over(const Move& move, const Whereabouts& way) {
     ErrorData* error = in_subtransaction([&] {
         copy_parts(way.source, way.target, way.parcel);
         step(way.source, "ticket_move_ready", {way.parcel});
         return true;
     });
     if (error == nullptr) {
-        return;
+        return nullptr;
     }
     const ErrorData* failed = try_take_back(way, "false");
     if (try_refuse(way) && failed != nullptr) {
@@ -192,8 +193,9 @@ void hand_over(const Move& move, const Whereabouts& way) {
     }
     if (failed != nullptr) {
         warn_off_sale(move, way, failed);
+        ReThrowError(error);
     }
-    ReThrowError(error);
+    return error;
 }
 
 // Steps 4 and 5. An error of the target, not of the way there, is final: the departure stays, and
@@ -234,8 +236,13 @@ void finish_earlier(const Move& move, const Whereabouts& way, int node) {
         (void)try_refuse(way);
         return;
     }
-    if (!way.handed) {
-        hand_over(move, way);
+    ErrorData* error = way.handed ? nullptr : hand_over(move, way);
+    if (error != nullptr) {
+        if (error->sqlerrcode != ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE) {
+            ReThrowError(error);
+        }
+        FreeErrorData(error);
+        return;
     }
     const Answer answer = bring_in(move, way);
     if (answer.sqlstate != 0 && answer.sqlstate != ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE) {
@@ -263,7 +270,10 @@ void move_departure(const Move& move, int source, int target) {
         try_step(source, "ticket_move_back", way.parcel);
         ReThrowError(error);
     }
-    hand_over(move, way);
+    error = hand_over(move, way);
+    if (error != nullptr) {
+        ReThrowError(error);
+    }
     const Answer answer = bring_in(move, way);
     if (answer.sqlstate != 0) {
         raise_answer(answer);
