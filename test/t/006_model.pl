@@ -12,7 +12,7 @@ use TicketpoolTest;
 use TicketpoolTest::Model;
 
 my $seed = seed();
-my $operations = $ENV{TICKETPOOL_OPS} // 2500;
+my $operations = $ENV{TICKETPOOL_OPS} // 1500;
 my $day = DAY;
 # There is room for only some of the departures: those of the test are evicted again and again.
 my $node = new_server('model', plain => 1, conf => 'ticketpool.memory = 2MB');

@@ -15,7 +15,7 @@ use Test::More;
 use TicketpoolTest;
 
 my $seed = seed();
-my $operations = $ENV{TICKETPOOL_OPS} // 8000;
+my $operations = $ENV{TICKETPOOL_OPS} // 5000;
 my $day = DAY;
 my $node = new_server('life_model', conf => "ticketpool.memory = 2MB\nticketpool.user_limit = 12");
 make_train($node, 'postgres', 'T1', 8);

@@ -167,6 +167,7 @@ sub start_buyers
 				$order = $session->run($call);
 			}
 			print $log $order eq '' ? "full\n" : "sold $request $order\n";
+			select(undef, undef, undef, rand 0.02);
 		}
 		$session->quit;
 	});

@@ -15,7 +15,7 @@ use TicketpoolTest::Group;
 
 my $day = DAY;
 seed();
-my $rounds = $ENV{TICKETPOOL_ROUNDS} // 2;
+my $rounds = $ENV{TICKETPOOL_ROUNDS} // 1;
 my $node = group_server('crash', conf => "ticketpool.memory = 4MB\nmax_worker_processes = 12");
 $node->safe_psql('postgres', "ALTER DATABASE postgres SET ticketpool.group_sale = on");
 my %crash = crashes($node);

@@ -79,6 +79,18 @@ std::optional<Stops> naive_trip(const TestRoute& line, const std::vector<std::st
     return best;
 }
 
+TEST(Route, StopsByTheirNumber) {
+    const TestRoute line({"AAA", "BBB", "CCC"}, good_hash);
+    const int numbers[] = {10, 20, 30};
+    for (int i = 0; i < 3; i++) line.route->stops()[i].stop_no = numbers[i];
+    for (int i = 0; i < 3; i++) EXPECT_EQ(line.route->find_stop(numbers[i]), i);
+    for (const int none : {0, 9, 15, 31}) EXPECT_EQ(line.route->find_stop(none), -1);
+    const std::pair<int, unsigned> from[] = {{-5, 0}, {10, 0}, {11, 1}, {20, 1}, {30, 2}, {31, 3}};
+    for (const auto& [number, index] : from) EXPECT_EQ(line.route->stop_from(number), index);
+    std::swap(line.route->stops()[0].stop_no, line.route->stops()[2].stop_no);
+    EXPECT_EQ(line.route->find_stop(10), 2);  // whatever the order
+}
+
 TEST(Route, EveryTripAgreesWithTheModel) {
     std::mt19937_64 random(1);
     const std::vector<std::string> codes = {"A", "B", "AB", "BA", "ABC", "C", ""};

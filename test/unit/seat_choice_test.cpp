@@ -165,7 +165,9 @@ TEST(SeatChoice, ThirtyTwoAreKept) {
     EXPECT_EQ(parsed(std::string(32, 'A'), 40), std::string(32, 'A'));
     EXPECT_EQ(parsed(std::string(33, 'A'), 40), std::string(32, 'A'));
     EXPECT_EQ(parsed(std::string(41, 'A'), 40), kBad);
-    EXPECT_EQ(parsed(std::string(32, 'A') + "1", 40), kBad);
+    std::string last_is_wrong(32, 'A');
+    last_is_wrong.push_back('1');
+    EXPECT_EQ(parsed(last_is_wrong, 40), kBad);
     EXPECT_EQ(parsed("window", 40), "*" + std::string(32, 'w'));
     std::string many;
     std::string seats;

@@ -125,6 +125,7 @@ sub start_crowd
 			if (!$session->is_ok) { print $log "error $user " . $session->sqlstate . ' ' . ($rows =~ s/\n/ /gr) . "\n" }
 			elsif ($rows =~ /^(\d+)/m) { print $log "bought $user $1\n" }
 			else { print $log "none $user\n" }
+			sleep rand 0.02;    # the crowd is there for what others do meanwhile
 		}
 		$session->quit if $session;
 	});

@@ -378,6 +378,7 @@ sub thaw
 sub kill_node
 {
 	my ($self, $number) = @_;
+	$self->node($number)->{server}->release;    # the end of a kept psql waits for its backend, which a stopped postmaster never collects
 	kill 'STOP', $self->postmaster($number);    # else it may start one more, which answers for a moment
 	my @all = processes_of($self->postmaster($number));
 	$self->node($number)->{server}->kill9;
