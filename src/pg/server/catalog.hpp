@@ -30,7 +30,7 @@ struct Catalog {
     Oid node, node_one, node_drawn;
     Oid wait, wait_pkey, wait_request, wait_user, wait_over, wait_sequence, wait_queue;
     Oid wait_option, wait_option_pkey, wait_option_queue, wait_option_end, wait_option_user;
-    Oid event, event_sequence;
+    Oid event, event_pkey, event_xid, event_sequence;
 };
 
 // The catalog of the extension that the running SQL function belongs to. 55000 if its objects are

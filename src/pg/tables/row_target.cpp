@@ -40,9 +40,37 @@ const ColumnShape* own_column(const TableShape& shape, const char* name) {
     return nullptr;
 }
 
-// Does the check look at the status alone, and is it true for all that we write there?
+bool may_change(const TableShape& shape, const ColumnShape* column) {
+    return shape.changes == 0 ||
+           (column != nullptr && (shape.changes & 1U << (column - shape.column)) != 0);
+}
+
+// Does an expression look at a column that is changed?
+bool sees_changes(const TableShape& shape, Relation relation, Node* expression) {
+    Bitmapset* columns = nullptr;
+    pull_varattnos(expression, 1, &columns);
+    int member = -1;
+    while ((member = bms_next_member(columns, member)) >= 0) {
+        const int number = member + FirstLowInvalidHeapAttributeNumber;
+        if (number <= 0 ||
+            may_change(
+                shape,
+                own_column(
+                    shape,
+                    NameStr(TupleDescAttr(RelationGetDescr(relation), number - 1)->attname)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Does the check look at the status alone, and is it true for all that we write there? Or at
+// nothing that is changed?
 bool is_harmless_check(const TableShape& shape, Relation relation, const char* expression) {
     Node* node = static_cast<Node*>(stringToNode(expression));
+    if (shape.changes != 0 && !sees_changes(shape, relation, node)) {
+        return true;
+    }
     const AttrNumber status =
         get_attnum(RelationGetRelid(relation),
                    shape.written[0] == nullptr ? "" : shape.column[shape.status].name);
@@ -94,7 +122,8 @@ bool has_plain_columns(const TableShape& shape, Relation relation) {
     TupleDesc columns = RelationGetDescr(relation);
     for (int i = 0; i < columns->natts; i++) {
         Form_pg_attribute column = TupleDescAttr(columns, i);
-        if (!column->attisdropped && own_column(shape, NameStr(column->attname)) == nullptr &&
+        const ColumnShape* own = own_column(shape, NameStr(column->attname));
+        if (!column->attisdropped && own == nullptr && may_change(shape, own) &&
             type_has_a_say(column->atttypid)) {
             return false;
         }
@@ -116,7 +145,7 @@ bool has_plain_columns(const TableShape& shape, Relation relation) {
         Form_pg_attribute column = TupleDescAttr(columns, i);
         const bool asks = column->atthasdef || column->attnotnull || column->attidentity != '\0';
         const ColumnShape* own = own_column(shape, NameStr(column->attname));
-        if (!column->attisdropped && asks &&
+        if (!column->attisdropped && asks && may_change(shape, own) &&
             (own == nullptr || (column->attnotnull && own->nullable))) {
             return false;
         }

@@ -33,7 +33,7 @@ struct ColumnShape {
 
 // One of our indexes: plain columns, no expressions.
 struct IndexShape {
-    AttrNumber columns[4];
+    AttrNumber columns[5];
     int count;
     bool unique;
     bool partial;
@@ -55,6 +55,10 @@ struct TableShape {
     // allowed.
     AttrNumber status;
     const char* written[kMostWritten];
+    // The columns that are changed in rows that are there (a bit for each column's number), if no
+    // rows are inserted: what is asked of other columns is true of those rows already. 0: rows are
+    // inserted.
+    uint32_t changes = 0;
 };
 
 // A table, or a partition, of a shape.

@@ -38,6 +38,11 @@ void read_columns(TupleTableSlot* row, QueuedOption* option) {
     option->passed = !is_null;
 }
 
+// Does the row wait in this queue?
+bool is_open(const WaitQueue& queue, TupleTableSlot* row, TimestampTz now) {
+    return same_text(row_text(row, kOptClass), queue.seat_class) && !is_over(row, now);
+}
+
 // Reads the first row that is not over, after `set_keys` has set the keys.
 template <typename SetKeys>
 bool read_first(const WaitQueue& queue, bool unpassed, QueuedOption* found, SetKeys set_keys) {
@@ -51,8 +56,7 @@ bool read_first(const WaitQueue& queue, bool unpassed, QueuedOption* found, SetK
     while (!is_found && reader_next(&reader)) {
         bool not_passed;
         (void)row_value(reader.row, kOptPassed, &not_passed);
-        is_found = same_text(row_text(reader.row, kOptClass), queue.seat_class) &&
-                   !is_over(reader.row, now) && (!unpassed || not_passed);
+        is_found = is_open(queue, reader.row, now) && (!unpassed || not_passed);
     }
     if (is_found) {
         read_columns(reader.row, found);
@@ -84,6 +88,7 @@ namespace {
 struct Walk {
     TableReader reader;  // heap and index, opened
     IndexScanDesc scan;
+    Snapshot snapshot;  // by which rows are judged; null: they are not looked at
     ScanKeyData keys[4];
     int key_count;
     int64_t departure_id;
@@ -152,13 +157,57 @@ bool same_stream(const WaitStream& a, const WaitStream& b) {
     return a.from_stop == b.from_stop && a.to_stop == b.to_stop && a.need == b.need;
 }
 
+// Reads the row of the entry at which the walk is. False: the snapshot shows none. An entry that
+// nobody can see any more is marked as such, as by any index scan.
+bool read_row_of_entry(Walk* walk) {
+    bool again = false;
+    bool all_dead = false;
+    if (table_index_fetch_tuple(walk->scan->xs_heapfetch, &walk->scan->xs_heaptid, walk->snapshot,
+                                walk->reader.row, &again, &all_dead)) {
+        return true;
+    }
+    walk->scan->kill_prior_tuple = all_dead && !walk->scan->xactStartedInRecovery;
+    return false;
+}
+
+// False: the entry is of an option that has left the queue, or not entered it.
+bool take(const WaitQueue& queue, Walk* walk, const WalkVisitor& visitor, const WaitStream& stream,
+          TimestampTz now) {
+    if (walk->snapshot != nullptr && !read_row_of_entry(walk)) {
+        return false;
+    }
+    QueuedOption first;
+    const bool is_first = walk->snapshot != nullptr && is_open(queue, walk->reader.row, now);
+    if (is_first) {
+        read_columns(walk->reader.row, &first);
+    }
+    visitor.take(stream, is_first ? &first : nullptr, visitor.context);
+    return true;
+}
+
+void begin_walk(const WaitQueue& queue, Walk* walk) {
+    reader_open(&walk->reader, queue.catalog->wait_option, queue.catalog->wait_option_queue,
+                nullptr);
+    // A look by a snapshot takes predicate locks under SERIALIZABLE.
+    walk->snapshot = IsolationIsSerializable() ? nullptr : take_fresh_snapshot();
+}
+
+void end_walk(Walk* walk) {
+    ExecClearTuple(walk->reader.row);
+    index_endscan(walk->scan);
+    reader_close(&walk->reader);
+    if (walk->snapshot != nullptr) {
+        drop_snapshot(walk->snapshot);
+    }
+}
+
 }  // namespace
 
 void walk_queue(const WaitQueue& queue, int32_t from_stop, int32_t before_stop,
-                WalkOn (*visit)(const WaitStream& stream, void* context), void* context) {
+                const WalkVisitor& visitor) {
     Walk walk{};
-    reader_open(&walk.reader, queue.catalog->wait_option, queue.catalog->wait_option_queue,
-                nullptr);
+    begin_walk(queue, &walk);
+    const TimestampTz now = GetCurrentTimestamp();
     walk.departure_id = queue.departure_id;
     walk.before_stop = before_stop;
 #if PG_VERSION_NUM >= 180000
@@ -192,12 +241,14 @@ void walk_queue(const WaitQueue& queue, int32_t from_stop, int32_t before_stop,
         }
         last = stream;
         alike = 1;
-        if (visit(stream, context) == WalkOn::kNextFrom) {
+        const WalkOn on = visitor.visit(stream, visitor.context);
+        if (on == WalkOn::kNextFrom) {
             descend_behind(&walk, last, step = 2);
+        } else if (on == WalkOn::kTake && !take(queue, &walk, visitor, stream, now)) {
+            alike = 0;  // the next option may be the first
         }
     }
-    index_endscan(walk.scan);
-    reader_close(&walk.reader);
+    end_walk(&walk);
 }
 
 static bool has_option(const Catalog& catalog, int64_t departure_id, Snapshot snapshot) {

@@ -56,13 +56,21 @@ struct WaitStream {
     int32_t to_stop;
     int32_t need;
 };
-enum class WalkOn { kNext, kNextFrom };
-// Calls visit() with trip and need of what is in the queue of any class of the departure, if its
-// from_stop is in [from_stop, before_stop), in the order of the index. A stream may come several
-// times, and also after the last of its options has left the queue. Reads the index alone; many
-// options of one stream are skipped, and after kNextFrom all others with this from_stop.
+enum class WalkOn { kNext, kNextFrom, kTake };
+struct WalkVisitor {
+    // What to do with a stream: pass over it, pass over all with its from_stop, or take it.
+    WalkOn (*visit)(const WaitStream& stream, void* context);
+    // `first`: the first option of a stream that is taken; null: that is of another class, or over,
+    // or was not looked at, as under SERIALIZABLE.
+    void (*take)(const WaitStream& stream, const QueuedOption* first, void* context);
+    void* context;
+};
+// Visits trip and need of what is in the queue of any class of the departure, if its from_stop is
+// in [from_stop, before_stop), in the order of the index. A stream may come several times, and also
+// after the last of its options has left the queue. Reads the index, and a row of each stream that
+// is taken; many options of one stream are skipped.
 void walk_queue(const WaitQueue& queue, int32_t from_stop, int32_t before_stop,
-                WalkOn (*visit)(const WaitStream& stream, void* context), void* context);
+                const WalkVisitor& visitor);
 
 // Of the stream, the first option behind that queue_no; `unpassed`: of those that were not
 // passed over.

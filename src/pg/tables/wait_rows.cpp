@@ -26,7 +26,12 @@ namespace {
 // Reading
 // ---------------------------------------------------------------------------------------------
 
-// Has a transaction of another session, which has not ended, locked or changed the current row?
+bool column_text(TupleTableSlot* row, AttrNumber column, const char* expected) {
+    return same_text(row_text(row, column), {expected, strlen(expected)});
+}
+
+}  // namespace
+
 bool is_row_in_use(const TableReader& reader) {
     if (RecoveryInProgress() || !TTS_IS_BUFFERTUPLE(reader.row)) {
         return false;
@@ -51,12 +56,6 @@ bool is_row_in_use(const TableReader& reader) {
     }
     return MultiXactIdIsRunning(locker, HEAP_XMAX_IS_LOCKED_ONLY(header.t_infomask));
 }
-
-bool column_text(TupleTableSlot* row, AttrNumber column, const char* expected) {
-    return same_text(row_text(row, column), {expected, strlen(expected)});
-}
-
-}  // namespace
 
 WaitState look_at_wait(const Catalog& catalog, int64_t wait_id) {
     WaitState state{};

@@ -10,6 +10,7 @@
 
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "server/table_scan.hpp"
 
 extern "C" {
 #include "utils/uuid.h"
@@ -67,6 +68,8 @@ struct WaitState {
     int64_t user_id;
 };
 WaitState look_at_wait(const Catalog& catalog, int64_t wait_id);
+// Has a transaction of another session, which has not ended, locked or changed the current row?
+bool is_row_in_use(const TableReader& reader);
 // Appends the user's wait with this request_id to the result set. False: there is none. 40001 if
 // the isolation level hides it.
 bool return_wait_of_request(const Catalog& catalog, int64_t user_id, const pg_uuid_t* request_id,

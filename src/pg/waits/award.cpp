@@ -14,10 +14,10 @@
 #include "server/owner_scope.hpp"
 #include "server/settings.hpp"
 #include "server/subtransaction.hpp"
+#include "tables/award_rows.hpp"
 #include "tables/events.hpp"
 #include "tables/order_rows.hpp"
 #include "tables/own_writes.hpp"
-#include "tables/wait_rows.hpp"
 #include "tickets/sale.hpp"
 #include "tickets/seat_wish.hpp"
 #include "waits/one_award.hpp"
@@ -30,7 +30,7 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-// What the rows of the wait and its option say, once they are locked.
+// What the rows of the wait and its option say.
 struct Candidate {
     int64_t user_id;
     const int64_t* passengers;
@@ -40,12 +40,6 @@ struct Candidate {
     Text choice;  // data null: none
 };
 
-enum LockedColumn { kColUser = 1, kColPassengers, kColMatch, kColTtl, kColChoice };
-
-Datum column_of(int column, bool* is_null) {
-    return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, is_null);
-}
-
 TimestampTz end_of_hold(bool is_null, Datum ttl) {
     const TimestampTz now = GetCurrentTimestamp();
     return is_null ? now + int64_t{setting_hold_ttl} * USECS_PER_SEC
@@ -53,42 +47,24 @@ TimestampTz end_of_hold(bool is_null, Datum ttl) {
                                                              TimestampTzGetDatum(now), ttl));
 }
 
-void read_candidate(Candidate* wait) {
-    bool is_null;
-    wait->user_id = DatumGetInt64(column_of(kColUser, &is_null));
-    const Datum passengers = column_of(kColPassengers, &is_null);
-    if (is_null) {
+Candidate read_candidate(const OpenWait& open) {
+    Candidate wait{};
+    wait.user_id = DatumGetInt64(open.value[kAwardUser]);
+    if (open.is_null[kAwardPassengers]) {
         int64_t* user = static_cast<int64_t*>(palloc(sizeof(int64_t)));
-        *user = wait->user_id;
-        wait->passengers = user;
-        wait->party = 1;
+        *user = wait.user_id;
+        wait.passengers = user;
+        wait.party = 1;
     } else {
-        ArrayType* array = DatumGetArrayTypePCopy(passengers);
-        wait->party = count_passengers(array);  // the row may have been written by hand
-        wait->passengers = reinterpret_cast<const int64_t*>(ARR_DATA_PTR(array));
+        ArrayType* array = DatumGetArrayTypePCopy(open.value[kAwardPassengers]);
+        wait.party = count_passengers(array);  // the row may have been written by hand
+        wait.passengers = reinterpret_cast<const int64_t*>(ARR_DATA_PTR(array));
     }
-    wait->sells = same_text(text_of(column_of(kColMatch, &is_null)), {"sell", 4});
-    bool no_ttl;
-    const Datum ttl = column_of(kColTtl, &no_ttl);
-    wait->held_until = end_of_hold(no_ttl, ttl);
-    const Datum choice = column_of(kColChoice, &is_null);
-    wait->choice = is_null ? Text{nullptr, 0} : copy_text(text_of(choice));
-}
-
-Awarded lock_candidate(const Catalog& catalog, const QueuedOption& option, Candidate* wait) {
-    Oid types[] = {INT8OID, INT4OID};
-    Datum values[] = {Int64GetDatum(option.wait_id), Int32GetDatum(option.option_no)};
-    const char* sql = psprintf(
-        "SELECT w.user_id, w.passengers, w.on_match, w.hold_ttl, o.seat_choice FROM %s AS w "
-        "JOIN %s AS o ON o.wait_id = w.wait_id WHERE w.wait_id = $1 AND o.option_no = $2 "
-        "AND w.status = 'waiting' AND o.status = 'waiting' FOR NO KEY UPDATE SKIP LOCKED",
-        qualified_name(catalog.wait), qualified_name(catalog.wait_option));
-    execute_own_now(catalog.wait, sql, 2, types, values, nullptr, SPI_OK_SELECT);
-    if (SPI_processed == 0) {
-        return look_at_wait(catalog, option.wait_id).is_open ? Awarded::kBusy : Awarded::kGone;
-    }
-    read_candidate(wait);
-    return Awarded::kYes;
+    wait.sells = same_text(text_of(open.value[kAwardMatch]), {"sell", 4});
+    wait.held_until = end_of_hold(open.is_null[kAwardTtl], open.value[kAwardTtl]);
+    wait.choice = open.is_null[kAwardChoice] ? Text{nullptr, 0}
+                                             : copy_text(text_of(open.value[kAwardChoice]));
+    return wait;
 }
 
 void parse_wish(const Candidate& wait, Purchase* purchase) {
@@ -114,30 +90,16 @@ Datum event_detail(const QueuedOption& option, const char* passed) {
                                     option.option_no, option.queue_no, passed));
 }
 
-// The rows of the wait say what it got.
-void finish_wait(const Catalog& catalog, const Offer& offer, int64_t order_id) {
-    Oid types[] = {INT8OID, INT4OID, INT8OID};
-    Datum values[] = {Int64GetDatum(offer.option.wait_id), Int32GetDatum(offer.option.option_no),
-                      Int64GetDatum(order_id)};
-    const char* sql = psprintf(
-        "WITH options AS (UPDATE %s SET status = CASE WHEN option_no = $2 THEN 'awarded' ELSE "
-        "'cancelled' END WHERE wait_id = $1 AND status = 'waiting') "
-        "UPDATE %s SET status = 'awarded', order_id = $3, changed_at = now() WHERE wait_id = $1 "
-        "AND status = 'waiting'",
-        qualified_name(catalog.wait_option), qualified_name(catalog.wait));
-    execute_own_now(catalog.wait, sql, 3, types, values, nullptr, SPI_OK_UPDATE);
-    if (SPI_processed != 1) {
-        report_not_written(sql);
-    }
-}
-
-void write_award(const Catalog& catalog, const Offer& offer, const Purchase& purchase,
-                 const Claimed* claims) {
+// False: another transaction has served or changed the wait meanwhile.
+bool write_award(const Catalog& catalog, const Offer& offer, const Purchase& purchase,
+                 const Claimed* claims, OpenWait* open) {
     OrderValues* rows = static_cast<OrderValues*>(palloc(purchase.party * sizeof(OrderValues)));
     build_orders(catalog, purchase, claims, rows);
     insert_orders(catalog, purchase.service_date, rows, static_cast<int>(purchase.party), nullptr);
     const int64_t order_id = DatumGetInt64(rows[0].value[kOrderId]);
-    finish_wait(catalog, offer, order_id);
+    if (!end_as_awarded(catalog, open, order_id)) {
+        return false;
+    }
     TicketEvent* events = static_cast<TicketEvent*>(palloc0(purchase.party * sizeof(TicketEvent)));
     const char* detail = DatumGetCString(event_detail(offer.option, offer.passed));
     for (uint32_t i = 0; i < purchase.party; i++) {
@@ -152,15 +114,17 @@ void write_award(const Catalog& catalog, const Offer& offer, const Purchase& pur
     if (purchase.status == OrderStatus::kHeld) {
         deadline_at_commit(purchase.held_until);
     }
+    return true;
 }
 
 // In the subtransaction. What is not awarded is undone.
 Awarded award(const Catalog& catalog, const Offer& offer, const char** reason) {
-    Candidate wait{};
-    const Awarded locked = lock_candidate(catalog, offer.option, &wait);
-    if (locked != Awarded::kYes) {
-        return locked;
+    OpenWait open;
+    const Opened opened = open_wait(catalog, offer.option.wait_id, offer.option.option_no, &open);
+    if (opened != Opened::kYes) {
+        return opened == Opened::kBusy ? Awarded::kBusy : Awarded::kGone;
     }
+    const Candidate wait = read_candidate(open);
     Purchase purchase{};
     purchase.ref = offer.ref;
     purchase.trip = offer.trip;
@@ -182,8 +146,7 @@ Awarded award(const Catalog& catalog, const Offer& offer, const char** reason) {
     if (!offer.stock->claim(purchase, claims)) {
         return Awarded::kLost;
     }
-    write_award(catalog, offer, purchase, claims);
-    return Awarded::kYes;
+    return write_award(catalog, offer, purchase, claims, &open) ? Awarded::kYes : Awarded::kBusy;
 }
 
 bool is_of_others(const ErrorData& error) {

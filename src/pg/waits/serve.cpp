@@ -8,9 +8,9 @@
 // a service costs by what it awards and by the number of different trips, not by the waiters.
 //
 // Whoever has waited longest and fits is served. An option that is passed over although it fits
-// keeps its place, and the reason is on record in its row and in the event of the award. It is
-// asked again when something is freed on the departure; if another transaction was in the way, also
-// by the worker, when that one has ended.
+// keeps its place, and the reason is on record in the event of the award, and in its row, unless
+// another transaction has that locked. It is asked again when something is freed on the departure;
+// if another transaction was in the way, also by the worker, when that one has ended.
 //
 // The worker serves departures that are marked unserved, with the same steps, but all of the list.
 #include "waits/serve.hpp"

@@ -52,7 +52,8 @@ bool has_stream(const StreamList& list, uint32_t class_index, const WaitStream& 
     return false;
 }
 
-void add_stream(StreamList* list, uint32_t class_index, Trip trip, const WaitStream& alike) {
+void add_stream(StreamList* list, uint32_t class_index, Trip trip, const WaitStream& alike,
+                const QueuedOption* first) {
     if (list->count == list->room) {
         list->room = Max(list->room * 2, 16);
         const Size bytes = static_cast<Size>(list->room) * sizeof(Stream);
@@ -65,6 +66,10 @@ void add_stream(StreamList* list, uint32_t class_index, Trip trip, const WaitStr
     stream->trip = trip;
     stream->alike = alike;
     stream->behind = PG_INT64_MIN;
+    if (first != nullptr && !(list->unpassed && first->passed)) {
+        stream->has_head = true;
+        stream->head = *first;
+    }
 }
 
 struct ScopeWalk {
@@ -98,18 +103,23 @@ WalkOn look_at_stream(const WaitStream& stream, void* context) {
         walk->counted = trip;
         walk->free = walk->stock.count(walk->list->ref, scope.class_index, trip, {nullptr, 0});
     }
-    if ((walk->list->has_quotas || stream.need <= static_cast<int64_t>(walk->free)) &&
-        !has_stream(*walk->list, scope.class_index, stream)) {
-        add_stream(walk->list, scope.class_index, trip, stream);
-    }
-    return WalkOn::kNext;
+    return (walk->list->has_quotas || stream.need <= static_cast<int64_t>(walk->free)) &&
+                   !has_stream(*walk->list, scope.class_index, stream)
+               ? WalkOn::kTake
+               : WalkOn::kNext;
+}
+
+void take_stream(const WaitStream& stream, const QueuedOption* first, void* context) {
+    ScopeWalk* walk = static_cast<ScopeWalk*>(context);
+    const Trip trip{place_of(walk->route, stream.from_stop), place_of(walk->route, stream.to_stop)};
+    add_stream(walk->list, walk->scope.class_index, trip, stream, first);
 }
 
 void add_scope(const WaitStock& stock, StreamList* list, const Scope& scope) {
     const Route* route = route_of(list->ref);
     ScopeWalk walk{stock, list, scope, route, {-1, -1}, 0};
     walk_queue(queue_of(*list, scope.class_index), route->stops()[scope.from].stop_no,
-               route->stops()[scope.to].stop_no, look_at_stream, &walk);
+               route->stops()[scope.to].stop_no, {look_at_stream, take_stream, &walk});
 }
 
 bool same_scope(const Scope& a, const Scope& b) {
