@@ -22,6 +22,7 @@
 //   reform-barred, reform-locked, reform-written  between the steps of amend/reform.cpp
 //   sale-queued, sale-answered  the caller of a group sale: its request is in the queue; it has its
 //                 answer (pool/sale_queue.cpp)
+//   award-written an award of the waiting list: all but the rows of the wait is written
 //   cashier-taken, cashier-written, cashier-committed  between the steps of worker/cashier.cpp
 #pragma once
 

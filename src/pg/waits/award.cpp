@@ -13,6 +13,7 @@
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/settings.hpp"
+#include "server/stop_point.hpp"
 #include "server/subtransaction.hpp"
 #include "tables/award_rows.hpp"
 #include "tables/events.hpp"
@@ -97,6 +98,7 @@ bool write_award(const Catalog& catalog, const Offer& offer, const Purchase& pur
     build_orders(catalog, purchase, claims, rows);
     insert_orders(catalog, purchase.service_date, rows, static_cast<int>(purchase.party), nullptr);
     const int64_t order_id = DatumGetInt64(rows[0].value[kOrderId]);
+    TICKETPOOL_STOP_POINT("award-written");
     if (!end_as_awarded(catalog, open, order_id)) {
         return false;
     }
