@@ -27,12 +27,12 @@
 //
 //   who frees (commit)   looks (v0) before it matches the list with what it will free. Then, after
 //                        its commit, begin_giving_back(); if somebody is listed and the version is
-//                        not v0, or somebody was giving back at v0: mark_unserved(). Clears its
-//                        bits. end_giving_back()
+//                        not v0, or somebody was giving back at v0, or is joining: mark_unserved().
+//                        Clears its bits. end_giving_back()
 //   who frees (rollback) the same, but always marks if somebody is listed
-//   a new waiter         list(), then looks (v0) at what is free, and is awarded what fits. At its
-//                        commit: if the version is not v0, or somebody was giving back at v0:
-//                        mark_unserved()
+//   a new waiter         list(), joining, then looks (v0) at what is free, and is awarded what
+//                        fits. Before its commit, and again after it: if the version is not v0, or
+//                        somebody was giving back at v0: mark_unserved(). No longer joining
 //   a buyer              claims, then loads the word: if it is unserved, it gives back and looks
 //                        into the list
 //   the worker           looks (v0), serves the list as it is now, then served(v0): takes the mark
@@ -49,8 +49,10 @@
 //  (3) F matched before the waiter's commit. The waiter was listed before it looked. If F's
 //      begin_giving_back() precedes that look, it was still giving, and the waiter marks; or it had
 //      ended, and the waiter saw the bits. If it follows the look, the version differs at the
-//      waiter's commit, unless that commit comes first: then F sees the waiter's own new version
-//      (note_waiter()) and marks.
+//      waiter's commit, unless that commit comes first: then F sees that somebody is joining, or
+//      else the waiter's own new version (note_waiter()), and marks. (Without `joining`, the mark
+//      would come only when the waiter, whose row is committed, finds the other version: a newcomer
+//      might be quicker.)
 //  A mark precedes the clearing of the bits, so a buyer that takes them sees it: its claim reads the
 //  cleared word (acquire), which was released after the mark.
 //  The worker's served() fails if anything was given back, or anybody joined, since its look.
@@ -66,8 +68,7 @@ namespace ticketpool {
 
 struct alignas(16) WaitControl {
     std::atomic<uint64_t> word;
-    // New waiters whose transaction has not ended. Only who writes down whom an award passes over
-    // asks for it.
+    // New waiters whose transaction has not ended, or has not come to note_waiter() yet.
     std::atomic<uint32_t> joining;
 
     static constexpr uint64_t kListed = 1;

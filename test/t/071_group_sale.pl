@@ -12,7 +12,7 @@ use TicketpoolTest::Group;
 
 my $day = DAY;
 my $next = '2031-05-02';
-my $node = group_server('group', conf => "ticketpool.memory = 16MB\nwal_writer_delay = 10s\nautovacuum = off");
+my $node = group_server('group', conf => "ticketpool.memory = 16MB\nticketpool.allocation = first_fit\nwal_writer_delay = 10s\nautovacuum = off");
 my @session = map { session($node, 'postgres', verbosity => 'default') } 1 .. 12;
 my $user = 100;
 

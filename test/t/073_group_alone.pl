@@ -14,7 +14,7 @@ use TicketpoolTest;
 use TicketpoolTest::Wire;
 
 my $day = DAY;
-my $node = new_server('group_alone', conf => "ticketpool.group_sale = 'always'\nmax_prepared_transactions = 2\nwal_level = replica\nmax_wal_senders = 2");
+my $node = new_server('group_alone', conf => "ticketpool.group_sale = 'always'\nticketpool.allocation = first_fit\nmax_prepared_transactions = 2\nwal_level = replica\nmax_wal_senders = 2");
 make_train($node, 'postgres', 'T1', 4);
 make_formation($node, 'postgres', 'f', 2000);
 open_departures($node, 'postgres', 'T1', 'f', 3);

@@ -314,8 +314,8 @@ COMMENT ON COLUMN @extschema@.ticket_wait_option.status IS
 COMMENT ON COLUMN @extschema@.ticket_wait_option.ends_at IS
     'when the option ends (wall clock); NULL: with the sale of its departure';
 COMMENT ON COLUMN @extschema@.ticket_wait_option.passed IS
-    'why it was passed over when it fitted: what a rule said, or that it was being served by another '
-    'transaction; NULL: it was not. It is asked again when something is freed on the departure';
+    'why it was passed over when it fitted: what a rule said, or an error; NULL: it was not. It is '
+    'asked again when something is freed on the departure';
 CREATE INDEX ticket_wait_option_queue ON @extschema@.ticket_wait_option
     (departure_id, from_stop, to_stop, need, queue_no) WHERE status = 'waiting';
 CREATE INDEX ticket_wait_option_end ON @extschema@.ticket_wait_option (ends_at)

@@ -14,6 +14,7 @@
 
 #include "follow/alter_table.hpp"
 #include "follow/wanted.hpp"
+#include "pool/wait_list.hpp"
 #include "server/pg.hpp"
 #include "tables/own_writes.hpp"
 #include "tables/trigger_identity.hpp"
@@ -110,6 +111,10 @@ void process_utility(PlannedStmt* planned, const char* query, bool read_only_tre
     }
     if (tag == T_CopyStmt || tag == T_TruncateStmt) {
         settle_wanted(trigger_depth());
+    }
+    // Triggers that COPY and SET CONSTRAINTS call end in no executor.
+    if (tag == T_CopyStmt || tag == T_ConstraintsSetStmt) {
+        end_of_statement(trigger_depth());
     }
 }
 

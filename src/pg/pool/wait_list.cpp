@@ -77,7 +77,7 @@ void note_served(uint32_t slot, uint64_t seen, bool whole) {
 void list_waiter(uint32_t slot) {
     ledger_reserve(1);
     waits_of(slot)->list();
-    waits_of(slot)->joining.fetch_add(1, std::memory_order_relaxed);
+    waits_of(slot)->joining.fetch_add(1, std::memory_order_seq_cst);
     ledger_add_waiter(slot, waits_of(slot)->look());
 }
 
@@ -103,7 +103,10 @@ void begin_giving_back(uint32_t slot, GivenBack how) {
         return;
     }
     ServedUpTo* served = how == GivenBack::kServed ? find_served(slot) : nullptr;
-    if (served != nullptr && served->holds && served->version == WaitControl::version_of(before)) {
+    // Who is joining may have committed since the list was read, and not come to say so.
+    const bool joining = waits_of(slot)->joining.load(std::memory_order_seq_cst) > 0;
+    if (served != nullptr && served->holds && !joining &&
+        served->version == WaitControl::version_of(before)) {
         served->version++;  // its own next entry finds the word as this one leaves it
         return;
     }

@@ -158,13 +158,14 @@ Catalog resolve(Oid schema) {
         {&catalog.wait_option_end, "ticket_wait_option_end"},
         {&catalog.wait_option_user, "ticket_wait_option_user"},
         {&catalog.event, "ticket_event"},
-        {&catalog.event_pkey, "ticket_event_pkey"},
-        {&catalog.event_xid, "ticket_event_xid"},
         {&catalog.event_sequence, "ticket_event_event_id_seq"},
     };
     for (const auto& relation : relations) {
         *relation.oid = relation_named(schema, relation.name);
     }
+    // These two are only for speed.
+    catalog.event_pkey = get_relname_relid("ticket_event_pkey", schema);
+    catalog.event_xid = get_relname_relid("ticket_event_xid", schema);
     catalog.owner = owner_of(catalog.order);
     return catalog;
 }

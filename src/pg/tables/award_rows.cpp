@@ -1,4 +1,4 @@
-// Reads and ends a wait that is awarded: see award_rows.hpp.
+// Locks and ends a wait that is awarded: see award_rows.hpp.
 #include "tables/award_rows.hpp"
 
 #include "server/errors.hpp"
@@ -110,53 +110,88 @@ bool is_waiting(const RowValues& values, AttrNumber status) {
     return same_text(text_of(values.value[status]), {"waiting", 7});
 }
 
-void copy_row(const TableShape& shape, const RowTarget& target, const TableReader& reader,
-              OpenRow* row) {
-    row->tuple = ExecCopySlotHeapTuple(reader.row);
-    read_row(shape, target, reader.heap, row->tuple, &row->values);
-}
-
-Opened read_wait(const Catalog& catalog, OpenWait* wait) {
+// Where the rows of the wait are, as they are now.
+ItemPointerData* find_rows(Oid table, Oid index, int64_t wait_id, int* count) {
+    size_t room = 4;
+    ItemPointerData* places = static_cast<ItemPointerData*>(palloc(room * sizeof *places));
+    size_t found = 0;
     TableReader reader;
-    open_now(&reader, catalog.wait, catalog.wait_pkey);
-    reader_key_int64(&reader, wait->wait_id);
-    Opened result = Opened::kGone;
-    if (reader_next(&reader)) {
-        copy_row(kWaitShape, wait_target(catalog), reader, &wait->row);
-        result = !is_waiting(wait->row.values, kWaitStatus) ? Opened::kGone
-                 : is_row_in_use(reader)                    ? Opened::kBusy
-                                                            : Opened::kYes;
-    }
-    close_now(&reader);
-    return result;
-}
-
-// The open options. Null: the one that is asked for is not among them.
-const OpenRow* read_options(const Catalog& catalog, OpenWait* wait) {
-    const RowTarget& target = option_target(catalog);
-    int room = 4;
-    wait->options = static_cast<OpenRow*>(palloc(static_cast<size_t>(room) * sizeof(OpenRow)));
-    wait->count = 0;
-    int asked = -1;
-    TableReader reader;
-    open_now(&reader, catalog.wait_option, catalog.wait_option_pkey);
-    reader_key_int64(&reader, wait->wait_id);
+    open_now(&reader, table, index);
+    reader_key_int64(&reader, wait_id);
     while (reader_next(&reader)) {
-        if (wait->count == room) {
+        if (found == room) {
             room *= 2;
-            wait->options = static_cast<OpenRow*>(
-                repalloc(wait->options, static_cast<size_t>(room) * sizeof(OpenRow)));
+            places = static_cast<ItemPointerData*>(repalloc(places, room * sizeof *places));
         }
-        OpenRow* row = &wait->options[wait->count];
-        copy_row(kOptionShape, target, reader, row);
-        if (is_waiting(row->values, kOptStatus)) {
-            asked =
-                DatumGetInt32(row->values.value[kOptNo]) == wait->option_no ? wait->count : asked;
-            wait->count++;
-        }
+        places[found++] = reader.row->tts_tid;
     }
     close_now(&reader);
-    return asked < 0 ? nullptr : &wait->options[asked];
+    *count = static_cast<int>(found);
+    return places;
+}
+
+// `slot` gets the newest version.
+Opened lock_row(Relation heap, ItemPointer place, TupleTableSlot* slot) {
+    TM_FailureData failure;
+    switch (table_tuple_lock(heap, place, GetActiveSnapshot(), slot, GetCurrentCommandId(true),
+                             LockTupleNoKeyExclusive, LockWaitSkip,
+                             TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure)) {
+        case TM_Ok:
+            return Opened::kYes;
+        case TM_WouldBlock:
+            return Opened::kBusy;
+        default:
+            return Opened::kGone;
+    }
+}
+
+// Locks those of the rows that are waiting; *count is how many.
+Opened lock_rows(const TableShape& shape, const RowTarget& target, AttrNumber status,
+                 ItemPointerData* places, OpenRow* rows, int* count) {
+    Relation heap = table_open(target.relation, RowExclusiveLock);
+    TupleTableSlot* slot = table_slot_create(heap, nullptr);
+    Opened result = Opened::kYes;
+    int waiting = 0;
+    for (int i = 0; i < *count && result != Opened::kBusy; i++) {
+        result = lock_row(heap, &places[i], slot);
+        if (result == Opened::kYes) {
+            OpenRow* row = &rows[waiting];
+            row->tuple = ExecCopySlotHeapTuple(slot);
+            read_row(shape, target, heap, row->tuple, &row->values);
+            waiting += is_waiting(row->values, status) ? 1 : 0;
+        }
+        ExecClearTuple(slot);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    table_close(heap, NoLock);
+    *count = waiting;
+    return result == Opened::kBusy ? Opened::kBusy : waiting > 0 ? Opened::kYes : Opened::kGone;
+}
+
+Opened lock_wait_row(const Catalog& catalog, OpenWait* wait) {
+    int count;
+    ItemPointerData* places = find_rows(catalog.wait, catalog.wait_pkey, wait->wait_id, &count);
+    count = Min(count, 1);
+    return lock_rows(kWaitShape, wait_target(catalog), kWaitStatus, places, &wait->row, &count);
+}
+
+// Once the row of the wait is locked, nobody adds an option.
+Opened lock_options(const Catalog& catalog, OpenWait* wait) {
+    ItemPointerData* places =
+        find_rows(catalog.wait_option, catalog.wait_option_pkey, wait->wait_id, &wait->count);
+    wait->options =
+        static_cast<OpenRow*>(palloc(static_cast<size_t>(Max(wait->count, 1)) * sizeof(OpenRow)));
+    return lock_rows(kOptionShape, option_target(catalog), kOptStatus, places, wait->options,
+                     &wait->count);
+}
+
+const OpenRow* asked_option(const OpenWait& wait) {
+    for (int i = 0; i < wait.count; i++) {
+        if (DatumGetInt32(wait.options[i].values.value[kOptNo]) == wait.option_no) {
+            return &wait.options[i];
+        }
+    }
+    return nullptr;
 }
 
 void take_column(OpenWait* wait, AwardColumn to, const RowValues& from, AttrNumber column) {
@@ -165,11 +200,12 @@ void take_column(OpenWait* wait, AwardColumn to, const RowValues& from, AttrNumb
 }
 
 Opened open_directly(const Catalog& catalog, OpenWait* wait) {
-    const Opened opened = read_wait(catalog, wait);
+    Opened opened = lock_wait_row(catalog, wait);
+    opened = opened == Opened::kYes ? lock_options(catalog, wait) : opened;
     if (opened != Opened::kYes) {
         return opened;
     }
-    const OpenRow* option = read_options(catalog, wait);
+    const OpenRow* option = asked_option(*wait);
     if (option == nullptr) {
         return Opened::kGone;
     }
@@ -181,33 +217,54 @@ Opened open_directly(const Catalog& catalog, OpenWait* wait) {
     return Opened::kYes;
 }
 
-bool end_options(const Catalog& catalog, OpenWait* wait) {
+// Has no trigger or rule of the award changed the rows that this transaction has locked?
+bool are_unchanged(Relation heap, const OpenRow* rows, int count) {
+    TupleTableSlot* slot = table_slot_create(heap, nullptr);
+    bool unchanged = true;
+    for (int i = 0; i < count && unchanged; i++) {
+        unchanged = table_tuple_fetch_row_version(heap, &rows[i].tuple->t_self, SnapshotSelf, slot);
+        ExecClearTuple(slot);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    return unchanged;
+}
+
+void end_options(const Catalog& catalog, Relation heap, OpenWait* wait) {
     const RowTarget& target = option_target(catalog);
-    Relation heap = table_open(catalog.wait_option, RowExclusiveLock);
-    bool ended = true;
-    for (int i = 0; i < wait->count && ended; i++) {
+    for (int i = 0; i < wait->count; i++) {
         OpenRow* row = &wait->options[i];
         const bool served = DatumGetInt32(row->values.value[kOptNo]) == wait->option_no;
         set_value(&row->values, kOptStatus, CStringGetTextDatum(served ? "awarded" : "cancelled"));
-        ended = try_update_row(kOptionShape, target, heap, row->values, bit(kOptStatus),
-                               bit(kOptionPkey), &row->tuple);
+        update_row(kOptionShape, target, heap, row->values, bit(kOptStatus), bit(kOptionPkey),
+                   &row->tuple);
     }
-    table_close(heap, NoLock);
-    return ended;
 }
 
-bool end_directly(const Catalog& catalog, OpenWait* wait, int64_t order_id) {
-    Relation heap = table_open(catalog.wait, RowExclusiveLock);
+void end_wait_row(const Catalog& catalog, Relation heap, OpenWait* wait, int64_t order_id) {
     RowValues* values = &wait->row.values;
     set_value(values, kWaitStatus, CStringGetTextDatum("awarded"));
     set_value(values, kWaitOrder, Int64GetDatum(order_id));
     set_value(values, kWaitChanged, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
     const uint32_t entries = bit(kWaitPkey) | bit(kWaitOver) |
                              (values->is_null[kWaitRequest] ? 0 : bit(kWaitRequestIndex));
-    const bool ended = try_update_row(kWaitShape, wait_target(catalog), heap, *values,
-                                      kWaitShape.changes, entries, &wait->row.tuple);
-    table_close(heap, NoLock);
-    return ended && end_options(catalog, wait);
+    update_row(kWaitShape, wait_target(catalog), heap, *values, kWaitShape.changes, entries,
+               &wait->row.tuple);
+}
+
+// False: a trigger of the award has changed a row. Nothing is ended then.
+bool end_directly(const Catalog& catalog, OpenWait* wait, int64_t order_id) {
+    Relation waits = table_open(catalog.wait, RowExclusiveLock);
+    Relation options = table_open(catalog.wait_option, RowExclusiveLock);
+    const bool unchanged =
+        are_unchanged(waits, &wait->row, 1) && are_unchanged(options, wait->options, wait->count);
+    if (unchanged) {
+        end_options(catalog, options, wait);
+        end_wait_row(catalog, waits, wait, order_id);
+        CommandCounterIncrement();
+    }
+    table_close(options, NoLock);
+    table_close(waits, NoLock);
+    return unchanged;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -260,12 +317,10 @@ Opened open_wait(const Catalog& catalog, int64_t wait_id, int32_t option_no, Ope
     return wait->direct ? open_directly(catalog, wait) : open_by_sql(catalog, wait);
 }
 
-bool end_as_awarded(const Catalog& catalog, OpenWait* wait, int64_t order_id) {
-    if (wait->direct) {
-        return end_directly(catalog, wait, order_id);
+void end_as_awarded(const Catalog& catalog, OpenWait* wait, int64_t order_id) {
+    if (!wait->direct || !end_directly(catalog, wait, order_id)) {
+        end_by_sql(catalog, *wait, order_id);
     }
-    end_by_sql(catalog, *wait, order_id);
-    return true;
 }
 
 }  // namespace ticketpool

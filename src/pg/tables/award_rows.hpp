@@ -1,10 +1,10 @@
-// The rows of a wait that is awarded: read, and ended.
+// The rows of a wait that is awarded: locked, and ended.
 //
 // There are two ways to do that, and callers do not know which one is used. SQL is used if
-// something asks for the executor (row_writer.hpp); it locks the rows at the beginning. Otherwise
-// tables and indexes are used directly, and nothing is locked before the rows are changed: who has
-// changed them meanwhile, or is about to, makes that fail, and the award is undone with its
-// subtransaction. Neither way waits for another session.
+// something asks for the executor (row_writer.hpp). Otherwise tables and indexes are used directly.
+// Either way the rows are locked at the beginning, without waiting for another session, as they are
+// now: nobody else changes them until the award is committed or undone. The tables are locked
+// already.
 #pragma once
 
 #include "tables/row_target.hpp"
@@ -25,8 +25,7 @@ enum AwardColumn {
     kAwardColumns
 };
 
-// An open wait as its rows are now, in memory of the current context. No member of it is for
-// callers, but for what they may read of the rows.
+// An open wait, in memory of the current context. Callers read `value` and `is_null`.
 struct OpenWait {
     int64_t wait_id;
     int32_t option_no;
@@ -41,13 +40,12 @@ struct OpenWait {
 enum class Opened {
     kYes,
     kGone,  // the wait is over, or the option is
-    kBusy   // another transaction has locked or changed the wait, or is about to
+    kBusy   // another transaction has locked the wait, or changes it
 };
 
-// Call these inside SPI and owner_begin().
+// Call these inside SPI and owner_begin(), with an active snapshot.
 Opened open_wait(const Catalog& catalog, int64_t wait_id, int32_t option_no, OpenWait* wait);
-// The wait was served with the order, by its option; its other options are cancelled. False:
-// another transaction was first.
-bool end_as_awarded(const Catalog& catalog, OpenWait* wait, int64_t order_id);
+// The wait was served with the order, by its option; its other options are cancelled.
+void end_as_awarded(const Catalog& catalog, OpenWait* wait, int64_t order_id);
 
 }  // namespace ticketpool

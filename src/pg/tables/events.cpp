@@ -52,7 +52,8 @@ const TableShape kShape{
     kEventDeparture,
     0,
     {},
-    0};
+    0,
+    true};
 
 constinit CachedTarget cache{};
 

@@ -59,6 +59,9 @@ struct TableShape {
     // rows are inserted: what is asked of other columns is true of those rows already. 0: rows are
     // inserted.
     uint32_t changes = 0;
+    // SQL can write a table whose columns or indexes the user has altered. Otherwise that is an
+    // error.
+    bool may_differ = false;
 };
 
 // A table, or a partition, of a shape.

@@ -15,6 +15,7 @@
 #include "server/settings.hpp"
 #include "server/stop_point.hpp"
 #include "server/subtransaction.hpp"
+#include "server/table_scan.hpp"
 #include "tables/award_rows.hpp"
 #include "tables/events.hpp"
 #include "tables/order_rows.hpp"
@@ -91,17 +92,14 @@ Datum event_detail(const QueuedOption& option, const char* passed) {
                                     option.option_no, option.queue_no, passed));
 }
 
-// False: another transaction has served or changed the wait meanwhile.
-bool write_award(const Catalog& catalog, const Offer& offer, const Purchase& purchase,
+void write_award(const Catalog& catalog, const Offer& offer, const Purchase& purchase,
                  const Claimed* claims, OpenWait* open) {
     OrderValues* rows = static_cast<OrderValues*>(palloc(purchase.party * sizeof(OrderValues)));
     build_orders(catalog, purchase, claims, rows);
     insert_orders(catalog, purchase.service_date, rows, static_cast<int>(purchase.party), nullptr);
     const int64_t order_id = DatumGetInt64(rows[0].value[kOrderId]);
     TICKETPOOL_STOP_POINT("award-written");
-    if (!end_as_awarded(catalog, open, order_id)) {
-        return false;
-    }
+    end_as_awarded(catalog, open, order_id);
     TicketEvent* events = static_cast<TicketEvent*>(palloc0(purchase.party * sizeof(TicketEvent)));
     const char* detail = DatumGetCString(event_detail(offer.option, offer.passed));
     for (uint32_t i = 0; i < purchase.party; i++) {
@@ -116,7 +114,6 @@ bool write_award(const Catalog& catalog, const Offer& offer, const Purchase& pur
     if (purchase.status == OrderStatus::kHeld) {
         deadline_at_commit(purchase.held_until);
     }
-    return true;
 }
 
 // In the subtransaction. What is not awarded is undone.
@@ -148,7 +145,8 @@ Awarded award(const Catalog& catalog, const Offer& offer, const char** reason) {
     if (!offer.stock->claim(purchase, claims)) {
         return Awarded::kLost;
     }
-    return write_award(catalog, offer, purchase, claims, &open) ? Awarded::kYes : Awarded::kBusy;
+    write_award(catalog, offer, purchase, claims, &open);
+    return Awarded::kYes;
 }
 
 bool is_of_others(const ErrorData& error) {
@@ -164,7 +162,9 @@ void in_own_scope(const Catalog& catalog, ErrorData** error, Work work) {
         OwnerScope scope;
         owner_begin(catalog, &scope, RowScope::kEvery);
         SPI_connect();
+        PushActiveSnapshot(GetLatestSnapshot());  // there may be none any more: ExecutorFinish
         const bool keep = work();
+        PopActiveSnapshot();
         SPI_finish();
         owner_end(scope);
         return keep;
@@ -175,6 +175,11 @@ void in_own_scope(const Catalog& catalog, ErrorData** error, Work work) {
 }
 
 }  // namespace
+
+bool try_lock_award_tables(const Catalog& catalog) {
+    return try_lock_relations({catalog.order, catalog.wait, catalog.wait_option, catalog.event},
+                              RowExclusiveLock);
+}
 
 // What triggers and rules of the award free is served after it: for now its wait is still open.
 static constinit bool awarding = false;

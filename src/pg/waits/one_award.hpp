@@ -39,7 +39,10 @@ struct Offer {
     const char* passed;  // who was passed over, as the members of a JSON array
 };
 
-// *reason: why it was refused or failed; palloc'd, or null.
+// Locks the tables that an award writes, without waiting for whoever alters one.
+bool try_lock_award_tables(const Catalog& catalog);
+
+// With these locks. *reason: why it was refused or failed; palloc'd, or null.
 Awarded try_award(const Catalog& catalog, const Offer& offer, const char** reason);
 
 // Is an award of this session under way: does a trigger or a rule of it run at this moment?

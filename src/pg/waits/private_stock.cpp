@@ -94,8 +94,8 @@ constexpr WaitStock kPlannedStock{count_planned, claim_planned};
 }  // namespace
 
 void serve_planned(const Catalog& catalog, Departure* planned) {
-    if (!has_waiters(catalog, planned->departure_id)) {
-        return;
+    if (!has_waiters(catalog, planned->departure_id) || !try_lock_award_tables(catalog)) {
+        return;  // the departure is loaded after this, and then the worker serves the list
     }
     StreamList list;
     begin_streams(catalog, {kNoSlot, planned}, &list);

@@ -8,9 +8,9 @@
 // a service costs by what it awards and by the number of different trips, not by the waiters.
 //
 // Whoever has waited longest and fits is served. An option that is passed over although it fits
-// keeps its place, and the reason is on record in the event of the award, and in its row, unless
-// another transaction has that locked. It is asked again when something is freed on the departure;
-// if another transaction was in the way, also by the worker, when that one has ended.
+// keeps its place, and the reason is on record in the event of the award, and in its row, if no
+// other transaction was in the way. It is asked again when something is freed on the departure; if
+// another transaction was, also by the worker, when that one has ended.
 //
 // The worker serves departures that are marked unserved, with the same steps, but all of the list.
 #include "waits/serve.hpp"
@@ -150,7 +150,9 @@ void offer_to_head(Serving* serving, Stream* stream) {
     } else if (result != Awarded::kGone) {
         const char* why = reason_of(result, reason);
         append_passed(&serving->passed, offer.option.wait_id, why);
-        record_passed(*list->catalog, offer.option, why);
+        if (result != Awarded::kBusy) {  // that will be over in a moment, and the wait asked again
+            record_passed(*list->catalog, offer.option, why);
+        }
     }
 }
 
@@ -172,12 +174,6 @@ Service serve_streams(const WaitStock& stock, StreamList* list) {
 
 namespace {
 
-// What an award needs, without waiting for whoever alters a table.
-bool try_lock_tables(const Catalog& catalog) {
-    return try_lock_relations({catalog.order, catalog.wait, catalog.wait_option, catalog.event},
-                              RowExclusiveLock);
-}
-
 const Catalog& catalog_of_slot(uint32_t slot) {
     return catalog_in(get_rel_namespace(shared.slots[slot].relation));
 }
@@ -197,7 +193,7 @@ May may_serve(const Catalog& catalog, const DepartureRef& ref) {
     return ledger_status(ref.slot, ref.departure) == SaleStatus::kOpen &&
                    ref.departure->seat_change.load(std::memory_order_seq_cst) ==
                        SeatChange::kNone &&
-                   try_lock_tables(catalog)
+                   try_lock_award_tables(catalog)
                ? May::kYes
                : May::kNotNow;
 }
