@@ -144,6 +144,25 @@ for my $case ([ 'a later deadline', sub { my ($wait) = @_; run("SELECT count(*) 
 	is(run("SELECT passed FROM ticket_wait_option WHERE wait_id = $behind"), '', 'and nothing else stays of it');
 }
 
+# Two serializable refunds on one departure, with waiters and without: the list is no cause for 40001.
+for my $with (0, 1)
+{
+	my ($date, @orders) = sold_out();
+	my @waits = $with ? map { waits($date) } 1 .. 3 : ();
+	for my $session ($owner, $other)
+	{
+		$session->run('BEGIN ISOLATION LEVEL SERIALIZABLE');
+		$session->run("SELECT count(*) FROM ticket_refund($orders[ $session == $other ])");
+		ok($session->is_ok, "serializable, $with: a refund") or diag($session->output);
+	}
+	for my $session ($owner, $other)
+	{
+		$session->run('COMMIT');
+		ok($session->is_ok, "serializable, $with: is committed") or diag($session->output);
+	}
+	is(join(' ', map { status_of($_) } @waits), $with ? 'awarded awarded waiting' : '', "serializable, $with: and both served");
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Altered tables
 # ---------------------------------------------------------------------------------------------------------------------
