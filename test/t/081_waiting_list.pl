@@ -129,10 +129,15 @@ for my $path (sort keys %paths)
 
 	$date = run("SELECT date '$day' + " . $next_day++);
 	run("SELECT ticket_open('T', '$date', 'two', '2020-01-01')");
-	run("SELECT ticket_reserve('T', '$date', 'second', 'agency', 1, 'S1', 'S6', now() + interval '700 milliseconds')");
+	run("SELECT ticket_reserve('T', '$date', 'second', 'agency', 1, 'S1', 'S6', now() + interval '1 second')");
 	run("SELECT count(*) FROM ticket_buy('T', 'S1', 'S6', 1, '$date')");
 	$wait = waits($date, 1, 6);
+	run(q{CREATE TABLE recycled (xid xid8);
+		CREATE FUNCTION note_xid() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.recycled VALUES (pg_current_xact_id()); RETURN NULL; END $$;
+		CREATE TRIGGER note_xid AFTER UPDATE ON ticket_reservation FOR EACH ROW EXECUTE FUNCTION note_xid()});
 	ok(becomes_true($node, 'postgres', "SELECT status = 'awarded' FROM ticket_wait WHERE wait_id = $wait"), 'release_at serves');
+	is(run("SELECT count(*) FROM recycled JOIN ticket_event USING (xid) WHERE kind = 'awarded' AND wait_id = $wait"), '1', 'in the transaction that gives the quota back');
+	run('DROP TRIGGER note_xid ON ticket_reservation');
 
 	# The two halves of a seat are free; a ticket moves from the other seat to one of them
 	$date = run("SELECT date '$day' + " . $next_day++);
