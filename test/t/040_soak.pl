@@ -27,7 +27,7 @@ use Time::HiRes qw(time sleep);
 use TicketpoolTest;
 
 my $seed = seed();
-my $seconds = 60 * ($ENV{TICKETPOOL_SOAK_MINUTES} // 0.25);
+my $seconds = 60 * ($ENV{TICKETPOOL_SOAK_MINUTES} // 0.15);
 my $clients = 16;
 my $day = DAY;
 my %fault_count;
@@ -235,7 +235,7 @@ my $workers = start_workers($clients, sub {
 		for (1 .. 20 + rand 200)
 		{
 			last if $session->is_lost || -e $stop;
-			sleep rand 0.04;    # a client that thinks leaves the processor to the faults
+			sleep rand 0.06;    # a client that thinks leaves the processor to the faults
 			my $what = rand;
 			if ($what < 0.02) { told($session, $log, 'SET statement_timeout = ' . any("'2ms'", "'20ms'", '0')) }
 			elsif ($what < 0.03) { told($session, $log, 'SET lock_timeout = ' . any("'5ms'", '0')) }
