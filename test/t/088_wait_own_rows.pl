@@ -48,6 +48,13 @@ run(q{CREATE TABLE batch (order_id bigint, note text);
 	run('SELECT 1');
 	run('COMMIT');
 	is(status_of($wait), 'awarded', 'for good');
+	($date, $order) = sold_out();
+	$wait = waits($date);
+	run(qq{CREATE FUNCTION give_up_all() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN UPDATE public.ticket_order SET status = 'refunded' WHERE order_id = $order; RETURN NULL; END \$\$;
+		CREATE TRIGGER give_up_all AFTER TRUNCATE ON batch FOR EACH STATEMENT EXECUTE FUNCTION give_up_all()});
+	run('BEGIN; TRUNCATE batch');
+	is(status_of($wait), 'awarded', 'so does a TRUNCATE');
+	run('COMMIT');
 }
 {
 	run('DROP TRIGGER give_up ON batch; CREATE CONSTRAINT TRIGGER give_up AFTER INSERT ON batch DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION give_up()');

@@ -112,8 +112,8 @@ void process_utility(PlannedStmt* planned, const char* query, bool read_only_tre
     if (tag == T_CopyStmt || tag == T_TruncateStmt) {
         settle_wanted(trigger_depth());
     }
-    // Triggers that COPY and SET CONSTRAINTS call end in no executor.
-    if (tag == T_CopyStmt || tag == T_ConstraintsSetStmt) {
+    // Triggers that these call end in no executor.
+    if (tag == T_CopyStmt || tag == T_TruncateStmt || tag == T_ConstraintsSetStmt) {
         end_of_statement(trigger_depth());
     }
 }

@@ -1,4 +1,4 @@
-// What a table of orders is like, and whether its rows can be written without the executor.
+// What a table of the extension is like, and whether its rows can be written without the executor.
 //
 // A shape describes a table as the extension creates it. A target describes the table as it is in
 // this database.

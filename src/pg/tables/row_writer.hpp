@@ -1,4 +1,5 @@
-// Writing rows of the order tables straight into table and indexes, without the executor.
+// Writing rows of the orders, the waiting list and the events straight into table and indexes,
+// without the executor.
 //
 // That is right only if nothing about the table requires the executor (row_target.hpp): the user
 // has added no trigger, generated column, rule, forced row security or column with a default, and

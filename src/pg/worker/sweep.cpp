@@ -1,5 +1,5 @@
 // What runs out by itself: holds whose time is over expire, quotas return at their release_at, and
-// waits end. Called by the worker, and by hand as ticket_sweep().
+// waits end (sweep_waits.cpp). Called by the worker, and by hand as ticket_sweep().
 //
 // Holds are searched for partition by partition, in the index of held rows by time
 // (ticket_order_held). A partition is locked for the search only and unlocked at once, so the
@@ -18,33 +18,23 @@
 // partition that another session has locked, is passed over and looked at again in the next round:
 // a payment in progress decides about its order, and one idle client cannot stop the sweep.
 //
-// Options of waits whose time is over are found in the index of open options by their end. Waits
-// for departures that are not on sale any more are looked for only if a sale has changed since the
-// last time, or was not seen to change for a while (sales_known in deadlines.hpp), since that is a
-// look at every departure for which somebody waits.
-//
 // Row security does not apply to a sweep, not even under FORCE: an expired hold must not keep its
 // seat because a policy hides its row from a worker that has no tenant. A sweep's statements are
 // planned that way (RowScope::kEvery); triggers of the user's run under the policies as always.
-#include "worker/sweep.hpp"
+#include "worker/sweep_steps.hpp"
 
 #include <algorithm>
 
 #include "items/item_orders.hpp"
-#include "load/directory.hpp"
-#include "pool/deadlines.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/wait_list.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
-#include "server/subtransaction.hpp"
 #include "server/table_scan.hpp"
 #include "tables/events.hpp"
 #include "tables/item_rows.hpp"
-#include "tables/wait_queue.hpp"
 #include "tickets/orders.hpp"
 #include "tickets/reserve.hpp"
-#include "waits/award.hpp"
 
 extern "C" {
 #include "catalog/index.h"
@@ -56,11 +46,6 @@ extern "C" {
 
 namespace ticketpool {
 namespace {
-
-enum class Outcome { kDone, kBusy, kFailed };
-
-// A transaction that takes this long (in slow triggers, say) commits what it has done so far.
-constexpr TimestampTz kMostTime = USECS_PER_SEC;
 
 void warn_of_partition(int64_t oid, const ErrorData& error) {
     ereport(WARNING, (errcode(error.sqlerrcode),
@@ -77,50 +62,6 @@ void warn_of_reservation(int64_t id, const ErrorData& error) {
     ereport(WARNING,
             (errcode(error.sqlerrcode),
              errmsg("reservation " INT64_FORMAT " stays as it is: %s", id, error.message)));
-}
-
-// Does one thing in a subtransaction of its own. If it fails (a trigger refuses, say), that is
-// reported, the thing is left for the next round, and the rest goes on.
-template <typename Work>
-Outcome guarded(Work work, void (*warn)(int64_t id, const ErrorData& error), int64_t id) {
-    ErrorData* error = in_subtransaction([&] {
-        work();
-        return true;
-    });
-    if (error == nullptr) {
-        return Outcome::kDone;
-    }
-    rethrow_cancel(error);
-    // Another session has a lock: not worth a line, unless it lasts (see ticket_sweep_status).
-    const Outcome outcome =
-        error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? Outcome::kBusy : Outcome::kFailed;
-    if (outcome == Outcome::kFailed) {
-        warn(id, *error);
-    }
-    FreeErrorData(error);
-    return outcome;
-}
-
-void note_left(Sweep* sweep, Outcome outcome, TimestampTz deadline) {
-    sweep->busy += outcome == Outcome::kBusy ? 1 : 0;
-    sweep->failed += outcome == Outcome::kFailed ? 1 : 0;
-    sweep->overdue = Min(sweep->overdue, deadline);
-}
-
-void warn_of_waits(int64_t, const ErrorData& error) {
-    ereport(WARNING, (errcode(error.sqlerrcode),
-                      errmsg("waits that are over stay as they are: %s", error.message)));
-}
-
-void warn_of_departure(int64_t id, const ErrorData& error) {
-    ereport(WARNING, (errcode(error.sqlerrcode),
-                      errmsg("the waiting list of departure " INT64_FORMAT " is not served: %s", id,
-                             error.message)));
-}
-
-void warn_of_wait(int64_t id, const ErrorData& error) {
-    ereport(WARNING, (errcode(error.sqlerrcode),
-                      errmsg("wait " INT64_FORMAT " stays as it is: %s", id, error.message)));
 }
 
 // Locks are taken in the order in which the server's own statements take them: ticket_order, then a
@@ -352,17 +293,23 @@ TimestampTz result_time(SPITupleTable* rows, uint64 row, int column) {
     return is_null ? INT64_MAX : DatumGetTimestampTz(value);
 }
 
-// Around a sweep's statements: they run as the owner, whatever the policies on its tables are.
+}  // namespace
+
+void note_left(Sweep* sweep, Outcome outcome, TimestampTz deadline) {
+    sweep->busy += outcome == Outcome::kBusy ? 1 : 0;
+    sweep->failed += outcome == Outcome::kFailed ? 1 : 0;
+    sweep->overdue = Min(sweep->overdue, deadline);
+}
+
 void scope_begin(const Catalog& catalog, OwnerScope* scope) {
     owner_begin(catalog, scope, RowScope::kEvery);
     SPI_connect();
 }
+
 void scope_end(const OwnerScope& scope) {
     SPI_finish();
     owner_end(scope);
 }
-
-}  // namespace
 
 void begin_sweep(Sweep* sweep, MemoryContext context) {
     *sweep = Sweep{};
@@ -480,59 +427,6 @@ bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit) {
     return count > 0;
 }
 
-// Loads the next departure that has waiters, and serves it if it is unserved, as it is if it was
-// loaded for this. False: there is none left, or all were loaded before. What fails with one
-// departure is left for the next sweep.
-static bool load_and_serve_next(const Catalog& catalog, Sweep* sweep, int* busy) {
-    WaitLoad* load = &sweep->load;
-    DatabaseDue* entry = find_database_due(MyDatabaseId);
-    if (load->state == WaitLoad::kNotBegun) {
-        const uint32_t left =
-            entry == nullptr ? 0 : entry->waits_left.load(std::memory_order_acquire);
-        const bool known = entry == nullptr || entry->waits_loaded.load() == left + 1;
-        *load = {known ? WaitLoad::kDone : WaitLoad::kRunning, left, PG_INT64_MIN, true};
-    }
-    if (load->state == WaitLoad::kDone) {
-        return false;
-    }
-    int64_t departure_id;
-    if (!try_lock_relations({catalog.wait_option, catalog.wait_option_queue}, AccessShareLock)) {
-        note_left(sweep, Outcome::kBusy, GetCurrentTimestamp());
-        load->state = WaitLoad::kDone;
-        return false;
-    }
-    if (!next_waited_departure(catalog, load->behind, &departure_id)) {
-        load->state = WaitLoad::kDone;
-        if (load->whole) {
-            entry->waits_loaded.store(load->left + 1, std::memory_order_release);
-        }
-        return false;
-    }
-    load->behind = departure_id;
-    volatile bool unserved = false;
-    DepartureRef ref{};
-    const Outcome outcome =
-        guarded([&] { unserved = pin_if_unserved(directory_find_id(catalog, departure_id), &ref); },
-                warn_of_departure, departure_id);
-    if (outcome != Outcome::kDone) {
-        note_left(sweep, outcome, GetCurrentTimestamp());
-        load->whole = false;
-    } else if (unserved) {
-        *busy += serve_pinned(catalog, ref) ? 0 : 1;
-    }
-    return true;
-}
-
-bool serve_some(const Catalog& catalog, Sweep* sweep) {
-    int busy = 0;
-    const bool more = serve_next_unserved(catalog, &sweep->next_slot, &busy) ||
-                      load_and_serve_next(catalog, sweep, &busy);
-    for (; busy > 0; busy--) {
-        note_left(sweep, Outcome::kBusy, GetCurrentTimestamp());
-    }
-    return more;
-}
-
 void note_quota_deadlines(const Catalog& catalog, Sweep* sweep) {
     OwnerScope scope;
     scope_begin(catalog, &scope);
@@ -550,57 +444,6 @@ void note_quota_deadlines(const Catalog& catalog, Sweep* sweep) {
         note_left(sweep, Outcome::kBusy, left);  // another session has its row locked
     }
     scope_end(scope);
-}
-
-void find_ended_waits(const Catalog& catalog, Sweep* sweep, size_t limit, bool closed) {
-    CommandCounterIncrement();  // so that this transaction's own waits are seen, too
-    const bool locked = try_lock_relations({catalog.wait_option, catalog.wait_option_end,
-                                            catalog.wait_option_queue, catalog.departure},
-                                           AccessShareLock);
-    const auto look = [&] {
-        sweep->soonest = Min(sweep->soonest, find_expired_waits(catalog, limit, &sweep->waits));
-        if (closed) {
-            find_closed_waits(catalog, limit, &sweep->waits);
-        }
-    };
-    const Outcome outcome = locked ? guarded(look, warn_of_waits, 0) : Outcome::kBusy;
-    if (outcome != Outcome::kDone) {
-        note_left(sweep, outcome, GetCurrentTimestamp());
-    }
-}
-
-static bool try_lock_to_end_waits(const Catalog& catalog) {
-    return try_lock_relations({catalog.wait, catalog.wait_option, catalog.event},
-                              RowExclusiveLock) &&
-           try_lock_relations({catalog.departure, catalog.route}, AccessShareLock);
-}
-
-bool end_some_waits(const Catalog& catalog, Sweep* sweep, size_t limit) {
-    const size_t end = Min(sweep->next_wait + limit, sweep->waits.count);
-    if (sweep->next_wait == end) {
-        return false;
-    }
-    const bool locked = try_lock_to_end_waits(catalog);
-    const TimestampTz stop = GetCurrentTimestamp() + kMostTime;
-    OwnerScope scope;
-    scope_begin(catalog, &scope);
-    for (; sweep->next_wait < end && GetCurrentTimestamp() < stop; sweep->next_wait++) {
-        CHECK_FOR_INTERRUPTS();
-        const EndedWait& wait = sweep->waits.wait[sweep->next_wait];
-        volatile bool ended = false;
-        const Outcome outcome = !locked ? Outcome::kBusy
-                                        : guarded([&] { ended = end_wait(catalog, wait.wait_id); },
-                                                  warn_of_wait, wait.wait_id);
-        if (outcome != Outcome::kDone) {
-            note_left(sweep, outcome, wait.since);
-        } else if (ended) {
-            sweep->done++;
-        } else {  // it has another end than the look has found
-            sweep->soonest = Min(sweep->soonest, GetCurrentTimestamp() + USECS_PER_SEC);
-        }
-    }
-    scope_end(scope);
-    return true;
 }
 
 }  // namespace ticketpool
