@@ -200,5 +200,6 @@ my $before = matrix($node, 'postgres');
 $node->restart;
 is(matrix($node, 'postgres'), $before, 'a restart changes no count');
 
+indexes_are_whole($node, 'postgres', 'at the end');
 $node->stop;
 done_testing();

@@ -875,5 +875,6 @@ cmp_ok($count{$_} // 0, '>', 0, "there were: $_") for 'tickets', 'sold out', 'ba
   'late, same seats', 'late, other seats', 'late, nothing left', 'quotas', 'recycled', 'refused', 'refused by a rule', 'transactions', 'the same request', 'seat by seat',
   'reforms', 'too few seats', 'reform undone', 'reform: moved', 'reform: refunded', 'quotas as large as before';
 
+indexes_are_whole($node, 'postgres', 'at the end');
 $node->stop;
 done_testing();

@@ -202,5 +202,6 @@ ok(becomes_true($node, 'postgres', q{SELECT bool_and(status = 'expired') FROM it
 agrees($node, 'postgres', 'holds');
 
 $_->quit for @session;
+indexes_are_whole($node, 'postgres', 'at the end');
 $node->stop;
 done_testing();

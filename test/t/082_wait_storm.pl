@@ -123,6 +123,7 @@ is(join("\n", @errors[ 0 .. ($#errors > 4 ? 4 : $#errors) ]), '', 'no unexpected
 
 agrees($node, 'postgres', 'after the storm');
 in_flight_is_empty($node, 'postgres', 'after the storm');
+indexes_are_whole($node, 'postgres', 'after the storm');
 my ($awards, $left) = split /\|/, $node->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE status = 'awarded'), count(*) FILTER (WHERE status = 'waiting') FROM ticket_wait});
 cmp_ok($node->safe_psql('postgres', 'SELECT group_sales FROM ticket_pool_stat'), '>', 0, 'and some of the sales were in groups');
 cmp_ok($awards, '>', 20, "there were awards: $awards, and $left still wait");

@@ -170,6 +170,18 @@ for my $with (0, 1)
 	is(join(' ', map { status_of($_) } @waits), $with ? 'awarded awarded waiting' : '', "serializable, $with: and both served");
 }
 
+# A wait with a request_id, and one with several options.
+{
+	my ($date, $order) = sold_out();
+	my ($second) = sold_out();
+	my $id = '00000000-0000-0000-0000-000000000001';
+	my $call = "SELECT wait_id, status FROM ticket_wait(77, ARRAY[" . option($date) . ', ' . option($second) . "], request_id => '$id')";
+	my ($wait) = split /\|/, run($call);
+	refund($order);
+	is(run($call), "$wait|awarded", 'a request_id finds a wait that was awarded');
+	is(run("SELECT string_agg(status, ' ' ORDER BY option_no) FROM ticket_wait_option WHERE wait_id = $wait"), 'awarded cancelled', 'its other option is over');
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Altered tables
 # ---------------------------------------------------------------------------------------------------------------------
@@ -196,6 +208,7 @@ for my $change ('ALTER TABLE ticket_event ALTER ticket_no TYPE bigint', 'DROP IN
 	is(run("SELECT kind, ticket_no FROM ticket_event WHERE wait_id = $wait"), 'awarded|1', "$change: and their events");
 }
 is(run('SELECT count(*) FROM ticket_verify()'), '0', 'nobody who fits is left');
+indexes_are_whole($node, 'postgres', 'at the end');
 agrees($node, 'postgres', 'at the end');
 is(checkpointer(), $started, 'the server has not been started again');
 done_testing();

@@ -22,7 +22,7 @@ use TicketpoolTest::Server;
 use TicketpoolTest::Session;
 
 our @EXPORT = qw(seed new_server installation_with keep_sessions load_data make_train make_formation open_departures session start_workers
-  wait_workers stop_and_start parallel_setting becomes_true log_lines wait_log_lines await not_twice agrees items_agree in_flight_is_empty matrix crashes kill_9_of DAY);
+  wait_workers stop_and_start parallel_setting becomes_true log_lines wait_log_lines await not_twice agrees items_agree indexes_are_whole in_flight_is_empty matrix crashes kill_9_of DAY);
 
 # Far enough in the future that no test depends on the date it runs on.
 use constant DAY => '2031-05-01';
@@ -317,6 +317,18 @@ sub crashes
 # ---------------------------------------------------------------------------------------------------------------------
 # Proofs
 # ---------------------------------------------------------------------------------------------------------------------
+
+# Every row of the extension's tables and their partitions has its entry in every index that wants
+# one: rows are written without the executor, too.
+sub indexes_are_whole
+{
+	my ($node, $database, $label) = @_;
+	$node->safe_psql($database, 'CREATE EXTENSION IF NOT EXISTS amcheck');
+	my ($status, $output, $error) = $node->psql($database, q{
+		SELECT count(bt_index_check(i.indexrelid, true)) > 0 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+		WHERE c.relkind = 'i' AND i.indisvalid AND t.relname ~ '^(ticket|item)_'});
+	return is("$output$error", 't', "$label: every row is in its indexes");
+}
 
 # No two live tickets hold one seat over one stretch.
 sub not_twice
