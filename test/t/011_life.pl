@@ -172,7 +172,7 @@ sub check
 	is(join(' ', grep { ($from{$_} // '') ne $changed{$_} } sort keys %changed), '', "$label: acknowledged exchanges lead to their new orders");
 	ok(becomes_true($node, 'postgres', q{SELECT NOT EXISTS (SELECT FROM ticket_order WHERE status = 'held' AND held_until < clock_timestamp())
 		AND NOT EXISTS (SELECT FROM ticket_reservation WHERE status = 'open' AND release_at < clock_timestamp())}), "$label: what ran out meanwhile is given back");
-	in_flight_is_empty($node, 'postgres', $label);
+	settles($node, 'postgres', $label);
 	agrees($node, 'postgres', $label);
 	note("$label: $acknowledged acknowledged");
 	return;

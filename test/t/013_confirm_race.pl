@@ -172,7 +172,7 @@ cmp_ok($count{$_} // 0, '>', 0, "there was: $_") for 'same seats', 'other seats'
 
 # What is still held runs out, and no hold remains.
 ok(becomes_true($node, 'postgres', q{SELECT count(*) = 0 FROM ticket_order WHERE status = 'held'}), 'what was not paid runs out');
-in_flight_is_empty($node, 'postgres', 'race');
+settles($node, 'postgres', 'race');
 agrees($node, 'postgres', 'race');
 
 # One after the other, without chance: the first decides.

@@ -158,7 +158,7 @@ $answers{ (split / /)[1] }++ for log_lines($workers);
 note(join ', ', map { "$_: $answers{$_}" } sort keys %answers);
 cmp_ok($answers{$_} // 0, '>', 0, "there were: $_") for qw(sold cancelled none);
 ok(becomes_true($node, 'postgres', q{SELECT count(*) = 0 FROM item_order WHERE item_id = 3 AND status = 'held'}), 'no hold is left');
-in_flight_is_empty($node, 'postgres', 'the race');
+settles($node, 'postgres', 'the race');
 items_agree($node, 'postgres', 'the race');
 $node->stop;
 done_testing();

@@ -390,7 +390,7 @@ is(join(' ', map { "$_: @{ $wrong{$_} }[0 .. (@{ $wrong{$_} } > 5 ? 4 : $#{ $wro
 is(join("\n", map { $bad_of{$_} } sort keys %bad_of), '', 'clients met no other errors than those of the faults');
 # Holds of an hour stay; the others have to expire before the comparison, not in the middle of it.
 ok(becomes_true($node, 'postgres', "SELECT count(*) = 0 FROM (SELECT status, held_until FROM ticket_order UNION ALL SELECT status, held_until FROM item_order) o WHERE status = 'held' AND held_until < clock_timestamp() + interval '1 min'"), 'holds that have run out expire');
-in_flight_is_empty($node, 'postgres', 'at last');
+settles($node, 'postgres', 'at last');
 agrees($node, 'postgres', 'at last', q{d.train LIKE 'T%'});
 is($node->safe_psql('postgres', 'SELECT * FROM item_verify()'), '', 'at last: item_verify finds nothing');
 is($node->safe_psql('postgres', q{SELECT i.item_id FROM item_inventory i WHERE quantity - (SELECT coalesce(sum(buy_quantity), 0) FROM item_order o WHERE o.item_id = i.item_id AND status IN ('held', 'sold')) <> item_remaining(i.item_id)}),

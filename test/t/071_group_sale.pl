@@ -199,6 +199,7 @@ call_cashier($node);
 is($node->safe_psql('postgres', "SELECT count(DISTINCT xmin::text) FROM ticket_order WHERE user_id BETWEEN 600 AND 607"), '1', 'four holds in one group');
 ok(becomes_true($node, 'postgres', q{SELECT bool_and(status = 'expired') AND max(changed_at - held_until) < '3 s' FROM ticket_order WHERE user_id BETWEEN 600 AND 607}), 'they expire in time');
 ok(becomes_true($node, 'postgres', q{SELECT bool_and(status = 'expired') FROM item_order WHERE user_id BETWEEN 600 AND 607}), 'those of an item, too');
+settles($node, 'postgres', 'holds');
 agrees($node, 'postgres', 'holds');
 
 $_->quit for @session;

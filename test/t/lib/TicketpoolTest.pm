@@ -22,7 +22,7 @@ use TicketpoolTest::Server;
 use TicketpoolTest::Session;
 
 our @EXPORT = qw(seed new_server installation_with keep_sessions load_data make_train make_formation open_departures session start_workers
-  wait_workers stop_and_start parallel_setting becomes_true log_lines wait_log_lines await not_twice agrees items_agree indexes_are_whole in_flight_is_empty matrix crashes kill_9_of DAY);
+  wait_workers stop_and_start parallel_setting becomes_true log_lines wait_log_lines await not_twice agrees items_agree indexes_are_whole in_flight_is_empty settles matrix crashes kill_9_of DAY);
 
 # Far enough in the future that no test depends on the date it runs on.
 use constant DAY => '2031-05-01';
@@ -413,6 +413,19 @@ sub items_agree
 		GROUP BY item_id HAVING coalesce(sum(quantity - sold) FILTER (WHERE status <> 'closed'), 0) <> item_remaining(item_id) OR min(quantity - sold) < 0}),
 		'', "$label: of each item there is left what the tables say");
 	is($node->safe_psql($database, 'SELECT * FROM item_verify()'), '', "$label: item_verify finds nothing");
+	return;
+}
+
+# Until nothing happens by itself any more: every hold that runs out within a minute has done so, the
+# waiting list has had what it freed, and no other session is in a transaction. The worker's own
+# transactions would otherwise come between the two sides of a comparison of agrees.
+sub settles
+{
+	my ($node, $database, $label) = @_;
+	ok(becomes_true($node, $database, q{SELECT NOT EXISTS (SELECT FROM ticket_order WHERE status = 'held' AND held_until < clock_timestamp() + interval '1 minute')
+		AND NOT EXISTS (SELECT FROM item_order WHERE status = 'held' AND held_until < clock_timestamp() + interval '1 minute')
+		AND NOT EXISTS (SELECT FROM ticket_inflight)
+		AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE xact_start IS NOT NULL AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker')}), "$label: all is quiet");
 	return;
 }
 
