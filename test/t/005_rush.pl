@@ -148,7 +148,7 @@ agrees($node, 'postgres', 'whole trips', "d.service_date = '$date'");
 # Many small rounds: five seats and more buyers than that; parties that can't all get seats (and
 # large ones)
 # ---------------------------------------------------------------------------------------------------------------------
-my $rounds = $ENV{TICKETPOOL_ROUNDS} // 25;
+my $rounds = $ENV{TICKETPOOL_ROUNDS} // 15;
 $clients = 8;
 my $first = $node->safe_psql('postgres', "SELECT date '$date' + 1");
 $node->safe_psql('postgres', qq{

@@ -12,7 +12,7 @@ use Test::More;
 use TicketpoolTest;
 
 my $seed = seed();
-my $rounds = $ENV{TICKETPOOL_ROUNDS} // 1500;
+my $rounds = $ENV{TICKETPOOL_ROUNDS} // 900;
 my $day = DAY;
 my $node = new_server('race');
 make_train($node, 'postgres', 'T1', 4);

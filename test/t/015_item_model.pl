@@ -14,7 +14,7 @@ use Test::More;
 use TicketpoolTest;
 
 my $seed = seed();
-my $operations = $ENV{TICKETPOOL_OPS} // 6000;
+my $operations = $ENV{TICKETPOOL_OPS} // 4000;
 my $node = new_server('item_model', conf => "ticketpool.memory = 2MB\nmax_prepared_transactions = 5");
 my @items = (1, 2, 3);
 

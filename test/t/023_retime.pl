@@ -10,6 +10,7 @@ use lib "$FindBin::RealBin/lib";
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(sleep);
 use TicketpoolTest;
 
 my $seed = seed();
@@ -41,6 +42,7 @@ sub buyer
 			next;
 		}
 		print $log "sold\n";
+		sleep rand 0.02;    # leaves the processor to the staff
 		$session->run("SELECT status FROM ticket_refund($order)") if $order ne '' && rand() < 0.9;
 		die $session->output unless $session->is_ok;
 	}
@@ -57,6 +59,7 @@ sub searcher
 		my $found = $session->run("SELECT train, to_char(departs, 'HH24:MI'), count(*) OVER () FROM ticket_trains('S1', 'S6', '$day')");
 		die "found: $found" unless $session->is_ok && $found =~ /^T1\|00:1[05]\|1$/;
 		print $log "found $found\n";
+		sleep rand 0.02;
 	}
 	return;
 }
@@ -72,6 +75,7 @@ sub evictor
 		$session->run("SELECT ticket_remaining('T2', 'R1', 'R6', date '$day' + $plus)");
 		die $session->output unless $session->is_ok;
 		print $log "counted\n";
+		sleep rand 0.02;
 	}
 	return;
 }

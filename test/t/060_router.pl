@@ -246,12 +246,12 @@ sub frozen
 	return;
 }
 my $partial = "SET router.partial_search = on; SELECT string_agg(train, ' ') FROM ticket_search('S1', 'S3', $next)";
-my $quick = 'SET router.call_timeout = 500';
+my $quick = 'SET router.call_timeout = 3000';    # the others have to answer within it, however busy the machine is
 my ($out, $warnings);
 like(ask("SELECT count(*) FROM $third_buy; SET router.region = 'north'; SHOW router.region"), qr/north/, 'an application may have settings router.* of its own');
 is(ask("$quick; SELECT count(*) FROM $third_buy"), 1, 'a connection is there');
 frozen('STOP');
-like(ask("$quick; SELECT $third_buy"), qr/08007: the answer of node 3 to ticket_buy is lost.*DETAIL:  .*no answer came within 500 ms/s, 'frozen: not known');
+like(ask("$quick; SELECT $third_buy"), qr/08007: the answer of node 3 to ticket_buy is lost.*DETAIL:  .*no answer came within 3000 ms/s, 'frozen: not known');
 like(ask("$quick; SELECT ticket_remaining('T3', 'S1', 'S3', $next)"), qr/08001: could not reach node 3/, 'frozen: nothing was changed');
 (undef, $out, $warnings) = $router->psql('postgres', "$quick; $partial");
 is($out, 'T1 T2', 'a search goes on without it');
