@@ -41,10 +41,15 @@ SERVER_INCLUDES := $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)
 
 # The server's headers are system headers here, so that WERROR applies to our code only.
 WERROR      = -Werror
-PG_CPPFLAGS = -Iinclude -Isrc/pg -isystem $(SERVER_INCLUDES)
+PG_CPPFLAGS = $(if $(PCH),-Ibuild/pch) -Iinclude -Isrc/pg -isystem $(SERVER_INCLUDES)
 PG_CXXFLAGS = -std=c++20 -fvisibility=hidden -Wall -Wextra $(WERROR) -Wno-register -MMD -MP $(SANITIZE)
-EXTRA_CLEAN = $(OBJS:.o=.d) $(wildcard ticketpool--*.sql ticketpool--*.sql.new ticketpool_router--*.sql ticketpool_router--*.sql.new) build/unit-* build/stop_points build/test-output \
+EXTRA_CLEAN = $(OBJS:.o=.d) $(wildcard ticketpool--*.sql ticketpool--*.sql.new ticketpool_router--*.sql ticketpool_router--*.sql.new) build/pch build/unit-* build/stop_points build/test-output \
               build/core-bench build/avx512 build/arm build/sanitized
+
+# Every file of src/pg includes server/pg.hpp. Two thirds of the time that it takes to compile them
+# would go there, so it is compiled once. PCH= builds without.
+PCH = build/pch/prefix.hpp.gch
+PG_OBJS = $(filter src/pg/%,$(OBJS))
 
 # PGXS compiles bitcode with its own flags, without PG_CXXFLAGS; nothing here gains from inlining
 # into queries.
@@ -64,8 +69,17 @@ include $(PGXS)
 COMPILER = $(CXX) $(CXXFLAGS)
 # Only arena.cpp needs exceptions and type information: Boost.Interprocess throws when its memory is
 # used up.
-$(filter-out src/core/arena.o,$(OBJS)): override CXXFLAGS += -fno-exceptions -fno-rtti
+$(filter-out src/core/arena.o,$(OBJS)) $(PCH): override CXXFLAGS += -fno-exceptions -fno-rtti
 $(OBJS): Makefile
+ifneq ($(PCH),)
+$(PCH): src/pg/server/pg.hpp Makefile
+	@mkdir -p $(@D)
+	@echo '#include "server/pg.hpp"' >$(@:.gch=)
+	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -x c++-header -c -o $@ $(@:.gch=)
+$(PG_OBJS): $(PCH)
+$(PG_OBJS): private override CXXFLAGS += -include prefix.hpp
+-include $(PCH:.gch=.d)
+endif
 -include $(OBJS:.o=.d)
 
 $(DATA_built): $(parts) sql/extension/build.awk ticketpool.control Makefile
@@ -80,9 +94,9 @@ $(update_scripts): ticketpool--%: sql/extension/update/%
 # The library with named stop points (src/pg/server/stop_point.hpp), for the tests in test/stops:
 # only what includes them is compiled again. Never installed.
 STOPPING = $(patsubst src/pg/%.cpp,build/stop_points/%.o,$(shell grep -l '"server/stop_point.hpp"' src/pg/*.cpp src/pg/*/*.cpp))
-$(STOPPING): build/stop_points/%.o: src/pg/%.cpp Makefile
+$(STOPPING): build/stop_points/%.o: src/pg/%.cpp Makefile $(PCH)
 	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) -fno-exceptions -fno-rtti $(CPPFLAGS) -DTICKETPOOL_STOP_POINTS -c -o $@ $<
+	$(CXX) $(CXXFLAGS) -fno-exceptions -fno-rtti $(if $(PCH),-include prefix.hpp) $(CPPFLAGS) -DTICKETPOOL_STOP_POINTS -c -o $@ $<
 build/stop_points/ticketpool.so: $(STOPPING) $(filter-out $(STOPPING:build/stop_points/%=src/pg/%),$(OBJS)) src/exports.list
 	$(LINK.shared) -o $@ $(filter %.o,$^) $(LDFLAGS) $(LDFLAGS_SL) $(SHLIB_LINK)
 -include $(STOPPING:.o=.d)

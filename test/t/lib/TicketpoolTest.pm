@@ -259,13 +259,15 @@ sub wait_log_lines
 sub await
 {
 	my ($condition) = @_;
-	my $tries = 20 * $PostgreSQL::Test::Utils::timeout_default;
-	while ($tries-- > 0)
+	# Most conditions are a psql of their own: waiting for long, it would take half a processor.
+	my ($until, $pause) = (time() + $PostgreSQL::Test::Utils::timeout_default, 0.03);
+	until ($condition->())
 	{
-		return 1 if $condition->();
-		select(undef, undef, undef, 0.05);
+		return 0 if time() > $until;
+		select(undef, undef, undef, $pause);
+		$pause *= 1.3 if $pause < 0.3;
 	}
-	return 0;
+	return 1;
 }
 
 # Waits until the query says 't', also through a server's restart. (poll_query_until dies if psql
