@@ -32,7 +32,8 @@ sub functions_of
 	{
 		while ($pages{$page} =~ /^```text signature\n(.*?)^```\n(?:\n((?:Volatile|Stable|Immutable); [^.]*)\.)?/msg)
 		{
-			my ($block, $rights) = ($1, ($2 // '') =~ s/\s+/ /gr);
+			my ($block, $rights) = ($1, $2 // '');
+			$rights =~ s/\s+/ /g;
 			for my $signature (map { s/\s+/ /gr =~ s/ $//r } split /\n(?=\S)/, $block)
 			{
 				fail("$page has $signature once") if exists $found{$signature};
@@ -104,7 +105,7 @@ sub columns_in
 	my %found;
 	for my $line (split /\n/, $node->safe_psql($database, sprintf(qq{
 		SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull AND c.relkind <> 'c', a.attidentity, pg_get_expr(f.adbin, f.adrelid)
-		$members AND d.classid = 'pg_class'::regclass JOIN pg_class c ON c.oid = d.objid AND c.relkind = ANY ('{$kinds}')
+		$members JOIN pg_class c ON (d.classid = 'pg_class'::regclass AND c.oid = d.objid OR d.classid = 'pg_type'::regclass AND c.reltype = d.objid) AND c.relkind = ANY ('{$kinds}')
 		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped LEFT JOIN pg_attrdef f ON f.adrelid = c.oid AND f.adnum = a.attnum
 		ORDER BY c.relname, a.attnum}, $extension)))
 	{
@@ -126,7 +127,7 @@ sub indexes_in
 		ORDER BY c.relname, i.relname COLLATE "C"}, $extension)))
 	{
 		my ($relation, $index, $definition) = split /\|/, $line, 3;
-		$found{$relation} .= "$index $definition\n";
+		$found{$relation} .= "$index " . short($definition) . "\n";
 	}
 	chomp for values %found;
 	return \%found;
