@@ -59,10 +59,11 @@ sub pattern_of
 	return join '', map { $_ eq '…' ? '(?:.*\n)*?' : join('.*?', map { quotemeta } split /…/, $_, -1) . '\n' } split /\n/, plain($prints);
 }
 
-# works PAGE DATABASE EXAMPLES…: one psql, to the last example.
+# works PAGE DATABASE EXAMPLES…: one psql, to the last example, and then the proof.
 sub works
 {
 	my ($page, $database, @examples) = @_;
+	push @examples, { sql => "SELECT count(*) AS differences FROM ticket_verify();\n", prints => "differences\n--\n0\n(1 row)\n" };
 	my $script = join "\n", "\\pset format aligned\n\\pset tuples_only off\n\\pset footer on\n", map { script_of($examples[ $_ - 1 ], $_) } 1 .. @examples;
 	my ($status, $out, $err) = $node->psql($database, $script, on_error_stop => 1);
 	my @failures = map { $_->{fails} // () } @examples;
@@ -76,10 +77,9 @@ sub works
 		like($printed{$number}, qr/^-- ends with $example->{fails}$/m, "$page: example $number ends with $example->{fails}") if defined $example->{fails};
 		next unless defined $example->{prints};
 		my $pattern = pattern_of($example->{prints});
-		ok(plain($printed{$number}) . "\n" =~ /\A$pattern\z/, "$page: example $number prints what the page says")
+		ok(plain($printed{$number}) . "\n" =~ /\A$pattern\z/, "$page: " . ($number == @examples ? 'ticket_verify finds nothing' : "example $number prints what the page says"))
 		  or diag("the page says:\n$example->{prints}it prints:\n$printed{$number}");
 	}
-	is($node->safe_psql($database, 'SELECT count(*) FROM ticket_verify()'), '0', "$page: ticket_verify finds nothing");
 	return;
 }
 
@@ -99,8 +99,8 @@ cmp_ok(scalar(grep { m{^doc/reference/} } @pages), '>=', 10, 'the pages of the r
 for my $page (@pages)
 {
 	my $database = 'reader_' . lc($page =~ s/\W+/_/gr);
-	$node->release;
-	$node->safe_psql('postgres', "CREATE DATABASE $database TEMPLATE first_ticket");
+	# A copy of the files takes half of the time that a copy through the WAL takes.
+	$node->safe_psql('postgres', "CREATE DATABASE $database TEMPLATE first_ticket STRATEGY file_copy");
 	works($page, $database, examples_of($page));
 }
 
