@@ -48,6 +48,20 @@ check 'every source file that a comment or a page names is there' \
       grep -rhE '^ *(--|#)' sql test --include='*.sql' --include='*.p[lm]' --include='*.sh' --include='*.spec'; } |
      grep -oE '\b[a-z_]+\.[ch]pp\b' | sort -u | comm -23 - <(find src include test -name '*.?pp' -printf '%f\n' | sort -u))"
 
+check 'links of the pages lead somewhere' "$(perl test/links.pl ./*.md doc/*.md doc/*/*.md)"
+
+# What ereport raises, by number. 25006 and 3F000 are the server's own, and what follows a FATAL or a WARNING is
+# for the log.
+raised() {
+  awk 'FNR == NR { if ($1 == "#define" && $2 ~ /^ERRCODE_/) { n = $3 $4 $5 $6 $7; gsub(/MAKE_SQLSTATE|[^0-9A-Z]/, "", n); of[$2] = n } next }
+       { while (match($0, /errcode\(ERRCODE_[A-Z0-9_]+\)/)) { print of[substr($0, RSTART + 8, RLENGTH - 9)]; $0 = substr($0, RSTART + RLENGTH) } }' \
+    "$("${PG_CONFIG:-pg_config}" --includedir-server)/utils/errcodes.h" <(cat src/pg/*/*.cpp) | grep -vE '^(01000|08006|53000|53400)$'
+  sed -n "s/.* kError.* = MAKE_SQLSTATE(\(.*\));/\1/p" src/pg/server/errors.hpp | tr -d "', "
+  printf '%s\n' 25006 3F000
+}
+check 'doc/reference/errors.md has every SQLSTATE that the sources raise, and no other' \
+  "$(diff <(raised | sort -u) <(sed -n 's/^| `\([0-9A-Z]\{5\}\)` |.*/\1/p' doc/reference/errors.md | sort -u) | grep '^[<>]' || true)"
+
 # The server calls callbacks in the reverse order of their registration. If several files registered
 # them, the order of lines elsewhere would matter.
 check 'one file registers transaction callbacks, once each' \

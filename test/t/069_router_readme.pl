@@ -1,5 +1,5 @@
 # The SQL examples of doc/many_servers.md, as a reader would type them into psql: on three nodes, on a
-# router, and on the home node of a passenger.
+# router, and on the home node of a passenger; and those of the router's page of the reference.
 use strict;
 use warnings;
 
@@ -11,7 +11,7 @@ use Test::More;
 use TicketpoolTest;
 use TicketpoolTest::Router;
 
-my $page = slurp_file("$FindBin::RealBin/../../doc/many_servers.md");
+my ($page, $reference) = map { slurp_file("$FindBin::RealBin/../../doc/$_") } 'many_servers.md', 'reference/router.md';
 my $fleet = TicketpoolTest::Router->new('router_readme', nodes => 1, pooler => 0);
 my ($nodes, $router) = ($fleet->node(1)->{server}, $fleet->router);
 
@@ -42,6 +42,9 @@ like($out, qr/^G1\|\S+ 09:00:00\|10$/m, 'the first search finds the train');
 like($out, qr/^\d+\|\d+\n/m, 'both trains are opened');
 is($router->safe_psql('reader', "SELECT node FROM ticket_where('G1', CURRENT_DATE)"), '2', 'at the end the departure has moved');
 is($router->safe_psql('reader', "SELECT node FROM ticket_where('G1', CURRENT_DATE + 1)"), '3', 'and the new days are on the third node');
+my @of_reference = $reference =~ /^```sql router\n(.*?)^```/msg;
+cmp_ok(scalar(@of_reference), '>=', 5, 'the reference has examples for the router');
+works($router, 'reader', 'reference', @of_reference);
 is($nodes->safe_psql("reader$_", 'SELECT * FROM ticket_verify()'), '', "node $_: pool and tables agree") for 1 .. 3;
 
 SKIP:
