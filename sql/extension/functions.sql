@@ -842,3 +842,37 @@ CREATE OR REPLACE FUNCTION @extschema@.ticket_sweep_status(OUT database text, OU
 COMMENT ON FUNCTION @extschema@.ticket_sweep_status() IS 'behind the view ticket_sweep_status';
 REVOKE ALL ON FUNCTION @extschema@.ticket_sweep_status() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.ticket_sweep_status() TO pg_monitor;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_worker_status(OUT worker text, OUT database text,
+    OUT pid int, OUT state text, OUT started_at timestamptz, OUT last_round_at timestamptz,
+    OUT last_round interval, OUT rounds bigint, OUT errors bigint, OUT last_error_at timestamptz,
+    OUT last_error_sqlstate text, OUT last_error text, OUT due bigint, OUT lag interval,
+    OUT waits_for text)
+    RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_worker_status() IS 'behind the view ticket_worker_status';
+REVOKE ALL ON FUNCTION @extschema@.ticket_worker_status() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.ticket_worker_status() TO pg_monitor;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_progress(OUT pid int, OUT datid oid,
+    OUT datname text, OUT command text, OUT phase text, OUT object text, OUT done bigint,
+    OUT total bigint, OUT started_at timestamptz)
+    RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_progress() IS 'behind the view ticket_progress';
+REVOKE ALL ON FUNCTION @extschema@.ticket_progress() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.ticket_progress() TO pg_monitor;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_memory(OUT kind text, OUT bytes bigint,
+    OUT added boolean)
+    RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_memory() IS 'behind the view ticket_memory';
+REVOKE ALL ON FUNCTION @extschema@.ticket_memory() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.ticket_memory() TO pg_monitor;
+
+CREATE OR REPLACE FUNCTION @extschema@.ticket_waiting(OUT departure_id bigint, OUT train text,
+    OUT service_date date, OUT seat_class text, OUT waits bigint, OUT tickets bigint,
+    OUT oldest timestamptz, OUT first_wait bigint, OUT passed bigint, OUT first_passed text,
+    OUT unserved boolean)
+    RETURNS SETOF record AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION @extschema@.ticket_waiting() IS 'behind the view ticket_waiting';
+REVOKE ALL ON FUNCTION @extschema@.ticket_waiting() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.ticket_waiting() TO pg_monitor;

@@ -26,6 +26,7 @@
 //   2. the ledger of units, then that of seats, each last entry first: what the transaction opened
 //      is discarded with the first entries of the seats' ledger, so the rest must be undone by then
 //   3. pins, for the reason above; 4. the deadline; 5. private notes, marks among them
+//   6. the row of ticket_progress, which nothing here depends on
 #include "transaction.hpp"
 
 #include "follow/commit_marks.hpp"
@@ -37,6 +38,7 @@
 #include "pool/stock_ledger.hpp"
 #include "pool/unfinished_load.hpp"
 #include "pool/wait_list.hpp"
+#include "server/progress.hpp"
 #include "server/stop_point.hpp"
 #include "tables/arrival_locks.hpp"
 
@@ -84,6 +86,7 @@ void at_abort() {
         leave_sale_at_abort();
     }
     forget_notes();
+    progress_abandon(0);
 }
 
 // The prepared ledger, in shared memory, has everything from here on.
@@ -137,6 +140,7 @@ void at_subcommit(int level) {
 
 // In the order of a rollback.
 void at_subabort(int level) {
+    progress_abandon(level);
     if (uses_pool()) {
         loading_abandon();
         stock_undo_level(level);

@@ -57,6 +57,11 @@ ok($node->wait_for_log(qr/ticketpool loaded \d+ departures/, $offset), 'more tha
 is($node->safe_psql('postgres', q{SELECT evictions FROM ticket_pool_stat}), '0', 'nothing made room for it');
 cmp_ok($node->safe_psql('postgres', $in_memory), '>', 31, 'it loaded some of them');
 cmp_ok($node->safe_psql('postgres', $in_memory), '<', 131, 'not all');
+ok(becomes_true($node, 'postgres', q{SELECT count(*) = 1 FROM ticket_worker_status WHERE worker = 'preloader' AND database = 'postgres' AND state = 'incomplete'
+	AND last_error_sqlstate = '53200' AND due = 131 - (SELECT count(*) FROM ticket_pool) AND last_error ~ (due || ' of 131 departures on sale were not loaded$')}), 'and says so');
+($status, $out, $err) = $node->psql('postgres', 'SELECT ticket_preload()');
+is($out, '0', 'by hand, no more is loaded');
+like($err, qr/NOTICE:  "ticketpool\.memory" is nearly full: \d+ of 131 departures on sale were not loaded/, 'which is told');
 is($node->safe_psql('postgres', 'SELECT * FROM ticket_verify()'), '', 'ticket_verify finds nothing');
 
 $node->stop;

@@ -45,6 +45,8 @@ is($node->safe_psql('postgres', q{SELECT count(DISTINCT x), count(*) FROM (SELEC
 is($node->safe_psql('postgres', "SELECT string_agg(user_id::text, ' ' ORDER BY order_id) FROM (SELECT DISTINCT user_id, order_id FROM ticket_order WHERE service_date = '$day') o"),
 	'1 2 3 4 5 6 7 8', 'first come, first served');
 agrees($node, 'postgres', 'every function');
+is($node->safe_psql('postgres', q{SELECT state, pid = (SELECT pid FROM pg_stat_activity WHERE backend_type = 'ticketpool cashier'), rounds > 0, errors, due FROM ticket_worker_status
+	WHERE worker = 'cashier' AND database = 'postgres'}), 'running|t|t|0|0', 'ticket_worker_status has the cashier');
 
 # Sold out, refused, and not the group's concern: each answer is what it is without a cashier.
 @answers = in_one_group($node, [

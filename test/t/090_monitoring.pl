@@ -108,7 +108,7 @@ $node->safe_psql('postgres', "SELECT ticket_remaining('T', 'S1', 'S5', date '$da
 # The first deadline makes the worker look into the database at once.
 $node->safe_psql('postgres', "SELECT ticket_hold('T', 'S1', 'S5', 1, '$day', ttl => '1 millisecond')");
 # What the page says of the role, and a role that has less.
-my ($grants) = $page =~ /^```sql\n(.*?)^```/ms;
+my ($grants) = $page =~ /^```sql\n(CREATE ROLE.*?)^```/ms;
 like($grants, qr/GRANT/, 'the page has the grants');
 $node->safe_psql('postgres', "CREATE ROLE less LOGIN; GRANT pg_monitor TO less; $grants");
 $node->backup('start');

@@ -71,3 +71,14 @@ COMMENT ON FUNCTION @extschema@.router_move(text, date, int) IS
     'takes a departure with its orders to another node, or finishes or undoes a move that was left '
     'halfway';
 REVOKE ALL ON FUNCTION @extschema@.router_move(text, date, int) FROM PUBLIC;
+
+CREATE FUNCTION @extschema@.router_progress(OUT pid int, OUT datid oid, OUT datname text,
+    OUT command text, OUT phase text, OUT object text, OUT done bigint, OUT total bigint,
+    OUT started_at timestamptz)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 1;
+COMMENT ON FUNCTION @extschema@.router_progress() IS
+    'moves that are running now, and how far they are; on a router whose server has ticketpool in '
+    'shared_preload_libraries';
+REVOKE ALL ON FUNCTION @extschema@.router_progress() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.router_progress() TO pg_monitor;

@@ -2,8 +2,8 @@ ALTER TABLE @extschema@.ticket_rule REPLICA IDENTITY FULL;
 
 CREATE INDEX ticket_departure_day ON @extschema@.ticket_departure (service_date, route_id);
 
-\new function ticket_sweep_status
-\new view ticket_sweep_status
+\new function ticket_sweep_status ticket_worker_status ticket_progress ticket_memory ticket_waiting
+\new view ticket_sweep_status ticket_worker_status ticket_progress ticket_memory ticket_waiting
 
 -- The result has more columns. The view stays the same object, with the users' grants on it and the
 -- users' views over it.

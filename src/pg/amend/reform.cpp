@@ -62,6 +62,7 @@
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
+#include "server/progress.hpp"
 #include "server/stop_point.hpp"
 #include "tables/events.hpp"
 #include "tables/moved_away.hpp"
@@ -101,6 +102,7 @@ struct Reform {
     int64_t layout_id;
     OrderLeaf leaf;
     DepartureRow row;
+    Progress progress;
 };
 
 bool read_unseated(Text word) {
@@ -178,8 +180,10 @@ uint32_t bar(const Reform& reform) {
 
 // Steps 4 and 5.
 ReformPlan lock_and_plan(const Reform& reform, uint32_t slot) {
+    progress_phase(reform.progress, ProgressPhase::kRows);
     const LiveRowCounts locked = lock_live_rows(reform.catalog, reform.leaf, slot);
     TICKETPOOL_STOP_POINT("reform-locked");
+    progress_phase(reform.progress, ProgressPhase::kPlan, static_cast<int64_t>(locked.tickets));
     const ReformPlan plan = plan_reform(reform.catalog, reform.leaf, reform.row, reform.layout_id);
     if (locked.tickets != static_cast<uint64>(plan.rider_count) ||
         locked.quotas != static_cast<uint64>(plan.aside_count)) {
@@ -390,6 +394,7 @@ void write_events_of_plan(const Reform& reform, const ReformPlan& plan) {
 }
 
 void write_plan(const Reform& reform, const ReformPlan& plan) {
+    progress_phase(reform.progress, ProgressPhase::kWriting, plan.rider_count);
     write_departure(reform);
     write_tickets(reform, plan, RiderFate::kUnseated, OwnChange::kEnd, 3, "status = v.status",
                   "unnest($3, $4, $5) AS v (order_id, ticket_no, status)", "t.status = v.status");
@@ -454,7 +459,10 @@ TICKETPOOL_FUNCTION(ticket_reform) {
                   0,
                   0,
                   OrderLeaf{},
-                  DepartureRow{}};
+                  DepartureRow{},
+                  Progress{}};
+    reform.progress = progress_begin(ProgressCommand::kReform, ProgressPhase::kClaims,
+                                     train_and_day(reform.train, reform.date));
     lock_orders(catalog, RowExclusiveLock);
     reform.departure_id = require_departure_id(catalog, reform.train, reform.date);
     refuse_prepared_change(catalog, reform.departure_id);
@@ -470,11 +478,13 @@ TICKETPOOL_FUNCTION(ticket_reform) {
     const ReformPlan plan = lock_and_plan(reform, slot);
     require_seats(reform, plan);
     write_plan(reform, plan);
+    progress_phase(reform.progress, ProgressPhase::kServing);
     if (shows_seats({slot, shared.slots[slot].departure()})) {
         serve_planned(catalog, plan.departure);
     }
     return_riders(plan, result);
     SPI_finish();
     owner_end(scope);
+    progress_end(reform.progress);
     return 0;
 }

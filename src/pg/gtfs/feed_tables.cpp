@@ -196,6 +196,10 @@ const char* frequencies_query(const Feed& feed) {
                     where_served(feed));
 }
 
+const char* trip_count_query(const Feed& feed) {
+    return psprintf("SELECT count(*) %s %s", from_trips(feed), where_served(feed));
+}
+
 const char* unserved_query(const Feed& feed) {
     return psprintf(
         "SELECT %1$s, %2$s FROM %3$s AS t WHERE t.trip_id IS NOT NULL AND "

@@ -44,6 +44,7 @@ const char* trips_query(const Feed& feed);        // number, trip_id, service_id
 const char* calls_query(const Feed& feed);        // see CallColumn
 const char* frequencies_query(const Feed& feed);  // number, trip_id, start, end, headway
 const char* unserved_query(const Feed& feed);     // trips of other services: trip_id, service_id
+const char* trip_count_query(const Feed& feed);   // how many rows trips_query() has
 // Without arguments.
 const char* calendar_query(const Feed& feed);    // service_id, seven days, start, end
 const char* exceptions_query(const Feed& feed);  // service_id, date, type

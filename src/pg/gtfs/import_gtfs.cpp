@@ -14,6 +14,7 @@
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
 #include "server/plans.hpp"
+#include "server/progress.hpp"
 #include "server/table_scan.hpp"
 #include "tables/arrival_locks.hpp"
 #include "tables/departure_rows.hpp"
@@ -38,6 +39,8 @@ struct Import {
     FeedCursor frequencies;
     FeedCursor on_sale;
     ReturnSetInfo* result;
+    Progress progress;
+    int64_t trips_read;
 };
 
 // What the caller's search_path has is nothing to the queries of the feed. Until the end of the
@@ -107,6 +110,18 @@ void open_trips_cursor(FeedCursor* cursor, const char* sql, Datum services) {
     Oid types[] = {TEXTARRAYOID};
     Datum values[] = {services};
     open_cursor(cursor, sql, lengthof(types), types, values);
+}
+
+int64_t count_trips(const Import& import, Datum services) {
+    FeedCursor cursor;
+    open_trips_cursor(&cursor, trip_count_query(import.feed), services);
+    bool is_null = true;
+    const Datum count = next_row(&cursor) ? SPI_getbinval(cursor.rows->vals[cursor.at],
+                                                          cursor.rows->tupdesc, 1, &is_null)
+                                          : 0;
+    const int64_t trips = is_null ? kNoTotal : DatumGetInt64(count);
+    close_cursor(&cursor);
+    return trips;
 }
 
 // Trips of which nobody knows when they run.
@@ -179,6 +194,7 @@ FeedTrip* read_trip(Import* import, Text number) {
     trip->formation = formation_of_row(import);
     read_calls(number, &import->calls, &import->stations, trip);
     read_frequencies(number, &import->frequencies, trip);
+    progress_done(import->progress, ++import->trips_read);
     while (next_row(&import->trips) && same_text(feed_text(import->trips, 2), trip->id) &&
            same_text(feed_text(import->trips, 1), number)) {
         trip->trouble = _("Table trips has more than one row of it.");
@@ -243,6 +259,7 @@ void return_runs(const Import& import, const NumberRuns& numbers) {
 void import_number(Import* import) {
     NumberRuns numbers{};
     numbers.number = copy_text(feed_text(import->trips, 1));
+    progress_object(import->progress, numbers.number);
     read_runs(import, &numbers);
     OwnerScope scope;
     owner_begin(import->catalog, &scope);
@@ -259,6 +276,7 @@ void import_number(Import* import) {
 
 void import_all(Import* import) {
     const Datum services = running_services(import->services);
+    progress_phase(import->progress, ProgressPhase::kRuns, count_trips(*import, services));
     open_trips_cursor(&import->trips, trips_query(import->feed), services);
     open_trips_cursor(&import->calls, calls_query(import->feed), services);
     if (OidIsValid(import->feed.frequencies.relation)) {
@@ -276,6 +294,7 @@ void import_all(Import* import) {
     next_row(&import->calls);
     next_row(&import->frequencies);
     while (has_row(import->trips)) {
+        CHECK_FOR_INTERRUPTS();
         import_number(import);
         MemoryContextReset(number);
     }
@@ -330,11 +349,15 @@ TICKETPOOL_FUNCTION(ticket_import_gtfs) {
     ReturnSetInfo* result = require_set_result(fcinfo);
     InitMaterializedSRF(fcinfo, 0);
     const Catalog& catalog = catalog_of(fcinfo);
+    const Progress progress =
+        progress_begin(ProgressCommand::kImport, ProgressPhase::kImportTurn,
+                       text_of(std::string_view(NameStr(*PG_GETARG_NAME(0)))));
     const LOCKTAG tag = advisory_tag(AdvisoryLock::kImport, catalog.departure, 0);
     LockAcquire(&tag, ExclusiveLock, false, false);
     const int settings = begin_settings();
     SPI_connect();
-    Import import{catalog, {}, {}, {}, {}, false, {}, {}, {}, {}, result};
+    Import import{catalog, {}, {}, {}, {}, false, {}, {}, {}, {}, result, progress, 0};
+    progress_phase(progress, ProgressPhase::kFeed);
     begin_index(&import.stations, CurrentMemoryContext);
     begin_index(&import.formations.index, CurrentMemoryContext);
     import.feed = find_feed(NameStr(*PG_GETARG_NAME(0)), text_to_cstring(PG_GETARG_TEXT_PP(4)),
@@ -344,10 +367,12 @@ TICKETPOOL_FUNCTION(ticket_import_gtfs) {
     if (!PG_ARGISNULL(3)) {
         keep_one_formation(&import, text_of(PG_GETARG_DATUM(3)));
     }
+    progress_phase(progress, ProgressPhase::kStations);
     add_stations(import);
     warn_of_unserved(import);
     import_all(&import);
     SPI_finish();
     AtEOXact_GUC(true, settings);
+    progress_end(progress);
     return 0;
 }

@@ -97,7 +97,8 @@ Departure* load_departure(const Catalog& catalog, const DepartureRow& row, uint3
     MemoryContext previous = MemoryContextSwitchTo(context);
     Route* route = reinterpret_cast<Route*>(shared_route(catalog, row.route_id));
     Layout* layout = reinterpret_cast<Layout*>(shared_layout(catalog, row.layout_id));
-    void* block = require_memory(Departure::bytes_required(*layout, route->segments()));
+    void* block = require_memory(Departure::bytes_required(*layout, route->segments()),
+                                 MemoryKind::kDepartures);
     Departure* departure = Departure::init_in_place(block, route, layout);
     loading_set_block(departure);
     departure->departure_id = row.departure_id;

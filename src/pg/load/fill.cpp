@@ -22,7 +22,8 @@ bool mark_ticket(Departure* departure, const LiveTicket& ticket) {
 
 Quota* add_quota(const DepartureRef& ref, const ReservationRow& row, uint32_t maker) {
     Departure* departure = ref.departure;
-    void* block = require_memory(Quota::bytes_required(row.count, departure->segments));
+    void* block = require_memory(Quota::bytes_required(row.count, departure->segments),
+                                 MemoryKind::kDepartures);
     Quota* quota = Quota::init_in_place(block, row.count, row.stretch.from, row.stretch.to,
                                         departure->segments);
     quota->reservation_id = row.reservation_id;
@@ -56,7 +57,8 @@ void describe_stock(const Inventory& row, Stock* stock) {
 
 Stock* new_stock(const Inventory& row) {
     const uint32_t lanes = lanes_of(row);
-    Stock* stock = Stock::init_in_place(require_memory(Stock::bytes_required(lanes)), lanes);
+    Stock* stock = Stock::init_in_place(
+        require_memory(Stock::bytes_required(lanes), MemoryKind::kItems), lanes);
     describe_stock(row, stock);
     return stock;
 }

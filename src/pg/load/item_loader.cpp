@@ -73,7 +73,8 @@ Item* load_item(const Catalog& catalog, int64_t item_id, uint32_t slot, bool own
     }
     const Inventories inventories = read_item(catalog, item_id, own_insert, undecided);
     const uint32_t lanes = lanes_of(inventories.rows[0]);
-    Item* item = Item::init_in_place(require_memory(Item::bytes_required(lanes)), lanes);
+    Item* item =
+        Item::init_in_place(require_memory(Item::bytes_required(lanes), MemoryKind::kItems), lanes);
     loading_set_block(item);
     item->item_id = item_id;
     describe_stock(inventories.rows[0], item->root());

@@ -10,6 +10,7 @@
 #include "pool/standby.hpp"
 #include "pool/unfinished_load.hpp"
 #include "pool/waiting.hpp"
+#include "pool/worker_notes.hpp"
 #include "server/errors.hpp"
 #include "tables/epoch.hpp"
 #include "tables/inventory_rows.hpp"
@@ -206,9 +207,12 @@ bool has_seats_of(const Key& key, const Row& row) {
 
 // Call when nobody waits for this load any more: a client may be slow to read the warning.
 void warn_of_bad_rows(int64_t departure_id, uint32_t bad_rows) {
+    const char* text =
+        psprintf(_("departure " INT64_FORMAT " has %u live tickets that it has no seat for"),
+                 departure_id, bad_rows);
+    note_my_error(ERRCODE_WARNING, text);
     ereport(WARNING,
-            (errmsg("departure " INT64_FORMAT " has %u live tickets that it has no seat for",
-                    departure_id, bad_rows),
+            (errmsg_internal("%s", text),
              errdetail("Their seat or stops do not exist, or another live ticket has them."),
              errhint("SELECT * FROM ticket_verify(" INT64_FORMAT ") names them.", departure_id)));
 }

@@ -265,6 +265,7 @@ void verify(const Catalog& catalog, int64_t item_id, bool required, ReturnSetInf
 
 TICKETPOOL_FUNCTION(item_verify) {
     using namespace ticketpool;
-    constexpr AllIds kItems{&Catalog::inventory, &Catalog::inventory_root, 2};
+    constexpr AllIds kItems{&Catalog::inventory, &Catalog::inventory_root, 2,
+                            ProgressCommand::kItemVerify};
     return verify_each(fcinfo, kItems, verify);
 }

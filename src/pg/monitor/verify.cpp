@@ -417,6 +417,7 @@ void verify(const Catalog& catalog, int64_t departure_id, bool required, ReturnS
 
 TICKETPOOL_FUNCTION(ticket_verify) {
     using namespace ticketpool;
-    constexpr AllIds kDepartures{&Catalog::departure, &Catalog::departure_pkey, 1};
+    constexpr AllIds kDepartures{&Catalog::departure, &Catalog::departure_pkey, 1,
+                                 ProgressCommand::kVerify};
     return verify_each(fcinfo, kDepartures, verify);
 }

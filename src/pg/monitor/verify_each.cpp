@@ -4,6 +4,7 @@
 #include "pool/announcement.hpp"
 #include "pool/shared_memory.hpp"
 #include "server/errors.hpp"
+#include "server/progress.hpp"
 #include "server/table_scan.hpp"
 
 namespace ticketpool {
@@ -37,19 +38,24 @@ Datum verify_each(FunctionCallInfo fcinfo, const AllIds& all, Verify verify) {
     int64_t one = required ? PG_GETARG_INT64(0) : 0;
     int64_t* ids = &one;
     size_t count = 1;
+    const Progress progress = progress_begin(all.command, ProgressPhase::kListing);
     if (!required) {
         ids = list_ids(catalog.*all.table, catalog.*all.index, all.column, &count);
     }
     MemoryContext context =
         AllocSetContextCreate(CurrentMemoryContext, "ticketpool verify", ALLOCSET_DEFAULT_SIZES);
+    progress_phase(progress, ProgressPhase::kComparing, static_cast<int64_t>(count));
     for (size_t i = 0; i < count; i++) {
         CHECK_FOR_INTERRUPTS();
         MemoryContext caller = MemoryContextSwitchTo(context);
+        progress_departure(progress, ids[i]);
         verify(catalog, ids[i], required, result);
         end_announcement();
         MemoryContextSwitchTo(caller);
         MemoryContextReset(context);
+        progress_done(progress, static_cast<int64_t>(i) + 1);
     }
+    progress_end(progress);
     MemoryContextDelete(context);
     return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "server/progress.hpp"
 
 namespace ticketpool {
 
@@ -14,6 +15,7 @@ struct AllIds {
     Oid Catalog::*table;
     Oid Catalog::*index;
     AttrNumber column;
+    ProgressCommand command;
 };
 
 // Compares one departure or item with its rows and returns a row for each problem. If it does not

@@ -1,4 +1,5 @@
-// The functions behind the views ticket_pool, item_pool, ticket_inflight and ticket_pool_stat.
+// The functions behind the views ticket_pool, item_pool, ticket_inflight, ticket_pool_stat and
+// ticket_progress.
 #include "load/directory.hpp"
 #include "pool/monitoring.hpp"
 #include "pool/prepared.hpp"
@@ -7,6 +8,7 @@
 #include "pool/stock_claim.hpp"
 #include "server/errors.hpp"
 #include "server/pg.hpp"
+#include "server/progress.hpp"
 #include "server/settings.hpp"
 #include "server/table_scan.hpp"
 #include "tables/inventory_rows.hpp"
@@ -187,4 +189,10 @@ TICKETPOOL_FUNCTION(ticket_pool_stat) {
     values[14] = Float8GetDatum(
         groups == 0 ? 0 : static_cast<double>(group_sales) / static_cast<double>(groups));
     PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(columns, values, nulls)));
+}
+
+TICKETPOOL_FUNCTION(ticket_progress) {
+    using namespace ticketpool;
+    require_shared_memory();
+    return return_progress(fcinfo);
 }

@@ -6,6 +6,7 @@
 #include "pool/shared_memory.hpp"
 #include "server/errors.hpp"
 #include "server/plans.hpp"
+#include "server/progress.hpp"
 #include "tables/departure_rows.hpp"
 #include "tables/order_leaf.hpp"
 
@@ -40,12 +41,14 @@ TICKETPOOL_FUNCTION(ticket_move_in) {
     PreventCommandIfReadOnly("ticket_move_in()");
     const Catalog& catalog = catalog_of(fcinfo);
     const pg_uuid_t id = *DatumGetUUIDP(PG_GETARG_DATUM(0));
+    const Progress progress = progress_begin(ProgressCommand::kMoveIn, ProgressPhase::kUnpacking);
     OwnerScope scope;
     parcel_begin(catalog, &scope);
     const Parcel parcel = lock_parcel(catalog, id);
     if (!parcel.found) {
         report_no_parcel(id);
     }
+    progress_object(progress, name_of_parcel(parcel));
     if (is_state(parcel, "coming")) {
         require_all_parts(catalog, parcel);
         bring_in(catalog, parcel);
@@ -55,6 +58,7 @@ TICKETPOOL_FUNCTION(ticket_move_in) {
         report_parcel_state(parcel, _("Begin a new move."));
     }
     parcel_end(scope);
+    progress_end(progress);
     PG_RETURN_INT64(parcel.departure_id);
 }
 

@@ -25,6 +25,7 @@
 #include "pool/waiting.hpp"
 #include "server/errors.hpp"
 #include "server/plans.hpp"
+#include "server/progress.hpp"
 #include "tables/departure_rows.hpp"
 #include "tables/node_number.hpp"
 #include "tables/order_leaf.hpp"
@@ -246,7 +247,7 @@ void check_target(const Catalog& catalog, int32_t to_node) {
 }
 
 int32_t move_out(const Catalog& catalog, const pg_uuid_t& id, Text train, DateADT date,
-                 int32_t to_node, TimestampTz until) {
+                 int32_t to_node, TimestampTz until, const Progress& progress) {
     check_target(catalog, to_node);
     int32_t parts = parts_of(catalog, id, train, date, to_node);
     if (parts >= 0) {
@@ -277,6 +278,7 @@ int32_t move_out(const Catalog& catalog, const pg_uuid_t& id, Text train, DateAD
     if (GetCurrentTimestamp() >= until) {
         report_in_use(row);
     }
+    progress_phase(progress, ProgressPhase::kPacking, static_cast<int64_t>(locked));
     pack_rows(&leaving, row);
     keep_ids(leaving);
     delete_rows(leaving, locked);
@@ -299,13 +301,17 @@ TICKETPOOL_FUNCTION(ticket_move_out) {
     PreventCommandIfReadOnly("ticket_move_out()");
     const Catalog& catalog = catalog_of(fcinfo);
     const TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kMoveWaitMillis);
+    const Text train = text_of(PG_GETARG_DATUM(1));
+    const DateADT date = PG_GETARG_DATEADT(2);
+    const Progress progress = progress_begin(ProgressCommand::kMoveOut, ProgressPhase::kClaims,
+                                             train_and_day(train, date));
     lock_orders(catalog, RowExclusiveLock);
     OwnerScope scope;
     parcel_begin(catalog, &scope);
-    const int32_t parts =
-        move_out(catalog, *DatumGetUUIDP(PG_GETARG_DATUM(0)), text_of(PG_GETARG_DATUM(1)),
-                 PG_GETARG_DATEADT(2), PG_GETARG_INT32(3), until);
+    const int32_t parts = move_out(catalog, *DatumGetUUIDP(PG_GETARG_DATUM(0)), train, date,
+                                   PG_GETARG_INT32(3), until, progress);
     parcel_end(scope);
+    progress_end(progress);
     PG_RETURN_INT32(parts);
 }
 
@@ -317,9 +323,11 @@ TICKETPOOL_FUNCTION(ticket_move_back) {
     PreventCommandIfReadOnly("ticket_move_back()");
     const Catalog& catalog = catalog_of(fcinfo);
     const pg_uuid_t id = *DatumGetUUIDP(PG_GETARG_DATUM(0));
+    const Progress progress = progress_begin(ProgressCommand::kMoveBack, ProgressPhase::kUnpacking);
     OwnerScope scope;
     parcel_begin(catalog, &scope);
     const Parcel parcel = lock_parcel(catalog, id);
+    progress_object(progress, name_of_parcel(parcel));
     if (parcel.found) {
         const bool may = parcel.out && (is_state(parcel, "packed") ||
                                         (PG_GETARG_BOOL(1) && is_state(parcel, "handed")));
@@ -330,5 +338,6 @@ TICKETPOOL_FUNCTION(ticket_move_back) {
         drop_parcel(catalog, id);
     }
     parcel_end(scope);
+    progress_end(progress);
     PG_RETURN_BOOL(parcel.found);
 }

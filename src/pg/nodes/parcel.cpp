@@ -4,6 +4,7 @@
 #include "pool/shared_memory.hpp"
 #include "server/errors.hpp"
 #include "server/plans.hpp"
+#include "server/progress.hpp"
 #include "server/row_return.hpp"
 #include "server/subtransaction.hpp"
 
@@ -36,6 +37,12 @@ void require_json(const char* argument, Datum value) {
                         errdetail("The nodes describe rows and columns in JSON."),
                         errhint("Pass on what the other node has returned.")));
     }
+}
+
+Text name_of_parcel(const Parcel& parcel) {
+    return parcel.found && parcel.train != nullptr
+               ? train_and_day({parcel.train, strlen(parcel.train)}, parcel.service_date)
+               : Text{nullptr, 0};
 }
 
 bool is_state(const Parcel& parcel, const char* state) {

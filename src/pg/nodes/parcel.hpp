@@ -83,6 +83,8 @@ struct Parcel {
 void require_json(const char* argument, Datum value);
 
 bool is_state(const Parcel& parcel, const char* state);
+// Its train and day, for ticket_progress; empty if they are not known.
+Text name_of_parcel(const Parcel& parcel);
 
 // Runs `body` as the owner, inside SPI. No lock is waited for longer than kMoveWaitMillis, and
 // values are written and read in one way, whatever the caller's settings.

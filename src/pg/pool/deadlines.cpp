@@ -3,6 +3,7 @@
 #include "pool/deadlines.hpp"
 
 #include "pool/shared_memory.hpp"
+#include "pool/worker_notes.hpp"
 
 namespace ticketpool {
 
@@ -113,6 +114,9 @@ DatabaseDue* enter_database(Oid database) {
         SpinLockAcquire(&shared.control->databases_lock);
         entry = take_free_entry(database);
         SpinLockRelease(&shared.control->databases_lock);
+        if (entry == nullptr) {
+            note_full(database);
+        }
     }
     return entry;
 }
@@ -137,6 +141,7 @@ void remove_database(DatabaseDue* entry) {
     entry->told_xmin.store(0, std::memory_order_relaxed);
     entry->told_at.store(0, std::memory_order_relaxed);
     entry->next_purge.store(0, std::memory_order_relaxed);
+    clear_notes(entry);
     entry->database.store(InvalidOid, std::memory_order_release);
 }
 

@@ -10,6 +10,36 @@
 namespace ticketpool {
 
 // ---------------------------------------------------------------------------------------------
+// Blocks
+// ---------------------------------------------------------------------------------------------
+
+static uint64_t* bytes_of_kind(MemoryKind kind) {
+    return &shared.control->kind_bytes[static_cast<int>(kind)];
+}
+
+// The same as Arena::allocate(); keeps account of what takes how much, and of how far the arena was
+// ever used.
+static void* allocate(size_t bytes, MemoryKind kind) {
+    const size_t free = shared.arena.free_bytes();
+    char* block = static_cast<char*>(shared.arena.allocate(bytes));
+    const char* start = reinterpret_cast<const char*>(shared.control);
+    if (block != nullptr) {
+        *bytes_of_kind(kind) += free - shared.arena.free_bytes();
+        const uint64_t end = static_cast<uint64_t>(block - start) + bytes;
+        if (end > shared.control->arena_end.load(std::memory_order_relaxed)) {
+            shared.control->arena_end.store(end, std::memory_order_relaxed);
+        }
+    }
+    return block;
+}
+
+void free_block(void* block, MemoryKind kind) {
+    const size_t free = shared.arena.free_bytes();
+    shared.arena.deallocate(block);
+    *bytes_of_kind(kind) -= shared.arena.free_bytes() - free;
+}
+
+// ---------------------------------------------------------------------------------------------
 // Shared parts
 // ---------------------------------------------------------------------------------------------
 
@@ -29,6 +59,10 @@ SharedPart* part_find(SharedPtr<SharedPart>* table, Oid database, Oid relation, 
     return part;
 }
 
+static MemoryKind kind_of_parts(const SharedPtr<SharedPart>* table) {
+    return table == shared.routes ? MemoryKind::kRoutes : MemoryKind::kLayouts;
+}
+
 void part_drop(SharedPtr<SharedPart>* table, SharedPart* part) {
     if (part == nullptr || --part->departures > 0) {
         return;
@@ -38,13 +72,13 @@ void part_drop(SharedPtr<SharedPart>* table, SharedPart* part) {
         link = &(*link)->next;
     }
     *link = part->next;
-    shared.arena.deallocate(part);
+    free_block(part, kind_of_parts(table));
 }
 
 SharedPart* part_use(SharedPtr<SharedPart>* table, const SharedPart* built) {
     SharedPart* part = part_find(table, built->database, built->relation, built->id);
     if (part == nullptr) {
-        part = static_cast<SharedPart*>(allocate_or_evict(built->bytes));
+        part = static_cast<SharedPart*>(allocate_or_evict(built->bytes, kind_of_parts(table)));
         if (part == nullptr) {
             return nullptr;
         }
@@ -84,20 +118,20 @@ void free_departure(Departure* departure) {
     Quota* quota = departure->first_quota();
     while (quota != nullptr) {
         Quota* next = quota->next.get();
-        shared.arena.deallocate(quota);
+        free_block(quota, MemoryKind::kDepartures);
         quota = next;
     }
-    shared.arena.deallocate(departure);
+    free_block(departure, MemoryKind::kDepartures);
 }
 
 void free_item(Item* item) {
     Stock* stock = item->after(item->root());
     while (stock != nullptr) {
         Stock* next = item->after(stock);
-        shared.arena.deallocate(stock);
+        free_block(stock, MemoryKind::kItems);
         stock = next;
     }
-    shared.arena.deallocate(item);
+    free_block(item, MemoryKind::kItems);
 }
 
 // Frees a slot that is out of its chains, and what it has.
@@ -251,22 +285,9 @@ uint32_t nearest_block(uintptr_t address, bool above) {
     return best;
 }
 
-// The same as Arena::allocate(); keeps account of how far the arena was ever used.
-void* allocate(size_t bytes) {
-    char* block = static_cast<char*>(shared.arena.allocate(bytes));
-    const char* start = reinterpret_cast<const char*>(shared.control);
-    if (block != nullptr) {
-        const uint64_t end = static_cast<uint64_t>(block - start) + bytes;
-        if (end > shared.control->arena_end.load(std::memory_order_relaxed)) {
-            shared.control->arena_end.store(end, std::memory_order_relaxed);
-        }
-    }
-    return block;
-}
-
 // Makes a hole of `bytes` by evicting the neighbours of a block that was just freed. Freeing the
 // coldest blocks wherever they are may leave plenty of memory and no hole that is large enough.
-void* widen_hole(uintptr_t freed, size_t bytes) {
+void* widen_hole(uintptr_t freed, size_t bytes, MemoryKind kind) {
     for (const bool above : {true, false}) {
         uintptr_t edge = freed;
         while (edge + Arena::footprint(bytes) > freed && edge < freed + Arena::footprint(bytes)) {
@@ -278,7 +299,7 @@ void* widen_hole(uintptr_t freed, size_t bytes) {
             if (!try_evict(neighbour)) {
                 break;
             }
-            if (void* block = allocate(bytes)) {
+            if (void* block = allocate(bytes, kind)) {
                 return block;
             }
         }
@@ -288,11 +309,11 @@ void* widen_hole(uintptr_t freed, size_t bytes) {
 
 }  // namespace
 
-void* allocate_or_evict(size_t bytes) {
-    void* block = allocate(bytes);
+void* allocate_or_evict(size_t bytes, MemoryKind kind) {
+    void* block = allocate(bytes, kind);
     if (block == nullptr && shared.control->retired != kNoSlot) {
         free_retired();
-        block = allocate(bytes);
+        block = allocate(bytes, kind);
     }
     Search search;
     while (block == nullptr) {
@@ -302,9 +323,9 @@ void* allocate_or_evict(size_t bytes) {
         }
         const uintptr_t address = reinterpret_cast<uintptr_t>(shared.slots[victim].block.get());
         if (try_evict(victim)) {
-            block = allocate(bytes);
+            block = allocate(bytes, kind);
             if (block == nullptr) {
-                block = widen_hole(address, bytes);
+                block = widen_hole(address, bytes, kind);
             }
         }
     }
@@ -326,9 +347,9 @@ uint32_t take_slot() {
     return index;
 }
 
-void* require_memory(size_t bytes) {
+void* require_memory(size_t bytes, MemoryKind kind) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
-    void* block = allocate_or_evict(bytes);
+    void* block = allocate_or_evict(bytes, kind);
     LWLockRelease(shared.control->lock);
     if (block == nullptr) {
         report_out_of_memory(bytes);

@@ -13,7 +13,9 @@ bool try_evict(uint32_t index);
 
 // Memory for a block of the pool. Evicts the coldest departures that nobody uses, as needed. Null:
 // all are in use.
-void* allocate_or_evict(size_t bytes);
+void* allocate_or_evict(size_t bytes, MemoryKind kind);
+// Gives it back.
+void free_block(void* block, MemoryKind kind);
 
 // A free slot, evicting as needed; kNoSlot: all are in use.
 uint32_t take_slot();
@@ -40,7 +42,7 @@ void part_drop(SharedPtr<SharedPart>* table, SharedPart* part);
 SharedPart* part_use(SharedPtr<SharedPart>* table, const SharedPart* built);
 
 // As allocate_or_evict(), but takes the lock itself and ereports 53200.
-void* require_memory(size_t bytes);
+void* require_memory(size_t bytes, MemoryKind kind);
 
 // Retires the slot of a departure or item whose making was rolled back. Takes the lock itself.
 void discard_slot(uint32_t slot);

@@ -11,7 +11,9 @@
 #include "pool/sale_queue.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/standby.hpp"
+#include "pool/worker_notes.hpp"
 #include "server/pg.hpp"
+#include "server/progress.hpp"
 #include "server/settings.hpp"
 
 namespace ticketpool {
@@ -54,10 +56,12 @@ void start_all(T* array, Size count) {
 }
 
 struct Piece {
+    const char* name;  // in ticket_memory
     Size (*bytes)(const PoolSize& size);
     void (*attach)(char* memory);         // in each process
     void (*start)(const PoolSize& size);  // once, after all are attached
-    // Not a part of ticketpool.memory, but added to it: its size depends on max_connections.
+    // Not a part of ticketpool.memory, but added to it: its size depends on max_connections, or is
+    // the same on every server.
     bool is_added = false;
 };
 
@@ -75,6 +79,7 @@ void start_control(const PoolSize& size) {
     control->slot_count = size.slots;
     control->bucket_count = size.buckets;
     control->backend_count = size.backends;
+    memset(control->kind_bytes, 0, sizeof control->kind_bytes);
     control->coldest = Coldest{};
     control->free_slots = 0;
     control->retired = kNoSlot;
@@ -116,34 +121,39 @@ Size bytes_of_parts(const PoolSize& size) {
 
 // The block's pieces, in the order of their addresses; the arena follows.
 constexpr Piece kPieces[] = {
-    {[](const PoolSize&) { return sizeof(Control); }, attach_to<&Shared::control>, start_control},
-    {[](const PoolSize& size) { return size.buckets * sizeof(SlotLink); },
+    {"control", [](const PoolSize&) { return sizeof(Control); }, attach_to<&Shared::control>,
+     start_control},
+    {"hash chains", [](const PoolSize& size) { return size.buckets * sizeof(SlotLink); },
      attach_to<&Shared::by_name>,
      [](const PoolSize& size) { start_buckets(shared.by_name, size); }},
-    {[](const PoolSize& size) { return size.buckets * sizeof(SlotLink); },
+    {"hash chains", [](const PoolSize& size) { return size.buckets * sizeof(SlotLink); },
      attach_to<&Shared::by_id>, [](const PoolSize& size) { start_buckets(shared.by_id, size); }},
-    {bytes_of_parts, attach_to<&Shared::routes>,
+    {"hash chains", bytes_of_parts, attach_to<&Shared::routes>,
      [](const PoolSize& size) { start_all(shared.routes, size.buckets / 4); }},
-    {bytes_of_parts, attach_to<&Shared::layouts>,
+    {"hash chains", bytes_of_parts, attach_to<&Shared::layouts>,
      [](const PoolSize& size) { start_all(shared.layouts, size.buckets / 4); }},
-    {[](const PoolSize& size) { return size.slots * sizeof(DirectorySlot); },
+    {"directory", [](const PoolSize& size) { return size.slots * sizeof(DirectorySlot); },
      attach_to<&Shared::slots>, start_slots},
-    {[](const PoolSize&) { return kMaxDatabases * sizeof(DatabaseDue); },
+    {"deadlines", [](const PoolSize&) { return kMaxDatabases * sizeof(DatabaseDue); },
      attach_to<&Shared::databases>, start_databases},
-    {[](const PoolSize& size) { return size.slots * sizeof(StandbyLoad); },
+    {"directory", [](const PoolSize& size) { return size.slots * sizeof(StandbyLoad); },
      attach_to<&Shared::standby>,
      [](const PoolSize& size) { start_all(shared.standby, size.slots); }},
-    {[](const PoolSize& size) { return size.slots * sizeof(SharedPtr<OldRoute>); },
+    {"directory", [](const PoolSize& size) { return size.slots * sizeof(SharedPtr<OldRoute>); },
      attach_to<&Shared::old_routes>,
      [](const PoolSize& size) { start_all(shared.old_routes, size.slots); }},
-    {[](const PoolSize& size) { return size.backends * sizeof(BackendSlot); },
+    {"sessions", [](const PoolSize& size) { return size.backends * sizeof(BackendSlot); },
      attach_to<&Shared::backends>,
      [](const PoolSize& size) { start_all(shared.backends, size.backends); }, true},
-    {[](const PoolSize& size) { return size.backends * sizeof(SaleSlot); },
+    {"group sale", [](const PoolSize& size) { return size.backends * sizeof(SaleSlot); },
      attach_to<&Shared::sales>,
      [](const PoolSize& size) { start_all(shared.sales, size.backends); }, true},
-    {[](const PoolSize&) { return kMaxDesks * sizeof(SaleDesk); }, attach_to<&Shared::desks>,
-     [](const PoolSize&) { start_all(shared.desks, kMaxDesks); }, true},
+    {"group sale", [](const PoolSize&) { return kMaxDesks * sizeof(SaleDesk); },
+     attach_to<&Shared::desks>, [](const PoolSize&) { start_all(shared.desks, kMaxDesks); }, true},
+    {"progress", [](const PoolSize& size) { return progress_bytes(size.backends); },
+     progress_attach, [](const PoolSize& size) { progress_start(size.backends); }, true},
+    {"workers", [](const PoolSize&) { return notes_bytes(); }, notes_attach,
+     [](const PoolSize&) { notes_start(); }, true},
 };
 
 struct Plan {
@@ -216,6 +226,17 @@ void startup() {
 }
 
 }  // namespace
+
+void each_piece(void (*found)(void* context, const PieceSize& piece), void* context) {
+    const PoolSize size = size_of_pool();
+    Size left = size.memory - shared.control->arena_bytes;
+    for (const Piece& piece : kPieces) {
+        const PieceSize one{piece.name, piece.bytes(size), piece.is_added};
+        left -= piece.is_added ? 0 : one.bytes;
+        found(context, one);
+    }
+    found(context, {"alignment", left, false});
+}
 
 void install_shared_memory_hooks() {
     previous_request_hook = shmem_request_hook;

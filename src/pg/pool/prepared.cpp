@@ -65,7 +65,7 @@ void finish(PreparedLedger* block, bool committed) {
         note_sale_change(block->database);
         lower_served_due(block->database, block->deadline);
     }
-    shared.arena.deallocate(block);
+    free_block(block, MemoryKind::kPrepared);
 }
 
 // The transactions with blocks on the departure, palloc'd.
@@ -118,7 +118,7 @@ PreparedLedger* prepared_allocate(uint32_t entries, uint32_t stock_entries, uint
     const size_t bytes = sizeof(PreparedLedger) + size_t{entries} * sizeof(Entry) +
                          size_t{stock_entries} * sizeof(StockEntry) +
                          size_t{slots} * sizeof(uint32_t);
-    PreparedLedger* block = new (require_memory(bytes)) PreparedLedger{};
+    PreparedLedger* block = new (require_memory(bytes, MemoryKind::kPrepared)) PreparedLedger{};
     block->entry_count = entries;
     block->stock_count = stock_entries;
     block->slot_count = slots;
@@ -146,7 +146,7 @@ void prepared_complete(PreparedLedger* block) {
 void prepared_withdraw(PreparedLedger* block) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
     remove(block);
-    shared.arena.deallocate(block);
+    free_block(block, MemoryKind::kPrepared);
     LWLockRelease(shared.control->lock);
 }
 

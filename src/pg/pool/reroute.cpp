@@ -13,7 +13,8 @@ Rerouting begin_rerouting(const SharedPart* built) {
     // evict it.
     Rerouting rerouting{part_use(shared.routes, built), nullptr};
     if (rerouting.route != nullptr) {
-        rerouting.node = static_cast<OldRoute*>(allocate_or_evict(sizeof(OldRoute)));
+        rerouting.node =
+            static_cast<OldRoute*>(allocate_or_evict(sizeof(OldRoute), MemoryKind::kRoutes));
         if (rerouting.node == nullptr) {
             part_drop(shared.routes, rerouting.route);
         } else {
@@ -42,7 +43,7 @@ void finish_rerouting(uint32_t slot, const Rerouting& rerouting) {
     departure->set_route(reinterpret_cast<const Route*>(rerouting.route));
     if (old == rerouting.route || is_in_chain(slot, old)) {
         part_drop(shared.routes, old);  // it has another user, so it stays
-        shared.arena.deallocate(rerouting.node);
+        free_block(rerouting.node, MemoryKind::kRoutes);
     } else {
         rerouting.node->route = old;
         rerouting.node->next = shared.old_routes[slot];
@@ -54,7 +55,7 @@ void finish_rerouting(uint32_t slot, const Rerouting& rerouting) {
 void give_up_rerouting(const Rerouting& rerouting) {
     LWLockAcquire(shared.control->lock, LW_EXCLUSIVE);
     part_drop(shared.routes, rerouting.route);
-    shared.arena.deallocate(rerouting.node);
+    free_block(rerouting.node, MemoryKind::kRoutes);
     LWLockRelease(shared.control->lock);
 }
 
@@ -64,7 +65,7 @@ void drop_old_routes(uint32_t slot) {
     while (node != nullptr) {
         OldRoute* next = node->next.get();
         part_drop(shared.routes, node->route.get());
-        shared.arena.deallocate(node);
+        free_block(node, MemoryKind::kRoutes);
         node = next;
     }
 }

@@ -1,7 +1,9 @@
 // Queueing a purchase, and waiting for its answer: see sale_queue.hpp.
 #include "pool/sale_queue.hpp"
 
+#include "pool/deadlines.hpp"
 #include "pool/shared_memory.hpp"
+#include "pool/worker_notes.hpp"
 #include "server/stop_point.hpp"
 #include "server/word_wait.hpp"
 
@@ -164,6 +166,17 @@ SaleDesk* find_desk(Oid database) {
     return nullptr;
 }
 
+// Once a session: it sells by itself.
+static void note_no_desk() {
+    static bool noted = false;
+    if (!noted) {
+        noted = true;
+        note_error(worker_note(enter_database(MyDatabaseId), WorkerKind::kCashier),
+                   ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+                   "other databases have all desks of group sale: sessions sell by themselves");
+    }
+}
+
 SaleDesk* my_desk() {
     static SaleDesk* mine = nullptr;  // while a session is connected, its database stays
     if (likely(mine != nullptr)) {
@@ -177,7 +190,21 @@ SaleDesk* my_desk() {
         mine = unused;
     }
     SpinLockRelease(&shared.control->databases_lock);
+    if (mine == nullptr) {
+        note_no_desk();
+    }
     return mine;
+}
+
+int count_queued(const SaleDesk& desk) {
+    uint32_t number = desk.head.load(std::memory_order_acquire);
+    int count = 0;
+    for (uint32_t i = 0; number != 0 && i < shared.control->backend_count; i++) {
+        const SaleSlot& slot = shared.sales[number - 1];
+        count += slot.now() == SaleState::kQueued ? 1 : 0;
+        number = slot.next.load(std::memory_order_relaxed);
+    }
+    return count;
 }
 
 SaleSlot* my_sale_slot() {

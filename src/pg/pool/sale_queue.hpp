@@ -136,6 +136,9 @@ int take_queue(SaleDesk* desk, SaleSlot** taken);
 // Answers a slot that is TAKEN and wakes its backend.
 void answer_sale(SaleSlot* slot, SaleState answer);
 
+// For the views: how many have queued. The queue changes meanwhile.
+int count_queued(const SaleDesk& desk);
+
 // The launcher's side ----------------------------------------------------------------------------
 
 // The database's desk; null: it has none.

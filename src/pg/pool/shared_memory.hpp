@@ -121,6 +121,10 @@ struct alignas(128) BackendSlot {
     Counters counters;
 };
 
+// What a block of the arena is for, in ticket_memory.
+enum class MemoryKind : uint8_t { kDepartures, kItems, kRoutes, kLayouts, kPrepared };
+inline constexpr int kMemoryKinds = 5;
+
 // The coldest departures that one look at all slots has found, coldest first. One look serves as
 // many evictions; otherwise a large pool would be searched from end to end for each. Used under the
 // exclusive lock. An entry is valid while its slot's version and last use are the same.
@@ -160,6 +164,8 @@ struct Control {
     PageKind pages;
     uint64_t page_bytes;
     std::atomic<uint64_t> arena_end;
+    uint64_t kind_bytes[kMemoryKinds];  // of the arena, in blocks of a MemoryKind; changed under
+                                        // the exclusive lock
     Coldest coldest;
     SharedPtr<PreparedLedger> prepared;  // see prepared.hpp
     // Why a departure that was found may need a second look; nearly always 0. The number of

@@ -74,7 +74,7 @@ static void give_back_load() {
     }
     for (PreparedLedger* block = loading.prepared; block != nullptr;) {
         PreparedLedger* next = block->next.get();
-        shared.arena.deallocate(block);
+        free_block(block, MemoryKind::kPrepared);
         block = next;
     }
     free_slot(loading.slot, loading.version);

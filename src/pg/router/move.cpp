@@ -35,6 +35,7 @@
 #include "router/twin.hpp"
 #include "server/advisory_locks.hpp"
 #include "server/errors.hpp"
+#include "server/progress.hpp"
 #include "server/subtransaction.hpp"
 
 extern "C" {
@@ -53,6 +54,7 @@ struct Move {
     DateADT service_date;
     const char* train;
     const char* date;
+    Progress progress;
 };
 
 // What the nodes say of the departure.
@@ -130,9 +132,11 @@ Rows patient_step(int node, const char* function, std::initializer_list<const ch
     }
 }
 
-void copy_parts(int source, int target, const char* parcel) {
+void copy_parts(const Move& move, int source, int target, const char* parcel) {
+    progress_phase(move.progress, ProgressPhase::kCopying);
     for (int part = 0;; part++) {
         CHECK_FOR_INTERRUPTS();
+        progress_done(move.progress, part);
         const char* number = psprintf("%d", part);
         const Rows rows = call_rows(source, Cluster::kPrimary, "ticket_parcel_part",
                                     {parcel, number}, {"kind", "rows"});
@@ -180,7 +184,8 @@ bool try_refuse(const Whereabouts& way) {
 // refused it.
 ErrorData* hand_over(const Move& move, const Whereabouts& way) {
     ErrorData* error = in_subtransaction([&] {
-        copy_parts(way.source, way.target, way.parcel);
+        copy_parts(move, way.source, way.target, way.parcel);
+        progress_phase(move.progress, ProgressPhase::kHandingOver);
         step(way.source, "ticket_move_ready", {way.parcel});
         return true;
     });
@@ -202,6 +207,7 @@ ErrorData* hand_over(const Move& move, const Whereabouts& way) {
 // the error is returned.
 Answer bring_in(const Move& move, const Whereabouts& way) {
     Answer answer{};
+    progress_phase(move.progress, ProgressPhase::kBringingIn);
     for (int i = 1;; i++) {
         answer = ask_rows(way.target, Cluster::kPrimary, "ticket_move_in", {way.parcel}, {},
                           Effect::kAgain)
@@ -261,6 +267,7 @@ void move_departure(const Move& move, int source, int target) {
                     {move.train, move.date, value_of(columns, 0, 0)}, {});
     const Whereabouts way{0, source, target, new_parcel(), false};
     const char* number = psprintf("%d", target);
+    progress_phase(move.progress, ProgressPhase::kPacking);
     ErrorData* error = in_subtransaction([&] {
         (void)patient_step(source, "ticket_move_out", {way.parcel, move.train, move.date, number});
         return true;
@@ -330,6 +337,7 @@ void write_moved(const Move& move, int node, int source, const char* parcel) {
 // wherever these were before, by the parcels that are still known. A parcel that is still coming
 // somewhere is what an attempt has left that was undone: it is refused, which drops its parts.
 void write_routes(const Move& move, int node) {
+    progress_phase(move.progress, ProgressPhase::kRoutes);
     const NodeList nodes = all_nodes(move.schema);
     for (int i = 0; i < nodes.count; i++) {
         const Rows parcels = ask_parcels(move, nodes.nodes[i]);
@@ -390,9 +398,16 @@ TICKETPOOL_FUNCTION(router_move) {
     move.service_date = PG_GETARG_DATEADT(1);
     move.train = TextDatumGetCString(PG_GETARG_DATUM(0));
     move.date = TextDatumGetCString(encode_value(PG_GETARG_DATUM(1), DATEOID));
+    move.progress = progress_begin(ProgressCommand::kRouterMove, ProgressPhase::kFinding,
+                                   train_and_day(move.train_name, move.service_date));
     SPI_connect();
     require_node(move.tables, PG_GETARG_INT32(2));
     move_to(move, PG_GETARG_INT32(2));
     SPI_finish();
+    progress_end(move.progress);
     PG_RETURN_VOID();
+}
+
+TICKETPOOL_FUNCTION(router_progress) {
+    return ticketpool::return_progress(fcinfo);
 }

@@ -187,6 +187,13 @@ inline const char* printable(Text value) {
                                     pg_mbcliplen(value.data, static_cast<int>(value.length), 200)));
 }
 
+// A text of another database, read here: its encoding may be another, so only ASCII is kept.
+inline void make_readable(char* text, Oid database) {
+    for (char* at = text; database != MyDatabaseId && *at != '\0'; at++) {
+        *at = IS_HIGHBIT_SET(*at) ? '?' : *at;
+    }
+}
+
 inline uint32_t text_hash(Text value) {
     return hash_bytes(reinterpret_cast<const unsigned char*>(value.data),
                       static_cast<int>(value.length));

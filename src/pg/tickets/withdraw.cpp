@@ -21,6 +21,7 @@
 #include "pool/waiting.hpp"
 #include "server/errors.hpp"
 #include "server/owner_scope.hpp"
+#include "server/progress.hpp"
 #include "tables/events.hpp"
 #include "tables/live_rows.hpp"
 #include "tables/own_writes.hpp"
@@ -131,8 +132,10 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
     require_argument(fcinfo, 1, "service_date");
     PreventCommandIfReadOnly("ticket_withdraw()");
     const Catalog& catalog = catalog_of(fcinfo);
-    lock_orders(catalog, RowExclusiveLock);
     const Text train = text_of(PG_GETARG_DATUM(0));
+    const Progress progress = progress_begin(ProgressCommand::kWithdraw, ProgressPhase::kClaims,
+                                             train_and_day(train, PG_GETARG_DATEADT(1)));
+    lock_orders(catalog, RowExclusiveLock);
     const int64_t departure_id = require_departure_id(catalog, train, PG_GETARG_DATEADT(1));
     refuse_prepared_change(catalog, departure_id);
     OwnerScope scope;
@@ -149,6 +152,7 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
             wait_for_sale_turn(ref.slot);
             ledger_bar(ref.slot);
             wait_for_others(ref.slot, OfPrepared::kRefuse);
+            progress_phase(progress, ProgressPhase::kRefunds);
             tickets = refund_all(catalog, ref);
         }
         end_announcement();
@@ -156,5 +160,6 @@ TICKETPOOL_FUNCTION(ticket_withdraw) {
     }
     SPI_finish();
     owner_end(scope);
+    progress_end(progress);
     PG_RETURN_INT64(static_cast<int64_t>(tickets));
 }

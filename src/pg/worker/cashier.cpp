@@ -22,8 +22,10 @@
 #include "worker/cashier.hpp"
 
 #include "items/item_group.hpp"
+#include "pool/deadlines.hpp"
 #include "pool/sale_queue.hpp"
 #include "pool/shared_memory.hpp"
+#include "pool/worker_notes.hpp"
 #include "server/catalog.hpp"
 #include "server/settings.hpp"
 #include "server/stop_point.hpp"
@@ -166,9 +168,11 @@ bool try_group(volatile int* at) {
         ErrorData* error = CopyErrorData();
         FlushErrorState();
         AbortCurrentTransaction();
+        const char* text =
+            psprintf(_("a group sale goes on without one of its callers: %s"), error->message);
+        note_my_error(error->sqlerrcode, text);
         ereport(LOG,
-                (errcode(error->sqlerrcode),
-                 errmsg("a group sale goes on without one of its callers: %s", error->message),
+                (errcode(error->sqlerrcode), errmsg_internal("%s", text),
                  errdetail("The caller, or each if the error is nobody's own, sells by itself.")));
         FreeErrorData(error);
     }
@@ -270,6 +274,7 @@ bool serve_queue(SaleDesk* desk) {
     if (queue_count == 0) {
         return false;
     }
+    const TimestampTz start = GetCurrentTimestamp();
     note_size(desk, queue_count);
     while (queue_next < queue_count) {
         group.count = Min(queue_count - queue_next, kMostInGroup);
@@ -281,6 +286,7 @@ bool serve_queue(SaleDesk* desk) {
         pgstat_report_stat(false);  // not more often than others do; autovacuum goes by it
         look_after_interrupts();
     }
+    note_my_round(start, 0, false);
     return true;
 }
 
@@ -339,7 +345,8 @@ void serve(SaleDesk* desk) {
 
 // After the server has rolled back an open transaction. A transaction that was committed is known
 // by its id, which the slots have.
-void at_cashier_exit(int, Datum database) {
+void at_cashier_exit(int code, Datum database) {
+    end_my_note(code);
     SaleDesk* desk = find_desk(DatumGetObjectId(database));
     if (desk == nullptr ||
         desk->cashier.load(std::memory_order_relaxed) != my_backend_number() + 1) {
@@ -363,14 +370,18 @@ void at_cashier_exit(int, Datum database) {
 constexpr TimestampTz kPause = 5 * USECS_PER_SEC;  // before the next try, where one failed
 
 struct Start {
+    Oid database;
     TimestampTz at;  // of the last one; a cashier that has not come by kPause later is lost
     bool told;
 };
 constinit Start starts[kMaxDesks]{};
 
-void report_no_slot(Start* start) {
+void report_no_slot(Oid database, Start* start) {
     if (!start->told) {
         start->told = true;
+        note_error(worker_note(enter_database(database), WorkerKind::kCashier),
+                   ERRCODE_INSUFFICIENT_RESOURCES,
+                   _("it could not be started: raise \"max_worker_processes\""));
         ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
                           errmsg("ticketpool could not start a cashier"),
                           errdetail("All background workers are in use. Sessions with "
@@ -379,15 +390,26 @@ void report_no_slot(Start* start) {
     }
 }
 
+// The one that was started last has written down its begin, unless it ended before its first step.
+void note_if_lost(Oid database, const Start& start) {
+    WorkerNote* note = worker_note(enter_database(database), WorkerKind::kCashier);
+    if (start.database == database && start.at != 0 && !start.told && note != nullptr &&
+        read_note(note).started_at < start.at) {
+        note_error(note, ERRCODE_INTERNAL_ERROR,
+                   _("it ended before its first step: the log says why"));
+    }
+}
+
 void start_cashier(Oid database, Start* start) {
     BackgroundWorker worker;
     fill_worker(&worker, "ticketpool cashier", "ticketpool_cashier_main");
     worker.bgw_main_arg = ObjectIdGetDatum(database);
+    start->database = database;
     start->at = GetCurrentTimestamp();
     if (RegisterDynamicBackgroundWorker(&worker, nullptr)) {
         start->told = false;
     } else {
-        report_no_slot(start);
+        report_no_slot(database, start);
     }
 }
 
@@ -405,6 +427,7 @@ void start_wanted_cashiers(bool (*can_connect)(Oid database)) {
         } else if ((desk->came.exchange(false, std::memory_order_acquire) ||
                     GetCurrentTimestamp() - starts[i].at > kPause) &&
                    can_connect(database)) {
+            note_if_lost(database, starts[i]);
             start_cashier(database, &starts[i]);
         }
     }
@@ -418,6 +441,7 @@ void ticketpool_cashier_main(Datum argument) {
     // Before the server's own callback is registered, so that it is called after that one has
     // rolled back what is open.
     before_shmem_exit(at_cashier_exit, argument);
+    begin_note(worker_note(enter_database(database), WorkerKind::kCashier));
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     connect_worker(database);
     SaleDesk* desk = my_desk();

@@ -33,7 +33,8 @@
 // kLost for it.
 //
 // Deadlines that are not served within kOverdue are logged, once until the database has caught up.
-// The database's row in ticket_sweep_status says what it waits for.
+// The database's row in ticket_sweep_status says what it waits for, and ticket_worker_status has
+// the last error of each worker; the launcher writes there what a worker cannot say itself.
 #include "worker/launcher.hpp"
 
 #include "pool/deadlines.hpp"
@@ -41,6 +42,7 @@
 #include "pool/sale_queue.hpp"
 #include "pool/shared_memory.hpp"
 #include "pool/standby.hpp"
+#include "pool/worker_notes.hpp"
 #include "server/pg.hpp"
 #include "server/settings.hpp"
 #include "worker/cashier.hpp"
@@ -190,6 +192,17 @@ void start_preloader(DatabaseDue* entry, Oid database) {
     worker.bgw_main_arg = ObjectIdGetDatum(database);
     if (!RegisterDynamicBackgroundWorker(&worker, nullptr)) {
         entry->preloaded.store(false, std::memory_order_relaxed);  // try again after the next sweep
+        note_error(worker_note(entry, WorkerKind::kPreloader), ERRCODE_INSUFFICIENT_RESOURCES,
+                   _("it could not be started: raise \"max_worker_processes\""));
+    }
+}
+
+// A worker that finds no room for a process, or does not find its library, has no time to say so.
+void note_if_never_begun(DatabaseDue* entry, TimestampTz since) {
+    WorkerNote* note = worker_note(entry, WorkerKind::kSweeper);
+    if (read_note(note).started_at < since) {
+        note_error(note, ERRCODE_INTERNAL_ERROR,
+                   _("it ended before its first step: the log says why"));
     }
 }
 
@@ -209,6 +222,7 @@ bool reap(Oid database) {
         }
         DatabaseDue* entry = find_database_due(running[i].database);
         if (entry != nullptr) {
+            note_if_never_begun(entry, running[i].since);
             end_sweep(entry, kRetry);  // does nothing if the sweeper did so itself
             if (entry->swept.load(std::memory_order_acquire)) {
                 start_preloader(entry, running[i].database);
@@ -247,6 +261,8 @@ void report_no_slot() {
     // If sweepers of ours have the slots, they will give them back.
     if (!told_no_slot && running_count == 0) {
         told_no_slot = true;
+        note_my_error(ERRCODE_INSUFFICIENT_RESOURCES,
+                      _("it could not start a sweeper: raise \"max_worker_processes\""));
         ereport(WARNING, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
                           errmsg("ticketpool could not start a worker"),
                           errdetail("Holds that ran out are freed later."),
@@ -265,6 +281,7 @@ bool start_sweeper(DatabaseDue* entry, Oid database) {
     const TimestampTz due = entry->next_due.exchange(INT64_MAX, std::memory_order_seq_cst);
     entry->working_on.store(due, std::memory_order_release);
     entry->started.store(true, std::memory_order_release);
+    const TimestampTz since = GetCurrentTimestamp();  // before the sweeper notes its own begin
     MemoryContext context = MemoryContextSwitchTo(TopMemoryContext);
     const bool registered = RegisterDynamicBackgroundWorker(&worker, &handle);
     MemoryContextSwitchTo(context);
@@ -277,7 +294,7 @@ bool start_sweeper(DatabaseDue* entry, Oid database) {
         return false;
     }
     told_no_slot = false;
-    running[running_count++] = Running{handle, database, GetCurrentTimestamp()};
+    running[running_count++] = Running{handle, database, since};
     return true;
 }
 
@@ -305,6 +322,8 @@ bool is_started(DatabaseDue* entry, Oid database) {
     }
     if (entry->sweeper.load(std::memory_order_acquire) == 0 &&
         GetCurrentTimestamp() - launched_at > kLost) {
+        note_error(worker_note(entry, WorkerKind::kSweeper), ERRCODE_INTERNAL_ERROR,
+                   _("it was started by a launcher that has ended, and never ran"));
         end_sweep(entry, 0);
     }
     return true;
@@ -421,8 +440,10 @@ void report_overdue(Oid database, const DatabaseDue& entry) {
                   errhint("See the view ticket_sweep_status.")));
 }
 
-void look_for_overdue() {
+// Returns how many databases are.
+int look_for_overdue() {
     const TimestampTz now = GetCurrentTimestamp();
+    int count = 0;
     for (int i = 0; i < kMaxDatabases; i++) {
         DatabaseDue* entry = &shared.databases[i];
         const Oid database = entry->database.load(std::memory_order_acquire);
@@ -430,14 +451,17 @@ void look_for_overdue() {
             continue;
         }
         const bool overdue = is_overdue(*entry, now);
+        count += overdue ? 1 : 0;
         if (entry->told_overdue.exchange(overdue, std::memory_order_relaxed) || !overdue) {
             continue;
         }
         report_overdue(database, *entry);
     }
+    return count;
 }
 
-void at_launcher_exit(int, Datum) {
+void at_launcher_exit(int code, Datum) {
+    end_my_note(code);
     shared.control->launcher.store(0, std::memory_order_relaxed);
 }
 
@@ -461,6 +485,7 @@ void ticketpool_launcher_main(Datum) {
     override_settings();
     BackgroundWorkerInitializeConnection(nullptr, nullptr, 0);
     require_shared_memory();
+    begin_note(launcher_note());
     before_shmem_exit(at_launcher_exit, 0);
     shared.control->launcher.store(MyProcPid, std::memory_order_relaxed);
     shared.control->launcher_missed.store(0, std::memory_order_relaxed);
@@ -481,7 +506,7 @@ void ticketpool_launcher_main(Datum) {
         start_wanted_cashiers(
             [](Oid database) { return database_state(database) == DatabaseState::kFree; });
         serve_due_databases();
-        look_for_overdue();
+        note_my_round(start, look_for_overdue(), false);
         if (full) {
             const TimestampTz now = GetCurrentTimestamp();
             next_full = now + Max(kFullRound, 50 * (now - start));

@@ -29,6 +29,7 @@ bool is_nearly_full() {
 
 void preload_list(const Catalog& catalog, PreloadList* list) {
     *list = PreloadList{};
+    list->progress = progress_begin(ProgressCommand::kPreload, ProgressPhase::kListing);
     MemoryContext context = CurrentMemoryContext;
     OwnerScope scope;
     owner_begin(catalog, &scope, RowScope::kEvery);
@@ -50,21 +51,30 @@ void preload_list(const Catalog& catalog, PreloadList* list) {
     }
     SPI_finish();
     owner_end(scope);
+    progress_phase(list->progress, ProgressPhase::kLoading, static_cast<int64_t>(list->count));
+}
+
+const char* text_of_full_pool(const PreloadList& list) {
+    return psprintf(_("\"ticketpool.memory\" is nearly full: " INT64_FORMAT " of " UINT64_FORMAT
+                      " departures on sale were not loaded"),
+                    preload_left(list), list.count);
 }
 
 bool preload_some(const Catalog& catalog, PreloadList* list, uint64_t limit) {
     const uint64_t end = Min(list->count, list->next + limit);
     while (list->next < end) {
         CHECK_FOR_INTERRUPTS();
-        if (is_nearly_full()) {
-            return false;
-        }
-        const int64_t id = list->ids[list->next++];
+        const int64_t id = list->ids[list->next];
+        progress_departure(list->progress, id);
         if (!directory_has(catalog, id)) {
+            if (is_nearly_full()) {
+                return false;
+            }
             const DepartureRef ref = directory_find_id(catalog, id);
             list->loaded += ref.departure != nullptr ? 1 : 0;
             end_announcement();
         }
+        progress_done(list->progress, static_cast<int64_t>(++list->next));
     }
     return list->next < list->count;
 }
@@ -78,5 +88,10 @@ TICKETPOOL_FUNCTION(ticket_preload) {
     PreloadList list;
     preload_list(catalog, &list);
     (void)preload_some(catalog, &list, list.count);
+    progress_end(list.progress);
+    if (preload_left(list) > 0) {
+        ereport(NOTICE, (errmsg_internal("%s", text_of_full_pool(list)),
+                         errhint("Raise \"ticketpool.memory\".")));
+    }
     PG_RETURN_INT64(list.loaded);
 }

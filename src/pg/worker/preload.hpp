@@ -3,6 +3,7 @@
 
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "server/progress.hpp"
 
 namespace ticketpool {
 
@@ -12,7 +13,15 @@ struct PreloadList {
     uint64_t count;
     uint64_t next;
     int64_t loaded;  // so far; the others were in memory already
+    Progress progress;
 };
+
+// How many of them were not looked at.
+inline int64_t preload_left(const PreloadList& list) {
+    return static_cast<int64_t>(list.count - list.next);
+}
+// Why, in words.
+const char* text_of_full_pool(const PreloadList& list);
 
 // Lists the departures that are on sale: today's, later ones, and those of yesterday, which may
 // still be on their way.

@@ -47,21 +47,17 @@ extern "C" {
 namespace ticketpool {
 namespace {
 
-void warn_of_partition(int64_t oid, const ErrorData& error) {
-    ereport(WARNING, (errcode(error.sqlerrcode),
-                      errmsg("holds in the partition with OID %u stay as they are: %s",
-                             static_cast<Oid>(oid), error.message)));
+const char* of_partition(int64_t oid, const ErrorData& error) {
+    return psprintf(_("holds in the partition with OID %u stay as they are: %s"),
+                    static_cast<Oid>(oid), error.message);
 }
 
-void warn_of_hold(int64_t order_id, const ErrorData& error) {
-    ereport(WARNING, (errcode(error.sqlerrcode),
-                      errmsg("hold " INT64_FORMAT " stays as it is: %s", order_id, error.message)));
+const char* of_hold(int64_t order_id, const ErrorData& error) {
+    return psprintf(_("hold " INT64_FORMAT " stays as it is: %s"), order_id, error.message);
 }
 
-void warn_of_reservation(int64_t id, const ErrorData& error) {
-    ereport(WARNING,
-            (errcode(error.sqlerrcode),
-             errmsg("reservation " INT64_FORMAT " stays as it is: %s", id, error.message)));
+const char* of_reservation(int64_t id, const ErrorData& error) {
+    return psprintf(_("reservation " INT64_FORMAT " stays as it is: %s"), id, error.message);
 }
 
 // Locks are taken in the order in which the server's own statements take them: ticket_order, then a
@@ -210,7 +206,7 @@ void lock_and_look_into_items(const Catalog& catalog, Sweep* sweep, size_t limit
 
 void find_due_items(const Catalog& catalog, Sweep* sweep, size_t limit) {
     const Outcome outcome = guarded([&] { lock_and_look_into_items(catalog, sweep, limit); },
-                                    warn_of_partition, static_cast<int64_t>(catalog.item_order));
+                                    of_partition, static_cast<int64_t>(catalog.item_order));
     if (outcome != Outcome::kDone) {
         note_left(sweep, outcome, GetCurrentTimestamp());
     }
@@ -317,6 +313,13 @@ void begin_sweep(Sweep* sweep, MemoryContext context) {
     sweep->waits.context = context;
     sweep->soonest = INT64_MAX;
     sweep->overdue = INT64_MAX;
+    sweep->progress = progress_begin(ProgressCommand::kSweep, ProgressPhase::kListing);
+}
+
+int64_t count_left(const Sweep& sweep) {
+    return static_cast<int64_t>(sweep.busy) + sweep.failed +
+           static_cast<int64_t>(sweep.count - sweep.next) +
+           static_cast<int64_t>(sweep.waits.count - sweep.next_wait);
 }
 
 namespace {
@@ -335,8 +338,8 @@ void find_due_tickets(const Catalog& catalog, Sweep* sweep, size_t limit) {
         if (!OidIsValid(heap)) {
             continue;
         }
-        const Outcome outcome = guarded([&] { lock_and_look_into(heap, index, sweep, limit); },
-                                        warn_of_partition, heap);
+        const Outcome outcome =
+            guarded([&] { lock_and_look_into(heap, index, sweep, limit); }, of_partition, heap);
         if (outcome != Outcome::kDone) {
             note_left(sweep, outcome, GetCurrentTimestamp());
         }
@@ -380,14 +383,15 @@ bool expire_some(const Catalog& catalog, Sweep* sweep, size_t limit) {
         CHECK_FOR_INTERRUPTS();
         const DueHold& hold = sweep->holds[sweep->next];
         volatile bool expired = false;
-        const Outcome outcome = !locked ? Outcome::kBusy
-                                        : guarded([&] { expired = expire(catalog, hold); },
-                                                  warn_of_hold, hold.order_id);
+        const Outcome outcome =
+            !locked ? Outcome::kBusy
+                    : guarded([&] { expired = expire(catalog, hold); }, of_hold, hold.order_id);
         if (outcome == Outcome::kDone) {
             sweep->done += expired ? 1 : 0;
         } else {
             note_left(sweep, outcome, hold.held_until);
         }
+        progress_done(sweep->progress, static_cast<int64_t>(sweep->next) + 1);
     }
     serve_waiting();
     scope_end(scope);
@@ -414,7 +418,7 @@ bool return_some_quotas(const Catalog& catalog, Sweep* sweep, int limit) {
         const int64_t id = DatumGetInt64(SPI_getbinval(rows->vals[i], rows->tupdesc, 1, &is_null));
         const TimestampTz release_at = result_time(rows, i, 2);
         const Outcome outcome =
-            guarded([&catalog, id] { recycle(catalog, id); }, warn_of_reservation, id);
+            guarded([&catalog, id] { recycle(catalog, id); }, of_reservation, id);
         if (outcome == Outcome::kDone) {
             sweep->done++;
         } else {
@@ -458,13 +462,18 @@ TICKETPOOL_FUNCTION(ticket_sweep) {
     begin_sweep(&sweep, CurrentMemoryContext);
     find_due_holds(catalog, &sweep, kMostByHand);
     sweep.count = Min(sweep.count, size_t{kMostByHand});
+    progress_phase(sweep.progress, ProgressPhase::kHolds, static_cast<int64_t>(sweep.count));
     while (expire_some(catalog, &sweep, kMostByHand)) {
     }
+    progress_phase(sweep.progress, ProgressPhase::kQuotas);
     (void)return_some_quotas(catalog, &sweep, kMostByHand);
+    progress_phase(sweep.progress, ProgressPhase::kWaits);
     find_ended_waits(catalog, &sweep, kMostByHand, true);
     while (end_some_waits(catalog, &sweep, kMostByHand)) {
     }
+    progress_phase(sweep.progress, ProgressPhase::kServing);
     while (serve_some(catalog, &sweep)) {
     }
+    progress_end(sweep.progress);
     PG_RETURN_INT32(sweep.done);
 }

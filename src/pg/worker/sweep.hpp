@@ -4,6 +4,7 @@
 
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
+#include "server/progress.hpp"
 #include "tables/wait_ends.hpp"
 
 namespace ticketpool {
@@ -42,9 +43,12 @@ struct Sweep {
     int failed;           // left, because of an error, which the log has
     TimestampTz soonest;  // the earliest deadline that is still in the future; INT64_MAX: none
     TimestampTz overdue;  // the earliest deadline of what was left; INT64_MAX: nothing was left
+    Progress progress;
 };
 
 void begin_sweep(Sweep* sweep, MemoryContext context);
+// What was left undone. Call after the last step.
+int64_t count_left(const Sweep& sweep);
 
 // Finds the holds whose time is over, at most `limit` rows of each partition and of item_order, and
 // the earliest deadline after them. Afterwards it holds no lock except the one on ticket_order.

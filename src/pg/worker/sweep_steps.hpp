@@ -2,6 +2,7 @@
 // subtransaction of its own, and what fails is left for the next round.
 #pragma once
 
+#include "pool/worker_notes.hpp"
 #include "server/owner_scope.hpp"
 #include "server/subtransaction.hpp"
 #include "worker/sweep.hpp"
@@ -14,9 +15,10 @@ enum class Outcome { kDone, kBusy, kFailed };
 inline constexpr TimestampTz kMostTime = USECS_PER_SEC;
 
 // Does one thing in a subtransaction of its own. If it fails (a trigger refuses, say), that is
-// reported, the thing is left for the next round, and the rest goes on.
+// reported with the text that tell() makes, in the log and in ticket_worker_status; the thing is
+// left for the next round, and the rest goes on.
 template <typename Work>
-Outcome guarded(Work work, void (*warn)(int64_t id, const ErrorData& error), int64_t id) {
+Outcome guarded(Work work, const char* (*tell)(int64_t id, const ErrorData& error), int64_t id) {
     ErrorData* error = in_subtransaction([&] {
         work();
         return true;
@@ -29,7 +31,9 @@ Outcome guarded(Work work, void (*warn)(int64_t id, const ErrorData& error), int
     const Outcome outcome =
         error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ? Outcome::kBusy : Outcome::kFailed;
     if (outcome == Outcome::kFailed) {
-        warn(id, *error);
+        const char* text = tell(id, *error);
+        ereport(WARNING, (errcode(error->sqlerrcode), errmsg_internal("%s", text)));
+        note_my_error(error->sqlerrcode, text);
     }
     FreeErrorData(error);
     return outcome;

@@ -14,20 +14,17 @@
 namespace ticketpool {
 namespace {
 
-void warn_of_waits(int64_t, const ErrorData& error) {
-    ereport(WARNING, (errcode(error.sqlerrcode),
-                      errmsg("waits that are over stay as they are: %s", error.message)));
+const char* of_waits(int64_t, const ErrorData& error) {
+    return psprintf(_("waits that are over stay as they are: %s"), error.message);
 }
 
-void warn_of_departure(int64_t id, const ErrorData& error) {
-    ereport(WARNING, (errcode(error.sqlerrcode),
-                      errmsg("the waiting list of departure " INT64_FORMAT " is not served: %s", id,
-                             error.message)));
+const char* of_departure(int64_t id, const ErrorData& error) {
+    return psprintf(_("the waiting list of departure " INT64_FORMAT " is not served: %s"), id,
+                    error.message);
 }
 
-void warn_of_wait(int64_t id, const ErrorData& error) {
-    ereport(WARNING, (errcode(error.sqlerrcode),
-                      errmsg("wait " INT64_FORMAT " stays as it is: %s", id, error.message)));
+const char* of_wait(int64_t id, const ErrorData& error) {
+    return psprintf(_("wait " INT64_FORMAT " stays as it is: %s"), id, error.message);
 }
 
 // Loads the next departure that has waiters, and serves it if it is unserved, as it is if it was
@@ -63,7 +60,7 @@ bool load_and_serve_next(const Catalog& catalog, Sweep* sweep, int* busy) {
     DepartureRef ref{};
     const Outcome outcome =
         guarded([&] { unserved = pin_if_unserved(directory_find_id(catalog, departure_id), &ref); },
-                warn_of_departure, departure_id);
+                of_departure, departure_id);
     if (outcome != Outcome::kDone) {
         note_left(sweep, outcome, GetCurrentTimestamp());
         load->whole = false;
@@ -102,7 +99,7 @@ void find_ended_waits(const Catalog& catalog, Sweep* sweep, size_t limit, bool c
             find_closed_waits(catalog, limit, &sweep->waits);
         }
     };
-    const Outcome outcome = locked ? guarded(look, warn_of_waits, 0) : Outcome::kBusy;
+    const Outcome outcome = locked ? guarded(look, of_waits, 0) : Outcome::kBusy;
     if (outcome != Outcome::kDone) {
         note_left(sweep, outcome, GetCurrentTimestamp());
     }
@@ -123,7 +120,7 @@ bool end_some_waits(const Catalog& catalog, Sweep* sweep, size_t limit) {
         volatile bool ended = false;
         const Outcome outcome = !locked ? Outcome::kBusy
                                         : guarded([&] { ended = end_wait(catalog, wait.wait_id); },
-                                                  warn_of_wait, wait.wait_id);
+                                                  of_wait, wait.wait_id);
         if (outcome != Outcome::kDone) {
             note_left(sweep, outcome, wait.since);
         } else if (ended) {

@@ -43,6 +43,7 @@
 
 #include "pool/deadlines.hpp"
 #include "pool/shared_memory.hpp"
+#include "pool/worker_notes.hpp"
 #include "server/catalog.hpp"
 #include "server/pg.hpp"
 #include "server/settings.hpp"
@@ -159,6 +160,10 @@ bool is_served() {
     const bool served = strcmp(version, kVersion) == 0;
     DatabaseDue* entry = find_database_due(MyDatabaseId);
     if (entry != nullptr && !entry->told.exchange(!served) && !served) {
+        note_my_error(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                      psprintf(_("the extension is at version %s there, and the library at %s: run "
+                                 "ALTER EXTENSION ticketpool UPDATE"),
+                               version, kVersion));
         ereport(LOG,
                 (errmsg("ticketpool passes over database \"%s\"", get_database_name(MyDatabaseId)),
                  errdetail("The extension is at version %s there, and the library at %s. Holds "
@@ -202,6 +207,7 @@ constexpr TimestampTz kSoon = USECS_PER_SEC;       // to look again at what othe
 
 struct SweepRun {
     Sweep sweep;
+    TimestampTz began;
     uint32_t passed;  // see DatabaseDue
     bool served;
     bool wanted;      // another session wants the database for itself
@@ -224,6 +230,7 @@ void sweep_holds(SweepRun* run) {
     const int left_before = sweep->busy + sweep->failed;
     const size_t put_off = sweep->count == 0 ? 0 : run->passed % sweep->count;
     put_off_holds(sweep, put_off);
+    progress_phase(sweep->progress, ProgressPhase::kHolds, static_cast<int64_t>(sweep->count));
     bool more = true;
     while (more && has_time(run, end)) {
         more = false;
@@ -239,6 +246,7 @@ void sweep_holds(SweepRun* run) {
 void sweep_quotas(SweepRun* run) {
     Sweep* sweep = &run->sweep;
     const TimestampTz end = GetCurrentTimestamp() + kSlice;
+    progress_phase(sweep->progress, ProgressPhase::kQuotas);
     bool more = true;
     while (more && has_time(run, end)) {
         more = false;
@@ -255,6 +263,7 @@ void sweep_waits(SweepRun* run) {
         entry == nullptr || !entry->sales_known.exchange(true, std::memory_order_acq_rel);
     const int left_before = sweep->busy + sweep->failed;
     const TimestampTz end = GetCurrentTimestamp() + kSlice;
+    progress_phase(sweep->progress, ProgressPhase::kWaits);
     in_transaction([sweep, closed](const Catalog& catalog) {
         find_ended_waits(catalog, sweep, kMostRows, closed);
     });
@@ -276,6 +285,7 @@ void sweep_waits(SweepRun* run) {
 void serve_waits(SweepRun* run) {
     Sweep* sweep = &run->sweep;
     const TimestampTz end = GetCurrentTimestamp() + kSlice;
+    progress_phase(sweep->progress, ProgressPhase::kServing);
     bool more = true;
     while (more && has_time(run, end)) {
         more = false;
@@ -304,6 +314,7 @@ void sweep_all(SweepRun* run) {
     if (sweep->next_wait < sweep->waits.count) {
         sweep->overdue = Min(sweep->overdue, sweep->waits.wait[sweep->next_wait].since);
     }
+    progress_end(sweep->progress);
 }
 
 // When to sweep again: not every second for what failed.
@@ -395,13 +406,18 @@ void purge(DatabaseDue* entry) {
         now = GetCurrentTimestamp();
     } while (result == PurgeResult::kMore && now < start + kPurgeSlice &&
              now < entry->next_due.load(std::memory_order_acquire) && !is_wanted_by_others());
-    if (result != PurgeResult::kLocked) {
+    if (result == PurgeResult::kLocked) {
+        note_my_error(ERRCODE_LOCK_NOT_AVAILABLE,
+                      _("events and waits that are older than ticketpool.event_days stay for now: "
+                        "somebody has their tables locked"));
+    } else {
         entry->next_purge.store(result == PurgeResult::kMore ? 0 : now + kPurgePause,
                                 std::memory_order_relaxed);
     }
 }
 
-void at_sweeper_exit(int, Datum database) {
+void at_sweeper_exit(int code, Datum database) {
+    end_my_note(code);
     DatabaseDue* entry = find_database_due(DatumGetObjectId(database));
     if (entry != nullptr) {
         entry->sweeper.store(0, std::memory_order_release);
@@ -419,10 +435,18 @@ constexpr uint64_t kLoads = 100;
 // A preloader that failed (a partition was locked, say) or left early is started again after the
 // next sweep.
 void at_preloader_exit(int code, Datum database) {
+    end_my_note(code);
     DatabaseDue* entry = find_database_due(DatumGetObjectId(database));
     if (code != 0 && entry != nullptr) {
         entry->preloaded.store(false, std::memory_order_relaxed);
     }
+}
+
+[[noreturn]] void leave_to_others(const PreloadList& list, TimestampTz start) {
+    note_my_error(ERRCODE_OBJECT_IN_USE,
+                  _("another session wants the database for itself: the rest is loaded later"));
+    note_my_round(start, preload_left(list), true);
+    proc_exit(1);
 }
 
 }  // namespace
@@ -443,13 +467,16 @@ void ticketpool_sweeper_main(Datum argument) {
     if (entry != nullptr) {
         entry->sweeper.store(MyProcPid, std::memory_order_release);
     }
+    begin_note(worker_note(entry, WorkerKind::kSweeper));
     connect_worker(database);
     SweepRun run{};
+    run.began = GetCurrentTimestamp();
     run.passed = entry == nullptr ? 0 : entry->passed.load(std::memory_order_relaxed);
     sweep_all(&run);
     entry = find_database_due(database);
     if (entry != nullptr) {
         publish(entry, run);
+        note_my_round(run.began, count_left(run.sweep), run.sweep.failed > 0);
         if (run.served && !run.wanted) {
             tell_of_events(entry);
         }
@@ -462,7 +489,10 @@ void ticketpool_sweeper_main(Datum argument) {
 void ticketpool_preloader_main(Datum argument) {
     using namespace ticketpool;
     before_shmem_exit(at_preloader_exit, argument);
-    connect_worker(DatumGetObjectId(argument));
+    const Oid database = DatumGetObjectId(argument);
+    begin_note(worker_note(find_database_due(database), WorkerKind::kPreloader));
+    connect_worker(database);
+    const TimestampTz start = GetCurrentTimestamp();
     PreloadList list{};
     bool more = false;
     in_transaction([&list, &more](const Catalog& catalog) {
@@ -471,18 +501,24 @@ void ticketpool_preloader_main(Datum argument) {
         MemoryContextSwitchTo(caller);
         more = list.count > 0;
     });
-    const TimestampTz start = GetCurrentTimestamp();
     while (more) {
         if (is_wanted_by_others()) {
-            proc_exit(1);
+            leave_to_others(list, start);
         }
         more = false;
         in_transaction([&list, &more](const Catalog& catalog) {
             more = preload_some(catalog, &list, kLoads);
         });
     }
+    progress_end(list.progress);
+    if (preload_left(list) > 0) {
+        note_my_error(ERRCODE_OUT_OF_MEMORY, text_of_full_pool(list));
+    }
+    note_my_round(start, preload_left(list), false);
     if (list.loaded > 0) {
-        ereport(LOG, (errmsg("ticketpool loaded " INT64_FORMAT " departures in " INT64_FORMAT " ms",
-                             list.loaded, (GetCurrentTimestamp() - start) / 1000)));
+        ereport(LOG,
+                (errmsg("ticketpool loaded " INT64_FORMAT " departures in " INT64_FORMAT " ms",
+                        list.loaded, (GetCurrentTimestamp() - start) / 1000),
+                 preload_left(list) > 0 ? errdetail_internal("%s", text_of_full_pool(list)) : 0));
     }
 }
