@@ -17,3 +17,7 @@ SELECT count(*) FROM generate_series(1, :business) AS n, ticket_buy('G1', 'VNP',
 SELECT count(*) FROM generate_series(1, :first) AS n, ticket_buy('G1', 'VNP', 'AOH', n, CURRENT_DATE + 1, 'first') \g /dev/null
 -- And some of each coach of second class.
 SELECT count(*) FROM generate_series(1, 220) AS n, ticket_buy('G1', 'VNP', 'AOH', n, CURRENT_DATE + 1, 'second') \g /dev/null
+-- G125 stops often: many short trips, so that its picture shows how a seat is sold again and again.
+SELECT count(*) FROM demo_wish w, generate_series(1, 60) AS i,
+    ticket_buy(w.train, w.from_station, w.to_station, i, w.service_date, CASE WHEN i % 9 = 0 THEN 'first' ELSE 'second' END)
+WHERE w.train = 'G125' AND w.service_date = CURRENT_DATE + 1 AND i <= 1 + w.n % 60 \g /dev/null

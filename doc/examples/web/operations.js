@@ -50,7 +50,7 @@ async function state() {
     buys: Number(stat.buys),
     tiles: {
       buys: [number(stat.buys), 'tickets and units sold since the start'], refunds: [number(stat.refunds), 'given back'],
-      sold_outs: [number(stat.sold_outs), 'times the answer was: sold out'], lost_races: [number(stat.lost_races), 'looked again after a lost race'],
+      sold_outs: [number(stat.sold_outs), `times the answer; ${number(stat.lost_races)} races were lost`],
       in_flight: [number(held.claims), `claims of ${number(held.transactions)} running transactions`],
       memory: [bytes(stat.bytes_used), `of ${bytes(stat.bytes_reserved)} of shared memory`],
       evictions: [number(stat.evictions), `departures made room, ${number(stat.rebuilds)} were loaded`]
@@ -58,13 +58,13 @@ async function state() {
     sweeps: sweeps.map(row => [row.database, row.last_sweep ?? '–', row.next_deadline ?? 'none', row.overdue ? `overdue: ${row.waits_for ?? 'no worker'}` : 'on time'])
   };
 }
-const TILES = { buys: 'Sold', refunds: 'Refunded', sold_outs: 'Sold out', lost_races: 'Lost races', in_flight: 'In flight', memory: 'Memory', evictions: 'Evictions' };
+const TILES = { buys: 'Sold', refunds: 'Refunded', sold_outs: 'Sold out', in_flight: 'In flight', memory: 'Memory', evictions: 'Evictions' };
 
 async function page({ query }) {
   const [now, departures] = await Promise.all([
     state(),
     database.rows(`SELECT train, service_date::text AS date, seats, segments, free_seat_segments, bytes, claims_in_flight, to_char(last_use, 'HH24:MI:SS') AS last_use
-      FROM ticket_pool ORDER BY last_use DESC NULLS LAST, train, service_date LIMIT 12`)]);
+      FROM ticket_pool ORDER BY seats::bigint * segments - free_seat_segments DESC, train, service_date LIMIT 10`)]);
   const chosen = query.has('train') ? { train: input.one(query, 'train', 'The train'), date: input.day(query) }
     : departures.length > 0 ? { train: departures[0].train, date: departures[0].date } : undefined;
   const picture = kind => url(`/pictures/${kind}`, { ...chosen, class: query.get('class') || undefined });
@@ -78,7 +78,7 @@ async function page({ query }) {
 <p class="hint">Holds expire, quotas return and the waiting list is served by a background worker, where no transaction does it.</p>
 <div class="scroll" tabindex="0" role="region" aria-labelledby="worker"><table><thead><tr><th>Database</th><th>Last sweep</th><th>Next deadline</th><th>State</th></tr></thead>
 <tbody data-sweeps>${now.sweeps.map(row => html`<tr>${row.map(cell => html`<td>${cell}</td>`)}</tr>`)}</tbody></table></div></section>
-<section class="card" aria-labelledby="departures"><h2 id="departures">Departures in memory, last used first</h2>
+<section class="card" aria-labelledby="departures"><h2 id="departures">Departures in memory, the fullest first</h2>
 <div class="scroll" tabindex="0" role="region" aria-labelledby="departures"><table><thead><tr><th>Train</th><th>Day</th><th class="number">Seats</th><th>Seat-segments sold</th><th class="number">Bytes</th><th class="number">Claims</th><th>Last use</th></tr></thead>
 <tbody>${departures.map(row => {
     const sold = 1 - Number(row.free_seat_segments) / Math.max(1, row.seats * row.segments);
@@ -106,15 +106,16 @@ async function coaches({ query }) {
 
 async function overTime({ query }) {
   const [train, date] = departure(query);
-  const stops = await database.rows(`SELECT DISTINCT stop_no, station FROM (
-      SELECT from_stop AS stop_no, from_station AS station FROM ticket_remaining_matrix($1::text, $2::date, NULL)
-      UNION ALL SELECT to_stop, to_station FROM ticket_remaining_matrix($1::text, $2::date, NULL)) AS s ORDER BY stop_no`, [train, date]);
+  const stops = await database.rows(`WITH pair AS MATERIALIZED (SELECT * FROM ticket_remaining_matrix($1::text, $2::date, NULL))
+    SELECT stop_no, station, (SELECT min(name) FROM ticket_served($1::text, $2::date) AS v WHERE v.station = s.station) AS name
+    FROM (SELECT from_stop AS stop_no, from_station AS station FROM pair UNION SELECT to_stop, to_station FROM pair) AS s ORDER BY stop_no`, [train, date]);
+  if (stops.length === 0) throw new Told(404, 'This departure is not on sale.');
   const classes = await database.rows(`SELECT DISTINCT seat_class FROM ticket_places($1::text, $2::text, $3::text, $4::date) ORDER BY 1`,
-    [train, `${stops[0]?.station}#${stops[0]?.stop_no}`, `${stops.at(-1)?.station}#${stops.at(-1)?.stop_no}`, date]);
+    [train, `${stops[0].station}#${stops[0].stop_no}`, `${stops.at(-1).station}#${stops.at(-1).stop_no}`, date]);
   const maps = await Promise.all(classes.map(async ({ seat_class: name }) => ({
     name: className(name), lines: (await database.rows('SELECT line FROM ticket_seat_map($1::text, $2::date, $3::text) AS line', [train, date, name])).map(row => row.line)
   })));
-  return { picture: String(seatTimePicture(`${train} of ${date}`, stops.map(stop => stop.station), maps)) };
+  return { picture: String(seatTimePicture(`${train} of ${date}`, stops.map(stop => stop.name ?? stop.station), maps)) };
 }
 
 const server = serve({

@@ -16,8 +16,8 @@ ALTER ROLE web_operations SET statement_timeout = '10s';
 ALTER ROLE web_operations SET default_transaction_read_only = on;
 GRANT SELECT ON ticket_pool, ticket_pool_stat, ticket_inflight, ticket_sweep_status TO web_operations;
 -- A view calls its function with the rights of whoever reads the view.
-GRANT EXECUTE ON FUNCTION ticket_pool, ticket_pool_stat, ticket_inflight, ticket_sweep_status, ticket_seat_map, ticket_seat_svg
-    TO web_operations;
+GRANT EXECUTE ON FUNCTION ticket_pool, ticket_pool_stat, ticket_inflight, ticket_sweep_status, ticket_seat_map, ticket_seat_svg,
+    ticket_served TO web_operations;
 
 -- Owns the functions below. It reads what a visitor may see of the visitor's own orders and waits.
 CREATE ROLE web_shop_owner NOLOGIN;

@@ -3,7 +3,7 @@
 'use strict';
 const { html } = require('./html');
 
-const COLUMN = 46, LINE = 5, LEFT = 96, TOP = 96, GAP = 26;
+const COLUMN = 66, LINE = 3, LEFT = 96, TOP = 130, GAP = 24;
 
 // maps: [{ name, lines }], a class each. A line ends with a sign for each stretch: # taken, . free.
 function seatTimePicture(title, stations, maps) {
@@ -17,7 +17,7 @@ function seatTimePicture(title, stations, maps) {
     let path = '';
     lines.forEach((line, n) => {
       const cells = /\S+$/.exec(line)?.[0] ?? '';
-      for (const run of cells.matchAll(/#+/g)) path += `M${LEFT + run.index * COLUMN} ${y + n * LINE + .5}h${run[0].length * COLUMN - 1}v${LINE - 1}h${1 - run[0].length * COLUMN}z`;
+      for (const run of cells.matchAll(/#+/g)) path += `M${LEFT + run.index * COLUMN} ${y + n * LINE + .5}h${run[0].length * COLUMN - 1}v${LINE - .6}h${1 - run[0].length * COLUMN}z`;
     });
     parts.push(html`<path d="${path}" fill="#0b5fc0"/>`);
     y += height + GAP;
@@ -26,7 +26,7 @@ function seatTimePicture(title, stations, maps) {
     const x = LEFT + n * COLUMN;
     parts.unshift(html`<path d="M${x - .5} ${TOP - 6}V${y - GAP + 4}" stroke="#c9d3de"/><text x="${x}" y="${TOP - 12}" transform="rotate(-45 ${x} ${TOP - 12})">${station}</text>`);
   });
-  const width = LEFT + columns * COLUMN + 70;
+  const width = LEFT + columns * COLUMN + 130;
   return html`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y}" viewBox="0 0 ${width} ${y}" font-family="sans-serif" font-size="12" fill="#1f2933">
 <rect width="${width}" height="${y}" fill="#fff"/><text x="16" y="24" font-size="15" font-weight="bold">${title}</text>
 ${parts}</svg>`;

@@ -69,12 +69,13 @@ ${namesField(names, 'any-names')}
     const map = html`<form action="/holds" method="post" id="pick" class="pick">
 ${tripFields(trip)}${hidden({ request })}
 <div class="map">
-<ul class="legend" aria-label="What the colours mean"><li><span class="swatch free"></span>free</li><li><span class="swatch mine"></span>yours</li><li><span class="swatch taken"></span>taken</li></ul>
+<div class="spread tight"><p class="hint keys" id="keys">Arrow keys go from seat to seat, the space bar takes one or gives it back.</p>
+<ul class="legend" aria-label="What the colours mean"><li><span class="swatch free"></span>free</li><li><span class="swatch mine"></span>yours</li><li><span class="swatch taken"></span>taken</li></ul></div>
 <nav class="strip" aria-label="Coaches" data-strip>${coaches.map(({ coach, free, seats }) => html`<a href="#coach-${coach}" data-coach="${coach}"><span class="number">${coach}</span><svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect width="${Math.round(100 * (1 - free / seats))}" height="6" data-bar></rect></svg><span class="left" data-left>${free}<span class="for-readers"> of ${seats} free</span></span></a>`)}</nav>
-<p class="hint keys" id="keys">Arrow keys go from seat to seat, the space bar takes one or gives it back.</p>
 <div data-live="${url('/live/seats', { train: trip.train, date: trip.date, from: trip.from, to: trip.to, class: trip.class })}" data-most="${input.MOST_TICKETS}" id="coaches">
 ${coaches.map(coach => coachMap(coach, chosen))}
-</div></div>
+</div>
+<p class="jump" data-jump hidden><a class="button" href="#yours"></a></p></div>
 <aside class="card basket" aria-labelledby="yours">
 <h2 id="yours">Your seats</h2>
 <p class="hint" data-none>None yet: pick up to ${input.MOST_TICKETS}.</p>
@@ -84,6 +85,7 @@ ${coaches.map(coach => coachMap(coach, chosen))}
 <p class="for-readers" role="status" data-say></p>
 </aside>
 </form>`;
+    const onSale = html`<div data-on-sale${here?.remaining === 0 ? html` hidden` : ''}>${anyForm(trip, names)}</div>`;
     return {
       status, title: `${trip.train}, ${longDay(classes[0].departs)}`,
       page: html`<p class="back"><a href="${url('/', { from: trip.from, to: trip.to, date: classes[0].departs.slice(0, 10) })}">All trains of the day</a></p>
@@ -92,8 +94,8 @@ ${coaches.map(coach => coachMap(coach, chosen))}
 ${notice(problem, 'bad')}
 <div data-sold-out${here?.remaining === 0 ? '' : html` hidden`}>${notice(`Every seat of ${trip.class} class is taken over this trip. Somebody may give one back.`)}
 ${waitForm(trip, names)}</div>
-${here ? html`<div data-on-sale${here.remaining === 0 ? html` hidden` : ''}>${anyForm(trip, names)}</div>` : ''}
-${coaches.length > 0 ? map : ''}`
+${coaches.length > 0 ? map : ''}
+${here ? onSale : ''}`
     };
   }
 

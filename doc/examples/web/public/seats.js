@@ -97,6 +97,9 @@ function basket() {
   const submit = form.querySelector('[data-submit]');
   submit.textContent = picked.length > 1 ? `Hold these ${picked.length} seats` : 'Hold this seat';
   submit.hidden = picked.length === 0;
+  const jump = form.querySelector('[data-jump]');
+  jump.hidden = picked.length === 0;
+  jump.firstElementChild.textContent = picked.length === 1 ? 'One seat picked: go on' : `${picked.length} seats picked: go on`;
 }
 
 coaches?.addEventListener('click', event => {
