@@ -52,7 +52,7 @@ sub start_program
 	$program->{run} = IPC::Run::start([ 'node', "$web/$name.js" ], '<', \undef, '>', \$program->{out}, '2>', \$program->{err});
 	push @programs, $program;
 	ok(await(sub { $program->{run}->pump_nb; $program->{out} =~ /^$name: http/m || !$program->{run}->pumpable }) && $program->{out} =~ m{^$name: (http://127\.0\.0\.1:\d+/)$}m, "$name listens")
-		or BAIL_OUT("$name: $program->{err}");
+		or die "$name: $program->{err}";
 	return $1;
 }
 local @ENV{qw(SHOP OPERATIONS)} = map { start_program($_) } qw(shop operations);

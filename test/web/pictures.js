@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Makes the pictures of doc/images from a running make demo-web:
 //   NODE_PATH=build/node/node_modules node test/web/pictures.js http://127.0.0.1:8080 http://127.0.0.1:8081 doc/images
-// They hold two seats of tomorrow's G1 and buy nothing.
+// It picks seats of tomorrow's G1, and neither holds nor buys one.
 'use strict';
 const { join } = require('path');
 const { start } = require('./chromium');
@@ -13,9 +13,7 @@ async function main([shop, operations, folder]) {
 
   const page = await open();
   await page.goto(shop);
-  await page.locator('.train').nth(4).scrollIntoViewIfNeeded();
   const date = await page.locator('input[name=date]').inputValue();
-  await page.evaluate(() => scrollTo(0, 0));
   await page.waitForTimeout(1500);
   await make('web_search', page);
 
@@ -24,6 +22,7 @@ async function main([shop, operations, folder]) {
   await free.nth(7).click();
   await free.nth(8).click();
   for (const [n, name] of ['Ada Lovelace', 'Grace Hopper'].entries()) await page.locator('[data-names] input').nth(n).fill(name);
+  await page.evaluate(() => document.activeElement.blur());
   await page.waitForTimeout(1200);
   await make('web_seats', page);
 

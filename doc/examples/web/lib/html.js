@@ -25,7 +25,7 @@ function html(strings, ...values) {
 // An address with parameters: url('/seats', { train: 'G1' }).
 function url(path, parameters = {}) {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null));
-  return query.size === 0 || String(query) === '' ? path : `${path}?${query}`;
+  return String(query) === '' ? path : `${path}?${query}`;
 }
 
 // Hidden fields of a form.

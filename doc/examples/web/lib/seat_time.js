@@ -3,7 +3,7 @@
 'use strict';
 const { html } = require('./html');
 
-const COLUMN = 66, LINE = 3, LEFT = 96, TOP = 130, GAP = 24;
+const COLUMN = 66, LINE = 3, LEFT = 96, TOP = 148, GAP = 24;
 
 // maps: [{ name, lines }], a class each. A line ends with a sign for each stretch: # taken, . free.
 function seatTimePicture(title, stations, maps) {
