@@ -57,6 +57,8 @@ run(async () => {
   // An order, and what others do to it
   const order = await ada.buy(['1/1A', '1/1B']);
   ok(/^\/orders\/\d+$/.test(order), 'two seats are held', order);
+  const bobs = await bob.buy(['1/4A']);
+  is((await bob.get(bobs)).status, 200, 'and one for somebody else, who sees it');
   is((await bob.get(order)).status, 404, 'somebody else does not see the order');
   is((await bob.get('/orders/1')).status, 404, 'an order that there is not has the same answer');
   is(told((await bob.get(order)).text), told((await bob.get('/orders/1')).text), 'to the word');
