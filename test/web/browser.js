@@ -49,9 +49,10 @@ run(async () => {
   await sql("SELECT FROM ticket_buy_seats('T1', 'S1', 'S3', 1, '{1/9A}', $1)", [DAY]);
   ok(await until(async () => Number(await chip.textContent()) === before - 1), 'and counts down while somebody else buys', await chip.textContent());
 
-  // Two reach for the same seat
+  // Two reach for the same seat, and neither page is told of the other before its form is sent
+  const silent = route => route.fulfill({ contentType: 'text/event-stream', body: 'retry: 600000\n\n' });
+  for (const page of [ada, bob]) await page.route('**/live/seats?*', silent);
   for (const [page, name] of [[ada, 'Ada'], [bob, 'Bob']]) { await pick(page, 'T1', ['1/1A']); await fill(page, [name]); }
-  // Both forms are on their way before either page is told.
   await Promise.all([ada, bob].map(async page => {
     await page.locator('[data-submit]').click({ noWaitAfter: true });
     await until(async () => /\/(orders|holds)/.test(page.url()));
@@ -64,6 +65,8 @@ run(async () => {
   is((await sql("SELECT count(*)::int AS n FROM ticket_order WHERE coach = '1' AND seat = '1A' AND status = 'held'"))[0].n, 1, 'one ticket of it is held');
 
   // A seat that is picked and gets lost before the form is sent
+  for (const page of [ada, bob]) await page.unroute('**/live/seats?*');
+  await pick(loser, 'T1', []);
   await loser.locator('input[name=seat][value="1/1B"]').click();
   await sql("SELECT FROM ticket_buy_seats('T1', 'S1', 'S3', 1, '{1/1B}', $1)", [DAY]);
   ok(await until(async () => await loser.locator('input[name=seat]:checked').count() === 0), 'a picked seat that somebody else buys is given up on the page');
@@ -74,7 +77,7 @@ run(async () => {
   const left = await winner.locator('[data-clock]').textContent();
   ok(/^(10:00|9:\d\d)$/.test(left), 'a hold counts down from ten minutes', left);
   ok(await until(async () => await winner.locator('[data-clock]').textContent() !== left), 'and goes on');
-  await sql("UPDATE ticket_order SET held_until = clock_timestamp() + interval '3 seconds' WHERE order_id = $1", [orderOf(winner)]);
+  await sql("UPDATE ticket_order SET held_until = clock_timestamp() + interval '8 seconds' WHERE order_id = $1", [orderOf(winner)]);
   await winner.reload();
   ok(/^0:0\d$|^Time is up$/.test(await winner.locator('[data-clock]').textContent()), 'seconds are left');
   await winner.locator('h1:has-text("The time to pay is over")').waitFor();

@@ -17,10 +17,15 @@ function send(address, { method = 'GET', path = '/', headers = {}, body } = {}) 
     const { hostname, port } = new URL(address);
     const request = http.request({ hostname, port, method, path, headers }, response => {
       const parts = [];
+      // A stream has no end to wait for.
+      if (/event-stream/.test(response.headers['content-type'])) {
+        done({ status: response.statusCode, headers: response.headers, text: '' });
+        request.destroy();
+      }
       response.on('data', part => parts.push(part));
       response.on('end', () => done({ status: response.statusCode, headers: response.headers, text: Buffer.concat(parts).toString() }));
     });
-    request.on('error', failed);
+    request.on('error', failed);      // after an answer it changes nothing
     request.end(body);
   });
 }
@@ -58,6 +63,7 @@ run(async () => {
   const order = await ada.buy(['1/1A', '1/1B']);
   ok(/^\/orders\/\d+$/.test(order), 'two seats are held', order);
   const bobs = await bob.buy(['1/4A']);
+  is((await ada.get(`/live${order}`)).headers['content-type'], 'text/event-stream', 'the page of an order is told of changes');
   is((await bob.get(bobs)).status, 200, 'and one for somebody else, who sees it');
   is((await bob.get(order)).status, 404, 'somebody else does not see the order');
   is((await bob.get('/orders/1')).status, 404, 'an order that there is not has the same answer');
