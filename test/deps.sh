@@ -109,20 +109,24 @@ install_wishes() {
   packages=("${packages[@]/-PG/-$(server_major)}")
   for package in "${packages[@]}"; do grep -qx "$package" build/deps.failed || untried+=("$package"); done
   [ ${#untried[@]} -gt 0 ] || return 0
-  say "Installing with apt-get, if it can: ${untried[*]}"
+  say "Installing with apt-get or npm, if they can: ${untried[*]}"
   apt update >build/deps.log 2>&1 || true
   for package in "${untried[@]}"; do
     install_packages "$package" >>build/deps.log 2>&1 || { say "not installed: $package (not tried again: see build/deps.failed)"; echo "$package" >>build/deps.failed; }
   done
 }
 
-# install_packages PACKAGE…: one of npm is named npm:PACKAGE, and comes alone. PgBouncer's package starts a service on port 6432, now and at each boot.
-# Only the program is needed.
+# install_packages PACKAGE…: one of npm is named npm:PACKAGE, and comes alone. PgBouncer's package
+# starts a service on port 6432, now and at each boot. Only the program is needed.
 install_packages() {
   case " $* " in
     ' npm:'*) command -v npm && npm_install "${1#npm:}"; return ;;
     ' node-pg ') apt install --no-install-recommends node-pg || { command -v npm && npm_install pg@8.16.3; }; return ;;
-    *' node-pg '*) set -- "${@/#node-pg/}"; install_packages ${*} && install_packages node-pg; return ;;
+    *' node-pg '*)
+      local package others=()
+      for package in "$@"; do [ "$package" = node-pg ] || others+=("$package"); done
+      install_packages "${others[@]}" && install_packages node-pg
+      return ;;
   esac
   case " $* " in *' pgbouncer '*) ;; *) apt install --no-install-recommends "$@"; return ;; esac
   local no_services=/usr/sbin/policy-rc.d

@@ -109,7 +109,7 @@ ${here ? onSale : ''}`
     let names;
     try {
       names = input.passengers(form);
-      if (form.has('wish') ? !(form.get('wish') in WISHES) : seats.length !== names.length) throw new Told(400, 'Please pick a seat for each passenger.');
+      if (form.has('wish') ? !Object.hasOwn(WISHES, form.get('wish')) : seats.length !== names.length) throw new Told(400, 'Please pick a seat for each passenger.');
     } catch (error) {
       if (!(error instanceof Told)) throw error;
       return { ...await again(error.message, form.getAll('name')), status: error.status };
