@@ -68,9 +68,8 @@ ${hidden({ train: row.train, date: row.date, from: trip.from, to: trip.to, class
     const trains = byTrain(rows);
     context.scripts = ['search'];
     const day = (offset, label) => html`<a class="button quiet" href="${url('/', { from: trip.from, to: trip.to, date: addDays(trip.date, offset), change: number })}">${label}</a>`;
-    const stations = name => html`${name}`;
     const results = html`<section aria-labelledby="found">
-<div class="spread"><h2 id="found">${longDay(trip.date)}: ${count(trains.length, 'train')} <span class="muted">${stations(name(trip.from))} → ${name(trip.to)}</span></h2>
+<div class="spread"><h2 id="found">${longDay(trip.date)}: ${count(trains.length, 'train')} <span class="muted">${name(trip.from)} → ${name(trip.to)}</span></h2>
 <div class="days">${trip.date > trip.today ? day(-1, html`<span aria-hidden="true">←</span><span class="for-readers">The day before</span>`) : ''}${day(1, html`<span class="for-readers">The next day</span><span aria-hidden="true">→</span>`)}</div></div>
 ${trains.length === 0 ? html`<p class="empty">No train goes from there to there on this day, or none that is still on sale.</p>` : ''}
 <ol class="trains" data-live="${url('/live/search', { from: trip.from, to: trip.to, date: trip.date })}">
