@@ -154,6 +154,9 @@ function update({ taken, left }) {
   }
 }
 
+// A page that the back button brings as it was has the number of a purchase that was made already.
+addEventListener('pageshow', event => { if (event.persisted) location.reload(); });
+
 if (form) {
   const wanted = boxes.find(box => box.checked) ?? boxes.find(box => !isTaken(box)) ?? boxes[0];
   showCoach(split(wanted.value)[0]);
