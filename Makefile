@@ -6,6 +6,7 @@
 #   make test-long                   what takes too long for make test; make soak MINUTES=30, make fuzz SECONDS=60: parts of it
 #   make deps | demo | test          what a Debian machine lacks; a demonstration on a private server; all tests
 #   make demo-router                 a demonstration of many servers
+#   make demo-web                    the trains in a web shop, in a browser; make demo-stop ends it
 #   make bench | bench-national      measurements (QUICK=1: short ones); bench-group: sales of many clients in one
 #                                    commit; bench-router: what a router costs;
 #                                    bench-first-look: what a session's first look at a train costs;
@@ -60,7 +61,7 @@ override with_llvm = no
 NO_INSTALLCHECK = yes
 
 .DEFAULT_GOAL := all
-.PHONY: deps deps-bench demo demo-stop demo-router test test-long soak fuzz installcheck bench bench-core bench-group bench-national bench-first-look bench-places bench-profile bench-router bench-doc lint
+.PHONY: deps deps-bench demo demo-stop demo-router demo-web test test-long soak fuzz installcheck bench bench-core bench-group bench-national bench-first-look bench-places bench-profile bench-router bench-doc lint
 
 # Debian's client package alone has the makefile of PGXS but not the headers.
 ifneq ($(and $(wildcard $(PGXS)),$(wildcard $(SERVER_INCLUDES)/postgres.h)),)
@@ -125,6 +126,9 @@ demo-stop:
 
 demo-router:
 	@test/demo/router.sh
+
+demo-web:
+	@test/demo/demo.sh web
 
 test:
 	@test/run

@@ -2,8 +2,9 @@
 # Installs what is missing on a Debian or Ubuntu machine to build, show and test ticketpool. It
 # first says what that is, and does nothing if nothing is missing. It makes and starts no database
 # cluster, and leaves no service behind.
-# usage: test/deps.sh [demo | router | bench | long [--missing]]
+# usage: test/deps.sh [demo | web | router | bench | long [--missing]]
 #   demo       only what the demo needs
+#   web        what the demo with a web shop needs: Node and its PostgreSQL client as well
 #   router     what the demo with a router needs: PL/Proxy and PgBouncer as well
 #   bench      what the bench needs, and what lets it measure more
 #   long       what the tests need, and what the long tests need besides
@@ -19,6 +20,12 @@ has_server() { [ -x "$("$pg_config" --bindir 2>/dev/null)/postgres" ]; }
 has_plproxy() { [ -f "$("$pg_config" --sharedir 2>/dev/null)/extension/plproxy.control" ]; }
 has_pgxs() { [ -f "$("$pg_config" --pgxs 2>/dev/null)" ] && [ -f "$("$pg_config" --includedir-server 2>/dev/null)/postgres.h" ]; }
 
+# Debian's node-pg does not fit a Node from elsewhere. There npm fetches the client, into build/node.
+node_path=/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules:$PWD/build/node/node_modules
+has_node_module() { env NODE_PATH="$node_path" node -e 'require(process.argv[1])' "$1"; }
+has_node() { node -e 'process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)'; }
+npm_install() { npm install --silent --no-audit --no-fund --ignore-scripts --prefix build/node "$@"; }
+
 # need WHAT PACKAGE COMMAND…: notes WHAT as missing if the command fails.
 need() { "${@:3}" >/dev/null 2>&1 || { what+=("$1"); packages+=("$2"); }; }
 
@@ -32,6 +39,11 @@ find_missing() {
   need "its headers" postgresql-server-dev-PG has_pgxs
   need 'Boost headers' libboost-dev has_header boost/interprocess/managed_external_buffer.hpp
   [ "${1:-}" != demo ] || return 0
+  if [ "${1:-}" = web ]; then
+    need 'Node 18 or later' nodejs has_node
+    need 'its PostgreSQL client' node-pg has_node_module pg
+    return 0
+  fi
   if [ "${1:-}" = router ]; then
     need PL/Proxy postgresql-PG-plproxy has_plproxy
     need PgBouncer pgbouncer [ -x /usr/sbin/pgbouncer ]
@@ -56,7 +68,9 @@ client_wishes() {
   need PL/Proxy postgresql-PG-plproxy has_plproxy
   need PgBouncer pgbouncer [ -x /usr/sbin/pgbouncer ]
   need 'a Python client' python3-psycopg2 /usr/bin/python3 -c 'import psycopg2'
-  need 'a Node client' node-pg env NODE_PATH=/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules node -e 'require("pg")'
+  need 'a Node client' node-pg has_node_module pg
+  need 'a browser' chromium [ -x /usr/bin/chromium ]
+  need 'what drives the browser' npm:playwright-core@1.65.1 has_node_module playwright-core
 }
 
 # bench_wishes: what the bench can do without. It says what it leaves out. Redis is installed
@@ -95,16 +109,25 @@ install_wishes() {
   packages=("${packages[@]/-PG/-$(server_major)}")
   for package in "${packages[@]}"; do grep -qx "$package" build/deps.failed || untried+=("$package"); done
   [ ${#untried[@]} -gt 0 ] || return 0
-  say "Installing with apt-get, if it can: ${untried[*]}"
+  say "Installing with apt-get or npm, if they can: ${untried[*]}"
   apt update >build/deps.log 2>&1 || true
   for package in "${untried[@]}"; do
     install_packages "$package" >>build/deps.log 2>&1 || { say "not installed: $package (not tried again: see build/deps.failed)"; echo "$package" >>build/deps.failed; }
   done
 }
 
-# install_packages PACKAGE…: PgBouncer's package starts a service on port 6432, now and at each boot.
-# Only the program is needed.
+# install_packages PACKAGE…: one of npm is named npm:PACKAGE, and comes alone. PgBouncer's package
+# starts a service on port 6432, now and at each boot. Only the program is needed.
 install_packages() {
+  case " $* " in
+    ' npm:'*) command -v npm && npm_install "${1#npm:}"; return ;;
+    ' node-pg ') apt install --no-install-recommends node-pg || { command -v npm && npm_install pg@8.16.3; }; return ;;
+    *' node-pg '*)
+      local package others=()
+      for package in "$@"; do [ "$package" = node-pg ] || others+=("$package"); done
+      install_packages "${others[@]}" && install_packages node-pg
+      return ;;
+  esac
   case " $* " in *' pgbouncer '*) ;; *) apt install --no-install-recommends "$@"; return ;; esac
   local no_services=/usr/sbin/policy-rc.d
   if [ ! -e "$no_services" ]; then
@@ -119,7 +142,7 @@ undo=()    # files that exist only during an installation
 trap '[ ${#undo[@]} -eq 0 ] || as_root rm -f "${undo[@]}"' EXIT
 apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null; }
 
-# install_missing [demo | router | bench | long [--missing]]
+# install_missing [demo | web | router | bench | long [--missing]]
 install_missing() {
   find_missing "${1:-}"
   [ ${#what[@]} -gt 0 ] || return 0
@@ -157,6 +180,6 @@ install_missing "$@"
 [ "${2:-}" != --missing ] || exit 0
 case "${1:-}" in
   bench) install_wishes bench_wishes ;;
-  demo | router) ;;
+  demo | web | router) ;;
   *) install_wishes client_wishes ;;
 esac

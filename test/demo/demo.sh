@@ -2,10 +2,13 @@
 # A demonstration: a private server, the trains between Beijing and Shanghai for 15 days, ten
 # seconds of selling, what follows a sale, and the proof.
 # usage: test/demo/demo.sh start     STAY=1: leaves the server running
+#        test/demo/demo.sh web       the same trains in a web shop, which is left running (test/demo/web.sh)
 #        test/demo/demo.sh stop      stops and removes a server that was left running
 set -eu -o pipefail
 cd "$(dirname "$0")/../.."
 . test/lib.sh
+. test/demo/web.sh
+mode=${1:-start}
 seconds=10
 remembered=build/demo-server
 
@@ -28,6 +31,7 @@ listen_addresses = ''
 unix_socket_directories = '$private'
 shared_preload_libraries = 'ticketpool'
 cluster_name = 'ticketpool demo'
+${conf:-}
 CONF
   as_server_user pg_ctl start -s -w -D server -l server.log || { tail -n 20 "$private/server.log" >&2; die 'The server did not start.'; }
   as_server_user createdb -h "$private" -U postgres demo
@@ -36,11 +40,11 @@ CONF
 stop_remembered() {
   [ -f "$remembered" ] || return 0
   private=$(cat "$remembered")
-  case $private in /tmp/ticketpool.*) remove_private_dir ;; esac
+  case $private in /tmp/ticketpool.*) stop_shop; remove_private_dir ;; esac
   rm -f "$remembered"
 }
 
-if [ "${1:-start}" = stop ]; then
+if [ "$mode" = stop ]; then
   bindir=$("$pg_config" --bindir)
   [ -f "$remembered" ] || die 'No demo server was left running.'
   stop_remembered
@@ -48,14 +52,19 @@ if [ "${1:-start}" = stop ]; then
   exit 0
 fi
 
-test/deps.sh demo
+case $mode in start) test/deps.sh demo ;; web) test/deps.sh web ;; *) die "No such demonstration: $mode" ;; esac
 bindir=$("$pg_config" --bindir)
 mkdir -p build
 say 'Building ticketpool'
 install_extension >build/demo-build.log 2>&1 || { tail -n 40 build/demo-build.log >&2; die 'Building or installing failed; all of it: build/demo-build.log'; }
 stop_remembered
-trap remove_private_dir EXIT
+trap 'stop_shop; remove_private_dir' EXIT
 trap 'exit 1' INT TERM
+if [ "$mode" = web ]; then
+  show_shop
+  trap - EXIT
+  exit 0
+fi
 
 step "A private server: $("$pg_config" --version), in a folder of its own, no TCP port"
 start_server

@@ -11,8 +11,8 @@ use TicketpoolTest;
 
 my $node = new_server('clients', plain => 1);
 my $examples = "$FindBin::RealBin/../../doc/examples";
-# Where Debian and npm -g put modules.
-$ENV{NODE_PATH} = '/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules';
+# Where Debian, npm -g and test/deps.sh put modules.
+$ENV{NODE_PATH} = "/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules:$FindBin::RealBin/../../node/node_modules";
 @ENV{qw(PGHOST PGPORT PGUSER)} = ($node->host, $node->port, $node->safe_psql('postgres', 'SELECT current_user'));
 
 sub is_there { my (@command) = @_; my ($out, $err) = run_command([@command]); return $out eq 'here' }
