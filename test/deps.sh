@@ -57,6 +57,18 @@ client_wishes() {
   need PgBouncer pgbouncer [ -x /usr/sbin/pgbouncer ]
   need 'a Python client' python3-psycopg2 /usr/bin/python3 -c 'import psycopg2'
   need 'a Node client' node-pg env NODE_PATH=/usr/share/nodejs:/usr/lib/node_modules:/usr/local/lib/node_modules node -e 'require("pg")'
+  need SQLAlchemy python3-sqlalchemy /usr/bin/python3 -c 'import sqlalchemy'
+  need libpqxx libpqxx-dev has_header pqxx/version.hxx
+  # Half a gigabyte: a JDK and Go are installed for the long tests only, and used where they are there.
+  ! command -v javac >/dev/null || need pgjdbc libpostgresql-jdbc-java [ -f /usr/share/java/postgresql.jar ]
+  ! command -v go >/dev/null || need 'a Go client' golang-github-lib-pq-dev [ -d /usr/share/gocode/src/github.com/lib/pq ]
+}
+long_wishes() {
+  client_wishes
+  command -v javac >/dev/null || need pgjdbc libpostgresql-jdbc-java [ -f /usr/share/java/postgresql.jar ]
+  need 'a JDK' default-jdk-headless command -v javac
+  need Go golang-go command -v go
+  command -v go >/dev/null || need 'a Go client' golang-github-lib-pq-dev [ -d /usr/share/gocode/src/github.com/lib/pq ]
 }
 
 # bench_wishes: what the bench can do without. It says what it leaves out. Redis is installed
@@ -98,9 +110,13 @@ install_wishes() {
   say "Installing with apt-get, if it can: ${untried[*]}"
   apt update >build/deps.log 2>&1 || true
   for package in "${untried[@]}"; do
-    install_packages "$package" >>build/deps.log 2>&1 || { say "not installed: $package (not tried again: see build/deps.failed)"; echo "$package" >>build/deps.failed; }
+    install_packages "$package" >>build/deps.log 2>&1 || npm_instead "$package" >>build/deps.log 2>&1 || { say "not installed: $package (not tried again: see build/deps.failed)"; echo "$package" >>build/deps.failed; }
   done
 }
+
+# npm_instead PACKAGE: Debian's node-pg needs Debian's Node. Where that of another source is installed,
+# npm has the module.
+npm_instead() { [ "$1" = node-pg ] && command -v npm >/dev/null && as_root npm install --silent --no-audit --no-fund --global pg@8; }
 
 # install_packages PACKAGE…: PgBouncer's package starts a service on port 6432, now and at each boot.
 # Only the program is needed.
@@ -158,5 +174,6 @@ install_missing "$@"
 case "${1:-}" in
   bench) install_wishes bench_wishes ;;
   demo | router) ;;
+  long) install_wishes long_wishes ;;
   *) install_wishes client_wishes ;;
 esac
