@@ -46,7 +46,7 @@ check 'every .cpp begins with a line on what it is for' \
 check 'every source file that a comment or a page names is there' \
   "$({ grep -rhE '//' src include test --include='*.?pp' | sed 's|.*//||'; cat ./*.md doc/*.md doc/*/*.md
       grep -rhE '^ *(--|#)' sql test --include='*.sql' --include='*.p[lm]' --include='*.sh' --include='*.spec'; } |
-     grep -oE '\b[a-z_]+\.[ch]pp\b' | sort -u | comm -23 - <(find src include test -name '*.?pp' -printf '%f\n' | sort -u))"
+     grep -oE '\b[a-z_]+\.[ch]pp\b' | sort -u | comm -23 - <(find src include test doc -name '*.?pp' -printf '%f\n' | sort -u))"
 
 check 'links of the pages lead somewhere' "$(perl test/links.pl ./*.md doc/*.md doc/*/*.md)"
 

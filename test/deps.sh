@@ -71,6 +71,18 @@ client_wishes() {
   need 'a Node client' node-pg has_node_module pg
   need 'a browser' chromium [ -x /usr/bin/chromium ]
   need 'what drives the browser' npm:playwright-core@1.65.1 has_node_module playwright-core
+  need SQLAlchemy python3-sqlalchemy /usr/bin/python3 -c 'import sqlalchemy'
+  need libpqxx libpqxx-dev has_header pqxx/version.hxx
+  # Half a gigabyte: a JDK and Go are installed for the long tests only, and used where they are there.
+  ! command -v javac >/dev/null || need pgjdbc libpostgresql-jdbc-java [ -f /usr/share/java/postgresql.jar ]
+  ! command -v go >/dev/null || need 'a Go client' golang-github-lib-pq-dev [ -d /usr/share/gocode/src/github.com/lib/pq ]
+}
+long_wishes() {
+  client_wishes
+  command -v javac >/dev/null || need pgjdbc libpostgresql-jdbc-java [ -f /usr/share/java/postgresql.jar ]
+  need 'a JDK' default-jdk-headless command -v javac
+  need Go golang-go command -v go
+  command -v go >/dev/null || need 'a Go client' golang-github-lib-pq-dev [ -d /usr/share/gocode/src/github.com/lib/pq ]
 }
 
 # bench_wishes: what the bench can do without. It says what it leaves out. Redis is installed
@@ -181,5 +193,6 @@ install_missing "$@"
 case "${1:-}" in
   bench) install_wishes bench_wishes ;;
   demo | web | router) ;;
+  long) install_wishes long_wishes ;;
   *) install_wishes client_wishes ;;
 esac

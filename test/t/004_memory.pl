@@ -103,11 +103,17 @@ for my $case ([ 'M', 100, 'memory' ], [ 'T', 2000, 'slots' ])
 			$greedy->run('RELEASE s');
 		}
 		is($greedy->sqlstate, '53200', "$label: at some departure the pool is full");
-		like($greedy->output, qr/HINT:.*ticketpool\.memory/, "$label: the hint names the setting");
+		like($greedy->output, qr/HINT:  Raise "ticketpool\.memory", which is 2MB, and/, "$label: the hint names the setting and its value");
+		my $pid = $greedy->backend;
+		like($greedy->output, qr/^Process $pid, this session, keeps \d+ departures or items in memory \(claims: $held, since 2/m, "$label: the detail says that it is this session");
 		$greedy->run('ROLLBACK TO s');
-		my $other = session($node);
+		my $other = session($node, 'postgres', verbosity => 'verbose');
 		$other->run("SELECT ticket_remaining('L1', 'S1', 'S10', '$day')");
 		is($other->sqlstate, '53200', "$label: others can't load anything large either");
+		like($other->output, qr/^Process $pid keeps \d+ departures or items in memory \(claims: $held, since 2/m, "$label: and are told who keeps the pool full");
+		like($other->output, qr/^Train "$prefix\d+" of \d{4}-\d\d-\d\d has \d+ bytes, and 1 claim in flight of process $pid\.$/m, "$label: and with what");
+		my ($bytes) = $other->output =~ /^Train "$prefix\d+" of \d{4}-\d\d-\d\d has (\d+) bytes/m;
+		is($node->safe_psql('postgres', "SELECT count(*) > 0 FROM ticket_pool WHERE bytes = $bytes AND train LIKE '$prefix%' AND claims_in_flight = 1"), 't', "$label: as ticket_pool says");
 		$list[0] =~ /^(\w+)'.*'([-\d]+)$/;
 		like($other->run("SELECT ticket_remaining('$1', 'S1', 'S10', '$2')"), qr/^\d+$/, "$label: what is in memory can be sold");
 		is($node->safe_psql('postgres', 'SELECT claims FROM ticket_inflight'), $held, "$label: claims are shown");

@@ -6,6 +6,7 @@
 #include "pool/eviction.hpp"
 #include "pool/ledger.hpp"
 #include "pool/pins.hpp"
+#include "pool/pool_full.hpp"
 #include "pool/prepared.hpp"
 #include "pool/standby.hpp"
 #include "pool/unfinished_load.hpp"
@@ -92,7 +93,7 @@ Begin begin_loading(const Key& key, const Row& row) {
     const uint32_t index = take_slot();
     if (index == kNoSlot) {
         LWLockRelease(shared.control->lock);
-        report_out_of_memory(sizeof(DirectorySlot));
+        report_no_slot();
     }
     DirectorySlot& slot = shared.slots[index];
     slot.database = MyDatabaseId;

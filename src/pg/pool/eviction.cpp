@@ -3,9 +3,9 @@
 #include "pool/eviction.hpp"
 
 #include "pool/directory_key.hpp"
+#include "pool/pool_full.hpp"
 #include "pool/reroute.hpp"
 #include "pool/wait_list.hpp"
-#include "server/errors.hpp"
 
 namespace ticketpool {
 
@@ -352,7 +352,7 @@ void* require_memory(size_t bytes, MemoryKind kind) {
     void* block = allocate_or_evict(bytes, kind);
     LWLockRelease(shared.control->lock);
     if (block == nullptr) {
-        report_out_of_memory(bytes);
+        report_pool_full(bytes);
     }
     return block;
 }

@@ -3,7 +3,7 @@
 #include "pool/reroute.hpp"
 
 #include "pool/eviction.hpp"
-#include "server/errors.hpp"
+#include "pool/pool_full.hpp"
 
 namespace ticketpool {
 
@@ -23,7 +23,7 @@ Rerouting begin_rerouting(const SharedPart* built) {
     }
     LWLockRelease(shared.control->lock);
     if (rerouting.node == nullptr) {
-        report_out_of_memory(built->bytes);
+        report_pool_full(built->bytes);
     }
     return rerouting;
 }

@@ -1,18 +1,15 @@
 // This process's view of the shared memory, and the check that there is any.
 #include "pool/shared_memory.hpp"
 
+#include "server/not_preloaded.hpp"
+
 namespace ticketpool {
 
 constinit Shared shared{};
 
 void require_shared_memory() {
     if (shared.control == nullptr) {
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("ticketpool must be loaded via \"shared_preload_libraries\""),
-             errdetail("The seat pool lives in shared memory that the server reserves at start."),
-             errhint("Add ticketpool to \"shared_preload_libraries\" and restart the server.")));
+        report_not_preloaded();
     }
     if (IsInParallelMode()) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),

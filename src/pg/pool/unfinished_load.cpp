@@ -4,7 +4,7 @@
 
 #include "pool/announcement.hpp"
 #include "pool/eviction.hpp"
-#include "server/errors.hpp"
+#include "pool/pool_full.hpp"
 
 namespace ticketpool {
 
@@ -29,7 +29,7 @@ SharedPart* add_part(SharedPtr<SharedPart>* table, SharedPart** mine, const Shar
     SharedPart* part = part_use(table, built);
     if (part == nullptr) {
         LWLockRelease(shared.control->lock);
-        report_out_of_memory(built->bytes);
+        report_pool_full(built->bytes);
     }
     *mine = part;
     LWLockRelease(shared.control->lock);

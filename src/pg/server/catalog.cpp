@@ -2,8 +2,7 @@
 #include "server/catalog.hpp"
 
 #include "server/errors.hpp"
-
-#include <cstdio>
+#include "server/other_version.hpp"
 
 extern "C" {
 #include "access/table.h"
@@ -51,29 +50,13 @@ Oid owner_of(Oid relation) {
     return owner;
 }
 
-// Does version `a` come before version `b`? They are two numbers each.
-bool is_older(const char* a, const char* b) {
-    int numbers[4] = {};
-    (void)sscanf(a, "%d.%d", &numbers[0], &numbers[1]);
-    (void)sscanf(b, "%d.%d", &numbers[2], &numbers[3]);
-    return numbers[0] != numbers[2] ? numbers[0] < numbers[2] : numbers[1] < numbers[3];
-}
-
 // The library must not find out one by one which objects are missing or have another shape. So it
 // asks for their version, each time that it resolves the catalog and only then. A refusal is not
 // remembered: what ALTER EXTENSION UPDATE does counts from its commit on.
 void check_version() {
     const char* version = installed_version();
     if (version != nullptr && strcmp(version, kVersion) != 0) {
-        ereport(ERROR,
-                (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                 errmsg("extension ticketpool is at version %s in this database, and the library "
-                        "at %s",
-                        version, kVersion),
-                 errdetail("The library works with tables and triggers of its own version only."),
-                 is_older(version, kVersion)
-                     ? errhint("Run ALTER EXTENSION ticketpool UPDATE.")
-                     : errhint("Install the library of that version and restart the server.")));
+        report_other_version(version, kVersion);
     }
 }
 

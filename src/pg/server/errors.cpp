@@ -85,15 +85,6 @@ int hint_of_no_order() {
                : errhint("Check the order_id.");
 }
 
-void report_out_of_memory(size_t bytes) {
-    ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("the seat pool is full"),
-                    errdetail("No %zu bytes are free, and every departure in memory is in use by a "
-                              "running transaction.",
-                              bytes),
-                    errhint("Raise \"ticketpool.memory\" and restart the server, or end long "
-                            "transactions (see ticket_inflight).")));
-}
-
 void report_damaged(const char* table, int64_t id) {
     ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
                     errmsg("row " INT64_FORMAT " of %s is missing or damaged", id, table),

@@ -36,9 +36,6 @@ ReturnSetInfo* require_set_result(FunctionCallInfo fcinfo);
 int detail_of_no_order(const char* table);
 int hint_of_no_order();
 
-// 53200: every departure in memory is in use.
-[[noreturn]] void report_out_of_memory(size_t bytes);
-
 const char* date_text(DateADT date);
 
 // 09000: a statement of the extension did not write the rows that it should have.

@@ -45,6 +45,7 @@
 #include "pool/shared_memory.hpp"
 #include "pool/worker_notes.hpp"
 #include "server/catalog.hpp"
+#include "server/other_version.hpp"
 #include "server/pg.hpp"
 #include "server/settings.hpp"
 #include "worker/event_news.hpp"
@@ -169,7 +170,7 @@ bool is_served() {
                  errdetail("The extension is at version %s there, and the library at %s. Holds "
                            "that ran out are not freed.",
                            version, kVersion),
-                 errhint("Run ALTER EXTENSION ticketpool UPDATE there.")));
+                 hint_of_other_version(version, kVersion)));
     }
     return served;
 }
