@@ -35,6 +35,7 @@ make_base() {
     printf 'deb %s-security %s-security main\n' "$mirror" "$suite"
   } >"$target/etc/apt/sources.list"
   printf 'APT::Get::Assume-Yes "true";\nAPT::Install-Recommends "false";\nDpkg::Use-Pty "false";\n' >"$target/etc/apt/apt.conf.d/90test"
+  echo force-unsafe-io >"$target/etc/dpkg/dpkg.cfg.d/90test"
   apt-config dump | grep -iE '^Acquire::https?::Proxy' >"$target/etc/apt/apt.conf.d/91proxy" || true
   tar -C "$target" --one-file-system -cf "$work/$suite.tar.new" . && mv "$work/$suite.tar.new" "$work/$suite.tar"
   rm -rf --one-file-system "$target"
@@ -51,6 +52,9 @@ new_root() {
   mount --bind /dev "$root/dev"
   mount -t tmpfs tmpfs "$root/dev/shm"
   mount -t devpts devpts "$root/dev/pts" -o newinstance,ptmxmode=0666
+  # What was fetched for one of the systems is there for the next.
+  mkdir -p "$work/$suite.archives/partial"
+  mount --bind "$work/$suite.archives" "$root/var/cache/apt/archives"
   in_root apt-get update -q
 }
 # remove_root FOLDER: stops what runs in it, and removes it.
@@ -59,7 +63,7 @@ remove_root() {
   for process in /proc/[0-9]*; do
     if [ "$(readlink "$process/root" 2>/dev/null)" = "$1" ]; then kill -9 "${process#/proc/}" 2>/dev/null || true; fi
   done
-  for mounted in dev/shm dev/pts dev proc; do umount -l "$1/$mounted" 2>/dev/null || true; done
+  for mounted in var/cache/apt/archives dev/shm dev/pts dev proc; do umount -l "$1/$mounted" 2>/dev/null || true; done
   rm -rf --one-file-system "$1"
 }
 
