@@ -7,7 +7,8 @@
 # them ends with them.
 # usage: test/packages.sh [bookworm | trixie …]       (default: both)
 #   DEBIAN_MIRROR   where they come from (default: http://deb.debian.org/debian)
-# The bare systems are kept in build/packages for the next run, with the logs.
+# The bare systems are kept in build/packages for the next run, with the logs, what was fetched and
+# what was compiled (ccache).
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 . test/lib.sh
@@ -57,13 +58,22 @@ new_root() {
   mount --bind "$work/$suite.archives" "$root/var/cache/apt/archives"
   in_root apt-get update -q
 }
+# add_compiler: one that compiles nothing twice, wherever and as whoever it is called.
+add_compiler() {
+  in_root apt-get install -q g++ ccache
+  mkdir -p "$work/$suite.ccache" "$root/var/cache/ccache"
+  chmod 777 "$work/$suite.ccache"
+  mount --bind "$work/$suite.ccache" "$root/var/cache/ccache"
+  printf 'cache_dir = /var/cache/ccache\nhash_dir = false\numask = 000\n' >"$root/etc/ccache.conf"
+  ln -s /usr/bin/ccache "$root/usr/local/bin/g++"
+}
 # remove_root FOLDER: stops what runs in it, and removes it.
 remove_root() {
   local process mounted
   for process in /proc/[0-9]*; do
     if [ "$(readlink "$process/root" 2>/dev/null)" = "$1" ]; then kill -9 "${process#/proc/}" 2>/dev/null || true; fi
   done
-  for mounted in var/cache/apt/archives dev/shm dev/pts dev proc; do umount -l "$1/$mounted" 2>/dev/null || true; done
+  for mounted in var/cache/ccache var/cache/apt/archives dev/shm dev/pts dev proc; do umount -l "$1/$mounted" 2>/dev/null || true; done
   rm -rf --one-file-system "$1"
 }
 
@@ -103,7 +113,8 @@ configuration() { (cd "$root/etc/postgresql" && find . -type f -exec md5sum {} +
 # Where packages are built: git, make and a compiler, and no more.
 prepare_builder() {
   new_root builder
-  in_root apt-get install -q git make g++
+  add_compiler
+  in_root apt-get install -q git make
   our_git clone -q --no-hardlinks "$here" "$root/root/ticketpool"
 }
 build_packages() {
@@ -219,6 +230,7 @@ try_router_tools() {
 
 install_from_pgxn() {
   new_root pgxn
+  add_compiler
   in_root apt-get install -q sudo
   mkdir "$root/root/packages"
   cp "$work/$suite.packages/ticketpool-$version.zip" "$root/root/packages/"

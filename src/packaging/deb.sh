@@ -14,7 +14,7 @@ cd "$(dirname "$0")/../.."
 test/deps.sh deb
 out=build/deb
 version=$(release)
-bindir=/usr/bin    # as_server_user looks for programs there first
+bindir=/usr/local/bin    # as_server_user looks for programs there first
 
 # The versions, a line each, and on standard error what is left out.
 versions() {
