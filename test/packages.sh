@@ -58,13 +58,13 @@ new_root() {
   mount --bind "$work/$suite.archives" "$root/var/cache/apt/archives"
   in_root apt-get update -q
 }
-# add_compiler: one that compiles nothing twice, wherever and as whoever it is called.
+# add_compiler [SETTING]: one that compiles nothing twice, as whoever it is called.
 add_compiler() {
   in_root apt-get install -q g++ ccache
   mkdir -p "$work/$suite.ccache" "$root/var/cache/ccache"
   chmod 777 "$work/$suite.ccache"
   mount --bind "$work/$suite.ccache" "$root/var/cache/ccache"
-  printf 'cache_dir = /var/cache/ccache\nhash_dir = false\numask = 000\n' >"$root/etc/ccache.conf"
+  printf '%s\n' 'cache_dir = /var/cache/ccache' 'umask = 000' "$@" >"$root/etc/ccache.conf"
   ln -s /usr/bin/ccache "$root/usr/local/bin/g++"
 }
 # remove_root FOLDER: stops what runs in it, and removes it.
@@ -230,7 +230,7 @@ try_router_tools() {
 
 install_from_pgxn() {
   new_root pgxn
-  add_compiler
+  add_compiler 'hash_dir = false'    # pgxn builds in a folder that has another name each time
   in_root apt-get install -q sudo
   mkdir "$root/root/packages"
   cp "$work/$suite.packages/ticketpool-$version.zip" "$root/root/packages/"
