@@ -109,8 +109,8 @@ chain() { root=$work/$suite.$1 broken=''; }
 # steps NAME: the commands of doc/packages.md under this name, for this release's PostgreSQL.
 steps() { awk -v name="$1" '$0 == "```sh " name { on = 1; next } /^```/ { on = 0 } on' doc/packages.md | sed "s/^version=15 .*/version=$major/"; }
 # follow NAME: as a reader would, in the folder with the packages.
-follow() { in_shell "cd /root/packages; version=$major; set -x; $(steps "$1")"; }
-sql() { in_root sudo -u postgres psql -X -A -t -v ON_ERROR_STOP=1 "${@:2}" -d "$1"; }
+follow() { in_shell "cd /srv/packages; version=$major; set -x; $(steps "$1")"; }
+sql() { in_root sudo -u postgres psql -X -A -t -v ON_ERROR_STOP=1 -d "$1" -c "$2"; }
 is() { [ "$1" = "$2" ] || { printf "'%s', not '%s'\n" "$1" "$2"; return 1; }; }
 shows() { grep -q -- "$1" "$2" || { printf 'no "%s" in %s\n' "$1" "$2"; return 1; }; }
 server_pid() { head -n 1 "$root/var/lib/postgresql/$major/main/postmaster.pid"; }
@@ -147,7 +147,7 @@ prepare_user() {
   new_root
   in_root apt-get install -q sudo
   allow_services
-  mkdir "$root/root/packages"
+  mkdir -p "$root/srv/packages"
 }
 # older_package: the same with a lower version, as if it had been released before.
 older_package() {
@@ -157,14 +157,14 @@ older_package() {
   rm -rf "$work/$suite.older"
   dpkg-deb -R "$package" "$work/$suite.older"
   sed -i 's/^Version: .*/Version: 0.2.9-1/' "$work/$suite.older/DEBIAN/control"
-  dpkg-deb -b --root-owner-group "$work/$suite.older" "$root/root/packages/postgresql-$major-ticketpool_0.2.9-1_$(dpkg --print-architecture).deb"
+  dpkg-deb -b --root-owner-group "$work/$suite.older" "$root/srv/packages/postgresql-$major-ticketpool_0.2.9-1_$(dpkg --print-architecture).deb"
   rm -rf "$work/$suite.older"
 }
 install_quietly() {
   in_root apt-get install -q postgresql
   local before pid
   before=$(configuration) pid=$(server_pid)
-  in_shell 'apt-get install -q /root/packages/*.deb' | tee "$work/$suite.install.log"
+  in_shell 'apt-get install -q /srv/packages/*.deb' | tee "$work/$suite.install.log"
   is "$(configuration)" "$before"
   is "$(server_pid)" "$pid"
   shows "pg_conftool $major main set shared_preload_libraries 'ticketpool' && pg_ctlcluster $major main restart" "$work/$suite.install.log"
@@ -186,11 +186,11 @@ make_older() {
   is "$(buy older)" 1
 }
 upgrade_package() {
-  rm "$root"/root/packages/*.deb
-  cp "$work/$suite.packages/postgresql-$major-ticketpool_$version-"*.deb "$root/root/packages/"
+  rm "$root"/srv/packages/*.deb
+  cp "$work/$suite.packages/postgresql-$major-ticketpool_$version-"*.deb "$root/srv/packages/"
   local pid
   pid=$(server_pid)
-  in_shell 'apt-get install -q /root/packages/*.deb' | tee "$work/$suite.upgrade.log"
+  in_shell 'apt-get install -q /srv/packages/*.deb' | tee "$work/$suite.upgrade.log"
   is "$(server_pid)" "$pid"
   shows "cluster $major/main uses the old library until it is restarted" "$work/$suite.upgrade.log"
   is "$(buy trains) $(buy older)" '1 1'
@@ -212,7 +212,7 @@ remove_too_early() {
   in_root pg_conftool "$major" main set shared_preload_libraries pg_stat_statements
   in_root pg_ctlcluster "$major" main restart
   is "$(sql trains 'SELECT count(*) FROM ticket_order')" 3
-  in_shell 'apt-get install -q /root/packages/*.deb' | tee "$work/$suite.again.log"
+  in_shell 'apt-get install -q /srv/packages/*.deb' | tee "$work/$suite.again.log"
   shows "set shared_preload_libraries 'pg_stat_statements,ticketpool'" "$work/$suite.again.log"
   in_root pg_conftool "$major" main set shared_preload_libraries pg_stat_statements,ticketpool
   in_root pg_ctlcluster "$major" main restart
@@ -225,7 +225,7 @@ purge() {
   is "$(sql postgres 'SELECT 1')" 1
   is "$(in_shell "dpkg-query -W -f '\${Package} ' '*ticketpool*' 2>/dev/null || true")" ''
   # Debian's log of installations and the packages' own files are the only ones of this name.
-  is "$(find "$root" -xdev -iname '*ticketpool*' ! -path "$root/root/packages/*" ! -path "$root/proc/*")" ''
+  is "$(find "$root" -xdev -iname '*ticketpool*' ! -path "$root/srv/packages/*" ! -path "$root/proc/*")" ''
 }
 try_router_tools() {
   cp "$work/$suite.packages/ticketpool-router_$version-"*.deb "$root/root/"
@@ -240,13 +240,13 @@ install_from_pgxn() {
   add_compiler 'hash_dir = false'    # pgxn builds in a folder that has another name each time
   in_root apt-get install -q sudo
   allow_services
-  mkdir "$root/root/packages"
-  cp "$work/$suite.packages/ticketpool-$version.zip" "$root/root/packages/"
+  mkdir -p "$root/srv/packages"
+  cp "$work/$suite.packages/ticketpool-$version.zip" "$root/srv/packages/"
   follow pgxn
 }
 sell_from_pgxn() {
   # As above, but the package is there already.
-  in_shell "cd /root/packages; version=$major; set -x; $(steps install | grep -v 'apt install')" | tee "$work/$suite.pgxn.log"
+  in_shell "cd /srv/packages; version=$major; set -x; $(steps install | grep -v 'apt install')" | tee "$work/$suite.pgxn.log"
   shows '^ *[0-9]* | 1 *| [12][A-F]$' "$work/$suite.pgxn.log"
 }
 
