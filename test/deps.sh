@@ -50,6 +50,7 @@ find_missing() {
     need 'the tools of PostgreSQL packages' postgresql-server-dev-all command -v pg_buildext
     return 0
   fi
+  [ ! -e .git ] || need git git command -v git
   need cmake cmake command -v cmake
   need GoogleTest libgtest-dev has_header gtest/gtest.h
   need prove perl command -v prove
