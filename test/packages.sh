@@ -182,8 +182,9 @@ make_older() {
   sql older "INSERT INTO ticket_station VALUES ('VNP', 'a'), ('AOH', 'b')"
   sql older "INSERT INTO ticket_stop VALUES ('G1', 1, 'VNP', NULL, '09:00'), ('G1', 2, 'AOH', '13:48', NULL)"
   sql older "INSERT INTO ticket_formation VALUES ('short', '1', 'second', '{1A,1B,1C,1D,1F}')"
-  sql older "SELECT ticket_open('G1', CURRENT_DATE, 'short')"
-  is "$(buy older)" 1
+  # The library sells with tables of its own version only.
+  if sql older "SELECT ticket_open('G1', CURRENT_DATE, 'short')" 2>"$work/$suite.older.log"; then return 1; fi
+  shows 'Run ALTER EXTENSION ticketpool UPDATE' "$work/$suite.older.log"
 }
 upgrade_package() {
   rm "$root"/srv/packages/*.deb
@@ -193,14 +194,15 @@ upgrade_package() {
   in_shell 'apt-get install -q /srv/packages/*.deb' | tee "$work/$suite.upgrade.log"
   is "$(server_pid)" "$pid"
   shows "cluster $major/main uses the old library until it is restarted" "$work/$suite.upgrade.log"
-  is "$(buy trains) $(buy older)" '1 1'
+  is "$(buy trains)" 1
 }
 upgrade_extension() {
   follow upgrade
   sql older 'ALTER EXTENSION ticketpool UPDATE'
   is "$(sql older "SELECT extversion FROM pg_extension WHERE extname = 'ticketpool'")" "${version%.*}"
+  sql older "SELECT ticket_open('G1', CURRENT_DATE, 'short')"
   is "$(buy trains) $(buy older)" '1 1'
-  is "$(sql older 'SELECT count(*) FROM ticket_order') $(sql trains 'SELECT count(*) FROM ticket_order')" '3 3'
+  is "$(sql older 'SELECT count(*) FROM ticket_order') $(sql trains 'SELECT count(*) FROM ticket_order')" '1 3'
   is "$(sql older 'SELECT count(*) FROM ticket_verify()') $(sql trains 'SELECT count(*) FROM ticket_verify()')" '0 0'
 }
 # Taken away and given back: the tables can be read meanwhile. With another library in front, the
