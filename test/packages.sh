@@ -230,8 +230,11 @@ purge() {
   is "$(find "$root" -xdev -iname '*ticketpool*' ! -path "$root/srv/packages/*" ! -path "$root/proc/*")" ''
 }
 try_router_tools() {
-  cp "$work/$suite.packages/ticketpool-router_$version-"*.deb "$root/root/"
-  in_shell 'apt-get install -q --no-install-recommends /root/ticketpool-router_*.deb'
+  local folder=$root/srv/router
+  mkdir "$folder"
+  cp "$work/$suite.packages/ticketpool-router_$version-"*.deb "$folder/"
+  in_shell 'apt-get install -q /srv/router/*.deb'
+  rm -r "$folder"
   in_root ticketpool-router-config --help
   in_root ticketpool-router-failover --help
   in_root apt-get purge -q ticketpool-router
