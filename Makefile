@@ -12,6 +12,7 @@
 #                                    bench-first-look: what a session's first look at a train costs;
 #                                    bench-places: what ticket_places costs; bench-profile: where the time of a sale goes;
 #                                    bench-doc puts the last ones into doc/bench
+#   make deb | dist                  Debian packages, in build/deb; the archive for PGXN; test-packages tries both in bare systems
 #   make lint
 
 EXTENSION  = ticketpool ticketpool_router
@@ -61,7 +62,7 @@ override with_llvm = no
 NO_INSTALLCHECK = yes
 
 .DEFAULT_GOAL := all
-.PHONY: deps deps-bench demo demo-stop demo-router demo-web test test-long soak fuzz installcheck bench bench-core bench-group bench-national bench-first-look bench-places bench-profile bench-router bench-doc lint
+.PHONY: deps deps-bench demo demo-stop demo-router demo-web test test-long soak fuzz installcheck bench bench-core bench-group bench-national bench-first-look bench-places bench-profile bench-router bench-doc deb dist test-packages lint
 
 # Debian's client package alone has the makefile of PGXS but not the headers.
 ifneq ($(and $(wildcard $(PGXS)),$(wildcard $(SERVER_INCLUDES)/postgres.h)),)
@@ -173,6 +174,15 @@ bench-profile:
 
 bench-doc:
 	@test/bench/doc.sh
+
+deb:
+	@src/packaging/deb.sh
+
+dist:
+	@src/packaging/dist.sh
+
+test-packages:
+	@test/packages.sh
 
 lint:
 	@test/lint.sh

@@ -76,8 +76,10 @@ check 'META.json has one version' "$(same "$(printf '%s\n' "$release" | wc -l)" 
 check 'ticketpool.control has it' "$(same "$(sed -n "s/^default_version = '\(.*\)'/\1/p" ticketpool.control)" "$version")"
 check 'the library has it' "$(same "$(sed -n 's/.* kVersion = "\(.*\)";/\1/p' src/pg/server/catalog.hpp)" "$version")"
 check 'CHANGELOG.md begins with it' "$(same "$(sed -n '/^## /{s/^## \([^ ]*\).*/\1/p;q}' CHANGELOG.md)" "$release")"
+check 'the Debian package has it' "$(same "$(sed -n '1s/^ticketpool (\(.*\)-[^-]*) .*/\1/p' src/packaging/debian/changelog)" "$release")"
 check 'a step of the update leads to it' "$(ls sql/extension/update/*--"$version".sql >/dev/null 2>&1 || echo 'none does')"
-check 'META.json names files that exist' "$(sed -n 's/^ *"file": "\(.*\)",/\1/p' META.json | while read -r file; do [ -f "$file" ] || echo "no file '$file'"; done)"
+check 'META.json is as PGXN wants it, and names files that exist' "$(perl test/meta.pl 2>&1)"
+check 'what make dist gives away has all that make needs' "$(test/given_away.sh 2>&1)"
 check 'the scripts of the extension are built, from what their parts are now' \
   "$(make -q PG_CONFIG="${PG_CONFIG:-pg_config}" "ticketpool--$version.sql" "ticketpool_router--$version.sql" $(cd sql/extension/update && ls -- *.sql | sed 's/^/ticketpool--/') 2>/dev/null || echo 'run make')"
 # The step to 0.2 also declares item_refund and ticket_pool_stat as they were then: the step to 0.3

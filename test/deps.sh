@@ -2,12 +2,14 @@
 # Installs what is missing on a Debian or Ubuntu machine to build, show and test ticketpool. It
 # first says what that is, and does nothing if nothing is missing. It makes and starts no database
 # cluster, and leaves no service behind.
-# usage: test/deps.sh [demo | web | router | bench | long [--missing]]
+# usage: test/deps.sh [demo | web | router | bench | long | deb | dist | packages [--missing]]
 #   demo       only what the demo needs
 #   web        what the demo with a web shop needs: Node and its PostgreSQL client as well
 #   router     what the demo with a router needs: PL/Proxy and PgBouncer as well
 #   bench      what the bench needs, and what lets it measure more
 #   long       what the tests need, and what the long tests need besides
+#   deb, dist  what Debian packages are built with, and the archive for PGXN
+#   packages   what bare systems are made with, to try the packages
 #   --missing  only says what is missing
 set -eu
 cd "$(dirname "$0")/.."
@@ -33,6 +35,8 @@ need() { "${@:3}" >/dev/null 2>&1 || { what+=("$1"); packages+=("$2"); }; }
 # version).
 find_missing() {
   what=() packages=()
+  if [ "${1:-}" = dist ]; then need git git command -v git; return 0; fi
+  if [ "${1:-}" = packages ]; then need debootstrap debootstrap command -v debootstrap; return 0; fi
   need 'a C++ compiler' g++ command -v g++
   need make make command -v make
   need 'a PostgreSQL server' postgresql-PG has_server
@@ -50,6 +54,15 @@ find_missing() {
     return 0
   fi
   if [ "${1:-}" = bench ]; then need cmake cmake command -v cmake; return 0; fi
+  if [ "${1:-}" = deb ]; then
+    [ ! -e .git ] || need git git command -v git
+    need 'xz' xz-utils command -v xz
+    need 'the tools of Debian packages' build-essential command -v dpkg-buildpackage
+    need debhelper debhelper command -v dh
+    need 'the tools of PostgreSQL packages' postgresql-server-dev-all command -v pg_buildext
+    return 0
+  fi
+  [ ! -e .git ] || need git git command -v git
   need cmake cmake command -v cmake
   need GoogleTest libgtest-dev has_header gtest/gtest.h
   need prove perl command -v prove
@@ -154,7 +167,7 @@ undo=()    # files that exist only during an installation
 trap '[ ${#undo[@]} -eq 0 ] || as_root rm -f "${undo[@]}"' EXIT
 apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null; }
 
-# install_missing [demo | web | router | bench | long [--missing]]
+# install_missing [demo | web | router | bench | long | deb | dist | packages [--missing]]
 install_missing() {
   find_missing "${1:-}"
   [ ${#what[@]} -gt 0 ] || return 0
@@ -192,7 +205,7 @@ install_missing "$@"
 [ "${2:-}" != --missing ] || exit 0
 case "${1:-}" in
   bench) install_wishes bench_wishes ;;
-  demo | web | router) ;;
+  demo | web | router | deb | dist | packages) ;;
   long) install_wishes long_wishes ;;
   *) install_wishes client_wishes ;;
 esac

@@ -81,7 +81,7 @@ for ((i = 0; i + 1 < ${#config[@]}; i++)); do
 done
 consoles=("host=$socket_dir port=$port dbname=pgbouncer user=pgbouncer" ${consoles[@]+"${consoles[@]}"})
 
-here=$(cd "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")    # a package calls it by a link
 PATH=$here:$PATH
 export PGAPPNAME=router_failover.sh PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-3}
 : "${router:=dbname=${PGDATABASE:-$(id -un)}}"
