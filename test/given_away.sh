@@ -10,13 +10,16 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 archive_source tar source | tar -x -C "$copy"
 
+# What was compiled here. Objects of sources that have gone since may lie about.
+compiled() { for object in src/core/*.o src/pg/*.o src/pg/*/*.o; do [ ! -f "${object%.o}.cpp" ] || echo "${object%.o}"; done; }
+
 # Every file that the compiler has read here, besides the system's.
-cat src/core/*.d src/pg/*.d src/pg/*/*.d | grep -oE '\b(src|include)/[a-z0-9_/]+\.[ch]pp\b' | sort -u |
+compiled | sed 's/$/.d/' | xargs cat | grep -oE '\b(src|include)/[a-z0-9_/]+\.[ch]pp\b' | sort -u |
   while read -r file; do [ -f "$copy/source/$file" ] || say "$file is included, and is not there"; done
 
 # What make would do there, without doing it: it says what it has no rule for.
 make -n -C "$copy/source" all install PG_CONFIG="$pg_config" DESTDIR="$copy/installed" >"$copy/plan" 2>&1 || grep '\*\*\*' "$copy/plan"
-diff <(grep -oE '[^ ]*/[a-z_]+\.cpp' "$copy/plan" | sort -u) <(find src/core src/pg -name '*.o' | sed 's/\.o$/.cpp/' | sort -u) |
+diff <(grep -oE '[^ ]*/[a-z_]+\.cpp' "$copy/plan" | sort -u) <(compiled | sed 's/$/.cpp/' | sort -u) |
   sed -n 's/^> \(.*\)/\1 is compiled, and is not there/p; s/^< \(.*\)/\1 is there, and is not compiled here/p' || true
 
 # The scripts of the extensions, which make builds from parts that the Makefile does not all name.
