@@ -82,16 +82,16 @@ client_wishes() {
   need PgBouncer pgbouncer [ -x /usr/sbin/pgbouncer ]
   need 'a Python client' python3-psycopg2 /usr/bin/python3 -c 'import psycopg2'
   need 'a Node client' node-pg has_node_module pg
-  need 'a browser' chromium [ -x /usr/bin/chromium ]
-  need 'what drives the browser' npm:playwright-core@1.65.1 has_node_module playwright-core
   need SQLAlchemy python3-sqlalchemy /usr/bin/python3 -c 'import sqlalchemy'
   need libpqxx libpqxx-dev has_header pqxx/version.hxx
-  # Half a gigabyte: a JDK and Go are installed for the long tests only, and used where they are there.
+  # Half a gigabyte: a JDK, Go and a browser are installed for the long tests only. JDK and Go are used where they are there.
   ! command -v javac >/dev/null || need pgjdbc libpostgresql-jdbc-java [ -f /usr/share/java/postgresql.jar ]
   ! command -v go >/dev/null || need 'a Go client' golang-github-lib-pq-dev [ -d /usr/share/gocode/src/github.com/lib/pq ]
 }
 long_wishes() {
   client_wishes
+  need 'a browser' chromium [ -x /usr/bin/chromium ]
+  need 'what drives the browser' npm:playwright-core@1.65.1 has_node_module playwright-core
   command -v javac >/dev/null || need pgjdbc libpostgresql-jdbc-java [ -f /usr/share/java/postgresql.jar ]
   need 'a JDK' default-jdk-headless command -v javac
   need Go golang-go command -v go

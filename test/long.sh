@@ -36,6 +36,11 @@ long_router() {
   tap_suite router "$(echo test/t/0[67][0-9]_router*.pl)" TICKETPOOL_OPS="$((long_seconds * 5))"
 }
 
+# The example shop in a browser.
+long_browser() {
+  tap_suite browser test/t/091_web_shop.pl TICKETPOOL_BROWSER=1
+}
+
 long_sqlfuzz() {
   tap_suite sqlfuzz test/t/050_fuzz.pl TICKETPOOL_FUZZ_SECONDS="$long_seconds"
 }

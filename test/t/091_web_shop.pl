@@ -80,7 +80,8 @@ sub look
 
 look('requests');
 my @missing = ((-x '/usr/bin/chromium' ? () : 'chromium'), (has_module('playwright-core') ? () : 'playwright-core of npm'));
-if (@missing) { diag("the shop is not looked at in a browser: @missing not installed") }
+if (!$ENV{TICKETPOOL_BROWSER}) { note('the shop is not looked at in a browser: make test-long does it, or TICKETPOOL_BROWSER=1') }
+elsif (@missing) { diag("the shop is not looked at in a browser: @missing not installed") }
 else
 {
 	# What the first script has sold and held is not in the way of the second.

@@ -42,6 +42,7 @@ Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster
                      Effect effect) {
     Pursuit pursuit{0};
     int node = routed_node(twin, train, date);
+    bool is_asked_again = false;
     for (;;) {
         const Answer answer = ask(twin, node, cluster, arguments, effect);
         if (answer.sqlstate == 0) {
@@ -53,6 +54,12 @@ Answer call_by_train(const Twin& twin, Text train, DateADT date, Cluster cluster
         const int now = routed_node(twin, train, date);
         if (now != node) {
             node = now;
+            continue;
+        }
+        // It left that node and came back while the node looked: first for the departure, then for
+        // where it went.
+        if (answer.sqlstate == kErrorNoDeparture && !is_asked_again) {
+            is_asked_again = true;
             continue;
         }
         if (!says_moved(answer)) {

@@ -12,7 +12,8 @@
 //   - is made again on the old node after a moment, in case the move was undone;
 //
 // and so on for kMoveWaitMs. All other answers hold, whichever node gave them. Of a node that the
-// routes name, TK001 and TK005 hold too, unless the routes have changed meanwhile.
+// routes name, TK001 and TK005 hold too, unless the routes have changed meanwhile; TK001 only if it
+// is given twice, because a departure may leave and come back while the node looks for it.
 #pragma once
 
 #include "router/link.hpp"

@@ -2,8 +2,16 @@
 import { live } from './live.js';
 
 const page = document.querySelector('[data-digest]');
+// What the visitor has just sent changes the page, too; its answer is on its way then, and loading
+// this page again would take its place.
+let leaving = false;
+addEventListener('submit', () => {
+  leaving = true;
+  setTimeout(() => { leaving = false; }, 10000);
+});
+addEventListener('pageshow', () => { leaving = false; });
 live(page.dataset.live, digest => {
-  if (digest !== page.dataset.digest) location.reload();
+  if (digest !== page.dataset.digest && !leaving) location.reload();
 });
 
 const timer = document.querySelector('[data-seconds]');
