@@ -253,6 +253,7 @@ run(async () => {
   await go(looker, OPERATIONS);
   await looker.waitForFunction(() => [...document.images].every(image => image.complete));
   is(await looker.evaluate(() => [...document.images].map(image => image.naturalWidth > 100)), [true, true], 'operations: both pictures are drawn');
+  await until(async () => /now/.test(await looker.locator('[data-rate]').textContent()));    // it counts from there
   const buys = Number((await looker.locator('[data-tile=buys] dd').first().textContent()).replace(/,/g, ''));
   await sql("SELECT FROM ticket_buy('T2', 'S1', 'S3', 1, $1, 'second', '{1,2,3,4,5}')", [DAY]);
   ok(await until(async () => Number((await looker.locator('[data-tile=buys] dd').first().textContent()).replace(/,/g, '')) > buys), 'operations: a sale is counted at once');
