@@ -26,8 +26,8 @@ module.exports = ({ database, live, shop, searchPage }) => {
 <span class="for-readers" role="status" data-say></span></div>`;
 
   const ticket = t => html`<li class="ticket ${t.status === 'held' || t.status === 'sold' ? 'live' : 'dead'}">
-<div class="stub"><span class="muted">Coach</span><strong>${t.coach}</strong></div>
-<div class="stub"><span class="muted">Seat</span><strong>${t.seat ?? 'any'}</strong></div>
+<div class="place"><span class="muted">Coach</span><strong>${t.coach}</strong></div>
+<div class="place"><span class="muted">Seat</span><strong>${t.seat ?? 'any'}</strong></div>
 <div class="who"><strong>${t.passenger ?? 'You'}</strong><span class="muted">${className(t.seat_class)} class · ticket ${t.ticket_no}</span></div>
 ${pill(STATES[t.status])}<span class="for-readers">${place(t)}</span></li>`;
 
