@@ -4,6 +4,7 @@
 #include <new>
 
 #include "server/errors.hpp"
+#include "server/not_preloaded.hpp"
 
 extern "C" {
 #include "commands/dbcommands.h"
@@ -266,13 +267,7 @@ void return_row(const ProgressRow& row, ReturnSetInfo* result) {
 
 Datum return_progress(FunctionCallInfo fcinfo) {
     if (all.slots == nullptr) {
-        ereport(
-            ERROR,
-            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-             errmsg("ticketpool must be loaded via \"shared_preload_libraries\""),
-             errdetail("What a call has done so far is kept in shared memory, which the server "
-                       "reserves at start."),
-             errhint("Add ticketpool to \"shared_preload_libraries\" and restart the server.")));
+        report_not_preloaded();
     }
     ReturnSetInfo* result = require_set_result(fcinfo);
     InitMaterializedSRF(fcinfo, 0);
